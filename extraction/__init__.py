@@ -1,0 +1,1 @@
+"""Audio in, embedding stores out."""
