@@ -1,0 +1,130 @@
+"""Files that appear whole or not at all."""
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from jfewshot.errors import UserError
+
+# Unfinished files and folders carry this ending; a reader never looks at them.
+PARTIAL = ".partial"
+
+
+@contextlib.contextmanager
+def atomic_write(path: Path | str, mode: str = "wb") -> Iterator[IO[Any]]:
+    """Open a temporary file beside `path`; on a clean exit flush it to disk and rename it to `path`, else remove it.
+
+    A reader sees the old file or the new one, never a part. Two writers at once do no harm: the last rename wins, whole.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}{PARTIAL}")
+    keywords = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
+    try:
+        with open(temporary, mode, **keywords) as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        # The user knows the file by its final name.
+        if error.filename is None or str(error.filename) == str(temporary):
+            error.filename = str(path)
+        raise
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+@contextlib.contextmanager
+def atomic_folder(path: Path | str) -> Iterator[Path]:
+    """Fill a temporary folder beside `path`; on a clean exit rename it to `path`, replacing what was there, else remove it."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}{PARTIAL}")
+    temporary.mkdir()
+    try:
+        yield temporary
+        publish_folder(temporary, path)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def publish_folder(finished: Path, path: Path) -> None:
+    """Rename a finished folder to its place; a folder that stands there moves aside first and is removed after."""
+    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.old{PARTIAL}")
+    try:
+        os.replace(finished, path)
+    except OSError as error:
+        # Renaming onto a folder that is not empty is refused (as either of two codes, by platform).
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        os.replace(path, aside)
+        os.replace(finished, path)
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def remove_stale_partials(folder: Path, older_than_s: float = 24 * 3600) -> None:
+    """Remove what killed runs left half-written; young ones may be another run's work and stay."""
+    now = time.time()
+    for leftover in folder.glob(f".*{PARTIAL}"):
+        try:
+            if now - leftover.stat().st_mtime < older_than_s:
+                continue
+            if leftover.is_dir():
+                shutil.rmtree(leftover, ignore_errors=True)
+            else:
+                leftover.unlink(missing_ok=True)
+        except FileNotFoundError:
+            continue  # its owner finished meanwhile
+
+
+def writable_folder(path: Path | str, purpose: str) -> Path:
+    """Make the folder if need be and prove that a file can be written in it, before hours of work.
+
+    Raises:
+      UserError: naming the folder and the reason.
+    """
+    path = Path(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe = path / f".writable-{uuid.uuid4().hex}"
+        with atomic_write(probe) as file:
+            file.write(b"yes")
+        probe.unlink(missing_ok=True)
+    except (PermissionError, NotADirectoryError, FileExistsError) as error:
+        raise UserError(
+            f"cannot write {purpose} to {path}: {error.strerror}. Name a folder that you may write to"
+        ) from error
+    return path
+
+
+def sha256_of_file(path: Path | str) -> str:
+    """Hexadecimal SHA-256 of a file's bytes."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with sorted keys and no spaces: equal values give equal text, whatever the order they were put together in.
+
+    Numbers keep their type: write 1.0, not 1, where a float is meant.
+
+    Raises:
+      ValueError: for NaN or an infinity, which JSON has no word for.
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def sha256_of_json(value: Any) -> str:
+    """Hexadecimal SHA-256 of a value's canonical JSON."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
