@@ -13,12 +13,13 @@ EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 class UserError(ValueError):
     """Something that the user gave or must mend.
 
-    The message says what was seen, what is needed, and what to do next, in one or two lines; nobody needs a traceback to act on it.
+    The message says what was seen, what is needed, and what to do next, in one or two lines;
+    nobody needs a traceback to act on it.
     """
 
 
 def run_cli(main: Callable[[], int | None]) -> NoReturn:
-    """Run a command line's `main` and exit: 0 or what it returns, 2 on a `UserError` or a failing file system, 130 on Ctrl-C.
+    """Run a command line's `main` and exit: 0 or what it returns, 2 on a `UserError` or file-system error, 130 on ^C.
 
     Errors that no user caused keep their traceback: they are bugs, and the traceback is what a report of them needs.
     """

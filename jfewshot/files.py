@@ -22,7 +22,7 @@ PARTIAL = ".partial"
 def atomic_write(path: Path | str, mode: str = "wb") -> Iterator[IO[Any]]:
     """Open a temporary file beside `path`; on a clean exit flush it to disk and rename it to `path`, else remove it.
 
-    A reader sees the old file or the new one, never a part. Two writers at once do no harm: the last rename wins, whole.
+    A reader sees the old file or the new one, never a part. Two writers at once do no harm: the last rename wins.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}{PARTIAL}")
@@ -46,7 +46,10 @@ def atomic_write(path: Path | str, mode: str = "wb") -> Iterator[IO[Any]]:
 
 @contextlib.contextmanager
 def atomic_folder(path: Path | str) -> Iterator[Path]:
-    """Fill a temporary folder beside `path`; on a clean exit rename it to `path`, replacing what was there, else remove it."""
+    """Fill a temporary folder beside `path`; on a clean exit rename it to `path`, else remove it.
+
+    A folder that stands at `path` is replaced.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}{PARTIAL}")

@@ -1,0 +1,134 @@
+"""Is a store whole, and does its content make sense?"""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from jfewshot.errors import UserError
+from jfewshot.files import sha256_of_file
+from jfewshot.store.reading import Store, open_store
+
+_ROWS_AT_ONCE = 8192
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """What `verify_store` found.
+
+    Attributes:
+      errors: what makes the store unfit for use; empty for a sound one.
+      warnings: what a person should look at: constant or zero embeddings, doubled rows, tiny classes.
+    """
+
+    errors: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def verify_store(path: Path | str) -> Report:
+    """Read all of a store and check it: digests, shapes, NaN and infinity, zero and constant embeddings, class sizes.
+
+    Reads in blocks, so a store larger than memory is no trouble.
+    """
+    try:
+        store = open_store(path)
+    except UserError as error:
+        return Report((str(error),), ())
+    errors: list[str] = []
+    warnings: list[str] = []
+    if store.manifest.get("clip_table") not in (None, store.clips.digest):
+        errors.append("manifest.json gives another digest of the clip table than clips.csv has")
+    counts = store.manifest.get("counts", {})
+    actual = {"clips": len(store.clips), "segments": int(store.clips.n_segments.sum())}
+    errors.extend(
+        f"manifest.json counts {counts[name]} {name}, clips.csv has {count}"
+        for name, count in actual.items()
+        if counts.get(name, count) != count
+    )
+    for name in store.views:
+        _check_view(store, name, errors, warnings)
+    sizes = np.unique(store.clips.class_name, return_counts=True)
+    small = [f"{label} ({size})" for label, size in zip(*sizes, strict=True) if size < 2]
+    if small:
+        warnings.append(f"{len(small)} classes have a single clip, too few for an episode: {_some(small)}")
+    return Report(tuple(errors), tuple(warnings))
+
+
+def rows_not_finite(view: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Which of some rows hold a NaN or an infinity, read in blocks.
+
+    Args:
+      view: segments x dim.
+      rows: integer rows to look at.
+
+    Returns:
+      The bad ones among `rows`.
+    """
+    bad = [
+        rows[start : start + _ROWS_AT_ONCE][~np.isfinite(view[rows[start : start + _ROWS_AT_ONCE]]).all(axis=1)]
+        for start in range(0, len(rows), _ROWS_AT_ONCE)
+    ]
+    return np.concatenate(bad) if bad else rows[:0]
+
+
+def _check_view(store: Store, name: str, errors: list[str], warnings: list[str]) -> None:
+    try:
+        view = store.view(name)
+    except UserError as error:
+        errors.append(str(error))
+        return
+    expected = store.manifest["views"][name].get("sha256")
+    if sha256_of_file(store.view_path(name)) != expected:
+        errors.append(f"view {name}: the file's sha256 is not the manifest's; copy or extract the store again")
+    stated = store.manifest["views"][name]
+    if stated.get("dim") not in (None, view.shape[1]) or stated.get("dtype") not in (None, str(view.dtype)):
+        errors.append(f"view {name}: the manifest says {stated.get('dtype')} x {stated.get('dim')}, the file disagrees")
+    unused = len(view) - int(store.clips.n_segments.sum())
+    if unused:
+        warnings.append(f"view {name}: {unused} rows belong to no clip")
+
+    bad_rows, zero_rows, constant_rows = [], [], []
+    lowest = np.full(view.shape[1], np.inf)
+    highest = np.full(view.shape[1], -np.inf)
+    for start in range(0, len(view), _ROWS_AT_ONCE):
+        block = np.asarray(view[start : start + _ROWS_AT_ONCE], np.float32)
+        finite = np.isfinite(block).all(axis=1)
+        bad_rows.append(start + np.flatnonzero(~finite))
+        zero_rows.append(start + np.flatnonzero((block == 0).all(axis=1)))
+        if view.shape[1] > 1:
+            constant_rows.append(start + np.flatnonzero(finite & (np.ptp(block, axis=1) == 0)))
+        if finite.any():
+            lowest = np.minimum(lowest, block[finite].min(axis=0))
+            highest = np.maximum(highest, block[finite].max(axis=0))
+    owner = _owner_of_row(store, len(view))
+    for rows, what, severity in (
+        (np.concatenate(bad_rows), "NaN or infinite", errors),
+        (np.concatenate(zero_rows), "all zero", warnings),
+        (
+            np.setdiff1d(np.concatenate([*constant_rows, zero_rows[0][:0]]), np.concatenate(zero_rows)),
+            "constant",
+            warnings,
+        ),
+    ):
+        if len(rows):
+            clips = list(dict.fromkeys(owner[rows].tolist()))
+            severity.append(f"view {name}: {len(rows)} embeddings are {what}: {_some(clips)}")
+    dead = int((highest <= lowest).sum())
+    if dead == view.shape[1] and len(view) > 1:
+        warnings.append(f"view {name}: every embedding is the same")
+    elif dead and len(view) > 1:
+        warnings.append(f"view {name}: {dead} of {view.shape[1]} features never change")
+
+
+def _owner_of_row(store: Store, n_rows: int) -> np.ndarray:
+    owner = np.full(n_rows, "(no clip)", dtype=object)
+    for clip, first, count in zip(
+        store.clips.clip_id.tolist(), store.clips.first_segment, store.clips.n_segments, strict=True
+    ):
+        owner[first : first + count] = clip
+    return owner
+
+
+def _some(names: list[str], most: int = 5) -> str:
+    shown = ", ".join(map(str, names[:most]))
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"

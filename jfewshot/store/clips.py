@@ -1,0 +1,184 @@
+"""The table of clips: which recordings there are, what they are called, and which rows of a view are theirs."""
+
+import csv
+import dataclasses
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from jfewshot.errors import UserError
+from jfewshot.files import atomic_write, sha256_of_json
+
+COLUMNS = ("clip_id", "class", "group", "split", "first_segment", "n_segments")
+_OPTIONAL_TEXT = ("group", "split")
+
+
+@dataclasses.dataclass(frozen=True)
+class ClipTable:
+    """One row per clip, always sorted by `clip_id` (by Unicode code point); make one with `ClipTable.build`.
+
+    Attributes:
+      clip_id: str array, one per clip, unique.
+      class_name: str array; the label.
+      group: str array; what must not be on both sides of an episode if the user says so; "" where unknown.
+      split: str array; "" where the dataset has none.
+      first_segment: int64 array; row of the clip's first segment in every view.
+      n_segments: int64 array; how many consecutive rows are the clip's, at least 1.
+    """
+
+    clip_id: np.ndarray
+    class_name: np.ndarray
+    group: np.ndarray
+    split: np.ndarray
+    first_segment: np.ndarray
+    n_segments: np.ndarray
+
+    @classmethod
+    def build(
+        cls,
+        clip_id: Sequence[str],
+        class_name: Sequence[str],
+        group: Sequence[str] | None = None,
+        split: Sequence[str] | None = None,
+        first_segment: Sequence[int] | None = None,
+        n_segments: Sequence[int] | None = None,
+    ) -> "ClipTable":
+        """Check and sort the rows.
+
+        Args:
+          clip_id, class_name: one text per clip.
+          group, split: one text per clip; None for none.
+          n_segments: one count per clip; None for one segment each.
+          first_segment: one row per clip; None where the clips' segments follow each other in the order given.
+
+        Raises:
+          UserError: on columns of unequal length, no clips, an empty or repeated clip id, an empty class, or segments
+            that overlap.
+        """
+        n_clips = len(clip_id)
+        counts = np.ones(n_clips, np.int64) if n_segments is None else np.asarray(n_segments, np.int64)
+        if first_segment is None:
+            starts = np.concatenate([[0], np.cumsum(counts)[:-1]]).astype(np.int64) if n_clips else counts
+        else:
+            starts = np.asarray(first_segment, np.int64)
+        empty = [""] * n_clips
+        columns = {
+            "clip_id": _texts(clip_id),
+            "class_name": _texts(class_name),
+            "group": _texts(empty if group is None else group),
+            "split": _texts(empty if split is None else split),
+            "first_segment": starts,
+            "n_segments": counts,
+        }
+        for name, column in columns.items():
+            if len(column) != n_clips:
+                raise UserError(f"clip table: {len(column)} values of {name} for {n_clips} clips; give one per clip")
+        order = np.argsort(columns["clip_id"], kind="stable")
+        table = cls(**{name: column[order] for name, column in columns.items()})
+        table._check()
+        return table
+
+    def _check(self) -> None:
+        if not len(self):
+            raise UserError("clip table: no clips; a store needs at least one")
+        if (self.clip_id == "").any():
+            raise UserError("clip table: a clip_id is empty; name every clip")
+        if (self.class_name == "").any():
+            nameless = self.clip_id[self.class_name == ""][0]
+            raise UserError(f"clip table: clip '{nameless}' has no class; label it or leave it out")
+        repeated = self.clip_id[1:][self.clip_id[1:] == self.clip_id[:-1]]
+        if len(repeated):
+            raise UserError(f"clip table: clip_id '{repeated[0]}' is there more than once; ids name one clip each")
+        if (self.n_segments < 1).any():
+            raise UserError(f"clip table: clip '{self.clip_id[self.n_segments < 1][0]}' has no segments; leave it out")
+        by_start = np.argsort(self.first_segment, kind="stable")
+        starts, ends = self.first_segment[by_start], (self.first_segment + self.n_segments)[by_start]
+        if starts[0] < 0 or (starts[1:] < ends[:-1]).any():
+            raise UserError("clip table: two clips share a segment; every row of a view belongs to one clip at most")
+
+    def __len__(self) -> int:
+        return len(self.clip_id)
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """SHA-256 of the clips' ids, classes, groups and splits: equal digests mean equal episodes."""
+        columns = (self.clip_id, self.class_name, self.group, self.split)
+        return sha256_of_json([list(row) for row in zip(*(column.tolist() for column in columns), strict=True)])
+
+    @functools.cached_property
+    def segments_digest(self) -> str:
+        """SHA-256 of which rows belong to which clip."""
+        return sha256_of_json([self.first_segment.tolist(), self.n_segments.tolist()])
+
+    @property
+    def n_rows(self) -> int:
+        """How many rows a view must have at the least."""
+        return int((self.first_segment + self.n_segments).max())
+
+    @functools.cached_property
+    def classes(self) -> np.ndarray:
+        """The class names, sorted."""
+        return np.unique(self.class_name)
+
+    def select(self, keep: np.ndarray) -> "ClipTable":
+        """The table of some of its clips.
+
+        Args:
+          keep: bool mask or indices, in the table's order.
+        """
+        fields = {field.name: getattr(self, field.name)[keep] for field in dataclasses.fields(self)}
+        if not len(fields["clip_id"]):
+            raise UserError("clip table: no clips are left by this selection")
+        return ClipTable(**fields)
+
+    @classmethod
+    def read(cls, path: Path | str) -> "ClipTable":
+        """Read `clips.csv`.
+
+        Raises:
+          UserError: if it is missing, is not UTF-8 text, or lacks a column.
+        """
+        path = Path(path)
+        try:
+            with open(path, encoding="utf-8", newline="") as file:
+                rows = list(csv.DictReader(file, strict=True))
+                header = () if not rows else tuple(rows[0])
+        except FileNotFoundError as error:
+            raise UserError(f"{path} is missing: a store needs its table of clips (docs/store.md)") from error
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise UserError(f"{path} is not a table in UTF-8 CSV: {error}") from error
+        missing = [name for name in COLUMNS if name not in header and name not in _OPTIONAL_TEXT]
+        if missing:
+            raise UserError(f"{path} has no column '{missing[0]}'; it needs {', '.join(COLUMNS)}")
+        columns: dict[str, list] = {}
+        for name in COLUMNS:
+            values = [row.get(name) for row in rows]
+            if name in _OPTIONAL_TEXT:
+                values = ["" if value is None else value for value in values]
+            elif None in values:
+                raise UserError(f"{path}: line {values.index(None) + 2} is cut short; was the file truncated?")
+            columns[name] = values
+        try:
+            starts = [int(value) for value in columns["first_segment"]]
+            counts = [int(value) for value in columns["n_segments"]]
+        except ValueError as error:
+            raise UserError(f"{path}: first_segment and n_segments must be whole numbers ({error})") from error
+        return cls.build(columns["clip_id"], columns["class"], columns["group"], columns["split"], starts, counts)
+
+    def write(self, path: Path | str) -> None:
+        """Write `clips.csv`, sorted, whole or not at all; the same table gives the same bytes."""
+        columns = (self.clip_id, self.class_name, self.group, self.split, self.first_segment, self.n_segments)
+        with atomic_write(path, "w") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(COLUMNS)
+            writer.writerows(zip(*(column.tolist() for column in columns), strict=True))
+
+
+def _texts(values: Sequence[str]) -> np.ndarray:
+    texts = [str(value) for value in values]
+    # NumPy's text arrays drop trailing NULs, which would make two ids one.
+    if any("\0" in text for text in texts):
+        raise UserError("clip table: a name contains a NUL character; rename it")
+    return np.array(texts, dtype=np.str_) if texts else np.array([], dtype="<U1")

@@ -1,0 +1,178 @@
+"""Opening a store and finding stores."""
+
+import dataclasses
+import functools
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jfewshot.errors import UserError
+from jfewshot.files import PARTIAL, sha256_of_file, sha256_of_json
+from jfewshot.store.clips import ClipTable
+
+FORMAT = "jfewshot-store"
+FORMAT_VERSION = 1
+MANIFEST = "manifest.json"
+CLIPS = "clips.csv"
+VIEW_DTYPES = ("float16", "float32")
+
+
+@dataclasses.dataclass(frozen=True)
+class Store:
+    """One dataset's embeddings by one upstream; make one with `open_store`.
+
+    Attributes:
+      path: its folder.
+      manifest: what `manifest.json` says.
+      clips: the table of clips, sorted by clip id.
+    """
+
+    path: Path
+    manifest: Mapping[str, Any]
+    clips: ClipTable
+
+    @property
+    def dataset(self) -> str:
+        return self.manifest["dataset"]["name"]
+
+    @property
+    def upstream(self) -> str:
+        return self.manifest["upstream"]["name"]
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        return tuple(self.manifest["views"])
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """SHA-256 of the manifest, which holds the digest of every other file."""
+        return sha256_of_json(self.manifest)
+
+    def view(self, name: str) -> np.ndarray:
+        """One view as a read-only memory map.
+
+        Returns:
+          float16 or float32 array, segments x dim.
+
+        Raises:
+          UserError: if there is no such view, or its file is missing, truncated or of another shape than the manifest
+            says.
+        """
+        if name not in self.manifest["views"]:
+            raise UserError(f"{self.path} has no view '{name}'; it has {', '.join(self.views)}")
+        path = self.view_path(name)
+        try:
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
+        except FileNotFoundError as error:
+            raise UserError(
+                f"{path} is missing, though {MANIFEST} names it; copy or extract the store again"
+            ) from error
+        except (ValueError, EOFError) as error:
+            raise UserError(
+                f"{path} is truncated or not an array ({error}); copy or extract the store again"
+            ) from error
+        if array.ndim != 2 or str(array.dtype) not in VIEW_DTYPES:
+            raise UserError(
+                f"{path} holds {array.dtype} of shape {array.shape}; a view is float16 or float32, segments x dim"
+            )
+        if len(array) < self.clips.n_rows:
+            raise UserError(
+                f"{path} has {len(array)} rows, but {CLIPS} speaks of {self.clips.n_rows}; copy or extract it again"
+            )
+        return array
+
+    def view_path(self, name: str) -> Path:
+        """The file of a view."""
+        return self.path / f"{name}.npy"
+
+    def check_digest(self, name: str) -> None:
+        """Compare a view's bytes with the manifest.
+
+        Raises:
+          UserError: if they differ.
+        """
+        path, expected = self.view_path(name), self.manifest["views"][name].get("sha256")
+        if expected is None:
+            raise UserError(f"{self.path / MANIFEST} has no sha256 for view '{name}'; create the store again")
+        if (actual := sha256_of_file(path)) != expected:
+            raise UserError(
+                f"{path} is not the file that {MANIFEST} describes (sha256 {actual[:12]}…, expected {expected[:12]}…). "
+                "Copy or extract the store again"
+            )
+
+
+def open_store(path: Path | str) -> Store:
+    """Open a store: read its manifest and clips and check the one against the other.
+
+    The views' bytes are not read yet; `Store.check_digest` and `verify_store` do that.
+
+    Raises:
+      UserError: if the folder is no store, is of another format version, or contradicts itself.
+    """
+    path = Path(path)
+    manifest = read_manifest(path)
+    clips_path = path / CLIPS
+    clips = ClipTable.read(clips_path)
+    expected = manifest.get("clips_sha256")
+    if expected is not None and sha256_of_file(clips_path) != expected:
+        raise UserError(f"{clips_path} is not the file that {MANIFEST} describes; copy or extract the store again")
+    return Store(path=path, manifest=manifest, clips=clips)
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """Read and check `manifest.json` of a store's folder.
+
+    Raises:
+      UserError: naming what is wrong.
+    """
+    file = path / MANIFEST
+    if not path.is_dir():
+        raise UserError(f"{path} is not a folder; a store is a folder with a {MANIFEST} (docs/store.md)")
+    try:
+        manifest = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(
+            f"{path} is no store: it has no {MANIFEST}. `python -m jfewshot.store create` makes a store from arrays"
+        ) from error
+    except ValueError as error:
+        raise UserError(f"{file} is truncated or not JSON ({error}); copy or extract the store again") from error
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise UserError(f"{file} does not describe an embedding store (its format is not '{FORMAT}')")
+    version = manifest.get("format_version")
+    if version != FORMAT_VERSION:
+        raise UserError(
+            f"{path} is a store of format version {version}; this jfewshot reads version {FORMAT_VERSION}. "
+            "Extract it again, or use the jfewshot that wrote it"
+        )
+    for field in ("dataset", "upstream"):
+        if not isinstance(manifest.get(field), dict) or not manifest[field].get("name"):
+            raise UserError(f"{file} does not say {field}.name; every store names its dataset and its upstream")
+    if not isinstance(manifest.get("views"), dict) or not manifest["views"]:
+        raise UserError(f"{file} names no views; a store needs at least one array")
+    return manifest
+
+
+def find_stores(*roots: Path | str) -> list[Path]:
+    """The folders of all stores at or below some folders, sorted by name.
+
+    Raises:
+      UserError: if a folder does not exist or holds no store.
+    """
+    found: list[Path] = []
+    for root in map(Path, roots):
+        if not root.exists():
+            raise UserError(f"{root} does not exist; name the folder of a store, or one with stores below it")
+        here = [
+            manifest.parent
+            for manifest in sorted(root.rglob(MANIFEST))
+            if not any(part.endswith(PARTIAL) for part in manifest.parts)
+        ]
+        if not here:
+            raise UserError(
+                f"no store at or below {root}: no {MANIFEST} there. `python -m jfewshot.store create` makes one"
+            )
+        found.extend(path for path in here if path not in found)
+    return found

@@ -1,0 +1,103 @@
+"""Writing a store, whole or not at all."""
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jfewshot.errors import UserError
+from jfewshot.files import atomic_folder, atomic_write, sha256_of_file
+from jfewshot.store.clips import ClipTable
+from jfewshot.store.reading import CLIPS, FORMAT, FORMAT_VERSION, MANIFEST, VIEW_DTYPES, Store, open_store
+
+
+def write_store(
+    path: Path | str,
+    *,
+    views: Mapping[str, np.ndarray | Path],
+    clips: ClipTable,
+    dataset: Mapping[str, Any],
+    upstream: Mapping[str, Any],
+    sample_rate: int | None = None,
+    segment_samples: int | None = None,
+    preprocessing: str = "",
+    left_out: Sequence[Mapping[str, str]] = (),
+    made_with: Mapping[str, str] | None = None,
+) -> Store:
+    """Write a store; it appears in its place only when all of it is on disk, and replaces one that stood there.
+
+    Args:
+      path: the store's folder.
+      views: by name (`<layer>.<pooling>`), an array of segments x dim in float16 or float32, or the path of a finished
+        `.npy` file, which is moved into the store (for stores larger than memory).
+      clips: the table of clips; its segments are rows of every view.
+      dataset, upstream: what is known of them; `name` is required (docs/store.md lists the rest).
+      sample_rate: Hz, of what the encoder was given.
+      segment_samples: samples per segment; None for whole clips.
+      preprocessing: what was done to the audio before the encoder, in a sentence.
+      left_out: `{"clip_id", "reason"}` for each recording that could not be used.
+      made_with: versions of the programs that made it.
+
+    Raises:
+      UserError: if a view's name, type or number of rows does not fit, or a name is missing.
+    """
+    for what, facts in (("dataset", dataset), ("upstream", upstream)):
+        if not facts.get("name"):
+            raise UserError(f"cannot write store {path}: {what} has no name; give {what}={{'name': ...}}")
+    if not views:
+        raise UserError(f"cannot write store {path}: no views; give at least one array")
+    with atomic_folder(path) as folder:
+        described = {name: _write_view(folder, name, view, clips) for name, view in sorted(views.items())}
+        clips.write(folder / CLIPS)
+        manifest = {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            "dataset": dict(dataset),
+            "upstream": dict(upstream),
+            "views": described,
+            "sample_rate": sample_rate,
+            "segment_samples": segment_samples,
+            "preprocessing": preprocessing,
+            "counts": {
+                "clips": len(clips),
+                "segments": int(clips.n_segments.sum()),
+                "classes": len(clips.classes),
+                "groups": len(set(clips.group.tolist()) - {""}),
+            },
+            "clips_sha256": sha256_of_file(folder / CLIPS),
+            "clip_table": clips.digest,
+            "left_out": [dict(item) for item in left_out],
+            "made_with": dict(made_with or {}),
+        }
+        with atomic_write(folder / MANIFEST, "w") as file:
+            json.dump(manifest, file, indent=2, ensure_ascii=False, sort_keys=True)
+            file.write("\n")
+    return open_store(path)
+
+
+def _write_view(folder: Path, name: str, view: np.ndarray | Path, clips: ClipTable) -> dict[str, Any]:
+    layer, dot, pooling = name.rpartition(".")
+    if not dot or not layer or not pooling or "/" in name or "\\" in name or name.startswith("."):
+        raise UserError(f"view name '{name}' should be <layer>.<pooling>, as in last.mean")
+    file = folder / f"{name}.npy"
+    if isinstance(view, Path):
+        shutil.move(view, file)
+        array = np.load(file, mmap_mode="r", allow_pickle=False)
+    else:
+        array = view
+        with atomic_write(file) as out:
+            np.save(out, np.ascontiguousarray(array), allow_pickle=False)
+    if array.ndim != 2 or str(array.dtype) not in VIEW_DTYPES:
+        raise UserError(f"view '{name}' is {array.dtype} of shape {array.shape}; it must be float16 or float32, 2-D")
+    if len(array) < clips.n_rows:
+        raise UserError(f"view '{name}' has {len(array)} rows, but the clips speak of {clips.n_rows}")
+    return {
+        "layer": layer,
+        "pooling": pooling,
+        "dim": int(array.shape[1]),
+        "dtype": str(array.dtype),
+        "sha256": sha256_of_file(file),
+    }
