@@ -1,0 +1,67 @@
+"""What the pipeline asks of a dataset: where its recordings are, and the class, group and split of each."""
+
+import dataclasses
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+
+@dataclasses.dataclass(frozen=True)
+class Recording:
+    """One labelled recording of a dataset.
+
+    Attributes:
+      clip_id: names it for good, on every machine: usually the path below the dataset's folder, with forward slashes.
+      path: the audio file.
+      label: its class.
+      group: what must not be on both sides of an episode if the user says so: speaker, source recording, site. May be empty.
+      split: `train`, `validation` or `test` where the dataset's classes are split; may be empty.
+      left_out: why it is not to be used (a filter of the paper's, a file that its metadata names and that is not there);
+        empty for a recording to be used. Left-out recordings are listed in the store's manifest with this reason.
+    """
+
+    clip_id: str
+    path: Path
+    label: str
+    group: str = ""
+    split: str = ""
+    left_out: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class DatasetInfo:
+    """What is known of a dataset before anybody looks into its folder.
+
+    Attributes:
+      name: the store's folder, `esc50` say.
+      title: what people call it.
+      licence: of the audio.
+      source: where to get it.
+      citation: how its authors want to be cited.
+      n_clips: how many recordings the whole dataset gives, filters applied; None if that is not published.
+      n_classes: likewise, classes.
+      group_is: what a group is, in a few words (`speaker`); empty if it has none.
+    """
+
+    name: str
+    title: str
+    licence: str
+    source: str
+    citation: str
+    n_clips: int | None = None
+    n_classes: int | None = None
+    group_is: str = ""
+
+
+@runtime_checkable
+class Dataset(Protocol):
+    """A dataset: what it is, and how its folder is read."""
+
+    info: DatasetInfo
+
+    def recordings(self, root: Path) -> list[Recording]:
+        """Every recording below `root`, the folder as its publisher lays it out, in the order of clip ids.
+
+        Raises:
+          UserError: if `root` does not look like this dataset; says what is missing and how the folder must look.
+        """
+        ...

@@ -1,0 +1,109 @@
+"""What the pipeline asks of an encoder, whatever it is made of: a name, a rate, and frames for waves."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float32
+
+from jfewshot.errors import UserError
+
+# The papers cut every clip into pieces of 5 s at 16 kHz.
+PAPER_SAMPLE_RATE = 16_000
+PAPER_SEGMENT_SAMPLES = 80_000
+
+
+@runtime_checkable
+class Upstream(Protocol):
+    """A frozen encoder: waves in, frames of one or more layers out.
+
+    Attributes:
+      name: the store's folder, `hubert_base` say; letters, digits, `_`, `-` and `.`.
+      title: what people call it, for tables and manifests.
+      revision: names the weights without doubt: a digest of the file, or of the settings where there are no weights.
+      licence: of the weights (SPDX where there is one); empty if unknown.
+      source: where the weights come from.
+      n_parameters: how many numbers were learnt; None if unknown.
+      sample_rate: Hz, of the waves that `encode` wants.
+      segment_samples: length of the pieces that clips are cut into unless the user says otherwise, in samples at
+        `sample_rate` (80,000 for the papers' encoders); None for whole clips.
+      min_samples: the shortest wave whose frames are finite. Clips tiled to segments are never shorter; whole clips may be.
+      layers: the hidden states that can be asked for, first to last. `last` is always accepted too and means `layers[-1]`.
+    """
+
+    name: str
+    title: str
+    revision: str
+    licence: str
+    source: str
+    n_parameters: int | None
+    sample_rate: int
+    segment_samples: int | None
+    min_samples: int
+    layers: tuple[str, ...]
+
+    def encode(
+        self, waves: Float32[np.ndarray, "batch samples"], layers: Sequence[str]
+    ) -> dict[str, Float32[np.ndarray, "batch frames dim"]]:
+        """Frames of each asked layer.
+
+        All waves of a batch have the same true length: nothing is padded, so the company that a wave keeps changes no
+        feature (beyond the rounding of another blocking of the same sums, 1e-5 at most).
+
+        Args:
+          waves: mono, in [-1, 1], at `sample_rate`; at least `min_samples` long.
+          layers: names from `self.layers`, or `last`.
+
+        Returns:
+          One array per asked name, under the name as asked. True frames only: none for padding.
+        """
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class UpstreamOptions:
+    """What a user may say about how an encoder is loaded; each factory takes what concerns it."""
+
+    checkpoint: Path | None = None
+    """File (or folder) with the weights, for machines without internet; None: the encoder's own download or cache."""
+    device: str = "auto"
+    """Where it runs: `cpu`, `cuda`, `cuda:1`; `auto` takes a GPU if there is one. Encoders without GPU code ignore it."""
+    autocast: str = "none"
+    """`bf16` or `fp16`: run a GPU's matrix products in half precision. Features move by about 1e-2 (bf16), 1e-3 (fp16)."""
+    threads: int | None = None
+    """CPU threads for the encoder; None: the library's own default."""
+
+
+def resolve_layers(upstream: Upstream, asked: Sequence[str]) -> tuple[str, ...]:
+    """The names that `encode` will be asked for: `all` becomes every layer, the rest is checked.
+
+    Raises:
+      UserError: for a layer that the encoder does not have.
+    """
+    names: list[str] = []
+    for layer in asked:
+        names += list(upstream.layers) if layer == "all" else [layer]
+    for layer in names:
+        if layer != "last" and layer not in upstream.layers:
+            raise UserError(
+                f"upstream {upstream.name} has no layer '{layer}'; it has {', '.join(upstream.layers)}, and 'last' and 'all'"
+            )
+    return tuple(dict.fromkeys(names))
+
+
+def true_layer(upstream: Upstream, layer: str) -> str:
+    """The layer's own name: `last` is another word for the last of `layers`."""
+    return upstream.layers[-1] if layer == "last" else layer
+
+
+def require_known_layers(upstream_name: str, available: Sequence[str], asked: Sequence[str]) -> None:
+    """For `encode`: refuse a layer that is neither available nor `last`.
+
+    Raises:
+      UserError: naming the layer and what there is.
+    """
+    unknown = [layer for layer in asked if layer != "last" and layer not in available]
+    if unknown:
+        raise UserError(f"upstream {upstream_name} has no layer '{unknown[0]}'; it has {', '.join(available)}")
