@@ -1,0 +1,96 @@
+"""How sure a mean accuracy is: the papers' interval, and the two that admit the finite pool."""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Integer, Shaped
+from scipy import special
+
+from jfewshot.statistics.pool import make_pool, pool_covariance
+
+# The papers write 1.96; so that our CI95 is theirs to the last digit, so do we.
+Z95 = 1.96
+
+
+class AccuracyInterval(NamedTuple):
+    """Mean accuracy of a cell with its intervals, 0-1; the fields of a result record's `accuracy`.
+
+    Attributes:
+      mean: over episodes.
+      std: over episodes, ddof 0.
+      ci95: 1.96 std / sqrt(n_episodes), as the papers report: how well the mean over *these clips* is known. More
+        episodes shrink it to nothing.
+      pool_ci95: half-width for another sample of classes, with their clips; None where there are too few to tell.
+      pool_ci95_classes_fixed: half-width for another sample of clips of the same classes; None likewise.
+    """
+
+    mean: float
+    std: float
+    ci95: float
+    pool_ci95: float | None
+    pool_ci95_classes_fixed: float | None
+
+
+def correct_from_predicted(
+    predicted: Integer[np.ndarray, "n_episodes n_queries"], n_way: int
+) -> Shaped[np.ndarray, "n_episodes n_queries"]:
+    """Which queries were given to their own slot. Queries are class-major: query j's slot is `j // n_query`."""
+    n_queries = predicted.shape[1]
+    if n_queries % n_way:
+        raise ValueError(f"{n_queries} predictions per episode are not a multiple of {n_way} ways")
+    return predicted == np.repeat(np.arange(n_way, dtype=predicted.dtype), n_queries // n_way)
+
+
+def episode_interval(accuracy: Float[np.ndarray, " n_episodes"]) -> tuple[float, float, float]:
+    """Mean, std (ddof 0) and 95% half-width 1.96 std / sqrt(n_episodes) of the episodes' accuracies."""
+    std = float(accuracy.std())
+    return float(accuracy.mean()), std, Z95 * std / float(np.sqrt(len(accuracy)))
+
+
+def pool_interval(
+    correct: Shaped[np.ndarray, "n_episodes n_queries"],
+    clips: Integer[np.ndarray, "n_episodes n_way n_drawn"],
+    class_of_clip: Integer[np.ndarray, " n_clips"],
+    k_shot: int,
+) -> AccuracyInterval:
+    """Mean accuracy with the papers' interval and the two that admit the finite pool (by jackknife; see `pool`).
+
+    Args:
+      correct: whether each query was given its own slot, class-major (`correct_from_predicted`).
+      clips: row in the clip table of each drawn clip; the first `k_shot` of a slot are its support, the rest its
+        queries.
+      class_of_clip: class of every clip of the table as an integer; -1 for a clip that cannot be drawn (of another
+        split, or of a class left out). The number of clips that a class *has* matters, drawn or not.
+      k_shot: supports per class.
+
+    Returns:
+      The intervals. `pool_ci95` uses Student's t with n_classes - 1 degrees of freedom: a jackknife over ten classes
+      knows its own variance badly. It is never narrower than `pool_ci95_classes_fixed`, whose variance it contains.
+    """
+    n_queries = clips.shape[1] * (clips.shape[2] - k_shot)
+    if correct.shape != (clips.shape[0], n_queries):
+        raise ValueError(f"{correct.shape} predictions for {clips.shape[0]} episodes of {n_queries} queries")
+    mean, std, ci95 = episode_interval(correct.mean(axis=1))
+    covariance = pool_covariance(correct[None], make_pool(clips, class_of_clip, k_shot))
+    of_classes, of_clips = pool_half_widths(
+        covariance.episodes[0, 0],
+        None if covariance.clips is None else covariance.clips[0, 0],
+        None if covariance.classes is None else covariance.classes[0, 0],
+        covariance.n_classes,
+    )
+    return AccuracyInterval(mean, std, ci95, of_classes, of_clips)
+
+
+def pool_half_widths(
+    episodes: float, clips: float | None, classes: float | None, n_classes: int
+) -> tuple[float | None, float | None]:
+    """95% half-widths (classes and clips new, classes fixed) from the variances of `pool_covariance`.
+
+    A variance that came out negative, by chance, counts as zero: then the episodes' noise is all that can be seen.
+    """
+    clip_part = 0.0 if clips is None else max(float(clips), 0.0)
+    fixed = None if clips is None else Z95 * float(np.sqrt(episodes + clip_part))
+    if classes is None:
+        return None, fixed
+    variance = float(episodes) + max(float(classes), clip_part)
+    return float(special.stdtrit(n_classes - 1, 0.975) * np.sqrt(variance)), fixed

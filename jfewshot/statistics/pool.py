@@ -1,0 +1,224 @@
+"""How far accuracy would move on another sample of clips, or of classes: intervals that admit the finite pool.
+
+The papers' interval, 1.96 std / sqrt(n_episodes), is conditional on the pool of clips: more episodes shrink it to
+nothing however small the dataset is (Lafargue et al., "Oops, I Sampled it Again", TMLR 2024). The pool is itself a
+sample. The mean accuracy of all its episodes is a U-statistic, so a delete-one jackknife (Efron and Stein, Annals of
+Statistics 1981) tells its variance, from the kept predictions alone, with no new episode:
+
+- *classes and clips new*: delete one class. A class comes with its clips, so (class, its clips) are the independent
+  units, and the class jackknife is the variance of the whole two-stage sample. Adding a clip jackknife would count the
+  clips twice.
+- *classes fixed, clips new*: delete one clip, within each class.
+
+What is left after a deletion is estimated from finitely many episodes, and squaring an estimate adds its noise. So
+the squares are replaced by unbiased ones: products over pairs of *different* episodes that share the class (or the
+clip). The noise of the mean itself, the papers' variance, is added once at the end: it is part of the error of the
+number that is printed.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Integer, Shaped
+
+
+class PoolCovariance(NamedTuple):
+    """Covariances of the mean accuracies of several systems over the same episodes, by source of error.
+
+    Attributes:
+      mean: mean score of each system over all episodes and queries.
+      episodes: from having drawn only so many episodes; its diagonal is the papers' standard error, squared.
+      clips: from having only these clips of these classes (episodes apart); None where a class has too few clips to
+        tell.
+      classes: from having only these classes with these clips (episodes apart); None where there are too few classes
+        to tell.
+      n_classes: classes of the pool that were drawn.
+    """
+
+    mean: Float[np.ndarray, " n_systems"]
+    episodes: Float[np.ndarray, "n_systems n_systems"]
+    clips: Float[np.ndarray, "n_systems n_systems"] | None
+    classes: Float[np.ndarray, "n_systems n_systems"] | None
+    n_classes: int
+
+
+class Pool(NamedTuple):
+    """Which clips of which classes each episode drew, in the form the jackknife needs.
+
+    Attributes:
+      clips: row of each drawn clip; the first `k_shot` of a slot are its support, the rest its queries.
+      slot_class: class of each slot, 0 .. n_classes - 1.
+      clip_class: class of each clip, -1 where it takes no part.
+      class_size: clips of each class.
+      k_shot: supports per slot.
+    """
+
+    clips: Integer[np.ndarray, "n_episodes n_way n_drawn"]
+    slot_class: Integer[np.ndarray, "n_episodes n_way"]
+    clip_class: Integer[np.ndarray, " n_clips"]
+    class_size: Integer[np.ndarray, " n_classes"]
+    k_shot: int
+
+
+def make_pool(
+    clips: Integer[np.ndarray, "n_episodes n_way n_drawn"], class_of_clip: Integer[np.ndarray, " n_clips"], k_shot: int
+) -> Pool:
+    """Describe drawn episodes.
+
+    Args:
+      clips: row (in the clip table) of each drawn clip, supports first.
+      class_of_clip: class of every clip of the table, any integers; negative for clips that cannot be drawn (of
+        another split).
+      k_shot: supports per class.
+
+    Raises:
+      ValueError: if a slot holds clips of two classes, or no query is left.
+    """
+    if not 0 < k_shot < clips.shape[2]:
+        raise ValueError(f"k_shot is {k_shot}, with {clips.shape[2]} clips drawn per class: between 1 and that needed")
+    drawn = class_of_clip[clips]
+    if (drawn != drawn[:, :, :1]).any() or (drawn < 0).any():
+        raise ValueError("draws and classes do not belong together: a slot holds clips of two classes, or of none")
+    seen, slot_class = np.unique(drawn[:, :, 0], return_inverse=True)
+    dense = np.full(max(int(class_of_clip.max()), 0) + 2, -1)
+    dense[seen] = np.arange(len(seen))
+    clip_class = dense[np.where(class_of_clip < 0, -1, class_of_clip)]
+    class_size = np.bincount(clip_class[clip_class >= 0], minlength=len(seen))
+    return Pool(clips, slot_class.reshape(clips.shape[:2]), clip_class, class_size, k_shot)
+
+
+def pool_covariance(scores: Shaped[np.ndarray, "n_systems n_episodes n_queries"], pool: Pool) -> PoolCovariance:
+    """Covariance of several systems' mean scores on the same episodes: from the episodes, the clips, the classes.
+
+    Args:
+      scores: score of each query (1 or True where the prediction was right), class-major, so query j belongs to slot
+        `j // n_query`. Any real score will do, such as the difference between two systems.
+      pool: what the episodes drew, from `make_pool`.
+
+    Returns:
+      Unbiased estimates (up to the jackknife's own bias, which is upward), so a diagonal entry may be negative by
+      chance.
+    """
+    n_systems, n_episodes, _ = scores.shape
+    n_way = pool.slot_class.shape[1]
+    own = scores.reshape(n_systems, n_episodes, n_way, -1).mean(axis=3, dtype=np.float64)
+    mean = own.mean(axis=(1, 2))
+    episode = own.mean(axis=2) - mean[:, None]
+    return PoolCovariance(
+        mean,
+        episode @ episode.T / n_episodes**2,
+        _clip_covariance(scores, own - mean[:, None, None], mean, pool),
+        _class_covariance(episode, pool.slot_class, len(pool.class_size)),
+        len(pool.class_size),
+    )
+
+
+def _class_covariance(
+    episode: Float[np.ndarray, "n_systems n_episodes"],
+    slot_class: Integer[np.ndarray, "n_episodes n_way"],
+    n_classes: int,
+) -> Float[np.ndarray, "n_systems n_systems"] | None:
+    """Delete-one-class jackknife.
+
+    Without class c the mean is A + d_c, d_c = n_way / (n_classes - n_way) * (A - A_c), where A_c is the mean over the
+    episodes that hold c; the variance is (n_classes - 1) / n_classes * sum of d_c squared.
+    """
+    n_episodes, n_way = slot_class.shape
+    held = np.bincount(slot_class.ravel(), minlength=n_classes).astype(np.float64)
+    rest = n_episodes - held
+    known = (held >= 2) & (rest >= 2)  # with thousands of classes and few episodes, not all
+    if n_classes <= n_way or not known.any():
+        return None
+    with_class = np.stack([_sum_at(slot_class, np.repeat(row, n_way), n_classes) for row in episode])
+    total = episode.sum(axis=1, keepdims=True)
+    mean_held, mean_rest = with_class / np.maximum(held, 1), (total - with_class) / np.maximum(rest, 1)
+    difference = np.where(known, (mean_rest - mean_held) * (rest / n_episodes), 0.0)  # A - A_c
+    # Noise of A - A_c: two independent means, so (rest/n)^2 (var_held / held + var_rest / rest), variances unbiased.
+    share = np.where(known, (rest / n_episodes) ** 2, 0.0)
+    weight_held = share / np.maximum(held * (held - 1), 1)
+    weight_rest = share / np.maximum(rest * (rest - 1), 1)
+    per_episode = (weight_held - weight_rest)[slot_class].sum(axis=1) + weight_rest.sum()
+    noise = (episode * per_episode) @ episode.T
+    noise -= (mean_held * held * weight_held) @ mean_held.T + (mean_rest * rest * weight_rest) @ mean_rest.T
+    return (n_classes - 1) / known.sum() * (n_way / (n_classes - n_way)) ** 2 * (difference @ difference.T - noise)
+
+
+def _clip_covariance(
+    scores: Shaped[np.ndarray, "n_systems n_episodes n_queries"],
+    own: Float[np.ndarray, "n_systems n_episodes n_way"],
+    mean: Float[np.ndarray, " n_systems"],
+    pool: Pool,
+) -> Float[np.ndarray, "n_systems n_systems"] | None:
+    """Delete-one-clip jackknife within each class.
+
+    Clip i of a class of n clips is missed as a query, of its own class only, and as a support, which every query of
+    the episode feels. With B the mean score of the class's own queries, O that of the other slots' queries beside it,
+    and B_i, O_i the same with i in the support, Q_i with i the query, deleting i changes the mean by
+
+        d_i = 1/C [ (k (B - B_i) + (B - Q_i)) / (n - k - 1)  +  (n_way - 1) k (O - O_i) / (n - k) ].
+
+    The squares of d_i are averaged over pairs of appearances in different episodes, so clips that were drawn once or
+    never bias nothing; the variance is the sum over classes of (n - 1) / n * (n * mean square).
+    """
+    n_systems, n_episodes, n_way = own.shape
+    k_shot, size, n_classes = pool.k_shot, pool.class_size.astype(np.float64), len(pool.class_size)
+    n_clips = len(pool.clip_class)
+    if size.min() <= k_shot + 1:
+        return None
+    slot_class = pool.slot_class
+    held = np.bincount(slot_class.ravel(), minlength=n_classes).astype(np.float64)
+    others = own.sum(axis=2, keepdims=True) - own  # sum over the n_way - 1 other slots
+    supports, queries = pool.clips[:, :, :k_shot], pool.clips[:, :, k_shot:]
+    n_support = np.bincount(supports.ravel(), minlength=n_clips).astype(np.float64)
+    n_queried = np.bincount(queries.ravel(), minlength=n_clips).astype(np.float64)
+
+    weights = _pair_weights(pool, n_support, n_queried)
+    if weights is None:
+        return None
+    pair_ss, pair_qq, pair_sq = weights
+
+    # What each appearance says, C times over: x as a support, y as a query; then sums over each clip's appearances.
+    own_factor = (1 / (size - k_shot - 1))[slot_class]
+    other_factor = (1 / (size - k_shot))[slot_class]
+    x, own_x = np.empty((2, n_systems, n_episodes * n_way))
+    y = np.empty((n_systems, queries.size))
+    x_sum, y_sum = np.empty((2, n_systems, n_clips))
+    for s in range(n_systems):
+        own_mean = (_sum_at(slot_class, own[s], n_classes) / held)[slot_class]
+        other_mean = (_sum_at(slot_class, others[s], n_classes) / held)[slot_class]
+        own_x[s] = ((own_mean - own[s]) * own_factor).ravel()
+        x[s] = k_shot * (own_x[s] + ((other_mean - others[s]) * other_factor).ravel())
+        y[s] = (((mean[s] + own_mean)[:, :, None] - scores[s].reshape(queries.shape)) * own_factor[:, :, None]).ravel()
+        x_sum[s] = _sum_at(supports, np.repeat(x[s], k_shot), n_clips)
+        y_sum[s] = _sum_at(queries, y[s], n_clips)
+    cross = (x_sum * pair_sq) @ y_sum.T
+    squares = cross + cross.T
+    squares += (x_sum * pair_ss) @ x_sum.T - (x * pair_ss[supports].sum(axis=2).ravel()) @ x.T
+    squares += (y_sum * pair_qq) @ y_sum.T - (y * pair_qq[queries.ravel()]) @ y.T
+    # Centring by a mean over the same episodes shrinks every pair's product by the variance of that mean: give it back.
+    slot = x + own_x  # own_x is the mean of the slot's y
+    squares += (slot * ((size - 1) / (held * np.maximum(held - 1, 1)))[slot_class.ravel()]) @ slot.T
+    return squares / n_classes**2
+
+
+def _pair_weights(
+    pool: Pool, n_support: Float[np.ndarray, " n_clips"], n_queried: Float[np.ndarray, " n_clips"]
+) -> tuple[Float[np.ndarray, " n_clips"], Float[np.ndarray, " n_clips"], Float[np.ndarray, " n_clips"]] | None:
+    """Weights that turn sums over pairs of appearances into (n - 1)/n * n * mean over pairs, per class, scaled up for
+    classes in which no clip was drawn twice. None where that is so of every class."""
+    part = pool.clip_class >= 0
+    weights = []
+    for pairs in (n_support * (n_support - 1), n_queried * (n_queried - 1), n_support * n_queried):
+        of_class = _sum_at(pool.clip_class[part], pairs[part], len(pool.class_size))
+        known = of_class > 0
+        if not known.any():
+            return None
+        scale = np.where(known, (pool.class_size - 1) / np.where(known, of_class, 1), 0.0) * (len(known) / known.sum())
+        weights.append(np.where(part, scale[pool.clip_class], 0.0))
+    return weights[0], weights[1], weights[2]
+
+
+def _sum_at(
+    index: Integer[np.ndarray, "..."], values: Shaped[np.ndarray, "..."], length: int
+) -> Float[np.ndarray, " length"]:
+    return np.bincount(index.ravel(), weights=values.ravel(), minlength=length)
