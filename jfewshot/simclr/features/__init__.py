@@ -1,0 +1,10 @@
+"""What the encoder sees: log-mel filterbanks as Kaldi computes them, and their normalisation.
+
+- `fbank`: the filterbank, on the device, batched with lengths
+- `cmvn`: exact running statistics, per utterance, per speaker or global
+"""
+
+from jfewshot.simclr.features.cmvn import Moments, SpeakerMoments, normalise, normalise_per_utterance
+from jfewshot.simclr.features.fbank import FbankSettings, fbank, n_frames
+
+__all__ = ["FbankSettings", "Moments", "SpeakerMoments", "fbank", "n_frames", "normalise", "normalise_per_utterance"]

@@ -1,0 +1,142 @@
+"""Log-mel filterbanks as Kaldi computes them, jitted and batched.
+
+The recipe, in Kaldi's words (`compute-fbank-feats --dither=0 --snip-edges=true`): cut into frames, remove each
+frame's mean, pre-emphasise, window, power spectrum, triangles on the mel axis, logarithm.
+"""
+
+import functools
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+# The logarithm's floor: Kaldi's std::numeric_limits<float>::epsilon().
+LOG_FLOOR = float(np.finfo(np.float32).eps)
+
+
+@dataclass(frozen=True)
+class FbankSettings:
+    """Settings of the filterbank; the defaults are Kaldi's with 80 bins, at 16 kHz."""
+
+    sample_rate: int = 16_000
+    """Hz."""
+    n_mels: int = 80
+    """Number of mel bins."""
+    frame_ms: float = 25.0
+    """Length of a frame in milliseconds."""
+    hop_ms: float = 10.0
+    """From one frame's start to the next, in milliseconds."""
+    low_hz: float = 20.0
+    """Lower edge of the first triangle."""
+    high_hz: float | None = None
+    """Upper edge of the last triangle; None: half the sample rate."""
+    preemphasis: float = 0.97
+    """x[n] - preemphasis * x[n - 1]."""
+    scale: float = 1.0
+    """Multiplies samples in [-1, 1]. Kaldi's tools read 16-bit integers (scale 32768), which adds 20.8 to every bin
+    above the floor; at 1.0 the logarithm's floor of 1.2e-7 sits near 16-bit quantisation noise, so digital silence is
+    no outlier."""
+
+    @property
+    def frame_length(self) -> int:
+        """Samples per frame."""
+        return int(self.sample_rate * self.frame_ms / 1000)
+
+    @property
+    def hop_length(self) -> int:
+        """Samples from one frame's start to the next."""
+        return int(self.sample_rate * self.hop_ms / 1000)
+
+    @property
+    def n_fft(self) -> int:
+        """The power of two that holds a frame."""
+        return 1 << (self.frame_length - 1).bit_length()
+
+
+def n_frames(n_samples, settings: FbankSettings = FbankSettings()):
+    """How many whole frames fit (`snip_edges`): 1 + (n - frame) // hop, or 0 for less than a frame.
+
+    Works on Python integers and on arrays of any shape.
+    """
+    frames = 1 + (n_samples - settings.frame_length) // settings.hop_length
+    if isinstance(n_samples, int):
+        return max(frames, 0)
+    return jnp.maximum(frames, 0)
+
+
+@functools.partial(jax.jit, static_argnames="settings")
+def fbank(
+    wave: Float[Array, "*batch samples"],
+    length: Int[Array, "*batch"] | None = None,
+    settings: FbankSettings = FbankSettings(),
+) -> tuple[Float[Array, "*batch frames mels"], Int[Array, "*batch"]]:
+    """Log-mel energies of a batch of padded waves.
+
+    Args:
+      wave: samples in [-1, 1].
+      length: true number of samples of each wave; None: all of them.
+      settings: static.
+
+    Returns:
+      features, natural logarithm, zero in frames that reach past a wave's end; and the number of true frames of each
+      wave. A wave shorter than a frame has none.
+    """
+    length = jnp.full(wave.shape[:-1], wave.shape[-1]) if length is None else length
+    total = n_frames(wave.shape[-1], settings)
+    true_frames = n_frames(length, settings)
+    if total == 0:
+        return jnp.zeros((*wave.shape[:-1], 0, settings.n_mels), jnp.float32), true_frames
+
+    frames = _frames(wave * settings.scale, total, settings)
+    frames = frames - jnp.mean(frames, axis=-1, keepdims=True)
+    # Kaldi takes the sample before the first to be the first itself: x[0] -= 0.97 x[0].
+    previous = jnp.concatenate([frames[..., :1], frames[..., :-1]], axis=-1)
+    frames = (frames - settings.preemphasis * previous) * _povey_window(settings.frame_length)
+    spectrum = jnp.fft.rfft(frames, n=settings.n_fft)
+    power = jnp.square(spectrum.real) + jnp.square(spectrum.imag)
+    energies = jnp.matmul(power[..., :-1], mel_filters(settings), precision=jax.lax.Precision.HIGHEST)
+    features = jnp.log(jnp.maximum(energies, LOG_FLOOR))
+    return jnp.where(jnp.arange(total)[:, None] < true_frames[..., None, None], features, 0.0), true_frames
+
+
+def _frames(
+    wave: Float[Array, "*batch samples"], total: int, settings: FbankSettings
+) -> Float[Array, "*batch frames frame"]:
+    """Overlapping frames. Cut from reshaped hops where the sizes allow, since a gather of every sample is far
+    slower."""
+    frame, hop = settings.frame_length, settings.hop_length
+    hops_per_frame = -(-frame // hop)
+    n_hops = total - 1 + hops_per_frame
+    missing = max(n_hops * hop - wave.shape[-1], 0)
+    padded = jnp.pad(wave, [(0, 0)] * (wave.ndim - 1) + [(0, missing)])[..., : n_hops * hop]
+    hops = padded.reshape(*wave.shape[:-1], n_hops, hop)
+    pieces = [hops[..., k : k + total, :] for k in range(hops_per_frame)]
+    return jnp.concatenate(pieces, axis=-1)[..., :frame]
+
+
+@functools.cache
+def _povey_window(n: int) -> np.ndarray:
+    """Hann (symmetric: zero at both ends) to the power 0.85."""
+    return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n) / (n - 1))).__pow__(0.85).astype(np.float32)
+
+
+@functools.cache
+def mel_filters(settings: FbankSettings = FbankSettings()) -> np.ndarray:
+    """Triangles of equal width on mel = 1127 ln(1 + f / 700), straight on the mel axis, height one.
+
+    Returns:
+      float32, (n_fft / 2, n_mels): the bin at half the sample rate is left out, as Kaldi does.
+    """
+
+    def mel(hz):
+        return 1127.0 * np.log1p(np.asarray(hz, np.float64) / 700.0)
+
+    high_hz = settings.high_hz or settings.sample_rate / 2
+    edges = np.linspace(mel(settings.low_hz), mel(high_hz), settings.n_mels + 2)
+    left, centre, right = edges[:-2], edges[1:-1], edges[2:]
+    bins = mel(np.arange(settings.n_fft // 2) * settings.sample_rate / settings.n_fft)[:, None]
+    rising = (bins - left) / (centre - left)
+    falling = (right - bins) / (right - centre)
+    return np.maximum(0.0, np.minimum(rising, falling)).astype(np.float32)

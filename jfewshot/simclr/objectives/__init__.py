@@ -1,0 +1,6 @@
+"""What the encoder learns from: contrast between utterances, and reconstruction of what was altered."""
+
+from jfewshot.simclr.objectives.ntxent import Contrast, ntxent, ntxent_rows, ntxent_sharded
+from jfewshot.simclr.objectives.reconstruction import reconstruction_l1, reconstruction_sums
+
+__all__ = ["Contrast", "ntxent", "ntxent_rows", "ntxent_sharded", "reconstruction_l1", "reconstruction_sums"]
