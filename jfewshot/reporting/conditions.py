@@ -1,0 +1,85 @@
+"""What the cells of one table must share, and how to say it in words."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from jfewshot.files import canonical_json
+
+# Identity fields that name the data and the embeddings: the axes of a table. Everything else is its condition.
+_AXES = ("clip_table", "embeddings", "segments")
+
+
+def condition_of(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Everything of a record's identity that has to be equal between two cells before they may stand in one table.
+
+    Centring by another store's mean counts as one condition, whichever store each upstream was centred by.
+    """
+    condition = {name: value for name, value in record["identity"].items() if name not in _AXES}
+    center = (condition.get("preprocessing") or {}).get("center")
+    if center is not None and center not in ("train", "transductive"):
+        condition["preprocessing"] = {**condition["preprocessing"], "center": "another store"}
+    return condition
+
+
+def condition_key(record: Mapping[str, Any]) -> str:
+    """`condition_of` as text: equal for cells that may stand in one table."""
+    return canonical_json(condition_of(record))
+
+
+def flatten(condition: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Nested fields as `protocol.k_shot`, with values as JSON."""
+    flat: dict[str, str] = {}
+    for name, value in condition.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = json.dumps(value, ensure_ascii=False, sort_keys=True)
+    return flat
+
+
+def differences(conditions: list[dict[str, Any]]) -> dict[str, list[str]]:
+    """The fields in which conditions differ, each with the values it takes (`absent` where one lacks it)."""
+    flat = [flatten(condition) for condition in conditions]
+    names = sorted({name for one in flat for name in one})
+    values = {name: sorted({one.get(name, "absent") for one in flat}) for name in names}
+    return {name: found for name, found in values.items() if len(found) > 1}
+
+
+def describe(condition: Mapping[str, Any]) -> str:
+    """A condition as a table's title: `5-way 1-shot, 15 queries · logistic, C = 1 · l2 · 10,000 episodes, seed 0`."""
+    protocol = condition["protocol"]
+    queries = f"{protocol['n_query']} {'query' if protocol['n_query'] == 1 else 'queries'}"
+    parts = [f"{protocol['n_way']}-way {protocol['k_shot']}-shot, {queries}", classifier_words(condition)]
+    parts.append(preprocessing_words(condition))
+    if protocol.get("split"):
+        parts.append(f"{protocol['split']} split")
+    if protocol.get("min_clips"):
+        parts.append(f"classes of {protocol['min_clips']} clips and more")
+    if protocol.get("group_aware"):
+        parts.append("support and queries of different groups")
+    query_segments = {"mean": "mean score of a query's segments", "one": "one segment per query"}
+    if protocol.get("query_segments") in query_segments:
+        parts.append(query_segments[protocol["query_segments"]])
+    parts.append(f"{protocol['n_episodes']:,} episodes, seed {protocol['seed']}")
+    return " · ".join(parts)
+
+
+def classifier_words(condition: Mapping[str, Any]) -> str:
+    """`logistic, C = 1`."""
+    classifier, strength = condition["classifier"], condition.get("strength")
+    settings = {name: value for name, value in classifier.items() if name != "name"}
+    if strength:
+        settings = {strength["name"]: strength["value"], **settings}
+    return ", ".join([classifier["name"], *(f"{name} = {_value(value)}" for name, value in settings.items())])
+
+
+def preprocessing_words(condition: Mapping[str, Any]) -> str:
+    """`center_l2 (centre: train)`."""
+    preprocessing = condition.get("preprocessing") or {"name": "none"}
+    name = "no preprocessing" if preprocessing["name"] == "none" else preprocessing["name"]
+    return f"{name} (centre: {preprocessing['center']})" if preprocessing.get("center") else name
+
+
+def _value(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

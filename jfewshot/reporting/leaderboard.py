@@ -1,0 +1,172 @@
+"""Upstreams x datasets out of result records: cells with intervals, averages, ranks, best and second best."""
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from jfewshot.errors import UserError
+from jfewshot.reporting.conditions import condition_key, condition_of, describe, differences
+from jfewshot.reporting.grid import Mark
+from jfewshot.reporting.labels import dataset_labels, upstream_labels
+from jfewshot.statistics.ranks import TIE_DECIMALS, average_ranks
+
+Record = Mapping[str, Any]
+
+# What each interval is called in a table's notes.
+INTERVALS = {
+    "ci95": "95% interval over episodes, as the papers report it; it holds for these clips only",
+    "pool_ci95": "95% interval for new classes and clips (jackknife over classes)",
+    "pool_ci95_classes_fixed": "95% interval for new clips of the same classes (jackknife over clips)",
+}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Leaderboard:
+    """Upstreams x datasets under one condition; accuracies 0-1.
+
+    Attributes:
+      title: the condition in words.
+      condition: everything that all cells share.
+      intervals: names of the half-widths shown, of `INTERVALS`.
+      upstreams: labels of the rows, best average first.
+      datasets: labels of the columns.
+      mean: NaN where a cell is missing.
+      half_widths: by interval; NaN where missing or not to be told.
+      cells: the record of each cell, by (row, column).
+      average: over the datasets; NaN for an upstream that lacks one.
+      average_half_width: by interval, of the average over these datasets; NaN likewise.
+      average_rank: among the upstreams that have all datasets; NaN for the others.
+      notes: what had to be said about labels.
+    """
+
+    title: str
+    condition: dict[str, Any]
+    intervals: tuple[str, ...]
+    upstreams: tuple[str, ...]
+    datasets: tuple[str, ...]
+    mean: Float[np.ndarray, "n_upstreams n_datasets"]
+    half_widths: dict[str, Float[np.ndarray, "n_upstreams n_datasets"]]
+    cells: dict[tuple[int, int], Record]
+    average: Float[np.ndarray, " n_upstreams"]
+    average_half_width: dict[str, Float[np.ndarray, " n_upstreams"]]
+    average_rank: Float[np.ndarray, " n_upstreams"]
+    notes: tuple[str, ...]
+
+    @property
+    def complete(self) -> Bool[np.ndarray, " n_upstreams"]:
+        """Upstreams that have every dataset."""
+        return ~np.isnan(self.mean).any(axis=1)
+
+
+def leaderboards(records: Iterable[Record], interval: str = "ci95") -> list[Leaderboard]:
+    """One leaderboard per condition (protocol, classifier, strength, preprocessing), the fullest first."""
+    groups: dict[str, list[Record]] = {}
+    for record in records:
+        groups.setdefault(condition_key(record), []).append(record)
+    boards = [leaderboard(group, interval) for group in groups.values()]
+    return sorted(boards, key=lambda board: (-len(board.cells), board.title))
+
+
+def leaderboard(records: Sequence[Record], interval: str = "ci95") -> Leaderboard:
+    """Put result records of one condition in a table.
+
+    Args:
+      records: as `results.read_results` gives them.
+      interval: one of `INTERVALS`, or `both` for `ci95` and `pool_ci95`.
+
+    Raises:
+      UserError: if there is no record, if they differ in anything but data and embeddings (naming the difference), or
+        for an unknown interval.
+    """
+    intervals = ("ci95", "pool_ci95") if interval == "both" else (interval,)
+    if intervals[0] not in INTERVALS:
+        raise UserError(f"unknown interval '{interval}'; there are {', '.join(INTERVALS)} and both")
+    if not records:
+        raise UserError("no results to put in a table; `python -m jfewshot.run` makes some")
+    condition = _shared_condition(records)
+    row_of, upstreams, row_notes = upstream_labels(records)
+    column_of, datasets, column_notes = dataset_labels(records)
+    cells: dict[tuple[int, int], Record] = {}
+    for record, place in zip(records, zip(row_of, column_of, strict=True), strict=True):
+        if place in cells:
+            raise UserError(_twice(cells[place], record))
+        cells[place] = record
+    shape = len(upstreams), len(datasets)
+    mean = np.full(shape, np.nan)
+    half_widths = {name: np.full(shape, np.nan) for name in intervals}
+    for place, record in cells.items():
+        mean[place] = record["accuracy"]["mean"]
+        for name in intervals:
+            value = record["accuracy"].get(name)
+            half_widths[name][place] = np.nan if value is None else value
+    complete = ~np.isnan(mean).any(axis=1)
+    rank = np.full(shape[0], np.nan)
+    if complete.any():
+        rank[complete] = average_ranks(mean[complete])
+    board = Leaderboard(
+        title=describe(condition),
+        condition=condition,
+        intervals=intervals,
+        upstreams=upstreams,
+        datasets=datasets,
+        mean=mean,
+        half_widths=half_widths,
+        cells=cells,
+        average=mean.mean(axis=1),
+        # Datasets have episodes and clips of their own, so their errors add in squares.
+        average_half_width={name: np.sqrt((width**2).sum(axis=1)) / shape[1] for name, width in half_widths.items()},
+        average_rank=rank,
+        notes=row_notes + column_notes,
+    )
+    # Best average first; upstreams that lack a dataset below, by what they have.
+    have = np.nanmean(mean, axis=1)
+    return reorder(board, sorted(range(shape[0]), key=lambda row: (not complete[row], -have[row])))
+
+
+def reorder(board: Leaderboard, rows: Sequence[int]) -> Leaderboard:
+    """The leaderboard with its rows in another order, or only some of them; averages and ranks stay as they are."""
+    rows = list(rows)
+    place = {row: new for new, row in enumerate(rows)}
+    return dataclasses.replace(
+        board,
+        upstreams=tuple(board.upstreams[row] for row in rows),
+        mean=board.mean[rows],
+        half_widths={name: width[rows] for name, width in board.half_widths.items()},
+        cells={(place[row], column): record for (row, column), record in board.cells.items() if row in place},
+        average=board.average[rows],
+        average_half_width={name: width[rows] for name, width in board.average_half_width.items()},
+        average_rank=board.average_rank[rows],
+    )
+
+
+def best_and_second(values: Float[np.ndarray, " n"], largest: bool = True) -> list[Mark]:
+    """Marks of a column: `best` for the best value, `second` for the next; equal to two decimals of a percent is
+    equal."""
+    rounded = np.round(values if largest else -values, TIE_DECIMALS)
+    distinct = np.unique(rounded[~np.isnan(rounded)])[::-1]
+    if len(distinct) < 2:  # one value, or all the same: nothing stands out
+        return [""] * len(values)
+    return ["best" if value == distinct[0] else "second" if value == distinct[1] else "" for value in rounded]
+
+
+def _shared_condition(records: Sequence[Record]) -> dict[str, Any]:
+    conditions = {condition_key(record): condition_of(record) for record in records}
+    if len(conditions) > 1:
+        named = [f"{name} is {' or '.join(values)}" for name, values in differences(list(conditions.values())).items()]
+        raise UserError(
+            f"results of {len(conditions)} conditions cannot share a table: {'; '.join(named)}. "
+            "Choose one, or use `leaderboards` for one table each"
+        )
+    return next(iter(conditions.values()))
+
+
+def _twice(first: Record, second: Record) -> str:
+    fields = differences([dict(first["identity"]), dict(second["identity"])])
+    named = "; ".join(f"{name} is {' and '.join(value[:18] for value in values)}" for name, values in fields.items())
+    return (
+        f"two results for upstream '{first['upstream']['name']}' on dataset '{first['dataset']['name']}' "
+        f"({first['key']} and {second['key']}): {named or 'the same record twice'}. Keep one of them"
+    )
