@@ -2,10 +2,16 @@
 
 | file | question |
 |---|---|
-| `pool` | how much would accuracy move on other clips, or other classes? |
 | `intervals` | how sure is a mean accuracy? |
+| `pool` | how much would accuracy move on other clips, or other classes? |
+| `paired` | is A better than B, on a dataset or on average? |
+| `multiple` | how many of these tests are chance? (Holm) |
+| `ranks` | who is ahead over many datasets, and by enough? |
+| `correlation` | does few-shot accuracy go with scores from elsewhere? |
+| `selection` | which C, layer, pooling, classifier, chosen on validation? |
 """
 
+from jfewshot.statistics.correlation import Correlations, correlations, line_with_band, logit
 from jfewshot.statistics.intervals import (
     AccuracyInterval,
     correct_from_predicted,
@@ -13,16 +19,58 @@ from jfewshot.statistics.intervals import (
     pool_half_widths,
     pool_interval,
 )
+from jfewshot.statistics.multiple import holm, holm_of_pairs
+from jfewshot.statistics.paired import (
+    Differences,
+    class_pseudo_values,
+    class_scores,
+    compare,
+    difference_variance,
+    permutation_p_value,
+    wins_ties_losses,
+)
 from jfewshot.statistics.pool import Pool, PoolCovariance, make_pool, pool_covariance
+from jfewshot.statistics.ranks import (
+    DatasetBootstrap,
+    RankTest,
+    average_ranks,
+    bootstrap_over_datasets,
+    indistinguishable_groups,
+    rank_test,
+    rank_within_columns,
+)
+from jfewshot.statistics.selection import Choice, choose_on_validation
 
 __all__ = [
     "AccuracyInterval",
+    "Choice",
+    "Correlations",
+    "DatasetBootstrap",
+    "Differences",
     "Pool",
     "PoolCovariance",
+    "RankTest",
+    "average_ranks",
+    "bootstrap_over_datasets",
+    "choose_on_validation",
+    "class_pseudo_values",
+    "class_scores",
+    "compare",
     "correct_from_predicted",
+    "correlations",
+    "difference_variance",
     "episode_interval",
+    "holm",
+    "holm_of_pairs",
+    "indistinguishable_groups",
+    "line_with_band",
+    "logit",
     "make_pool",
+    "permutation_p_value",
     "pool_covariance",
     "pool_half_widths",
     "pool_interval",
+    "rank_test",
+    "rank_within_columns",
+    "wins_ties_losses",
 ]

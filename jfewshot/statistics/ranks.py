@@ -1,6 +1,6 @@
 """Ranks of upstreams within each dataset; equal accuracies share a rank."""
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -28,3 +28,77 @@ def average_ranks(
 ) -> Float[np.ndarray, " n_upstreams"]:
     """Mean rank of each upstream over the datasets (see `rank_within_columns`)."""
     return rank_within_columns(accuracy, method).mean(axis=1)
+
+
+class RankTest(NamedTuple):
+    """Are some upstreams better than others over datasets?
+
+    Attributes:
+      average_rank: of each upstream, ties sharing their mean rank.
+      p_value: Friedman's test that all are the same.
+      critical_difference: two average ranks further apart than this differ at 5% (Nemenyi); None for one upstream or
+        one dataset.
+    """
+
+    average_rank: Float[np.ndarray, " n_upstreams"]
+    p_value: float | None
+    critical_difference: float | None
+
+
+def rank_test(accuracy: Float[np.ndarray, "n_upstreams n_datasets"], alpha: float = 0.05) -> RankTest:
+    """Friedman's test and Nemenyi's critical difference (Demšar, JMLR 2006), q / sqrt(2) * sqrt(k (k + 1) / (6 n))."""
+    k, n = accuracy.shape
+    ranks = average_ranks(accuracy)
+    if k < 2 or n < 2:
+        return RankTest(ranks, None, None)
+    q = stats.studentized_range.ppf(1 - alpha, k, np.inf) / np.sqrt(2)
+    if k == 2:  # with two, Friedman's test is the sign test, which is exact
+        first = rank_within_columns(accuracy)[0]
+        wins, losses = int((first == 1).sum()), int((first == 2).sum())
+        p_value = stats.binomtest(wins, wins + losses).pvalue if wins + losses else 1.0
+    else:
+        rounded = np.round(accuracy, TIE_DECIMALS)
+        same = bool((rounded == rounded[:1]).all())
+        p_value = 1.0 if same else float(stats.friedmanchisquare(*rounded).pvalue)
+    return RankTest(ranks, float(p_value), float(q * np.sqrt(k * (k + 1) / (6 * n))))
+
+
+def indistinguishable_groups(
+    average_rank: Float[np.ndarray, " n"], critical_difference: float
+) -> list[tuple[int, ...]]:
+    """Largest sets of upstreams whose average ranks lie within the critical difference: the bars of the diagram."""
+    order = np.argsort(average_rank, kind="stable")
+    groups: list[tuple[int, ...]] = []
+    for start in range(len(order)):
+        inside = [int(i) for i in order[start:] if average_rank[i] - average_rank[order[start]] <= critical_difference]
+        if len(inside) > 1 and not any(set(inside) <= set(group) for group in groups):
+            groups.append(tuple(inside))
+    return groups
+
+
+class DatasetBootstrap(NamedTuple):
+    """95% intervals (low, high) of averages over datasets, were the datasets another sample.
+
+    Attributes:
+      accuracy: of the average accuracy.
+      rank: of the average rank.
+    """
+
+    accuracy: Float[np.ndarray, "n_upstreams 2"]
+    rank: Float[np.ndarray, "n_upstreams 2"]
+
+
+def bootstrap_over_datasets(
+    accuracy: Float[np.ndarray, "n_upstreams n_datasets"], n_draws: int = 4000, seed: int = 0
+) -> DatasetBootstrap | None:
+    """Percentile bootstrap over datasets; None below five datasets, where resampling says little."""
+    n_datasets = accuracy.shape[1]
+    if n_datasets < 5:
+        return None
+    drawn = np.random.default_rng(seed).integers(n_datasets, size=(n_draws, n_datasets))
+    counts = np.zeros((n_draws, n_datasets))
+    np.add.at(counts, (np.arange(n_draws)[:, None], drawn), 1 / n_datasets)
+    bounds = [
+        np.quantile(values @ counts.T, [0.025, 0.975], axis=1).T for values in (accuracy, rank_within_columns(accuracy))
+    ]
+    return DatasetBootstrap(*bounds)

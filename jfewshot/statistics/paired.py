@@ -1,0 +1,158 @@
+"""Is A better than B? Paired differences on the same episodes, with the pool's variance.
+
+Pairing removes what both share: hard episodes are hard for both. But the episodes' noise alone is the wrong
+yardstick: with enough episodes every difference is many of its standard errors wide. What would not repeat on other
+clips or classes is not a finding.
+"""
+
+import itertools
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Shaped
+from scipy import stats
+
+from jfewshot.statistics.multiple import holm_of_pairs
+from jfewshot.statistics.pool import Pool, PoolCovariance
+
+PoolKind = Literal["classes", "clips"]
+_EXACT_FLIPS = 14  # 2^14 sign patterns are enumerated; more units are sampled
+
+
+class Differences(NamedTuple):
+    """Differences between systems, row minus column; antisymmetric.
+
+    Attributes:
+      difference: of mean accuracy.
+      half_width: of its 95% interval.
+      p_value: two-sided, of no difference; NaN on the diagonal.
+      p_holm: adjusted over all pairs.
+    """
+
+    difference: Float[np.ndarray, "n n"]
+    half_width: Float[np.ndarray, "n n"]
+    p_value: Float[np.ndarray, "n n"]
+    p_holm: Float[np.ndarray, "n n"]
+
+
+def difference_variance(
+    covariance: PoolCovariance, pool: PoolKind = "classes"
+) -> tuple[Float[np.ndarray, "n n"], float, PoolKind]:
+    """Variance of every pair's difference on one dataset, its degrees of freedom, and the pool it admits.
+
+    Args:
+      covariance: of the systems' mean accuracies, from `pool_covariance`.
+      pool: `classes`: other classes with other clips; where there are too few classes to tell, and with `clips`: other
+        clips of these classes.
+
+    Raises:
+      ValueError: if the pool is too small for either.
+    """
+    clips = None if covariance.clips is None else np.maximum(_of_differences(covariance.clips), 0.0)
+    episodes = _of_differences(covariance.episodes)
+    if pool == "classes" and covariance.classes is not None:
+        classes = np.maximum(_of_differences(covariance.classes), 0.0 if clips is None else clips)
+        return episodes + classes, covariance.n_classes - 1.0, "classes"
+    if clips is None:
+        raise ValueError("the pool is too small to tell how a difference would move: too few classes and too few clips")
+    return episodes + clips, np.inf, "clips"
+
+
+def compare(covariances: Sequence[PoolCovariance], pool: PoolKind = "classes") -> Differences:
+    """Compare systems on one dataset, or on the average over several (these datasets, not others).
+
+    The difference over its standard error is referred to Student's t; degrees of freedom are n_classes - 1 on one
+    dataset, Satterthwaite's for an average, and infinite (the normal approximation) where the pool is the clips.
+
+    Args:
+      covariances: one per dataset, of the same systems in the same order.
+      pool: as in `difference_variance`.
+    """
+    n_datasets = len(covariances)
+    difference = np.mean([c.mean[:, None] - c.mean[None, :] for c in covariances], axis=0)
+    parts = [difference_variance(c, pool)[:2] for c in covariances]
+    variance = sum(v for v, _ in parts) / n_datasets**2
+    spread = sum(v**2 / freedom for v, freedom in parts) / n_datasets**4
+    with np.errstate(divide="ignore", invalid="ignore"):
+        freedom = np.where(spread > 0, variance**2 / spread, np.inf)
+        ratio = np.where(variance > 0, np.abs(difference) / np.sqrt(variance), np.where(difference != 0, np.inf, 0.0))
+    p_value = 2 * stats.t.sf(ratio, freedom)
+    np.fill_diagonal(p_value, np.nan)
+    half_width = stats.t.ppf(0.975, freedom) * np.sqrt(variance)
+    return Differences(difference, half_width, p_value, holm_of_pairs(p_value))
+
+
+def class_scores(
+    scores: Shaped[np.ndarray, "n_systems n_episodes n_queries"], pool: Pool
+) -> Float[np.ndarray, "n_systems n_classes"]:
+    """Mean score of each class's own queries: per-class accuracy."""
+    own = scores.reshape(*scores.shape[:2], pool.slot_class.shape[1], -1).mean(axis=3, dtype=np.float64)
+    held = np.bincount(pool.slot_class.ravel(), minlength=len(pool.class_size))
+    sums = [np.bincount(pool.slot_class.ravel(), row.ravel(), minlength=len(held)) for row in own]
+    return np.stack(sums) / held
+
+
+def class_pseudo_values(
+    scores: Shaped[np.ndarray, "n_systems n_episodes n_queries"], pool: Pool
+) -> Float[np.ndarray, "n_systems n_classes"]:
+    """Jackknife pseudo-value of each class, n A - (n - 1) A_without_it: what the class brings to the mean score, to
+    its own queries and to those of the classes beside it. They average to the mean score and are nearly independent;
+    the accuracies of the classes' own queries are not, for a class that is taken for another also spoils that one.
+
+    Raises:
+      ValueError: if every class is in every episode.
+    """
+    n_way, n_classes = pool.slot_class.shape[1], len(pool.class_size)
+    if n_classes <= n_way:
+        raise ValueError(f"{n_classes} classes in {n_way}-way episodes: no episode is without any one of them")
+    episode = scores.mean(axis=2, dtype=np.float64)
+    mean = episode.mean(axis=1, keepdims=True)
+    classes, expected = pool.slot_class.ravel(), episode.shape[1] * n_way / n_classes
+    # Deviations over the expected number of episodes with the class, not the number drawn, so that they sum to zero.
+    deviation = [np.bincount(classes, np.repeat(row, n_way), minlength=n_classes) / expected for row in episode - mean]
+    return mean + n_way * (n_classes - 1) / (n_classes - n_way) * np.stack(deviation)
+
+
+def permutation_p_value(
+    differences: Sequence[Float[np.ndarray, " n_classes"]], seed: int = 0, n_draws: int = 9999
+) -> float:
+    """Two-sided sign-flip permutation test that the mean difference is zero.
+
+    If two systems are exchangeable, swapping them within any class leaves the distribution of the differences as it
+    was. All sign patterns are tried where there are few, a sample of them (the observed one included) otherwise.
+
+    Args:
+      differences: per dataset, the difference of two systems per class (rows of `class_pseudo_values`, subtracted). The
+        statistic is the mean over datasets of the mean over classes.
+      seed: of the sampled sign patterns.
+      n_draws: how many, where not all are tried.
+    """
+    units = np.concatenate([d / (len(d) * len(differences)) for d in differences])
+    observed = abs(units.sum())
+    if len(units) <= _EXACT_FLIPS:
+        signs = np.array(list(itertools.product((1, -1), repeat=len(units))), dtype=np.int8)
+        extra = 0
+    else:
+        signs = np.random.default_rng(seed).choice(np.array([1, -1], dtype=np.int8), size=(n_draws, len(units)))
+        extra = 1
+    as_large = np.abs(signs @ units) >= observed * (1 - 1e-12) - 1e-15
+    return (int(as_large.sum()) + extra) / (len(signs) + extra)
+
+
+def wins_ties_losses(per_dataset: Sequence[Differences], alpha: float = 0.05) -> Shaped[np.ndarray, "n n 3"]:
+    """On how many datasets the row system is better than, no different from, and worse than the column system.
+
+    A difference counts where its p-value, adjusted by Holm over all pairs of that dataset, is below alpha.
+    """
+    significant = np.stack([d.p_holm < alpha for d in per_dataset])
+    sign = np.stack([np.sign(d.difference) for d in per_dataset])
+    wins, losses = (significant & (sign > 0)).sum(axis=0), (significant & (sign < 0)).sum(axis=0)
+    counts = np.stack([wins, len(per_dataset) - wins - losses, losses], axis=-1)
+    counts[np.diag_indices(counts.shape[0])] = 0
+    return counts
+
+
+def _of_differences(matrix: Float[np.ndarray, "n n"]) -> Float[np.ndarray, "n n"]:
+    diagonal = np.diag(matrix)
+    return diagonal[:, None] + diagonal[None, :] - matrix - matrix.T

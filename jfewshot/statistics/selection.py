@@ -1,0 +1,79 @@
+"""Choosing C, pooling, layer or classifier: on validation, reported on test, and never the other way round."""
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from jfewshot.errors import UserError
+
+VALIDATION = ("validation", "val", "valid", "dev")
+
+
+class Choice(NamedTuple):
+    """What was chosen for one group of cells.
+
+    Attributes:
+      group: what the choice is for, such as (upstream, dataset).
+      chosen: the option.
+      validation: its mean accuracy on validation.
+      options: every option with its validation accuracy, best first.
+      reported: the chosen option's records on the split to report.
+    """
+
+    group: Hashable
+    chosen: Hashable
+    validation: float
+    options: tuple[tuple[Hashable, float], ...]
+    reported: tuple[Mapping[str, Any], ...]
+
+
+def choose_on_validation(
+    records: Sequence[Mapping[str, Any]],
+    option_of: Callable[[Mapping[str, Any]], Hashable],
+    group_of: Callable[[Mapping[str, Any]], Hashable],
+    choose_on: str = "validation",
+    report_on: str = "test",
+) -> list[Choice]:
+    """Choose, per group, the option with the best mean validation accuracy, and hand back its records on test.
+
+    Args:
+      records: result records of both splits.
+      option_of: what is chosen among: a record's strength, view, classifier ...
+      group_of: what shares a choice. Leave the dataset out, and one option serves all datasets, as the papers'
+        pooling does; only datasets with a validation split then have a say.
+      choose_on: the split to choose on.
+      report_on: the split to report.
+
+    Raises:
+      UserError: for choosing on anything but validation, or on what is reported; for a group without validation
+      results; and for
+        options of one group that were validated on different data, so that their means do not compare.
+    """
+    if choose_on not in VALIDATION or choose_on == report_on:
+        raise UserError(
+            f"refusing to choose on split '{choose_on}' and report '{report_on}': the chosen number would be too good. "
+            f"Choose on one of {', '.join(VALIDATION)}"
+        )
+    groups: dict[Hashable, dict[Hashable, dict[str, list[Mapping[str, Any]]]]] = {}
+    for record in records:
+        split = record["identity"]["protocol"]["split"]
+        if split in (choose_on, report_on):
+            options = groups.setdefault(group_of(record), {})
+            options.setdefault(option_of(record), {choose_on: [], report_on: []})[split].append(record)
+    choices = []
+    for group, options in groups.items():
+        validated = {option: found[choose_on] for option, found in options.items() if found[choose_on]}
+        if not validated:
+            raise UserError(
+                f"nothing to choose on for {group}: no results on split '{choose_on}'. "
+                f"Evaluate it with --split {choose_on}, or leave the group out"
+            )
+        seen = {option: frozenset(r["identity"]["clip_table"] for r in found) for option, found in validated.items()}
+        if len(set(seen.values())) > 1:
+            raise UserError(
+                f"options of {group} were validated on different datasets; evaluate each option on all of them"
+            )
+        means = {option: sum(r["accuracy"]["mean"] for r in found) / len(found) for option, found in validated.items()}
+        ranked = tuple(sorted(means.items(), key=lambda item: (-item[1], str(item[0]))))
+        best = ranked[0][0]
+        choices.append(Choice(group, best, ranked[0][1], ranked, tuple(options[best][report_on])))
+    return choices
