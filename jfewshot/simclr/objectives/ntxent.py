@@ -143,7 +143,7 @@ def ntxent_local(
     return _contrast(jax.lax.psum(sums, axis_name), n_views)
 
 
-@functools.partial(jax.jit, static_argnames=("mesh", "axis_name"))
+@functools.partial(jax.jit, static_argnames=("temperature", "mesh", "axis_name"))
 def ntxent_sharded(
     z_a: Float[Array, "n dim"], z_b: Float[Array, "n dim"], temperature: float, mesh: Mesh, axis_name: str = "data"
 ) -> Contrast:

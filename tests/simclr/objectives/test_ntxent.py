@@ -24,8 +24,8 @@ def oracle(a, b):
 
 
 def assert_same_value_and_gradient(loss, pairs):
-    value, gradient = jax.value_and_grad(loss, argnums=(0, 1))(*pairs)
-    wanted, wanted_gradient = jax.value_and_grad(oracle, argnums=(0, 1))(*pairs)
+    value, gradient = jax.jit(jax.value_and_grad(loss, argnums=(0, 1)))(*pairs)
+    wanted, wanted_gradient = jax.jit(jax.value_and_grad(oracle, argnums=(0, 1)))(*pairs)
     np.testing.assert_allclose(value, wanted, rtol=1e-5)
     for ours, theirs in zip(gradient, wanted_gradient, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
@@ -52,7 +52,7 @@ def test_the_numbers_beside_the_loss_agree_between_the_three(pairs, devices):
 def test_the_numbers_beside_the_loss_by_hand():
     # Four unit vectors in the plane: a0 = b0 = east, a1 = north, b1 = west.
     a, b = jnp.asarray([[2.0, 0.0], [0.0, 1.0]]), jnp.asarray([[1.0, 0.0], [-3.0, 0.0]])
-    contrast = ntxent(a, b, 1.0)
+    contrast = jax.jit(ntxent, static_argnums=2)(a, b, 1.0)
     # Squared distances: partners 0, 2 (both directions). a1's nearest others tie at 2 (first wins: a0); b1's is a1.
     np.testing.assert_allclose(contrast.alignment, (0 + 2 + 0 + 2) / 4)
     np.testing.assert_allclose(contrast.accuracy, 3 / 4)
@@ -62,7 +62,7 @@ def test_the_numbers_beside_the_loss_by_hand():
 
 def test_a_collapsed_batch_and_a_zero_vector_stay_finite():
     for z in (jnp.ones((4, 3)), jnp.zeros((4, 3))):
-        value, gradient = jax.value_and_grad(lambda z: ntxent(z, z, TEMPERATURE).loss)(z)
+        value, gradient = jax.jit(jax.value_and_grad(lambda z: ntxent(z, z, TEMPERATURE).loss))(z)
         assert np.isfinite(value)
         assert np.all(np.isfinite(gradient))
 

@@ -1,0 +1,25 @@
+"""The encoder and what stands on it while it learns.
+
+- `config`: its sizes; the paper's two
+- `prenet`: the convolutions that make four frames one, in the ASR variant
+- `transformer`: the encoder itself, masked by true lengths throughout
+- `heads`: pooling and projection for the contrast, a spectrogram head for the reconstruction
+- `arrays`: parameters by name, for files
+"""
+
+from jfewshot.simclr.encoder.arrays import from_arrays, to_arrays
+from jfewshot.simclr.encoder.config import PAPER, PAPER_ASR, EncoderConfig
+from jfewshot.simclr.encoder.heads import Projection, SpectrogramHead, mean_over_frames
+from jfewshot.simclr.encoder.transformer import Encoder
+
+__all__ = [
+    "PAPER",
+    "PAPER_ASR",
+    "Encoder",
+    "EncoderConfig",
+    "Projection",
+    "SpectrogramHead",
+    "from_arrays",
+    "mean_over_frames",
+    "to_arrays",
+]

@@ -1,0 +1,39 @@
+"""Parameters as plain arrays by dotted name, for files that NumPy alone can read."""
+
+from collections.abc import Mapping
+
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from jfewshot.errors import UserError
+from jfewshot.simclr.encoder.config import EncoderConfig
+from jfewshot.simclr.encoder.transformer import Encoder
+
+
+def to_arrays(module: nnx.Module) -> dict[str, np.ndarray]:
+    """A module's parameters by name: `layers.0.query.kernel`. Kernels are (in, out)."""
+    return {
+        ".".join(map(str, path)): np.asarray(leaf[...])
+        for path, leaf in nnx.to_flat_state(nnx.state(module, nnx.Param))
+    }
+
+
+def from_arrays(config: EncoderConfig, arrays: Mapping[str, np.ndarray]) -> Encoder:
+    """An encoder of this configuration with these parameters.
+
+    Raises:
+      UserError: naming arrays that are missing, left over, or of another shape.
+    """
+    encoder = nnx.eval_shape(lambda: Encoder(config, rngs=nnx.Rngs(0)))
+    graph, state = nnx.split(encoder)
+    flat = dict(nnx.to_flat_state(state))
+    wanted = {".".join(map(str, path)): path for path in flat}
+    if set(wanted) != set(arrays):
+        missing, extra = sorted(set(wanted) - set(arrays)), sorted(set(arrays) - set(wanted))
+        raise UserError(f"these arrays are not this encoder's: missing {missing[:5]}, left over {extra[:5]}")
+    for name, path in wanted.items():
+        if flat[path].shape != arrays[name].shape:
+            raise UserError(f"array {name} has shape {arrays[name].shape}, the configuration needs {flat[path].shape}")
+        flat[path] = flat[path].replace(jnp.asarray(arrays[name], jnp.float32))
+    return nnx.merge(graph, nnx.from_flat_state(list(flat.items())))

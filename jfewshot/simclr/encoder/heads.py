@@ -1,0 +1,51 @@
+"""What stands on the encoder while it learns, and is thrown away after."""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float, Int
+
+from jfewshot.simclr.encoder.config import EncoderConfig
+from jfewshot.simclr.encoder.transformer import layer_norm, linear
+
+
+def mean_over_frames(
+    hidden: Float[Array, "batch frames dim"], n_frames: Int[Array, "batch"]
+) -> Float[Array, "batch dim"]:
+    """Mean over the true frames; zero for an utterance without any."""
+    is_frame = (jnp.arange(hidden.shape[1]) < n_frames[:, None])[..., None]
+    return jnp.sum(jnp.where(is_frame, hidden, 0.0), axis=1) / jnp.maximum(n_frames, 1)[:, None]
+
+
+class Projection(nnx.Module):
+    """z = W2 relu(W1 h), the paper's projection of the pooled hidden state."""
+
+    def __init__(self, config: EncoderConfig, d_hidden: int, d_out: int, *, rngs: nnx.Rngs):
+        # He initialisation, not the encoder's small one: pooled states differ little between utterances at the start.
+        def layer(n_in, n_out):
+            return nnx.Linear(n_in, n_out, kernel_init=nnx.initializers.he_normal(), rngs=rngs)
+
+        self.hidden, self.output = layer(config.d_model, d_hidden), layer(d_hidden, d_out)
+
+    def __call__(self, pooled: Float[Array, "batch dim"]) -> Float[Array, "batch out"]:
+        """In float32."""
+        return self.output(jax.nn.relu(self.hidden(pooled)))
+
+
+class SpectrogramHead(nnx.Module):
+    """TERA's: linear, GELU, LayerNorm, linear. Where the encoder subsamples, each output frame predicts the frames it
+    stands for."""
+
+    def __init__(self, config: EncoderConfig, *, rngs: nnx.Rngs):
+        self.config = config
+        self.hidden = linear(config.d_model, config.d_model, config, rngs)
+        self.norm = layer_norm(config.d_model, config, rngs)
+        self.output = linear(config.d_model, config.n_mels * config.subsampling, config, rngs)
+
+    def __call__(
+        self, hidden: Float[Array, "batch out_frames dim"], n_input_frames: int
+    ) -> Float[Array, "batch frames mels"]:
+        """Predicted input features, `n_input_frames` of them, float32."""
+        x = jax.nn.gelu(self.hidden(hidden.astype(self.config.dtype)), approximate=False)
+        x = self.output(self.norm(x).astype(self.config.dtype)).astype(jnp.float32)
+        return x.reshape(x.shape[0], -1, self.config.n_mels)[:, :n_input_frames]

@@ -1,0 +1,45 @@
+"""Two convolutions of kernel 3 and stride 2: four frames become one."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float, Int
+
+from jfewshot.simclr.encoder.config import EncoderConfig
+
+
+class ConvPrenet(nnx.Module):
+    """Convolution, ReLU, twice; then a linear map to the encoder's width (for conv2d, of channels and mel bins
+    together).
+
+    Zero padding of one on either side, whatever the length (XLA's "SAME" would pad by the parity of the padded
+    length), and frames past the true end are zeroed before each convolution: so padding changes nothing.
+    """
+
+    def __init__(self, config: EncoderConfig, *, rngs: nnx.Rngs):
+        self.two_dimensional = config.prenet == "conv2d"
+        axes = 2 if self.two_dimensional else 1
+        sizes = (1 if self.two_dimensional else config.n_mels, config.prenet_channels, config.prenet_channels)
+        self.convolutions = nnx.List(
+            [
+                nnx.Conv(n_in, n_out, (3,) * axes, (2,) * axes, padding=((1, 1),) * axes, dtype=config.dtype, rngs=rngs)
+                for n_in, n_out in itertools.pairwise(sizes)
+            ]
+        )
+        n_out = config.prenet_channels * (config.n_frames(config.n_mels) if self.two_dimensional else 1)
+        init = nnx.initializers.normal(config.init_std)
+        self.output = nnx.Linear(n_out, config.d_model, kernel_init=init, dtype=config.dtype, rngs=rngs)
+
+    def __call__(
+        self, features: Float[Array, "batch frames mels"], n_frames: Int[Array, "batch"]
+    ) -> Float[Array, "batch subsampled dim"]:
+        """Frames become (frames + 3) // 4."""
+        x = features[..., None] if self.two_dimensional else features
+        for convolution in self.convolutions:
+            is_frame = jnp.arange(x.shape[1]) < n_frames[:, None]
+            x = jnp.where(is_frame.reshape(is_frame.shape + (1,) * (x.ndim - 2)), x, 0.0)
+            x = jax.nn.relu(convolution(x))
+            n_frames = (n_frames + 1) // 2
+        return self.output(x.reshape(*x.shape[:2], -1))

@@ -1,0 +1,148 @@
+"""The transformer of TERA and Speech SimCLR (an encoder of BERT's kind over filterbank frames), masked by true
+lengths."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jaxtyping import Array, Float, Int, Key
+
+from jfewshot.simclr.encoder.config import EncoderConfig
+from jfewshot.simclr.encoder.prenet import ConvPrenet
+
+
+def linear(n_in: int, n_out: int, config: EncoderConfig, rngs: nnx.Rngs) -> nnx.Linear:
+    """A linear map with the configured initialisation and compute dtype, and float32 parameters."""
+    init = nnx.initializers.normal(config.init_std)
+    return nnx.Linear(n_in, n_out, kernel_init=init, dtype=config.dtype, param_dtype=jnp.float32, rngs=rngs)
+
+
+def layer_norm(size: int, config: EncoderConfig, rngs: nnx.Rngs) -> nnx.LayerNorm:
+    """LayerNorm in float32. The two-pass variance: E[x²] - E[x]² is off by more than TERA's epsilon."""
+    return nnx.LayerNorm(
+        size,
+        epsilon=config.layer_norm_eps,
+        use_fast_variance=False,
+        dtype=jnp.float32,
+        param_dtype=jnp.float32,
+        rngs=rngs,
+    )
+
+
+def dropout(x: Float[Array, "batch frames dim"], rate: float, keys: Key[Array, "batch"] | None, number: int):
+    """Dropout by one key per utterance, so that no utterance's mask depends on its place in a batch; no keys, no
+    dropout."""
+    if keys is None or rate == 0.0:
+        return x
+
+    def mask(key):
+        return jax.random.bernoulli(jax.random.fold_in(key, number), 1.0 - rate, x.shape[1:])
+
+    return jnp.where(jax.vmap(mask)(keys), x / (1.0 - rate), 0.0).astype(x.dtype)
+
+
+@functools.cache
+def sinusoids(n_frames: int, size: int) -> np.ndarray:
+    """Position table (Vaswani et al., 2017), sines and cosines interleaved: (n_frames, size), float32."""
+    rate = 1.0 / np.power(10000.0, 2 * (np.arange(size) // 2) / size)
+    angle = np.arange(n_frames)[:, None] * rate
+    return np.where(np.arange(size) % 2, np.cos(angle), np.sin(angle)).astype(np.float32)
+
+
+class Layer(nnx.Module):
+    """Self-attention and feed-forward, each with a residual sum and LayerNorm."""
+
+    def __init__(self, config: EncoderConfig, *, rngs: nnx.Rngs):
+        self.config = config
+        d, d_ff = config.d_model, config.d_ff
+        self.query, self.key, self.value = (linear(d, d, config, rngs) for _ in range(3))
+        self.attention_output = linear(d, d, config, rngs)
+        self.attention_norm = layer_norm(d, config, rngs)
+        self.intermediate = linear(d, d_ff, config, rngs)
+        self.output = linear(d_ff, d, config, rngs)
+        self.output_norm = layer_norm(d, config, rngs)
+
+    def __call__(
+        self, x: Float[Array, "batch frames dim"], n_frames: Int[Array, "batch"], keys: Key[Array, "batch"] | None
+    ) -> Float[Array, "batch frames dim"]:
+        """`n_frames` keys take part in the attention; what stands in frames past them is of no meaning."""
+        rate, before = self.config.dropout, self.config.norm == "pre"
+        attended = self.attend(self.attention_norm(x).astype(x.dtype) if before else x, n_frames)
+        x = x + dropout(attended, rate, keys, 0)
+        x = x if before else self.attention_norm(x).astype(x.dtype)
+        hidden = self.intermediate(self.output_norm(x).astype(x.dtype) if before else x)
+        x = x + dropout(self.output(jax.nn.gelu(hidden, approximate=False)), rate, keys, 1)
+        return x if before else self.output_norm(x).astype(x.dtype)
+
+    def attend(
+        self, x: Float[Array, "batch frames dim"], n_frames: Int[Array, "batch"]
+    ) -> Float[Array, "batch frames dim"]:
+        """Attention of every frame to the true ones."""
+        heads = (*x.shape[:2], self.config.n_heads, -1)
+        query, key, value = (part(x).reshape(heads) for part in (self.query, self.key, self.value))
+        # An utterance without frames would be a softmax over nothing; let it look at one frame of padding instead.
+        seen = jnp.maximum(n_frames, 1).astype(jnp.int32)
+        context = jax.nn.dot_product_attention(
+            query, key, value, key_value_seq_lengths=seen, implementation=attention_of(self.config)
+        )
+        return self.attention_output(context.reshape(x.shape))
+
+
+def attention_of(config: EncoderConfig) -> str | None:
+    """The implementation that `jax.nn.dot_product_attention` is asked for."""
+    if config.attention == "auto":
+        return "cudnn" if jax.default_backend() == "gpu" and config.compute_dtype == "bfloat16" else "xla"
+    return config.attention
+
+
+class Encoder(nnx.Module):
+    """Filterbank frames to hidden states."""
+
+    def __init__(self, config: EncoderConfig, *, rngs: nnx.Rngs):
+        self.config = config
+        if config.prenet == "none":
+            self.input = linear(config.n_mels, config.d_model, config, rngs)
+        else:
+            self.input = ConvPrenet(config, rngs=rngs)
+        self.input_norm = layer_norm(config.d_model, config, rngs)
+        self.layers = nnx.List([Layer(config, rngs=rngs) for _ in range(config.n_layers)])
+        if config.norm == "pre":
+            # The residual stream has no norm of its own: one for each hidden state that is looked at.
+            self.hidden_norms = nnx.List([layer_norm(config.d_model, config, rngs) for _ in range(config.n_layers + 1)])
+
+    def __call__(
+        self,
+        features: Float[Array, "batch frames mels"],
+        n_frames: Int[Array, "batch"],
+        keys: Key[Array, "batch"] | None = None,
+    ) -> tuple[list[Float[Array, "batch out_frames dim"]], Int[Array, "batch"]]:
+        """All hidden states.
+
+        Args:
+          features: normalised log-mel frames; frames past the true end may hold anything.
+          n_frames: true frames of each utterance.
+          keys: one per utterance, for dropout; None: no dropout.
+
+        Returns:
+          `n_layers + 1` hidden states, first the embedded input, last the encoder's output, float32, zero in frames
+          past the true end; and the true number of output frames of each utterance.
+        """
+        config = self.config
+        features = features.astype(config.dtype)
+        x = self.input(features) if config.prenet == "none" else self.input(features, n_frames)
+        n_frames = config.n_frames(n_frames)
+        x = x + sinusoids(x.shape[1], config.d_model)
+        x = dropout(self.input_norm(x).astype(config.dtype), config.dropout, keys, -1 % 2**31)
+
+        states = [x]
+        for number, layer in enumerate(self.layers):
+            layer_keys = None if keys is None else jax.vmap(jax.random.fold_in, (0, None))(keys, number)
+            run = nnx.remat(Layer.__call__) if config.remat else Layer.__call__
+            x = run(layer, x, n_frames, layer_keys)
+            states.append(x)
+        if config.norm == "pre":
+            states = [norm(state) for norm, state in zip(self.hidden_norms, states, strict=True)]
+        is_frame = (jnp.arange(x.shape[1]) < n_frames[:, None])[..., None]
+        return [jnp.where(is_frame, state.astype(jnp.float32), 0.0) for state in states], n_frames
