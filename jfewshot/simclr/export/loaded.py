@@ -1,0 +1,115 @@
+"""An encoder folder as a callable: waves in, frames of every layer out. JAX only."""
+
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jaxtyping import Array, Float, Int
+
+from jfewshot.errors import UserError
+from jfewshot.simclr.encoder import from_arrays
+from jfewshot.simclr.export.folder import EncoderFolder, read_encoder
+from jfewshot.simclr.features import fbank, n_frames, normalise
+
+
+class LoadedEncoder:
+    """A frozen encoder.
+
+    Attributes:
+      name, title, licence, source, revision: as in the folder; the revision is the SHA-256 of the weights.
+      sample_rate: Hz, of the waves it wants.
+      layers: names of the hidden states: "0" is the embedded input, the last is the encoder's output.
+      dim: width of every hidden state.
+      n_parameters: how many.
+      min_samples: the shortest wave that has a frame.
+    """
+
+    def __init__(self, folder: EncoderFolder):
+        self.folder = folder
+        self.name, self.title = folder.name, folder.title
+        self.licence, self.source, self.revision = folder.licence, folder.source, folder.revision
+        self.layers = tuple(str(number) for number in range(folder.config.n_layers + 1))
+        self.dim = folder.config.d_model
+        self.n_parameters = int(sum(np.size(value) for value in folder.arrays.values()))
+        self.sample_rate = folder.fbank.sample_rate if folder.fbank else 16_000
+        self.min_samples = folder.fbank.frame_length if folder.fbank else 0
+        self._graph, self._state = nnx.split(from_arrays(folder.config, folder.arrays))
+
+    def __call__(self, waves: np.ndarray, layers: Sequence[str] = ("last",)) -> dict[str, np.ndarray]:
+        """Frames of each asked layer.
+
+        Args:
+          waves: float32 (batch, samples), mono, in [-1, 1], at `sample_rate`; all of the same true length.
+          layers: names from `self.layers`, or "last".
+
+        Returns:
+          float32 (batch, frames, dim) for each asked name; true frames only.
+
+        Raises:
+          UserError: waves shorter than a frame, unknown layers, or a folder without a filterbank.
+        """
+        if self.folder.fbank is None:
+            raise UserError(
+                f"encoder {self.name} does not say how its input features are computed: give them to hidden_states"
+            )
+        numbers = [self._number(layer) for layer in layers]
+        waves = np.asarray(waves, np.float32)
+        batch, samples = waves.shape
+        if samples < self.min_samples:
+            raise UserError(f"encoder {self.name} got waves of {samples} samples and needs at least {self.min_samples}")
+        # Padding changes nothing (the tests hold it to 1e-5), so few sizes are compiled however many lengths there are.
+        padded = np.zeros((_next_size(batch, 1), _next_size(samples, self.sample_rate)), np.float32)
+        padded[:batch, :samples] = waves
+        lengths = np.full(len(padded), samples, np.int32)
+        states = self._from_waves(self._state, padded, lengths, tuple(numbers))
+        frames = self.folder.config.n_frames(n_frames(samples, self.folder.fbank))
+        return {layer: np.asarray(state[:batch, :frames]) for layer, state in zip(layers, states, strict=True)}
+
+    def hidden_states(
+        self, features: Float[Array, "batch frames mels"], n_frames: Int[Array, "batch"]
+    ) -> list[Float[Array, "batch out_frames dim"]]:
+        """All hidden states for features that are already normalised; zero in frames past the true end."""
+        return self._from_features(self._state, features, n_frames)
+
+    def _number(self, layer: str) -> int:
+        if layer == "last":
+            return len(self.layers) - 1
+        if layer not in self.layers:
+            raise UserError(f"encoder {self.name} has no layer '{layer}'; it has {', '.join(self.layers)} and 'last'")
+        return int(layer)
+
+    @functools.partial(jax.jit, static_argnums=(0, 4))
+    def _from_waves(self, state, waves, lengths, numbers):
+        features, counts = fbank(waves, lengths, self.folder.fbank)
+        features = normalise(features, counts, self.folder.mean, self.folder.std)
+        states, _ = nnx.merge(self._graph, state)(features, counts)
+        return [states[number] for number in numbers]
+
+    @functools.partial(jax.jit, static_argnums=0)
+    def _from_features(self, state, features, counts):
+        return nnx.merge(self._graph, state)(jnp.asarray(features), jnp.asarray(counts))[0]
+
+
+def load_encoder(folder: Path | str) -> LoadedEncoder:
+    """Read an encoder folder into a callable; see `LoadedEncoder`.
+
+    Raises:
+      UserError: as `read_encoder`.
+    """
+    return LoadedEncoder(read_encoder(folder))
+
+
+def _next_size(n: int, unit: int) -> int:
+    """The next of unit * (1, 2, 3, 4, 6, 8, 12, 16 ...): at most half more than needed beyond the first unit."""
+    size = unit
+    while size < n:
+        size = (
+            size * 3 // 2
+            if (size // unit).bit_count() == 1 and size > unit
+            else (size * 4 // 3 if size > unit else 2 * unit)
+        )
+    return size
