@@ -1,0 +1,197 @@
+"""What an episode is, and which classes and clips may be in one."""
+
+import dataclasses
+from typing import Any, Literal
+
+import numpy as np
+
+from jfewshot.errors import UserError
+from jfewshot.store.clips import ClipTable
+
+QuerySegments = Literal["vote", "mean", "one"]
+# Counters of the random stream give 7 bits to redraws, 9 to the class's slot and 16 to the position in it (drawing.py).
+MAX_WAYS, MAX_DRAWN = 512, 65_535
+
+
+@dataclasses.dataclass(frozen=True)
+class Protocol:
+    """How few-shot episodes are drawn and scored; everything that two results must share to be compared.
+
+    Attributes:
+      n_way: classes per episode.
+      k_shot: support clips per class.
+      n_query: query clips per class.
+      n_episodes: how many episodes.
+      seed: names the sequence of episodes: episode i under a seed is the same clips for every upstream and classifier.
+      split: draw from the clips of this split only; None for all.
+      min_clips: leave out classes with fewer clips; None to insist that every class has enough.
+      group_aware: no query shares a group (speaker, recording, site) with a support clip of its episode.
+      query_segments: a query clip of several segments is decided by majority over them ("vote", ties to the smallest class
+        index), by their mean score ("mean"), or by one drawn at random ("one").
+      nested_shots: the largest number of shots drawn together: the supports of fewer shots are the first of these, with the
+        same queries. It changes a draw only where `group_aware`; None for `k_shot`.
+    """
+
+    n_way: int = 5
+    k_shot: int = 1
+    n_query: int = 15
+    n_episodes: int = 10_000
+    seed: int = 42
+    split: str | None = None
+    min_clips: int | None = None
+    group_aware: bool = False
+    query_segments: QuerySegments = "vote"
+    nested_shots: int | None = None
+
+    def __post_init__(self):
+        for name, least in (("n_way", 2), ("k_shot", 1), ("n_query", 1), ("n_episodes", 1)):
+            if getattr(self, name) < least:
+                raise UserError(f"{name} is {getattr(self, name)}; it must be at least {least}")
+        if self.n_way > MAX_WAYS or self.drawn_per_class > MAX_DRAWN or self.n_way > 127:
+            raise UserError(f"{self.n_way}-way with {self.drawn_per_class} clips per class is more than this draws")
+        if self.n_episodes >= 2**32:
+            raise UserError(f"n_episodes is {self.n_episodes}; episode numbers are 32-bit, so fewer than 2**32")
+        if self.nested_shots is not None and self.nested_shots < self.k_shot:
+            raise UserError(f"nested_shots is {self.nested_shots}, fewer than the {self.k_shot} shots of the episode")
+        if self.query_segments not in ("vote", "mean", "one"):
+            raise UserError(f"query_segments is '{self.query_segments}'; choose vote, mean or one")
+
+    @property
+    def n_support(self) -> int:
+        """Support clips per episode."""
+        return self.n_way * self.k_shot
+
+    @property
+    def n_queries(self) -> int:
+        """Query clips per episode."""
+        return self.n_way * self.n_query
+
+    @property
+    def shots_drawn(self) -> int:
+        """Support clips drawn per class, before the first `k_shot` are taken."""
+        return (self.nested_shots or self.k_shot) if self.group_aware else self.k_shot
+
+    @property
+    def drawn_per_class(self) -> int:
+        """Clips drawn per class."""
+        return self.shots_drawn + self.n_query
+
+    def draw_identity(self, clip_table: str) -> dict[str, Any]:
+        """What a draw depends on, and nothing more: the key of the file of draws."""
+        identity = {"clip_table": clip_table, **dataclasses.asdict(self)}
+        del identity["query_segments"]
+        identity["nested_shots"] = self.shots_drawn if self.group_aware else None
+        return identity
+
+    def identity(self) -> dict[str, Any]:
+        """What a result depends on."""
+        return {**dataclasses.asdict(self), "nested_shots": self.shots_drawn if self.group_aware else None}
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassPool:
+    """The clips that episodes are drawn from, by class; make one with `class_pool`.
+
+    Attributes:
+      names: the classes, sorted.
+      start, count: int32, one per class: its clips are `clips[start : start + count]`.
+      clips: int32, rows of the clip table, grouped by class, in the table's order within a class.
+      group: int32, one per entry of `clips`: a number for its group; clips without a group are each their own.
+      left_out: (class, number of clips) for each class that `min_clips` left out.
+    """
+
+    names: np.ndarray
+    start: np.ndarray
+    count: np.ndarray
+    clips: np.ndarray
+    group: np.ndarray
+    left_out: tuple[tuple[str, int], ...]
+
+
+def class_pool(clips: ClipTable, protocol: Protocol, dataset: str = "the store") -> ClassPool:
+    """Sort the clips into classes and check that episodes can be drawn.
+
+    Args:
+      clips: the whole table; the protocol's split is selected here.
+      protocol: what will be drawn.
+      dataset: its name, for messages.
+
+    Raises:
+      UserError: if the split is not there, a class has too few clips, there are fewer classes than ways, or groups leave
+        a class no queries.
+    """
+    rows = np.arange(len(clips), dtype=np.int32)
+    if protocol.split is not None:
+        rows = rows[clips.split == protocol.split]
+        if not len(rows):
+            known = sorted(set(clips.split.tolist()) - {""})
+            raise UserError(
+                f"{dataset} has no clips in split '{protocol.split}'; "
+                + (f"it has {', '.join(known)}" if known else "its clips name no splits: leave --split out")
+            )
+    names, class_of_row, count = np.unique(clips.class_name[rows], return_inverse=True, return_counts=True)
+    needed = protocol.drawn_per_class
+    least = protocol.min_clips if protocol.min_clips is not None else 0
+    kept = count >= least
+    left_out = tuple((str(name), int(n)) for name, n in zip(names[~kept], count[~kept], strict=True))
+    short = [(str(name), int(n)) for name, n in zip(names[kept], count[kept], strict=True) if n < needed]
+    if short:
+        raise UserError(_too_few_clips(dataset, short, protocol, int(count.max())))
+    if kept.sum() < protocol.n_way:
+        raise UserError(
+            f"{dataset} has {kept.sum()} classes"
+            + (f" with at least {least} clips (of {len(names)})" if left_out else "")
+            + f"; {protocol.n_way}-way needs {protocol.n_way}. Lower --ways"
+            + (" or --min-clips" if left_out else "")
+        )
+    in_kept = kept[class_of_row]
+    order = np.argsort(class_of_row[in_kept], kind="stable")
+    pooled = rows[in_kept][order]
+    count = count[kept].astype(np.int32)
+    pool = ClassPool(
+        names=names[kept],
+        start=(np.cumsum(count) - count).astype(np.int32),
+        count=count,
+        clips=pooled,
+        group=_group_numbers(clips.group[pooled]),
+        left_out=left_out,
+    )
+    if protocol.group_aware:
+        _check_groups(pool, clips, protocol, dataset)
+    return pool
+
+
+def _group_numbers(groups: np.ndarray) -> np.ndarray:
+    # A clip of unknown group shares it with nobody.
+    named = np.unique(groups, return_inverse=True)[1].astype(np.int32)
+    unknown = groups == ""
+    named[unknown] = len(groups) + np.arange(unknown.sum(), dtype=np.int32)
+    return named
+
+
+def _too_few_clips(dataset: str, short: list[tuple[str, int]], protocol: Protocol, largest: int) -> str:
+    needed = protocol.drawn_per_class
+    (name, n), others = short[0], len(short) - 1
+    what = f"{protocol.k_shot}-shot with {protocol.n_query} queries needs {needed}"
+    seen = f"{dataset}: class '{name}' has {n} clip{'s' if n != 1 else ''}" + (
+        f" ({others} more too few)" if others else ""
+    )
+    if largest < needed:
+        return f"{seen}; {what}, and the largest class has {largest}. Lower --shots or --n-query"
+    return f"{seen}; {what}. Lower --n-query, or pass --min-clips {needed} to drop small classes (they will be listed)"
+
+
+def _check_groups(pool: ClassPool, clips: ClipTable, protocol: Protocol, dataset: str) -> None:
+    if not (clips.group[pool.clips] != "").any():
+        raise UserError(f"{dataset}: --group-aware needs groups, and no clip has one; leave it out")
+    for name, start, count in zip(pool.names, pool.start, pool.count, strict=True):
+        sizes = np.sort(np.unique(pool.group[start : start + count], return_counts=True)[1])
+        # The support leaves the most queries if it comes from the smallest groups, or from one group that just holds it.
+        enough = int(np.searchsorted(np.cumsum(sizes), protocol.shots_drawn))
+        excluded = min([int(sizes[: enough + 1].sum()), *sizes[sizes >= protocol.shots_drawn][:1].tolist()])
+        if count - excluded < protocol.n_query:
+            raise UserError(
+                f"{dataset}: class '{name}' has {count} clips in {len(sizes)} group{'s' if len(sizes) > 1 else ''}; whatever "
+                f"the {protocol.shots_drawn}-shot support, fewer than {protocol.n_query} queries of other groups are left. "
+                "Lower --n-query or --shots, or leave --group-aware out"
+            )

@@ -1,0 +1,132 @@
+"""Small dense linear algebra for many episodes at once, the episode axis last.
+
+An episode's matrices are tiny (5 x 5, 25 x 5), so speed is decided by layout. With the episodes last and innermost, every
+operation below is an element-wise loop over episodes, which compilers turn into full-width vector code; with the episodes
+first, each episode is a small matrix product of its own and most of a vector register stays empty. Nothing here cares whether
+the last axis is one episode or thousands: a classifier reads like the maths for one.
+"""
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float
+
+# Products are unrolled over blocks of this many terms: enough to keep the accumulators in registers and the loop's
+# overhead small, few enough to compile in milliseconds.
+_UNROLL = 25
+# Blocks of the inverse; a block is inverted by unrolled elimination.
+_BLOCK = 5
+# From this size on LAPACK, one episode after the other, wins over elimination across episodes.
+_LAPACK_FROM = 160
+
+
+def product(a: Float[Array, "m n *episodes"], x: Float[Array, "n c *episodes"]) -> Float[Array, "m c *episodes"]:
+    """Matrix product of each episode: sum over j of a[:, j] x[j, :].
+
+    Args:
+      a: m x n per episode.
+      x: n x c per episode.
+
+    Returns:
+      m x c per episode.
+    """
+    n = a.shape[1]
+    whole = n // _UNROLL
+    if whole < 2:
+        return _unrolled_product(a, x)
+
+    def add_block(block, total):
+        start = block * _UNROLL
+        columns = lax.dynamic_slice_in_dim(a, start, _UNROLL, 1)
+        rows = lax.dynamic_slice_in_dim(x, start, _UNROLL, 0)
+        return total + _unrolled_product(columns, rows)
+
+    total = lax.fori_loop(0, whole, add_block, jnp.zeros((a.shape[0], *x.shape[1:]), a.dtype))
+    rest = whole * _UNROLL
+    return total + _unrolled_product(a[:, rest:], x[rest:]) if rest < n else total
+
+
+def _unrolled_product(a, x):
+    terms = [a[:, j, None] * x[None, j] for j in range(a.shape[1])]
+    return sum(terms[1:], start=terms[0])
+
+
+def inverse(a: Float[Array, "n n *episodes"]) -> Float[Array, "n n *episodes"]:
+    """Inverse of each episode's matrix by Gauss-Jordan elimination without pivoting.
+
+    Meant for matrices whose leading minors are all positive, where pivots cannot vanish: symmetric positive definite ones, and
+    a I + D K with a > 0, D diagonal and positive, K positive semi-definite (similar to a symmetric positive definite matrix).
+
+    Args:
+      a: n x n per episode.
+
+    Returns:
+      The inverses, n x n per episode; inf or NaN where a matrix is singular.
+    """
+    n = a.shape[0]
+    if n <= 8:
+        return _eliminate(a)
+    if n >= _LAPACK_FROM and a.ndim > 2:
+        return jnp.moveaxis(jnp.linalg.inv(jnp.moveaxis(a, (0, 1), (-2, -1))), (-2, -1), (0, 1))
+    # Pad with the identity to whole blocks: the inverse of a block-diagonal matrix is that of its blocks.
+    padding = -n % _BLOCK
+    if padding:
+        a = jnp.pad(a, [(0, padding), (0, padding)] + [(0, 0)] * (a.ndim - 2))
+        ends = jnp.arange(n, n + padding)
+        a = a.at[ends, ends].set(1.0)
+    return _eliminate_blocks(a)[:n, :n]
+
+
+def _eliminate(a):
+    for k in range(a.shape[0]):
+        pivot = 1.0 / a[k, k]
+        row = a[k] * pivot
+        column = a[:, k]
+        a = a - column[:, None] * row[None]
+        a = a.at[k].set(row).at[:, k].set(-column * pivot).at[k, k].set(pivot)
+    return a
+
+
+def _eliminate_blocks(a):
+    """Gauss-Jordan elimination with _BLOCK x _BLOCK pivots: one pass over the matrix per block, not per row."""
+    n = a.shape[0]
+
+    def eliminate(block, a):
+        start = block * _BLOCK
+        pivot = _eliminate(lax.dynamic_slice_in_dim(lax.dynamic_slice_in_dim(a, start, _BLOCK, 0), start, _BLOCK, 1))
+        columns = lax.dynamic_slice_in_dim(a, start, _BLOCK, 1)
+        rows = _unrolled_product(pivot, lax.dynamic_slice_in_dim(a, start, _BLOCK, 0))
+        rows = lax.dynamic_update_slice_in_dim(rows, pivot, start, 1)
+        # Where the pivot's columns stood, the update must start from zero; its own rows are replaced.
+        a = lax.dynamic_update_slice_in_dim(a, jnp.zeros_like(columns), start, 1)
+        columns = lax.dynamic_update_slice_in_dim(columns, jnp.zeros_like(pivot), start, 0)
+        a = a - _unrolled_product(columns, rows)
+        return lax.dynamic_update_slice_in_dim(a, rows, start, 0)
+
+    if n <= 5 * _BLOCK:
+        for block in range(n // _BLOCK):
+            a = eliminate(block, a)
+        return a
+    return lax.fori_loop(0, n // _BLOCK, eliminate, a)
+
+
+def softmax(scores: Float[Array, "n c *episodes"]) -> Float[Array, "n c *episodes"]:
+    """Softmax over the classes (axis 1)."""
+    return jax.nn.softmax(scores, axis=1)
+
+
+def argmax_class(scores: Float[Array, "n c *episodes"]) -> jax.Array:
+    """The class with the highest score, the smallest index where several share it.
+
+    Written as a chain of selections: XLA's argmax carries an index through a general reduction, which its CPU compiler does
+    not vectorise.
+
+    Returns:
+      int8, n per episode.
+    """
+    best, index = scores[:, 0], jnp.zeros(scores[:, 0].shape, jnp.int8)
+    for c in range(1, scores.shape[1]):
+        higher = scores[:, c] > best
+        best = jnp.where(higher, scores[:, c], best)
+        index = jnp.where(higher, jnp.int8(c), index)
+    return index
