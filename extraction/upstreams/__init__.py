@@ -1,8 +1,9 @@
 """Encoders behind one small interface (`base.Upstream`): the table of contents, by the names that users write.
 
-`UPSTREAMS` names encoders; `FAMILIES` names ways to reach any other: `FAMILY:REST` on the command line, `transformers:facebook/hubert-base-ls960`
-say. Each value is `module:factory`; the module is imported when it is asked for, so that nobody needs the packages of an
-encoder that they do not use. A factory takes `UpstreamOptions` (a family's: the rest of the name, then the options).
+`UPSTREAMS` names encoders; `FAMILIES` names ways to reach any other: `FAMILY:REST` on the command line,
+`s3prl:xls_r_300m` say. Each value is
+`module:factory`; the module is imported when it is asked for, so that nobody needs the packages of an encoder that they do
+not use. A factory takes `UpstreamOptions` (a family's: the rest of the name, then the options).
 """
 
 import difflib
@@ -12,6 +13,27 @@ from extraction.upstreams.base import Upstream, UpstreamOptions
 from jfewshot.errors import UserError
 
 UPSTREAMS: dict[str, str] = {
+    # The paper's 13, through s3prl
+    "wavlm_base": "extraction.upstreams.s3prl:wavlm_base",
+    "hubert_base": "extraction.upstreams.s3prl:hubert_base",
+    "wav2vec2_base_960": "extraction.upstreams.s3prl:wav2vec2_base_960",
+    "distilhubert_base": "extraction.upstreams.s3prl:distilhubert_base",
+    "decoar2": "extraction.upstreams.s3prl:decoar2",
+    "wav2vec_large": "extraction.upstreams.s3prl:wav2vec_large",
+    "vq_wav2vec_gumbel": "extraction.upstreams.s3prl:vq_wav2vec_gumbel",
+    "apc_960hr": "extraction.upstreams.s3prl:apc_960hr",
+    "vq_apc_960hr": "extraction.upstreams.s3prl:vq_apc_960hr",
+    "npc_960hr": "extraction.upstreams.s3prl:npc_960hr",
+    "tera_960hr": "extraction.upstreams.s3prl:tera_960hr",
+    "pase_plus": "extraction.upstreams.s3prl:pase_plus",
+    "mockingjay_960hr": "extraction.upstreams.s3prl:mockingjay_960hr",
+    # s3prl's weight-free baselines (all but fbank_no_cmvn normalised per utterance, so that their mean over time is 0)
+    "s3prl_fbank": "extraction.upstreams.s3prl:s3prl_fbank",
+    "s3prl_fbank_no_cmvn": "extraction.upstreams.s3prl:s3prl_fbank_no_cmvn",
+    "s3prl_mfcc": "extraction.upstreams.s3prl:s3prl_mfcc",
+    "s3prl_mel": "extraction.upstreams.s3prl:s3prl_mel",
+    "s3prl_linear": "extraction.upstreams.s3prl:s3prl_linear",
+    "s3prl_spectrogram": "extraction.upstreams.s3prl:s3prl_spectrogram",
     # Weight-free baselines
     "fbank": "extraction.upstreams.kaldi:fbank",
     "mfcc": "extraction.upstreams.kaldi:mfcc",
@@ -23,20 +45,54 @@ UPSTREAMS: dict[str, str] = {
     "yamnet": "extraction.upstreams.yamnet:yamnet",
 }
 
-FAMILIES: dict[str, str] = {}
+FAMILIES: dict[str, str] = {
+    "s3prl": "extraction.upstreams.s3prl:any_s3prl",
+}
+
+# The paper's names for its encoders, as printed in its tables.
+ALIASES: dict[str, str] = {
+    "WavLM Base": "wavlm_base",
+    "HuBERT Base": "hubert_base",
+    "wav2vec 2.0 Base": "wav2vec2_base_960",
+    "DistilHuBERT": "distilhubert_base",
+    "DeCoAR 2.0": "decoar2",
+    "wav2vec": "wav2vec_large",
+    "vq-wav2vec": "vq_wav2vec_gumbel",
+    "APC": "apc_960hr",
+    "VQ-APC": "vq_apc_960hr",
+    "NPC": "npc_960hr",
+    "TERA": "tera_960hr",
+    "PASE+": "pase_plus",
+    "Mockingjay": "mockingjay_960hr",
+}
+
+# s3prl's short names that mean another checkpoint than the paper's.
+AMBIGUOUS: dict[str, str] = {
+    "apc": "apc_960hr",
+    "vq_apc": "vq_apc_960hr",
+    "npc": "npc_960hr",
+    "mockingjay": "mockingjay_960hr",
+    "wavlm": "wavlm_base",
+}
 
 
 def load_upstream(name: str, options: UpstreamOptions | None = None) -> Upstream:
     """Build the encoder of that name, weights loaded.
 
     Args:
-      name: a name of `UPSTREAMS`, or `FAMILY:REST` with a family of `FAMILIES`.
+      name: a name of `UPSTREAMS`, one of the paper's (`HuBERT Base`), or `FAMILY:REST` with a family of `FAMILIES`.
       options: how to load it; None for the defaults.
 
     Raises:
       UserError: unknown name (with the nearest ones), a missing package (with what to install), or what the factory found wrong.
     """
     options = options or UpstreamOptions()
+    name = ALIASES.get(name, name)
+    if name in AMBIGUOUS:
+        raise UserError(
+            f"'{name}' is ambiguous: the paper's encoder is {AMBIGUOUS[name]}, and what s3prl calls {name} is another "
+            f"checkpoint, s3prl:{name}"
+        )
     family, colon, rest = name.partition(":")
     if name in UPSTREAMS:
         return _factory(name, UPSTREAMS[name])(options)

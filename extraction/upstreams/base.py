@@ -74,6 +74,8 @@ class UpstreamOptions:
     """`bf16` or `fp16`: run a GPU's matrix products in half precision. Features move by about 1e-2 (bf16), 1e-3 (fp16)."""
     threads: int | None = None
     """CPU threads for the encoder; None: the library's own default."""
+    trust_checkpoint: bool = False
+    """Read checkpoints that hold Python objects beside numbers, which can run any code: for files you trust."""
 
 
 def resolve_layers(upstream: Upstream, asked: Sequence[str]) -> tuple[str, ...]:

@@ -1,0 +1,125 @@
+"""An s3prl expert as an upstream: equal waves in, true frames out, nothing else touched."""
+
+import dataclasses
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+
+from extraction.upstreams.base import PAPER_SEGMENT_SAMPLES, require_known_layers
+from extraction.upstreams.isolation import random_states_kept
+from extraction.upstreams.s3prl.paper import S3PRL_RATE
+from extraction.upstreams.torch_runtime import inference, without_autocast
+from jfewshot.errors import UserError
+
+
+@dataclasses.dataclass
+class S3prlUpstream:
+    """One of s3prl's experts behind the interface of `extraction.upstreams.base.Upstream`.
+
+    The expert is called as its own code has it. `s3prl.nn.S3PRLUpstream` is avoided: it pads the frames of each layer to a common
+    count by repeating the last, which is another feature.
+
+    Attributes beyond the interface:
+      expert: s3prl's module, in evaluation mode, on `device`.
+      autocast: `none`, `bf16` or `fp16`.
+      max_samples: longer waves are refused, since s3prl would silently cut them into pieces; None where it does not.
+      batch_tolerance: how far a wave's frames may move with the company it keeps, relative to the largest.
+    """
+
+    name: str
+    title: str
+    revision: str
+    licence: str
+    source: str
+    n_parameters: int | None
+    min_samples: int
+    layers: tuple[str, ...]
+    expert: torch.nn.Module
+    device: torch.device
+    autocast: str
+    max_samples: int | None
+    sample_rate: int = S3PRL_RATE
+    segment_samples: int | None = PAPER_SEGMENT_SAMPLES
+
+    @property
+    def batch_tolerance(self) -> float:
+        return 1e-5 if self.autocast == "none" else 5e-2
+
+    def encode(
+        self, waves: Float32[np.ndarray, "batch samples"], layers: Sequence[str]
+    ) -> dict[str, Float32[np.ndarray, "batch frames dim"]]:
+        """Frames of each asked layer; see `extraction.upstreams.base.Upstream.encode`.
+
+        Raises:
+          UserError: an unknown layer, or waves shorter than `min_samples` or longer than `max_samples`.
+        """
+        require_known_layers(self.name, self.layers, layers)
+        length = waves.shape[1]
+        if length < self.min_samples:
+            raise UserError(
+                f"{self.name} needs at least {self.min_samples} samples at {self.sample_rate} Hz for finite features; this wave "
+                f"has {length}. Let short clips be repeated to a segment, or leave them out"
+            )
+        if self.max_samples is not None and length > self.max_samples:
+            raise UserError(
+                f"s3prl cuts waves of more than {self.max_samples / self.sample_rate:.2f} s into pieces for {self.name}, "
+                f"and this one has {length / self.sample_rate:.2f} s. Cut clips into segments, as the paper did (5 s)"
+            )
+        with random_states_kept(), inference(self.device, self.autocast), warnings.catch_warnings():
+            warnings.filterwarnings(
+                "ignore", message="Support for mismatched key_padding_mask"
+            )  # WavLM's masks, all False here
+            states = hidden_states(self.expert, torch.from_numpy(np.array(waves, np.float32)).to(self.device))
+            return {layer: _to_numpy(states[-1 if layer == "last" else int(layer)]) for layer in layers}
+
+
+def hidden_states(expert: torch.nn.Module, waves: torch.Tensor) -> Sequence[torch.Tensor]:
+    """All hidden states of equally long waves, each batch x frames x dim.
+
+    Raises:
+      UserError: the expert returns something else.
+    """
+    output: dict[str, Any] = expert(list(waves))
+    states = output.get("hidden_states", (output["last_hidden_state"],) if "last_hidden_state" in output else ())
+    if not states or any(state.dim() != 3 or len(state) != len(waves) for state in states):
+        seen = [tuple(state.shape) for state in states] or sorted(output)
+        raise UserError(
+            f"{type(expert).__module__} returns {seen} for {len(waves)} waves; hidden states of batch x frames x dim are needed"
+        )
+    return states
+
+
+def _to_numpy(state: torch.Tensor) -> Float32[np.ndarray, "batch frames dim"]:
+    return state.float().cpu().numpy()
+
+
+def settle(expert: torch.nn.Module, device: torch.device) -> torch.nn.Module:
+    """Ready an expert for inference: evaluation mode, on the device, filter banks in float32, no leftovers of loading.
+
+    Experts come in training mode, in which dropout is on and NPC's batch statistics move even without gradients.
+    """
+    expert.eval().requires_grad_(False).to(device)
+    for module in list(expert.modules()):
+        if hasattr(module, "all_states"):
+            del module.all_states  # the whole checkpoint, optimizer included
+        for name in ("preprocessor", "extracter"):
+            front_end = getattr(module, name, None)
+            if isinstance(front_end, torch.nn.Module):
+                front_end.forward = without_autocast(front_end.forward)
+        if hasattr(module, "use_cuda") and type(module).__module__.startswith("torchqrnn"):
+            module.use_cuda = False  # its CUDA kernel needs cupy; the plain one runs everywhere
+    return expert
+
+
+def longest_uncut(expert: torch.nn.Module) -> int | None:
+    """The longest wave that TERA's and Mockingjay's code takes in one piece; None for the others.
+
+    n samples give 1 + n // 160 frames, so that a wave of 15 s sharp, 1,501 frames, is already cut in two.
+    """
+    transformer = getattr(expert, "transformer", None)
+    frames = getattr(transformer, "max_input_length", 0)
+    return frames * expert.get_downsample_rates("") - 1 if frames else None

@@ -1,0 +1,260 @@
+"""Build an s3prl encoder by name, check that its weights arrived, and wrap it."""
+
+import ast
+import difflib
+import functools
+import importlib
+import importlib.metadata
+import importlib.util
+import inspect
+import logging
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from extraction.upstreams.base import UpstreamOptions
+from extraction.upstreams.isolation import quiet, random_states_kept
+from extraction.upstreams.s3prl import compat
+from extraction.upstreams.s3prl.paper import KINDS, PAPER_UPSTREAMS, Kind
+from jfewshot.errors import UserError
+from jfewshot.files import sha256_of_file, sha256_of_json
+
+log = logging.getLogger(__name__)
+
+# Hub functions with these endings want a file: the user's own training of a known architecture.
+WANTS_FILE = ("_local", "_custom")
+# What an encoder built from a wrong file is known to raise, s3prl's own assertions among it.
+BUILDING_ERRORS = (RuntimeError, TypeError, KeyError, ValueError, AttributeError, AssertionError, IndexError)
+PASE_PACKAGES = "pip install git+https://github.com/s3prl/pase git+https://github.com/s3prl/pytorch-qrnn"
+
+
+def load_s3prl(name: str, options: UpstreamOptions):
+    """The encoder that s3prl calls `name`, from its download, its cache, or `options.checkpoint`.
+
+    Args:
+      name: any of s3prl's upstreams: one of the paper's (`hubert_base`), a baseline (`fbank`), another (`xls_r_300m`), or
+        one that reads a file of one's own (`hubert_local`, with a checkpoint).
+      options: checkpoint, device, autocast, threads, trust.
+
+    Returns:
+      An `S3prlUpstream`.
+
+    Raises:
+      UserError: s3prl or what the encoder needs is missing, no such name, no weights to be had, or weights that do not fit.
+    """
+    compat.prepare()
+    import torch
+
+    from extraction.upstreams import torch_runtime
+    from extraction.upstreams.s3prl import baselines, encoder, probing, weights
+
+    torch_runtime.check_autocast(options.autocast)
+    device = torch_runtime.resolve_device(options.device)
+    torch_runtime.apply_threads(options)
+    checkpoint = _existing(options.checkpoint)
+    files = weights.Files(checkpoint, options.trust_checkpoint)
+    with quiet(log), random_states_kept():
+        entry = find_entry(name)
+        arguments = _arguments(name, entry, checkpoint)
+        if arguments:
+            files.paths.append(checkpoint)
+        with weights.watching(files):
+            expert = _build(name, entry, arguments, files)
+        kind = KINDS.get(_folder(entry))
+        if kind:
+            check_weights(name, kind, expert, files)
+        if name in baselines.MIN_SAMPLES:
+            baselines.keep_trailing_silence(expert)
+        n_parameters = sum(parameter.numel() for parameter in expert.parameters())
+        expert = encoder.settle(expert, device)
+        with torch_runtime.inference(device, options.autocast):
+            known = kind.min_samples if kind else baselines.MIN_SAMPLES.get(name)
+            min_samples = known or probing.shortest_finite(
+                name, functools.partial(encoder.hidden_states, expert), device
+            )
+            states = encoder.hidden_states(expert, torch.zeros(1, max(min_samples, 1600), device=device))
+    files.read.clear()
+    return encoder.S3prlUpstream(
+        name=_store_name(name, checkpoint),
+        title=PAPER_UPSTREAMS.get(name) or baselines.TITLES.get(name, f"s3prl {name}"),
+        revision=_revision(name, files, options.autocast),
+        licence="",
+        source=_source(name, files),
+        n_parameters=n_parameters,
+        min_samples=min_samples,
+        layers=tuple(str(number) for number in range(len(states))),
+        expert=expert,
+        device=device,
+        autocast=options.autocast,
+        max_samples=encoder.longest_uncut(expert),
+    )
+
+
+@functools.cache
+def entry_names() -> dict[str, list[str]]:
+    """Every hub function of s3prl with the folders that define it, read from the source without importing it."""
+    folder = Path(importlib.util.find_spec("s3prl").submodule_search_locations[0]) / "upstream"
+    found: dict[str, list[str]] = {}
+    for path in sorted(folder.glob("*/hubconf.py")):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.FunctionDef) and not node.name.endswith(("_url", "_gdriveid")):
+                found.setdefault(node.name, []).append(path.parent.name)
+    return found
+
+
+def find_entry(name: str) -> Callable:
+    """s3prl's hub function of that name, its module imported.
+
+    Raises:
+      UserError: no such function (with the nearest names), or its module needs a package that is not there.
+    """
+    folders = entry_names().get(name)
+    if not folders:
+        near = difflib.get_close_matches(name, entry_names(), n=4)
+        hint = f"did you mean {' or '.join(near)}?" if near else "see the list in its documentation"
+        raise UserError(f"s3prl has no upstream '{name}'; {hint}")
+    # vq_wav2vec's module also defines a wav2vec2_local: the folder that the name begins with is meant.
+    folder = max(folders, key=lambda folder: (name.startswith(folder), len(folder)))
+    try:
+        module = importlib.import_module(f"s3prl.upstream.{folder}.hubconf")
+        if folder in ("tera", "mockingjay"):
+            compat.use_fast_sinusoid_table()
+        if folder == "roberta":
+            importlib.import_module("s3prl.hub")  # it looks another encoder up there
+    except ModuleNotFoundError as error:
+        raise UserError(f"s3prl's {name} needs the package {error.name}: pip install {error.name}") from error
+    return getattr(module, name)
+
+
+def _folder(entry: Callable) -> str:
+    return entry.__module__.split(".")[2]
+
+
+def _existing(checkpoint: Path | None) -> Path | None:
+    if checkpoint is None:
+        return None
+    path = Path(checkpoint).expanduser()
+    if not path.exists():
+        raise UserError(f"there is no checkpoint {checkpoint}")
+    return path.resolve()
+
+
+def _arguments(name: str, entry: Callable, checkpoint: Path | None) -> dict[str, str]:
+    parameters = inspect.signature(entry).parameters.values()
+    named = [
+        parameter
+        for parameter in parameters
+        if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+    ]
+    required = [parameter.name for parameter in named if parameter.default is parameter.empty]
+    if not required and not name.endswith(WANTS_FILE):
+        return {}
+    if len(required) > 1:
+        raise UserError(
+            f"s3prl's {name} needs {', '.join(required)}; wrap it in a class of your own (docs/upstreams.md)"
+        )
+    if checkpoint is None:
+        raise UserError(f"s3prl's {name} reads a file of yours: pass --checkpoint FILE")
+    return {required[0] if required else "ckpt": str(checkpoint)}
+
+
+def _build(name: str, entry: Callable, arguments: dict[str, str], files):
+    try:
+        return entry(**arguments)
+    except UserError:
+        raise
+    except ModuleNotFoundError as error:
+        if name == "pase_plus":
+            raise UserError(
+                f"PASE+ needs the package '{error.name}'. Two packages for it are not on PyPI (PyPI's own 'pase' is another "
+                f"thing): {PASE_PACKAGES}"
+            ) from error
+        raise UserError(f"s3prl's {name} needs the package '{error.name}': pip install {error.name}") from error
+    except BUILDING_ERRORS as error:
+        if not files.paths:
+            raise UserError(f"s3prl's {name} cannot be built here: {explain(error)}") from error
+        path = files.paths[-1]
+        kind = KINDS.get(_folder(entry))
+        if kind and path in files.read:
+            check_format(name, kind, files.read[path], path)
+        raise UserError(f"{path} does not fill {name}: {explain(error)}") from error
+
+
+def check_format(name: str, kind: Kind, contents: object, path: Path) -> None:
+    """Refuse a file without the keys that the encoder's files have.
+
+    Raises:
+      UserError: naming what it has and what it needs.
+    """
+    has = sorted(map(str, contents)) if isinstance(contents, dict) else [type(contents).__name__]
+    missing = [key for key in kind.top_level if key not in has]
+    if not missing:
+        return
+    hint = ""
+    if "args" in has or "task_state" in has:
+        hint = " It looks like fairseq's original; s3prl reads the converted file that it downloads itself."
+    raise UserError(
+        f"{path} is not a checkpoint of {name}: it lacks {', '.join(missing)}, and has {', '.join(has[:8])}.{hint}"
+    )
+
+
+def explain(error: BaseException) -> str:
+    """What went wrong in a line: the innermost cause, long lists of tensors cut short."""
+    while error.__context__ is not None and not str(error).startswith("Error(s)"):
+        error = error.__context__
+    text = re.sub(r"\s+", " ", f"{type(error).__name__}: {error}")
+    lists = re.sub(r'((?:"[^"]*", ){3})(?:"[^"]*",? ?)+', r"\1... ", text)
+    return lists if len(lists) < 600 else lists[:600] + " ..."
+
+
+def check_weights(name: str, kind: Kind, expert, files) -> None:
+    """Make sure that what the file holds is what the expert computes with.
+
+    DeCoAR 2.0 takes a file without one fitting tensor, TERA and Mockingjay only print what is missing, PASE+ fills what
+    happens to fit.
+
+    Raises:
+      UserError: tensors are missing or differ, by name; or the file is another variant's.
+    """
+    from extraction.upstreams.s3prl import weights
+
+    path, contents = next(reversed(files.read.items()))
+    check_format(name, kind, contents, path)
+    saved = weights.tensors_of(contents, kind.weights)
+    unused = weights.check_arrived(name, expert.get_submodule(kind.filled), saved, path)
+    if unused:
+        log.info("%s: %d tensors of %s are not used: %s", name, len(unused), path, weights.first_few(unused))
+    if kind.quantizer and not name.endswith(WANTS_FILE):
+        prefix, wanted = kind.quantizer
+        found = any(key.startswith(prefix) for key in saved)
+        if found != wanted:
+            with_or_without = ("without", "with")
+            raise UserError(
+                f"{path} is not a checkpoint of {name}: it holds the model {with_or_without[found]} quantization, and "
+                f"{name} is the one {with_or_without[wanted]}"
+            )
+
+
+def _store_name(name: str, checkpoint: Path | None) -> str:
+    from extraction.upstreams.s3prl import baselines
+
+    if name in baselines.MIN_SAMPLES:
+        return f"s3prl_{name}"
+    if name.endswith(WANTS_FILE):
+        return re.sub(r"[^A-Za-z0-9_.-]", "-", f"{name}-{checkpoint.stem}")
+    return name
+
+
+def _revision(name: str, files, autocast: str) -> str:
+    digests = [sha256_of_file(path) for path in dict.fromkeys(files.paths)]
+    version = importlib.metadata.version("s3prl")
+    if not digests:
+        return f"s3prl {version}"
+    digest = digests[0] if len(digests) == 1 else sha256_of_json(digests)
+    return f"sha256:{digest}" + (f" {autocast}" if autocast != "none" else "")
+
+
+def _source(name: str, files) -> str:
+    if files.checkpoint is not None:
+        return f"s3prl {name}, from a file of the user's"
+    return f"s3prl {name}" + (f", {' '.join(files.urls)}" if files.urls else "")

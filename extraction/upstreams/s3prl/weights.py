@@ -1,0 +1,217 @@
+"""Where the weights come from, read without running anybody's code, and whether all of them arrived.
+
+s3prl's encoders read their own files. While one is built, its two doors to the outside are watched: `_urls_to_filepaths`, by
+which it turns a published address into a file of its cache, and `torch.load`. So a file that the user names can stand for the
+published one whatever the encoder, each file is read once, onto the CPU, as plain tensors, and is known afterwards.
+"""
+
+import argparse
+import contextlib
+import os
+import pickle
+import re
+import sys
+import threading
+import urllib.parse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from jfewshot.errors import UserError
+
+# torch.load and s3prl's functions are replaced for the whole process, so one encoder is built at a time.
+_BUILDING = threading.RLock()
+_torch_load = torch.load
+
+
+class _Inert:
+    """Takes the place of an object that no encoder needs, such as a learning-rate schedule that was saved along."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> "_Inert":
+        return super().__new__(cls)
+
+    def __setstate__(self, state: Any) -> None:
+        return None
+
+
+class Files:
+    """The files that one encoder was built from.
+
+    Attributes:
+      checkpoint: what the user gave: a file, a folder that holds several, or None for s3prl's cache and download.
+      trusted: whether files that hold arbitrary Python objects may be read.
+      urls: published addresses that the encoder asked for, in order.
+      paths: files that stood for them, in order.
+      read: contents of each file that went through `torch.load`.
+    """
+
+    def __init__(self, checkpoint: Path | None, trusted: bool) -> None:
+        self.checkpoint = checkpoint
+        self.trusted = trusted
+        self.urls: list[str] = []
+        self.paths: list[Path] = []
+        self.read: dict[Path, Any] = {}
+
+    def load(self, path: Path) -> Any:
+        """What `torch.load` answers while the encoder is built."""
+        path = Path(path).resolve()
+        if path not in self.paths:
+            self.paths.append(path)
+        if path not in self.read:
+            self.read[path] = read_checkpoint(path, self.trusted)
+        return self.read[path]
+
+    def locate(self, url: str) -> str:
+        """The user's file for a published address."""
+        name = Path(urllib.parse.unquote(urllib.parse.urlsplit(url).path)).name
+        given = self.checkpoint
+        if given.is_dir():
+            path = given / name
+            if not path.is_file():
+                raise UserError(f"{given} has no file {name}; put what {url} gives there under that name")
+        elif given.suffix != Path(name).suffix and (given.parent / name).is_file():
+            path = given.parent / name  # an encoder of two files: the settings lie beside the weights
+        elif self.urls and given in self.paths:
+            raise UserError(f"this encoder needs {name} ({url}) too: put it beside {given}")
+        else:
+            path = given
+        self.urls.append(url)
+        self.paths.append(path.resolve())
+        return str(path)
+
+
+def read_checkpoint(path: Path, trusted: bool) -> Any:
+    """Read a torch file onto the CPU; without `trusted`, only tensors and plain data are accepted.
+
+    Raises:
+      UserError: not a torch file, or one that holds other objects, whose unpickling can run any code.
+    """
+    try:
+        with torch.serialization.safe_globals([argparse.Namespace, *_harmless_leftovers()]):
+            return _torch_load(path, map_location="cpu", weights_only=not trusted)
+    except pickle.UnpicklingError as error:
+        found = re.findall(r"GLOBAL ([\w.]+)", str(error))
+        if not found:
+            raise _damaged(path, error) from error
+        raise UserError(
+            f"{path} holds Python objects beside its numbers ({', '.join(dict.fromkeys(found))}), and reading those can run "
+            "any code. If you trust where the file comes from, pass --trust-checkpoint"
+        ) from error
+    except (EOFError, RuntimeError, UnicodeDecodeError) as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> UserError:
+    reason = (str(error).splitlines() or [""])[0][:120]
+    return UserError(
+        f"{path} is not a torch checkpoint, or it is damaged ({type(error).__name__}: {reason}); fetch it again"
+    )
+
+
+def _harmless_leftovers() -> list[tuple[type, str]]:
+    """Schedules and optimizers of s3prl's training, pickled into some of its published files: read as inert objects."""
+    from s3prl import optimizers
+
+    names = [name for name, value in vars(optimizers).items() if isinstance(value, type)]
+    return [(_Inert, f"{module}.{name}") for module in ("optimizers", "s3prl.optimizers") for name in names]
+
+
+@contextlib.contextmanager
+def watching(files: Files) -> Iterator[None]:
+    """Inside, s3prl finds and reads its files through `files`.
+
+    Raises:
+      UserError: a file is neither in s3prl's cache nor to be had.
+    """
+    from s3prl.util import download
+
+    s3prl_locate = download._urls_to_filepaths
+
+    def load(source: Any, *args: Any, **kwargs: Any) -> Any:
+        return (
+            files.load(Path(source)) if isinstance(source, str | os.PathLike) else _torch_load(source, *args, **kwargs)
+        )
+
+    def locate(*urls: str, refresh: bool = False, download: bool = True) -> str | list[str]:
+        found = [files.locate(url) if files.checkpoint else _fetch(url, s3prl_locate, files) for url in urls]
+        return found if len(found) > 1 else found[0]
+
+    with _BUILDING:
+        askers = [module for name, module in list(sys.modules.items()) if name.startswith("s3prl.")]
+        askers = [module for module in askers if getattr(module, "_urls_to_filepaths", None) is s3prl_locate]
+        try:
+            torch.load = load
+            for module in askers:
+                module._urls_to_filepaths = locate
+            yield
+        finally:
+            torch.load = _torch_load
+            for module in askers:
+                module._urls_to_filepaths = s3prl_locate
+
+
+def _fetch(url: str, s3prl_locate: Any, files: Files) -> str:
+    cached = Path(s3prl_locate(url, download=False))
+    try:
+        path = s3prl_locate(url)
+    except (OSError, KeyError, RuntimeError, AssertionError) as error:
+        raise UserError(
+            f"{url} could not be downloaded ({type(error).__name__}). On a machine with internet, fetch it and either pass it as "
+            f"--checkpoint FILE or store it as {cached}"
+        ) from error
+    files.urls.append(url)
+    files.paths.append(Path(path).resolve())
+    return path
+
+
+def check_arrived(name: str, module: torch.nn.Module, saved: dict[str, torch.Tensor], path: Path) -> list[str]:
+    """Compare a module with the file that it should have been filled from.
+
+    Args:
+      name: the upstream's, for the message.
+      module: after loading.
+      saved: the file's tensors, under the names that the module should have found.
+      path: the file.
+
+    Returns:
+      Names of the file's tensors that the module has no use for.
+
+    Raises:
+      UserError: tensors that the file lacks, or that did not arrive in the module, by name.
+    """
+    here = module.state_dict()
+    missing = sorted(here.keys() - saved.keys())
+    strange = sorted(key for key in here.keys() & saved.keys() if not _same(here[key], saved[key]))
+    if missing or strange:
+        raise UserError(
+            f"{path} does not fill {name}: of {len(here)} tensors {len(missing)} are missing ({first_few(missing)}) and "
+            f"{len(strange)} did not fit ({first_few(strange)}); the file has {len(saved)} ({first_few(sorted(saved))}). "
+            f"Is it a checkpoint of another encoder, or damaged?"
+        )
+    return sorted(saved.keys() - here.keys())
+
+
+def _same(ours: torch.Tensor, theirs: Any) -> bool:
+    if not isinstance(theirs, torch.Tensor) or ours.shape != theirs.shape:
+        return False
+    return torch.equal(ours.cpu(), theirs.to(ours.dtype))
+
+
+def first_few(names: list[str], count: int = 3) -> str:
+    """The first names of a list and how many more there are; 'none' for an empty one."""
+    if not names:
+        return "none"
+    rest = f", and {len(names) - count} more" if len(names) > count else ""
+    return ", ".join(names[:count]) + rest
+
+
+def tensors_of(contents: dict, key: str) -> dict[str, torch.Tensor]:
+    """The tensors under `key` of a checkpoint (the checkpoint itself for an empty key), by today's names.
+
+    BERT-like layers once called the weight and bias of a layer norm gamma and beta; Mockingjay's and TERA's code renames
+    them as this does.
+    """
+    held = contents[key] if key else contents
+    return {name.replace("gamma", "weight").replace("beta", "bias"): tensor for name, tensor in held.items()}
