@@ -1,7 +1,7 @@
 """Encoders behind one small interface (`base.Upstream`): the table of contents, by the names that users write.
 
 `UPSTREAMS` names encoders; `FAMILIES` names ways to reach any other: `FAMILY:REST` on the command line,
-`s3prl:xls_r_300m` say. Each value is
+`s3prl:xls_r_300m` say; `my_module:MyEncoder` is an encoder of one's own by import path. Each value is
 `module:factory`; the module is imported when it is asked for, so that nobody needs the packages of an encoder that they do
 not use. A factory takes `UpstreamOptions` (a family's: the rest of the name, then the options).
 """
@@ -10,6 +10,7 @@ import difflib
 import importlib
 
 from extraction.upstreams.base import Upstream, UpstreamOptions
+from extraction.upstreams.user import load_user
 from jfewshot.errors import UserError
 
 UPSTREAMS: dict[str, str] = {
@@ -80,7 +81,8 @@ def load_upstream(name: str, options: UpstreamOptions | None = None) -> Upstream
     """Build the encoder of that name, weights loaded.
 
     Args:
-      name: a name of `UPSTREAMS`, one of the paper's (`HuBERT Base`), or `FAMILY:REST` with a family of `FAMILIES`.
+      name: a name of `UPSTREAMS`, one of the paper's (`HuBERT Base`), `FAMILY:REST` with a family of `FAMILIES`, or the import
+        path of a class of one's own (`module:Class`).
       options: how to load it; None for the defaults.
 
     Raises:
@@ -98,12 +100,15 @@ def load_upstream(name: str, options: UpstreamOptions | None = None) -> Upstream
         return _factory(name, UPSTREAMS[name])(options)
     if colon and family in FAMILIES:
         return _factory(name, FAMILIES[family])(rest, options)
+    if colon and all(part.isidentifier() for part in [*family.split("."), rest]):
+        return load_user(name, options)
     near = difflib.get_close_matches(name, UPSTREAMS, n=3)
     hint = f"did you mean {' or '.join(near)}? " if near else ""
-    families = (
-        f"; or one of these with a name of its own: {', '.join(f'{f}:...' for f in FAMILIES)}" if FAMILIES else ""
+    families = ", ".join(f"{family}:..." for family in FAMILIES)
+    raise UserError(
+        f"unknown upstream '{name}': {hint}there are {', '.join(UPSTREAMS)}; or one of these with a name of its own: {families}; "
+        "or a class of yours, module:Class"
     )
-    raise UserError(f"unknown upstream '{name}': {hint}there are {', '.join(UPSTREAMS)}{families}")
 
 
 def _factory(name: str, target: str):

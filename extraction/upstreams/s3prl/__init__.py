@@ -6,7 +6,6 @@ weights.py    find and read files safely; check that everything arrived
 loading.py    name -> encoder
 encoder.py    waves -> frames
 baselines.py  the weight-free ones
-probing.py    the shortest input of an unknown one
 """
 
 import functools

@@ -2,7 +2,7 @@
 
 import dataclasses
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -91,6 +91,13 @@ def hidden_states(expert: torch.nn.Module, waves: torch.Tensor) -> Sequence[torc
             f"{type(expert).__module__} returns {seen} for {len(waves)} waves; hidden states of batch x frames x dim are needed"
         )
     return states
+
+
+def as_arrays(
+    expert: torch.nn.Module, device: torch.device
+) -> Callable[[Float32[np.ndarray, "batch samples"]], list[Float32[np.ndarray, "batch frames dim"]]]:
+    """`hidden_states` from arrays to arrays."""
+    return lambda waves: [_to_numpy(state) for state in hidden_states(expert, torch.from_numpy(waves).to(device))]
 
 
 def _to_numpy(state: torch.Tensor) -> Float32[np.ndarray, "batch frames dim"]:

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from extraction.upstreams.base import UpstreamOptions
 from extraction.upstreams.isolation import quiet, random_states_kept
+from extraction.upstreams.probing import shortest_finite
 from extraction.upstreams.s3prl import compat
-from extraction.upstreams.s3prl.paper import KINDS, PAPER_UPSTREAMS, Kind
+from extraction.upstreams.s3prl.paper import KINDS, PAPER_UPSTREAMS, S3PRL_RATE, Kind
 from jfewshot.errors import UserError
 from jfewshot.files import sha256_of_file, sha256_of_json
 
@@ -46,7 +47,7 @@ def load_s3prl(name: str, options: UpstreamOptions):
     import torch
 
     from extraction.upstreams import torch_runtime
-    from extraction.upstreams.s3prl import baselines, encoder, probing, weights
+    from extraction.upstreams.s3prl import baselines, encoder, weights
 
     torch_runtime.check_autocast(options.autocast)
     device = torch_runtime.resolve_device(options.device)
@@ -69,9 +70,7 @@ def load_s3prl(name: str, options: UpstreamOptions):
         expert = encoder.settle(expert, device)
         with torch_runtime.inference(device, options.autocast):
             known = kind.min_samples if kind else baselines.MIN_SAMPLES.get(name)
-            min_samples = known or probing.shortest_finite(
-                name, functools.partial(encoder.hidden_states, expert), device
-            )
+            min_samples = known or shortest_finite(name, encoder.as_arrays(expert, device), S3PRL_RATE)
             states = encoder.hidden_states(expert, torch.zeros(1, max(min_samples, 1600), device=device))
     files.read.clear()
     return encoder.S3prlUpstream(

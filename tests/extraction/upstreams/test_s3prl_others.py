@@ -6,11 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from extraction.upstreams import ALIASES, AMBIGUOUS, UPSTREAMS, load_upstream
 from extraction.upstreams.base import UpstreamOptions
-from extraction.upstreams.s3prl import baselines, probing
+from extraction.upstreams.s3prl import baselines
 from extraction.upstreams.s3prl.loading import entry_names
 from extraction.upstreams.s3prl.paper import PAPER_UPSTREAMS
 from jfewshot.errors import UserError
@@ -119,20 +118,3 @@ def test_an_upstream_whose_packages_are_missing_names_them(monkeypatch):
     monkeypatch.delitem(sys.modules, "s3prl.upstream.ast.hubconf", raising=False)
     with pytest.raises(UserError, match=r"s3prl's ast needs the package"):
         load_upstream("s3prl:ast", CPU)
-
-
-def test_probing_takes_the_first_length_from_which_features_are_finite():
-    def states_of(waves: torch.Tensor) -> list[torch.Tensor]:
-        if waves.shape[1] < 400:
-            raise RuntimeError("kernel size")
-        return [torch.full((1, 2, 3), torch.nan if waves.shape[1] < 800 else 1.0)]
-
-    assert probing.shortest_finite("it", states_of, torch.device("cpu")) == 800
-
-
-def test_probing_gives_up_with_the_cause():
-    def states_of(waves: torch.Tensor) -> list[torch.Tensor]:
-        raise RuntimeError("needs two microphones")
-
-    with pytest.raises(UserError, match=r"no finite feature.*two microphones"):
-        probing.shortest_finite("it", states_of, torch.device("cpu"))

@@ -12,6 +12,7 @@ import torch
 from extraction.upstreams import load_upstream
 from extraction.upstreams.base import UpstreamOptions
 from extraction.upstreams.s3prl.paper import PAPER_UPSTREAMS
+from extraction.upstreams.self_check import self_check
 from jfewshot.errors import UserError
 from jfewshot.files import sha256_of_file
 from tests.extraction.upstreams.s3prl_checkpoints import BUILDERS, s3prl_direct
@@ -141,6 +142,12 @@ def test_it_says_what_it_is(name: str, checkpoint: Callable, paper_table: dict):
     assert upstream.revision == f"sha256:{sha256_of_file(path)}"
     assert (upstream.sample_rate, upstream.segment_samples) == (16_000, 80_000)
     assert upstream.n_parameters == sum(p.numel() for p in upstream.expert.parameters())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_one_passes_the_self_check(name: str, checkpoint: Callable):
+    for kind in ("none", "bf16"):
+        self_check(load(name, checkpoint(name), autocast=kind))
 
 
 def test_unknown_layers_are_refused_by_name(checkpoint: Callable, waves: np.ndarray):

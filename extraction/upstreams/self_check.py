@@ -1,0 +1,188 @@
+"""A second of sound through an encoder before hours of work: is it what `base.Upstream` promises?"""
+
+import dataclasses
+import re
+import time
+
+import numpy as np
+from jaxtyping import Float32
+
+from extraction.upstreams.base import Upstream
+from jfewshot.errors import UserError
+
+# A wave's frames may move this much with the company it keeps, relative to the largest: rounding, and no more.
+BATCH_TOLERANCE = 1e-5
+FILE_NAME = re.compile(r"[A-Za-z0-9_.+-]+")
+
+
+@dataclasses.dataclass(frozen=True)
+class SelfCheck:
+    """What was seen.
+
+    Attributes:
+      shapes: frames and dimension of each layer, for a second of sound (or the encoder's one length).
+      batch_difference: the largest change of a frame between batch and single, relative to the largest frame.
+      rate: seconds of sound per second, one wave at a time.
+    """
+
+    shapes: dict[str, tuple[int, int]]
+    batch_difference: float
+    rate: float
+
+
+def self_check(upstream: Upstream) -> SelfCheck:
+    """Run an encoder on a second of artificial sound and check the interface's promises.
+
+    Names and types, shape and dtype of every layer, finite frames (for its shortest wave too), the same frames when asked twice,
+    the same frames in a batch as one by one, and that another sound gives other frames.
+
+    Args:
+      upstream: an encoder. A larger tolerance than 1e-5 between batch and single can be declared as its attribute
+        `batch_tolerance` (half precision); a longest wave as `max_samples`.
+
+    Raises:
+      UserError: a promise is broken; the message says which, what was seen and what is needed.
+    """
+    _check_attributes(upstream)
+    length = max(upstream.min_samples, min(upstream.sample_rate, getattr(upstream, "max_samples", None) or 2**31))
+    waves = artificial_sounds(upstream.sample_rate, length)
+    layers = list(upstream.layers)
+    together = _encode(upstream, waves, layers)
+    _check_repeatable(upstream, waves, layers, together)
+    start = time.perf_counter()
+    alone = [_encode(upstream, wave[None], layers) for wave in waves]
+    rate = waves.size / upstream.sample_rate / (time.perf_counter() - start)
+    difference = _check_batch(upstream, together, alone)
+    _check_not_constant(upstream, together)
+    last = _encode(upstream, waves[:1], ["last"])["last"]
+    if not np.array_equal(last, alone[0][layers[-1]]):
+        raise _broken(
+            upstream, f"'last' is another layer than its last one, '{layers[-1]}'", "give layers[-1] for 'last'"
+        )
+    _encode(upstream, np.ascontiguousarray(waves[:, : upstream.min_samples]), layers)
+    shapes = {layer: (frames.shape[1], frames.shape[2]) for layer, frames in together.items()}
+    return SelfCheck(shapes, difference, rate)
+
+
+def artificial_sounds(sample_rate: int, length: int) -> Float32[np.ndarray, "3 samples"]:
+    """Three unlike sounds without any silence: a rising tone, a chord with a beat, and noise with a hum."""
+    time_s = np.arange(length) / sample_rate
+    noise = np.random.default_rng(1).standard_normal(length)
+    rising = np.sin(2 * np.pi * (100 + sample_rate / 8 * time_s) * time_s)
+    chord = sum(np.sin(2 * np.pi * pitch * time_s) for pitch in (220.0, 277.2, 329.6)) * (1 + np.sin(11 * time_s)) / 6
+    hum = 0.5 * np.sin(2 * np.pi * 50 * time_s) + 0.2 * noise
+    return (0.3 * np.stack([rising, chord, hum]) + 0.001 * noise).astype(np.float32)
+
+
+def _check_attributes(upstream: Upstream) -> None:
+    wanted = {
+        "name": str,
+        "title": str,
+        "revision": str,
+        "licence": str,
+        "source": str,
+        "sample_rate": int,
+        "min_samples": int,
+    }
+    for attribute, kind in wanted.items():
+        value = getattr(upstream, attribute, None)
+        if not isinstance(value, kind):
+            raise _broken(upstream, f"its {attribute} is {value!r}", f"a value of type {kind.__name__} is needed")
+    layers = upstream.layers
+    if not isinstance(layers, tuple) or not layers or not all(isinstance(layer, str) for layer in layers):
+        raise _broken(upstream, f"its layers are {layers!r}", "a tuple of at least one name is needed")
+    for what, text in [("name", upstream.name), *(("layer", layer) for layer in layers)]:
+        if not FILE_NAME.fullmatch(text):
+            raise _broken(
+                upstream, f"its {what} {text!r} cannot be part of a file name", "use letters, digits, _, - and ."
+            )
+    if len(set(layers)) < len(layers) or "last" in layers[:-1]:
+        raise _broken(
+            upstream, f"its layers are {layers}", "names must differ, and 'last' always means the last of them"
+        )
+    if upstream.sample_rate <= 0 or upstream.min_samples <= 0:
+        raise _broken(upstream, "its sample_rate or min_samples is not positive", "give Hz and samples")
+
+
+def _encode(
+    upstream: Upstream, waves: Float32[np.ndarray, "batch samples"], layers: list[str]
+) -> dict[str, np.ndarray]:
+    kept = waves.copy()
+    frames = upstream.encode(waves, layers)
+    if not np.array_equal(kept, waves):
+        raise _broken(upstream, "it changes the waves that it is given", "work on a copy")
+    if not isinstance(frames, dict) or set(frames) != set(layers):
+        seen = sorted(frames) if isinstance(frames, dict) else type(frames).__name__
+        raise _broken(
+            upstream, f"encode gives {seen} when asked for {layers}", "a dictionary with exactly these is needed"
+        )
+    for layer, array in frames.items():
+        if not isinstance(array, np.ndarray) or array.dtype != np.float32:
+            kind = array.dtype if isinstance(array, np.ndarray) else type(array).__name__
+            raise _broken(upstream, f"layer {layer} is {kind}", "a NumPy array of float32 is needed")
+        if array.ndim != 3 or len(array) != len(waves) or 0 in array.shape:
+            raise _broken(
+                upstream,
+                f"layer {layer} of {len(waves)} waves has shape {array.shape}",
+                "batch x frames x dim is needed",
+            )
+        if not np.isfinite(array).all():
+            raise _broken(
+                upstream,
+                f"layer {layer} of {waves.shape[1]} samples has {np.sum(~np.isfinite(array))} values that are NaN or infinite",
+                f"check its weights, or raise min_samples ({upstream.min_samples})",
+            )
+    return frames
+
+
+def _check_repeatable(upstream: Upstream, waves: np.ndarray, layers: list[str], before: dict[str, np.ndarray]) -> None:
+    again = _encode(upstream, waves, layers)
+    for layer in layers:
+        if not np.array_equal(before[layer], again[layer]):
+            raise _broken(
+                upstream,
+                f"layer {layer} differs by {_relative(before[layer], again[layer]):.1e} when the same waves are encoded twice",
+                "switch off dropout and other randomness (.eval() in torch)",
+            )
+
+
+def _check_batch(upstream: Upstream, together: dict[str, np.ndarray], alone: list[dict[str, np.ndarray]]) -> float:
+    tolerance = getattr(upstream, "batch_tolerance", BATCH_TOLERANCE)
+    largest = 0.0
+    for layer, frames in together.items():
+        for row, single in enumerate(alone):
+            if single[layer][0].shape != frames[row].shape:
+                raise _broken(
+                    upstream,
+                    f"layer {layer} has {frames.shape[1]} frames in a batch and {single[layer].shape[1]} alone",
+                    "waves of one length need one count of frames",
+                )
+            difference = _relative(frames[row], single[layer][0])
+            largest = max(largest, difference)
+            if difference > tolerance:
+                raise _broken(
+                    upstream,
+                    f"layer {layer} moves by {difference:.1e} of its largest value with the waves beside it in the batch",
+                    f"at most {tolerance:.0e} can be rounding; normalise each wave by itself, or encode one wave at a time",
+                )
+    return largest
+
+
+def _check_not_constant(upstream: Upstream, frames: dict[str, np.ndarray]) -> None:
+    for layer, array in frames.items():
+        if np.array_equal(array[0], array[1]) and np.array_equal(array[0], array[2]):
+            raise _broken(
+                upstream, f"layer {layer} is the same for three unlike sounds", "check that it looks at its input"
+            )
+
+
+def _relative(one: np.ndarray, other: np.ndarray) -> float:
+    if one.shape != other.shape:
+        return float("inf")
+    return float(np.abs(one - other).max() / max(float(np.abs(other).max()), np.finfo(np.float32).tiny))
+
+
+def _broken(upstream: Upstream, seen: str, needed: str) -> UserError:
+    return UserError(
+        f"upstream {getattr(upstream, 'name', type(upstream).__name__)} failed its self-check: {seen}; {needed}"
+    )
