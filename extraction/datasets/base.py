@@ -13,10 +13,11 @@ class Recording:
       clip_id: names it for good, on every machine: usually the path below the dataset's folder, with forward slashes.
       path: the audio file.
       label: its class.
-      group: what must not be on both sides of an episode if the user says so: speaker, source recording, site. May be empty.
+      group: what must not be on both sides of an episode if the user says so: speaker, source recording, site; may be
+        empty.
       split: `train`, `validation` or `test` where the dataset's classes are split; may be empty.
-      left_out: why it is not to be used (a filter of the paper's, a file that its metadata names and that is not there);
-        empty for a recording to be used. Left-out recordings are listed in the store's manifest with this reason.
+      left_out: why it is not to be used (a filter of the paper's, a file that its metadata names and that is not
+        there); empty for a recording to be used. The store's manifest lists left-out recordings with this reason.
     """
 
     clip_id: str

@@ -2,8 +2,8 @@
 
 `UPSTREAMS` names encoders; `FAMILIES` names ways to reach any other: `FAMILY:REST` on the command line,
 `s3prl:xls_r_300m` say; `my_module:MyEncoder` is an encoder of one's own by import path. Each value is
-`module:factory`; the module is imported when it is asked for, so that nobody needs the packages of an encoder that they do
-not use. A factory takes `UpstreamOptions` (a family's: the rest of the name, then the options).
+`module:factory`; the module is imported when it is asked for, so that nobody needs the packages of an encoder that they
+do not use. A factory takes `UpstreamOptions` (a family's: the rest of the name, then the options).
 """
 
 import difflib

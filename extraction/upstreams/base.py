@@ -29,8 +29,11 @@ class Upstream(Protocol):
       sample_rate: Hz, of the waves that `encode` wants.
       segment_samples: length of the pieces that clips are cut into unless the user says otherwise, in samples at
         `sample_rate` (80,000 for the papers' encoders); None for whole clips.
-      min_samples: the shortest wave whose frames are finite. Clips tiled to segments are never shorter; whole clips may be.
-      layers: the hidden states that can be asked for, first to last. `last` is always accepted too and means `layers[-1]`.
+      min_samples: the shortest wave whose frames are finite. Tiled segments are never shorter; whole clips may be.
+      layers: the hidden states that can be asked for, first to last. `last` is always accepted too: `layers[-1]`.
+
+    An encoder may also have `packages`, names of the distributions whose versions a manifest should tell (`("torch",)`), and
+    `device`, where it runs: anything but `cpu` is given larger batches.
     """
 
     name: str
@@ -69,9 +72,9 @@ class UpstreamOptions:
     checkpoint: Path | None = None
     """File (or folder) with the weights, for machines without internet; None: the encoder's own download or cache."""
     device: str = "auto"
-    """Where it runs: `cpu`, `cuda`, `cuda:1`; `auto` takes a GPU if there is one. Encoders without GPU code ignore it."""
+    """`cpu`, `cuda`, `cuda:1`; `auto` takes a GPU if there is one. Encoders without GPU code ignore it."""
     autocast: str = "none"
-    """`bf16` or `fp16`: run a GPU's matrix products in half precision. Features move by about 1e-2 (bf16), 1e-3 (fp16)."""
+    """`bf16` or `fp16`: matrix products in half precision, faster on a GPU; the features move a little."""
     threads: int | None = None
     """CPU threads for the encoder; None: the library's own default."""
     trust_checkpoint: bool = False
@@ -90,7 +93,8 @@ def resolve_layers(upstream: Upstream, asked: Sequence[str]) -> tuple[str, ...]:
     for layer in names:
         if layer != "last" and layer not in upstream.layers:
             raise UserError(
-                f"upstream {upstream.name} has no layer '{layer}'; it has {', '.join(upstream.layers)}, and 'last' and 'all'"
+                f"upstream {upstream.name} has no layer '{layer}'; "
+                f"it has {', '.join(upstream.layers)}, and 'last' and 'all'"
             )
     return tuple(dict.fromkeys(names))
 

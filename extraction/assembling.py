@@ -1,0 +1,98 @@
+"""From finished parts to a store: checked for completeness, written whole, parts removed."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from extraction.parts import Parts
+from extraction.planning import made_with
+from jfewshot.errors import UserError
+from jfewshot.store import ClipTable, Store, open_store, write_store
+
+logger = logging.getLogger(__name__)
+
+
+def assemble(parts: Parts, store: Path) -> Store:
+    """Write the store that the parts make, then remove them.
+
+    Args:
+      parts: all of their blocks on disk.
+      store: folder of the store.
+
+    Raises:
+      UserError: if blocks are missing (says how many and which), or no clip could be used.
+    """
+    missing = parts.missing()
+    if missing:
+        shown = ", ".join(map(str, missing[:10])) + (", ..." if len(missing) > 10 else "")
+        raise UserError(
+            f"{store}: {len(missing)} of {parts.n_blocks} parts are missing (numbers {shown}). "
+            "Run the shards that make them (part p is made by shard p % n of n), then merge again"
+        )
+    counts, left_out, dims = [], list(parts.plan["left_out"]), {}
+    for clips, block in parts.blocks():
+        counts.append(block.n_segments)
+        left_out += [{"clip_id": clips[clip].clip_id, "reason": reason} for clip, reason in block.reasons.items()]
+        dims.update({name: view.shape[1] for name, view in block.views.items()})
+    n_segments = np.concatenate(counts)
+    used = np.flatnonzero(n_segments)
+    if not len(used):
+        raise UserError(
+            f"{store}: not one of {len(parts.recordings)} clips could be used; first: {left_out[0]['reason']}"
+        )
+    views = {name: _fill_view(parts, name, int(n_segments.sum()), dim) for name, dim in dims.items()}
+    recordings = [parts.recordings[clip] for clip in used]
+    table = ClipTable.build(
+        [recording.clip_id for recording in recordings],
+        [recording.label for recording in recordings],
+        [recording.group for recording in recordings],
+        [recording.split for recording in recordings],
+        n_segments=n_segments[used].tolist(),
+    )
+    plan = parts.plan
+    finished = write_store(
+        store,
+        views=views,
+        clips=table,
+        dataset=plan["dataset"],
+        upstream=plan["upstream"],
+        sample_rate=plan["sample_rate"],
+        segment_samples=plan["segment_samples"],
+        preprocessing=plan["preprocessing"],
+        left_out=sorted(left_out, key=lambda item: item["clip_id"]),
+        made_with=made_with(parts),
+    )
+    parts.remove()
+    logger.info("%s: %d clips, %d segments, %d left out", store, len(table), n_segments.sum(), len(left_out))
+    return finished
+
+
+def is_finished(parts: Parts, store: Path) -> bool:
+    """Whether the store that this plan makes is there.
+
+    Raises:
+      UserError: if another store stands in its place.
+    """
+    if not (store / "manifest.json").exists():
+        return False
+    if open_store(store).manifest.get("made_with", {}).get("plan") == parts.digest:
+        return True
+    raise UserError(
+        f"{store} is there already, made of other clips or with other settings. "
+        "Name another --out, or remove it to make it anew"
+    )
+
+
+def _fill_view(parts: Parts, name: str, n_rows: int, dim: int) -> Path:
+    """Put the blocks' rows one after another into a file beside them, without holding them all in memory."""
+    path = parts.folder / f"{name}.npy"
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=np.dtype(parts.plan["dtype"]), shape=(n_rows, dim))
+    start = 0
+    for _, block in parts.blocks():
+        rows = block.views.get(name)
+        if rows is not None:
+            array[start : start + len(rows)] = rows
+            start += len(rows)
+    array.flush()
+    return path

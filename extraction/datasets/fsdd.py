@@ -1,0 +1,72 @@
+"""Free Spoken Digit Dataset: ten English digits by six speakers, fifty takes each (Jackson et al.).
+
+ROOT/
+  recordings/{digit}_{speaker}_{take}.wav
+"""
+
+import dataclasses
+from pathlib import Path
+
+from extraction.datasets.base import DatasetInfo, Recording
+from extraction.datasets.layout import audio_files, clip_id_below, require_folder
+
+_SOURCE = "https://github.com/Jakobovski/free-spoken-digit-dataset"
+_CITATION = "Z. Jackson et al. Free Spoken Digit Dataset. 2016-."
+_LICENCE = "CC BY-SA 4.0"
+
+
+@dataclasses.dataclass(frozen=True)
+class Fsdd:
+    """By digit the group is the speaker, by speaker the group is the digit.
+
+    Attributes:
+      info: what the dataset is called.
+      by_speaker: whether the class is the speaker.
+      n_takes: only takes 0 .. n_takes - 1 of each digit and speaker; None for all.
+    """
+
+    info: DatasetInfo
+    by_speaker: bool
+    n_takes: int | None = None
+
+    def recordings(self, root: Path) -> list[Recording]:
+        """The takes asked for, in the order of clip ids."""
+        require_folder(root, self.info, "recordings")
+        found = []
+        for path in audio_files(root / "recordings"):
+            digit, speaker, take = path.stem.split("_")
+            if self.n_takes is not None and int(take) >= self.n_takes:
+                continue
+            label, group = (speaker, digit) if self.by_speaker else (digit, speaker)
+            found.append(Recording(clip_id_below(root, path), path, label, group))
+        return found
+
+
+def fsdd_digits(n_takes: int | None = None) -> Fsdd:
+    """Which digit is it?"""
+    info = DatasetInfo(
+        "fsdd_digits",
+        "FSDD, digits",
+        _LICENCE,
+        _SOURCE,
+        _CITATION,
+        60 * (n_takes or 50),
+        n_classes=10,
+        group_is="speaker",
+    )
+    return Fsdd(info, by_speaker=False, n_takes=n_takes)
+
+
+def fsdd_speakers(n_takes: int | None = None) -> Fsdd:
+    """Who speaks?"""
+    info = DatasetInfo(
+        "fsdd_speakers",
+        "FSDD, speakers",
+        _LICENCE,
+        _SOURCE,
+        _CITATION,
+        60 * (n_takes or 50),
+        n_classes=6,
+        group_is="digit",
+    )
+    return Fsdd(info, by_speaker=True, n_takes=n_takes)

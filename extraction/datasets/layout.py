@@ -1,0 +1,71 @@
+"""Reading a publisher's folder: tables, audio files, and errors that say how the folder must look."""
+
+import csv
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from extraction.datasets.base import DatasetInfo
+from jfewshot.errors import UserError
+
+AUDIO_ENDINGS = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif")
+
+
+def require_folder(root: Path, info: DatasetInfo, *needed: str) -> None:
+    """Refuse a folder that lacks what the dataset's layout must have.
+
+    Raises:
+      UserError: naming what is missing and the page that shows the layout.
+    """
+    missing = [name for name in needed if not (root / name).exists()]
+    if not root.is_dir() or missing:
+        what = "is not a folder" if not root.is_dir() else f"lacks {', '.join(missing)}"
+        raise UserError(
+            f"{root} {what}: it should be {info.title} as published ({info.source}); "
+            f"docs/datasets/{info.name}.md shows how the folder must look"
+        )
+
+
+def read_table(path: Path, columns: Sequence[str], delimiter: str = ",") -> list[dict[str, str]]:
+    """The rows of a text table with a header.
+
+    Raises:
+      UserError: if the file is missing or lacks one of `columns`.
+    """
+    try:
+        # utf-8-sig: spreadsheets put a mark before the first column's name.
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, delimiter=delimiter)
+            rows = list(reader)
+            header = reader.fieldnames or []
+    except FileNotFoundError as error:
+        raise UserError(f"{path} does not exist; the dataset's page in docs/datasets shows what is needed") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path} is not a table in UTF-8 text: {error}") from error
+    missing = [column for column in columns if column not in header]
+    if missing:
+        raise UserError(f"{path} has no column {', '.join(missing)}; it has {', '.join(header)}")
+    return rows
+
+
+def audio_files(folder: Path) -> Iterator[Path]:
+    """Every audio file below a folder, hidden ones left out, in the order of their paths."""
+    found = []
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        found += [
+            Path(parent, name)
+            for name in names
+            if not name.startswith(".") and os.path.splitext(name)[1].lower() in AUDIO_ENDINGS
+        ]
+    yield from sorted(found)
+
+
+def clip_id_below(root: Path, path: Path) -> str:
+    """The path below the dataset's folder with forward slashes, on every system."""
+    return path.relative_to(root).as_posix()
+
+
+def subfolders(root: Path) -> list[Path]:
+    """Folders right below `root`, hidden ones left out, in the order of their names."""
+    return sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))

