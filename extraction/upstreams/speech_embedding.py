@@ -30,7 +30,7 @@ class SpeechEmbedding:
     n_parameters = 330_000
     sample_rate = 16_000
     segment_samples = PAPER_SEGMENT_SAMPLES
-    min_samples = 12_481
+    min_samples = 12_512
     layers = ("last",)
     packages = ("onnxruntime",)
 
