@@ -33,11 +33,11 @@ class SpeechCommands:
         ]
 
 
-def speech_commands() -> SpeechCommands:
+def scv2() -> SpeechCommands:
     """Google's 35 English words, version 2."""
     return SpeechCommands(
         DatasetInfo(
-            "speech_commands_v2",
+            "scv2",
             "Speech Commands v2",
             "CC BY 4.0",
             "http://download.tensorflow.org/data/speech_commands_v0.02.tar.gz",

@@ -1,0 +1,117 @@
+"""A dataset of one's own, without a line of code: a folder of class folders, or a table of paths and labels.
+
+    --datasets folder:NAME      ROOT/<class>/**/*.wav
+    --datasets table:PATH       a CSV, TSV or Parquet file with the columns below; audio paths are relative to ROOT
+
+| column | |
+|---|---|
+| `path` (or `file_name`) | the audio file; required |
+| `label` (or `class`) | required |
+| `group`, `split`, `clip_id` | may be absent; the clip id is the path then |
+
+Hugging Face's `audiofolder` layout (`metadata.csv` with `file_name` and `label`) is such a table.
+"""
+
+import dataclasses
+from pathlib import Path
+
+from extraction.datasets.base import DatasetInfo, Recording
+from extraction.datasets.layout import audio_files, clip_id_below, read_table, require_folder, subfolders
+from jfewshot.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassFolders:
+    """Class: the folder right below the root. Group: the next folder, where there is one."""
+
+    info: DatasetInfo
+
+    def recordings(self, root: Path) -> list[Recording]:
+        """Every audio file below a class folder, in the order of clip ids."""
+        if not root.is_dir():
+            raise UserError(f"{root} is not a folder; it should hold one folder per class")
+        found = [
+            Recording(clip_id_below(root, path), path, folder.name, group=_group(folder, path))
+            for folder in subfolders(root)
+            for path in audio_files(folder)
+        ]
+        if not found:
+            raise UserError(f"{root} holds no audio files in folders; it should look like {root}/<class>/<clip>.wav")
+        return sorted(found, key=lambda recording: recording.clip_id)
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """Clips, labels and groups from a table.
+
+    Attributes:
+      info: named after the file.
+      path: CSV (`.csv`), tab-separated (`.tsv`) or Parquet (`.parquet`).
+    """
+
+    info: DatasetInfo
+    path: Path
+
+    def recordings(self, root: Path) -> list[Recording]:
+        """Every row, in the order of clip ids; a row whose file is not there is marked."""
+        require_folder(root, self.info)
+        rows = _rows(self.path)
+        if not rows:
+            raise UserError(f"{self.path} has no rows")
+        path_column = _column(self.path, rows[0], "path", "file_name")
+        label_column = _column(self.path, rows[0], "label", "class")
+        found = []
+        for row in rows:
+            path = root / row[path_column]
+            found.append(
+                Recording(
+                    clip_id=row.get("clip_id") or Path(row[path_column]).as_posix(),
+                    path=path,
+                    label=row[label_column],
+                    group=row.get("group") or "",
+                    split=row.get("split") or "",
+                    left_out="" if path.is_file() else "file is missing",
+                )
+            )
+        return sorted(found, key=lambda recording: recording.clip_id)
+
+
+def class_folders(name: str) -> ClassFolders:
+    """A folder of class folders, under a name of the user's choice."""
+    if not name:
+        raise UserError("a folder of class folders needs a name: folder:birds, say")
+    return ClassFolders(DatasetInfo(name, name, "", "", ""))
+
+
+def table(path: str) -> Table:
+    """The clips of a table; the store is named after the file."""
+    return Table(DatasetInfo(Path(path).stem, Path(path).stem, "", "", "", group_is="group"), Path(path))
+
+
+def _group(folder: Path, path: Path) -> str:
+    below = path.relative_to(folder).parts
+    return below[0] if len(below) > 1 else ""
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    if path.suffix == ".parquet":
+        try:
+            from pyarrow import parquet
+        except ModuleNotFoundError as error:
+            raise UserError(
+                f"reading {path} needs the Python package pyarrow: pip install pyarrow, or give a CSV"
+            ) from error
+        if not path.is_file():
+            raise UserError(f"{path} does not exist")
+        return [
+            {name: "" if value is None else str(value) for name, value in row.items()}
+            for row in parquet.read_table(path).to_pylist()
+        ]
+    return read_table(path, (), "\t" if path.suffix == ".tsv" else ",")
+
+
+def _column(path: Path, row: dict[str, str], *names: str) -> str:
+    for name in names:
+        if name in row:
+            return name
+    raise UserError(f"{path} has no column {' or '.join(names)}; it has {', '.join(row)}")

@@ -1,0 +1,67 @@
+"""Watkins Marine Mammal Sound Database, "best of" cuts: 32 species (Sayigh et al., 2016).
+
+ROOT/
+  Atlantic_Spotted_Dolphin/61025001.wav
+  Beluga,_White_Whale/...
+"""
+
+import dataclasses
+from pathlib import Path
+
+from extraction.datasets.base import DatasetInfo, Recording
+from extraction.datasets.filters import leave_out_longer_than
+from extraction.datasets.layout import audio_files, clip_id_below, require_folder, subfolders
+from extraction.datasets.splits import class_splits
+from jfewshot.errors import UserError
+
+MAX_DURATION_S = 180.0
+_TAPE_CHARACTERS = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Watkins:
+    """Class: the species. Group: the tape that a cut is from, the first five characters of its record number.
+
+    That a record number is year (2), tape (3) and cut (3) is inferred from the numbers themselves.
+    """
+
+    info: DatasetInfo
+
+    def recordings(self, root: Path) -> list[Recording]:
+        """Every cut, in the order of clip ids, those over 3 minutes marked."""
+        require_folder(root, self.info)
+        folders = subfolders(root)
+        if not folders:
+            raise UserError(
+                f"{root} has no folders of species; docs/datasets/{self.info.name}.md shows how it must look"
+            )
+        splits = class_splits("Watkins Marine Mammal")
+        found = [
+            Recording(
+                clip_id_below(root, path),
+                path,
+                folder.name,
+                group=path.stem[:_TAPE_CHARACTERS],
+                split=splits.get(folder.name, ""),
+            )
+            for folder in folders
+            for path in audio_files(folder)
+        ]
+        return leave_out_longer_than(found, MAX_DURATION_S)
+
+
+def watkins() -> Watkins:
+    """The best-of cuts."""
+    return Watkins(
+        DatasetInfo(
+            "watkins",
+            "Watkins Marine Mammal Sound Database",
+            "free for personal and academic use",
+            "https://whoicf2.whoi.edu/science/B/whalesounds/",
+            "L. Sayigh et al. The Watkins Marine Mammal Sound Database: an online, freely accessible resource. "
+            "Proceedings of Meetings on Acoustics 27, 2016.",
+            n_clips=1_698,
+            n_classes=32,
+            group_is="tape",
+        )
+    )
