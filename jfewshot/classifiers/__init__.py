@@ -1,0 +1,43 @@
+"""The classifiers: one file each, one contract (base.py).
+
+sgd.py        the few-shot paper's: scikit-learn's SGDClassifier, step for step
+logistic.py   logistic regression, converged
+ridge.py      ridge regression on the labels
+centroid.py   nearest class mean
+knn.py        nearest neighbours
+svm.py        linear support vector machine, squared hinge
+specs.py      from "logistic:C=0.1,1,10" to a classifier and its strengths
+"""
+
+from jfewshot.classifiers.base import Classifier, Diagnostics, Linear, Strength, Support
+from jfewshot.classifiers.centroid import Centroid
+from jfewshot.classifiers.knn import KNN
+from jfewshot.classifiers.logistic import Logistic
+from jfewshot.classifiers.ridge import Ridge
+from jfewshot.classifiers.sgd import SGD
+from jfewshot.classifiers.svm import SVM
+
+# By the names that users write. A new classifier is one file and one line here.
+CLASSIFIERS: dict[str, type] = {
+    "sgd": SGD,
+    "logistic": Logistic,
+    "ridge": Ridge,
+    "centroid": Centroid,
+    "knn": KNN,
+    "svm": SVM,
+}
+
+__all__ = [
+    "CLASSIFIERS",
+    "KNN",
+    "SGD",
+    "SVM",
+    "Centroid",
+    "Classifier",
+    "Diagnostics",
+    "Linear",
+    "Logistic",
+    "Ridge",
+    "Strength",
+    "Support",
+]

@@ -1,0 +1,150 @@
+"""The contract between the evaluator and a classifier.
+
+A classifier never sees features: it gets an episode's inner products and returns scores. For a linear classifier trained from
+zero with an isotropic penalty (or none) nothing is lost, since its weights are a combination of the support embeddings
+(W = S^T alpha). All arrays have the episodes last; see linalg.py for why, and for products and inverses in that layout.
+
+To add a classifier, write one file in this folder with a frozen dataclass like those beside it and name it in `__init__.py`.
+"""
+
+import dataclasses
+import functools
+from typing import Any, ClassVar, NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, UInt32
+
+from jfewshot.linalg import product
+
+
+@functools.partial(
+    jax.tree_util.register_dataclass, data_fields=["gram", "episode", "key"], meta_fields=["n_way", "k_shot"]
+)
+@dataclasses.dataclass(frozen=True)
+class Support:
+    """The support sets of many episodes.
+
+    Attributes:
+      gram: inner products among the support embeddings; supports are in class-major order.
+      episode: episode numbers, for classifiers that need random numbers.
+      key: of the classifier's random stream (randomness.py).
+      n_way: classes per episode.
+      k_shot: supports per class.
+    """
+
+    gram: Float[Array, "n_support n_support episodes"]
+    episode: UInt32[Array, "episodes"]
+    key: UInt32[Array, "2"]
+    n_way: int
+    k_shot: int
+
+    @property
+    def n_support(self) -> int:
+        return self.n_way * self.k_shot
+
+    @property
+    def labels(self) -> np.ndarray:
+        """The class slot of each support: 0 0 1 1 2 2 ..., the same in every episode."""
+        return np.repeat(np.arange(self.n_way), self.k_shot)
+
+    @property
+    def one_hot(self) -> Float[Array, "n_support n_way 1"]:
+        """1 where a support is of a class, 0 elsewhere."""
+        return jnp.asarray(np.eye(self.n_way)[self.labels][:, :, None], self.gram.dtype)
+
+
+class Diagnostics(NamedTuple):
+    """How well a solver did; NaN where there is nothing to report (closed forms).
+
+    Attributes:
+      residual: per episode, what is left of the condition that the solution must meet, as each classifier defines it.
+      iterations: per episode.
+    """
+
+    residual: Float[Array, "episodes"]
+    iterations: Float[Array, "episodes"]
+
+    @classmethod
+    def none(cls, support: Support) -> "Diagnostics":
+        """Of a closed form."""
+        nothing = jnp.full(support.gram.shape[-1], jnp.nan, support.gram.dtype)
+        return cls(nothing, nothing)
+
+
+class Linear(NamedTuple):
+    """A linear classifier in terms of inner products: scores = gram_qs alpha + bias.
+
+    Attributes:
+      alpha: the weights' coefficients on the supports, W = S^T alpha.
+      bias: one per class.
+    """
+
+    alpha: Float[Array, "n_support n_way episodes"]
+    bias: Float[Array, "n_way episodes"]
+
+    def scores(self, gram_qs: Float[Array, "n_query n_support episodes"]) -> Float[Array, "n_query n_way episodes"]:
+        """Scores of queries, from their inner products with the supports."""
+        return product(gram_qs, self.alpha) + self.bias
+
+
+class Strength(NamedTuple):
+    """The one continuous parameter of a classifier, of which several values can be evaluated from the same Gram matrix.
+
+    Attributes:
+      name: `C`, `alpha`: scikit-learn's names and meanings.
+      default: the value taken where none is given.
+    """
+
+    name: str
+    default: float
+
+
+class Classifier(Protocol):
+    """What the evaluator needs of a classifier: a frozen dataclass whose fields are its settings.
+
+    Attributes:
+      strength: its continuous parameter, if it has one.
+      translation_invariant: whether the decision is the same when one vector is added to all embeddings. If so the evaluator
+        measures inner products from the store's mean, which keeps float32 exact where embeddings share a large mean.
+      tolerance: residuals above it count as not converged; None where there is no residual.
+    """
+
+    strength: ClassVar[Strength | None]
+    translation_invariant: ClassVar[bool]
+    tolerance: ClassVar[float | None]
+
+    def fit(self, support: Support, strength: Float[Array, ""]) -> tuple[Any, Diagnostics]:
+        """Train on the supports.
+
+        Args:
+          support: of many episodes.
+          strength: a positive scalar; ignored without a `Strength`.
+
+        Returns:
+          A model (a pytree that `score` takes, episodes last in every array) and diagnostics.
+        """
+        ...
+
+    def score(
+        self, model: Any, support: Support, gram_qs: Float[Array, "n_query n_support episodes"]
+    ) -> Float[Array, "n_query n_way episodes"]:
+        """Score queries; the highest wins, the smallest class index among equals."""
+        ...
+
+
+def class_sums(
+    values: Float[Array, "rows n_support episodes"] | Int[Array, "rows n_support episodes"], support: Support
+) -> Float[Array, "rows n_way episodes"]:
+    """Sum over the supports of each class.
+
+    Args:
+      values: one column per support.
+    """
+    by_class = values.reshape(values.shape[0], support.n_way, support.k_shot, *values.shape[2:])
+    # Term by term: a reduction over a short middle axis is slow on CPUs.
+    total = by_class[:, :, 0]
+    for shot in range(1, support.k_shot):
+        total = total + by_class[:, :, shot]
+    return total

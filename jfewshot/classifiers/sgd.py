@@ -1,0 +1,175 @@
+"""The few-shot paper's classifier: scikit-learn's SGDClassifier, step for step."""
+
+import dataclasses
+from typing import ClassVar, NamedTuple
+
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Bool, Float, Int32
+
+from jfewshot.classifiers.base import Diagnostics, Linear, Strength, Support
+from jfewshot.randomness import below, random_pairs
+
+_RATE = 0.1  # eta0
+_TOLERANCE = 1e-4  # tol
+_PATIENCE = 2  # n_iter_no_change
+_LEAST_RATE = 1e-6
+_REDUCTION = 5.0
+
+
+class _State(NamedTuple):
+    order: Int32[Array, "n_support problems episodes"]  # which support comes when, this epoch
+    beta: Float[Array, "n_support problems episodes"]  # coefficients, in that order
+    bias: Float[Array, "problems episodes"]
+    rate: Float[Array, "problems episodes"]
+    best: Float[Array, "problems episodes"]
+    no_change: Int32[Array, "problems episodes"]
+    active: Bool[Array, "problems episodes"]
+    epochs: Int32[Array, "problems episodes"]
+
+
+@dataclasses.dataclass(frozen=True)
+class SGD:
+    """SGDClassifier(loss="log_loss", alpha=0, learning_rate="adaptive", eta0=0.1, tol=1e-4, n_iter_no_change=2, max_iter=epochs):
+    Heggan et al. (arXiv 2402.01274) judge encoders by it.
+
+    Not converged logistic regression: where embeddings share a large mean it stops far from there
+    (docs/classifiers.md). One problem per class (one in all for 2 ways), each with a permutation of the supports drawn once;
+    every epoch applies it again to the current order, because scikit-learn seeds its shuffle anew each epoch. Without a
+    penalty each update adds a multiple of a support to the weights, so the whole course is computed on coefficients.
+
+    Attributes:
+      epochs: the most epochs (max_iter).
+      shuffle: False keeps the supports in their order.
+    """
+
+    epochs: int = 100
+    shuffle: bool = True
+
+    strength: ClassVar[Strength | None] = None
+    translation_invariant: ClassVar[bool] = False
+    tolerance: ClassVar[float | None] = None
+
+    def fit(self, support: Support, strength=None):
+        problems = 1 if support.n_way == 2 else support.n_way
+        if self.shuffle:
+            permutation = _permutations(support, problems)
+        else:
+            shape = (support.n_support, problems, support.gram.shape[-1])
+            permutation = jnp.broadcast_to(jnp.arange(shape[0], dtype=jnp.int32)[:, None, None], shape)
+        return self.fit_in_order(support, permutation)
+
+    def fit_in_order(self, support: Support, permutation: Int32[Array, "n_support problems episodes"]):
+        """Train with given permutations.
+
+        Args:
+          permutation: for each problem and episode, which of the current order's supports comes at each place of the next.
+
+        Returns:
+          A `Linear` model, and diagnostics with the mean number of epochs of an episode's problems as iterations.
+        """
+        n, problems, episodes = permutation.shape
+        dtype = support.gram.dtype
+        shape = (problems, episodes)
+        start = _State(
+            order=jnp.broadcast_to(jnp.arange(n, dtype=jnp.int32)[:, None, None], permutation.shape),
+            beta=jnp.zeros(permutation.shape, dtype),
+            bias=jnp.zeros(shape, dtype),
+            rate=jnp.full(shape, _RATE, dtype),
+            best=jnp.full(shape, jnp.inf, dtype),
+            no_change=jnp.zeros(shape, jnp.int32),
+            active=jnp.ones(shape, bool),
+            epochs=jnp.zeros(shape, jnp.int32),
+        )
+        end = lax.while_loop(
+            lambda state: state.active.any(), lambda state: self._epoch(state, support, permutation), start
+        )
+        # Back from the order of the last epoch to the order of the supports.
+        place = jnp.arange(n, dtype=jnp.int32)[:, None, None, None]
+        alpha = jnp.where(end.order[None] == place, end.beta[None], 0.0).sum(1)
+        bias = end.bias
+        if problems == 1:
+            alpha, bias = jnp.concatenate([-alpha, alpha], 1), jnp.concatenate([-bias, bias], 0)
+        nothing = jnp.full(episodes, jnp.nan, dtype)
+        return Linear(alpha, bias), Diagnostics(nothing, end.epochs.astype(dtype).mean(0))
+
+    def _epoch(self, state: _State, support: Support, permutation) -> _State:
+        n, problems, episodes = permutation.shape
+        order, beta = (_take(x, permutation) for x in (state.order, state.beta))
+        gram = _gram_in_order(support.gram, order)
+        positive = 1 if problems == 1 else jnp.arange(problems, dtype=jnp.int32)[None, :, None]
+        sign = jnp.where(order // support.k_shot == positive, 1.0, -1.0).astype(beta.dtype)
+        rate = jnp.where(state.active, state.rate, 0.0)
+
+        def update(i, carry):
+            beta, bias, loss = carry
+            margin = sign[i] * ((gram[i] * beta).sum(0) + bias)
+            # log(1 + exp(-margin)) and its derivative, from one exponential that cannot overflow.
+            small = jnp.exp(-jnp.abs(margin))
+            loss = loss + jnp.maximum(-margin, 0.0) + jnp.log1p(small)
+            slope = jnp.where(margin > 0, small, 1.0) / (1.0 + small)
+            change = rate * sign[i] * slope
+            return beta.at[i].add(change), bias + change, loss
+
+        carry = (beta, state.bias, jnp.zeros((problems, episodes), beta.dtype))
+        if n <= 10:
+            for i in range(n):
+                carry = update(i, carry)
+        else:
+            carry = lax.fori_loop(0, n, update, carry)
+        beta, bias, loss = carry
+
+        stuck = loss > state.best - _TOLERANCE * n
+        no_change = jnp.where(stuck, state.no_change + 1, 0)
+        best = jnp.minimum(state.best, loss)
+        patience_over = no_change >= _PATIENCE
+        may_slow_down = state.rate > _LEAST_RATE
+        epochs = state.epochs + state.active.astype(jnp.int32)
+        return _State(
+            order=order,
+            beta=beta,
+            bias=bias,
+            rate=jnp.where(patience_over & may_slow_down, state.rate / _REDUCTION, state.rate),
+            best=best,
+            no_change=jnp.where(patience_over, 0, no_change),
+            active=state.active & ~(patience_over & ~may_slow_down) & (epochs < self.epochs),
+            epochs=epochs,
+        )
+
+    def score(self, model, support, gram_qs):
+        return model.scores(gram_qs)
+
+
+def _permutations(support: Support, problems: int) -> Int32[Array, "n_support problems episodes"]:
+    """A uniformly random permutation of the supports for each problem and episode (Fisher and Yates)."""
+    n, episodes = support.n_support, support.gram.shape[-1]
+    shape = (n, problems, episodes)
+    number = (
+        jnp.arange(n, dtype=jnp.uint32)[:, None, None] + (jnp.arange(problems, dtype=jnp.uint32) << 16)[None, :, None]
+    )
+    word, _ = random_pairs(support.key, jnp.broadcast_to(support.episode, shape), jnp.broadcast_to(number, shape))
+    place = jnp.arange(n, dtype=jnp.int32)[:, None, None]
+
+    def exchange(i, permutation):
+        other = i + below(word[i], jnp.uint32(n) - i.astype(jnp.uint32)).astype(jnp.int32)
+        mine, theirs = permutation[i], jnp.where(place == other, permutation, 0).sum(0)
+        return jnp.where(place == other, mine, permutation).at[i].set(theirs)
+
+    return lax.fori_loop(0, n, exchange, jnp.broadcast_to(place, shape))
+
+
+def _take(values, index):
+    """values[index] along the first axis, for each problem and episode: selections while they are few, else a gather."""
+    n = values.shape[0]
+    if n > 8:
+        return jnp.take_along_axis(values, index, axis=0, mode="promise_in_bounds")
+    taken = jnp.broadcast_to(values[0], index.shape)
+    for j in range(1, n):
+        taken = jnp.where(index == j, values[j], taken)
+    return taken
+
+
+def _gram_in_order(gram, order) -> Float[Array, "n_support n_support problems episodes"]:
+    n, problems, episodes = order.shape
+    position = (order[:, None] * n + order[None]) * episodes + jnp.arange(episodes, dtype=jnp.int32)
+    return gram.reshape(-1).at[position].get(mode="promise_in_bounds")

@@ -1,0 +1,84 @@
+"""From what a user writes, "logistic:C=0.1,1,10" or "knn:k=3:metric=cosine", to a classifier and its strengths."""
+
+import dataclasses
+import difflib
+import typing
+from typing import Any, NamedTuple
+
+from jfewshot.classifiers import CLASSIFIERS, Classifier
+from jfewshot.errors import UserError
+
+
+class ClassifierSpec(NamedTuple):
+    """A classifier with its settings, and the strengths to evaluate it at.
+
+    Attributes:
+      name: as in `CLASSIFIERS`.
+      classifier: the instance.
+      strengths: at least one value; `(None,)` for a classifier without a strength.
+    """
+
+    name: str
+    classifier: Classifier
+    strengths: tuple[float | None, ...]
+
+    def identity(self) -> dict[str, Any]:
+        """What of it a result depends on."""
+        return {"name": self.name, **dataclasses.asdict(self.classifier)}
+
+
+def parse_classifier(text: str) -> ClassifierSpec:
+    """Read `name[:setting=value]...`; the strength's value may be a comma-separated list.
+
+    Raises:
+      UserError: on an unknown name, setting or value, saying which there are.
+    """
+    name, *settings = text.split(":")
+    kind = CLASSIFIERS.get(name)
+    if kind is None:
+        near = difflib.get_close_matches(name, CLASSIFIERS, 1)
+        hint = f"did you mean '{near[0]}'? " if near else ""
+        raise UserError(f"unknown classifier '{name}'; {hint}There are {', '.join(CLASSIFIERS)}")
+    types = typing.get_type_hints(kind)
+    fields = {field.name: types[field.name] for field in dataclasses.fields(kind)}
+    strengths: tuple[float | None, ...] = (kind.strength.default,) if kind.strength else (None,)
+    chosen: dict[str, Any] = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals or not value:
+            raise UserError(f"classifier '{text}': '{setting}' should be setting=value")
+        if kind.strength and key == kind.strength.name:
+            strengths = tuple(_positive(text, key, item) for item in value.split(","))
+        elif key in fields:
+            chosen[key] = _value(text, key, value, fields[key])
+        else:
+            known = [*([kind.strength.name] if kind.strength else []), *fields]
+            raise UserError(f"classifier '{name}' has no setting '{key}'; it has {', '.join(known) or 'none'}")
+    return ClassifierSpec(name, kind(**chosen), strengths)
+
+
+def _positive(text: str, key: str, value: str) -> float:
+    try:
+        number = float(value)
+    except ValueError:
+        number = float("nan")
+    if not 0 < number < float("inf"):
+        raise UserError(f"classifier '{text}': {key} is '{value}'; it must be a positive number")
+    return number
+
+
+def _value(text: str, key: str, value: str, kind: Any) -> Any:
+    if typing.get_origin(kind) is typing.Literal:
+        choices = typing.get_args(kind)
+        if value not in choices:
+            raise UserError(f"classifier '{text}': {key} is '{value}'; choose {' or '.join(map(str, choices))}")
+        return value
+    if kind is bool:
+        if value.lower() not in ("true", "false"):
+            raise UserError(f"classifier '{text}': {key} is '{value}'; choose true or false")
+        return value.lower() == "true"
+    if kind is int:
+        if not value.isdecimal() or int(value) < 1:
+            raise UserError(f"classifier '{text}': {key} is '{value}'; it must be a whole number, 1 or more")
+        return int(value)
+    return _positive(text, key, value)
