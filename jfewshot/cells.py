@@ -1,0 +1,284 @@
+"""From stores and options to cells, and from cells to records: what is to be computed, what is there, what it is called."""
+
+import dataclasses
+import functools
+import logging
+import platform
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+import jfewshot
+from jfewshot.classifiers.specs import ClassifierSpec
+from jfewshot.episodes import Protocol
+from jfewshot.errors import UserError
+from jfewshot.evaluator import Evaluator, Solved
+from jfewshot.preprocessing import Transform, fit_transform
+from jfewshot.results import ResultFolder
+from jfewshot.statistics.intervals import correct_from_predicted, pool_interval
+from jfewshot.store import ClipTable, Store
+from jfewshot.store.checking import rows_not_finite
+
+log = logging.getLogger(__name__)
+
+# Raised when a change of the evaluator's arithmetic would change predictions beyond rounding: old records are then computed anew.
+NUMERICS_VERSION = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """One thing to evaluate: a view of a store, under a protocol, by a classifier at one or more strengths.
+
+    Attributes:
+      store: the embeddings.
+      clips: the clips that take part (the store's, or those common to all stores of its dataset).
+      view: name of the view.
+      transform: the fitted preprocessing.
+      protocol: how episodes are drawn and scored.
+      spec: classifier and strengths; each strength has a record of its own.
+    """
+
+    store: Store
+    clips: ClipTable
+    view: str
+    transform: Transform
+    protocol: Protocol
+    spec: ClassifierSpec
+
+    def identity(self, strength: float | None) -> dict[str, Any]:
+        """Everything that can change a prediction, and nothing else."""
+        kind = self.spec.classifier.strength
+        return {
+            "clip_table": self.clips.digest,
+            "embeddings": self.store.manifest["views"][self.view]["sha256"],
+            "segments": self.clips.segments_digest,
+            "preprocessing": self.transform.identity(),
+            "classifier": self.spec.identity(),
+            "strength": None if kind is None else {"name": kind.name, "value": strength},
+            "protocol": self.protocol.identity(),
+            "numerics": NUMERICS_VERSION,
+        }
+
+
+def plan_cells(
+    stores: Sequence[Store],
+    protocols: Sequence[Protocol],
+    specs: Sequence[ClassifierSpec],
+    *,
+    preprocessing: str = "l2",
+    views: Sequence[str] | None = None,
+    center_from: Store | None = None,
+    transductive: bool = False,
+    intersect_clips: bool = False,
+) -> list[Cell]:
+    """All cells of a run, in the order in which they are best computed.
+
+    Args:
+      stores: what to evaluate.
+      protocols, specs: each with each.
+      preprocessing, center_from, transductive: see `fit_transform`.
+      views: names of views; None for each store's `last.mean`, or its first.
+      intersect_clips: where stores of one dataset hold different clips, take those that all of them hold.
+
+    Raises:
+      UserError: if two stores of one dataset hold different clips (unless `intersect_clips`), two stores are of one upstream and
+        dataset, or a view or preprocessing does not fit.
+    """
+    cells = []
+    for group in _by_dataset(stores):
+        tables = _paired_tables(group, intersect_clips)
+        for store, clips in zip(group, tables, strict=True):
+            for view in views or [_default_view(store)]:
+                if view not in store.views:
+                    raise UserError(f"{store.path} has no view '{view}'; it has {', '.join(store.views)}")
+                transform = fit_transform(
+                    preprocessing, store, view, center_from=center_from, transductive=transductive
+                )
+                cells.extend(
+                    Cell(store, clips, view, transform, protocol, spec) for protocol in protocols for spec in specs
+                )
+    return cells
+
+
+def _by_dataset(stores: Sequence[Store]) -> list[list[Store]]:
+    groups: dict[str, list[Store]] = {}
+    for store in stores:
+        group = groups.setdefault(store.dataset, [])
+        twin = next((other for other in group if other.upstream == store.upstream), None)
+        if twin is not None:
+            raise UserError(
+                f"{twin.path} and {store.path} are both '{store.upstream}' on '{store.dataset}'. "
+                "Evaluate them into different result folders, or give one upstream another name"
+            )
+        group.append(store)
+    return list(groups.values())
+
+
+def _paired_tables(stores: list[Store], intersect: bool) -> list[ClipTable]:
+    """Clip tables with one digest for all stores of a dataset."""
+    tables = [store.clips for store in stores]
+    if len({table.digest for table in tables}) == 1:
+        return tables
+    rows = [set(zip(*(c.tolist() for c in (t.clip_id, t.class_name, t.group, t.split)), strict=True)) for t in tables]
+    common = set.intersection(*rows)
+    if not intersect:
+        other = next(number for number, table in enumerate(tables) if table.digest != tables[0].digest)
+        example = min(rows[0] ^ rows[other])[0]
+        raise UserError(
+            f"{stores[0].path} ({len(rows[0])} clips) and {stores[other].path} ({len(rows[other])}) hold different clips of "
+            f"'{stores[0].dataset}' ('{example}' for one), so their episodes would not be paired. "
+            "Pass --clips intersection to use the clips they share, or extract the same clips"
+        )
+    if not common:
+        raise UserError(f"the stores of '{stores[0].dataset}' have no clip in common (id, class, group and split)")
+    ids = {row[0] for row in common}
+    log.info("%s: %d clips are common to all stores", stores[0].dataset, len(ids))
+    return [table.select(np.array([clip in ids for clip in table.clip_id.tolist()])) for table in tables]
+
+
+def _default_view(store: Store) -> str:
+    return "last.mean" if "last.mean" in store.views else store.views[0]
+
+
+def evaluate_cells(
+    cells: Sequence[Cell],
+    evaluator: Evaluator,
+    folder: ResultFolder | None,
+    on_progress: Callable[[int], None] = lambda episodes: None,
+) -> Iterator[tuple[dict[str, Any], bool]]:
+    """Compute what is not there yet.
+
+    Args:
+      cells: what is wanted.
+      evaluator: the devices.
+      folder: where records are looked up and written; None to keep nothing.
+      on_progress: called with a number of episodes whenever so many are done, found ones included.
+
+    Yields:
+      Each record, and whether it was computed now (rather than found).
+    """
+    for cell in cells:
+        missing = []
+        for strength in cell.spec.strengths:
+            found = folder.find(cell.identity(strength)) if folder else None
+            if found is None:
+                missing.append(strength)
+            else:
+                on_progress(cell.protocol.n_episodes)
+                yield found, False
+        if missing:
+            wanted = dataclasses.replace(cell, spec=cell.spec._replace(strengths=tuple(missing)))
+            yield from ((record, True) for record in _compute(wanted, evaluator, folder, on_progress))
+
+
+def _compute(cell, evaluator, folder, on_progress) -> Iterator[dict[str, Any]]:
+    store, clips = cell.store, cell.clips
+    view = _checked_view(store, cell.view, clips, evaluator)
+    drawn = evaluator.draw(clips, cell.protocol, store.dataset)
+    draws = ""
+    if folder is not None:
+        draws = folder.write_draws(
+            cell.protocol.draw_identity(clips.digest),
+            {
+                "clips": drawn.clips,
+                "segment": drawn.segment[:, :, : cell.protocol.k_shot],
+                "clip_id": clips.clip_id,
+                "class": clips.class_name,
+                "group": clips.group,
+            },
+        )
+    for solved in evaluator.evaluate(
+        view, clips, cell.transform, cell.protocol, [cell.spec], dataset=store.dataset, on_progress=on_progress
+    ):
+        record = _record(cell, solved, drawn, evaluator) | {"draws": draws}
+        yield folder.write_cell(record, solved.predicted) if folder else record | {"predicted": solved.predicted}
+
+
+# Views that were checked in this process: (path, view, clips) to the memory map.
+_checked: dict[tuple[str, str, str], np.ndarray] = {}
+
+
+def _checked_view(store: Store, name: str, clips: ClipTable, evaluator: Evaluator) -> np.ndarray:
+    key = (str(store.path), name, clips.segments_digest)
+    if key not in _checked:
+        view = store.view(name)
+        store.check_digest(name)
+        count = clips.n_segments
+        rows = np.repeat(clips.first_segment - (np.cumsum(count) - count), count) + np.arange(count.sum())
+        bad = rows_not_finite(view, rows)
+        if len(bad):
+            owner = clips.clip_id[np.repeat(np.arange(len(clips)), count)[np.isin(rows, bad)]]
+            raise UserError(
+                f"{store.view_path(name)}: {len(bad)} embeddings are NaN or infinite, the first of clip '{owner[0]}'. "
+                f"Extract them again, or leave these clips out; `python -m jfewshot.store verify {store.path}` lists them"
+            )
+        _checked.clear()
+        _checked[key] = view
+    return _checked[key]
+
+
+def _record(cell: Cell, solved: Solved, drawn, evaluator: Evaluator) -> dict[str, Any]:
+    protocol, store = cell.protocol, cell.store
+    tolerance = solved.spec.classifier.tolerance
+    residual = solved.residual
+    pool_clips = np.sort(drawn.pool.clips)
+    episodes_per_s = protocol.n_episodes / max(solved.wall_s, 1e-9)
+    return {
+        "identity": cell.identity(solved.strength),
+        "dataset": dict(store.manifest["dataset"]),
+        "upstream": dict(store.manifest["upstream"]),
+        "view": {"name": cell.view}
+        | {key: store.manifest["views"][cell.view].get(key) for key in ("layer", "pooling", "dim")},
+        "store": {"path": str(store.path), "digest": store.digest},
+        "counts": {
+            "clips": len(pool_clips),
+            "classes": len(drawn.pool.names),
+            "segments": int(cell.clips.n_segments[pool_clips].sum()),
+            "classes_left_out": [{"class": name, "clips": n} for name, n in drawn.pool.left_out],
+            "redraws": drawn.redraws,
+        },
+        "accuracy": _accuracy(cell, solved, drawn),
+        "solver": {}
+        if tolerance is None
+        else {
+            "residual_max": float(np.nan_to_num(residual, nan=np.finfo(np.float32).max).max()),
+            "residual_median": float(np.median(residual)),
+            "not_converged": int((~(residual <= tolerance)).sum()),
+            "tolerance": tolerance,
+            "iterations_mean": float(solved.iterations.mean()),
+        },
+        "timing": {
+            "wall_s": round(solved.wall_s, 6),
+            "episodes_per_s": round(episodes_per_s, 1),
+            "compile_s": round(solved.compile_s, 6),
+            "inner_products": solved.gram_kind,
+            "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        },
+        "made_with": made_with()
+        | {
+            "device": evaluator.mesh.devices.flat[0].device_kind,
+            "n_devices": int(evaluator.mesh.devices.size),
+        },
+    }
+
+
+def _accuracy(cell: Cell, solved: Solved, drawn) -> dict[str, float | None]:
+    class_of_clip = np.full(len(cell.clips), -1, np.int64)
+    class_of_clip[drawn.pool.clips] = np.repeat(np.arange(len(drawn.pool.count)), drawn.pool.count)
+    correct = correct_from_predicted(solved.predicted, cell.protocol.n_way)
+    interval = pool_interval(correct, drawn.clips, class_of_clip, cell.protocol.k_shot)
+    return interval._asdict()
+
+
+@functools.cache
+def made_with() -> dict[str, str]:
+    """Versions of what computes."""
+    return {
+        "jfewshot": jfewshot.__version__,
+        "jax": jax.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+    }

@@ -1,0 +1,47 @@
+"""The devices that episodes are spread over."""
+
+import os
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+from jax.sharding import PartitionSpec as P
+
+AXIS = "episodes"
+_GIB = 2**30
+
+
+def use_all_cores() -> None:
+    """Make a device of each CPU core, since one small loop runs on one core; to be called before JAX is first used.
+
+    Does nothing where the user has chosen already, by JAX_NUM_CPU_DEVICES or XLA_FLAGS, or where JAX runs already.
+    """
+    chosen = "JAX_NUM_CPU_DEVICES" in os.environ or "device_count" in os.environ.get("XLA_FLAGS", "")
+    if chosen or jax._src.xla_bridge.backends_are_initialized():
+        return
+    jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
+
+
+def episode_mesh(devices: list[jax.Device] | None = None) -> Mesh:
+    """A one-dimensional mesh of devices over episodes; all of this process's devices by default."""
+    return Mesh(np.array(devices or jax.local_devices()), (AXIS,))
+
+
+def shard_over_episodes(function, mesh: Mesh, in_specs: tuple[P, ...], out_specs):
+    """`jax.shard_map` for functions in which each device works on its own episodes and none talks to another.
+
+    Loops carry values that start equal on all devices and then differ, which the check for such things would refuse.
+    """
+    return jax.shard_map(function, mesh=mesh, in_specs=in_specs, out_specs=out_specs, check_vma=False)
+
+
+def default_memory_budget() -> int:
+    """Bytes that an evaluation may use unless the user says otherwise: half of an accelerator's memory, or a quarter of the
+    machine's, at most 4 GiB, on a CPU."""
+    device = jax.local_devices()[0]
+    stats = device.memory_stats() if device.platform != "cpu" else None
+    if stats and "bytes_limit" in stats:
+        return int(stats["bytes_limit"]) // 2
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        return min(4 * _GIB, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4)
+    return 2 * _GIB

@@ -1,0 +1,167 @@
+"""The inner products that episodes need: looked up in one matrix, or gathered and multiplied.
+
+Three sources of the same numbers. `Precomputed` takes all inner products once and looks blocks up: the fastest by far, for
+stores of a few thousand segments. `OnDevice` keeps the embeddings on the device and multiplies per block of episodes.
+`Streamed` leaves them on disk and reads, transforms and multiplies what a chunk needs, so that a store may be larger than memory.
+All products are float32 at full precision (no TF32).
+"""
+
+import functools
+from typing import Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+from jaxtyping import Array, Float, Int32
+
+from jfewshot.devices import AXIS, shard_over_episodes
+from jfewshot.drawing import power_of_two
+from jfewshot.preprocessing import Transform
+
+# The whole matrix is worth its S^2 products when episodes would ask for about as many, and always for small stores.
+_ALWAYS_PRECOMPUTE = 2048
+_PRECOMPUTE_SHARE = 0.25  # of the memory budget
+_ON_DEVICE_SHARE = 0.25
+
+Blocks = tuple[
+    Float[Array, "blocks n_support n_support episodes"],
+    Float[Array, "blocks n_query n_support episodes"],
+]
+
+
+class GramSource(Protocol):
+    """Inner products among supports, and of queries with supports, for blocks of episodes.
+
+    Rows are numbers of embeddings in the source, not in the store's file.
+    """
+
+    kind: str
+
+    def blocks(
+        self, support: Int32[Array, "blocks n_support episodes"], query: Int32[Array, "blocks n_query episodes"]
+    ) -> Blocks: ...
+
+
+def gram_source(
+    view: np.ndarray, rows: np.ndarray, transform: Transform, mesh: Mesh, budget_bytes: int, products_wanted: float
+) -> GramSource:
+    """Choose a source for some embeddings.
+
+    Args:
+      view: segments x dim, as stored.
+      rows: which of its rows, in the order in which the source will number them.
+      transform: applied to rows.
+      mesh: of devices, over episodes.
+      budget_bytes: memory that may be used, over all devices.
+      products_wanted: inner products that the episodes will ask for, all in all.
+    """
+    n_rows, padded = len(rows), power_of_two(len(rows))
+    dim = power_of_two(view.shape[1])
+    copies = mesh.devices.size
+    worth_it = n_rows <= _ALWAYS_PRECOMPUTE or n_rows**2 <= products_wanted
+    if worth_it and 4 * padded**2 * copies <= _PRECOMPUTE_SHARE * budget_bytes:
+        return Precomputed(_padded(transform(view[rows]), padded, dim), mesh)
+    if 4 * padded * dim * copies <= _ON_DEVICE_SHARE * budget_bytes:
+        return OnDevice(_padded(transform(view[rows]), padded, dim), mesh)
+    return Streamed(view, rows, transform, mesh)
+
+
+def _padded(x: np.ndarray, rows: int, dim: int) -> np.ndarray:
+    # To powers of two, so that stores of like size share compiled code; zeros change no inner product.
+    return np.pad(x, ((0, rows - x.shape[0]), (0, dim - x.shape[1])))
+
+
+class Precomputed:
+    """Blocks looked up in the matrix of all inner products."""
+
+    kind = "precomputed"
+
+    def __init__(self, embeddings: np.ndarray, mesh: Mesh):
+        everywhere = NamedSharding(mesh, P())
+        self._mesh = mesh
+        self._gram = _all_products(jax.device_put(embeddings, everywhere))
+
+    def blocks(self, support, query) -> Blocks:
+        return _jit_lookup(self._mesh)(self._gram, support, query)
+
+
+@jax.jit
+def _all_products(x):
+    return jnp.matmul(x, x.T, precision=lax.Precision.HIGHEST)
+
+
+@functools.cache
+def _jit_lookup(mesh: Mesh):
+    def lookup(gram, support, query):
+        flat, width = gram.reshape(-1), gram.shape[1]
+
+        def products(rows):
+            position = rows[:, :, None] * width + support[:, None]
+            return flat.at[position].get(mode="promise_in_bounds")
+
+        return products(support), products(query)
+
+    return jax.jit(shard_over_episodes(lookup, mesh, (P(), P(AXIS), P(AXIS)), (P(AXIS), P(AXIS))))
+
+
+class OnDevice:
+    """Blocks multiplied from embeddings that lie on the device."""
+
+    kind = "on device"
+
+    def __init__(self, embeddings: np.ndarray, mesh: Mesh):
+        self._mesh = mesh
+        self._embeddings = jax.device_put(embeddings, NamedSharding(mesh, P()))
+
+    def blocks(self, support, query) -> Blocks:
+        return _jit_gather_and_multiply(self._mesh)(self._embeddings, support, query)
+
+
+@functools.cache
+def _jit_gather_and_multiply(mesh: Mesh):
+    def gather_and_multiply(embeddings, support, query):
+        def one_block(rows):
+            s, q = (embeddings.at[x].get(mode="promise_in_bounds") for x in rows)
+            return _products(s, s), _products(q, s)
+
+        return lax.map(one_block, (support, query))
+
+    return jax.jit(shard_over_episodes(gather_and_multiply, mesh, (P(), P(AXIS), P(AXIS)), (P(AXIS), P(AXIS))))
+
+
+def _products(a: Float[Array, "m episodes dim"], b: Float[Array, "n episodes dim"]) -> Float[Array, "m n episodes"]:
+    return jnp.einsum("med,ned->mne", a, b, precision=lax.Precision.HIGHEST)
+
+
+class Streamed:
+    """Blocks multiplied from embeddings read from disk as they are needed."""
+
+    kind = "streamed"
+
+    def __init__(self, view: np.ndarray, rows: np.ndarray, transform: Transform, mesh: Mesh):
+        self._view, self._rows, self._transform, self._mesh = view, rows, transform, mesh
+
+    def blocks(self, support, query) -> Blocks:
+        # A few blocks at a time: a block's embeddings are dim / n_support times larger than its products.
+        step = self._mesh.devices.size
+        support, query = np.asarray(support), np.asarray(query)
+        pieces = [self._multiply(support[i : i + step], query[i : i + step]) for i in range(0, len(support), step)]
+        sharding = NamedSharding(self._mesh, P(AXIS))
+        return tuple(jax.device_put(np.concatenate(part), sharding) for part in zip(*pieces, strict=True))
+
+    def _multiply(self, support: np.ndarray, query: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        # Sorted unique rows are read once each and in the file's order.
+        needed, inverse = np.unique(np.concatenate([support, query], 1), return_inverse=True)
+        padding = power_of_two(len(needed)) - len(needed)
+        rows = self._transform(self._view[self._rows[needed]])
+        rows = np.pad(rows, ((0, padding), (0, power_of_two(rows.shape[1]) - rows.shape[1])))
+        number = inverse.reshape(support.shape[0], -1, support.shape[2]).astype(np.int32)
+        n_support = support.shape[1]
+        sharding = NamedSharding(self._mesh, P(AXIS))
+        on_device = [jax.device_put(x, sharding) for x in (number[:, :n_support], number[:, n_support:])]
+        embeddings = jax.device_put(rows, NamedSharding(self._mesh, P()))
+        gram_ss, gram_qs = _jit_gather_and_multiply(self._mesh)(embeddings, *on_device)
+        return np.asarray(gram_ss), np.asarray(gram_qs)
