@@ -73,9 +73,10 @@ def correlations(
         drawn = rng.integers(len(x), size=(n_bootstrap, len(x)))
         resampled = _correlate(x[drawn], y[drawn], method)
         out["low"][task, metric], out["high"][task, metric] = np.nanquantile(resampled, [0.025, 0.975])
+        if method == "spearman":
+            x, y = _ranks(x[None])[0], _ranks(y[None])[0]
         shuffled = rng.permuted(np.broadcast_to(y, (n_permutations, len(y))), axis=1)
-        x_of, y_of = (_ranks(x[None]), _ranks(shuffled)) if method == "spearman" else (x[None], shuffled)
-        chance = np.abs(_pearson(x_of, y_of)) >= abs(coefficient) - 1e-12
+        chance = np.abs(_pearson(x[None], shuffled)) >= abs(coefficient) - 1e-12
         out["p_value"][task, metric] = (1 + chance.sum()) / (1 + n_permutations)
     return Correlations(out["coefficient"], out["low"], out["high"], out["p_value"], holm(out["p_value"]), n)
 

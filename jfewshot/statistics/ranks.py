@@ -20,7 +20,7 @@ def rank_within_columns(
       method: what equal accuracies get. `average`, the mean of the ranks they take up (1, 2.5, 2.5, 4), as the Friedman
         test and the critical-difference diagram need; `min`, the best of them (1, 2, 2, 4), as the papers' Avg Rank.
     """
-    return stats.rankdata(-np.round(accuracy, TIE_DECIMALS), method=method, axis=0)
+    return stats.rankdata(-np.round(accuracy, TIE_DECIMALS), method=method, axis=0).astype(np.float64)
 
 
 def average_ranks(
