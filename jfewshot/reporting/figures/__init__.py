@@ -1,0 +1,13 @@
+"""Figures for papers: matplotlib, one look throughout, in colours that colour-blind readers tell apart.
+
+| file | figures |
+|---|---|
+| `style` | fonts, colours, markers; saving as PNG, SVG and PDF |
+| `bars` | accuracy with intervals; speed |
+| `correlation` | regression panels (the paper's Figure 1), heat map (its Figure 2) |
+| `curves` | accuracy over shots, ways, layers |
+| `ranks` | critical-difference diagram; wins and losses |
+| `classes` | confusion, hardest classes, accuracy over episodes |
+
+Every function takes arrays and labels and returns a `matplotlib.figure.Figure`.
+"""

@@ -1,0 +1,86 @@
+"""Bars: accuracy with intervals, and speed."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.figure import Figure
+
+from jfewshot.reporting.figures.style import COLORS, GREY, look, shorten
+
+_MOST_ROWS = 30
+
+
+def accuracy_bars(
+    mean: Float[np.ndarray, "n_upstreams n_datasets"],
+    half_widths: dict[str, Float[np.ndarray, "n_upstreams n_datasets"]],
+    upstreams: Sequence[str],
+    datasets: Sequence[str],
+    chance: float,
+    title: str = "",
+) -> Figure:
+    """One panel per dataset, one bar per upstream; whiskers are intervals, the thick one the first, the thin one the
+    second.
+
+    Args:
+      mean: accuracy 0-1; NaN where missing.
+      half_widths: by name of the interval, one or two; NaN where not to be told.
+      upstreams: the rows, best first; the first 30 are drawn.
+      datasets: the columns; the first 24 are drawn.
+      chance: accuracy of guessing, drawn as a line.
+      title: above all panels.
+    """
+    n_rows, n_panels = min(len(upstreams), _MOST_ROWS), min(len(datasets), 24)
+    columns = min(n_panels, 4)
+    lines = -(-n_panels // columns)
+    with look():
+        figure = Figure(figsize=(1.3 + 1.75 * columns, (0.7 + 0.17 * n_rows) * lines + 0.4))
+        axes = figure.subplots(lines, columns, squeeze=False, sharey=True)
+        place = np.arange(n_rows)[::-1]
+        for panel, axis in enumerate(axes.ravel()):
+            if panel >= n_panels:
+                axis.set_visible(False)
+                continue
+            values = 100 * np.nan_to_num(mean[:n_rows, panel])
+            axis.barh(place, values, height=0.72, color=COLORS[5], edgecolor="none")
+            for number, width in enumerate(half_widths.values()):
+                error = 100 * np.nan_to_num(width[:n_rows, panel])
+                thick = number == 0
+                axis.errorbar(
+                    values,
+                    place,
+                    xerr=error,
+                    fmt="none",
+                    ecolor="#000000" if thick else GREY,
+                    elinewidth=2.2 if thick and len(half_widths) > 1 else 0.8,
+                    capsize=0 if thick and len(half_widths) > 1 else 2,
+                    zorder=3 if thick else 2,
+                )
+            for row in np.flatnonzero(np.isnan(mean[:n_rows, panel])):
+                axis.text(1, place[row], "not evaluated", va="center", fontsize=6, color=GREY)
+            axis.axvline(100 * chance, color=GREY, linewidth=0.8, linestyle=":")
+            axis.set_title(shorten(datasets[panel]), loc="left")
+            axis.set_xlim(0, 100)
+            axis.set_yticks(place, [shorten(name) for name in upstreams[:n_rows]])
+            if panel + columns >= n_panels:
+                axis.set_xlabel("accuracy (%)")
+        if title:
+            figure.suptitle(title, fontsize=8, x=0.01, ha="left")
+    return figure
+
+
+def speed_bars(episodes_per_s: Sequence[float], labels: Sequence[str]) -> Figure:
+    """Episodes per second, on a logarithmic axis."""
+    order = np.argsort(episodes_per_s)[-_MOST_ROWS:]
+    with look():
+        figure = Figure(figsize=(5.2, 0.6 + 0.2 * len(order)))
+        axis = figure.subplots()
+        values = np.asarray(episodes_per_s, dtype=float)[order]
+        axis.barh(np.arange(len(order)), values, height=0.7, color=COLORS[2])
+        for place, value in enumerate(values):
+            axis.text(value, place, f" {value:,.0f}", va="center", fontsize=7)
+        axis.set_xscale("log")
+        axis.set_xlim(max(values.min() / 3, 1e-3), values.max() * 4)
+        axis.set_yticks(np.arange(len(order)), [shorten(labels[i], 44) for i in order])
+        axis.set_xlabel("episodes per second, median over cells, compilation apart")
+    return figure

@@ -1,0 +1,93 @@
+"""Inside one dataset: which classes are hard, which are taken for which, and how accuracy spreads over episodes."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float, Integer
+from matplotlib.figure import Figure
+
+from jfewshot.reporting.figures.style import SEQUENTIAL, ink_on, line_style, look, shorten
+
+MOST_CLASSES = 40
+
+
+def confusion_matrix(confusion: Float[np.ndarray, "n n"], names: Sequence[str], title: str) -> Figure:
+    """Share of a class's queries (row) given to another (column), where an episode holds both; the 40 hardest
+    classes."""
+    keep = np.argsort(np.diag(confusion), kind="stable")[:MOST_CLASSES]
+    keep = np.sort(keep)
+    n = len(keep)
+    with look():
+        side = 1.6 + max(0.17, 0.3 - 0.005 * n) * n
+        figure = Figure(figsize=(side + 0.6, side))
+        axis = figure.subplots()
+        picture = axis.imshow(100 * confusion[np.ix_(keep, keep)], cmap=SEQUENTIAL, vmin=0, vmax=100, aspect="equal")
+        if n <= 14:
+            for i, j in np.ndindex(n, n):
+                value = confusion[keep[i], keep[j]]
+                if not np.isnan(value):
+                    ink = ink_on(picture.cmap(picture.norm(100 * value)))
+                    axis.text(j, i, f"{100 * value:.0f}", ha="center", va="center", fontsize=6, color=ink)
+        labels = [shorten(names[i], 22) for i in keep]
+        axis.set_xticks(range(n), labels, rotation=60, ha="right", rotation_mode="anchor")
+        axis.set_yticks(range(n), labels)
+        axis.tick_params(length=0)
+        axis.set_xlabel("given to")
+        axis.set_ylabel("class of the query")
+        axis.set_title(title, loc="left")
+        bar = figure.colorbar(picture, ax=axis, shrink=0.7, pad=0.02)
+        bar.set_label("% of queries, where both classes are in the episode")
+        bar.outline.set_visible(False)
+    return figure
+
+
+def hardest_classes(
+    accuracy: Float[np.ndarray, "n_upstreams n_classes"], names: Sequence[str], upstreams: Sequence[str], title: str
+) -> Figure:
+    """Accuracy of each class for every upstream, the class that is hardest on average on top; 20 classes, 8
+    upstreams."""
+    order = np.argsort(accuracy.mean(axis=0), kind="stable")[:20]
+    with look():
+        figure = Figure(figsize=(5.0, 0.9 + 0.21 * len(order)))
+        axis = figure.subplots()
+        place = np.arange(len(order))[::-1]
+        axis.hlines(place, 0, 100, color="#dddddd", linewidth=0.5, zorder=0)
+        for number, upstream in enumerate(upstreams[:8]):
+            style = line_style(number)
+            axis.plot(
+                100 * accuracy[number, order],
+                place,
+                linestyle="none",
+                marker=style["marker"],
+                color=style["color"],
+                label=shorten(upstream),
+            )
+        axis.set_yticks(place, [shorten(names[i]) for i in order])
+        axis.set_xlim(0, 100)
+        axis.set_xlabel("accuracy of the class's own queries (%)")
+        axis.set_title(title, loc="left")
+        axis.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+    return figure
+
+
+def episode_histogram(
+    counts: Integer[np.ndarray, "n_upstreams n_bins"], upstreams: Sequence[str], title: str
+) -> Figure:
+    """How accuracy spreads over episodes; a single episode tells little."""
+    with look():
+        figure = Figure(figsize=(5.0, 2.3))
+        axis = figure.subplots()
+        n_bins = counts.shape[1]
+        x = 100 * np.arange(n_bins) / (n_bins - 1)
+        for number, upstream in enumerate(upstreams[:8]):
+            share = 100 * counts[number] / counts[number].sum()
+            style = line_style(number)
+            axis.step(
+                x, share, where="mid", color=style["color"], linestyle=style["linestyle"], label=shorten(upstream)
+            )
+        axis.set_xlabel("accuracy of an episode (%)")
+        axis.set_ylabel("% of episodes")
+        axis.set_title(title, loc="left")
+        axis.set_ylim(bottom=0)
+        axis.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+    return figure

@@ -1,0 +1,79 @@
+"""Accuracy over shots, ways or layers, with bands."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from jfewshot.reporting.figures.style import line_style, look, shorten
+
+_MOST_LINES = 16
+
+
+@dataclasses.dataclass(frozen=True)
+class Curve:
+    """One line: a label, places on the axis, accuracies 0-1 with half-widths (NaN: none), best first among its
+    panel's."""
+
+    label: str
+    x: tuple[float, ...]
+    mean: tuple[float, ...]
+    half_width: tuple[float, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Panel:
+    """The curves of one dataset."""
+
+    title: str
+    curves: tuple[Curve, ...]
+
+
+def curve_panels(
+    panels: Sequence[Panel], x_label: str, ticks: dict[float, str] | None = None, log: bool = False
+) -> Figure:
+    """One panel per dataset.
+
+    Args:
+      panels: in order; the first 24 are drawn, with their first 16 curves.
+      x_label: label of the horizontal axis.
+      ticks: places and their names, if they are not numbers.
+      log: whether equal factors are equal steps (shots: 1, 5, 20).
+    """
+    panels = panels[:24]
+    columns = min(len(panels), 3)
+    lines = -(-len(panels) // columns)
+    order = list(dict.fromkeys(curve.label for panel in panels for curve in panel.curves))[:_MOST_LINES]
+    with look():
+        figure = Figure(figsize=(2.35 * columns + 1.3, 1.9 * lines + 0.3))
+        axes = figure.subplots(lines, columns, squeeze=False, sharex=True)
+        for number, axis in enumerate(axes.ravel()):
+            if number >= len(panels):
+                axis.set_visible(False)
+                continue
+            for curve in panels[number].curves:
+                if curve.label not in order:
+                    continue
+                style = line_style(order.index(curve.label))
+                x, mean, width = (np.asarray(v, dtype=float) for v in (curve.x, curve.mean, curve.half_width))
+                axis.fill_between(x, 100 * (mean - width), 100 * (mean + width), color=style["color"], alpha=0.13, lw=0)
+                axis.plot(x, 100 * mean, label=shorten(curve.label), **style)
+            axis.set_title(shorten(panels[number].title), loc="left")
+            if log:
+                axis.set_xscale("log")
+            if ticks:
+                axis.set_xticks(list(ticks), list(ticks.values()))
+                axis.set_xticks([], minor=True)
+            if number % columns == 0:
+                axis.set_ylabel("accuracy (%)")
+            if number + columns >= len(panels):
+                axis.set_xlabel(x_label)
+                axis.tick_params(labelbottom=True)
+        handles: dict[str, Any] = {}
+        for axis in axes.ravel():
+            for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
+                handles.setdefault(label, handle)
+        figure.legend(list(handles.values()), list(handles), loc="outside right upper", frameon=False)
+    return figure

@@ -1,0 +1,97 @@
+"""One look for all figures, and saving them."""
+
+import contextlib
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from matplotlib.figure import Figure
+
+from jfewshot.files import atomic_write
+
+_log = logging.getLogger(__name__)
+
+# Okabe and Ito's palette: told apart by readers with any colour vision, and in grey by its order of lightness.
+COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#000000", "#F0E442")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">")
+DASHES = ("-", "--", "-.", ":")
+BAND, GREY = "#0072B2", "#6b6b6b"
+# Blue through white to orange: both ends dark enough on paper, and not told apart by red and green.
+DIVERGING = "PuOr_r"
+SEQUENTIAL = "cividis"
+FORMATS = ("png", "svg", "pdf")
+
+_LOOK: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 8,
+    "axes.titlesize": 9,
+    "axes.labelsize": 8,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.6,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "lines.linewidth": 1.4,
+    "lines.markersize": 4,
+    "figure.dpi": 100,
+    "savefig.dpi": 200,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "jfewshot",
+    "pdf.fonttype": 42,
+    "figure.constrained_layout.use": True,
+}
+
+
+@contextlib.contextmanager
+def look() -> Iterator[None]:
+    """The look, for figures made inside; the caller's own settings come back after."""
+    with matplotlib.rc_context(_LOOK), warnings.catch_warnings():
+        # A name in a script that the font lacks is drawn as boxes in the picture; the tables have it.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
+        warnings.filterwarnings("ignore", message="constrained_layout not applied", category=UserWarning)
+        yield
+
+
+def line_style(number: int) -> dict[str, str]:
+    """Colour, marker and dash of the n-th line; they repeat in combinations that do not."""
+    return {
+        "color": COLORS[number % len(COLORS)],
+        "marker": MARKERS[number % len(MARKERS)],
+        "linestyle": DASHES[number // len(COLORS) % len(DASHES)],
+    }
+
+
+def save(figure: Figure, folder: Path, name: str, formats: Sequence[str] = FORMATS) -> list[Path]:
+    """Write a figure in several formats, each whole; the same figure gives the same bytes.
+
+    Returns:
+      The files.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    undated = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
+    paths = []
+    with look():
+        for form in formats:
+            path = folder / f"{name}.{form}"
+            with atomic_write(path) as file:
+                figure.savefig(file, format=form, bbox_inches="tight", metadata=undated.get(form))
+            paths.append(path)
+    return paths
+
+
+def ink_on(color: Sequence[float]) -> str:
+    """Black or white, whichever stands out more on a colour (WCAG's relative luminance)."""
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in color[:3]]
+    luminance = sum(weight * c for weight, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+    return "black" if luminance > 0.179 else "white"
+
+
+def shorten(label: str, length: int = 28) -> str:
+    """A label that fits beside an axis."""
+    return label if len(label) <= length else label[: length - 1] + "…"

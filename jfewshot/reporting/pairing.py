@@ -1,0 +1,151 @@
+"""The kept predictions of one dataset's upstreams, side by side on the same episodes."""
+
+import dataclasses
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Integer
+
+from jfewshot.errors import UserError
+from jfewshot.reporting.leaderboard import Leaderboard
+from jfewshot.results import Results
+from jfewshot.statistics import (
+    PoolCovariance,
+    class_pseudo_values,
+    class_scores,
+    correct_from_predicted,
+    make_pool,
+    pool_covariance,
+)
+
+_log = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class PairedDataset:
+    """Upstreams compared on one dataset.
+
+    Attributes:
+      dataset: its label.
+      rows: rows of the leaderboard, in its order.
+      covariance: of their mean accuracies, by source of error.
+      pseudo_values: jackknife pseudo-value of each class; None where every class is in every episode.
+      class_names: the classes.
+      class_accuracy: accuracy of each class's own queries.
+      confusion: share of a class's queries given to another class, of the episodes that hold both (NaN: none does);
+        the diagonal is the share that is right. Of the best upstream.
+      best: row of the leaderboard that `confusion` is of.
+      histogram: number of episodes of each upstream by number of right queries, 0 .. n_queries.
+    """
+
+    dataset: str
+    rows: tuple[int, ...]
+    covariance: PoolCovariance
+    pseudo_values: Float[np.ndarray, "n_upstreams n_classes"] | None
+    class_names: tuple[str, ...]
+    class_accuracy: Float[np.ndarray, "n_upstreams n_classes"]
+    confusion: Float[np.ndarray, "n_classes n_classes"]
+    best: int
+    histogram: Integer[np.ndarray, "n_upstreams n_bins"]
+
+
+def pair_dataset(
+    results: Results, board: Leaderboard, column: int, rows: Sequence[int], problems: list[str]
+) -> PairedDataset | None:
+    """Read the predictions of some upstreams on one dataset.
+
+    Args:
+      results: where they are kept.
+      board: the leaderboard.
+      column: the dataset's.
+      rows: the upstreams'.
+      problems: gets a sentence for each file that could not be used.
+
+    Returns:
+      None if no upstream's predictions could be read.
+    """
+    read: list[tuple[int, np.ndarray]] = []
+    draws: Mapping[str, np.ndarray] | None = None
+    drawn: str | None = None
+    for row in rows:
+        record = board.cells.get((row, column))
+        if record is None:
+            continue
+        if drawn is not None and record["draws"] != drawn:
+            raise UserError(
+                f"{board.datasets[column]}: cells of one table point to different draws; evaluate them again"
+            )
+        try:
+            predicted = results.predictions(record)
+            draws = results.draws(record) if draws is None else draws
+        except UserError as error:
+            problems.append(str(error))
+            continue
+        drawn = record["draws"]
+        read.append((row, predicted))
+    if not read or draws is None:
+        return None
+    protocol = board.condition["protocol"]
+    n_way, k_shot = protocol["n_way"], protocol["k_shot"]
+    names, class_of_clip = classes_of_clips(draws, protocol)
+    clips = draws["clips"].astype(np.int64)
+    pool = make_pool(clips, class_of_clip, k_shot)
+    correct = np.stack([correct_from_predicted(predicted, n_way) for _, predicted in read])
+    rows_read = tuple(row for row, _ in read)
+    best = int(np.argmax(correct.mean(axis=(1, 2))))
+    seen = np.unique(class_of_clip[clips[:, :, 0]])
+    n_queries = correct.shape[2]
+    return PairedDataset(
+        dataset=board.datasets[column],
+        rows=rows_read,
+        covariance=pool_covariance(correct, pool),
+        pseudo_values=class_pseudo_values(correct, pool) if len(seen) > n_way else None,
+        class_names=tuple(str(names[i]) for i in seen),
+        class_accuracy=class_scores(correct, pool),
+        confusion=_confusion(read[best][1], pool.slot_class, len(seen)),
+        best=rows_read[best],
+        histogram=np.stack([np.bincount(c.sum(axis=1), minlength=n_queries + 1) for c in correct]),
+    )
+
+
+def classes_of_clips(
+    draws: Mapping[str, np.ndarray], protocol: Mapping[str, Any]
+) -> tuple[np.ndarray, Integer[np.ndarray, " n_clips"]]:
+    """Names of the classes, and the class of each clip of the table: -1 for clips that could not be drawn.
+
+    Where only one split was drawn from, the draws' `split` column says which clips are of it; in files without that
+    column the clips that were drawn are taken for all there are.
+    """
+    names, index = np.unique(draws["class"], return_inverse=True)
+    index = index.astype(np.int64)
+    split = protocol.get("split")
+    if split is not None:
+        if "split" in draws:
+            index[draws["split"] != split] = -1
+        else:
+            unseen = np.ones(len(index), dtype=bool)
+            unseen[draws["clips"].ravel()] = False
+            index[unseen] = -1
+    count = np.bincount(index[index >= 0], minlength=len(names))
+    least = protocol.get("min_clips") or 0
+    index[(index >= 0) & (count[index] < least)] = -1
+    return names, index
+
+
+def _confusion(
+    predicted: Integer[np.ndarray, "n_episodes n_queries"],
+    slot_class: Integer[np.ndarray, "n_episodes n_way"],
+    n_classes: int,
+) -> Float[np.ndarray, "n_classes n_classes"]:
+    n_way = slot_class.shape[1]
+    n_query = predicted.shape[1] // n_way
+    true = np.repeat(slot_class, n_query, axis=1)
+    given = np.take_along_axis(slot_class, predicted.astype(np.int64), axis=1)
+    counts = np.bincount((true * n_classes + given).ravel(), minlength=n_classes**2).reshape(n_classes, n_classes)
+    together = np.zeros((n_classes, n_classes))
+    for first in range(n_way):
+        for second in range(n_way):
+            np.add.at(together, (slot_class[:, first], slot_class[:, second]), n_query)
+    return np.divide(counts, together, out=np.full(counts.shape, np.nan), where=together > 0)
