@@ -1,6 +1,7 @@
 """Inside one dataset: which classes are hard, which are taken for which, and how accuracy spreads over episodes."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Integer
@@ -70,24 +71,41 @@ def hardest_classes(
     return figure
 
 
-def episode_histogram(
-    counts: Integer[np.ndarray, "n_upstreams n_bins"], upstreams: Sequence[str], title: str
+def episode_histograms(
+    counts: Sequence[Integer[np.ndarray, "..."]], upstreams: Sequence[Sequence[str]], datasets: Sequence[str]
 ) -> Figure:
-    """How accuracy spreads over episodes; a single episode tells little."""
+    """How accuracy spreads over episodes, a panel per dataset: a single episode tells little.
+
+    Args:
+      counts: per dataset, episodes of each upstream (row) by number of right queries; the first 8 upstreams are drawn.
+      upstreams: per dataset, the names of the rows.
+      datasets: titles of the panels; the first 12 are drawn.
+    """
+    n_panels = min(len(datasets), 12)
+    columns = min(n_panels, 3)
+    lines = -(-n_panels // columns)
+    order = list(dict.fromkeys(name for names in upstreams for name in names[:8]))
     with look():
-        figure = Figure(figsize=(5.0, 2.3))
-        axis = figure.subplots()
-        n_bins = counts.shape[1]
-        x = 100 * np.arange(n_bins) / (n_bins - 1)
-        for number, upstream in enumerate(upstreams[:8]):
-            share = 100 * counts[number] / counts[number].sum()
-            style = line_style(number)
-            axis.step(
-                x, share, where="mid", color=style["color"], linestyle=style["linestyle"], label=shorten(upstream)
-            )
-        axis.set_xlabel("accuracy of an episode (%)")
-        axis.set_ylabel("% of episodes")
-        axis.set_title(title, loc="left")
-        axis.set_ylim(bottom=0)
-        axis.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+        figure = Figure(figsize=(2.5 * columns + 1.4, 1.8 * lines + 0.3))
+        axes = figure.subplots(lines, columns, squeeze=False)
+        handles: dict[str, Any] = {}
+        for number, axis in enumerate(axes.ravel()):
+            if number >= n_panels:
+                axis.set_visible(False)
+                continue
+            x = 100 * np.arange(counts[number].shape[1]) / (counts[number].shape[1] - 1)
+            for row, name in zip(counts[number], upstreams[number][:8], strict=False):
+                style = line_style(order.index(name))
+                share = 100 * row / row.sum()
+                (line,) = axis.step(x, share, where="mid", color=style["color"], linestyle=style["linestyle"])
+                handles.setdefault(name, line)
+            axis.set_title(shorten(datasets[number]), loc="left")
+            axis.set_ylim(bottom=0)
+            if number % columns == 0:
+                axis.set_ylabel("% of episodes")
+            if number + columns >= n_panels:
+                axis.set_xlabel("accuracy of an episode (%)")
+        figure.legend(
+            list(handles.values()), [shorten(name) for name in handles], loc="outside right upper", frameon=False
+        )
     return figure

@@ -49,8 +49,10 @@ def regression_panels(
                 axis.fill_between(at, fit - band, fit + band, color=color, alpha=0.18, linewidth=0)
                 axis.plot(at, fit, color=color)
                 axis.plot(score, y, linestyle="none", marker="o" if line == 0 else "s", markersize=3, color="#222222")
-                coefficient_text = f"{symbol} = {coefficient[number]:.2f}".replace("-", "−")
-                axis.set_title(coefficient_text, loc="right", fontsize=7.5)
+                low, high = axis.get_ylim()
+                axis.set_ylim(low, high + 0.17 * (high - low))  # room for the coefficient above the points
+                text = f"{symbol} = {coefficient[number]:.2f}".replace("-", "−")
+                axis.text(0.97, 0.98, text, transform=axis.transAxes, ha="right", va="top", fontsize=7.5)
                 axis.set_title(names[place], loc="left")
                 axis.locator_params(axis="x", nbins=3)
                 axis.locator_params(axis="y", nbins=4)

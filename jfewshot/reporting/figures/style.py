@@ -1,6 +1,7 @@
 """One look for all figures, and saving them."""
 
 import contextlib
+import io
 import logging
 import warnings
 from collections.abc import Iterator, Sequence
@@ -77,6 +78,7 @@ def save(figure: Figure, folder: Path, name: str, formats: Sequence[str] = FORMA
     undated = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
     paths = []
     with look():
+        _settle(figure)
         for form in formats:
             path = folder / f"{name}.{form}"
             with atomic_write(path) as file:
@@ -85,8 +87,22 @@ def save(figure: Figure, folder: Path, name: str, formats: Sequence[str] = FORMA
     return paths
 
 
-def ink_on(color: Sequence[float]) -> str:
-    """Black or white, whichever stands out more on a colour (WCAG's relative luminance)."""
+def _settle(figure: Figure) -> None:
+    """Lay the figure out once, not again for every format."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+
+
+def to_svg(figure: Figure) -> bytes:
+    """A figure as SVG."""
+    buffer = io.BytesIO()
+    with look():
+        figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None})
+    return buffer.getvalue()
+
+
+def ink_on(color: Any) -> str:
+    """Black or white, whichever stands out more on a colour, red, green and blue 0-1 (WCAG's relative luminance)."""
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in color[:3]]
     luminance = sum(weight * c for weight, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
     return "black" if luminance > 0.179 else "white"

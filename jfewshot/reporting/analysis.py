@@ -1,0 +1,223 @@
+"""Everything a leaderboard's kept predictions say beyond its means: paired differences, ranks, hard classes."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from jfewshot.reporting.grid import MISSING, Grid, grid
+from jfewshot.reporting.leaderboard import Leaderboard
+from jfewshot.reporting.pairing import PairedDataset, pair_dataset
+from jfewshot.results import Results
+from jfewshot.statistics import (
+    DatasetBootstrap,
+    Differences,
+    RankTest,
+    bootstrap_over_datasets,
+    compare,
+    holm_of_pairs,
+    permutation_p_value,
+    rank_test,
+    wins_ties_losses,
+)
+from jfewshot.statistics.paired import PoolKind
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Analysis:
+    """What was found about one leaderboard.
+
+    Attributes:
+      board: the leaderboard.
+      paired: per dataset with readable predictions.
+      compared: rows of the leaderboard that were compared in pairs.
+      overall: differences of their averages over the datasets that all of them have; None without two of them.
+      permuted: whether `overall`'s p-values are by permutation.
+      counts: wins, ties and losses over those datasets; None likewise.
+      ranks: ranks of the complete rows, and their test.
+      bootstrap: intervals over datasets for the complete rows; None for few datasets.
+      notes: what was left out, and why.
+    """
+
+    board: Leaderboard
+    paired: tuple[PairedDataset, ...]
+    compared: tuple[int, ...]
+    overall: Differences | None
+    permuted: bool
+    counts: np.ndarray | None
+    ranks: RankTest | None
+    bootstrap: DatasetBootstrap | None
+    notes: tuple[str, ...]
+
+    @property
+    def complete_rows(self) -> list[int]:
+        """Rows that have every dataset, in the board's order."""
+        return [int(row) for row in np.flatnonzero(self.board.complete)]
+
+
+def analyse(
+    results: Results,
+    board: Leaderboard,
+    problems: list[str],
+    pool: PoolKind = "classes",
+    permutation: bool = False,
+    at_most: int = 12,
+) -> Analysis:
+    """Compare a leaderboard's upstreams on the same episodes.
+
+    Args:
+      results: the folder that the board's records come from.
+      board: the leaderboard.
+      problems: gets a sentence for each file that could not be used.
+      pool: which pool differences admit (`statistics.compare`).
+      permutation: p-values of average differences by sign flips instead of Student's t.
+      at_most: compare this many of the best upstreams; each costs its predictions' reading.
+    """
+    rows = list(range(min(len(board.upstreams), at_most)))
+    notes = []
+    if len(rows) < len(board.upstreams):
+        notes.append(f"Pairs are compared among the best {at_most} of {len(board.upstreams)} upstreams.")
+    found = [pair_dataset(results, board, column, rows, problems) for column in range(len(board.datasets))]
+    paired = tuple(one for one in found if one is not None)
+    compared = _in_most(paired, rows)
+    shared = [one for one in paired if set(compared) <= set(one.rows) and _can_tell(one)]
+    overall = counts = None
+    if len(compared) > 1 and shared:
+        covariances = [_select(one, compared) for one in shared]
+        overall = compare(covariances, pool)
+        counts = wins_ties_losses([compare([covariance], pool) for covariance in covariances])
+        if permutation and all(one.pseudo_values is not None for one in shared):
+            overall = _permuted(overall, shared, compared)
+        fixed = [one.dataset for one in shared if pool == "classes" and one.covariance.classes is None]
+        if fixed:
+            notes.append(f"Too few classes to tell about new ones, so classes are held fixed: {', '.join(fixed)}.")
+        if len(shared) < len(board.datasets):
+            left = sorted(set(board.datasets) - {one.dataset for one in shared})
+            notes.append(f"Not in the comparison of pairs, for want of predictions or clips: {', '.join(left)}.")
+    complete = board.mean[board.complete]
+    return Analysis(
+        board=board,
+        paired=paired,
+        compared=tuple(compared),
+        overall=overall,
+        permuted=permutation and overall is not None,
+        counts=counts,
+        ranks=rank_test(complete) if len(complete) > 1 and len(board.datasets) > 1 else None,
+        bootstrap=bootstrap_over_datasets(complete) if len(complete) else None,
+        notes=tuple(notes),
+    )
+
+
+def _in_most(paired: Sequence[PairedDataset], rows: list[int]) -> list[int]:
+    """The rows that every dataset of the most complete upstream has."""
+    if not paired:
+        return []
+    most = max(sum(row in one.rows for one in paired) for row in rows)
+    return [row for row in rows if sum(row in one.rows for one in paired) == most]
+
+
+def _can_tell(one: PairedDataset) -> bool:
+    return one.covariance.classes is not None or one.covariance.clips is not None
+
+
+def _select(one: PairedDataset, rows: Sequence[int]):
+    pick = [one.rows.index(row) for row in rows]
+    square = np.ix_(pick, pick)
+    covariance = one.covariance
+    return covariance._replace(
+        mean=covariance.mean[pick],
+        episodes=covariance.episodes[square],
+        clips=None if covariance.clips is None else covariance.clips[square],
+        classes=None if covariance.classes is None else covariance.classes[square],
+    )
+
+
+def _permuted(overall: Differences, shared: Sequence[PairedDataset], rows: Sequence[int]) -> Differences:
+    p_value = np.full(overall.p_value.shape, np.nan)
+    for i in range(len(rows)):
+        for j in range(i):
+            units = []
+            for one in shared:
+                values = one.pseudo_values
+                if values is not None:
+                    units.append(values[one.rows.index(rows[i])] - values[one.rows.index(rows[j])])
+            p_value[i, j] = p_value[j, i] = permutation_p_value(units)
+    return overall._replace(p_value=p_value, p_holm=holm_of_pairs(p_value))
+
+
+def pairs_grid(analysis: Analysis) -> Grid | None:
+    """Every compared pair: difference of the averages with its interval, p-values, wins, ties and losses."""
+    overall, counts = analysis.overall, analysis.counts
+    if overall is None or counts is None:
+        return None
+    names = [analysis.board.upstreams[row] for row in analysis.compared]
+    rows = []
+    for i in range(len(names)):
+        for j in range(i + 1, len(names)):
+            rows.append(
+                [
+                    names[i],
+                    names[j],
+                    f"{100 * overall.difference[i, j]:+.2f} ± {100 * overall.half_width[i, j]:.2f}".replace("-", "−"),
+                    f"{overall.p_value[i, j]:.3g}",
+                    f"{overall.p_holm[i, j]:.3g}",
+                    "-".join(str(v) for v in counts[i, j]),
+                ]
+            )
+    how = "sign-flip permutation over classes" if analysis.permuted else "Student's t with the pool's variance"
+    notes = [
+        "Difference of the average accuracies in points, on the same episodes, with a 95% interval that admits the pool of clips "
+        f"and classes; p by {how}; Holm's correction over all pairs. Wins-ties-losses: datasets on which the difference "
+        "stands, its p below 0.05 after Holm over the dataset's pairs.",
+        *analysis.notes,
+    ]
+    headings = ["A", "B", "A − B", "p", "p (Holm)", "wins-ties-losses"]
+    return grid("Which differences are real?", headings, rows, notes, n_labels=2)
+
+
+def ranks_grid(analysis: Analysis) -> Grid | None:
+    """Average accuracy and rank with intervals over datasets."""
+    ranks, board = analysis.ranks, analysis.board
+    if ranks is None:
+        return None
+    rows = []
+    order = analysis.complete_rows
+    for place, row in enumerate(order):
+        cells = [board.upstreams[row], f"{100 * board.average[row]:.2f}", f"{ranks.average_rank[place]:.2f}"]
+        if analysis.bootstrap is not None:
+            accuracy, rank = analysis.bootstrap.accuracy[place], analysis.bootstrap.rank[place]
+            cells += [f"{100 * accuracy[0]:.2f} to {100 * accuracy[1]:.2f}", f"{rank[0]:.2f} to {rank[1]:.2f}"]
+        else:
+            cells += [MISSING, MISSING]
+        rows.append(cells)
+    notes = [
+        f"Friedman's test that all are the same: p = {ranks.p_value:.3g}. Two average ranks differ at 5% if they are "
+        f"{ranks.critical_difference:.2f} apart (Nemenyi). Intervals: bootstrap over {len(board.datasets)} datasets"
+        + ("." if analysis.bootstrap is not None else ", not given below five.")
+    ]
+    headings = ["Upstream", "Avg", "Avg Rank", "95% of Avg", "95% of Avg Rank"]
+    return grid("Ranks over datasets", headings, rows, notes)
+
+
+def hardest_grid(one: PairedDataset, upstreams: Sequence[str], n: int = 10) -> Grid:
+    """The classes with the lowest accuracy on average, and what the best upstream takes them for."""
+    order = np.argsort(one.class_accuracy.mean(axis=0), kind="stable")[:n]
+    rows = []
+    for c in order:
+        others = one.confusion[c].copy()
+        others[c] = np.nan
+        mistaken = int(np.nanargmax(others)) if np.isfinite(others).any() else int(c)
+        best = one.rows.index(one.best)
+        share = "" if mistaken == c else f"{one.class_names[mistaken]} ({100 * others[mistaken]:.0f}%)"
+        rows.append(
+            [
+                one.class_names[c],
+                share,
+                f"{100 * one.class_accuracy[:, c].mean():.1f}",
+                f"{100 * one.class_accuracy[best, c]:.1f}",
+            ]
+        )
+    best_name = upstreams[one.best]
+    headings = ["Class", f"{best_name} takes it for", "mean accuracy (%)", f"{best_name} (%)"]
+    note = "Accuracy of the class's own queries; the share of them given to another class is over episodes with both."
+    return grid(f"Hardest classes of {one.dataset}", headings, rows, [note], n_labels=2)

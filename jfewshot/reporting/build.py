@@ -1,0 +1,229 @@
+"""Puts a report together: from result records to tables, figures, exports and one page."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from jfewshot.reporting.analysis import Analysis, analyse, hardest_grid, pairs_grid, ranks_grid
+from jfewshot.reporting.charts import histogram_chart, regression_chart, trend_chart
+from jfewshot.reporting.chosen import chosen_grid
+from jfewshot.reporting.document import Block, BoardBlock, Document, Prose, Section, TableBlock
+from jfewshot.reporting.exports import file_names, write_exports
+from jfewshot.reporting.figures import bars, classes, correlation, curves, ranks
+from jfewshot.reporting.leaderboard import Leaderboard, leaderboards
+from jfewshot.reporting.outside import OutsideTable, beside_published, correlate_board, superb_table
+from jfewshot.reporting.page import html_page
+from jfewshot.reporting.paper import correlation_grid
+from jfewshot.reporting.trends import trends
+from jfewshot.reporting.writer import Writer
+from jfewshot.results import Results
+from jfewshot.statistics.paired import PoolKind
+from jfewshot.tables import Format, Style, render
+
+# Confusion matrices and hardest classes are drawn for this many datasets of the fullest leaderboard.
+_MOST_CLASS_FIGURES = 6
+
+
+@dataclasses.dataclass(frozen=True)
+class Choices:
+    """What a report shows, and how.
+
+    Attributes:
+      interval: shown beside every mean; `both` is `ci95` and `pool_ci95`.
+      style: of the tables.
+      formats: of the figures.
+      pool: which pool the paired differences admit.
+      permutation: p-values of average differences by sign flips.
+      compare_at_most: this many of the best upstreams are compared in pairs.
+      figures_at_most: figures are drawn for this many of the fullest leaderboards.
+      published: put the published Table 3 and SUPERB beside results of the same datasets and upstreams.
+      outside: another table to correlate with.
+    """
+
+    interval: str = "both"
+    style: Style = "published"
+    formats: tuple[str, ...] = ("png", "svg", "pdf")
+    pool: PoolKind = "classes"
+    permutation: bool = False
+    compare_at_most: int = 12
+    figures_at_most: int = 2
+    published: bool = True
+    outside: OutsideTable | None = None
+
+
+def build_report(results: Results, folder: Path, choices: Choices, title: str) -> tuple[list[Leaderboard], list[str]]:
+    """Write the whole report of a result folder.
+
+    Returns:
+      The leaderboards, fullest first, and a sentence for everything that could not be used.
+    """
+    writer = Writer(folder, choices.formats)
+    problems = list(results.problems)
+    boards = leaderboards(results.records, choices.interval)
+    sections: list[Section] = []
+    for number, board in enumerate(boards):
+        draw = number < choices.figures_at_most
+        analysis = analyse(
+            results, board, problems, choices.pool, choices.permutation, choices.compare_at_most if draw else 0
+        )
+        sections.append(_board_section(writer, number, board, analysis, choices, draw))
+        if number == 0 and draw and analysis.paired:
+            sections.append(_classes_section(writer, number, analysis))
+    sections += _trend_sections(writer, results, choices)
+    chosen = chosen_grid(results.records)
+    if chosen is not None:
+        block = TableBlock(writer.table("chosen-on-validation", chosen), sortable=True)
+        sections.append(Section("chosen", "Chosen on validation", (block,)))
+    sections += _outside_sections(writer, boards, choices)
+    sections.append(_about_section(writer, results))
+    problems = list(dict.fromkeys(problems))
+    if problems:
+        lead = (f"{len(problems)} files could not be used; everything else is reported.", *problems)
+        sections.insert(0, Section("problems", "Problems", (Prose(lead, warning=True),)))
+    upstreams = {name for board in boards for name in board.upstreams}
+    datasets = {name for board in boards for name in board.datasets}
+    summary = (
+        f"Few-shot accuracy of {len(upstreams)} upstreams on {len(datasets)} datasets, {len(results.records)} results under "
+        f"{len(boards)} conditions."
+    )
+    write_exports(results.records, folder / "exports")
+    writer.text("index.html", html_page(Document(title, summary, tuple(sections))))
+    return boards, problems
+
+
+def _board_section(
+    writer: Writer, number: int, board: Leaderboard, analysis: Analysis, choices: Choices, draw: bool
+) -> Section:
+    name = f"board-{number + 1}"
+    endings: tuple[tuple[str, Format], ...] = (
+        ("txt", "terminal"),
+        ("md", "markdown"),
+        ("tex", "latex"),
+        ("csv", "csv"),
+        ("json", "json"),
+    )
+    for ending, form in endings:
+        writer.text(f"tables/{name}.{ending}", render(board, form, choices.style))
+    blocks: list[Block] = [BoardBlock(board)]
+    for suffix, table in (("pairs", pairs_grid(analysis)), ("ranks", ranks_grid(analysis))):
+        if table is not None:
+            blocks.append(TableBlock(writer.table(f"{name}-{suffix}", table), sortable=suffix == "pairs"))
+    if draw:
+        chance = 1 / board.condition["protocol"]["n_way"]
+        figure = bars.accuracy_bars(board.mean, board.half_widths, board.upstreams, board.datasets, chance, board.title)
+        writer.figure(f"{name}-bars", figure, "Accuracy of every upstream on every dataset")
+        if (
+            analysis.ranks is not None
+            and analysis.ranks.critical_difference is not None
+            and len(analysis.ranks.average_rank) > 2
+        ):
+            most = np.argsort(analysis.ranks.average_rank, kind="stable")[:30]
+            names = [board.upstreams[analysis.complete_rows[i]] for i in most]
+            diagram = ranks.critical_difference_diagram(
+                analysis.ranks.average_rank[most], analysis.ranks.critical_difference, names, len(board.datasets)
+            )
+            alt = "Critical-difference diagram: average ranks, joined where they do not differ at 5 percent"
+            blocks.append(writer.figure(f"{name}-ranks", diagram, alt, f"{alt}. The table of ranks has the numbers."))
+        if analysis.counts is not None and len(analysis.compared) > 2:
+            names = [board.upstreams[row] for row in analysis.compared]
+            matrix = ranks.wins_and_losses(analysis.counts, names)
+            alt = "Wins, ties and losses of every upstream against every other"
+            blocks.append(writer.figure(f"{name}-wins", matrix, alt, f"{alt}. The table of pairs has the numbers."))
+    return Section(name, board.title, tuple(blocks))
+
+
+def _classes_section(writer: Writer, number: int, analysis: Analysis) -> Section:
+    board = analysis.board
+    files = file_names([one.dataset for one in analysis.paired])
+    blocks: list[Block] = []
+    for one in analysis.paired[:_MOST_CLASS_FIGURES]:
+        name = f"board-{number + 1}-{files[one.dataset]}"
+        upstreams = [board.upstreams[row] for row in one.rows]
+        blocks.append(TableBlock(writer.table(f"{name}-hardest", hardest_grid(one, board.upstreams)), sortable=True))
+        best = board.upstreams[one.best]
+        title = f"{one.dataset}, {best}"
+        alt = f"Confusion matrix of {best} on {one.dataset}"
+        matrix = classes.confusion_matrix(one.confusion, one.class_names, title)
+        picture = writer.figure(
+            f"{name}-confusion", matrix, alt, f"{alt}; the table of hardest classes names the worst."
+        )
+        blocks.append(picture)
+        hardest = classes.hardest_classes(one.class_accuracy, one.class_names, upstreams, one.dataset)
+        writer.figure(f"{name}-classes", hardest, f"Accuracy of the hardest classes of {one.dataset}")
+        blocks.append(histogram_chart(one.histogram[:8], upstreams[:8], one.dataset))
+    spread = classes.episode_histograms(
+        [one.histogram for one in analysis.paired],
+        [[board.upstreams[row] for row in one.rows] for one in analysis.paired],
+        [one.dataset for one in analysis.paired],
+    )
+    writer.figure(f"board-{number + 1}-episodes", spread, "How accuracy spreads over episodes")
+    return Section(f"board-{number + 1}-classes", f"Classes and episodes: {board.title}", tuple(blocks))
+
+
+def _trend_sections(writer: Writer, results: Results, choices: Choices) -> list[Section]:
+    interval = "ci95" if choices.interval == "both" else choices.interval
+    sections = []
+    for number, trend in enumerate(trends(results.records, interval)[: 2 * choices.figures_at_most]):
+        name = f"{trend.name}-{number + 1}"
+        figure = curves.curve_panels(trend.panels, trend.x_label, trend.ticks, trend.log)
+        writer.figure(name, figure, f"Accuracy over {trend.name}")
+        sections.append(Section(name, f"Over {trend.name}: {trend.title}", (trend_chart(trend, interval),)))
+    return sections
+
+
+def _outside_sections(writer: Writer, boards: Sequence[Leaderboard], choices: Choices) -> list[Section]:
+    sections = []
+    tables = [choices.outside] if choices.outside else []
+    for number, board in enumerate(boards[: choices.figures_at_most]):
+        blocks: list[Block] = []
+        beside = beside_published(board) if choices.published else None
+        if beside is not None:
+            blocks.append(TableBlock(writer.table(f"board-{number + 1}-published", beside), sortable=True))
+        for table in [*tables, *([superb_table()] if choices.published else [])]:
+            matched = correlate_board(board, table)
+            if matched is None:
+                if table is choices.outside:
+                    text = f"Fewer than four upstreams are in both this table and {table.name}, too few to correlate."
+                    blocks.append(Prose((text,)))
+                continue
+            found, upstreams, accuracy, values = matched
+            name = f"board-{number + 1}-{file_names([table.name])[table.name]}"
+            coefficients = correlation_grid(
+                found, board.datasets, table.metrics, f"Spearman correlation with {table.name}"
+            )
+            blocks.append(TableBlock(writer.table(f"{name}-correlations", coefficients)))
+            heat = correlation.correlation_heat_map(found, board.datasets, table.metrics)
+            writer.figure(f"{name}-heat-map", heat, f"Correlations with {table.name}")
+            first = dataclasses.replace(table, metrics=table.metrics[:1])
+            one = found._replace(**{k: v[:, :1] for k, v in found._asdict().items()})
+            label = f"{table.name} {first.metrics[0]}"
+            blocks.append(regression_chart(values[:, 0], accuracy, upstreams, board.datasets, one, label))
+        if blocks:
+            title = f"Beside numbers from elsewhere: {board.title}"
+            sections.append(Section(f"board-{number + 1}-outside", title, tuple(blocks)))
+    return sections
+
+
+def _about_section(writer: Writer, results: Results) -> Section:
+    speeds: dict[str, list[float]] = {}
+    for record in results.records:
+        rate = (record.get("timing") or {}).get("episodes_per_s")
+        protocol = record["identity"]["protocol"]
+        if rate:
+            label = f"{record['identity']['classifier']['name']}, {protocol['n_way']}-way {protocol['k_shot']}-shot"
+            speeds.setdefault(f"{label}, {protocol['n_query']} queries", []).append(float(rate))
+    text = (
+        "Every number can be recomputed from the records, their kept predictions and the drawn clips alone. Files beside this "
+        "page: tables/ (text, Markdown, LaTeX, CSV, JSON), figures/ (PNG, SVG, PDF), exports/ (tidy CSV and Parquet, model "
+        "cards, MTEB-like JSON).",
+        "ci95 is 1.96 standard deviations of the episodes' accuracies over the square root of their number, as the papers "
+        "report; more episodes shrink it to nothing. pool_ci95 is for other classes and clips like these.",
+    )
+    blocks: list[Block] = [Prose(text)]
+    if speeds:
+        median = [float(np.median(rates)) for rates in speeds.values()]
+        picture = writer.figure("speed", bars.speed_bars(median, list(speeds)), "Episodes per second by classifier")
+        blocks.append(picture)
+    return Section("about", "About these numbers", tuple(blocks))

@@ -1,0 +1,167 @@
+"""Before and after: what moved between two result folders, by how much, and whether it is real."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from jfewshot.errors import UserError
+from jfewshot.files import canonical_json
+from jfewshot.reporting.conditions import condition_of, describe
+from jfewshot.reporting.grid import MISSING, Grid, grid
+from jfewshot.reporting.pairing import classes_of_clips
+from jfewshot.results import Results
+from jfewshot.statistics import compare, correct_from_predicted, holm, make_pool, pool_covariance
+
+Record = Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Move:
+    """One cell that both folders have, on the same episodes; accuracies 0-1.
+
+    Attributes:
+      upstream, dataset, condition: what it is.
+      before, after: the mean accuracies.
+      half_width: of the difference's 95% interval, which admits the pool; None where the pool is too small to tell.
+      p_value: of no difference; None likewise.
+      p_holm: adjusted over all cells.
+      identical: whether every single prediction is the same.
+    """
+
+    upstream: str
+    dataset: str
+    condition: str
+    before: float
+    after: float
+    half_width: float | None
+    p_value: float | None
+    p_holm: float | None
+    identical: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Moves:
+    """All matched cells, the largest moves first, and sentences on what could not be matched or read."""
+
+    moves: tuple[Move, ...]
+    notes: tuple[str, ...]
+
+
+def compare_folders(before: Results, after: Results) -> Moves:
+    """Match the cells of two folders and compare their predictions episode by episode.
+
+    Cells match if upstream, view, dataset, clips and condition are the same; where each folder has one upstream only,
+    its name and view may differ, as they do for two versions of an encoder.
+
+    Raises:
+      UserError: if nothing matches, saying what each folder has.
+    """
+    single = all(len({_upstream(r) for r in folder.records}) == 1 for folder in (before, after))
+    first, second = ({_key(r, single): r for r in folder.records} for folder in (before, after))
+    both = [key for key in first if key in second]
+    if not both:
+        raise UserError(
+            f"{before.path} and {after.path} have no cell in common (upstream, view, dataset, clips and protocol). "
+            f"The first has {_inventory(before)}; the second {_inventory(after)}"
+        )
+    notes = [
+        f"{len(one) - len(both)} of {len(one)} results of {folder.path} have no counterpart."
+        for one, folder in ((first, before), (second, after))
+        if len(one) > len(both)
+    ]
+    moves = []
+    for key in both:
+        try:
+            moves.append(_move(before, first[key], after, second[key]))
+        except UserError as error:
+            notes.append(str(error))
+    adjusted = holm(np.array([np.nan if move.p_value is None else move.p_value for move in moves]))
+    moves = [
+        dataclasses.replace(move, p_holm=None if np.isnan(p) else float(p))
+        for move, p in zip(moves, adjusted, strict=True)
+    ]
+    moves.sort(key=lambda move: -abs(move.after - move.before))
+    return Moves(tuple(moves), tuple(notes))
+
+
+def moves_grid(found: Moves, title: str) -> Grid:
+    """What moved, as a table."""
+    conditions = {move.condition for move in found.moves}
+    rows = []
+    for move in found.moves:
+        width = MISSING if move.half_width is None else f"{100 * move.half_width:.2f}"
+        if move.identical:
+            verdict = "the same predictions"
+        elif move.p_holm is None:
+            verdict = "cannot tell: the pool is too small"
+        else:
+            verdict = "real" if move.p_holm < 0.05 else "within chance"
+        rows.append(
+            [
+                move.upstream,
+                move.dataset,
+                *([move.condition] if len(conditions) > 1 else []),
+                f"{100 * move.before:.2f}",
+                f"{100 * move.after:.2f}",
+                f"{100 * (move.after - move.before):+.2f} ± {width}".replace("-", "−"),
+                MISSING if move.p_holm is None else f"{move.p_holm:.3g}",
+                verdict,
+            ]
+        )
+    headings = ["Upstream", "Dataset", *(["Condition"] if len(conditions) > 1 else [])]
+    notes = [
+        *([f"All: {next(iter(conditions))}."] if len(conditions) == 1 else []),
+        "Differences in points on the same episodes, with a 95% interval that admits the pool of clips and classes; 'real' "
+        "is p below 0.05 after Holm over all rows.",
+        *found.notes,
+    ]
+    n_labels = len(headings)
+    return grid(title, [*headings, "before", "after", "difference", "p (Holm)", "verdict"], rows, notes, n_labels)
+
+
+def _move(before: Results, first: Record, after: Results, second: Record) -> Move:
+    predicted = [before.predictions(first), after.predictions(second)]
+    draws = before.draws(first)
+    if not np.array_equal(draws["clips"], after.draws(second)["clips"]):
+        raise UserError(
+            f"{first['upstream']['name']} on {first['dataset']['name']}: the two folders hold different episodes under "
+            "one protocol and seed; evaluate one of them again"
+        )
+    protocol = first["identity"]["protocol"]
+    correct = np.stack([correct_from_predicted(one, protocol["n_way"]) for one in predicted])
+    _, class_of_clip = classes_of_clips(draws, protocol)
+    covariance = pool_covariance(correct, make_pool(draws["clips"].astype(np.int64), class_of_clip, protocol["k_shot"]))
+    half_width = p_value = None
+    if covariance.clips is not None or covariance.classes is not None:
+        found = compare([covariance])
+        half_width, p_value = float(found.half_width[0, 1]), float(found.p_value[0, 1])
+    names = [_upstream(r)[0] for r in (first, second)]
+    return Move(
+        names[0] if names[0] == names[1] else f"{names[0]} → {names[1]}",
+        str(first["dataset"].get("title") or first["dataset"]["name"]),
+        describe(condition_of(first)),
+        first["accuracy"]["mean"],
+        second["accuracy"]["mean"],
+        half_width,
+        p_value,
+        None,
+        bool(np.array_equal(predicted[0], predicted[1])),
+    )
+
+
+def _upstream(record: Record) -> tuple[str, str]:
+    return str(record["upstream"]["name"]), str(record["view"]["name"])
+
+
+def _key(record: Record, single: bool) -> str:
+    condition = condition_of(record)
+    upstream = () if single else _upstream(record)
+    return canonical_json([upstream, record["dataset"]["name"], record["identity"]["clip_table"], condition])
+
+
+def _inventory(folder: Results) -> str:
+    upstreams = sorted({_upstream(r)[0] for r in folder.records})
+    datasets = sorted({str(r["dataset"]["name"]) for r in folder.records})
+    return f"{', '.join(upstreams[:5])} on {', '.join(datasets[:5])}"

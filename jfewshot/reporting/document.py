@@ -1,0 +1,69 @@
+"""What a report is made of, before it is written anywhere."""
+
+import dataclasses
+from typing import Any
+
+from jfewshot.reporting.grid import Grid
+from jfewshot.reporting.leaderboard import Leaderboard
+
+
+@dataclasses.dataclass(frozen=True)
+class Prose:
+    """Paragraphs; `warning` sets them apart."""
+
+    paragraphs: tuple[str, ...]
+    warning: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class TableBlock:
+    """A table; `sortable` ones can be sorted and filtered."""
+
+    grid: Grid
+    sortable: bool = False
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class BoardBlock:
+    """A leaderboard: sortable, with a chart, every number leading to where it comes from."""
+
+    board: Leaderboard
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Chart:
+    """A Plotly chart of its basic kinds (scatter, bar), with what it shows in a sentence for those who do not see it."""
+
+    data: list[dict[str, Any]]
+    layout: dict[str, Any]
+    alt: str
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Picture:
+    """A drawn figure: SVG in base64, what it shows, and a caption."""
+
+    svg: str
+    alt: str
+    caption: str = ""
+
+
+Block = Prose | TableBlock | BoardBlock | Chart | Picture
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Section:
+    """A heading and what stands below it; `anchor` is its address in the page."""
+
+    anchor: str
+    title: str
+    blocks: tuple[Block, ...]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Document:
+    """A report."""
+
+    title: str
+    lead: str
+    sections: tuple[Section, ...]

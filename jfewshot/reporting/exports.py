@@ -1,0 +1,204 @@
+"""Results in other people's formats: tidy CSV and Parquet, Hugging Face model cards, MTEB-like JSON."""
+
+import csv
+import importlib.util
+import io
+import json
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jfewshot.files import atomic_write
+from jfewshot.reporting.conditions import classifier_words, describe, flatten, preprocessing_words
+
+_log = logging.getLogger(__name__)
+Record = Mapping[str, Any]
+
+
+def write_exports(records: Sequence[Record], folder: Path) -> list[Path]:
+    """Write every export of these records; Parquet only where pyarrow is installed.
+
+    Returns:
+      The files.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = tidy_rows(records)
+    paths = [_write(folder / "cells.csv", tidy_csv(rows))]
+    if importlib.util.find_spec("pyarrow") is not None:
+        paths.append(_write_parquet(rows, folder / "cells.parquet"))
+    else:
+        _log.info("no Parquet: it needs pyarrow (pip install pyarrow)")
+    by_upstream: dict[str, list[Record]] = {}
+    for record in records:
+        by_upstream.setdefault(str(record["upstream"]["name"]), []).append(record)
+    names = file_names(by_upstream)
+    for upstream, own in by_upstream.items():
+        paths.append(_write(folder / "model-index" / f"{names[upstream]}.yaml", model_index(own)))
+        paths.append(_write(folder / "mteb" / f"{names[upstream]}.json", mteb_json(own)))
+    return paths
+
+
+def tidy_rows(records: Sequence[Record]) -> list[dict[str, Any]]:
+    """One flat row per cell, with typed columns, sorted by dataset, upstream and condition."""
+    rows = []
+    for record in records:
+        identity, upstream, dataset = record["identity"], record["upstream"], record["dataset"]
+        protocol, strength = identity["protocol"], identity.get("strength") or {}
+        timing, accuracy = record.get("timing") or {}, record["accuracy"]
+        rows.append(
+            {
+                "key": record["key"],
+                "dataset": dataset["name"],
+                "upstream": upstream["name"],
+                "upstream_revision": upstream.get("revision"),
+                "view": record["view"]["name"],
+                "layer": record["view"]["layer"],
+                "pooling": record["view"]["pooling"],
+                "preprocessing": preprocessing_words(identity),
+                "classifier": identity["classifier"]["name"],
+                "classifier_settings": classifier_words(identity),
+                "strength": strength.get("name"),
+                "strength_value": None if strength.get("value") is None else float(strength["value"]),
+                **{name: protocol.get(name) for name in _PROTOCOL},
+                "accuracy": float(accuracy["mean"]),
+                **{name: _float(accuracy.get(name)) for name in _WIDTHS},
+                "n_classes": (record.get("counts") or {}).get("classes"),
+                "n_clips": (record.get("counts") or {}).get("clips"),
+                "episodes_per_s": _float(timing.get("episodes_per_s")),
+                "wall_s": _float(timing.get("wall_s")),
+                "clip_table": identity["clip_table"],
+                "embeddings": identity["embeddings"],
+                "store": (record.get("store") or {}).get("digest"),
+                "predictions": (record.get("predictions") or {}).get("sha256"),
+            }
+        )
+    return sorted(rows, key=lambda row: (row["dataset"], row["upstream"], row["key"]))
+
+
+_PROTOCOL = ("n_way", "k_shot", "n_query", "n_episodes", "seed", "split", "min_clips", "group_aware", "query_segments")
+_WIDTHS = ("std", "ci95", "pool_ci95", "pool_ci95_classes_fixed")
+
+
+def tidy_csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    """`tidy_rows` as CSV; what is not known is empty. pandas and polars read it with the right types."""
+    file = io.StringIO()
+    writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: "" if value is None else value for name, value in row.items()} for row in rows)
+    return file.getvalue()
+
+
+def model_index(records: Sequence[Record]) -> str:
+    """A Hugging Face model card's `model-index` block for one upstream, in YAML, to go in the card's front matter."""
+    lines = ["model-index:", f"- name: {_quote(_title(records[0]['upstream']))}", "  results:"]
+    for record in sorted(records, key=lambda r: (r["dataset"]["name"], r["key"])):
+        identity, protocol = record["identity"], record["identity"]["protocol"]
+        task = f"{protocol['n_way']}-way {protocol['k_shot']}-shot audio classification"
+        lines += [
+            "  - task:",
+            "      type: audio-classification",
+            f"      name: {_quote(task)}",
+            "    dataset:",
+            f"      name: {_quote(_title(record['dataset']))}",
+            f"      type: {_quote(record['dataset']['name'])}",
+            *([f"      split: {_quote(protocol['split'])}"] if protocol.get("split") else []),
+            f"      revision: {_quote(identity['clip_table'])}",
+            "    metrics:",
+            "    - type: accuracy",
+            f"      value: {record['accuracy']['mean']:.6f}",
+            f"      name: {_quote('accuracy, mean over episodes')}",
+            f"      args: {json.dumps(_arguments(record), ensure_ascii=False, sort_keys=True)}",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def mteb_json(records: Sequence[Record]) -> str:
+    """One upstream's results in the shape of MTEB's task results: a list of tasks, scores under their split."""
+    tasks = []
+    for record in sorted(records, key=lambda r: (r["dataset"]["name"], r["key"])):
+        protocol = record["identity"]["protocol"]
+        score = {
+            "hf_subset": "default",
+            "languages": [],
+            "main_score": record["accuracy"]["mean"],
+            "accuracy": record["accuracy"]["mean"],
+            "accuracy_std": record["accuracy"]["std"],
+            **_arguments(record),
+        }
+        name = f"{record['dataset']['name']}-{protocol['n_way']}way-{protocol['k_shot']}shot"
+        tasks.append(
+            {
+                "task_name": name,
+                "dataset_revision": record["identity"]["clip_table"],
+                "evaluation_time": (record.get("timing") or {}).get("wall_s"),
+                "scores": {protocol.get("split") or "test": [score]},
+            }
+        )
+    upstream = records[0]["upstream"]
+    document = {
+        "model_name": upstream["name"],
+        "model_revision": upstream.get("revision"),
+        "n_parameters": upstream.get("n_parameters"),
+        "task_results": tasks,
+    }
+    return json.dumps(document, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def file_names(names: Sequence[str] | Mapping[str, Any]) -> dict[str, str]:
+    """A file name for each name: letters of any script, digits, dots and dashes; no two the same, whatever the case."""
+    taken: set[str] = set()
+    files = {}
+    for name in names:
+        base = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "unnamed"
+        candidate, number = base[:80], 2
+        while candidate.casefold() in taken:
+            candidate, number = f"{base[:76]}-{number}", number + 1
+        taken.add(candidate.casefold())
+        files[name] = candidate
+    return files
+
+
+def _arguments(record: Record) -> dict[str, Any]:
+    """What the number depends on, flat."""
+    accuracy = {name: record["accuracy"].get(name) for name in _WIDTHS[1:]}
+    identity = {name: record["identity"].get(name) for name in ("classifier", "strength", "preprocessing", "protocol")}
+    flat = {name: json.loads(value) for name, value in flatten(identity).items()}
+    return {
+        **accuracy,
+        **flat,
+        "view": record["view"]["name"],
+        "key": record["key"],
+        "condition": describe(record["identity"]),
+    }
+
+
+def _title(thing: Mapping[str, Any]) -> str:
+    return str(thing.get("title") or thing["name"])
+
+
+def _quote(text: str) -> str:
+    # A JSON string is a YAML string.
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _float(value: Any) -> float | None:
+    return None if value is None else float(value)
+
+
+def _write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_write(path, "w") as file:
+        file.write(text)
+    return path
+
+
+def _write_parquet(rows: Sequence[Mapping[str, Any]], path: Path) -> Path:
+    import pyarrow
+    import pyarrow.parquet
+
+    table = pyarrow.Table.from_pylist([dict(row) for row in rows])
+    with atomic_write(path) as file:
+        pyarrow.parquet.write_table(table, file)
+    return path

@@ -1,0 +1,171 @@
+"""Results beside numbers from elsewhere: the published Table 3, and correlations with any table of scores."""
+
+import csv
+import dataclasses
+import re
+from pathlib import Path
+
+import numpy as np
+
+from jfewshot import published
+from jfewshot.errors import UserError
+from jfewshot.reporting.grid import Grid, grid
+from jfewshot.reporting.leaderboard import Leaderboard
+from jfewshot.statistics import Correlations, correlations
+from jfewshot.statistics.correlation import Method
+
+# Other spellings of Table 3's datasets, without case and punctuation.
+_DATASETS = {
+    "speechcommands": "SCv2",
+    "speechcommandsv2": "SCv2",
+    "speechaccentarchive": "SAA",
+    "accentarchive": "SAA",
+    "commonvoicev12delta": "CommonVoice",
+    "voxceleb1": "VoxCeleb",
+    "cremad": "Crema-D",
+    "fsdkaggle2018": "Kaggle18",
+    "fsdkaggle18": "Kaggle18",
+    "watkinsmarinemammals": "Watkins",
+    "watkinsmmsd": "Watkins",
+    "birdclef2020": "BirdClef",
+    "birdclefpruned": "BirdClef",
+    "birdclef2020pruned": "BirdClef",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class OutsideTable:
+    """Scores from elsewhere, per upstream; NaN where there is none; higher is better throughout.
+
+    Attributes:
+      name: of the source.
+      upstreams: names of the rows.
+      metrics: names of the columns.
+      values: error metrics negated.
+    """
+
+    name: str
+    upstreams: tuple[str, ...]
+    metrics: tuple[str, ...]
+    values: np.ndarray
+
+
+def superb_table() -> OutsideTable:
+    """SUPERB's metrics and its overall score."""
+    scores = published.superb()
+    values = np.column_stack([published.superb_score(scores), scores.higher_is_better()])
+    return OutsideTable("SUPERB", scores.models, ("score", *scores.labels), values)
+
+
+def read_outside_table(path: Path, lower_is_better: tuple[str, ...] = ()) -> OutsideTable:
+    """Read a CSV whose first column names upstreams and whose other columns are metrics; empty cells are missing.
+
+    Args:
+      path: the file.
+      lower_is_better: columns to negate.
+
+    Raises:
+      UserError: if it cannot be read as such.
+    """
+    with open(path, encoding="utf-8-sig", newline="") as file:
+        rows = [row for row in csv.reader(file) if any(cell.strip() for cell in row)]
+    if len(rows) < 2 or len(rows[0]) < 2:
+        raise UserError(f"{path}: needs a header, a column of upstream names, and at least one column of scores")
+    metrics = tuple(name.strip() for name in rows[0][1:])
+    unknown = sorted(set(lower_is_better) - set(metrics))
+    if unknown:
+        raise UserError(f"{path} has no column '{unknown[0]}'; it has {', '.join(metrics)}")
+    values = np.full((len(rows) - 1, len(metrics)), np.nan)
+    for line, row in enumerate(rows[1:]):
+        for column, cell in enumerate(row[1 : len(metrics) + 1]):
+            if cell.strip():
+                try:
+                    values[line, column] = float(cell)
+                except ValueError as error:
+                    raise UserError(
+                        f"{path}, line {line + 2}: '{cell}' under '{metrics[column]}' is no number"
+                    ) from error
+    values *= [-1.0 if name in lower_is_better else 1.0 for name in metrics]
+    return OutsideTable(path.stem, tuple(row[0].strip() for row in rows[1:]), metrics, values)
+
+
+def correlate_board(
+    board: Leaderboard, table: OutsideTable, method: Method = "spearman"
+) -> tuple[Correlations, tuple[str, ...], np.ndarray, np.ndarray] | None:
+    """Correlate a leaderboard's datasets with an outside table over the upstreams that both have.
+
+    Returns:
+      The coefficients, the upstreams, their accuracies and their scores; None if fewer than four are in both.
+    """
+    names = _names(board)
+    rows, outside_rows = [], []
+    known = {_plain(name): i for i, name in enumerate(table.upstreams)}
+    for row, aliases in enumerate(names):
+        match = next((known[alias] for alias in aliases if alias in known), None)
+        if match is not None:
+            rows.append(row)
+            outside_rows.append(match)
+    if len(rows) < 4:
+        return None
+    found = correlations(board.mean[rows], table.values[outside_rows], method)
+    upstreams = tuple(board.upstreams[row] for row in rows)
+    return found, upstreams, board.mean[rows], table.values[outside_rows]
+
+
+def beside_published(board: Leaderboard) -> Grid | None:
+    """The board's cells that Table 3 has too, with the difference, and whether it is outside both intervals."""
+    table = published.table3()
+    model_of = {_plain(name): i for i, name in enumerate(table.models)}
+    model_of |= {
+        _plain(row["name"]): model_of[_plain(row["title"])] for row in published.read_data_csv("upstreams.csv")
+    }
+    dataset_of = {_plain(name): i for i, name in enumerate(table.datasets)}
+    dataset_of |= {alias: table.datasets.index(name) for alias, name in _DATASETS.items()}
+    names = _names(board)
+    rows = []
+    for (row, column), record in sorted(board.cells.items()):
+        model = next((model_of[alias] for alias in names[row] if alias in model_of), None)
+        spellings = [_plain(record["dataset"]["name"]), _plain(board.datasets[column])]
+        dataset = next((dataset_of[one] for one in spellings if one in dataset_of), None)
+        if model is None or dataset is None:
+            continue
+        ours, width = record["accuracy"]["mean"], record["accuracy"]["ci95"]
+        theirs, their_width = table.accuracy[model, dataset], table.ci95[model, dataset]
+        outside = abs(ours - theirs) > width + their_width
+        rows.append(
+            [
+                board.upstreams[row],
+                board.datasets[column],
+                f"{100 * ours:.2f} ± {100 * width:.2f}",
+                f"{100 * theirs:.2f} ± {100 * their_width:.2f}",
+                f"{100 * (ours - theirs):+.2f}".replace("-", "−"),
+                "outside both" if outside else "within",
+            ]
+        )
+    if not rows:
+        return None
+    protocol = board.condition["protocol"]
+    same = (protocol["n_way"], protocol["k_shot"], protocol["n_query"]) == (5, 1, 1)
+    notes = [
+        "Published: Table 3 of arXiv 2402.01274, 5-way 1-shot with one query per class and SGD. 'Outside both': the two 95% "
+        "intervals over episodes do not touch."
+        + ("" if same else " These results are of another protocol, so differences are expected.")
+    ]
+    headings = ["Upstream", "Dataset", "here", "published", "difference", "intervals"]
+    return grid("Beside the published numbers", headings, rows, notes, n_labels=2)
+
+
+def _names(board: Leaderboard) -> list[list[str]]:
+    """Every name that a row may be known by elsewhere."""
+    aliases: list[list[str]] = [[_plain(label)] for label in board.upstreams]
+    titles = {row["name"]: row["title"] for row in published.read_data_csv("upstreams.csv")}
+    for (row, _), record in board.cells.items():
+        upstream = record["upstream"]
+        for name in (upstream["name"], upstream.get("title"), titles.get(upstream["name"])):
+            if name and _plain(name) not in aliases[row]:
+                aliases[row].append(_plain(name))
+    return aliases
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\W_]+", "", name).casefold()

@@ -1,0 +1,144 @@
+"""Curves out of records: accuracy over shots, over ways, over layers, everything else equal."""
+
+import dataclasses
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from jfewshot.files import canonical_json
+from jfewshot.reporting.conditions import condition_of, describe
+from jfewshot.reporting.figures.curves import Curve, Panel
+
+Record = Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Trend:
+    """Curves that differ in one thing.
+
+    Attributes:
+      name: `shots`, `ways` or `layers`.
+      title: what is equal for all of them.
+      x_label: label of the horizontal axis.
+      ticks: places on the axis and their names.
+      log: whether equal factors are equal steps.
+      panels: per dataset.
+    """
+
+    name: str
+    title: str
+    x_label: str
+    ticks: dict[float, str]
+    log: bool
+    panels: tuple[Panel, ...]
+
+
+def trends(records: Sequence[Record], interval: str = "ci95") -> list[Trend]:
+    """Every trend that the records hold: at least two shots, ways or layers with all else equal.
+
+    Args:
+      records: of any conditions.
+      interval: whose half-width is the band.
+    """
+    return [
+        *_over("shots", "shots (support clips per class)", records, _shots, "k_shot", True, interval),
+        *_over("ways", "ways (classes per episode)", records, _ways, "n_way", False, interval),
+        *_over_layers(records, interval),
+    ]
+
+
+def _shots(record: Record) -> float:
+    return float(record["identity"]["protocol"]["k_shot"])
+
+
+def _ways(record: Record) -> float:
+    return float(record["identity"]["protocol"]["n_way"])
+
+
+def _over(
+    name: str,
+    x_label: str,
+    records: Sequence[Record],
+    place: Callable[[Record], float],
+    field: str,
+    log: bool,
+    interval: str,
+) -> Iterable[Trend]:
+    groups: dict[str, list[Record]] = {}
+    for record in records:
+        condition = condition_of(record)
+        protocol = {k: v for k, v in condition["protocol"].items() if k not in (field, "nested_shots")}
+        groups.setdefault(canonical_json({**condition, "protocol": protocol}), []).append(record)
+    for group in groups.values():
+        places = sorted({place(record) for record in group})
+        if len(places) < 2:
+            continue
+        panels = _panels(group, place, interval, _label_with_view)
+        if panels:
+            title = _without(describe(condition_of(group[0])), field)
+            yield Trend(name, title, x_label, {x: f"{x:g}" for x in places}, log, panels)
+
+
+def _over_layers(records: Sequence[Record], interval: str) -> Iterable[Trend]:
+    groups: dict[str, list[Record]] = {}
+    for record in records:
+        key = canonical_json([condition_of(record), record["view"]["pooling"]])
+        groups.setdefault(key, []).append(record)
+    for group in groups.values():
+        # `last` stands after the numbered layers; other names in alphabetical order between.
+        layers = sorted({record["view"]["layer"] for record in group}, key=_layer_order)
+        if len(layers) < 3:
+            continue
+        number = {layer: float(i) for i, layer in enumerate(layers)}
+        panels = _panels(group, _place_of(number), interval, _label)
+        if panels:
+            title = f"{describe(condition_of(group[0]))} · {group[0]['view']['pooling']} pooling"
+            yield Trend("layers", title, "layer", {i: layer for layer, i in number.items()}, False, panels)
+
+
+def _place_of(number: Mapping[str, float]) -> Callable[[Record], float]:
+    return lambda record: number[record["view"]["layer"]]
+
+
+def _layer_order(layer: str) -> tuple[int, float, str]:
+    if layer == "last":
+        return 2, 0.0, layer
+    digits = re.fullmatch(r"\D*(\d+)", layer)
+    return (0, float(digits[1]), layer) if digits else (1, 0.0, layer)
+
+
+def _label(record: Record) -> str:
+    return str(record["upstream"].get("title") or record["upstream"]["name"])
+
+
+def _label_with_view(record: Record) -> str:
+    view = record["view"]["name"]
+    return _label(record) if view == "last.mean" else f"{_label(record)} ({view})"
+
+
+def _panels(
+    records: Sequence[Record], place: Callable[[Record], float], interval: str, label: Callable[[Record], str]
+) -> tuple[Panel, ...]:
+    points: dict[str, dict[str, dict[float, Record]]] = {}
+    for record in records:
+        dataset = str(record["dataset"].get("title") or record["dataset"]["name"])
+        points.setdefault(dataset, {}).setdefault(label(record), {})[place(record)] = record
+    panels = []
+    for dataset in sorted(points, key=str.casefold):
+        curves = [_curve(name, line, interval) for name, line in points[dataset].items() if len(line) > 1]
+        if curves:
+            panels.append(Panel(dataset, tuple(sorted(curves, key=lambda curve: -curve.mean[-1]))))
+    return tuple(panels)
+
+
+def _curve(label: str, line: dict[float, Record], interval: str) -> Curve:
+    x = tuple(sorted(line))
+    accuracy = [line[place]["accuracy"] for place in x]
+    widths = (a.get(interval) for a in accuracy)
+    half_width = tuple(float("nan") if width is None else width for width in widths)
+    return Curve(label, x, tuple(a["mean"] for a in accuracy), half_width)
+
+
+def _without(title: str, field: str) -> str:
+    word = {"k_shot": "shot", "n_way": "way"}[field]
+    return re.sub(rf"\d+-{word}\s?", "", title, count=1).replace("  ", " ").strip()
