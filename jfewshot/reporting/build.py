@@ -23,7 +23,7 @@ from jfewshot.statistics.paired import PoolKind
 from jfewshot.tables import Format, Style, render
 
 # Confusion matrices and hardest classes are drawn for this many datasets of the fullest leaderboard.
-_MOST_CLASS_FIGURES = 6
+_MOST_CLASS_FIGURES = 4
 
 
 @dataclasses.dataclass(frozen=True)

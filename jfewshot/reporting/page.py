@@ -15,11 +15,12 @@ from jfewshot.reporting.grid import MISSING, Grid
 from jfewshot.reporting.leaderboard import INTERVALS, Leaderboard
 from jfewshot.tables import leaderboard_grid
 
-# Above this many cells in the report, numbers are no buttons and digests are shortened, so that the file stays below
-# 3 MB; exports/cells.csv has the digests in full.
+# Above this many cells in the report, the numbers of its tables are no buttons (those on the pages of an upstream or a dataset
+# still are) and digests are cut to what tells them apart, so that the file stays below 3 MB; exports/cells.csv has all in full.
 MOST_BUTTONS = 2000
-_SHORT_DIGEST = 12
-_FIELDS = ("key", "store digest", "embeddings", "predictions", "upstream revision", "view")
+_FIELDS = ("key", "embeddings", "view", "store digest", "predictions", "upstream revision")
+_FEW_FIELDS = _FIELDS[:2]
+_SHORT_DIGEST = 10
 
 
 def html_page(document: Document) -> str:
@@ -92,7 +93,7 @@ class _Page:
     def leaderboard(self, board: Leaderboard) -> str:
         number = len(self.boards)
         self.boards.append(board)
-        text = leaderboard_grid(board)
+        text = leaderboard_grid(board, "published" if self.buttons else "dense")
         head = "".join(
             f'<th scope="col"{" class=label" if c == 0 else ""}>{html.escape(name)}</th>'
             for c, name in enumerate(text.columns)
@@ -104,10 +105,11 @@ class _Page:
             line = [f'<th scope="row" class="label">{link}</th>']
             for column, cell in enumerate(cells[1:]):
                 value = order[row, column]
-                inside = html.escape(cell.text).replace(" ± ", " <small>± ", 1)
-                inside += "</small>" if "<small>" in inside else ""
-                if self.buttons and (row, column) in board.cells:
-                    inside = f'<button class="cell" data-at="{number},{row},{column}">{inside}</button>'
+                inside = html.escape(cell.text)
+                if self.buttons:
+                    inside = inside.replace(" ± ", " <small>± ", 1) + ("</small>" if " ± " in inside else "")
+                    if (row, column) in board.cells:
+                        inside = f'<button class="cell" data-at="{number},{row},{column}">{inside}</button>'
                 mark = f" class={cell.mark}" if cell.mark else ""
                 line.append(f"<td{mark} data-order={-1 if math.isnan(value) else round(float(value), 6)}>{inside}</td>")
             rows.append(f"<tr>{''.join(line)}</tr>")
@@ -130,7 +132,7 @@ class _Page:
         whole = {
             "boards": boards,
             "charts": self.charts,
-            "fields": _FIELDS,
+            "fields": _FIELDS if self.buttons else _FEW_FIELDS,
             "shared": [json.loads(one) for one in shared],
         }
         return json.dumps(whole, ensure_ascii=False, separators=(",", ":"), allow_nan=False).replace("</", "<\\/")
@@ -158,7 +160,6 @@ class _Page:
     def _provenance(self, record: Mapping[str, Any] | None, shared: dict[str, int]) -> list[Any] | None:
         if record is None:
             return None
-        length = None if self.buttons else _SHORT_DIGEST
         common = {
             "clip table": record["identity"]["clip_table"],
             "draws": record.get("draws"),
@@ -166,13 +167,15 @@ class _Page:
             "made with": record.get("made_with"),
         }
         place = shared.setdefault(json.dumps(common, sort_keys=True, ensure_ascii=False), len(shared))
+        if not self.buttons:
+            return [record["key"], record["identity"]["embeddings"][:_SHORT_DIGEST], place]
         return [
             record["key"],
-            ((record.get("store") or {}).get("digest") or "")[:length],
-            record["identity"]["embeddings"][:length],
-            ((record.get("predictions") or {}).get("sha256") or "")[:length],
-            str(record["upstream"].get("revision") or "")[:length],
+            record["identity"]["embeddings"],
             record["view"]["name"],
+            (record.get("store") or {}).get("digest"),
+            (record.get("predictions") or {}).get("sha256"),
+            record["upstream"].get("revision"),
             place,
         ]
 

@@ -140,5 +140,6 @@ def _curve(label: str, line: dict[float, Record], interval: str) -> Curve:
 
 
 def _without(title: str, field: str) -> str:
+    """A condition's title without the number that the curve runs over: `5-way, 15 queries` and not `5-way 1-shot, 15 queries`."""
     word = {"k_shot": "shot", "n_way": "way"}[field]
-    return re.sub(rf"\d+-{word}\s?", "", title, count=1).replace("  ", " ").strip()
+    return re.sub(rf"\s?\d+-{word}", "", title, count=1).strip()

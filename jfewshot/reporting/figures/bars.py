@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from jfewshot.reporting.figures.style import COLORS, GREY, look, shorten
 
-_MOST_ROWS = 30
+_MOST_ROWS, _MOST_PANELS = 20, 12
 
 
 def accuracy_bars(
@@ -25,12 +25,12 @@ def accuracy_bars(
     Args:
       mean: accuracy 0-1; NaN where missing.
       half_widths: by name of the interval, one or two; NaN where not to be told.
-      upstreams: the rows, best first; the first 30 are drawn.
-      datasets: the columns; the first 24 are drawn.
+      upstreams: the rows, best first; the first 20 are drawn.
+      datasets: the columns; the first 12 are drawn.
       chance: accuracy of guessing, drawn as a line.
       title: above all panels.
     """
-    n_rows, n_panels = min(len(upstreams), _MOST_ROWS), min(len(datasets), 24)
+    n_rows, n_panels = min(len(upstreams), _MOST_ROWS), min(len(datasets), _MOST_PANELS)
     columns = min(n_panels, 4)
     lines = -(-n_panels // columns)
     with look():

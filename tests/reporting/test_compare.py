@@ -1,0 +1,72 @@
+import json
+
+import numpy as np
+import pytest
+
+from jfewshot.errors import UserError
+from jfewshot.reporting.compare import compare_folders, moves_grid
+from jfewshot.results import read_results
+from tests.reporting.synthetic import write_results
+
+
+def folders(tmp_path, before, after, datasets=("esc", "words"), **options):
+    return [
+        read_results(write_results(tmp_path / name, upstreams, datasets, n_episodes=300, **options))
+        for name, upstreams in (("before", before), ("after", after))
+    ]
+
+
+def test_what_moved_is_measured_on_the_same_episodes(tmp_path):
+    before, after = folders(tmp_path, {"alpha": 2.5, "beta": 0.5}, {"alpha": 0.3, "beta": 0.5})
+    found = compare_folders(before, after)
+    moved = {(move.upstream, move.dataset): move for move in found.moves}
+    assert len(moved) == 4
+    assert moved["beta", "esc"].identical
+    better = moved["alpha", "esc"]
+    assert better.after - better.before > 0.3
+    assert better.p_holm < 0.05
+    assert better.half_width < better.after - better.before
+    assert found.moves[0].upstream == "alpha"  # the largest move first
+    words = {tuple(cell.text for cell in row[:2]): row[-1].text for row in moves_grid(found, "x").rows}
+    assert words["alpha", "words"] == "real"
+    assert words["beta", "words"] == "the same predictions"
+
+
+def test_two_versions_of_one_encoder_match_though_their_names_differ(tmp_path):
+    before, after = folders(tmp_path, {"v1": 0.8}, {"v2": 0.8}, ("esc",))
+    (move,) = compare_folders(before, after).moves
+    assert move.upstream == "v1 → v2"
+    assert move.p_holm > 0.001
+
+
+def test_what_has_no_counterpart_is_counted_and_nothing_in_common_is_an_error(tmp_path):
+    before, after = folders(tmp_path, {"alpha": 0.5, "beta": 0.5}, {"alpha": 0.5, "gamma": 0.5}, ("esc",))
+    found = compare_folders(before, after)
+    assert [move.upstream for move in found.moves] == ["alpha"]
+    assert sum("1 of 2 results" in note for note in found.notes) == 2
+    (other,) = folders(tmp_path / "other", {"alpha": 0.5}, {"alpha": 0.5}, ("birds",))[:1]
+    with pytest.raises(UserError, match=r"no cell in common.*alpha, beta on esc; the second alpha on birds"):
+        compare_folders(before, other)
+
+
+def test_a_missing_file_is_named_and_the_rest_compared(tmp_path):
+    before, after = folders(tmp_path, {"alpha": 0.5}, {"alpha": 0.7})
+    record = before.records[0]
+    (before.path / "predictions" / record["predictions"]["file"]).unlink()
+    found = compare_folders(before, after)
+    assert len(found.moves) == 1
+    assert any("is missing" in note for note in found.notes)
+
+
+def test_other_episodes_under_one_protocol_are_refused(tmp_path):
+    before, after = folders(tmp_path, {"alpha": 0.5}, {"alpha": 0.7}, ("esc",))
+    record = after.records[0]
+    path = after.path / "draws" / record["draws"]
+    with np.load(path) as arrays:
+        arrays = dict(arrays)
+    arrays["clips"] = arrays["clips"][::-1]
+    np.savez(path, **arrays)
+    found = compare_folders(before, after)
+    assert found.moves == ()
+    assert any("different episodes" in note for note in found.notes)
+    assert json.loads(json.dumps(found.notes))
