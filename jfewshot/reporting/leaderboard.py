@@ -61,7 +61,7 @@ class Leaderboard:
         return ~np.isnan(self.mean).any(axis=1)
 
 
-def leaderboards(records: Iterable[Record], interval: str = "ci95") -> list[Leaderboard]:
+def leaderboards(records: Iterable[Record], interval: str | Sequence[str] = "ci95") -> list[Leaderboard]:
     """One leaderboard per condition (protocol, classifier, strength, preprocessing), the fullest first."""
     groups: dict[str, list[Record]] = {}
     for record in records:
@@ -70,20 +70,22 @@ def leaderboards(records: Iterable[Record], interval: str = "ci95") -> list[Lead
     return sorted(boards, key=lambda board: (-len(board.cells), board.title))
 
 
-def leaderboard(records: Sequence[Record], interval: str = "ci95") -> Leaderboard:
+def leaderboard(records: Sequence[Record], interval: str | Sequence[str] = "ci95") -> Leaderboard:
     """Put result records of one condition in a table.
 
     Args:
       records: as `results.read_results` gives them.
-      interval: one of `INTERVALS`, or `both` for `ci95` and `pool_ci95`.
+      interval: one of `INTERVALS`, or two of them, or `both` for `ci95` and `pool_ci95`.
 
     Raises:
       UserError: if there is no record, if they differ in anything but data and embeddings (naming the difference), or
         for an unknown interval.
     """
-    intervals = ("ci95", "pool_ci95") if interval == "both" else (interval,)
-    if intervals[0] not in INTERVALS:
-        raise UserError(f"unknown interval '{interval}'; there are {', '.join(INTERVALS)} and both")
+    named = ("ci95", "pool_ci95") if interval == "both" else interval
+    intervals = (named,) if isinstance(named, str) else tuple(named)
+    unknown = [name for name in intervals if name not in INTERVALS]
+    if unknown:
+        raise UserError(f"unknown interval '{unknown[0]}'; there are {', '.join(INTERVALS)} and both")
     if not records:
         raise UserError("no results to put in a table; `python -m jfewshot.run` makes some")
     condition = _shared_condition(records)
