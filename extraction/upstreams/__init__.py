@@ -1,9 +1,9 @@
 """Encoders behind one small interface (`base.Upstream`): the table of contents, by the names that users write.
 
 `UPSTREAMS` names encoders; `FAMILIES` names ways to reach any other: `FAMILY:REST` on the command line,
-`s3prl:xls_r_300m` say; `my_module:MyEncoder` is an encoder of one's own by import path. Each value is
-`module:factory`; the module is imported when it is asked for, so that nobody needs the packages of an encoder that they
-do not use. A factory takes `UpstreamOptions` (a family's: the rest of the name, then the options).
+`hf:facebook/hubert-base-ls960` say; `my_module:MyEncoder` is an encoder of one's own by import path. Each value is
+`module:factory`; the module is imported when it is asked for, so that nobody needs the packages of an encoder that they do
+not use. A factory takes `UpstreamOptions` (a family's: the rest of the name, then the options).
 """
 
 import difflib
@@ -48,6 +48,7 @@ UPSTREAMS: dict[str, str] = {
 
 FAMILIES: dict[str, str] = {
     "s3prl": "extraction.upstreams.s3prl:any_s3prl",
+    "hf": "extraction.upstreams.huggingface:load_huggingface",
 }
 
 # The paper's names for its encoders, as printed in its tables.

@@ -38,14 +38,22 @@ def prepare() -> None:
     for package in ("torch", "torchaudio", "s3prl"):
         if importlib.util.find_spec(package) is None:
             raise UserError(f"s3prl's encoders need the package {package}: pip install 'jfewshot[extraction]'")
-    _import_torchaudio()
+    prepare_torchaudio()
     if importlib.util.find_spec("distutils") is None:
         distutils, util = types.ModuleType("distutils"), types.ModuleType("distutils.util")
         distutils.util, util.strtobool = util, strtobool
         sys.modules |= {"distutils": distutils, "distutils.util": util}
 
 
-def _import_torchaudio() -> None:
+@functools.cache
+def prepare_torchaudio() -> None:
+    """Make torchaudio importable if it is installed, and give it back the names that s3prl expects.
+
+    Raises:
+      UserError: it does not fit torch.
+    """
+    if importlib.util.find_spec("torchaudio") is None:
+        return
     import torch
 
     if torch.version.cuda is None and torch.version.hip is None and "torchaudio" not in sys.modules:
