@@ -49,6 +49,7 @@ UPSTREAMS: dict[str, str] = {
 FAMILIES: dict[str, str] = {
     "s3prl": "extraction.upstreams.s3prl:any_s3prl",
     "hf": "extraction.upstreams.huggingface:load_huggingface",
+    "onnx": "extraction.upstreams.onnx:load_onnx",
 }
 
 # The paper's names for its encoders, as printed in its tables.

@@ -118,6 +118,8 @@ def find_entry(name: str) -> Callable:
         module = importlib.import_module(f"s3prl.upstream.{folder}.hubconf")
         if folder in ("tera", "mockingjay"):
             compat.use_fast_sinusoid_table()
+        if folder == "pase":
+            compat.do_without_cuda_kernels()
         if folder == "roberta":
             importlib.import_module("s3prl.hub")  # it looks another encoder up there
     except ModuleNotFoundError as error:
@@ -165,8 +167,8 @@ def _build(name: str, entry: Callable, arguments: dict[str, str], files):
     except ModuleNotFoundError as error:
         if name == "pase_plus":
             raise UserError(
-                f"PASE+ needs the package '{error.name}'. Two packages for it are not on PyPI (PyPI's own 'pase' is another "
-                f"thing): {PASE_PACKAGES}"
+                f"PASE+ needs the package '{error.name.partition('.')[0]}'. Two packages for it are not on PyPI (PyPI's own "
+                f"'pase' is another thing): {PASE_PACKAGES}"
             ) from error
         raise UserError(f"s3prl's {name} needs the package '{error.name}': pip install {error.name}") from error
     except BUILDING_ERRORS as error:
@@ -209,8 +211,7 @@ def explain(error: BaseException) -> str:
 def check_weights(name: str, kind: Kind, expert, files) -> None:
     """Make sure that what the file holds is what the expert computes with.
 
-    DeCoAR 2.0 takes a file without one fitting tensor, TERA and Mockingjay only print what is missing, PASE+ fills what
-    happens to fit.
+    DeCoAR 2.0 takes a file without one fitting tensor, TERA and Mockingjay only print what is missing.
 
     Raises:
       UserError: tensors are missing or differ, by name; or the file is another variant's.

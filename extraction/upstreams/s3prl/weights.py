@@ -213,5 +213,5 @@ def tensors_of(contents: dict, key: str) -> dict[str, torch.Tensor]:
     BERT-like layers once called the weight and bias of a layer norm gamma and beta; Mockingjay's and TERA's code renames
     them as this does.
     """
-    held = contents[key] if key else contents
+    held = contents[key] if key else contents.get("state_dict", contents)
     return {name.replace("gamma", "weight").replace("beta", "bias"): tensor for name, tensor in held.items()}
