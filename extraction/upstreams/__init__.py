@@ -50,6 +50,7 @@ FAMILIES: dict[str, str] = {
     "s3prl": "extraction.upstreams.s3prl:any_s3prl",
     "hf": "extraction.upstreams.huggingface:load_huggingface",
     "onnx": "extraction.upstreams.onnx:load_onnx",
+    "simclr": "extraction.upstreams.simclr:load_simclr",
 }
 
 # The paper's names for its encoders, as printed in its tables.

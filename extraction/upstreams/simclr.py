@@ -1,0 +1,117 @@
+"""The project's own encoders, trained by `jfewshot.simclr` and exported to a folder: `simclr:FOLDER`. JAX only, no torch."""
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import jax
+import numpy as np
+from jaxtyping import Float32
+
+from extraction.upstreams.base import UpstreamOptions, require_known_layers
+from jfewshot.errors import UserError
+from jfewshot.simclr.export import LoadedEncoder, read_encoder
+
+SEGMENT_S = 5
+COMPUTE_TYPES = {"none": "float32", "bf16": "bfloat16"}
+
+
+@dataclasses.dataclass
+class SimclrUpstream:
+    """An exported encoder behind the interface of `extraction.upstreams.base.Upstream`.
+
+    Attributes beyond the interface:
+      encoder: the exported encoder; its filter bank is computed on the device too.
+      device: where it runs.
+      autocast: `none` or `bf16`.
+    """
+
+    name: str
+    title: str
+    revision: str
+    licence: str
+    source: str
+    n_parameters: int | None
+    sample_rate: int
+    segment_samples: int | None
+    min_samples: int
+    layers: tuple[str, ...]
+    encoder: LoadedEncoder
+    device: jax.Device
+    autocast: str
+
+    @property
+    def batch_tolerance(self) -> float:
+        return 1e-5 if self.autocast == "none" else 5e-2
+
+    def encode(
+        self, waves: Float32[np.ndarray, "batch samples"], layers: Sequence[str]
+    ) -> dict[str, Float32[np.ndarray, "batch frames dim"]]:
+        """Frames of each asked layer; see `extraction.upstreams.base.Upstream.encode`.
+
+        Raises:
+          UserError: an unknown layer, or waves shorter than a frame.
+        """
+        require_known_layers(self.name, self.layers, layers)
+        with _on(self.device):
+            frames = self.encoder(waves, tuple(dict.fromkeys(layers)))
+        return {layer: np.asarray(frames[layer], np.float32) for layer in layers}
+
+
+def load_simclr(rest: str, options: UpstreamOptions) -> SimclrUpstream:
+    """Load an exported encoder.
+
+    Args:
+      rest: the folder that `python -m jfewshot.simclr.export` wrote.
+      options: device; autocast `bf16` for products in bfloat16 (whatever it was trained in, float32 is used otherwise).
+
+    Raises:
+      UserError: no such folder, damaged weights, an encoder without a filter bank, or a device that JAX does not have.
+    """
+    folder = read_encoder(options.checkpoint or Path(rest).expanduser())
+    if folder.fbank is None:
+        raise UserError(
+            f"encoder {folder.name} does not say how its input features are computed (a converted TERA, say); use tera_960hr"
+        )
+    if options.autocast not in COMPUTE_TYPES:
+        raise UserError(f"simclr: encoders run in float32 or bf16, not in {options.autocast}")
+    config = dataclasses.replace(folder.config, compute_dtype=COMPUTE_TYPES[options.autocast])
+    device = _device(options.device)
+    with _on(device):
+        encoder = LoadedEncoder(dataclasses.replace(folder, config=config))
+    return SimclrUpstream(
+        name=encoder.name,
+        title=encoder.title,
+        revision=f"sha256:{encoder.revision}" + (f" {options.autocast}" if options.autocast != "none" else ""),
+        licence=encoder.licence,
+        source=encoder.source,
+        n_parameters=encoder.n_parameters,
+        sample_rate=encoder.sample_rate,
+        segment_samples=SEGMENT_S * encoder.sample_rate,
+        min_samples=encoder.min_samples,
+        layers=encoder.layers,
+        encoder=encoder,
+        device=device,
+        autocast=options.autocast,
+    )
+
+
+def _device(asked: str) -> jax.Device:
+    if asked == "auto":
+        return jax.devices()[0]
+    platform, _, number = asked.partition(":")
+    try:
+        return jax.devices(platform)[int(number or 0)]
+    except (RuntimeError, IndexError, ValueError) as error:
+        there = ", ".join(sorted({f"{device.platform}:{device.id}" for device in jax.devices()}))
+        raise UserError(
+            f"JAX has no device {asked}; it has {there} (pip install 'jfewshot[cuda]' for NVIDIA GPUs)"
+        ) from error
+
+
+@contextlib.contextmanager
+def _on(device: jax.Device) -> Iterator[None]:
+    """On the device, float32 products in float32: on GPUs and TPUs JAX would round their factors first."""
+    with jax.default_device(device), jax.default_matmul_precision("highest"):
+        yield
