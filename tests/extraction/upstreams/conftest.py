@@ -1,14 +1,13 @@
 """Checkpoints for the tests of this folder, built once per session, and waves to feed."""
 
-import csv
 from collections.abc import Callable, Iterator
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from extraction.upstreams.paper_table import paper_table as read_paper_table
 from tests.extraction.upstreams import s3prl_checkpoints as checkpoints
 
 
@@ -56,5 +55,4 @@ def waves() -> np.ndarray:
 @pytest.fixture(scope="session")
 def paper_table() -> dict[str, dict[str, str]]:
     """The rows of `jfewshot/data/upstreams.csv` by name."""
-    text = (resources.files("jfewshot") / "data" / "upstreams.csv").read_text(encoding="utf-8")
-    return {row["name"]: row for row in csv.DictReader(text.splitlines())}
+    return {row["name"]: row for row in read_paper_table()}
