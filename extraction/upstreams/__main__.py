@@ -16,7 +16,7 @@ from jfewshot.errors import UserError, run_cli
 
 # What follows the colon, for `list`.
 FAMILY_HINTS = {
-    "s3prl": "any other upstream of s3prl's by name (s3prl:xls_r_300m); s3prl:hubert_local --checkpoint FILE for your own training",
+    "s3prl": "any other of s3prl's by name (s3prl:xls_r_300m); s3prl:hubert_local --checkpoint FILE for your own training",
     "hf": "a speech encoder of the Hugging Face hub, or a folder (hf:facebook/hubert-base-ls960)",
     "onnx": "an ONNX file (onnx:my_encoder.onnx)",
     "simclr": "a folder written by python -m jfewshot.simclr.export",
