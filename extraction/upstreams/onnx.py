@@ -43,6 +43,7 @@ class OnnxUpstream:
       outputs: the network's name for each layer, since its names may hold characters that a file name cannot.
       fixed_batch: the one batch size that the file allows; None for any.
       max_samples: the one length that the file allows; None for any.
+      device: `cpu` or `cuda`.
     """
 
     name: str
@@ -58,6 +59,7 @@ class OnnxUpstream:
     outputs: dict[str, str]
     fixed_batch: int | None
     max_samples: int | None
+    device: str
     min_samples: int = 1
 
     def encode(
@@ -131,6 +133,7 @@ def load_onnx(rest: str, options: UpstreamOptions) -> OnnxUpstream:
         outputs=outputs,
         fixed_batch=batch,
         max_samples=length,
+        device="cuda" if "CUDAExecutionProvider" in session.get_providers() else "cpu",
     )
     upstream.min_samples = length or _number(path, told, "min_samples", None) or _probe(upstream)
     return upstream

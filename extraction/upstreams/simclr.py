@@ -23,7 +23,7 @@ class SimclrUpstream:
 
     Attributes beyond the interface:
       encoder: the exported encoder; its filter bank is computed on the device too.
-      device: where it runs.
+      jax_device: where it runs.
       autocast: `none` or `bf16`.
     """
 
@@ -38,8 +38,13 @@ class SimclrUpstream:
     min_samples: int
     layers: tuple[str, ...]
     encoder: LoadedEncoder
-    device: jax.Device
+    jax_device: jax.Device
     autocast: str
+
+    @property
+    def device(self) -> str:
+        """`cpu:0`, `gpu:1`: as torch would write it, for those who ask whether it is a GPU."""
+        return f"{self.jax_device.platform}:{self.jax_device.id}"
 
     @property
     def batch_tolerance(self) -> float:
@@ -54,7 +59,7 @@ class SimclrUpstream:
           UserError: an unknown layer, or waves shorter than a frame.
         """
         require_known_layers(self.name, self.layers, layers)
-        with _on(self.device):
+        with _on(self.jax_device):
             frames = self.encoder(waves, tuple(dict.fromkeys(layers)))
         return {layer: np.asarray(frames[layer], np.float32) for layer in layers}
 
@@ -92,7 +97,7 @@ def load_simclr(rest: str, options: UpstreamOptions) -> SimclrUpstream:
         min_samples=encoder.min_samples,
         layers=encoder.layers,
         encoder=encoder,
-        device=device,
+        jax_device=device,
         autocast=options.autocast,
     )
 

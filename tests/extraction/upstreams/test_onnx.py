@@ -56,6 +56,7 @@ def test_a_network_of_free_shapes(tmp_path: Path, waves: np.ndarray):
     upstream = load_upstream(f"onnx:{path}", UpstreamOptions(device="cpu", threads=1))
     assert (upstream.name, upstream.layers) == ("my_encoder", ("conv_out", "frames"))
     assert (upstream.sample_rate, upstream.segment_samples, upstream.min_samples) == (16_000, 80_000, 400)
+    assert upstream.device == "cpu"
     assert upstream.revision == f"sha256:{sha256_of_file(path)}"
     frames = upstream.encode(waves, ["last", "conv_out"])
     np.testing.assert_allclose(frames["last"], expected(waves), atol=1e-6)
