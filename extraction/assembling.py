@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from extraction.parts import Parts
+from extraction.parts import SUFFIX, Parts
 from extraction.planning import made_with
 from jfewshot.errors import UserError
 from jfewshot.store import ClipTable, Store, open_store, write_store
@@ -66,6 +66,27 @@ def assemble(parts: Parts, store: Path) -> Store:
     parts.remove()
     logger.info("%s: %d clips, %d segments, %d left out", store, len(table), n_segments.sum(), len(left_out))
     return finished
+
+
+def merge_all(out: Path) -> list[Store]:
+    """Make stores of all parts below a folder of stores (`out/<dataset>/.<upstream>.parts`).
+
+    Raises:
+      UserError: if there are none, or some are incomplete: complete ones are made first.
+    """
+    folders = sorted(path.parent for path in out.glob(f"*/.*{SUFFIX}/plan.json"))
+    if not folders:
+        raise UserError(f"{out} holds no unfinished extractions: nothing to merge")
+    stores, incomplete = [], []
+    for folder in folders:
+        store = folder.with_name(folder.name.removeprefix(".").removesuffix(SUFFIX))
+        try:
+            stores.append(assemble(Parts.open(folder), store))
+        except UserError as error:
+            incomplete.append(str(error))
+    if incomplete:
+        raise UserError("; ".join(incomplete))
+    return stores
 
 
 def is_finished(parts: Parts, store: Path) -> bool:

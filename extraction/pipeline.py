@@ -16,7 +16,7 @@ from extraction.progress import Reporter, Tally
 from extraction.settings import Settings
 from extraction.upstreams.base import Upstream
 from jfewshot.errors import UserError
-from jfewshot.files import writable_folder
+from jfewshot.files import remove_stale_partials, writable_folder
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +83,7 @@ def extract(
     """
     settings = settings or Settings()
     recordings, left_out = find_recordings(dataset, root)
-    writable_folder(out / dataset.info.name, "stores")
+    remove_stale_partials(writable_folder(out / dataset.info.name, "stores"))
     tasks = []
     for upstream in upstreams:
         store = out / dataset.info.name / upstream.name
@@ -94,7 +94,7 @@ def extract(
             continue
         parts.begin()
         tasks.append(_Task(parts, _encoder(upstream, parts, settings), store))
-    tally = _make_blocks(f"{dataset.info.name}", tasks, settings, shard or Shard())
+    tally = _make_blocks(dataset.info.name, tasks, settings, shard or Shard())
     if shard is None:
         for task in tasks:
             assemble(task.parts, task.store)
@@ -117,7 +117,7 @@ def _make_blocks(title: str, tasks: list[_Task], settings: Settings, shard: Shar
     rates = [task.encoder.upstream.sample_rate for task in tasks]
     with (
         Reporter(title, sum(map(len, blocks))) as reporter,
-        Decoder(rates, settings.workers) as decoder,
+        Decoder(rates, settings.n_workers) as decoder,
     ):
         stream = decoder.stream([recording.path for recording in block] for block in blocks)
         for number, clips, decoded in zip(numbers, blocks, stream, strict=True):

@@ -1,6 +1,7 @@
 """What a user decides about an extraction, beside which encoder and which dataset."""
 
 import dataclasses
+import os
 from typing import Literal
 
 from jfewshot.errors import UserError
@@ -24,8 +25,13 @@ class Settings:
     """Segments per forward pass; None: 8 on a CPU, 128 on a GPU, halved whenever the memory does not suffice."""
     block_clips: int = 128
     """Clips per finished part on disk: what a killed run loses at most, and the unit that shards share out."""
-    workers: int = 2
-    """Processes that decode and resample ahead of the encoder; 0: none, the encoder waits."""
+    workers: int | None = None
+    """Processes that decode and resample ahead of the encoder; None: one per core but one, at most 16; 0: no others."""
+
+    @property
+    def n_workers(self) -> int:
+        """`workers`, with None made a number."""
+        return max(1, min(16, (os.cpu_count() or 2) - 1)) if self.workers is None else self.workers
 
     def segment_samples(self, declared: int | None, sample_rate: int) -> int | None:
         """Samples per segment for an encoder that declares a length (None: whole clips) at a rate in Hz.

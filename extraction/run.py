@@ -1,0 +1,107 @@
+"""The command line: datasets and upstreams in, embedding stores out.
+
+    python -m extraction.run --datasets esc50 --upstreams hubert_base,wavlm_base --root DATA --out stores
+
+Killed or interrupted, the same command continues. docs/extraction.md is the whole story.
+"""
+
+import dataclasses
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import tyro
+from rich.console import Console
+from rich.logging import RichHandler
+
+from extraction.assembling import merge_all
+from extraction.datasets import load_dataset
+from extraction.datasets.base import Dataset
+from extraction.pipeline import Shard, extract
+from extraction.settings import Settings
+from extraction.upstreams import load_upstream
+from extraction.upstreams.base import UpstreamOptions
+from jfewshot.errors import UserError, run_cli
+
+logger = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """Extract embeddings: every dataset through every upstream, each into a store OUT/<dataset>/<upstream>.
+
+    Each clip is decoded once for all upstreams. Finished parts are kept: after a kill, the same command goes on from
+    there.
+    """
+
+    datasets: tuple[str, ...] = ()
+    """Names (esc50,scv2,...), folder:NAME for a folder of class folders, table:PATH for a CSV or Parquet file."""
+    upstreams: tuple[str, ...] = ()
+    """Names (hubert_base,apc_960hr,...), or one of a family (s3prl:NAME), or a class of yours (module:Class)."""
+    root: Path = Path("data")
+    """Folder that holds the datasets, each in ROOT/<name>; or, for a single dataset, that dataset's own folder."""
+    out: Path = Path("stores")
+    """Folder of stores."""
+    settings: tyro.conf.OmitArgPrefixes[Settings] = dataclasses.field(default_factory=Settings)
+    options: tyro.conf.OmitArgPrefixes[UpstreamOptions] = dataclasses.field(default_factory=UpstreamOptions)
+    at_once: int = 0
+    """Upstreams held in memory at a time, decoding once for these; 0: all of them."""
+    shard: str | None = None
+    """`i/n`: make only share i (0 to n-1) of the parts, as one of a cluster's array of jobs; then --merge."""
+    merge: bool = False
+    """Make stores of the parts that shards left in OUT; needs neither audio nor encoders. Says what is missing."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Parse, then extract or merge."""
+    run = tyro.cli(Run, prog="python -m extraction.run", args=arguments)
+    _log_to_stderr()
+    if run.merge:
+        merge_all(run.out)
+        return 0
+    datasets = _split(run.datasets, "datasets")
+    upstreams = _split(run.upstreams, "upstreams")
+    if run.options.checkpoint is not None and len(upstreams) > 1:
+        raise UserError("--checkpoint is one encoder's weights: give one upstream, and run once for each")
+    found = [load_dataset(name) for name in datasets]
+    roots = [_root_of(dataset, run.root, alone=len(found) == 1) for dataset in found]
+    shard = Shard.parse(run.shard) if run.shard else None
+    at_once = run.at_once or len(upstreams)
+    for start in range(0, len(upstreams), at_once):
+        loaded = [load_upstream(name, run.options) for name in upstreams[start : start + at_once]]
+        for dataset, root in zip(found, roots, strict=True):
+            extract(dataset, root, loaded, run.out, run.settings, shard)
+    return 0
+
+
+def _split(names: Sequence[str], what: str) -> list[str]:
+    """`a,b c` -> a, b, c."""
+    split = [name for text in names for name in text.split(",") if name]
+    if not split:
+        raise UserError(f"no {what}: give --{what} NAME[,NAME...]; --help lists how")
+    return split
+
+
+def _root_of(dataset: Dataset, root: Path, *, alone: bool) -> Path:
+    below = root / dataset.info.name
+    if below.is_dir():
+        return below
+    if alone:
+        return root
+    raise UserError(f"{below} is not a folder: with several datasets, each is looked for in ROOT/<name>")
+
+
+def _log_to_stderr() -> None:
+    handler: logging.Handler
+    if sys.stderr.isatty():
+        # Through rich, so that lines do not tear the progress bar.
+        handler = RichHandler(console=Console(stderr=True), show_path=False, show_time=False, show_level=False)
+    else:
+        handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+
+
+if __name__ == "__main__":
+    run_cli(main)

@@ -1,0 +1,159 @@
+"""A run that ends at any write, or is killed at any moment, is continued to the same bytes."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+import jfewshot.files
+from extraction.datasets import load_dataset
+from extraction.pipeline import extract
+from extraction.settings import Settings
+from tests.extraction.recordings import REPOSITORY
+from tests.extraction.toy import ToyEncoder, class_folders
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: no handler of ordinary errors sees it."""
+
+
+def extract_birds(clips, out):
+    return extract(load_dataset("folder:birds"), clips, [ToyEncoder()], out, Settings(workers=0, block_clips=4))
+
+
+def files_of(store):
+    return {path.name: path.read_bytes() for path in store.iterdir()}
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory):
+    return class_folders(tmp_path_factory.mktemp("clips"))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(clips, tmp_path_factory):
+    out = tmp_path_factory.mktemp("undisturbed")
+    extract_birds(clips, out)
+    return files_of(out / "birds" / "toy")
+
+
+def _count_writes(clips, out, monkeypatch):
+    calls = []
+    original = os.replace
+    monkeypatch.setattr(jfewshot.files.os, "replace", lambda *arguments: calls.append(1) or original(*arguments))
+    extract_birds(clips, out)
+    monkeypatch.undo()
+    return len(calls)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_ending_at_every_write_loses_nothing(clips, tmp_path, monkeypatch, undisturbed, when):
+    n_writes = _count_writes(clips, tmp_path / "count", monkeypatch)
+    assert n_writes >= 8  # recordings, plan, three blocks, clips, manifest, the store's folder
+    for fatal in range(n_writes):
+        out = tmp_path / f"{when}{fatal}"
+        seen = 0
+        original = os.replace
+
+        def replace(source, target, fatal=fatal, original=original):
+            nonlocal seen
+            seen += 1
+            if seen - 1 == fatal and when == "before":
+                raise Killed
+            original(source, target)
+            if seen - 1 == fatal:
+                raise Killed
+
+        monkeypatch.setattr(jfewshot.files.os, "replace", replace)
+        with pytest.raises(Killed):
+            extract_birds(clips, out)
+        monkeypatch.undo()
+        store = out / "birds" / "toy"
+        if store.exists():
+            assert files_of(store) == undisturbed
+        extract_birds(clips, out)
+        assert files_of(store) == undisturbed
+        # Nothing else is left but, where the kill struck there, the empty probe of whether the folder can be written.
+        assert {path.name for path in store.parent.iterdir() if not path.name.startswith(".writable")} == {"toy"}
+
+
+def test_a_full_disk_keeps_what_was_finished(clips, tmp_path, monkeypatch, undisturbed):
+    original, seen = os.replace, []
+
+    def replace(source, target):
+        seen.append(target)
+        if len(seen) == 5:
+            raise OSError(28, "No space left on device")
+        original(source, target)
+
+    monkeypatch.setattr(jfewshot.files.os, "replace", replace)
+    with pytest.raises(OSError, match="No space left"):
+        extract_birds(clips, tmp_path)
+    monkeypatch.undo()
+    encoder = ToyEncoder()
+    extract(load_dataset("folder:birds"), clips, [encoder], tmp_path, Settings(workers=0, block_clips=4))
+    assert len(encoder.batches) < 6
+    assert files_of(tmp_path / "birds" / "toy") == undisturbed
+
+
+def test_a_damaged_part_is_named(clips, tmp_path):
+    from extraction.pipeline import Shard
+    from jfewshot.errors import UserError
+
+    extract(
+        load_dataset("folder:birds"), clips, [ToyEncoder()], tmp_path, Settings(workers=0, block_clips=4), Shard(0, 2)
+    )
+    part = next((tmp_path / "birds" / ".toy.parts").glob("block-*.npz"))
+    part.write_bytes(part.read_bytes()[:100])
+    with pytest.raises(UserError, match=rf"{part.name} is damaged.*remove it"):
+        extract_birds(clips, tmp_path)
+    part.unlink()
+    extract_birds(clips, tmp_path)
+
+
+@pytest.mark.slow
+def test_twenty_real_kills_end_in_the_same_store(tmp_path):
+    clips = class_folders(tmp_path / "clips", n_classes=5, clips_per_class=20)
+    command = [
+        *(sys.executable, "-m", "extraction.run", "--datasets", "folder:birds", "--root", str(clips)),
+        *(
+            "--upstreams",
+            "tests.extraction.toy:SlowToyEncoder",
+            "--block-clips",
+            "4",
+            "--batch-size",
+            "1",
+            "--workers",
+            "1",
+        ),
+    ]
+
+    def start(out):
+        return subprocess.Popen(
+            [*command, "--out", str(out)], cwd=REPOSITORY, stderr=subprocess.PIPE, start_new_session=True
+        )
+
+    whole = start(tmp_path / "whole")
+    began = time.monotonic()
+    assert whole.wait(timeout=300) == 0, whole.stderr.read().decode()
+    duration_s = time.monotonic() - began
+    kills = 0
+    while kills < 20:
+        process = start(tmp_path / "killed")
+        try:
+            process.wait(timeout=duration_s * (0.3 + 0.7 * (kills * 0.37 % 1)))
+        except subprocess.TimeoutExpired:
+            os.kill(process.pid, signal.SIGKILL)
+            process.wait()
+            kills += 1
+            continue
+        # It got through between two kills: take its store away and go on.
+        assert process.returncode == 0
+        store = tmp_path / "killed" / "birds" / "toy"
+        assert files_of(store) == files_of(tmp_path / "whole" / "birds" / "toy")
+        store.rename(tmp_path / f"done{kills}")
+    assert start(tmp_path / "killed").wait(timeout=300) == 0
+    assert files_of(tmp_path / "killed" / "birds" / "toy") == files_of(tmp_path / "whole" / "birds" / "toy")
