@@ -12,6 +12,8 @@ remembered, so any number of processes may work on one folder, and any of them m
 import dataclasses
 import json
 import shutil
+import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -102,13 +104,13 @@ class Parts:
         """
         path = self.folder / _block_name(number)
         try:
-            with np.load(path, allow_pickle=False) as arrays:
+            with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
                 return EncodedBlock(
                     views={name.removeprefix("view:"): arrays[name] for name in arrays if name.startswith("view:")},
                     n_segments=arrays["n_segments"],
                     reasons={int(clip): reason for clip, reason in json.loads(str(arrays["reasons"])).items()},
                 )
-        except (OSError, ValueError, KeyError, EOFError) as error:
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise UserError(f"{path} is damaged ({error}); remove it and run the same command again") from error
 
     def blocks(self) -> Iterator[tuple[Sequence[Recording], EncodedBlock]]:

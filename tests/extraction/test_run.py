@@ -1,0 +1,86 @@
+"""The command line: what it makes, and what it says when it cannot."""
+
+import subprocess
+import sys
+
+import pytest
+
+from extraction.run import main
+from jfewshot.errors import UserError
+from jfewshot.store import open_store
+from tests.extraction.recordings import REPOSITORY
+from tests.extraction.toy import class_folders
+
+TOY = "tests.extraction.toy:ToyEncoder"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    root = tmp_path_factory.mktemp("data")
+    class_folders(root / "birds", 2, 3)
+    class_folders(root / "frogs", 2, 2)
+    return root
+
+
+def test_a_grid_of_datasets_in_a_common_root(data, tmp_path):
+    main(
+        [
+            "--datasets",
+            "folder:birds,folder:frogs",
+            "--upstreams",
+            TOY,
+            "--root",
+            str(data),
+            "--out",
+            str(tmp_path),
+            "--workers",
+            "0",
+            "--pooling",
+            "mean",
+            "std",
+            "--layers",
+            "all",
+        ]
+    )
+    birds, frogs = (open_store(tmp_path / name / "toy") for name in ("birds", "frogs"))
+    assert (len(birds.clips), len(frogs.clips)) == (6, 4)
+    assert set(birds.manifest["views"]) == {"0.mean", "0.std", "1.mean", "1.std"}
+
+
+def test_shards_and_merge_from_the_command_line(data, tmp_path):
+    common = ["--datasets", "folder:birds", "--upstreams", TOY, "--root", str(data / "birds"), "--out", str(tmp_path)]
+    for shard in ("0/2", "1/2"):
+        main([*common, "--shard", shard, "--workers", "0", "--block-clips", "2"])
+    main(["--merge", "--out", str(tmp_path)])
+    assert len(open_store(tmp_path / "birds" / "toy").clips) == 6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--datasets", "esc50"], "no upstreams"),
+        (["--upstreams", "fbank"], "no datasets"),
+        (["--datasets", "esc50", "--upstreams", "hubertt_base"], "unknown upstream 'hubertt_base'"),
+        (["--datasets", "esc51", "--upstreams", "fbank"], "unknown dataset 'esc51'"),
+        (["--datasets", "folder:a,folder:b", "--upstreams", TOY], "looked for in ROOT/<name>"),
+        (["--datasets", "folder:x", "--upstreams", f"{TOY},fbank", "--checkpoint", "a.pt"], "one encoder's weights"),
+        (["--datasets", "folder:x", "--upstreams", TOY, "--layers", "7"], "no layer '7'"),
+        (["--datasets", "folder:x", "--upstreams", TOY, "--pooling", "median"], "unknown pooling 'median'"),
+        (["--datasets", "folder:x", "--upstreams", TOY, "--shard", "4"], "should be i/n"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_a_line(data, tmp_path, arguments, message):
+    with pytest.raises(UserError, match=message) as caught:
+        main([*arguments, "--root", str(data / "birds"), "--out", str(tmp_path), "--workers", "0"])
+    assert "\n" not in str(caught.value)
+
+
+def test_errors_end_with_status_2_and_no_traceback(tmp_path):
+    command = [sys.executable, "-m", "extraction.run", "--datasets", "esc50", "--upstreams", "nonsense"]
+    done = subprocess.run(
+        [*command, "--root", str(tmp_path)], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: unknown upstream 'nonsense'")
+    assert "Traceback" not in done.stderr
