@@ -38,8 +38,8 @@ def verify_store(path: Path | str) -> Report:
     warnings: list[str] = []
     if store.manifest.get("clip_table") not in (None, store.clips.digest):
         errors.append("manifest.json gives another digest of the clip table than clips.csv has")
-    counts = store.manifest.get("counts", {})
-    actual = {"clips": len(store.clips), "segments": int(store.clips.n_segments.sum())}
+    counts = store.manifest.get("counts") or {}
+    actual = store.clips.counts
     errors.extend(
         f"manifest.json counts {counts[name]} {name}, clips.csv has {count}"
         for name, count in actual.items()

@@ -122,6 +122,16 @@ class ClipTable:
         """The class names, sorted."""
         return np.unique(self.class_name)
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many clips, segments, classes and groups there are, as the manifest counts them."""
+        return {
+            "clips": len(self),
+            "segments": int(self.n_segments.sum()),
+            "classes": len(self.classes),
+            "groups": len(set(self.group.tolist()) - {""}),
+        }
+
     def select(self, keep: np.ndarray) -> "ClipTable":
         """The table of some of its clips.
 
@@ -143,8 +153,8 @@ class ClipTable:
         path = Path(path)
         try:
             with open(path, encoding="utf-8", newline="") as file:
-                rows = list(csv.DictReader(file, strict=True))
-                header = () if not rows else tuple(rows[0])
+                reader = csv.DictReader(file, strict=True)
+                rows, header = list(reader), tuple(reader.fieldnames or ())
         except FileNotFoundError as error:
             raise UserError(f"{path} is missing: a store needs its table of clips (docs/store.md)") from error
         except (UnicodeDecodeError, csv.Error) as error:
@@ -165,7 +175,10 @@ class ClipTable:
             counts = [int(value) for value in columns["n_segments"]]
         except ValueError as error:
             raise UserError(f"{path}: first_segment and n_segments must be whole numbers ({error})") from error
-        return cls.build(columns["clip_id"], columns["class"], columns["group"], columns["split"], starts, counts)
+        try:
+            return cls.build(columns["clip_id"], columns["class"], columns["group"], columns["split"], starts, counts)
+        except UserError as error:
+            raise UserError(f"{path}: {error}") from error
 
     def write(self, path: Path | str) -> None:
         """Write `clips.csv`, sorted, whole or not at all; the same table gives the same bytes."""

@@ -152,6 +152,9 @@ def read_manifest(path: Path) -> dict[str, Any]:
             raise UserError(f"{file} does not say {field}.name; every store names its dataset and its upstream")
     if not isinstance(manifest.get("views"), dict) or not manifest["views"]:
         raise UserError(f"{file} names no views; a store needs at least one array")
+    for name, facts in manifest["views"].items():
+        if not isinstance(facts, dict):
+            raise UserError(f"{file}: view '{name}' should be an object with at least its sha256 (docs/store.md)")
     return manifest
 
 

@@ -61,12 +61,7 @@ def write_store(
             "sample_rate": sample_rate,
             "segment_samples": segment_samples,
             "preprocessing": preprocessing,
-            "counts": {
-                "clips": len(clips),
-                "segments": int(clips.n_segments.sum()),
-                "classes": len(clips.classes),
-                "groups": len(set(clips.group.tolist()) - {""}),
-            },
+            "counts": clips.counts,
             "clips_sha256": sha256_of_file(folder / CLIPS),
             "clip_table": clips.digest,
             "left_out": [dict(item) for item in left_out],
@@ -83,17 +78,17 @@ def _write_view(folder: Path, name: str, view: np.ndarray | Path, clips: ClipTab
     if not dot or not layer or not pooling or "/" in name or "\\" in name or name.startswith("."):
         raise UserError(f"view name '{name}' should be <layer>.<pooling>, as in last.mean")
     file = folder / f"{name}.npy"
-    if isinstance(view, Path):
-        shutil.move(view, file)
-        array = np.load(file, mmap_mode="r", allow_pickle=False)
-    else:
-        array = view
-        with atomic_write(file) as out:
-            np.save(out, np.ascontiguousarray(array), allow_pickle=False)
+    array = np.load(view, mmap_mode="r", allow_pickle=False) if isinstance(view, Path) else view
     if array.ndim != 2 or str(array.dtype) not in VIEW_DTYPES:
         raise UserError(f"view '{name}' is {array.dtype} of shape {array.shape}; it must be float16 or float32, 2-D")
     if len(array) < clips.n_rows:
         raise UserError(f"view '{name}' has {len(array)} rows, but the clips speak of {clips.n_rows}")
+    # Only now: a file that does not fit stays where its maker left it.
+    if isinstance(view, Path):
+        shutil.move(view, file)
+    else:
+        with atomic_write(file) as out:
+            np.save(out, np.ascontiguousarray(array), allow_pickle=False)
     return {
         "layer": layer,
         "pooling": pooling,
