@@ -1,3 +1,31 @@
-"""How good is this audio encoder with five labelled clips?"""
+"""How good is this audio encoder with five labelled clips?
+
+  evaluate      stores -> records of few-shot accuracy (api.py)
+  create_store  your own arrays and labels -> a store (store/)
+  open_store    a store from its folder
+
+The rest by room: store/, episodes.py and drawing.py, gram.py, classifiers/, evaluator.py, cells.py, results.py, statistics/,
+reporting/, simclr/. Nothing here imports torch, and stores are read without importing JAX.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jfewshot.api import evaluate
+    from jfewshot.store import create_store, open_store
 
 __version__ = "0.1.0"
+__all__ = ["create_store", "evaluate", "open_store"]
+
+
+def __getattr__(name: str) -> Any:
+    # Lazily, so that reading a store needs NumPy alone and the command line can choose devices before JAX starts.
+    if name == "evaluate":
+        from jfewshot.api import evaluate
+
+        return evaluate
+    if name in ("create_store", "open_store"):
+        import jfewshot.store
+
+        return getattr(jfewshot.store, name)
+    raise AttributeError(f"module 'jfewshot' has no attribute '{name}'")

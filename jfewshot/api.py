@@ -1,0 +1,100 @@
+"""Evaluation from Python: one call, for notebooks and scripts."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jfewshot.cells import evaluate_cells, plan_cells
+from jfewshot.classifiers.specs import parse_classifier
+from jfewshot.episodes import Protocol, QuerySegments
+from jfewshot.evaluator import Evaluator
+from jfewshot.results import ResultFolder
+from jfewshot.store import Store, find_stores, open_store
+
+
+def evaluate(
+    stores: Store | Path | str | Sequence[Store | Path | str],
+    *,
+    classifiers: str | Sequence[str] = "logistic",
+    ways: int | Sequence[int] = 5,
+    shots: int | Sequence[int] = 1,
+    n_query: int = 15,
+    n_episodes: int = 10_000,
+    seed: int = 42,
+    preprocessing: str = "l2",
+    views: Sequence[str] | None = None,
+    split: str | None = None,
+    min_clips: int | None = None,
+    group_aware: bool = False,
+    query_segments: QuerySegments = "vote",
+    center_from: Store | None = None,
+    transductive: bool = False,
+    intersect_clips: bool = False,
+    out: Path | str | None = None,
+    evaluator: Evaluator | None = None,
+) -> list[dict[str, Any]]:
+    """Evaluate stores on few-shot episodes.
+
+    Args:
+      stores: one or more stores, or folders of stores.
+      classifiers: as on the command line: "logistic", "logistic:C=0.1,1,10", "sgd:epochs=20", ...
+      ways, shots: one or several; each with each.
+      n_query, n_episodes, seed, split, min_clips, group_aware, query_segments: see `Protocol`.
+      preprocessing, center_from, transductive: see `fit_transform`.
+      views: names of arrays; None for `last.mean`.
+      intersect_clips: where stores of one dataset hold different clips, use those that they share.
+      out: a result folder, to keep records and to skip what is there; None to keep nothing.
+      evaluator: the one of an earlier call, to share compiled code and drawn episodes; None for a new one.
+
+    Returns:
+      One record per store, protocol, classifier and strength (docs/results.md). Without `out`, a record also has the array
+      "predicted" (episodes x queries: the slot each query was given to).
+
+    Raises:
+      UserError: on anything the caller can mend, saying how.
+
+    Example:
+      >>> import numpy as np, tempfile, jfewshot
+      >>> rng = np.random.default_rng(0)
+      >>> X = rng.normal(size=(10, 1, 16)) + 0.5 * rng.normal(size=(10, 20, 16))  # 10 classes of 20 clips
+      >>> y = np.repeat([f"bird {c}" for c in range(10)], 20)
+      >>> store = jfewshot.create_store(
+      ...     tempfile.mkdtemp() + "/store", X.reshape(200, 16), y, dataset="birds", upstream="mine"
+      ... )
+      >>> record = jfewshot.evaluate(store, n_episodes=200)[0]
+      >>> bool(record["accuracy"]["mean"] > 0.9)
+      True
+    """
+    listed = [stores] if isinstance(stores, Store | Path | str) else list(stores)
+    opened: list[Store] = []
+    for item in listed:
+        opened.extend([item] if isinstance(item, Store) else map(open_store, find_stores(item)))
+    all_shots = [shots] if isinstance(shots, int) else list(shots)
+    protocols = [
+        Protocol(
+            n_way=way,
+            k_shot=shot,
+            n_query=n_query,
+            n_episodes=n_episodes,
+            seed=seed,
+            split=split,
+            min_clips=min_clips,
+            group_aware=group_aware,
+            query_segments=query_segments,
+            nested_shots=max(all_shots),
+        )
+        for way in ([ways] if isinstance(ways, int) else ways)
+        for shot in all_shots
+    ]
+    cells = plan_cells(
+        opened,
+        protocols,
+        [parse_classifier(text) for text in ([classifiers] if isinstance(classifiers, str) else classifiers)],
+        preprocessing=preprocessing,
+        views=views,
+        center_from=center_from,
+        transductive=transductive,
+        intersect_clips=intersect_clips,
+    )
+    folder = None if out is None else ResultFolder(out)
+    return [record for record, _ in evaluate_cells(cells, evaluator or Evaluator(), folder)]
