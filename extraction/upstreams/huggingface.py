@@ -127,8 +127,9 @@ def load_huggingface(rest: str, options: UpstreamOptions) -> HuggingFaceUpstream
 
     Args:
       rest: an id of the hub, with `@` and a branch, tag or commit if wanted, or a folder as `save_pretrained` writes it.
-      options: `checkpoint` names a local folder instead of the id, for machines without internet (or set HF_HUB_OFFLINE=1 and use
-        the hub's cache); device, autocast, threads.
+      options: `checkpoint` names a local folder instead of the id, or a folder in which the id is a folder (weights/facebook/
+        hubert-base-ls960), for machines without internet (or set HF_HUB_OFFLINE=1 and use the hub's cache); device, autocast,
+        threads.
 
     Raises:
       UserError: transformers is missing, the model cannot be had, is no speech encoder, or its weights are not all there.
@@ -143,6 +144,8 @@ def load_huggingface(rest: str, options: UpstreamOptions) -> HuggingFaceUpstream
     torch_runtime.apply_threads(options)
     identity, _, wanted_revision = rest.partition("@")
     folder = Path(options.checkpoint or identity).expanduser()
+    if options.checkpoint and (folder / identity).is_dir():
+        folder = folder / identity  # one folder for the weights of several encoders
     location = str(folder) if options.checkpoint or folder.is_dir() else identity
     with quiet(log), random_states_kept(), _quiet_transformers():
         model, extractor = _fetch(location, wanted_revision or None)

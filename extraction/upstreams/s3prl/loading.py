@@ -52,7 +52,7 @@ def load_s3prl(name: str, options: UpstreamOptions):
     torch_runtime.check_autocast(options.autocast)
     device = torch_runtime.resolve_device(options.device)
     torch_runtime.apply_threads(options)
-    checkpoint = _existing(options.checkpoint)
+    checkpoint = _own_checkpoint(name, options.checkpoint)
     files = weights.Files(checkpoint, options.trust_checkpoint)
     with quiet(log), random_states_kept():
         entry = find_entry(name)
@@ -131,12 +131,22 @@ def _folder(entry: Callable) -> str:
     return entry.__module__.split(".")[2]
 
 
-def _existing(checkpoint: Path | None) -> Path | None:
+def _own_checkpoint(name: str, checkpoint: Path | None) -> Path | None:
+    """What the user gave for this encoder: a file; or, in a folder for several, the file or folder named after it.
+
+    Raises:
+      UserError: nothing there, or two that could be meant.
+    """
     if checkpoint is None:
         return None
     path = Path(checkpoint).expanduser()
     if not path.exists():
         raise UserError(f"there is no checkpoint {checkpoint}")
+    if path.is_dir():
+        own = sorted(entry for entry in path.iterdir() if name in (entry.name, entry.stem))
+        if len(own) > 1:
+            raise UserError(f"{path} has {' and '.join(entry.name for entry in own)} for {name}; keep one")
+        path = own[0] if own else path
     return path.resolve()
 
 

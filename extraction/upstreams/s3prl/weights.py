@@ -69,8 +69,12 @@ class Files:
         given = self.checkpoint
         if given.is_dir():
             path = given / name
-            if not path.is_file():
-                raise UserError(f"{given} has no file {name}; put what {url} gives there under that name")
+            # TERA's and Mockingjay's files, of one architecture, are both published as states-1000000.ckpt.
+            if not path.is_file() or name.startswith("states-"):
+                raise UserError(
+                    f"{given} has no file for this encoder; put what {url} gives there, "
+                    f"named after the encoder (hubert_base.pt){'' if name.startswith('states-') else f' or {name}'}"
+                )
         elif given.suffix != Path(name).suffix and (given.parent / name).is_file():
             path = given.parent / name  # an encoder of two files: the settings lie beside the weights
         elif self.urls and given in self.paths:

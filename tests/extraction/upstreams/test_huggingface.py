@@ -145,6 +145,8 @@ def test_a_local_folder_can_stand_for_an_id(model_folder: Callable):
         "hf:facebook/hubert-base-ls960@main", UpstreamOptions(checkpoint=model_folder("hubert"), device="cpu")
     )
     assert (upstream.name, upstream.title) == ("hf_facebook_hubert-base-ls960", "facebook/hubert-base-ls960")
+    weights = model_folder("hubert").parent
+    assert load_upstream("hf:hubert", UpstreamOptions(checkpoint=weights, device="cpu")).revision == upstream.revision
 
 
 def test_the_licence_is_read_from_the_model_card(tmp_path: Path):

@@ -128,6 +128,24 @@ def test_a_missing_file_is_named(tmp_path: Path):
         load("apc_960hr", tmp_path / "nothing.pt")
 
 
+def test_one_folder_serves_several_encoders_by_name(checkpoint: Callable, tmp_path: Path):
+    for name in ("hubert_base", "tera_960hr", "mockingjay_960hr"):
+        (tmp_path / f"{name}.ckpt").write_bytes(checkpoint(name).read_bytes())
+        assert load(name, tmp_path).revision == load(name, checkpoint(name)).revision
+    (tmp_path / "hubert_base.pt").touch()
+    with pytest.raises(UserError, match=r"has hubert_base\.ckpt and hubert_base\.pt for hubert_base; keep one"):
+        load("hubert_base", tmp_path)
+
+
+def test_in_a_folder_the_published_name_will_do_unless_two_encoders_share_it(checkpoint: Callable, tmp_path: Path):
+    (tmp_path / "apc_960hr.ckpt").write_bytes(checkpoint("apc_960hr").read_bytes())
+    (tmp_path / "hubert_base_ls960.pt").write_bytes(checkpoint("hubert_base").read_bytes())
+    (tmp_path / "states-1000000.ckpt").write_bytes(checkpoint("tera_960hr").read_bytes())
+    load("hubert_base", tmp_path)
+    with pytest.raises(UserError, match=r"put what https://huggingface\.co/s3prl/tera/.* named after the encoder"):
+        load("tera_960hr", tmp_path)
+
+
 class Booby:
     """Unpickling one writes a file."""
 
