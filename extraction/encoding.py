@@ -79,6 +79,13 @@ class BatchEncoder:
                 n_samples, needed = segments.shape[1], self.upstream.min_samples
                 reasons[clip] = f"too short for {self.upstream.name}: {n_samples} samples, it needs {needed}"
                 continue
+            longest = getattr(self.upstream, "max_samples", None)
+            if longest is not None and segments.shape[1] > longest:
+                reasons[clip] = (
+                    f"too long for {self.upstream.name}: {segments.shape[1]} samples at once, it takes {longest}; cut clips "
+                    "into segments"
+                )
+                continue
             pieces += [(clip, segment) for segment in segments]
         rows = self._encode_pieces(pieces)
         owner = np.array([clip for clip, _ in pieces], np.int64)

@@ -20,8 +20,9 @@ from extraction.datasets import load_dataset
 from extraction.datasets.base import Dataset
 from extraction.pipeline import Shard, extract
 from extraction.settings import Settings
-from extraction.upstreams import load_upstream
-from extraction.upstreams.base import UpstreamOptions
+from extraction.upstreams import load_upstream, upstream_names
+from extraction.upstreams.base import Upstream, UpstreamOptions
+from extraction.upstreams.self_check import self_check
 from jfewshot.errors import UserError, run_cli
 
 logger = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ class Run:
     datasets: tuple[str, ...] = ()
     """Names (esc50,scv2,...), folder:NAME for a folder of class folders, table:PATH for a CSV or Parquet file."""
     upstreams: tuple[str, ...] = ()
-    """Names (hubert_base,apc_960hr,...), or one of a family (s3prl:NAME), or a class of yours (module:Class)."""
+    """Names (hubert_base,apc_960hr,...), one of a family (s3prl:NAME), a class of yours (module:Class); paper: its 13."""
     root: Path = Path("data")
     """Folder that holds the datasets, each in ROOT/<name>; or, for a single dataset, that dataset's own folder."""
     out: Path = Path("stores")
@@ -61,18 +62,31 @@ def main(arguments: list[str] | None = None) -> int:
         merge_all(run.out)
         return 0
     datasets = _split(run.datasets, "datasets")
-    upstreams = _split(run.upstreams, "upstreams")
-    if run.options.checkpoint is not None and len(upstreams) > 1:
-        raise UserError("--checkpoint is one encoder's weights: give one upstream, and run once for each")
+    upstreams = upstream_names(_split(run.upstreams, "upstreams"))
+    checkpoint = run.options.checkpoint
+    if checkpoint is not None and len(upstreams) > 1 and not checkpoint.is_dir():
+        raise UserError(
+            "--checkpoint FILE is one encoder's weights: give one upstream, and run once for each; or a folder in which each "
+            "encoder's file has its name (hubert_base.pt)"
+        )
     found = [load_dataset(name) for name in datasets]
     roots = [_root_of(dataset, run.root, alone=len(found) == 1) for dataset in found]
     shard = Shard.parse(run.shard) if run.shard else None
     at_once = run.at_once or len(upstreams)
     for start in range(0, len(upstreams), at_once):
-        loaded = [load_upstream(name, run.options) for name in upstreams[start : start + at_once]]
+        loaded = [_load_checked(name, run.options) for name in upstreams[start : start + at_once]]
         for dataset, root in zip(found, roots, strict=True):
             extract(dataset, root, loaded, run.out, run.settings, shard)
     return 0
+
+
+def _load_checked(name: str, options: UpstreamOptions) -> Upstream:
+    """Load an encoder, and run a second of sound through it before hours of work."""
+    upstream = load_upstream(name, options)
+    seen = self_check(upstream)
+    frames, dim = seen.shapes[upstream.layers[-1]]
+    logger.info("%s: %d frames x %d in a second of sound, %s", upstream.name, frames, dim, upstream.revision)
+    return upstream
 
 
 def _split(names: Sequence[str], what: str) -> list[str]:

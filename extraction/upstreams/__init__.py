@@ -8,6 +8,7 @@ not use. A factory takes `UpstreamOptions` (a family's: the rest of the name, th
 
 import difflib
 import importlib
+from collections.abc import Sequence
 
 from extraction.upstreams.base import Upstream, UpstreamOptions
 from extraction.upstreams.user import load_user
@@ -78,6 +79,12 @@ AMBIGUOUS: dict[str, str] = {
     "mockingjay": "mockingjay_960hr",
     "wavlm": "wavlm_base",
 }
+
+
+def upstream_names(asked: Sequence[str]) -> list[str]:
+    """Names as `load_upstream` takes them: `paper` becomes the paper's 13, in its order; nothing is named twice."""
+    paper = list(ALIASES.values())
+    return list(dict.fromkeys(name for given in asked for name in (paper if given == "paper" else [given])))
 
 
 def load_upstream(name: str, options: UpstreamOptions | None = None) -> Upstream:

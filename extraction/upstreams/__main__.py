@@ -7,7 +7,7 @@ from typing import Annotated
 
 import tyro
 
-from extraction.upstreams import FAMILIES, UPSTREAMS, load_upstream
+from extraction.upstreams import FAMILIES, UPSTREAMS, load_upstream, upstream_names
 from extraction.upstreams.base import UpstreamOptions
 from extraction.upstreams.paper_table import paper_table
 from extraction.upstreams.s3prl.baselines import TITLES
@@ -50,7 +50,8 @@ class Check:
     names: tyro.conf.Positional[tuple[str, ...]]
     """Encoders, as `list` names them; `paper` for all 13 of the paper."""
     checkpoint: Path | None = None
-    """File or folder with the weights of the one encoder named; None: its download or cache."""
+    """File with the weights of the one encoder named, or folder in which each file is named after its encoder
+    (hubert_base.pt); None: each encoder's download or cache."""
     device: str = "auto"
     """cpu, cuda, cuda:1, or auto."""
     autocast: str = "none"
@@ -59,11 +60,11 @@ class Check:
     """Read a checkpoint that holds Python objects beside numbers, which can run any code."""
 
     def run(self) -> int:
-        names = [name for given in self.names for name in (_paper() if given == "paper" else [given])]
+        names = upstream_names(self.names)
         if not names:
             raise UserError("name at least one encoder, or 'paper' for the paper's 13; `list` shows them")
-        if self.checkpoint is not None and len(names) > 1:
-            raise UserError(f"--checkpoint is one encoder's, and {len(names)} are named; check them one at a time")
+        if self.checkpoint is not None and len(names) > 1 and not self.checkpoint.is_dir():
+            raise UserError(f"--checkpoint FILE is one encoder's, and {len(names)} are named; check them one at a time")
         options = UpstreamOptions(
             checkpoint=self.checkpoint,
             device=self.device,
@@ -91,10 +92,6 @@ def _check(name: str, options: UpstreamOptions) -> bool:
     )
     sys.stdout.flush()
     return True
-
-
-def _paper() -> list[str]:
-    return [row["name"] for row in paper_table()]
 
 
 def main(arguments: list[str] | None = None) -> int:

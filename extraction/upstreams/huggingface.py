@@ -60,6 +60,7 @@ class HuggingFaceUpstream:
     window_samples: int | None = None
     min_samples: int = 1
     layers: tuple[str, ...] = ("last_hidden_state",)
+    packages: tuple[str, ...] = ("torch", "transformers")
 
     @property
     def max_samples(self) -> int | None:

@@ -61,6 +61,7 @@ class OnnxUpstream:
     max_samples: int | None
     device: str
     min_samples: int = 1
+    packages: tuple[str, ...] = ("onnxruntime",)
 
     def encode(
         self, waves: Float32[np.ndarray, "batch samples"], layers: Sequence[str]

@@ -40,6 +40,7 @@ class SimclrUpstream:
     encoder: LoadedEncoder
     jax_device: jax.Device
     autocast: str
+    packages: tuple[str, ...] = ("flax", "jax")
 
     @property
     def device(self) -> str:

@@ -50,6 +50,8 @@ class UserUpstream:
         self.sample_rate: int = _rate(path, encoder)
         self.segment_samples: int | None = given("segment_samples", SEGMENT_S * self.sample_rate)
         self.max_samples: int | None = given("max_samples", None)
+        self.packages: tuple[str, ...] = tuple(given("packages", ()))
+        self.device: str = str(given("device", "cpu"))
         self.batch_tolerance: float = given("batch_tolerance", 1e-5)
         self.layers: tuple[str, ...] = tuple(given("layers", ("0",)))
         self.min_samples: int = given("min_samples", None) or shortest_finite(

@@ -44,6 +44,7 @@ class S3prlUpstream:
     max_samples: int | None
     sample_rate: int = S3PRL_RATE
     segment_samples: int | None = PAPER_SEGMENT_SAMPLES
+    packages: tuple[str, ...] = ("s3prl", "torch", "torchaudio")
 
     @property
     def batch_tolerance(self) -> float:

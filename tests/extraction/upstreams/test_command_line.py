@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from extraction.upstreams import FAMILIES, UPSTREAMS, __main__
+from extraction.upstreams import FAMILIES, UPSTREAMS, __main__, upstream_names
 from jfewshot.errors import UserError
 
 
@@ -35,10 +35,18 @@ def test_check_goes_on_after_a_failure_and_ends_with_it(capsys):
 
 
 def test_one_checkpoint_is_not_taken_for_two_encoders(checkpoint: Callable):
-    with pytest.raises(UserError, match="13 are named; check them one at a time"):
+    with pytest.raises(UserError, match="FILE is one encoder's, and 13 are named; check them one at a time"):
         __main__.main(["check", "paper", "--checkpoint", str(checkpoint("apc_960hr"))])
 
 
 def test_check_wants_a_name():
     with pytest.raises(UserError, match="name at least one encoder"):
         __main__.main(["check"])
+
+
+def test_paper_stands_for_its_13_in_order_and_nothing_comes_twice(paper_table: dict):
+    assert upstream_names(["hubert_base", "paper", "fbank"]) == [
+        "hubert_base",
+        *(name for name in paper_table if name != "hubert_base"),
+        "fbank",
+    ]
