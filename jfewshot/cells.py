@@ -188,6 +188,7 @@ def _compute(cell, evaluator, folder, on_progress) -> Iterator[dict[str, Any]]:
                 "clip_id": clips.clip_id,
                 "class": clips.class_name,
                 "group": clips.group,
+                "split": clips.split,
             },
         )
     for solved in evaluator.evaluate(

@@ -81,6 +81,7 @@
     }], {
       height: 90 + 22 * rows.length,
       xaxis: { title: { text: "accuracy (%)" }, range: [0, 100] },
+      yaxis: { automargin: true },
       shapes: [{ type: "line", x0: 100 * board.chance, x1: 100 * board.chance, y0: 0, y1: 1, yref: "paper",
         line: { dash: "dot", width: 1, color: css("--quiet") } }],
     });

@@ -59,7 +59,7 @@ def accuracy_bars(
             for row in np.flatnonzero(np.isnan(mean[:n_rows, panel])):
                 axis.text(1, place[row], "not evaluated", va="center", fontsize=6, color=GREY)
             axis.axvline(100 * chance, color=GREY, linewidth=0.8, linestyle=":")
-            axis.set_title(shorten(datasets[panel]), loc="left")
+            axis.set_title(shorten(datasets[panel], 20), loc="left")
             axis.set_xlim(0, 100)
             axis.set_yticks(place, [shorten(name) for name in upstreams[:n_rows]])
             if panel + columns >= n_panels:
