@@ -63,7 +63,7 @@ def leaderboard_grid(board: Leaderboard, style: Style = "published") -> Grid:
         widths = [board.average_half_width[name] for name in board.intervals]
         columns.append([_number(m, [w[row] for w in widths], style) for row, m in enumerate(board.average)])
         marks.append(best_and_second(board.average))
-        columns.append([MISSING if np.isnan(rank) else f"{rank:.1f}" for rank in board.average_rank])
+        columns.append([_rank(rank) for rank in board.average_rank])
         marks.append(best_and_second(board.average_rank, largest=False))
         headings += ["Avg", "Avg Rank"]
     rows: list[list[str | Cell]] = [
@@ -82,6 +82,14 @@ def _number(mean: float, half_widths: list[float], style: Style) -> str:
     if len(known) == 1:
         return text if known[0] == MISSING else f"{text}{gap}±{gap}{known[0]}"
     return f"{text}{gap}±{gap}{known[0]}{gap}(±{gap}{known[1]})"
+
+
+def _rank(rank: float) -> str:
+    """One decimal, or two where the second is not zero: 2.5, 4.25, 3.0."""
+    if np.isnan(rank):
+        return MISSING
+    text = f"{rank:.2f}"
+    return text[:-1] if text.endswith("0") else text
 
 
 def _notes(board: Leaderboard) -> tuple[str, ...]:

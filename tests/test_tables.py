@@ -27,6 +27,7 @@ def test_averages_and_ranks_are_those_done_by_hand():
     np.testing.assert_allclose(board.average_rank, [(3 + 1) / 2, (1.5 + 2) / 2, (1.5 + 3) / 2])
     expected = stats.rankdata(-board.mean, axis=0).mean(axis=1)
     np.testing.assert_allclose(board.average_rank, expected)
+    assert "| *65.00 ± 1.39* | **1.75** |" in render(board, "markdown")
     ci95 = 1.96 * 0.2 / np.sqrt(400)
     np.testing.assert_allclose(board.average_half_width["ci95"], np.sqrt(2) * ci95 / 2)
 

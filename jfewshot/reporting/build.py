@@ -1,7 +1,7 @@
 """Puts a report together: from result records to tables, figures, exports and one page."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -85,12 +85,16 @@ def build_report(results: Results, folder: Path, choices: Choices, title: str) -
     upstreams = {name for board in boards for name in board.upstreams}
     datasets = {name for board in boards for name in board.datasets}
     summary = (
-        f"Few-shot accuracy of {len(upstreams)} upstreams on {len(datasets)} datasets, {len(results.records)} results under "
-        f"{len(boards)} conditions."
+        f"Few-shot accuracy: {_count(upstreams, 'upstream')}, {_count(datasets, 'dataset')}, "
+        f"{_count(results.records, 'result')} under {_count(boards, 'condition')}."
     )
     write_exports(results.records, folder / "exports")
     writer.text("index.html", html_page(Document(title, summary, tuple(sections))))
     return boards, problems
+
+
+def _count(things: Collection[object], name: str) -> str:
+    return f"{len(things)} {name}{'' if len(things) == 1 else 's'}"
 
 
 def _board_section(

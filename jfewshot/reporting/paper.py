@@ -72,7 +72,7 @@ def claims() -> list[Claim]:
 def _average_column() -> Claim:
     table = published.table3()
     off = np.abs(table.accuracy.mean(axis=1) - table.average).max() * 100
-    return Claim("Avg is the mean over the ten datasets", off < 0.01, f"largest difference {off:.4f} points")
+    return Claim("Avg is the mean over the ten datasets", bool(off < 0.01), f"largest difference {off:.4f} points")
 
 
 def _rank_column() -> Claim:
@@ -80,7 +80,7 @@ def _rank_column() -> Claim:
     off = {m: np.abs(average_ranks(table.accuracy, m) - table.average_rank).max() for m in ("average", "min")}
     return Claim(
         "Avg Rank is over all 14 rows, MT-SLVR included",
-        off["average"] < 0.0501,
+        bool(off["average"] < 0.0501),
         f"largest difference {off['average']:.2f} with ties sharing their mean rank, "
         f"{off['min']:.2f} with the better rank for both",
     )
@@ -131,7 +131,7 @@ def _negative_against_asr() -> Claim:
     ]
     return Claim(
         "VoxCeleb and Watkins are negatively correlated with ASR",
-        all(value < 0 for value in values.values()),
+        all(bool(value < 0) for value in values.values()),
         ", ".join(f"{name} {value:.2f}" for name, value in values.items())
         + (f" (so is {', '.join(others)})" if others else "")
         + "; no interval excludes zero"
@@ -145,7 +145,7 @@ def _speech_is_nearer() -> Claim:
     speech, other = ("SCv2", "SAA", "CommonVoice"), ("ESC-50", "Kaggle18", "Watkins", "BirdClef")
     return Claim(
         "SCv2, SAA and Common Voice correlate more with SUPERB than environmental and animal sounds do",
-        min(value[name] for name in speech) > max(value[name] for name in other),
+        bool(min(value[name] for name in speech) > max(value[name] for name in other)),
         "; ".join(", ".join(f"{name} {value[name]:.2f}" for name in names) for names in (speech, other)),
     )
 
