@@ -24,13 +24,14 @@ from jaxtyping import Float, Int8
 from jfewshot.classifiers.base import Classifier, Diagnostics, Support
 from jfewshot.classifiers.specs import ClassifierSpec
 from jfewshot.devices import AXIS, default_memory_budget, episode_mesh, shard_over_episodes
-from jfewshot.drawing import MAX_REDRAWS, draw, draw_arguments, pool_arrays
+from jfewshot.drawing import MAX_REDRAWS, Draw, draw, draw_arguments, pool_arrays
 from jfewshot.episodes import ClassPool, Protocol, class_pool
 from jfewshot.errors import UserError
 from jfewshot.gram import GramSource, gram_source
 from jfewshot.linalg import argmax_class
 from jfewshot.preprocessing import Transform
 from jfewshot.randomness import stream_key
+from jfewshot.segments import further_passes, highest_mean_score, majority
 from jfewshot.store.clips import ClipTable
 
 # How often each compiled function was traced, by name; a test holds it down.
@@ -47,12 +48,14 @@ class Drawn(NamedTuple):
       segment: in [0, 1), same shape: which segment is used where one is drawn.
       redraws: how many draws were repeated, all in all (group-aware).
       pool: the classes and clips that were drawn from.
+      chunks: the same episodes on the device, as they were drawn.
     """
 
     clips: np.ndarray
     segment: np.ndarray
     redraws: int
     pool: ClassPool
+    chunks: tuple[Draw, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,7 +123,7 @@ class Evaluator:
         arguments = draw_arguments(protocol, pool)
         shape = self._chunk_shape(protocol)
         function = _jit_draw(self.mesh, tuple(sorted(arguments.items(), key=lambda item: item[0])))
-        chosen, segments, redraws = [], [], 0
+        chosen, segments, chunks, redraws = [], [], [], 0
         for start in range(0, protocol.n_episodes, shape.episodes):
             drawn = self._call(function, on_device, self._episode_numbers(start, shape))
             wanted = min(shape.episodes, protocol.n_episodes - start)
@@ -134,7 +137,8 @@ class Evaluator:
             smallest = np.uint16 if len(clips) <= 2**16 else np.uint32
             chosen.append(_episodes_first(drawn.clips)[:wanted].astype(smallest))
             segments.append(_episodes_first(drawn.segment)[:wanted])
-        return Drawn(np.concatenate(chosen), np.concatenate(segments), redraws, pool)
+            chunks.append(drawn)
+        return Drawn(np.concatenate(chosen), np.concatenate(segments), redraws, pool, tuple(chunks))
 
     # ---- evaluating
 
@@ -174,19 +178,44 @@ class Evaluator:
             yield from self._solve_all(sources[shifted], clips, first, drawn, protocol, spec, on_progress)
 
     def _solve_all(self, source, clips, first, drawn, protocol, spec, on_progress) -> Iterator[Solved]:
-        shape = self._chunk_shape(protocol)
-        strengths = jnp.array([1.0 if value is None else value for value in spec.strengths], jnp.float32)
-        key = jnp.asarray(stream_key(protocol.seed, clips.digest, "classifier", spec.name))
-        solve = functools.partial(self._solve_chunk, source, spec.classifier, protocol, strengths, key)
         started, compiled_before = time.perf_counter(), self._compile_s
-        parts = []
-        for start in range(0, protocol.n_episodes, shape.episodes):
-            stop = min(start + shape.episodes, protocol.n_episodes)
-            parts.append(_solve_episodes(solve, clips, first, drawn, protocol, start, stop, shape))
+        job = _Job(
+            source=source,
+            spec=spec,
+            protocol=protocol,
+            strengths=jnp.array([1.0 if value is None else value for value in spec.strengths], jnp.float32),
+            key=jnp.asarray(stream_key(protocol.seed, clips.digest, "classifier", spec.name)),
+        )
+        shape = self._chunk_shape(protocol)
+        several = protocol.query_segments != "one" and bool((clips.n_segments[drawn.pool.clips] > 1).any())
+        everywhere = NamedSharding(self.mesh, P())
+        on_device = jax.device_put((first, clips.n_segments.astype(np.int32)), everywhere)
+        rows = _jit_rows(self.mesh, protocol.k_shot, protocol.query_segments == "one")
+        parts, waiting = [], collections.deque()
+
+        def collect():
+            start, stop, support, out = waiting.popleft()
+            part = [_strength_first(x, stop - start) for x in jax.device_get(out)]
+            if several:
+                part[0] = self._decide_by_all_segments(job, clips, first, drawn, start, stop, support, part[0], shape)
+            parts.append(part)
             on_progress(stop - start)
+
+        for number, chunk in enumerate(drawn.chunks):
+            start = number * shape.episodes
+            stop = min(start + shape.episodes, protocol.n_episodes)
+            support, query = self._call(rows, *on_device, chunk.clips, chunk.segment)
+            numbers = self._episode_numbers(start, shape)
+            out = self._solve_chunk(job, several and protocol.query_segments == "mean", support, query, numbers)
+            waiting.append((start, stop, support, out))
+            # The host works on one chunk while the devices work on the next.
+            if len(waiting) > 1:
+                collect()
+        while waiting:
+            collect()
+        predicted, residual, iterations = (np.concatenate(part, 1) for part in zip(*parts, strict=True))
         compile_s = self._compile_s - compiled_before
         wall_s = time.perf_counter() - started - compile_s
-        predicted, residual, iterations = (np.concatenate(part, 1) for part in zip(*parts, strict=True))
         for number, strength in enumerate(spec.strengths):
             yield Solved(
                 spec=spec,
@@ -199,12 +228,30 @@ class Evaluator:
                 gram_kind=source.kind,
             )
 
-    def _solve_chunk(self, source, classifier, protocol, strengths, key, want_scores, support, query, numbers):
+    def _solve_chunk(self, job: "_Job", want_scores: bool, support, query, numbers):
+        gram_ss, gram_qs = job.source.blocks(support, query)
+        function = _jit_solve(self.mesh, job.spec.classifier, job.protocol.n_way, job.protocol.k_shot, want_scores)
+        return self._call(function, gram_ss, gram_qs, numbers, job.key, job.strengths)
+
+    def _decide_by_all_segments(self, job, clips, first, drawn, start, stop, support, answers, shape):
+        """Classify the segments after each query's first, and decide each query by all of its segments."""
+        protocol = job.protocol
+        query_clip = drawn.clips[start:stop, :, protocol.k_shot :].reshape(stop - start, -1)
+        passes = further_passes(first[query_clip], clips.n_segments[query_clip])
+        want_scores = protocol.query_segments == "mean"
+        support = _episodes_first(support)[passes.episode]
+        numbers = (start + passes.episode).astype(np.uint32)
         sharding = NamedSharding(self.mesh, P(AXIS))
-        support, query, numbers = (jax.device_put(x, sharding) for x in (support, query, numbers))
-        gram_ss, gram_qs = source.blocks(support, query)
-        function = _jit_solve(self.mesh, classifier, protocol.n_way, protocol.k_shot, want_scores)
-        return self._call(function, gram_ss, gram_qs, numbers, key, strengths)
+        outputs = [answers[:, :0]]
+        for at in range(0, len(passes.episode), shape.episodes):
+            part = slice(at, at + shape.episodes)
+            blocks = [_in_blocks(x[part], shape) for x in (support, passes.rows, numbers)]
+            out = self._solve_chunk(job, want_scores, *(jax.device_put(x, sharding) for x in blocks))
+            outputs.append(_strength_first(jax.device_get(out[0]), len(passes.episode[part])))
+        further = np.concatenate(outputs, 1)
+        if want_scores:
+            return highest_mean_score(answers, further, passes)
+        return majority(answers, further, passes, protocol.n_way)
 
     # ---- shapes, compiling
 
@@ -224,6 +271,16 @@ class Evaluator:
             self._compiled[key] = function.lower(*arguments).compile()
             self._compile_s += time.perf_counter() - started
         return self._compiled[key](*arguments)
+
+
+class _Job(NamedTuple):
+    """What is solved: the same for all chunks of a classifier's run."""
+
+    source: GramSource
+    spec: ClassifierSpec
+    protocol: Protocol
+    strengths: jax.Array
+    key: jax.Array
 
 
 class ChunkShape(NamedTuple):
@@ -272,75 +329,6 @@ def _rows_of_pool(clips: ClipTable, pool: ClassPool) -> tuple[np.ndarray, np.nda
     return rows, first
 
 
-def _solve_episodes(solve, clips, first, drawn, protocol, start, stop, shape):
-    """Solve episodes start .. stop - 1: predictions [strengths, episodes, queries] and diagnostics [strengths, episodes].
-
-    Queries of several segments are decided by all of them. The first segments go through with the episode; the others follow in
-    further passes of episodes with the same supports, as many segments to a pass as an episode has queries, so that memory is
-    bounded by what is there and not by the longest clip.
-    """
-    chosen = drawn.clips[start:stop].astype(np.int64)
-    k_shot, n_queries, n_way = protocol.k_shot, protocol.n_queries, protocol.n_way
-    n_episodes = stop - start
-    support_clip = chosen[:, :, :k_shot].reshape(n_episodes, -1)
-    query_clip = chosen[:, :, k_shot:].reshape(n_episodes, -1)
-    support = first[support_clip]
-    query = first[query_clip]
-    if clips.n_segments.max() > 1:
-        fraction = drawn.segment[start:stop]
-        one = (fraction[:, :, :k_shot].reshape(n_episodes, -1) * clips.n_segments[support_clip]).astype(np.int32)
-        support = support + one
-        if protocol.query_segments == "one":
-            one = (fraction[:, :, k_shot:].reshape(n_episodes, -1) * clips.n_segments[query_clip]).astype(np.int32)
-            query = query + one
-    numbers = np.arange(start, stop, dtype=np.uint64).astype(np.uint32)
-    extra = clips.n_segments[query_clip] - 1
-    several = protocol.query_segments != "one" and bool(extra.any())
-    want_scores = several and protocol.query_segments == "mean"
-
-    def run(support, query, numbers):
-        """Any number of episodes, in chunks of one shape."""
-        outputs = []
-        for at in range(0, len(support), shape.episodes):
-            part = slice(at, at + shape.episodes)
-            n = len(support[part])
-            blocks = [_in_blocks(x[part], shape) for x in (support, query, numbers)]
-            out = solve(want_scores, *blocks)
-            outputs.append([_strength_first(x, n) for x in jax.device_get(out)])
-        return [np.concatenate(part, 1) for part in zip(*outputs, strict=True)]
-
-    answers, residual, iterations = run(support, query, numbers)
-    if not several:
-        return answers, residual, iterations
-
-    # One entry per further segment: whose it is, and its row.
-    episode, slot = np.nonzero(extra)
-    repeats = extra[episode, slot]
-    within = np.arange(repeats.sum()) - np.repeat(np.cumsum(repeats) - repeats, repeats) + 1
-    episode, slot = np.repeat(episode, repeats), np.repeat(slot, repeats)
-    row = query[episode, slot] + within
-    # Entries are in order of episodes: give each a pass and a place in it.
-    per_episode = np.bincount(episode, minlength=n_episodes)
-    place = np.arange(len(episode)) - np.repeat(np.cumsum(per_episode) - per_episode, per_episode)
-    passes = -(-per_episode // n_queries)
-    pass_of = np.repeat(np.cumsum(passes) - passes, per_episode) + place // n_queries
-    again = np.repeat(np.arange(n_episodes), passes)
-    further = np.repeat(query[again, :1], n_queries, axis=1)
-    further[pass_of, place % n_queries] = row
-    more = run(support[again], further, numbers[again])[0][:, pass_of, place % n_queries]
-
-    if want_scores:
-        total = answers.astype(np.float64)
-        for strength in range(len(total)):
-            np.add.at(total[strength], (episode, slot), more[strength])
-        # The mean's order is the sum's.
-        return total.argmax(-1).astype(np.int8), residual, iterations
-    votes = (answers[..., None] == np.arange(n_way)).astype(np.int32)
-    for strength in range(len(votes)):
-        np.add.at(votes[strength], (episode, slot, more[strength]), 1)
-    return votes.argmax(-1).astype(np.int8), residual, iterations
-
-
 def _in_blocks(x: np.ndarray, shape: ChunkShape) -> np.ndarray:
     """[episodes, ...] to [blocks, ..., episodes of a block]; a short chunk is filled up with its first episode."""
     short = shape.episodes - len(x)
@@ -367,6 +355,20 @@ def _jit_draw(mesh: Mesh, arguments: tuple):
         return lax.map(lambda block: draw(pool, block, **dict(arguments)), numbers)
 
     return jax.jit(shard_over_episodes(draw_blocks, mesh, (P(), P(AXIS)), P(AXIS)))
+
+
+@functools.cache
+def _jit_rows(mesh: Mesh, k_shot: int, draw_query_segment: bool):
+    """Rows of the supports' and the queries' embeddings: a segment drawn at random, or a clip's first."""
+
+    def rows(first, n_segments, clips, segment):
+        drawn = (segment * n_segments[clips].astype(segment.dtype)).astype(jnp.int32)
+        support, query = first[clips[:, :, :k_shot]] + drawn[:, :, :k_shot], first[clips[:, :, k_shot:]]
+        if draw_query_segment:
+            query = query + drawn[:, :, k_shot:]
+        return tuple(x.reshape(x.shape[0], -1, x.shape[-1]) for x in (support, query))
+
+    return jax.jit(shard_over_episodes(rows, mesh, (P(), P(), P(AXIS), P(AXIS)), P(AXIS)))
 
 
 @functools.cache

@@ -1,0 +1,95 @@
+"""Queries of several segments: every segment is classified, then the clip is decided.
+
+The first segments go through with their episode. The others follow in further passes of episodes with the same supports, as
+many segments to a pass as an episode has queries: time and memory grow with the segments there are, not with the longest clip.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int, Int8
+
+
+class FurtherPasses(NamedTuple):
+    """Episodes to be solved again, on further segments of their queries.
+
+    Attributes:
+      episode: which episode each pass repeats.
+      rows: the embeddings to classify in it; places without a segment hold a filler.
+      owner_episode, owner_query: whose each further segment is.
+      pass_, place: where each further segment stands in `rows`.
+    """
+
+    episode: Int[np.ndarray, "passes"]
+    rows: Int[np.ndarray, "passes n_queries"]
+    owner_episode: Int[np.ndarray, "further"]
+    owner_query: Int[np.ndarray, "further"]
+    pass_: Int[np.ndarray, "further"]
+    place: Int[np.ndarray, "further"]
+
+
+def further_passes(
+    first_row: Int[np.ndarray, "episodes n_queries"], n_segments: Int[np.ndarray, "episodes n_queries"]
+) -> FurtherPasses:
+    """Lay out all segments after each query's first.
+
+    Args:
+      first_row: row of each query clip's first segment; its others follow it.
+      n_segments: how many segments each query clip has.
+    """
+    n_episodes, n_queries = first_row.shape
+    episode, query = np.nonzero(n_segments > 1)
+    repeats = n_segments[episode, query] - 1
+    within = np.arange(repeats.sum()) - np.repeat(np.cumsum(repeats) - repeats, repeats) + 1
+    episode, query = np.repeat(episode, repeats), np.repeat(query, repeats)
+    # Entries are in order of episodes: each takes the next place in a pass of its own episode.
+    per_episode = np.bincount(episode, minlength=n_episodes)
+    number = np.arange(len(episode)) - np.repeat(np.cumsum(per_episode) - per_episode, per_episode)
+    passes = -(-per_episode // n_queries)
+    pass_ = np.repeat(np.cumsum(passes) - passes, per_episode) + number // n_queries
+    place = number % n_queries
+    repeated = np.repeat(np.arange(n_episodes), passes)
+    rows = np.repeat(first_row[repeated, :1], n_queries, axis=1)
+    rows[pass_, place] = first_row[episode, query] + within
+    return FurtherPasses(repeated, rows, episode, query, pass_, place)
+
+
+def majority(
+    first: Int8[np.ndarray, "strengths episodes n_queries"],
+    further: Int8[np.ndarray, "strengths passes n_queries"],
+    passes: FurtherPasses,
+    n_way: int,
+) -> Int8[np.ndarray, "strengths episodes n_queries"]:
+    """The class that most of a query's segments were given to; the smallest index where several share the most."""
+    return _combined(
+        lambda strength: (first[strength][..., None] == np.arange(n_way)).astype(np.int32),
+        lambda votes, strength: np.add.at(
+            votes, (passes.owner_episode, passes.owner_query, further[strength][passes.pass_, passes.place]), 1
+        ),
+        len(first),
+    )
+
+
+def highest_mean_score(
+    first: Float[np.ndarray, "strengths episodes n_queries n_way"],
+    further: Float[np.ndarray, "strengths passes n_queries n_way"],
+    passes: FurtherPasses,
+) -> Int8[np.ndarray, "strengths episodes n_queries"]:
+    """The class with the highest mean score over a query's segments (the sum's order is the mean's)."""
+    return _combined(
+        lambda strength: first[strength].astype(np.float64),
+        lambda total, strength: np.add.at(
+            total, (passes.owner_episode, passes.owner_query), further[strength][passes.pass_, passes.place]
+        ),
+        len(first),
+    )
+
+
+def _combined(start: Callable, add: Callable, n_strengths: int) -> np.ndarray:
+    decided = []
+    for strength in range(n_strengths):
+        tally = start(strength)
+        add(tally, strength)
+        decided.append(tally.argmax(-1).astype(np.int8))
+    return np.stack(decided)
