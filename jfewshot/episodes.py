@@ -185,13 +185,19 @@ def _check_groups(pool: ClassPool, clips: ClipTable, protocol: Protocol, dataset
     if not (clips.group[pool.clips] != "").any():
         raise UserError(f"{dataset}: --group-aware needs groups, and no clip has one; leave it out")
     for name, start, count in zip(pool.names, pool.start, pool.count, strict=True):
-        sizes = np.sort(np.unique(pool.group[start : start + count], return_counts=True)[1])
-        # The support leaves the most queries if it comes from the smallest groups, or from one group that just holds it.
-        enough = int(np.searchsorted(np.cumsum(sizes), protocol.shots_drawn))
-        excluded = min([int(sizes[: enough + 1].sum()), *sizes[sizes >= protocol.shots_drawn][:1].tolist()])
-        if count - excluded < protocol.n_query:
+        sizes = np.unique(pool.group[start : start + count], return_counts=True)[1]
+        if count - _smallest_total(sizes.tolist(), protocol.shots_drawn) < protocol.n_query:
             raise UserError(
                 f"{dataset}: class '{name}' has {count} clips in {len(sizes)} group{'s' if len(sizes) > 1 else ''}; whatever "
                 f"the {protocol.shots_drawn}-shot support, fewer than {protocol.n_query} queries of other groups are left. "
                 "Lower --n-query or --shots, or leave --group-aware out"
             )
+
+
+def _smallest_total(sizes: list[int], least: int) -> int:
+    """The smallest sum of some of the sizes that is at least `least`: what the support that leaves the most queries excludes."""
+    reachable = 1  # bit t is set where some of the sizes sum to t
+    for size in sizes:
+        reachable |= reachable << size
+    above = reachable >> least
+    return least + (above & -above).bit_length() - 1
