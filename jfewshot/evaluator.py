@@ -117,6 +117,10 @@ class Evaluator:
             self._drawn[identity] = self._draw(clips, protocol, dataset)
         return self._drawn[identity]
 
+    def forget_draws(self) -> None:
+        """Drop the drawn episodes that are kept for the next store of the same dataset."""
+        self._drawn.clear()
+
     def _draw(self, clips: ClipTable, protocol: Protocol, dataset: str) -> Drawn:
         pool = class_pool(clips, protocol, dataset)
         on_device = pool_arrays(pool, protocol, clips.digest)

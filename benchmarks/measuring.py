@@ -1,0 +1,81 @@
+"""Measuring side by side on a noisy machine: in turns, several times, medians and ratios."""
+
+import json
+import os
+import platform
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jfewshot.files import atomic_write
+
+
+def in_turns(rates: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
+    """Measure several things in turn, A B C A B C ..., after one unmeasured round.
+
+    Args:
+      rates: functions that do the work once and return a rate (per second).
+      rounds: how often each is measured.
+
+    Returns:
+      Each one's measured rates, in order: the i-th of each were taken in the same round.
+    """
+    for measure in rates.values():
+        measure()
+    measured: dict[str, list[float]] = {name: [] for name in rates}
+    for _ in range(rounds):
+        for name, measure in rates.items():
+            measured[name].append(measure())
+    return measured
+
+
+def ratio(ours: list[float], theirs: list[float]) -> tuple[float, float, float]:
+    """Median, smallest and largest of the rounds' ratios."""
+    ratios = np.array(ours) / np.array(theirs)
+    return float(np.median(ratios)), float(ratios.min()), float(ratios.max())
+
+
+def timed(work: Callable[[], Any], count: int) -> float:
+    """`count` per second of one call of `work`."""
+    started = time.perf_counter()
+    work()
+    return count / (time.perf_counter() - started)
+
+
+def machine() -> dict[str, Any]:
+    """What the numbers were taken on."""
+    return {
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "load_before": round(os.getloadavg()[0], 2),
+        "python": platform.python_version(),
+        "date": time.strftime("%Y-%m-%d"),
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next(
+        (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.processor()
+    )
+
+
+def write_json(path: Path | None, result: Mapping[str, Any]) -> None:
+    """Keep a result, if a path was given."""
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(path, "w") as file:
+            json.dump(result, file, indent=1)
+            file.write("\n")
+
+
+def markdown_table(headings: list[str], rows: list[list[str]]) -> str:
+    """A table to paste into a page."""
+    lines = [headings, ["---"] * len(headings), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
