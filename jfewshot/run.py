@@ -73,7 +73,7 @@ class Run:
     out: Path = Path("results")
     """The folder for records; what is there already is not computed again."""
     shard: str | None = None
-    """i/n: compute every n-th cell only, starting with the i-th (1 to n), for a cluster's job array."""
+    """i/n: compute share i (0 to n-1) of the cells only, as one of a cluster's array of jobs."""
     interval: Literal["ci95", "pool_ci95", "both"] = "ci95"
     """Which interval the table shows: the papers', the one that admits the finite pool, or both."""
     markdown: Path | None = None
@@ -114,7 +114,7 @@ def run(options: Run) -> int:
     cells = _cells(options)
     if options.shard is not None:
         number, of = _shard(options.shard)
-        cells = cells[number - 1 :: of]
+        cells = cells[number::of]
     folder = ResultFolder(options.out)
     evaluator = Evaluator(
         _devices(options.devices), None if options.memory_gb is None else int(options.memory_gb * 2**30)
@@ -197,8 +197,8 @@ def sample_stores() -> Path:
 
 def _shard(text: str) -> tuple[int, int]:
     number, slash, of = text.partition("/")
-    if not (slash and number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of)):
-        raise UserError(f"--shard is '{text}'; write i/n with i from 1 to n, as in 3/8")
+    if not (slash and number.isdecimal() and of.isdecimal() and int(number) < int(of)):
+        raise UserError(f"--shard is '{text}'; write i/n with i from 0 to n-1, as in 3/8")
     return int(number), int(of)
 
 
