@@ -133,9 +133,10 @@ def test_twenty_real_kills_end_in_the_same_store(tmp_path):
     ]
 
     def start(out):
-        return subprocess.Popen(
-            [*command, "--out", str(out)], cwd=REPOSITORY, stderr=subprocess.DEVNULL, start_new_session=True
-        )
+        with open(tmp_path / "log.txt", "ab") as log:
+            return subprocess.Popen(
+                [*command, "--out", str(out)], cwd=REPOSITORY, stdout=log, stderr=log, start_new_session=True
+            )
 
     whole = start(tmp_path / "whole")
     began = time.monotonic()
@@ -152,7 +153,7 @@ def test_twenty_real_kills_end_in_the_same_store(tmp_path):
             kills += 1
             continue
         # It got through between two kills: take its store away and go on.
-        assert process.returncode == 0
+        assert process.returncode == 0, (tmp_path / "log.txt").read_text()[-2000:]
         store = tmp_path / "killed" / "birds" / "toy"
         assert files_of(store) == files_of(tmp_path / "whole" / "birds" / "toy")
         shutil.rmtree(store)
