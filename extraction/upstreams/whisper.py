@@ -3,8 +3,7 @@
 Whisper is fed 30 s: shorter audio is padded with silence, and the encoder's 1,500 frames attend to all of it. A 5-s
 segment has 250 true frames. Here the padding is left out altogether: the log-mel frames of the segment alone, the
 first 250 of the positional embeddings, attention among true frames. So nothing of a feature is about silence that was
-never recorded, and a segment costs a sixth. docs/samples.md compares this with padding to 30 s and pooling the first
-250 frames.
+never recorded, and a segment costs a sixth.
 """
 
 from collections.abc import Sequence
