@@ -64,6 +64,11 @@ def load_s3prl(name: str, options: UpstreamOptions):
         kind = KINDS.get(_folder(entry))
         if kind:
             check_weights(name, kind, expert, files)
+        elif files.read:
+            log.info(
+                "%s: loaded as s3prl does; its tensors are not compared with the file, whose format is not known here",
+                name,
+            )
         if name in baselines.MIN_SAMPLES:
             baselines.keep_trailing_silence(expert)
         n_parameters = sum(parameter.numel() for parameter in expert.parameters())

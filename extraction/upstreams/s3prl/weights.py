@@ -159,7 +159,8 @@ def watching(files: Files) -> Iterator[None]:
 def _fetch(url: str, s3prl_locate: Any, files: Files) -> str:
     cached = Path(s3prl_locate(url, download=False))
     try:
-        path = s3prl_locate(url)
+        # A file that is there is taken as it is: s3prl would first make a lock beside it, and shared caches may be read-only.
+        path = str(cached) if cached.is_file() else s3prl_locate(url)
     except (OSError, KeyError, RuntimeError, AssertionError) as error:
         raise UserError(
             f"{url} could not be downloaded ({type(error).__name__}). On a machine with internet, fetch it and either pass it as "

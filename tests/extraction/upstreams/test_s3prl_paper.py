@@ -2,6 +2,7 @@
 
 import logging
 import random
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -77,6 +78,19 @@ def test_nothing_is_in_training_mode_and_nothing_moves(name: str, checkpoint: Ca
     first = upstream.encode(waves, ["last"])["last"]
     upstream.encode(waves[::-1], ["last"])
     np.testing.assert_array_equal(upstream.encode(waves, ["last"])["last"], first)
+
+
+@pytest.mark.parametrize(
+    "name", ["hubert_base", "wavlm_base", "wav2vec2_base_960", "distilhubert_base", "wav2vec_large"]
+)
+def test_padding_would_have_moved_the_feature(name: str, checkpoint: Callable, waves: np.ndarray):
+    """Why batches hold one length only: s3prl pads the shorter wave, and its mean feature becomes another."""
+    direct = s3prl_direct(name, checkpoint(name))
+    short = waves[0, :8_000]
+    alone = direct(short)[-1]
+    with torch.no_grad(), warnings.catch_warnings(action="ignore"):
+        both = direct.expert([torch.from_numpy(short), torch.from_numpy(waves[1])])["last_hidden_state"][0]
+    assert relative(both[: len(alone)].numpy().mean(axis=0), alone.mean(axis=0)) > 1e-3
 
 
 def test_training_mode_would_have_moved_npc(checkpoint: Callable, waves: np.ndarray):

@@ -209,6 +209,7 @@ def test_a_file_in_s3prls_cache_is_never_requested(
     monkeypatch.setattr(download, "urlopen", lambda *args, **kwargs: pytest.fail("asked the internet"))
     url = "https://huggingface.co/s3prl/converted_ckpts/resolve/main/hubert_base_ls960.pt"
     Path(download._urls_to_filepaths(url, download=False)).write_bytes(checkpoint("hubert_base").read_bytes())
+    monkeypatch.setattr(download, "FileLock", lambda *args: pytest.fail("locked a cache that may be read-only"))
     upstream = load("hubert_base", None)
     assert upstream.source == f"s3prl hubert_base, {url}"
     expected = load("hubert_base", checkpoint("hubert_base"))
