@@ -33,7 +33,7 @@ WEIGHT_FILES = ("*.safetensors", "pytorch_model*.bin", "config.json", "preproces
 TRAINING_ONLY = ("masked_spec_embed", "quantizer", "project_hid", "project_q", "label_embs_concat")
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(eq=False)
 class HuggingFaceUpstream:
     """One encoder of `transformers` behind the interface of `extraction.upstreams.base.Upstream`.
 
@@ -90,11 +90,19 @@ class HuggingFaceUpstream:
                 f"{self.name} hears {self.window_samples / self.sample_rate:g} s at most, and this wave has "
                 f"{length / self.sample_rate:.2f} s. Cut clips into segments"
             )
-        states = self.states(waves)
-        return {layer: states[self.layers[-1] if layer == "last" else layer] for layer in layers}
+        own = {layer: self.layers[-1] if layer == "last" else layer for layer in layers}
+        states = self.states(waves, tuple(own.values()))
+        return {layer: states[name] for layer, name in own.items()}
 
-    def states(self, waves: Float32[np.ndarray, "batch samples"]) -> dict[str, Float32[np.ndarray, "batch frames dim"]]:
-        """Every hidden state under its number, and the output under `last_hidden_state` where it is not the last of them."""
+    def states(
+        self, waves: Float32[np.ndarray, "batch samples"], wanted: Sequence[str] | None = None
+    ) -> dict[str, Float32[np.ndarray, "batch frames dim"]]:
+        """Hidden states under their numbers, and the output under `last_hidden_state` where it is not the last of them.
+
+        Args:
+          waves: as for `encode`.
+          wanted: which; None: all that there are.
+        """
         import torch
 
         from extraction.upstreams.torch_runtime import inference
@@ -110,7 +118,7 @@ class HuggingFaceUpstream:
             states = {str(number): state for number, state in enumerate(getattr(output, "hidden_states", None) or ())}
             if last is not None and not (states and torch.equal(states[str(len(states) - 1)], last)):
                 states["last_hidden_state"] = last
-            return {layer: self._true_frames(state, waves.shape[1]) for layer, state in states.items()}
+            return {layer: self._true_frames(states[layer], waves.shape[1]) for layer in wanted or states}
 
     def _padding(self) -> dict[str, Any]:
         # Extractors of filter banks know best: Whisper's pads to its window, w2v-BERT's to pairs of frames.

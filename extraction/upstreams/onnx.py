@@ -34,7 +34,7 @@ SAMPLE_RATE = 16_000
 SEGMENT_S = 5
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(eq=False)
 class OnnxUpstream:
     """One ONNX network behind the interface of `extraction.upstreams.base.Upstream`.
 

@@ -17,7 +17,7 @@ SEGMENT_S = 5
 COMPUTE_TYPES = {"none": "float32", "bf16": "bfloat16"}
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(eq=False)
 class SimclrUpstream:
     """An exported encoder behind the interface of `extraction.upstreams.base.Upstream`.
 

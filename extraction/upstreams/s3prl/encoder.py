@@ -16,7 +16,7 @@ from extraction.upstreams.torch_runtime import inference, without_autocast
 from jfewshot.errors import UserError
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(eq=False)
 class S3prlUpstream:
     """One of s3prl's experts behind the interface of `extraction.upstreams.base.Upstream`.
 
