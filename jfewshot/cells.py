@@ -198,12 +198,12 @@ def _compute(cell, evaluator, folder, on_progress) -> Iterator[dict[str, Any]]:
         yield folder.write_cell(record, solved.predicted) if folder else record | {"predicted": solved.predicted}
 
 
-# Views that were checked in this process: (path, view, clips) to the memory map.
-_checked: dict[tuple[str, str, str], np.ndarray] = {}
+# The view checked last in this process: (path, store, view, clips) to the memory map.
+_checked: dict[tuple[str, str, str, str], np.ndarray] = {}
 
 
 def _checked_view(store: Store, name: str, clips: ClipTable, evaluator: Evaluator) -> np.ndarray:
-    key = (str(store.path), name, clips.segments_digest)
+    key = (str(store.path), store.digest, name, clips.segments_digest)
     if key not in _checked:
         view = store.view(name)
         store.check_digest(name)
@@ -245,8 +245,9 @@ def _record(cell: Cell, solved: Solved, drawn, evaluator: Evaluator) -> dict[str
         "solver": {}
         if tolerance is None
         else {
+            # JSON has no word for NaN or an infinity.
             "residual_max": float(np.nan_to_num(residual, nan=np.finfo(np.float32).max).max()),
-            "residual_median": float(np.median(residual)),
+            "residual_median": float(np.median(np.nan_to_num(residual, nan=np.finfo(np.float32).max))),
             "not_converged": int((~(residual <= tolerance)).sum()),
             "tolerance": tolerance,
             "iterations_mean": float(solved.iterations.mean()),

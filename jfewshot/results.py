@@ -59,8 +59,9 @@ class ResultFolder:
             record = _read_record(path)
         except (FileNotFoundError, UserError):
             return None
-        files = (self.path / "predictions" / record["predictions"]["file"], self.path / "draws" / record["draws"])
-        return record if all(file.exists() for file in files) else None
+        predictions = self.path / "predictions" / record["predictions"]["file"]
+        whole = predictions.exists() and sha256_of_file(predictions) == record["predictions"]["sha256"]
+        return record if whole and (self.path / "draws" / record["draws"]).exists() else None
 
     def write_cell(self, record: dict[str, Any], predicted: Int8[np.ndarray, "episodes queries"]) -> dict[str, Any]:
         """Write a cell's predictions, then its record.
@@ -165,7 +166,8 @@ def _read_record(path: Path) -> dict[str, Any]:
         raise UserError(f"{path} is not a result record (its format is not '{FORMAT}')")
     if record.get("format_version") != FORMAT_VERSION:
         raise UserError(f"{path} is of format version {record.get('format_version')}; this reads {FORMAT_VERSION}")
-    missing = [name for name in ("identity", "accuracy", "predictions", "draws", "key") if name not in record]
+    kinds = {"identity": dict, "accuracy": dict, "predictions": dict, "draws": str, "key": str}
+    missing = [name for name, kind in kinds.items() if not isinstance(record.get(name), kind)]
     if missing or key_of(record["identity"]) != record["key"] or path.stem != record["key"]:
         what = f"it lacks '{missing[0]}'" if missing else "its key is not that of its identity"
         raise UserError(f"{path} is damaged ({what}); delete it and run the same command again")
@@ -182,7 +184,8 @@ def _write_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
 
 def _read_npz(path: Path) -> dict[str, np.ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # Opened here, for np.load leaves a damaged file open.
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             return dict(archive)
     except FileNotFoundError as error:
         raise UserError(f"{path} is missing; run the same command again and it is computed anew") from error

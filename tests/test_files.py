@@ -1,0 +1,130 @@
+import errno
+import os
+import time
+
+import pytest
+
+from jfewshot.errors import UserError, explain_os_error, run_cli
+from jfewshot.files import (
+    atomic_folder,
+    atomic_write,
+    canonical_json,
+    remove_stale_partials,
+    sha256_of_json,
+    writable_folder,
+)
+
+
+def test_a_file_appears_with_its_whole_content(tmp_path):
+    with atomic_write(tmp_path / "a", "w") as file:
+        file.write("first\n")
+        assert not (tmp_path / "a").exists()
+    assert (tmp_path / "a").read_bytes() == b"first\n"
+    assert os.listdir(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt(), OSError(errno.ENOSPC, "full")])
+def test_a_failed_write_leaves_the_old_file_and_nothing_beside_it(tmp_path, error):
+    (tmp_path / "a").write_text("old")
+
+    def fail():
+        with atomic_write(tmp_path / "a") as file:
+            file.write(b"new")
+            raise error
+
+    with pytest.raises(type(error)):
+        fail()
+    assert (tmp_path / "a").read_text() == "old"
+    assert os.listdir(tmp_path) == ["a"]
+
+
+def test_a_full_disk_is_told_by_the_files_own_name(tmp_path, monkeypatch):
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space") as caught, atomic_write(tmp_path / "a") as file:
+        file.write(b"new")
+    assert caught.value.filename == str(tmp_path / "a")
+    assert "no space left while writing" in explain_os_error(caught.value)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_folder_appears_whole_and_replaces_one_that_stood_there(tmp_path):
+    for content in ("old", "new"):
+        with atomic_folder(tmp_path / "f") as folder:
+            (folder / content).write_text(content)
+    assert os.listdir(tmp_path) == ["f"]
+    assert os.listdir(tmp_path / "f") == ["new"]
+
+
+def test_a_failed_folder_leaves_the_old_one(tmp_path):
+    (tmp_path / "f").mkdir()
+    (tmp_path / "f" / "old").touch()
+
+    def fail():
+        with atomic_folder(tmp_path / "f") as folder:
+            (folder / "new").touch()
+            raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        fail()
+    assert os.listdir(tmp_path) == ["f"]
+    assert os.listdir(tmp_path / "f") == ["old"]
+
+
+def test_old_leftovers_are_removed_and_young_ones_stay(tmp_path):
+    (tmp_path / ".old.partial").mkdir()
+    (tmp_path / ".file.partial").touch()
+    (tmp_path / ".young.partial").touch()
+    (tmp_path / "kept").touch()
+    for name in (".old.partial", ".file.partial", "kept"):
+        os.utime(tmp_path / name, (0, time.time() - 2 * 24 * 3600))
+    remove_stale_partials(tmp_path)
+    assert sorted(os.listdir(tmp_path)) == [".young.partial", "kept"]
+
+
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(UserError, match="cannot write results to"):
+            writable_folder(path, "results")
+    assert os.listdir(writable_folder(tmp_path / "new" / "deep", "results")) == []
+
+
+def test_equal_values_have_equal_json_whatever_their_order():
+    assert canonical_json({"b": [1, 2.0], "a": "ä"}) == '{"a":"ä","b":[1,2.0]}'
+    assert sha256_of_json({"a": 1, "b": 2}) == sha256_of_json({"b": 2, "a": 1}) != sha256_of_json({"a": 1.0, "b": 2})
+    with pytest.raises(ValueError, match="JSON"):
+        canonical_json(float("nan"))
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "said"),
+    [
+        (UserError("name the thing"), 2, "error: name the thing\n"),
+        (KeyboardInterrupt(), 130, "error: interrupted; what was finished is kept"),
+        (OSError(errno.ENOSPC, "full", "x.json"), 2, "error: no space left while writing x.json"),
+        (PermissionError(errno.EACCES, "denied", "x"), 2, "error: not allowed to use x (denied)"),
+        (FileNotFoundError(errno.ENOENT, "gone", "x"), 2, "error: x does not exist"),
+        (BrokenPipeError(), 0, ""),
+    ],
+)
+def test_a_command_line_ends_on_an_error_with_a_line_and_a_status(capsys, error, status, said):
+    def main():
+        raise error
+
+    with pytest.raises(SystemExit) as caught:
+        run_cli(main)
+    assert caught.value.code == status
+    err = capsys.readouterr().err
+    assert err.startswith(said)
+    assert err.count("\n") == (1 if said else 0)
+
+
+def test_a_bug_keeps_its_traceback():
+    def main():
+        raise RuntimeError("a bug")
+
+    with pytest.raises(RuntimeError, match="a bug"):
+        run_cli(main)
