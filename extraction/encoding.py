@@ -79,6 +79,12 @@ class BatchEncoder:
                 n_samples, needed = segments.shape[1], self.upstream.min_samples
                 reasons[clip] = f"too short for {self.upstream.name}: {n_samples} samples, it needs {needed}"
                 continue
+            most = getattr(self.upstream, "max_samples", None)
+            if most is not None and segments.shape[1] > most:
+                reasons[clip] = (
+                    f"too long for {self.upstream.name}: {segments.shape[1]} samples, it takes {most} at most"
+                )
+                continue
             longest = getattr(self.upstream, "max_samples", None)
             if longest is not None and segments.shape[1] > longest:
                 reasons[clip] = (

@@ -82,6 +82,9 @@ def extract(
         fit.
     """
     settings = settings or Settings()
+    names = [upstream.name for upstream in upstreams]
+    if len(set(names)) < len(names):
+        raise UserError(f"two upstreams have one name, and so one store: {', '.join(names)}; name each of them once")
     recordings, left_out = find_recordings(dataset, root)
     remove_stale_partials(writable_folder(out / dataset.info.name, "stores"))
     tasks = []

@@ -59,10 +59,16 @@ def make_plan(
     """The plan of one store.
 
     Raises:
-      UserError: for a layer or pooling that does not exist.
+      UserError: for a layer or pooling that does not exist, or segments longer than the encoder takes.
     """
     check_poolings(settings.pooling)
     segment_samples = settings.segment_samples(upstream.segment_samples, upstream.sample_rate)
+    most = getattr(upstream, "max_samples", None)
+    if most is not None and segment_samples is not None and segment_samples > most:
+        raise UserError(
+            f"{upstream.name} takes at most {most / upstream.sample_rate:g} s at once, segments are "
+            f"{segment_samples / upstream.sample_rate:g} s; pass --segment {most / upstream.sample_rate:g} or less"
+        )
     table = [[r.clip_id, r.label, r.group, r.split] for r in recordings]
     plan = {
         "pipeline_version": PIPELINE_VERSION,

@@ -108,7 +108,7 @@ class WhisperEncoder:
         self._encoder.load_state_dict(state)
         self._encoder.float().eval()
         self._filters = slaney_filters(self.sample_rate, _N_FFT, _N_MELS)
-        self._max_samples = 2 * _HOP_LENGTH * checkpoint["dims"]["n_audio_ctx"]
+        self.max_samples = 2 * _HOP_LENGTH * checkpoint["dims"]["n_audio_ctx"]
         self.n_parameters = sum(parameter.numel() for parameter in self._encoder.parameters())
 
     def encode(
@@ -120,9 +120,9 @@ class WhisperEncoder:
           UserError: for longer waves.
         """
         require_known_layers(self.name, self.layers, layers)
-        if waves.shape[1] > self._max_samples:
+        if waves.shape[1] > self.max_samples:
             raise UserError(
-                f"{self.name} encodes at most {self._max_samples / self.sample_rate:.0f} s, "
+                f"{self.name} encodes at most {self.max_samples / self.sample_rate:.0f} s, "
                 f"this wave has {waves.shape[1] / self.sample_rate:.1f} s; use --segment 30 or less"
             )
         mel = torch.from_numpy(np.stack([self._log_mel(wave) for wave in waves]))

@@ -106,6 +106,11 @@ def test_several_upstreams_share_one_decoding(clips, tmp_path, monkeypatch):
     assert open_store(tmp_path / "birds" / "toy").clips.digest == open_store(tmp_path / "birds" / "toy8k").clips.digest
 
 
+def test_two_upstreams_of_one_name_are_refused(clips, tmp_path):
+    with pytest.raises(UserError, match="two upstreams have one name"):
+        run(clips, tmp_path, upstreams=[ToyEncoder(), ToyEncoder()])
+
+
 def test_a_finished_store_is_left_alone_and_another_one_is_not_overwritten(clips, tmp_path):
     run(clips, tmp_path)
     before = files_of(tmp_path / "birds" / "toy")
@@ -168,6 +173,19 @@ def test_clips_too_short_for_the_encoder_are_named(clips, tmp_path):
     left_out = open_store(tmp_path / "birds" / "toy").manifest["left_out"]
     assert left_out
     assert all("too short for toy" in item["reason"] for item in left_out)
+
+
+def test_clips_too_long_for_the_encoder_are_named_and_segments_refused(clips, tmp_path):
+    encoder = ToyEncoder()
+    encoder.max_samples = 6_000
+    with pytest.raises(
+        UserError, match=r"takes at most 0\.375 s at once, segments are 0\.5 s; pass --segment 0\.375 or less"
+    ):
+        run(clips, tmp_path, upstreams=[encoder])
+    run(clips, tmp_path, Settings(workers=0, segment="whole", on_error="skip"), [encoder])
+    left_out = open_store(tmp_path / "birds" / "toy").manifest["left_out"]
+    assert left_out
+    assert all("too long for toy" in item["reason"] for item in left_out)
 
 
 def test_out_of_memory_halves_the_batch_and_loses_nothing(clips, tmp_path, caplog):
