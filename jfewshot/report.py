@@ -53,6 +53,10 @@ class ReportOptions:
     """A CSV of scores from elsewhere: upstream names in the first column, a metric in each other."""
     lower_is_better: tuple[str, ...] = ()
     """Columns of that CSV that are error rates."""
+    correlation: Literal["spearman", "pearson"] = "spearman"
+    """Coefficient for scores from elsewhere."""
+    logit: bool = False
+    """Correlate the logits of accuracies, and of scores that lie between 0 and 1."""
     title: str = "Few-shot evaluation of frozen audio encoders"
     """Heading of the page."""
     paper: bool = False
@@ -63,7 +67,7 @@ class ReportOptions:
 
 def main() -> int:
     """The command line."""
-    options = tyro.cli(ReportOptions, prog="python -m jfewshot.report", description=ReportOptions.__doc__)
+    options = tyro.cli(ReportOptions, prog="python -m jfewshot.report")
     console = rich.console.Console()
     logging.basicConfig(format="%(message)s", handlers=[_handler()])
     logging.getLogger("jfewshot").setLevel(logging.INFO)  # ours only: matplotlib and fontTools have much to say
@@ -105,6 +109,8 @@ def _report(options: ReportOptions, console: rich.console.Console) -> int:
         figures_at_most=options.figures_at_most,
         published=options.published,
         outside=outside,
+        correlation=options.correlation,
+        logit=options.logit,
     )
     boards, problems = build_report(results, options.out, choices, options.title)
     for board in boards[:5]:

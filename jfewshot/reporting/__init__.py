@@ -1,8 +1,20 @@
 """From numbers to what people read: tables, figures, one HTML page.
 
-| file | what it makes |
+| file | what it does |
 |---|---|
 | `conditions` | what the cells of one table must share, in words |
+| `labels` | names of rows and columns, as short as tells one from another |
 | `leaderboard` | upstreams x datasets out of result records: cells, averages, ranks |
 | `grid` | a table of text, and how it is written in a terminal, Markdown, LaTeX and CSV |
+| `pairing` | the kept predictions of one dataset's upstreams, side by side |
+| `analysis` | paired differences, ranks, hard classes of a leaderboard |
+| `trends` | curves over shots, ways and layers |
+| `chosen` | what validation chooses |
+| `outside` | beside published numbers, and correlations with any table |
+| `paper`, `paper_report` | the few-shot paper's tables, figures and claims, from its published numbers |
+| `compare` | what moved between two result folders |
+| `exports` | tidy CSV, Parquet, model cards, MTEB-like JSON |
+| `figures/` | matplotlib figures |
+| `document`, `charts`, `page` | what a page is made of, its Plotly charts, and its HTML |
+| `writer`, `build` | the files of a report, and putting it together |
 """

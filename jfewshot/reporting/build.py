@@ -19,6 +19,7 @@ from jfewshot.reporting.paper import correlation_grid
 from jfewshot.reporting.trends import trends
 from jfewshot.reporting.writer import Writer
 from jfewshot.results import Results
+from jfewshot.statistics.correlation import Method
 from jfewshot.statistics.paired import PoolKind
 from jfewshot.tables import Format, Style, render
 
@@ -40,6 +41,8 @@ class Choices:
       figures_at_most: figures are drawn for this many of the fullest leaderboards.
       published: put the published Table 3 and SUPERB beside results of the same datasets and upstreams.
       outside: another table to correlate with.
+      correlation: Spearman's or Pearson's coefficient.
+      logit: correlate the logits of shares.
     """
 
     interval: str = "both"
@@ -51,6 +54,8 @@ class Choices:
     figures_at_most: int = 2
     published: bool = True
     outside: OutsideTable | None = None
+    correlation: Method = "spearman"
+    logit: bool = False
 
 
 def build_report(results: Results, folder: Path, choices: Choices, title: str) -> tuple[list[Leaderboard], list[str]]:
@@ -186,7 +191,8 @@ def _outside_sections(writer: Writer, boards: Sequence[Leaderboard], choices: Ch
         if beside is not None:
             blocks.append(TableBlock(writer.table(f"board-{number + 1}-published", beside), sortable=True))
         for table in [*tables, *([superb_table()] if choices.published else [])]:
-            matched = correlate_board(board, table)
+            matched = correlate_board(board, table, choices.correlation, choices.logit)
+            how = f"{choices.correlation.title()} correlation{' of the logits' if choices.logit else ''} with {table.name}"
             if matched is None:
                 if table is choices.outside:
                     text = f"Fewer than four upstreams are in both this table and {table.name}, too few to correlate."
@@ -194,11 +200,11 @@ def _outside_sections(writer: Writer, boards: Sequence[Leaderboard], choices: Ch
                 continue
             found, upstreams, accuracy, values = matched
             name = f"board-{number + 1}-{file_names([table.name])[table.name]}"
-            coefficients = correlation_grid(
-                found, board.datasets, table.metrics, f"Spearman correlation with {table.name}"
-            )
+            coefficients = correlation_grid(found, board.datasets, table.metrics, how)
             blocks.append(TableBlock(writer.table(f"{name}-correlations", coefficients)))
-            heat = correlation.correlation_heat_map(found, board.datasets, table.metrics)
+            heat = correlation.correlation_heat_map(
+                found, board.datasets, table.metrics, symbol=choices.correlation.title()
+            )
             writer.figure(f"{name}-heat-map", heat, f"Correlations with {table.name}")
             first = dataclasses.replace(table, metrics=table.metrics[:1])
             one = found._replace(**{k: v[:, :1] for k, v in found._asdict().items()})

@@ -137,7 +137,7 @@ def _move(before: Results, first: Record, after: Results, second: Record) -> Mov
     if covariance.clips is not None or covariance.classes is not None:
         found = compare([covariance])
         half_width, p_value = float(found.half_width[0, 1]), float(found.p_value[0, 1])
-    names = [_upstream(r)[0] for r in (first, second)]
+    names = [str(r["upstream"].get("title") or r["upstream"]["name"]) for r in (first, second)]
     return Move(
         names[0] if names[0] == names[1] else f"{names[0]} → {names[1]}",
         str(first["dataset"].get("title") or first["dataset"]["name"]),

@@ -11,7 +11,7 @@ from jfewshot import published
 from jfewshot.errors import UserError
 from jfewshot.reporting.grid import Grid, grid
 from jfewshot.reporting.leaderboard import Leaderboard
-from jfewshot.statistics import Correlations, correlations
+from jfewshot.statistics import Correlations, correlations, logit
 from jfewshot.statistics.correlation import Method
 
 # Other spellings of Table 3's datasets, without case and punctuation.
@@ -90,9 +90,15 @@ def read_outside_table(path: Path, lower_is_better: tuple[str, ...] = ()) -> Out
 
 
 def correlate_board(
-    board: Leaderboard, table: OutsideTable, method: Method = "spearman"
+    board: Leaderboard, table: OutsideTable, method: Method = "spearman", with_logit: bool = False
 ) -> tuple[Correlations, tuple[str, ...], np.ndarray, np.ndarray] | None:
     """Correlate a leaderboard's datasets with an outside table over the upstreams that both have.
+
+    Args:
+      board: the leaderboard.
+      table: the outside table.
+      method: `spearman` or `pearson`.
+      with_logit: take the logit of accuracies, and of the table's columns that lie between 0 and 1 (or, negated, -1 and 0).
 
     Returns:
       The coefficients, the upstreams, their accuracies and their scores; None if fewer than four are in both.
@@ -107,9 +113,23 @@ def correlate_board(
             outside_rows.append(match)
     if len(rows) < 4:
         return None
-    found = correlations(board.mean[rows], table.values[outside_rows], method)
-    upstreams = tuple(board.upstreams[row] for row in rows)
-    return found, upstreams, board.mean[rows], table.values[outside_rows]
+    accuracy, values = board.mean[rows], table.values[outside_rows]
+    if with_logit:
+        found = correlations(_logit_where_it_can(accuracy), _logit_where_it_can(values), method)
+    else:
+        found = correlations(accuracy, values, method)
+    return found, tuple(board.upstreams[row] for row in rows), accuracy, values
+
+
+def _logit_where_it_can(values: np.ndarray) -> np.ndarray:
+    """The logit of the columns that are shares, sign kept; others as they are."""
+    out = values.copy()
+    for column in range(values.shape[1]):
+        known = values[:, column][~np.isnan(values[:, column])]
+        sign = -1.0 if (known < 0).all() else 1.0
+        if len(known) and ((sign * known > 0) & (sign * known < 1)).all():
+            out[:, column] = sign * logit(sign * values[:, column])
+    return out
 
 
 def beside_published(board: Leaderboard) -> Grid | None:

@@ -236,6 +236,13 @@ def test_any_table_can_be_correlated_with(tmp_path):
     assert found.n[0].tolist() == [4, 3]
     assert accuracy[:, 0].tolist() == [0.9, 0.7, 0.5, 0.3]
     assert correlate_board(leaderboard(records[:3]), table) is None
+    straight, _, _, _ = correlate_board(leaderboard(records), table, "pearson")
+    bent, _, accuracy, values = correlate_board(leaderboard(records), table, "pearson", with_logit=True)
+    shares = np.log(accuracy[:, 0] / (1 - accuracy[:, 0]))
+    assert bent.coefficient[0, 0] == pytest.approx(
+        np.corrcoef(shares, values[:, 0])[0, 1]
+    )  # word error rates are no shares
+    assert bent.coefficient[0, 0] != pytest.approx(straight.coefficient[0, 0], abs=1e-4)
     with pytest.raises(UserError, match="no column 'cer'; it has wer, map"):
         read_outside_table(path, ("cer",))
     path.write_text("model,wer\nA,ten\n", encoding="utf-8")
