@@ -63,9 +63,10 @@ def main():
         cells = [
             "–" if np.isnan(c) else f"{100 * c:.0f}% (±{100 * w:.1f})" for c, w in zip(coverage, width, strict=True)
         ]
+        queries = f"{n_query} {'query' if n_query == 1 else 'queries'}"
         what = "clips" if fixed else "classes and clips"
         say(
-            f"| {n_classes} classes x {n_per_class} clips | {k_shot}-shot, {n_query} queries | {what} | "
+            f"| {n_classes} classes x {n_per_class} clips | {k_shot}-shot, {queries} | {what} | "
             f"±{196 * spread:.1f} | {' | '.join(cells)} |\n"
         )
         sys.stdout.flush()
