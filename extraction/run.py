@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 from extraction.assembling import merge_all
-from extraction.datasets import load_dataset
+from extraction.datasets import dataset_names, load_dataset
 from extraction.datasets.base import Dataset
 from extraction.pipeline import Shard, extract
 from extraction.settings import Settings
@@ -37,7 +37,7 @@ class Run:
     """
 
     datasets: tuple[str, ...] = ()
-    """Names (esc50,scv2,...), folder:NAME for a folder of class folders, table:PATH for a CSV or Parquet file."""
+    """Names (esc50,scv2,...), folder:NAME for class folders, table:PATH for a CSV or Parquet file; paper: its ten."""
     upstreams: tuple[str, ...] = ()
     """Names (hubert_base,apc_960hr,...), one of a family (s3prl:NAME), a class of yours (module:Class); paper: its 13."""
     root: Path = Path("data")
@@ -61,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
     if run.merge:
         merge_all(run.out)
         return 0
-    datasets = _split(run.datasets, "datasets")
+    datasets = dataset_names(_split(run.datasets, "datasets"))
     upstreams = upstream_names(_split(run.upstreams, "upstreams"))
     checkpoint = run.options.checkpoint
     if checkpoint is not None and len(upstreams) > 1 and not checkpoint.is_dir():

@@ -6,6 +6,7 @@ Each value is `module:factory`, imported when it is asked for. A factory of `DAT
 
 import difflib
 import importlib
+from collections.abc import Sequence
 
 from extraction.datasets.base import Dataset
 from jfewshot.errors import UserError
@@ -29,10 +30,28 @@ DATASETS: dict[str, str] = {
     "arabic_commands": "extraction.datasets.speech_commands:arabic_commands",
 }
 
+PAPERS_TEN = (
+    "esc50",
+    "nsynth",
+    "fsdkaggle18",
+    "voxceleb1",
+    "birdclef2020",
+    "scv2",
+    "watkins",
+    "crema_d",
+    "saa",
+    "commonvoice",
+)
+
 FAMILIES: dict[str, str] = {
     "folder": "extraction.datasets.own:class_folders",
     "table": "extraction.datasets.own:table",
 }
+
+
+def dataset_names(asked: Sequence[str]) -> list[str]:
+    """Names as `load_dataset` takes them: `paper` becomes the paper's ten; nothing is named twice."""
+    return list(dict.fromkeys(name for given in asked for name in (PAPERS_TEN if given == "paper" else (given,))))
 
 
 def load_dataset(name: str) -> Dataset:

@@ -5,25 +5,12 @@ import logging
 
 import pytest
 
-from extraction.datasets import DATASETS, load_dataset
+from extraction.datasets import DATASETS, PAPERS_TEN, dataset_names, load_dataset
 from extraction.datasets.base import Dataset, Recording
 from extraction.datasets.splits import class_splits
 from extraction.planning import find_recordings
 from jfewshot.errors import UserError
 from tests.extraction.recordings import write
-
-PAPERS_TEN = (
-    "esc50",
-    "nsynth",
-    "fsdkaggle18",
-    "voxceleb1",
-    "birdclef2020",
-    "scv2",
-    "watkins",
-    "crema_d",
-    "saa",
-    "commonvoice",
-)
 
 
 def used(recordings: list[Recording]) -> list[tuple[str, str, str, str]]:
@@ -58,6 +45,11 @@ def test_the_papers_datasets_have_a_page(name):
     from tests.extraction.recordings import REPOSITORY
 
     assert (REPOSITORY / "docs" / "datasets" / f"{name}.md").is_file()
+
+
+def test_the_papers_ten_go_by_one_name():
+    assert dataset_names(["paper", "esc50", "folder:birds"]) == [*PAPERS_TEN, "folder:birds"]
+    assert set(PAPERS_TEN) <= set(DATASETS)
 
 
 def test_splits_are_as_published():
