@@ -197,6 +197,8 @@ def _fetch(location: str, revision: str | None) -> tuple[Any, Any]:
             "huggingface.co or a folder with config.json, preprocessor_config.json and the weights; without internet, copy that "
             "folder and pass it as --checkpoint"
         ) from error
+    if not getattr(extractor, "sampling_rate", None):
+        raise UserError(f"the feature extractor of {location} has no sampling rate; it is not one for sound")
     missing = [key for key in info["missing_keys"] if not any(part in key for part in TRAINING_ONLY)]
     wrong = [str(key) for key in info.get("mismatched_keys", ())]
     if missing or wrong:

@@ -3,6 +3,7 @@
 compat.py     make s3prl importable beside today's torch and torchaudio
 paper.py      the 13: names, shortest input, where their files keep the weights
 weights.py    find and read files safely; check that everything arrived
+checking.py   is the file this encoder's?
 loading.py    name -> encoder
 encoder.py    waves -> frames
 baselines.py  the weight-free ones

@@ -16,14 +16,19 @@ from extraction.upstreams.base import UpstreamOptions
 from extraction.upstreams.isolation import quiet, random_states_kept
 from extraction.upstreams.probing import shortest_finite
 from extraction.upstreams.s3prl import compat
-from extraction.upstreams.s3prl.paper import KINDS, PAPER_UPSTREAMS, S3PRL_RATE, Kind
+from extraction.upstreams.s3prl.checking import (
+    WANTS_FILE,
+    check_format,
+    check_weights,
+    explain,
+    warn_of_another_variant,
+)
+from extraction.upstreams.s3prl.paper import KINDS, PAPER_UPSTREAMS, S3PRL_RATE
 from jfewshot.errors import UserError
 from jfewshot.files import sha256_of_file, sha256_of_json
 
 log = logging.getLogger(__name__)
 
-# Hub functions with these endings want a file: the user's own training of a known architecture.
-WANTS_FILE = ("_local", "_custom")
 # What an encoder built from a wrong file is known to raise, s3prl's own assertions among it.
 BUILDING_ERRORS = (RuntimeError, TypeError, KeyError, ValueError, AttributeError, AssertionError, IndexError)
 PASE_PACKAGES = "pip install git+https://github.com/s3prl/pase git+https://github.com/s3prl/pytorch-qrnn"
@@ -78,6 +83,7 @@ def load_s3prl(name: str, options: UpstreamOptions):
             min_samples = known or shortest_finite(name, encoder.as_arrays(expert, device), S3PRL_RATE)
             states = encoder.hidden_states(expert, torch.zeros(1, max(min_samples, 1600), device=device))
     files.read.clear()
+    warn_of_another_variant(name, len(states), states[-1].shape[2])
     return encoder.S3prlUpstream(
         name=_store_name(name, checkpoint),
         title=PAPER_UPSTREAMS.get(name) or baselines.TITLES.get(name, f"s3prl {name}"),
@@ -194,60 +200,6 @@ def _build(name: str, entry: Callable, arguments: dict[str, str], files):
         if kind and path in files.read:
             check_format(name, kind, files.read[path], path)
         raise UserError(f"{path} does not fill {name}: {explain(error)}") from error
-
-
-def check_format(name: str, kind: Kind, contents: object, path: Path) -> None:
-    """Refuse a file without the keys that the encoder's files have.
-
-    Raises:
-      UserError: naming what it has and what it needs.
-    """
-    has = sorted(map(str, contents)) if isinstance(contents, dict) else [type(contents).__name__]
-    missing = [key for key in kind.top_level if key not in has]
-    if not missing:
-        return
-    hint = ""
-    if "args" in has or "task_state" in has:
-        hint = " It looks like fairseq's original; s3prl reads the converted file that it downloads itself."
-    raise UserError(
-        f"{path} is not a checkpoint of {name}: it lacks {', '.join(missing)}, and has {', '.join(has[:8])}.{hint}"
-    )
-
-
-def explain(error: BaseException) -> str:
-    """What went wrong in a line: the innermost cause, long lists of tensors cut short."""
-    while error.__context__ is not None and not str(error).startswith("Error(s)"):
-        error = error.__context__
-    text = re.sub(r"\s+", " ", f"{type(error).__name__}: {error}")
-    lists = re.sub(r'((?:"[^"]*", ){3})(?:"[^"]*",? ?)+', r"\1... ", text)
-    return lists if len(lists) < 600 else lists[:600] + " ..."
-
-
-def check_weights(name: str, kind: Kind, expert, files) -> None:
-    """Make sure that what the file holds is what the expert computes with.
-
-    DeCoAR 2.0 takes a file without one fitting tensor, TERA and Mockingjay only print what is missing.
-
-    Raises:
-      UserError: tensors are missing or differ, by name; or the file is another variant's.
-    """
-    from extraction.upstreams.s3prl import weights
-
-    path, contents = next(reversed(files.read.items()))
-    check_format(name, kind, contents, path)
-    saved = weights.tensors_of(contents, kind.weights)
-    unused = weights.check_arrived(name, expert.get_submodule(kind.filled), saved, path)
-    if unused:
-        log.info("%s: %d tensors of %s are not used: %s", name, len(unused), path, weights.first_few(unused))
-    if kind.quantizer and not name.endswith(WANTS_FILE):
-        prefix, wanted = kind.quantizer
-        found = any(key.startswith(prefix) for key in saved)
-        if found != wanted:
-            with_or_without = ("without", "with")
-            raise UserError(
-                f"{path} is not a checkpoint of {name}: it holds the model {with_or_without[found]} quantization, and "
-                f"{name} is the one {with_or_without[wanted]}"
-            )
 
 
 def _store_name(name: str, checkpoint: Path | None) -> str:

@@ -33,12 +33,15 @@ def test_s3prls_own_wrapper_would_have_repeated_the_last_frame(checkpoint: Calla
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(BUILDERS))
-def test_a_full_size_encoder_is_as_the_table_says_and_equals_s3prl(name: str, tmp_path: Path, paper_table: dict):
+def test_a_full_size_encoder_is_as_the_table_says_and_equals_s3prl(
+    name: str, tmp_path: Path, paper_table: dict, caplog
+):
     row = paper_table[name]
     path = write_checkpoint(name, tmp_path, tiny=False)
     upstream = load_upstream(name, UpstreamOptions(checkpoint=path, device="cpu"))
     assert upstream.n_parameters == int(row["n_parameters"])
     assert len(upstream.layers) == int(row["layers"])
+    assert "another variant" not in caplog.text
     self_check(upstream)
     segment = artificial_sounds(16_000, 80_000)[:1]
     frames = upstream.encode(segment, ["last"])["last"]

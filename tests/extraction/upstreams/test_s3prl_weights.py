@@ -90,6 +90,11 @@ def test_apc_and_vq_apc_are_told_apart(checkpoint: Callable):
         load("vq_apc_960hr", checkpoint("apc_960hr"))
 
 
+def test_another_variant_under_the_papers_name_is_pointed_out(checkpoint: Callable, caplog):
+    load("mockingjay_960hr", checkpoint("mockingjay_960hr"))
+    assert "this checkpoint gives 3 hidden states of 32, and the paper's has 4 of 768" in caplog.text
+
+
 def test_fairseqs_original_is_recognised(tmp_path: Path):
     path = tmp_path / "hubert_base_ls960.pt"
     torch.save({"args": None, "model": {}, "task_state": {}}, path)

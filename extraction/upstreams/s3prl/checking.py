@@ -1,0 +1,82 @@
+"""Is the file this encoder's, and is what it holds what the encoder computes with?"""
+
+import logging
+import re
+from pathlib import Path
+
+from extraction.upstreams.paper_table import paper_table
+from extraction.upstreams.s3prl.paper import Kind
+from jfewshot.errors import UserError
+
+log = logging.getLogger(__name__)
+
+# Hub functions with these endings want a file: the user's own training of a known architecture.
+WANTS_FILE = ("_local", "_custom")
+
+
+def check_format(name: str, kind: Kind, contents: object, path: Path) -> None:
+    """Refuse a file without the keys that the encoder's files have.
+
+    Raises:
+      UserError: naming what it has and what it needs.
+    """
+    has = sorted(map(str, contents)) if isinstance(contents, dict) else [type(contents).__name__]
+    missing = [key for key in kind.top_level if key not in has]
+    if not missing:
+        return
+    hint = ""
+    if "args" in has or "task_state" in has:
+        hint = " It looks like fairseq's original; s3prl reads the converted file that it downloads itself."
+    raise UserError(
+        f"{path} is not a checkpoint of {name}: it lacks {', '.join(missing)}, and has {', '.join(has[:8])}.{hint}"
+    )
+
+
+def check_weights(name: str, kind: Kind, expert, files) -> None:
+    """Make sure that what the file holds is what the expert computes with.
+
+    DeCoAR 2.0 takes a file without one fitting tensor, TERA and Mockingjay only print what is missing.
+
+    Raises:
+      UserError: tensors are missing or differ, by name; or the file is another variant's.
+    """
+    from extraction.upstreams.s3prl import weights
+
+    path, contents = next(reversed(files.read.items()))
+    check_format(name, kind, contents, path)
+    saved = weights.tensors_of(contents, kind.weights)
+    unused = weights.check_arrived(name, expert.get_submodule(kind.filled), saved, path)
+    if unused:
+        log.info("%s: %d tensors of %s are not used: %s", name, len(unused), path, weights.first_few(unused))
+    if kind.quantizer and not name.endswith(WANTS_FILE):
+        prefix, wanted = kind.quantizer
+        found = any(key.startswith(prefix) for key in saved)
+        if found != wanted:
+            with_or_without = ("without", "with")
+            raise UserError(
+                f"{path} is not a checkpoint of {name}: it holds the model {with_or_without[found]} quantization, and "
+                f"{name} is the one {with_or_without[wanted]}"
+            )
+
+
+def warn_of_another_variant(name: str, n_states: int, dim: int) -> None:
+    """Say so if an encoder under the paper's name has not the paper's size: s3prl's 12-layer Mockingjay, say."""
+    for row in paper_table():
+        if row["name"] == name and (n_states, dim) != (int(row["layers"]), int(row["dim"])):
+            log.warning(
+                "%s: this checkpoint gives %d hidden states of %d, and the paper's has %s of %s; is it another variant?",
+                name,
+                n_states,
+                dim,
+                row["layers"],
+                row["dim"],
+            )
+
+
+def explain(error: BaseException) -> str:
+    """What went wrong in a line: the innermost cause, long lists of tensors cut short."""
+    while error.__context__ is not None and not str(error).startswith("Error(s)"):
+        error = error.__context__
+    text = re.sub(r"\s+", " ", f"{type(error).__name__}: {error}")
+    lists = re.sub(r'((?:"[^"]*", ){3})(?:"[^"]*",? ?)+', r"\1... ", text)
+    return lists if len(lists) < 600 else lists[:600] + " ..."
