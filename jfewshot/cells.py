@@ -53,7 +53,7 @@ class Cell:
         kind = self.spec.classifier.strength
         return {
             "clip_table": self.clips.digest,
-            "embeddings": self.store.manifest["views"][self.view]["sha256"],
+            "embeddings": self.store.view_digest(self.view),
             "segments": self.clips.segments_digest,
             "preprocessing": self.transform.identity(),
             "classifier": self.spec.identity(),
@@ -168,7 +168,17 @@ def evaluate_cells(
                 missing.append(strength)
             else:
                 on_progress(cell.protocol.n_episodes)
-                yield found, False
+                names = _names(cell)
+                was = found["upstream"]["name"], found["dataset"]["name"], found["view"]["name"]
+                now = names["upstream"]["name"], names["dataset"]["name"], names["view"]["name"]
+                if was != now:
+                    log.warning(
+                        "%s on %s, %s: the very embeddings of %s on %s, %s; the record is kept under that name",
+                        *now,
+                        *was,
+                    )
+                # A result belongs to its embeddings, which may have got another name, or have two.
+                yield found | names, False
         if missing:
             wanted = dataclasses.replace(cell, spec=cell.spec._replace(strengths=tuple(missing)))
             yield from ((record, True) for record in _compute(wanted, evaluator, folder, on_progress))
@@ -222,18 +232,14 @@ def _checked_view(store: Store, name: str, clips: ClipTable, evaluator: Evaluato
 
 
 def _record(cell: Cell, solved: Solved, drawn, evaluator: Evaluator) -> dict[str, Any]:
-    protocol, store = cell.protocol, cell.store
+    protocol = cell.protocol
     tolerance = solved.spec.classifier.tolerance
     residual = solved.residual
     pool_clips = np.sort(drawn.pool.clips)
     episodes_per_s = protocol.n_episodes / max(solved.wall_s, 1e-9)
     return {
         "identity": cell.identity(solved.strength),
-        "dataset": dict(store.manifest["dataset"]),
-        "upstream": dict(store.manifest["upstream"]),
-        "view": {"name": cell.view}
-        | {key: store.manifest["views"][cell.view].get(key) for key in ("layer", "pooling", "dim")},
-        "store": {"path": str(store.path), "digest": store.digest},
+        **_names(cell),
         "counts": {
             "clips": len(pool_clips),
             "classes": len(drawn.pool.names),
@@ -264,6 +270,17 @@ def _record(cell: Cell, solved: Solved, drawn, evaluator: Evaluator) -> dict[str
             "device": evaluator.mesh.devices.flat[0].device_kind,
             "n_devices": int(evaluator.mesh.devices.size),
         },
+    }
+
+
+def _names(cell: Cell) -> dict[str, Any]:
+    """What a record says of where its embeddings came from."""
+    store, facts = cell.store, cell.store.manifest["views"][cell.view]
+    return {
+        "dataset": dict(store.manifest["dataset"]),
+        "upstream": dict(store.manifest["upstream"]),
+        "view": {"name": cell.view} | {key: facts.get(key) for key in ("layer", "pooling", "dim")},
+        "store": {"path": str(store.path), "digest": store.digest},
     }
 
 

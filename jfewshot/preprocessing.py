@@ -85,7 +85,7 @@ def fit_transform(
         source, rows = center_from, segment_rows(center_from, None)
         if source.view(view).shape[1] != store.view(view).shape[1]:
             raise UserError(f"--center-from {source.path}: its view '{view}' has another dimension than {store.path}'s")
-        label = sha256_of_json([source.manifest["views"][view]["sha256"], source.clips.segments_digest])
+        label = sha256_of_json([source.view_digest(view), source.clips.segments_digest])
     elif transductive:
         rows, label = segment_rows(store, None), "transductive"
     elif (store.clips.split == "train").any():

@@ -1,6 +1,7 @@
 """The evaluator's command line: which stores, which episodes, which classifiers -> results."""
 
 import dataclasses
+import difflib
 import importlib.resources
 import json
 import logging
@@ -9,7 +10,7 @@ import shlex
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NoReturn
 
 import tyro
 
@@ -92,9 +93,16 @@ class Run:
 
 def main(arguments: list[str] | None = None) -> int:
     """Parse the command line and run it; returns the exit status."""
-    options = tyro.cli(
-        Run, prog="python -m jfewshot.run", args=_with_config(sys.argv[1:] if arguments is None else arguments)
+    options, unknown = tyro.cli(
+        Run,
+        prog="python -m jfewshot.run",
+        args=_with_config(sys.argv[1:] if arguments is None else arguments),
+        return_unknown_args=True,
     )
+    if unknown:
+        known = [f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(Run)]
+        near = difflib.get_close_matches(unknown[0], known, 1)
+        raise UserError(f"there is no option '{unknown[0]}'; {f'did you mean {near[0]}? ' if near else ''}See --help")
     logging.basicConfig(
         level=logging.WARNING if options.quiet else logging.INFO, format="%(message)s", stream=sys.stderr
     )
@@ -115,7 +123,12 @@ def run(options: Run) -> int:
     if options.shard is not None:
         number, of = _shard(options.shard)
         cells = cells[number::of]
+        if not cells:
+            log.info("no cell is left for shard %s", options.shard)
+            return 0
     folder = ResultFolder(options.out)
+    if options.memory_gb is not None and not options.memory_gb > 0:
+        raise UserError(f"--memory-gb is {options.memory_gb}; it must be more than 0")
     evaluator = Evaluator(
         _devices(options.devices), None if options.memory_gb is None else int(options.memory_gb * 2**30)
     )
@@ -127,14 +140,16 @@ def run(options: Run) -> int:
         evaluator.mesh.devices.size,
         evaluator.mesh.devices.flat[0].device_kind,
     )
-    records, computed = [], []
+    records, computed = {}, []
     with episode_progress(total, quiet=options.quiet) as progress:
         for record, is_new in evaluate_cells(cells, evaluator, folder, progress):
-            records.append(record)
+            # What was asked for twice is shown once.
+            names = (record[what]["name"] for what in ("upstream", "dataset", "view"))
+            records[(record["key"], *names)] = record
             if is_new:
                 computed.append(record)
-    _print_tables(records, options)
-    _summarise(records, computed, options, time.perf_counter() - started)
+    _print_tables(list(records.values()), options)
+    _summarise(list(records.values()), computed, options, time.perf_counter() - started)
     return 0
 
 
@@ -150,7 +165,7 @@ def _cells(options: Run) -> list:
         Protocol(
             n_way=way,
             k_shot=shot,
-            n_query=options.n_query or (1 if paper else 15),
+            n_query=(1 if paper else 15) if options.n_query is None else options.n_query,
             n_episodes=options.episodes,
             seed=options.seed,
             split=options.split,
@@ -159,8 +174,8 @@ def _cells(options: Run) -> list:
             query_segments=options.query_segments,
             nested_shots=max(shots),
         )
-        for way in options.ways or (5,)
-        for shot in shots
+        for way in dict.fromkeys(options.ways or (5,))
+        for shot in dict.fromkeys(shots)
     ]
     specs = [parse_classifier(text) for text in options.classifiers or ("sgd" if paper else "logistic",)]
     return plan_cells(
@@ -325,5 +340,10 @@ def _summarise(records: list[dict], computed: list[dict], options: Run, elapsed_
     )
 
 
-if __name__ == "__main__":
+def console() -> NoReturn:
+    """The command `jfewshot`."""
     run_cli(main)
+
+
+if __name__ == "__main__":
+    console()

@@ -88,15 +88,24 @@ class Store:
         """The file of a view."""
         return self.path / f"{name}.npy"
 
+    def view_digest(self, name: str) -> str:
+        """SHA-256 of a view's file, as the manifest gives it.
+
+        Raises:
+          UserError: if it does not.
+        """
+        digest = self.manifest["views"][name].get("sha256")
+        if not isinstance(digest, str):
+            raise UserError(f"{self.path / MANIFEST} has no sha256 for view '{name}'; create the store again")
+        return digest
+
     def check_digest(self, name: str) -> None:
         """Compare a view's bytes with the manifest.
 
         Raises:
           UserError: if they differ.
         """
-        path, expected = self.view_path(name), self.manifest["views"][name].get("sha256")
-        if expected is None:
-            raise UserError(f"{self.path / MANIFEST} has no sha256 for view '{name}'; create the store again")
+        path, expected = self.view_path(name), self.view_digest(name)
         if (actual := sha256_of_file(path)) != expected:
             raise UserError(
                 f"{path} is not the file that {MANIFEST} describes (sha256 {actual[:12]}…, expected {expected[:12]}…). "
