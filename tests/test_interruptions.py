@@ -189,12 +189,13 @@ def killed_runs(n_kills, folder, seed):
     rng, amid_writing = random.Random(seed), 0
     for _ in range(n_kills):
         # Strike once so many more files are there, or, now and then, before there are any.
-        wanted = files() + (rng.randint(1, 16) if rng.random() < 0.9 else 0)
+        before = files()
+        wanted = before + (rng.randint(1, 16) if rng.random() < 0.9 else 0)
         process = start(folder / "killed")
         while process.poll() is None and files() < wanted:
             time.sleep(0.004)
         time.sleep(rng.random() * 0.02)
-        amid_writing += process.poll() is None and wanted > 0
+        amid_writing += process.poll() is None and files() > before
         process.send_signal(signal.SIGKILL)
         process.communicate()
         cells = sorted((folder / "killed").glob("cells/*.json"))
