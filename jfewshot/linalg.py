@@ -110,9 +110,39 @@ def _eliminate_blocks(a):
     return lax.fori_loop(0, n // _BLOCK, eliminate, a)
 
 
+def total(x: Float[Array, "..."], axis: int) -> Float[Array, "..."]:
+    """Sum over a leading axis, term by term while it is short: XLA's reduction over an axis that is not the last is not
+    vectorised on CPUs, a sum of slices is."""
+    return _reduced(x, axis, jnp.add, jnp.sum)
+
+
+def largest(x: Float[Array, "..."], axis: int) -> Float[Array, "..."]:
+    """Maximum over a leading axis; see `total`."""
+    return _reduced(x, axis, jnp.maximum, jnp.max)
+
+
+def _reduced(x, axis, combine, reduce):
+    n = x.shape[axis]
+    if n > _UNROLL:
+        return reduce(x, axis=axis)
+    slices = [lax.index_in_dim(x, i, axis, keepdims=False) for i in range(n)]
+    # In pairs, then pairs of pairs: short chains, and smaller rounding errors.
+    while len(slices) > 1:
+        pairs = [combine(a, b) for a, b in zip(slices[::2], slices[1::2], strict=False)]
+        slices = pairs + slices[2 * len(pairs) :]
+    return slices[0]
+
+
 def softmax(scores: Float[Array, "n c *episodes"]) -> Float[Array, "n c *episodes"]:
     """Softmax over the classes (axis 1)."""
-    return jax.nn.softmax(scores, axis=1)
+    unnormalised = jnp.exp(scores - largest(scores, 1)[:, None])
+    return unnormalised / total(unnormalised, 1)[:, None]
+
+
+def log_sum_exp(scores: Float[Array, "n c *episodes"]) -> Float[Array, "n *episodes"]:
+    """log of the sum over the classes (axis 1) of exp(scores)."""
+    highest = largest(scores, 1)
+    return highest + jnp.log(total(jnp.exp(scores - highest[:, None]), 1))
 
 
 def argmax_class(scores: Float[Array, "n c *episodes"]) -> jax.Array:

@@ -3,14 +3,13 @@
 import dataclasses
 from typing import ClassVar, NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
 from jfewshot.classifiers.base import Diagnostics, Linear, Strength, Support
 from jfewshot.classifiers.ridge import centred
-from jfewshot.linalg import inverse, product, softmax
+from jfewshot.linalg import inverse, largest, log_sum_exp, product, softmax, total
 
 # The relative residual at which a problem is left alone: by then its scores move by about 1e-5.
 _STOP = 1e-5
@@ -68,16 +67,16 @@ class Logistic:
         identity = jnp.eye(n, dtype=gram.dtype)[:, :, None]
 
         def objective(alpha, bias, z):
-            loss = jax.nn.logsumexp(z, axis=1) - (z * target).sum(1)
-            return loss.sum(0) + 0.5 * penalty * (alpha * (z - bias)).sum((0, 1))
+            loss = log_sum_exp(z) - total(z * target, 1)
+            return total(loss + 0.5 * penalty * total(alpha * (z - bias), 1), 0)
 
         def error(z):
             """P - Y."""
             others = softmax(z) * (1.0 - target)
-            return others - target * others.sum(1, keepdims=True)
+            return others - target * total(others, 1)[:, None]
 
         def relative_residual(error_, alpha):
-            return jnp.abs(error_ + penalty * alpha).max((0, 1)) / jnp.abs(error_).max((0, 1))
+            return _max_abs(error_ + penalty * alpha) / _max_abs(error_)
 
         def accelerated_steps(state: _State, solve, to_bias):
             def step(carry):
@@ -85,11 +84,11 @@ class Logistic:
                 at_error = error(at_z)
                 gradient = at_error + penalty * at_alpha
                 d_alpha = -product(solve, gradient)
-                d_bias = -(to_bias[:, None] * gradient).sum(0)
+                d_bias = -total(to_bias[:, None] * gradient, 0)
                 d_z = product(gram, d_alpha) + d_bias
                 new_alpha, new_bias, new_z = at_alpha + d_alpha, at_bias + d_bias, at_z + d_z
                 # Momentum that points uphill is forgotten.
-                uphill = (gradient * (new_z - z)).sum((0, 1)) > 0
+                uphill = total(total(gradient * (new_z - z), 1), 0) > 0
                 momentum = jnp.where(uphill, 1.0, momentum)
                 next_momentum = 0.5 * (1.0 + jnp.sqrt(1.0 + 4.0 * momentum * momentum))
                 beta = (momentum - 1.0) / next_momentum
@@ -111,8 +110,8 @@ class Logistic:
             d = state.curvature
             solve = inverse(penalty * identity + d[:, None] * gram)
             # The intercepts are free and the coefficients sum to zero: one bordered row and column, eliminated.
-            column, row = (solve * d[None]).sum(1), solve.sum(0)
-            to_bias = row / (row * d).sum(0)
+            column, row = total(solve * d[None], 1), total(solve, 0)
+            to_bias = row / total(row * d, 0)
             solve = solve - column[:, None] * to_bias[None]
             (alpha, bias, z), residual, steps = accelerated_steps(state, solve, to_bias)
 
@@ -151,7 +150,7 @@ class Logistic:
         end = lax.while_loop(lambda s: (s.stage < _STAGES) & (~s.done).any(), stage, start)
         # Measured afresh, not as the updates have it.
         residual = relative_residual(error(product(gram, end.alpha) + end.bias), end.alpha)
-        bias = end.bias - (mean_row[:, None] * end.alpha).sum(0)
+        bias = end.bias - total(mean_row[:, None] * end.alpha, 0)
         return Linear(end.alpha, bias), Diagnostics(residual, end.iterations.astype(gram.dtype))
 
     def score(self, model, support, gram_qs):
@@ -160,4 +159,8 @@ class Logistic:
 
 def _largest_eigenvalue(p: Float[Array, "n_support n_way episodes"]) -> Float[Array, "n_support episodes"]:
     """A bound on the largest eigenvalue of diag(p) - p p^T: the largest p, or (Gershgorin) twice the largest p (1 - p)."""
-    return jnp.minimum(p.max(1), 2.0 * (p * (1.0 - p)).max(1))
+    return jnp.minimum(largest(p, 1), 2.0 * largest(p * (1.0 - p), 1))
+
+
+def _max_abs(x: Float[Array, "n_support n_way episodes"]) -> Float[Array, "episodes"]:
+    return largest(largest(jnp.abs(x), 1), 0)

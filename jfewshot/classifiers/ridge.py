@@ -6,7 +6,7 @@ from typing import ClassVar
 import jax.numpy as jnp
 
 from jfewshot.classifiers.base import Diagnostics, Linear, Strength, Support
-from jfewshot.linalg import inverse, product
+from jfewshot.linalg import inverse, product, total
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Ridge:
         alpha = product(solve, right)
         # One step of refinement: the explicit inverse loses digits where alpha is small beside the Gram matrix.
         alpha = alpha + product(solve, right - product(gram, alpha) - strength * alpha)
-        return Linear(alpha, mean_target - (mean_row[:, None] * alpha).sum(0)), Diagnostics.none(support)
+        return Linear(alpha, mean_target - total(mean_row[:, None] * alpha, 0)), Diagnostics.none(support)
 
     def score(self, model, support, gram_qs):
         return model.scores(gram_qs)
@@ -41,5 +41,5 @@ def centred(gram):
 
     For coefficients that sum to zero over the supports, scores about the mean are gram_qs alpha minus (mean's product) alpha.
     """
-    mean_row = gram.mean(0)
-    return gram - mean_row[None] - mean_row[:, None] + mean_row.mean(0), mean_row
+    mean_row = total(gram, 0) / gram.shape[0]
+    return gram - mean_row[None] - mean_row[:, None] + total(mean_row, 0) / gram.shape[0], mean_row

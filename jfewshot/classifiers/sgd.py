@@ -8,6 +8,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Int32
 
 from jfewshot.classifiers.base import Diagnostics, Linear, Strength, Support
+from jfewshot.linalg import total
 from jfewshot.randomness import below, random_pairs
 
 _RATE = 0.1  # eta0
@@ -103,7 +104,7 @@ class SGD:
 
         def update(i, carry):
             beta, bias, loss = carry
-            margin = sign[i] * ((gram[i] * beta).sum(0) + bias)
+            margin = sign[i] * (total(gram[i] * beta, 0) + bias)
             # log(1 + exp(-margin)) and its derivative, from one exponential that cannot overflow.
             small = jnp.exp(-jnp.abs(margin))
             loss = loss + jnp.maximum(-margin, 0.0) + jnp.log1p(small)
