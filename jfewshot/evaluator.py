@@ -21,6 +21,7 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 from jaxtyping import Float, Int8
 
+from jfewshot.chunks import ChunkShape, chunk_shape, episodes_first, in_blocks, strength_first
 from jfewshot.classifiers.base import Classifier, Diagnostics, Support
 from jfewshot.classifiers.specs import ClassifierSpec
 from jfewshot.devices import AXIS, default_memory_budget, episode_mesh, shard_over_episodes
@@ -36,8 +37,6 @@ from jfewshot.store.clips import ClipTable
 
 # How often each compiled function was traced, by name; a test holds it down.
 TRACES: collections.Counter[str] = collections.Counter()
-# Bytes of inner products per chunk on a CPU: enough blocks to keep every core busy, few enough to stay near the caches.
-_CPU_CHUNK_BYTES = 64 * 2**20
 
 
 class Drawn(NamedTuple):
@@ -131,7 +130,7 @@ class Evaluator:
         for start in range(0, protocol.n_episodes, shape.episodes):
             drawn = self._call(function, on_device, self._episode_numbers(start, shape))
             wanted = min(shape.episodes, protocol.n_episodes - start)
-            tries = _episodes_first(drawn.redraws)[:wanted]
+            tries = episodes_first(drawn.redraws)[:wanted]
             if (tries < 0).any():
                 raise UserError(
                     f"{dataset}: {int((tries < 0).sum())} episodes found no support that leaves {protocol.n_query} queries of "
@@ -139,8 +138,8 @@ class Evaluator:
                 )
             redraws += int(tries.sum())
             smallest = np.uint16 if len(clips) <= 2**16 else np.uint32
-            chosen.append(_episodes_first(drawn.clips)[:wanted].astype(smallest))
-            segments.append(_episodes_first(drawn.segment)[:wanted])
+            chosen.append(episodes_first(drawn.clips)[:wanted].astype(smallest))
+            segments.append(episodes_first(drawn.segment)[:wanted])
             chunks.append(drawn)
         return Drawn(np.concatenate(chosen), np.concatenate(segments), redraws, pool, tuple(chunks))
 
@@ -199,7 +198,7 @@ class Evaluator:
 
         def collect():
             start, stop, support, out = waiting.popleft()
-            part = [_strength_first(x, stop - start) for x in jax.device_get(out)]
+            part = [strength_first(x, stop - start) for x in jax.device_get(out)]
             if several:
                 part[0] = self._decide_by_all_segments(job, clips, first, drawn, start, stop, support, part[0], shape)
             parts.append(part)
@@ -243,15 +242,15 @@ class Evaluator:
         query_clip = drawn.clips[start:stop, :, protocol.k_shot :].reshape(stop - start, -1)
         passes = further_passes(first[query_clip], clips.n_segments[query_clip])
         want_scores = protocol.query_segments == "mean"
-        support = _episodes_first(support)[passes.episode]
+        support = episodes_first(support)[passes.episode]
         numbers = (start + passes.episode).astype(np.uint32)
         sharding = NamedSharding(self.mesh, P(AXIS))
         outputs = [answers[:, :0]]
         for at in range(0, len(passes.episode), shape.episodes):
             part = slice(at, at + shape.episodes)
-            blocks = [_in_blocks(x[part], shape) for x in (support, passes.rows, numbers)]
+            blocks = [in_blocks(x[part], shape) for x in (support, passes.rows, numbers)]
             out = self._solve_chunk(job, want_scores, *(jax.device_put(x, sharding) for x in blocks))
-            outputs.append(_strength_first(jax.device_get(out[0]), len(passes.episode[part])))
+            outputs.append(strength_first(jax.device_get(out[0]), len(passes.episode[part])))
         further = np.concatenate(outputs, 1)
         if want_scores:
             return highest_mean_score(answers, further, passes)
@@ -259,11 +258,11 @@ class Evaluator:
 
     # ---- shapes, compiling
 
-    def _chunk_shape(self, protocol: Protocol) -> "ChunkShape":
+    def _chunk_shape(self, protocol: Protocol) -> ChunkShape:
         platform = self.mesh.devices.flat[0].platform
         return chunk_shape(protocol, self.mesh.devices.size, platform, self.memory_bytes, self._block)
 
-    def _episode_numbers(self, start: int, shape: "ChunkShape") -> jax.Array:
+    def _episode_numbers(self, start: int, shape: ChunkShape) -> jax.Array:
         numbers = np.arange(start, start + shape.episodes, dtype=np.uint64).astype(np.uint32)
         return jax.device_put(numbers.reshape(shape.blocks, shape.block), NamedSharding(self.mesh, P(AXIS)))
 
@@ -287,41 +286,6 @@ class _Job(NamedTuple):
     key: jax.Array
 
 
-class ChunkShape(NamedTuple):
-    """How many episodes are solved at once.
-
-    Attributes:
-      blocks: over all devices.
-      block: episodes per block.
-    """
-
-    blocks: int
-    block: int
-
-    @property
-    def episodes(self) -> int:
-        return self.blocks * self.block
-
-
-def chunk_shape(
-    protocol: Protocol, n_devices: int, platform: str, memory_bytes: int, block: int | None = None
-) -> ChunkShape:
-    """Blocks that suit the device, and as many of them as the memory allows and the episodes fill."""
-    n, m = protocol.n_support, protocol.n_queries
-    if block is None:
-        if platform == "cpu":
-            # A block's matrices should fit a core's second-level cache, and its rows whole vector registers.
-            block = next(size for size, most in ((128, 8), (64, 128), (16, 10**9)) if n <= most)
-        else:
-            block = 4096 if n <= 32 else 512
-    bytes_per_episode = 4 * (n * n + n * m) + 24 * m
-    limit = memory_bytes // 8 if platform != "cpu" else min(_CPU_CHUNK_BYTES, memory_bytes // 8)
-    most = max(1, limit // (bytes_per_episode * block * n_devices))
-    per_device = -(-protocol.n_episodes // (block * n_devices))
-    chunks = -(-per_device // most)
-    return ChunkShape(-(-per_device // chunks) * n_devices, block)
-
-
 def _rows_of_pool(clips: ClipTable, pool: ClassPool) -> tuple[np.ndarray, np.ndarray]:
     """The view's rows that the pool's clips own, and where in that list each clip's begin (by row of the clip table)."""
     used = np.sort(pool.clips)
@@ -331,25 +295,6 @@ def _rows_of_pool(clips: ClipTable, pool: ClassPool) -> tuple[np.ndarray, np.nda
     first = np.full(len(clips), -1, np.int32)
     first[used] = starts
     return rows, first
-
-
-def _in_blocks(x: np.ndarray, shape: ChunkShape) -> np.ndarray:
-    """[episodes, ...] to [blocks, ..., episodes of a block]; a short chunk is filled up with its first episode."""
-    short = shape.episodes - len(x)
-    if short:
-        x = np.concatenate([x, np.repeat(x[:1], short, axis=0)])
-    return np.ascontiguousarray(np.moveaxis(x.reshape(shape.blocks, shape.block, *x.shape[1:]), 1, -1))
-
-
-def _episodes_first(x: jax.Array) -> np.ndarray:
-    """[blocks, ..., episodes of a block] to [episodes, ...]."""
-    moved = np.moveaxis(np.asarray(x), -1, 1)
-    return moved.reshape(-1, *moved.shape[2:])
-
-
-def _strength_first(x: np.ndarray, n_episodes: int) -> np.ndarray:
-    """[blocks, strengths, ..., episodes of a block] to [strengths, episodes, ...]."""
-    return np.moveaxis(_episodes_first(x)[:n_episodes], 1, 0)
 
 
 @functools.cache
