@@ -82,14 +82,8 @@ class BatchEncoder:
             most = getattr(self.upstream, "max_samples", None)
             if most is not None and segments.shape[1] > most:
                 reasons[clip] = (
-                    f"too long for {self.upstream.name}: {segments.shape[1]} samples, it takes {most} at most"
-                )
-                continue
-            longest = getattr(self.upstream, "max_samples", None)
-            if longest is not None and segments.shape[1] > longest:
-                reasons[clip] = (
-                    f"too long for {self.upstream.name}: {segments.shape[1]} samples at once, it takes {longest}; cut clips "
-                    "into segments"
+                    f"too long for {self.upstream.name}: {segments.shape[1]} samples, it takes {most} at most; cut clips into "
+                    "segments"
                 )
                 continue
             pieces += [(clip, segment) for segment in segments]
