@@ -79,7 +79,7 @@ def analyse(
         notes.append(f"Pairs are compared among the best {at_most} of {len(board.upstreams)} upstreams.")
     found = [pair_dataset(results, board, column, rows, problems) for column in range(len(board.datasets))]
     paired = tuple(one for one in found if one is not None)
-    compared = _in_most(paired, rows)
+    compared = _most_comparable(paired, rows)
     shared = [one for one in paired if set(compared) <= set(one.rows) and _can_tell(one)]
     overall = counts = None
     if len(compared) > 1 and shared:
@@ -108,12 +108,19 @@ def analyse(
     )
 
 
-def _in_most(paired: Sequence[PairedDataset], rows: list[int]) -> list[int]:
-    """The rows that every dataset of the most complete upstream has."""
-    if not paired:
-        return []
-    most = max(sum(row in one.rows for one in paired) for row in rows)
-    return [row for row in rows if sum(row in one.rows for one in paired) == most]
+def _most_comparable(paired: Sequence[PairedDataset], rows: list[int]) -> list[int]:
+    """The rows to compare where cells are missing: of the rows with at least so many datasets, those with the most comparisons
+    (pairs of rows x datasets that all of them have)."""
+    counts = {row: sum(row in one.rows for one in paired) for row in rows}
+    best: list[int] = []
+    most = 0
+    for least in sorted(set(counts.values()) - {0}, reverse=True):
+        chosen = [row for row in rows if counts[row] >= least]
+        shared = sum(set(chosen) <= set(one.rows) for one in paired)
+        comparisons = len(chosen) * (len(chosen) - 1) // 2 * shared
+        if comparisons > most:
+            best, most = chosen, comparisons
+    return best
 
 
 def _can_tell(one: PairedDataset) -> bool:

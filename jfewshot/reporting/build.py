@@ -67,6 +67,7 @@ def build_report(results: Results, folder: Path, choices: Choices, title: str) -
     writer = Writer(folder, choices.formats)
     problems = list(results.problems)
     boards = leaderboards(results.records, choices.interval)
+    names = [name for board in boards for name in board.upstreams]
     sections: list[Section] = []
     for number, board in enumerate(boards):
         draw = number < choices.figures_at_most
@@ -75,8 +76,8 @@ def build_report(results: Results, folder: Path, choices: Choices, title: str) -
         )
         sections.append(_board_section(writer, number, board, analysis, choices, draw))
         if number == 0 and draw and analysis.paired:
-            sections.append(_classes_section(writer, number, analysis))
-    sections += _trend_sections(writer, results, choices)
+            sections.append(_classes_section(writer, number, analysis, names))
+    sections += _trend_sections(writer, results, choices, names)
     chosen = chosen_grid(results.records)
     if chosen is not None:
         block = TableBlock(writer.table("chosen-on-validation", chosen), sortable=True)
@@ -143,7 +144,7 @@ def _board_section(
     return Section(name, board.title, tuple(blocks))
 
 
-def _classes_section(writer: Writer, number: int, analysis: Analysis) -> Section:
+def _classes_section(writer: Writer, number: int, analysis: Analysis, names: Sequence[str]) -> Section:
     board = analysis.board
     files = file_names([one.dataset for one in analysis.paired])
     blocks: list[Block] = []
@@ -159,26 +160,27 @@ def _classes_section(writer: Writer, number: int, analysis: Analysis) -> Section
             f"{name}-confusion", matrix, alt, f"{alt}; the table of hardest classes names the worst."
         )
         blocks.append(picture)
-        hardest = classes.hardest_classes(one.class_accuracy, one.class_names, upstreams, one.dataset)
+        hardest = classes.hardest_classes(one.class_accuracy, one.class_names, upstreams, one.dataset, names)
         writer.figure(f"{name}-classes", hardest, f"Accuracy of the hardest classes of {one.dataset}")
-        blocks.append(histogram_chart(one.histogram[:8], upstreams[:8], one.dataset))
+        blocks.append(histogram_chart(one.histogram[:8], upstreams[:8], one.dataset, names))
     spread = classes.episode_histograms(
         [one.histogram for one in analysis.paired],
         [[board.upstreams[row] for row in one.rows] for one in analysis.paired],
         [one.dataset for one in analysis.paired],
+        names,
     )
     writer.figure(f"board-{number + 1}-episodes", spread, "How accuracy spreads over episodes")
     return Section(f"board-{number + 1}-classes", f"Classes and episodes: {board.title}", tuple(blocks))
 
 
-def _trend_sections(writer: Writer, results: Results, choices: Choices) -> list[Section]:
+def _trend_sections(writer: Writer, results: Results, choices: Choices, names: Sequence[str]) -> list[Section]:
     interval = "ci95" if choices.interval == "both" else choices.interval
     sections = []
     for number, trend in enumerate(trends(results.records, interval)[: 2 * choices.figures_at_most]):
         name = f"{trend.name}-{number + 1}"
-        figure = curves.curve_panels(trend.panels, trend.x_label, trend.ticks, trend.log)
+        figure = curves.curve_panels(trend.panels, trend.x_label, trend.ticks, trend.log, names)
         writer.figure(name, figure, f"Accuracy over {trend.name}")
-        sections.append(Section(name, f"Over {trend.name}: {trend.title}", (trend_chart(trend, interval),)))
+        sections.append(Section(name, f"Over {trend.name}: {trend.title}", (trend_chart(trend, interval, names),)))
     return sections
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from jfewshot.reporting.document import Chart
-from jfewshot.reporting.figures.style import COLORS
+from jfewshot.reporting.figures.style import COLORS, line_numbers
 from jfewshot.reporting.trends import Trend
 from jfewshot.statistics import Correlations, line_with_band
 
@@ -16,14 +16,14 @@ _SYMBOLS = ("circle", "square", "triangle-up", "diamond", "triangle-down", "pent
 _MOST_PANELS = 12
 
 
-def trend_chart(trend: Trend, interval: str) -> Chart:
-    """Curves of every dataset, side by side."""
+def trend_chart(trend: Trend, interval: str, upstreams: Sequence[str] = ()) -> Chart:
+    """Curves of every dataset, side by side; `upstreams` are all labels of the report, so that each keeps its look."""
     panels = trend.panels[:_MOST_PANELS]
-    labels = list(dict.fromkeys(curve.label for panel in panels for curve in panel.curves))
+    number_of = line_numbers([*upstreams, *(curve.label for panel in panels for curve in panel.curves)])
     data: list[dict[str, Any]] = []
     for number, panel in enumerate(panels):
         for curve in panel.curves:
-            place = labels.index(curve.label)
+            place = number_of[curve.label]
             widths = [0.0 if math.isnan(width) else 100 * width for width in curve.half_width]
             texts = [
                 f"{curve.label} on {panel.title}<br>{trend.ticks[x]}: {100 * mean:.2f} ± {width:.2f} ({interval})"
@@ -102,21 +102,24 @@ def regression_chart(
     return Chart(data, layout, alt)
 
 
-def histogram_chart(counts: np.ndarray, upstreams: Sequence[str], dataset: str) -> Chart:
-    """How accuracy spreads over episodes."""
+def histogram_chart(
+    counts: np.ndarray, upstreams: Sequence[str], dataset: str, all_upstreams: Sequence[str] = ()
+) -> Chart:
+    """How accuracy spreads over episodes; `all_upstreams` as in `trend_chart`."""
+    number_of = line_numbers([*all_upstreams, *upstreams])
     n_bins = counts.shape[1]
     x = [100 * i / (n_bins - 1) for i in range(n_bins)]
     data = [
         {
             "type": "scatter",
             "mode": "lines",
-            "line": {"shape": "hvh", "color": _color(i)},
+            "line": {"shape": "hvh", "color": _color(number_of[upstream])},
             "name": upstream,
             "x": x,
             "y": (100 * row / row.sum()).round(3).tolist(),
             "hovertemplate": f"{upstream}: %{{y:.1f}}% of episodes at %{{x:.1f}}%<extra></extra>",
         }
-        for i, (upstream, row) in enumerate(zip(upstreams, counts, strict=True))
+        for upstream, row in zip(upstreams, counts, strict=True)
     ]
     layout = {
         "height": 320,
@@ -129,8 +132,8 @@ def histogram_chart(counts: np.ndarray, upstreams: Sequence[str], dataset: str) 
 
 def _color(place: int) -> str:
     # Black would vanish on the dark page.
-    usable = [color for color in COLORS if color != "#000000"]
-    return usable[place % len(usable)]
+    color = COLORS[place % len(COLORS)]
+    return "#8c8c8c" if color == "#000000" else color
 
 
 def _axes(number: int) -> dict[str, str]:
@@ -142,9 +145,10 @@ def _panels(titles: Sequence[str], x_axis: dict, y_title: str) -> dict:
     lines = -(-len(titles) // columns)
     layout: dict = {
         "grid": {"rows": lines, "columns": columns, "pattern": "independent", "xgap": 0.16, "ygap": 0.32},
-        "height": 110 + 230 * lines,
+        "height": 160 + 230 * lines,
         "annotations": [],
-        "legend": {"orientation": "h", "y": -0.12},
+        "legend": {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom"},
+        "margin": {"l": 60, "r": 20, "t": 30, "b": 100},
     }
     for number, title in enumerate(titles):
         suffix = "" if number == 0 else str(number + 1)

@@ -40,11 +40,18 @@ def trends(records: Sequence[Record], interval: str = "ci95") -> list[Trend]:
       records: of any conditions.
       interval: whose half-width is the band.
     """
-    return [
+    found = [
         *_over("shots", "shots (support clips per class)", records, _shots, "k_shot", True, interval),
         *_over("ways", "ways (classes per episode)", records, _ways, "n_way", False, interval),
         *_over_layers(records, interval),
     ]
+    # One of each kind before a second of any.
+    seen: dict[str, int] = {}
+    turns = []
+    for trend in found:
+        seen[trend.name] = turn = seen.get(trend.name, 0) + 1
+        turns.append((turn, trend))
+    return [trend for _, trend in sorted(turns, key=lambda pair: pair[0])]
 
 
 def _shots(record: Record) -> float:

@@ -89,6 +89,14 @@ def test_means_are_recomputed_from_the_predictions_and_pairs_use_the_same_episod
     assert analyse(results, board, problems, permutation=True).permuted
 
 
+def test_one_upstream_with_a_dataset_more_does_not_end_the_comparison(tmp_path):
+    write_results(tmp_path, UPSTREAMS, ["esc", "words"], n_episodes=60)
+    results = read_results(write_results(tmp_path, {"gamma": 2.5}, ["birds"], n_episodes=60))
+    analysis = analyse(results, leaderboard(results.records), [])
+    assert len(analysis.compared) == 3
+    assert any("for want of predictions or clips: birds" in note for note in analysis.notes)
+
+
 def test_confusion_counts_by_hand(tmp_path):
     results = read_results(write_results(tmp_path, {"alpha": 1.0}, ["esc"], n_episodes=60, n_classes=6))
     board = leaderboard(results.records)

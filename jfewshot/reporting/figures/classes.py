@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, Integer
 from matplotlib.figure import Figure
 
-from jfewshot.reporting.figures.style import SEQUENTIAL, ink_on, line_style, look, shorten
+from jfewshot.reporting.figures.style import SEQUENTIAL, ink_on, line_numbers, line_style, look, shorten
 
 MOST_CLASSES = 40
 
@@ -43,10 +43,22 @@ def confusion_matrix(confusion: Float[np.ndarray, "n n"], names: Sequence[str], 
 
 
 def hardest_classes(
-    accuracy: Float[np.ndarray, "n_upstreams n_classes"], names: Sequence[str], upstreams: Sequence[str], title: str
+    accuracy: Float[np.ndarray, "n_upstreams n_classes"],
+    names: Sequence[str],
+    upstreams: Sequence[str],
+    title: str,
+    all_upstreams: Sequence[str] = (),
 ) -> Figure:
-    """Accuracy of each class for every upstream, the class that is hardest on average on top; 20 classes, 8
-    upstreams."""
+    """Accuracy of each class for every upstream, the class that is hardest on average on top; 20 classes, 8 upstreams.
+
+    Args:
+      accuracy: 0-1.
+      names: of the classes.
+      upstreams: of the rows.
+      title: of the figure.
+      all_upstreams: all labels of the report, so that each keeps its look.
+    """
+    number_of = line_numbers([*all_upstreams, *upstreams])
     order = np.argsort(accuracy.mean(axis=0), kind="stable")[:20]
     with look():
         figure = Figure(figsize=(5.0, 0.9 + 0.21 * len(order)))
@@ -54,7 +66,7 @@ def hardest_classes(
         place = np.arange(len(order))[::-1]
         axis.hlines(place, 0, 100, color="#dddddd", linewidth=0.5, zorder=0)
         for number, upstream in enumerate(upstreams[:8]):
-            style = line_style(number)
+            style = line_style(number_of[upstream])
             axis.plot(
                 100 * accuracy[number, order],
                 place,
@@ -72,7 +84,10 @@ def hardest_classes(
 
 
 def episode_histograms(
-    counts: Sequence[Integer[np.ndarray, "..."]], upstreams: Sequence[Sequence[str]], datasets: Sequence[str]
+    counts: Sequence[Integer[np.ndarray, "..."]],
+    upstreams: Sequence[Sequence[str]],
+    datasets: Sequence[str],
+    all_upstreams: Sequence[str] = (),
 ) -> Figure:
     """How accuracy spreads over episodes, a panel per dataset: a single episode tells little.
 
@@ -80,11 +95,12 @@ def episode_histograms(
       counts: per dataset, episodes of each upstream (row) by number of right queries; the first 8 upstreams are drawn.
       upstreams: per dataset, the names of the rows.
       datasets: titles of the panels; the first 12 are drawn.
+      all_upstreams: all labels of the report, so that each keeps its look.
     """
     n_panels = min(len(datasets), 12)
     columns = min(n_panels, 3)
     lines = -(-n_panels // columns)
-    order = list(dict.fromkeys(name for names in upstreams for name in names[:8]))
+    number_of = line_numbers([*all_upstreams, *(name for names in upstreams for name in names[:8])])
     with look():
         figure = Figure(figsize=(2.5 * columns + 1.4, 1.8 * lines + 0.3))
         axes = figure.subplots(lines, columns, squeeze=False)
@@ -95,7 +111,7 @@ def episode_histograms(
                 continue
             x = 100 * np.arange(counts[number].shape[1]) / (counts[number].shape[1] - 1)
             for row, name in zip(counts[number], upstreams[number][:8], strict=False):
-                style = line_style(order.index(name))
+                style = line_style(number_of[name])
                 share = 100 * row / row.sum()
                 (line,) = axis.step(x, share, where="mid", color=style["color"], linestyle=style["linestyle"])
                 handles.setdefault(name, line)

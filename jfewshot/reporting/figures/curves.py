@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from jfewshot.reporting.figures.style import line_style, look, shorten
+from jfewshot.reporting.figures.style import line_numbers, line_style, look, shorten
 
 _MOST_LINES = 16
 
@@ -32,7 +32,11 @@ class Panel:
 
 
 def curve_panels(
-    panels: Sequence[Panel], x_label: str, ticks: dict[float, str] | None = None, log: bool = False
+    panels: Sequence[Panel],
+    x_label: str,
+    ticks: dict[float, str] | None = None,
+    log: bool = False,
+    upstreams: Sequence[str] = (),
 ) -> Figure:
     """One panel per dataset.
 
@@ -41,11 +45,13 @@ def curve_panels(
       x_label: label of the horizontal axis.
       ticks: places and their names, if they are not numbers.
       log: whether equal factors are equal steps (shots: 1, 5, 20).
+      upstreams: all labels of the report, so that each keeps its look; none: those of these panels.
     """
     panels = panels[:24]
     columns = min(len(panels), 3)
     lines = -(-len(panels) // columns)
     order = list(dict.fromkeys(curve.label for panel in panels for curve in panel.curves))[:_MOST_LINES]
+    number_of = line_numbers([*upstreams, *(curve.label for panel in panels for curve in panel.curves)])
     with look():
         figure = Figure(figsize=(2.35 * columns + 1.3, 1.9 * lines + 0.3))
         axes = figure.subplots(lines, columns, squeeze=False, sharex=True)
@@ -56,7 +62,7 @@ def curve_panels(
             for curve in panels[number].curves:
                 if curve.label not in order:
                     continue
-                style = line_style(order.index(curve.label))
+                style = line_style(number_of[curve.label])
                 x, mean, width = (np.asarray(v, dtype=float) for v in (curve.x, curve.mean, curve.half_width))
                 axis.fill_between(x, 100 * (mean - width), 100 * (mean + width), color=style["color"], alpha=0.13, lw=0)
                 axis.plot(x, 100 * mean, label=shorten(curve.label), **style)

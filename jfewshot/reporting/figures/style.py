@@ -4,7 +4,7 @@ import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,13 @@ def look() -> Iterator[None]:
         warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
         warnings.filterwarnings("ignore", message="constrained_layout not applied", category=UserWarning)
         yield
+
+
+def line_numbers(labels: Iterable[str]) -> dict[str, int]:
+    """A number for each label, alphabetically: the same upstreams look the same in every figure of a report."""
+    return {
+        label: number for number, label in enumerate(sorted(set(labels), key=lambda label: (label.casefold(), label)))
+    }
 
 
 def line_style(number: int) -> dict[str, str]:
