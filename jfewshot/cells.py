@@ -87,7 +87,7 @@ def plan_cells(
       UserError: if two stores of one dataset hold different clips (unless `intersect_clips`), two stores are of one upstream and
         dataset, or a view or preprocessing does not fit.
     """
-    cells = []
+    cells: list[Cell] = []
     for group in _by_dataset(stores):
         tables = _paired_tables(group, intersect_clips)
         for store, clips in zip(group, tables, strict=True):
@@ -234,7 +234,8 @@ def _checked_view(store: Store, name: str, clips: ClipTable, evaluator: Evaluato
 def _record(cell: Cell, solved: Solved, drawn, evaluator: Evaluator) -> dict[str, Any]:
     protocol = cell.protocol
     tolerance = solved.spec.classifier.tolerance
-    residual = solved.residual
+    # JSON has no word for NaN or an infinity.
+    residual = np.nan_to_num(solved.residual, nan=float(np.finfo(np.float32).max))
     pool_clips = np.sort(drawn.pool.clips)
     episodes_per_s = protocol.n_episodes / max(solved.wall_s, 1e-9)
     return {
@@ -251,9 +252,8 @@ def _record(cell: Cell, solved: Solved, drawn, evaluator: Evaluator) -> dict[str
         "solver": {}
         if tolerance is None
         else {
-            # JSON has no word for NaN or an infinity.
-            "residual_max": float(np.nan_to_num(residual, nan=np.finfo(np.float32).max).max()),
-            "residual_median": float(np.median(np.nan_to_num(residual, nan=np.finfo(np.float32).max))),
+            "residual_max": float(residual.max()),
+            "residual_median": float(np.median(residual)),
             "not_converged": int((~(residual <= tolerance)).sum()),
             "tolerance": tolerance,
             "iterations_mean": float(solved.iterations.mean()),

@@ -34,7 +34,7 @@ class PoolArrays(NamedTuple):
     Attributes:
       key: of the episodes' random stream.
       n_classes: how many classes there are.
-      start, count: per class, into `clips`.
+      start, size: per class, into `clips`.
       clips: rows of the clip table.
       group: number of each entry's group.
     """
@@ -42,7 +42,7 @@ class PoolArrays(NamedTuple):
     key: UInt32[Array, "2"]
     n_classes: UInt32[Array, ""]
     start: Int32[Array, "classes"]
-    count: Int32[Array, "classes"]
+    size: Int32[Array, "classes"]
     clips: Int32[Array, "clips"]
     group: Int32[Array, "clips"]
 
@@ -72,7 +72,7 @@ def pool_arrays(pool: ClassPool, protocol: Protocol, clip_table: str) -> PoolArr
         key=jnp.asarray(stream_key(protocol.seed, clip_table, "episodes")),
         n_classes=jnp.uint32(len(pool.start)),
         start=_padded(pool.start, n_classes),
-        count=_padded(pool.count, n_classes),
+        size=_padded(pool.count, n_classes),
         clips=_padded(pool.clips, n_clips),
         group=_padded(pool.group, n_clips),
     )
@@ -132,7 +132,7 @@ def _draw_of_each_class(pool, episode, attempt, classes, n_drawn):
     position = jnp.arange(n_drawn, dtype=jnp.uint32)[None, :, None]
     counter = jnp.broadcast_to(_counter(attempt[None, None], slot, position), shape)
     word, segment = random_pairs(pool.key, jnp.broadcast_to(episode, shape), counter)
-    return _without_replacement(word, pool.count[classes].astype(jnp.uint32)), segment
+    return _without_replacement(word, pool.size[classes].astype(jnp.uint32)), segment
 
 
 def _counter(attempt, slot, position):
@@ -188,7 +188,7 @@ def _draw_group_aware(pool, episode, n_way, k_shot, n_query, shots_drawn, larges
     def attempt_all(attempt):
         classes = _draw_classes(pool, episode, attempt, n_way)
         positions, segment = _draw_of_each_class(pool, episode, attempt, classes, shots_drawn + n_query)
-        start, count = pool.start[classes], pool.count[classes]
+        start, count = pool.start[classes], pool.size[classes]
         support = positions[:, :shots_drawn]
         support_groups = pool.group[start[:, None] + support].reshape(-1, *episode.shape)
         entry = jnp.arange(largest_class, dtype=jnp.int32)[None, :, None]

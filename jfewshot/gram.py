@@ -7,7 +7,7 @@ All products are float32 at full precision (no TF32).
 """
 
 import functools
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -32,6 +32,7 @@ Blocks = tuple[
 ]
 
 
+@runtime_checkable
 class GramSource(Protocol):
     """Inner products among supports, and of queries with supports, for blocks of episodes.
 
@@ -46,7 +47,12 @@ class GramSource(Protocol):
 
 
 def gram_source(
-    view: np.ndarray, rows: np.ndarray, transform: Transform, mesh: Mesh, budget_bytes: int, products_wanted: float
+    view: np.ndarray,
+    rows: np.ndarray,
+    transform: Transform,
+    mesh: Mesh,
+    budget_bytes: int,
+    products_wanted: int | float,
 ) -> GramSource:
     """Choose a source for some embeddings.
 

@@ -116,11 +116,11 @@ def _moments(view, rows, transform):
     """Mean and standard deviation per feature, in float64, in blocks, of transformed embeddings."""
     total = np.zeros(view.shape[1])
     squares = np.zeros(view.shape[1])
-    shift = None
+    shift = np.zeros(view.shape[1])
     for start in range(0, len(rows), _ROWS_AT_ONCE):
         x = transform(view[rows[start : start + _ROWS_AT_ONCE]]).astype(np.float64)
         # About the first block's mean, so that squares do not cancel where features have large means.
-        shift = x.mean(0) if shift is None else shift
+        shift = shift if start else x.mean(0)
         x -= shift
         total += x.sum(0)
         squares += (x * x).sum(0)

@@ -177,7 +177,8 @@ def _read_record(path: Path) -> dict[str, Any]:
 def _write_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     # Through memory, for zipfile wants to seek and a full disk should fail in one place.
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)
+    named: dict[str, Any] = dict(arrays)
+    np.savez_compressed(buffer, **named)
     with atomic_write(path) as file:
         file.write(buffer.getbuffer())
 

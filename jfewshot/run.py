@@ -284,7 +284,8 @@ def _as_arguments(name: str, value: Any) -> list[str]:
 def _print_tables(records: list[dict], options: Run) -> None:
     import rich.console
 
-    from jfewshot.tables import leaderboards, render, rich_table
+    from jfewshot.files import atomic_write
+    from jfewshot.tables import Format, leaderboards, render, rich_table
 
     interval = ("ci95", "pool_ci95") if options.interval == "both" else options.interval
     boards = leaderboards(records, interval)
@@ -294,10 +295,9 @@ def _print_tables(records: list[dict], options: Run) -> None:
             console.print(rich_table(board, console.width))
         else:
             sys.stdout.write(render(board, "terminal", width=160) + "\n")
-    for form, path in (("markdown", options.markdown), ("latex", options.latex), ("csv", options.csv)):
+    forms: dict[Format, Path | None] = {"markdown": options.markdown, "latex": options.latex, "csv": options.csv}
+    for form, path in forms.items():
         if path is not None:
-            from jfewshot.files import atomic_write
-
             path.parent.mkdir(parents=True, exist_ok=True)
             with atomic_write(path, "w") as file:
                 file.write("\n".join(render(board, form) for board in boards))

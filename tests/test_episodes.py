@@ -1,5 +1,6 @@
 import dataclasses
 
+import jaxtyping
 import numpy as np
 import pytest
 
@@ -114,12 +115,17 @@ def test_clips_of_unknown_group_share_it_with_nobody():
         ({"n_way": 128}, "128-way"),
         ({"n_query": 70_000}, "more than this draws"),
         ({"k_shot": 5, "nested_shots": 1}, "nested_shots is 1, fewer than the 5 shots"),
-        ({"query_segments": "all"}, "choose vote, mean or one"),
     ],
 )
 def test_a_protocol_that_makes_no_sense_is_refused(changes, message):
     with pytest.raises(UserError, match=message):
         Protocol(**changes)
+
+
+def test_a_way_of_deciding_queries_that_there_is_not_is_refused():
+    # By our own message, or before it by the type checker that is switched on in tests.
+    with pytest.raises((UserError, jaxtyping.TypeCheckError), match=r"choose vote, mean or one|query_segments"):
+        Protocol(query_segments="all")
 
 
 def test_the_draw_does_not_depend_on_how_queries_are_decided_but_the_result_does():

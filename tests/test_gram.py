@@ -1,3 +1,5 @@
+from typing import ClassVar
+
 import jax
 import numpy as np
 import pytest
@@ -64,17 +66,14 @@ def test_the_budget_decides_how_much_is_kept():
 
 
 def test_streaming_reads_only_the_rows_that_the_episodes_need():
-    class Watched:
-        shape, read = (1000, 4), set()
-
-        def __len__(self):
-            return 1000
+    class Watched(np.ndarray):
+        read: ClassVar[set[int]] = set()
 
         def __getitem__(self, rows):
             self.read.update(np.asarray(rows).tolist())
             return np.ones((len(rows), 4), np.float32)
 
-    view = Watched()
+    view = np.ones((1000, 4), np.float32).view(Watched)
     source = Streamed(view, np.arange(1000)[::-1], Transform("none"), MESHES[1])
     support, query = episodes_of_rows(1000, blocks=2)
     source.blocks(support, query)

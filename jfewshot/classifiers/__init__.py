@@ -18,7 +18,7 @@ from jfewshot.classifiers.sgd import SGD
 from jfewshot.classifiers.svm import SVM
 
 # By the names that users write. A new classifier is one file and one line here.
-CLASSIFIERS: dict[str, type] = {
+CLASSIFIERS: dict[str, type[Classifier]] = {
     "sgd": SGD,
     "logistic": Logistic,
     "ridge": Ridge,

@@ -9,7 +9,7 @@ To add a classifier, write one file in this folder with a frozen dataclass like 
 
 import dataclasses
 import functools
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -101,6 +101,7 @@ class Strength(NamedTuple):
     default: float
 
 
+@runtime_checkable
 class Classifier(Protocol):
     """What the evaluator needs of a classifier: a frozen dataclass whose fields are its settings.
 
@@ -112,8 +113,14 @@ class Classifier(Protocol):
     """
 
     strength: ClassVar[Strength | None]
-    translation_invariant: ClassVar[bool]
     tolerance: ClassVar[float | None]
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def translation_invariant(self) -> bool: ...
+
+    # Compiled code is kept by classifier, so it must be hashable: frozen dataclasses are.
+    def __hash__(self) -> int: ...
 
     def fit(self, support: Support, strength: Float[Array, ""]) -> tuple[Any, Diagnostics]:
         """Train on the supports.

@@ -38,12 +38,12 @@ class ClipTable:
     @classmethod
     def build(
         cls,
-        clip_id: Sequence[str],
-        class_name: Sequence[str],
-        group: Sequence[str] | None = None,
-        split: Sequence[str] | None = None,
-        first_segment: Sequence[int] | None = None,
-        n_segments: Sequence[int] | None = None,
+        clip_id: Sequence[str] | np.ndarray,
+        class_name: Sequence[str] | np.ndarray,
+        group: Sequence[str] | np.ndarray | None = None,
+        split: Sequence[str] | np.ndarray | None = None,
+        first_segment: Sequence[int] | np.ndarray | None = None,
+        n_segments: Sequence[int] | np.ndarray | None = None,
     ) -> "ClipTable":
         """Check and sort the rows.
 
@@ -189,7 +189,7 @@ class ClipTable:
             writer.writerows(zip(*(column.tolist() for column in columns), strict=True))
 
 
-def _texts(values: Sequence[str]) -> np.ndarray:
+def _texts(values: Sequence[str] | np.ndarray) -> np.ndarray:
     texts = [str(value) for value in values]
     # NumPy's text arrays drop trailing NULs, which would make two ids one.
     if any("\0" in text for text in texts):
