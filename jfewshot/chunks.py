@@ -54,7 +54,7 @@ def in_blocks(x: np.ndarray, shape: ChunkShape) -> np.ndarray:
     return np.ascontiguousarray(np.moveaxis(x.reshape(shape.blocks, shape.block, *x.shape[1:]), 1, -1))
 
 
-def episodes_first(x: jax.Array) -> np.ndarray:
+def episodes_first(x: jax.Array | np.ndarray) -> np.ndarray:
     """[blocks, ..., episodes of a block] to [episodes, ...]."""
     moved = np.moveaxis(np.asarray(x), -1, 1)
     return moved.reshape(-1, *moved.shape[2:])

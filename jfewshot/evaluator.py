@@ -194,7 +194,8 @@ class Evaluator:
         everywhere = NamedSharding(self.mesh, P())
         on_device = jax.device_put((first, clips.n_segments.astype(np.int32)), everywhere)
         rows = _jit_rows(self.mesh, protocol.k_shot, protocol.query_segments == "one")
-        parts, waiting = [], collections.deque()
+        parts: list[list[np.ndarray]] = []
+        waiting: collections.deque[tuple] = collections.deque()
 
         def collect():
             start, stop, support, out = waiting.popleft()
