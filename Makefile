@@ -9,7 +9,7 @@ TORCH ?= torch==2.13.0 torchaudio==2.11.0
 PIP = $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
 WORKERS ?= 2
 
-.PHONY: run test lint sample-stores clean
+.PHONY: run test lint clean
 
 run: $(VENV)/.core
 	$(VENV)/bin/python -m jfewshot.run
