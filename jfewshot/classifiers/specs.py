@@ -2,6 +2,8 @@
 
 import dataclasses
 import difflib
+import importlib
+import sys
 import typing
 from typing import Any, NamedTuple
 
@@ -30,15 +32,19 @@ class ClassifierSpec(NamedTuple):
 def parse_classifier(text: str) -> ClassifierSpec:
     """Read `name[:setting=value]...`; the strength's value may be a comma-separated list.
 
+    The name is one of `CLASSIFIERS`, or `package.module.Class` for a classifier of the user's own (see base.py).
+
     Raises:
       UserError: on an unknown name, setting or value, saying which there are.
     """
     name, *settings = text.split(":")
-    kind = CLASSIFIERS.get(name)
+    kind = CLASSIFIERS.get(name) or (_imported(name) if "." in name else None)
     if kind is None:
         near = difflib.get_close_matches(name, CLASSIFIERS, 1)
         hint = f"did you mean '{near[0]}'? " if near else ""
-        raise UserError(f"unknown classifier '{name}'; {hint}There are {', '.join(CLASSIFIERS)}")
+        raise UserError(
+            f"unknown classifier '{name}'; {hint}There are {', '.join(CLASSIFIERS)}, and your own as package.module.Class"
+        )
     types = typing.get_type_hints(kind)
     fields = {field.name: types[field.name] for field in dataclasses.fields(kind)}
     strengths: tuple[float | None, ...] = (kind.strength.default,) if kind.strength else (None,)
@@ -55,6 +61,24 @@ def parse_classifier(text: str) -> ClassifierSpec:
             known = [*([kind.strength.name] if kind.strength else []), *fields]
             raise UserError(f"classifier '{name}' has no setting '{key}'; it has {', '.join(known) or 'none'}")
     return ClassifierSpec(name, kind(**chosen), strengths)
+
+
+def _imported(name: str) -> type:
+    module_name, _, class_name = name.rpartition(".")
+    # A command line finds modules beside it, as `python -m` does.
+    sys.path.insert(0, "")
+    try:
+        kind = getattr(importlib.import_module(module_name), class_name)
+    except (ImportError, AttributeError) as error:
+        raise UserError(f"classifier '{name}' cannot be imported ({error}); write package.module.Class") from error
+    finally:
+        sys.path.remove("")
+    wanted = ("fit", "score", "strength", "translation_invariant", "tolerance")
+    missing = [attribute for attribute in wanted if not hasattr(kind, attribute)]
+    if missing or not dataclasses.is_dataclass(kind):
+        what = f"has no {missing[0]}" if missing else "is not a dataclass"
+        raise UserError(f"classifier '{name}' {what}; jfewshot/classifiers/base.py says what a classifier needs")
+    return kind
 
 
 def _positive(text: str, key: str, value: str) -> float:
