@@ -1,0 +1,40 @@
+"""Two views of one utterance.
+
+Of waveforms, each `(key, wave, length) -> (wave, length)` with static shapes, written for one utterance and vmapped:
+
+- `speed`, `pitch`, `reverb`, `noise`; `resample` is what the first two stand on
+
+Of spectrograms:
+
+- `masks`: SpecAugment's, for the contrast
+- `alteration`: TERA's, which the reconstruction undoes
+
+`views` draws which of them happen and puts them in order.
+"""
+
+from jfewshot.simclr.augmentation.alteration import AlterationConfig, alter
+from jfewshot.simclr.augmentation.masks import mask_spectrogram
+from jfewshot.simclr.augmentation.noise import add_noise, coloured_noise, noise_bank
+from jfewshot.simclr.augmentation.pitch import pitch
+from jfewshot.simclr.augmentation.reverb import impulse_responses, reverb, reverb_continuous
+from jfewshot.simclr.augmentation.speed import speed
+from jfewshot.simclr.augmentation.views import AugmentationConfig, Banks, augment_wave, make_banks, output_samples
+
+__all__ = [
+    "AlterationConfig",
+    "AugmentationConfig",
+    "Banks",
+    "add_noise",
+    "alter",
+    "augment_wave",
+    "coloured_noise",
+    "impulse_responses",
+    "make_banks",
+    "mask_spectrogram",
+    "noise_bank",
+    "output_samples",
+    "pitch",
+    "reverb",
+    "reverb_continuous",
+    "speed",
+]

@@ -1,0 +1,111 @@
+"""TERA's alteration (Liu, Li and Lee, TASLP 2021, section III-B): what the reconstruction has to undo.
+
+Time: a share of the frames, in segments of W_T frames whose starts are drawn without replacement; 80% of them are
+zeroed, 10% replaced
+by another segment of the same utterance, 10% left as they are. Frequency: a run of 0 to W_C channels is zeroed
+throughout. Magnitude: sometimes, noise is added to all of it.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, Key
+
+
+@dataclass(frozen=True)
+class AlterationConfig:
+    """Speech SimCLR's settings; TERA's own are 7 frames, 16 channels (a fifth of 80)."""
+
+    time: bool = True
+    """Alter segments of frames."""
+    channel: bool = True
+    """Zero a run of channels."""
+    magnitude: bool = False
+    """Sometimes add noise to every element (TERA's third; Speech SimCLR does not use it)."""
+    time_share: float = 0.15
+    """P_T: frames altered, as a share of the utterance, were no two segments to overlap."""
+    time_width: int = 4
+    """W_T: frames per segment."""
+    channel_width: int = 4
+    """W_C: at most so many channels."""
+    zero_share: float = 0.8
+    """Segments that are zeroed."""
+    replace_share: float = 0.1
+    """Segments that are replaced; the rest stays, and is to be reconstructed all the same."""
+    dice: Literal["segment", "utterance"] = "segment"
+    """Whether zero, replace or leave is drawn for each segment (as the paper reads) or once per utterance (as s3prl
+    does)."""
+    magnitude_share: float = 0.15
+    """P_N: how often noise is added."""
+    magnitude_std: float = 0.2
+    """Its deviation, in units of normalised features (s3prl's; TERA's paper calls 0.2 the variance)."""
+
+
+def alter(
+    key: Key[Array, ""], features: Float[Array, "frames mels"], n_frames: Int[Array, ""], config: AlterationConfig
+) -> tuple[Float[Array, "frames mels"], Bool[Array, "frames mels"]]:
+    """Alter one utterance.
+
+    Args:
+      key: decides everything.
+      features: normalised; zero past `n_frames`.
+      n_frames: true frames.
+      config: static.
+
+    Returns:
+      the altered features, and which elements the reconstruction is asked for: altered ones and the segments that
+      were left, never padding. Elements to which only noise was added are not among them, as in s3prl.
+    """
+    time_key, channel_key, magnitude_key = jax.random.split(key, 3)
+    true = (jnp.arange(features.shape[0]) < n_frames)[:, None]
+    asked = jnp.zeros(features.shape, bool)
+    altered = features
+    if config.time:
+        altered, frames = _alter_time(time_key, features, n_frames, config)
+        asked |= frames[:, None]
+    if config.channel:
+        mels = _channels(channel_key, features.shape[1], config.channel_width)
+        altered = jnp.where(mels, 0.0, altered)
+        asked |= mels
+    if config.magnitude:
+        dice_key, noise_key = jax.random.split(magnitude_key)
+        noise = config.magnitude_std * jax.random.normal(noise_key, features.shape)
+        altered = altered + jnp.where(jax.random.bernoulli(dice_key, config.magnitude_share), noise, 0.0)
+    return jnp.where(true, altered, 0.0), asked & true
+
+
+def _channels(key: Key[Array, ""], n_mels: int, widest: int) -> Bool[Array, "mels"]:
+    width_key, start_key = jax.random.split(key)
+    width = jax.random.randint(width_key, (), 0, widest + 1)
+    start = jax.random.randint(start_key, (), 0, n_mels - width + 1)
+    place = jnp.arange(n_mels)
+    return (place >= start) & (place < start + width)
+
+
+def _alter_time(
+    key: Key[Array, ""], features: Float[Array, "frames mels"], n_frames: Int[Array, ""], config: AlterationConfig
+) -> tuple[Float[Array, "frames mels"], Bool[Array, "frames"]]:
+    start_key, dice_key, source_key = jax.random.split(key, 3)
+    total, width = features.shape[0], config.time_width
+    place = jnp.arange(total)
+    n_places = jnp.maximum(n_frames - width + 1, 0)
+    wanted = jnp.minimum(jnp.floor(config.time_share * n_frames / width).astype(jnp.int32), n_places)
+    # Drawing without replacement: the places with the `wanted` smallest of random numbers.
+    draws = jnp.where(place < n_places, jax.random.uniform(start_key, (total,)), 2.0)
+    rank = jnp.argsort(jnp.argsort(draws))
+    is_start = (rank < wanted) & (place < n_places)
+    # The segment that each frame belongs to is the latest that began at most width - 1 frames before it.
+    start = jax.lax.cummax(jnp.where(is_start, place, -total))
+    within = place - start
+    covered = within < width
+
+    dice = jax.random.uniform(dice_key, (total,) if config.dice == "segment" else (1,))
+    dice = jnp.broadcast_to(dice, (total,))[jnp.maximum(start, 0)]
+    source = jnp.floor(jax.random.uniform(source_key, (total,)) * n_places).astype(jnp.int32)
+    source = jnp.clip(source[jnp.maximum(start, 0)] + within, 0, total - 1)
+    zeroed = covered & (dice < config.zero_share)
+    replaced = covered & (dice >= config.zero_share) & (dice < config.zero_share + config.replace_share)
+    out = jnp.where(replaced[:, None], features[source], jnp.where(zeroed[:, None], 0.0, features))
+    return out, covered

@@ -1,0 +1,100 @@
+"""Additive noise at a true signal-to-noise ratio, and where noise comes from."""
+
+import logging
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, Key
+
+from jfewshot.audio import AudioError, read_audio
+from jfewshot.errors import UserError
+
+log = logging.getLogger(__name__)
+
+AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".opus")
+
+
+def add_noise(
+    key: Key[Array, ""],
+    wave: Float[Array, "samples"],
+    length: Int[Array, ""],
+    bank: Float[Array, "noises noise_samples"],
+    lowest_db: float = 5.0,
+    highest_db: float = 10.0,
+) -> tuple[Float[Array, "samples"], Int[Array, ""]]:
+    """Add a random cut of a random noise at an SNR from U(lowest_db, highest_db).
+
+    10 log10 of (mean square of the speech / mean square of the noise), both over the true samples, is the drawn
+    number. Silence stays silence, and a silent cut adds nothing.
+
+    Args:
+      key: decides noise, cut and ratio.
+      wave: zero past `length`.
+      length: true samples.
+      bank: noises of one length, read in a circle.
+      lowest_db, highest_db: the paper's 5 and 10.
+    """
+    which, where, how_much = jax.random.split(key, 3)
+    noise_samples = bank.shape[1]
+    row = jax.random.randint(which, (), 0, bank.shape[0])
+    start = jax.random.randint(where, (), 0, noise_samples)
+    noise = bank[row, (start + jnp.arange(wave.shape[0])) % noise_samples]
+    noise = jnp.where(jnp.arange(wave.shape[0]) < length, noise, 0.0)
+    snr_db = jax.random.uniform(how_much, minval=lowest_db, maxval=highest_db)
+    # The count of samples is the same above and below. The guard keeps 0 / 0 finite; 1e-20 is far below 16-bit silence.
+    ratio = jnp.sum(jnp.square(wave)) / jnp.maximum(jnp.sum(jnp.square(noise)), 1e-20)
+    gain = jnp.sqrt(ratio * 10.0 ** (-snr_db / 10.0))
+    return wave + gain * noise, length
+
+
+def noise_bank(folder: Path | None, samples: int, sample_rate: int, seed: int, limit: int = 256) -> np.ndarray:
+    """Noises of one length for `add_noise`: recordings from a folder, or coloured noise where there is none.
+
+    Args:
+      folder: searched recursively; recordings are cut into pieces, short ones repeated.
+      samples: length of each noise.
+      sample_rate: Hz.
+      seed: of the generated noise, and of which pieces are kept.
+      limit: at most so many pieces (256 of 20 s at 16 kHz are 328 MB on the device).
+
+    Returns:
+      float32, (noises, samples).
+
+    Raises:
+      UserError: a folder without usable recordings.
+    """
+    if folder is None:
+        return coloured_noise(samples, seed)
+    files = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES)
+    pieces = []
+    for path in files:
+        try:
+            wave = read_audio(path, sample_rate)
+        except AudioError as error:
+            log.warning("noise left out: %s", error)
+            continue
+        wave = np.resize(wave, -(-len(wave) // samples) * samples)
+        pieces += list(wave.reshape(-1, samples))
+    if not pieces:
+        raise UserError(
+            f"no noise in {folder}: it needs audio files ({', '.join(AUDIO_SUFFIXES)}) that are readable, not silent"
+        )
+    order = np.random.default_rng(seed).permutation(len(pieces))[:limit]
+    log.info("noise: %d pieces of %.1f s from %d files", len(order), samples / sample_rate, len(files))
+    return np.stack([pieces[number] for number in sorted(order)]).astype(np.float32)
+
+
+def coloured_noise(samples: int, seed: int, per_colour: int = 8) -> np.ndarray:
+    """White, pink and brown noise: power falling as 1 / frequency to the 0, 1 and 2. float32, (3 * per_colour,
+    samples)."""
+    rng = np.random.default_rng(seed)
+    frequency = np.maximum(np.arange(samples // 2 + 1), 1.0)
+    noises = []
+    shape = (per_colour, frequency.size)
+    for exponent in (0.0, 1.0, 2.0):
+        spectrum = rng.standard_normal(shape) + 1j * rng.standard_normal(shape)
+        noise = np.fft.irfft(spectrum * frequency ** (-exponent / 2), n=samples)
+        noises.append(noise / np.sqrt(np.mean(np.square(noise), axis=1, keepdims=True)))
+    return np.concatenate(noises).astype(np.float32)

@@ -1,0 +1,137 @@
+"""Reverberation as SoX does it: Freeverb (Jezar at Dreampoint), eight combs in parallel and four all-passes in a row.
+
+SoX's `reverb` is linear and time-invariant, so with the paper's settings (reverberance 50, damping 50) it is a family
+of impulse responses with one parameter, the room scale: a bank of 101 of them, applied by FFT. A room scale between
+whole percents comes from the transfer function in closed form instead, evaluated on the device.
+"""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Complex, Float, Int, Key
+
+# Delays in samples at 44.1 kHz, and by how many the second channel's differ.
+_COMBS = (1116, 1188, 1277, 1356, 1422, 1491, 1557, 1617)
+_ALL_PASSES = (225, 341, 441, 556)
+_STEREO_SPREAD = 12
+_WET_GAIN = 0.015
+_ALL_PASS_FEEDBACK = 0.5
+# Reverberance 0 and 100 are feedbacks of 0.3 and 0.98.
+_LEAST_FEEDBACK, _MOST_FEEDBACK = 0.3, 0.98
+# At room scale 100 the tail has fallen by 80 dB after 2 s.
+TAIL_S = 2.0
+
+
+def feedback_of(reverberance: float) -> float:
+    """The combs' feedback for a reverberance of 0 to 100."""
+    a = -1 / math.log(1 - _LEAST_FEEDBACK)
+    b = 100 / (math.log(1 - _MOST_FEEDBACK) * a + 1)
+    return 1 - math.exp((reverberance - b) / (a * b))
+
+
+def damping_of(damping: float) -> float:
+    """The combs' low-pass coefficient for a damping of 0 to 100."""
+    return damping / 100 * 0.3 + 0.2
+
+
+def transfer(room_scale, n_fft: int, sample_rate: int, reverberance: float, damping: float, xp=jnp):
+    """The reverberation's spectrum, dry sound included, at the bins of a real FFT of size `n_fft`.
+
+    As SoX gives a mono file: the mean of its two channels at full stereo depth. What rings longer than `n_fft`
+    samples wraps round.
+
+    Args:
+      room_scale: 0 to 100; may be traced.
+      n_fft: even.
+      sample_rate: Hz; delays are rounded to its samples, as SoX rounds them.
+      reverberance, damping: 0 to 100.
+      xp: `numpy` or `jax.numpy`.
+
+    Returns:
+      complex, (n_fft / 2 + 1,).
+    """
+    rate = sample_rate / 44_100
+    scale = room_scale / 100 * 0.9 + 0.1
+    feedback, low_pass = feedback_of(reverberance), damping_of(damping)
+    bins = np.arange(n_fft // 2 + 1)
+
+    def delayed(samples):
+        # bins * samples would lose its last digits in float32, so whole turns are dropped while it is an integer.
+        return xp.exp(-2j * np.pi / n_fft * ((bins * samples) % n_fft))
+
+    smoothing = (1 - low_pass) / (1 - low_pass * delayed(1))
+    wet = 0.0
+    for spread in (0, _STEREO_SPREAD):
+        channel = 0.0
+        for number, delay in enumerate(_COMBS):
+            # The sign of the second channel's offset alternates from comb to comb, and on through the all-passes.
+            exact = scale * rate * (delay + (-1) ** number * spread) + 0.5
+            echo = delayed(exact.astype(xp.int32) if hasattr(exact, "astype") else int(exact))
+            channel = channel + echo / (1 - feedback * smoothing * echo)
+        for number, delay in enumerate(_ALL_PASSES):
+            echo = delayed(int(rate * (delay + (-1) ** number * spread) + 0.5))
+            channel = channel * ((1 + _ALL_PASS_FEEDBACK) * echo - 1) / (1 - _ALL_PASS_FEEDBACK * echo)
+        wet = wet + channel / 2
+    return 1 + _WET_GAIN * wet
+
+
+def impulse_responses(
+    sample_rate: int = 16_000,
+    reverberance: float = 50.0,
+    damping: float = 50.0,
+    n_rooms: int = 101,
+    tail_s: float = TAIL_S,
+) -> np.ndarray:
+    """The bank: room scales evenly from 0 to 100, dry sound included.
+
+    Returns:
+      float32, (n_rooms, tail_s * sample_rate). 101 rooms at 16 kHz: 13 MB, about 3 s to make.
+    """
+    samples = int(tail_s * sample_rate)
+    # Twice the tail kept, so that what wraps round has fallen by 160 dB.
+    n_fft = fft_size(2 * samples)
+    rooms = np.linspace(0, 100, n_rooms)
+    bank = [
+        np.fft.irfft(transfer(room, n_fft, sample_rate, reverberance, damping, xp=np), n=n_fft)[:samples]
+        for room in rooms
+    ]
+    return np.stack(bank).astype(np.float32)
+
+
+def reverb(
+    key: Key[Array, ""],
+    wave: Float[Array, "samples"],
+    length: Int[Array, ""],
+    bank: Float[Array, "rooms tail"],
+) -> tuple[Float[Array, "samples"], Int[Array, ""]]:
+    """Put a wave into one room of a bank, drawn uniformly; the tail past its length is cut off."""
+    response = bank[jax.random.randint(key, (), 0, bank.shape[0])]
+    n_fft = fft_size(wave.shape[0] + response.shape[0])
+    return _apply(wave, length, jnp.fft.rfft(response, n=n_fft), n_fft), length
+
+
+def reverb_continuous(
+    key: Key[Array, ""],
+    wave: Float[Array, "samples"],
+    length: Int[Array, ""],
+    sample_rate: int = 16_000,
+    reverberance: float = 50.0,
+    damping: float = 50.0,
+) -> tuple[Float[Array, "samples"], Int[Array, ""]]:
+    """Put a wave into a room of scale U(0, 100), any fraction; no bank."""
+    room = jax.random.uniform(key, maxval=100.0)
+    n_fft = fft_size(wave.shape[0] + int(TAIL_S * sample_rate))
+    return _apply(wave, length, transfer(room, n_fft, sample_rate, reverberance, damping), n_fft), length
+
+
+def _apply(wave: Float[Array, "samples"], length: Int[Array, ""], spectrum: Complex[Array, "bins"], n_fft: int):
+    wet = jnp.fft.irfft(jnp.fft.rfft(wave, n=n_fft) * spectrum, n=n_fft)[: wave.shape[0]]
+    return jnp.where(jnp.arange(wave.shape[0]) < length, wet, 0.0)
+
+
+def fft_size(n: int) -> int:
+    """The next even size whose only factors are 2, 3 and 5: at most a seventh more than needed."""
+    sizes = (2**a * 3**b * 5**c for a in range(1, 25) for b in range(4) for c in range(4))
+    return min(size for size in sizes if size >= n)

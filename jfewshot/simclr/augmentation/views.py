@@ -1,0 +1,151 @@
+"""One view of a waveform: which augmentations happen, in which order.
+
+Speed, pitch, reverberation, noise: a voice changes, then the room it is in, then what else is heard there.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, Key
+
+from jfewshot.errors import UserError
+from jfewshot.simclr.augmentation.alteration import AlterationConfig
+from jfewshot.simclr.augmentation.noise import add_noise, noise_bank
+from jfewshot.simclr.augmentation.pitch import pitch
+from jfewshot.simclr.augmentation.reverb import impulse_responses, reverb, reverb_continuous
+from jfewshot.simclr.augmentation.speed import output_samples as samples_after_speed
+from jfewshot.simclr.augmentation.speed import speed
+
+
+@dataclass(frozen=True)
+class AugmentationConfig:
+    """Which augmentations, how strong, how often. The strengths are the paper's; how often, it does not say."""
+
+    speed: bool = True
+    """Play faster or slower."""
+    slowest: float = 0.8
+    """Factor."""
+    fastest: float = 1.2
+    """Factor."""
+    speed_probability: float = 1.0
+    """The range includes 'hardly', so always."""
+    pitch: bool = True
+    """Shift the pitch."""
+    lowest_cents: float = -300.0
+    """1,200 to the octave."""
+    highest_cents: float = 300.0
+    """1,200 to the octave."""
+    pitch_probability: float = 1.0
+    """As for speed."""
+    reverb: bool = True
+    """Put it into a room, by SoX's reverb with reverberance 50, damping 50 and room scale U(0, 100)."""
+    reverb_probability: float = 0.5
+    """Half: an encoder that never hears clean speech does not know it."""
+    reverb_continuous: bool = False
+    """Room scales between whole percents, without the bank."""
+    noise: bool = True
+    """Add noise."""
+    noise_folder: Path | None = None
+    """Recordings of noise; None: generated white, pink and brown noise."""
+    lowest_snr_db: float = 5.0
+    """True decibels."""
+    highest_snr_db: float = 10.0
+    """True decibels."""
+    noise_probability: float = 0.5
+    """As for reverb."""
+    time_mask: bool = True
+    """Zero a run of frames."""
+    widest_time_mask: int = 40
+    """Frames."""
+    frequency_mask: bool = True
+    """Zero a run of channels."""
+    widest_frequency_mask: int = 10
+    """Channels."""
+    alteration: AlterationConfig = field(default_factory=AlterationConfig)
+    """What the reconstruction undoes; used by profiles with a reconstruction loss."""
+
+    def __post_init__(self) -> None:
+        if not 0.5 <= self.slowest <= self.fastest <= 2.0:
+            raise UserError(f"speed from {self.slowest} to {self.fastest}: needs 0.5 <= slowest <= fastest <= 2")
+        if not -1200.0 <= self.lowest_cents <= self.highest_cents <= 1200.0:
+            raise UserError(
+                f"pitch from {self.lowest_cents} to {self.highest_cents} cents: needs at most an octave, in order"
+            )
+        if self.lowest_snr_db > self.highest_snr_db:
+            raise UserError(f"SNR from {self.lowest_snr_db} to {self.highest_snr_db} dB: give the lower one first")
+
+
+class Banks(NamedTuple):
+    """What is kept on the device: impulse responses of rooms, and noises. Empty where not used."""
+
+    rooms: Float[Array, "rooms tail"]
+    noises: Float[Array, "noises noise_samples"]
+
+
+def make_banks(config: AugmentationConfig, samples: int, sample_rate: int, seed: int) -> Banks:
+    """Compute or read the banks, for waves of at most `samples`."""
+    rooms = jnp.zeros((0, 0))
+    if config.reverb and not config.reverb_continuous:
+        rooms = jnp.asarray(impulse_responses(sample_rate))
+    noises = jnp.zeros((0, 0))
+    if config.noise:
+        noises = jnp.asarray(noise_bank(config.noise_folder, output_samples(samples, config), sample_rate, seed))
+    return Banks(rooms, noises)
+
+
+def output_samples(n_samples: int, config: AugmentationConfig) -> int:
+    """Static size of an augmented wave."""
+    return samples_after_speed(n_samples, config.slowest) if config.speed else n_samples
+
+
+def augment_wave(
+    key: Key[Array, ""],
+    wave: Float[Array, "samples"],
+    length: Int[Array, ""],
+    banks: Banks,
+    config: AugmentationConfig,
+    sample_rate: int = 16_000,
+) -> tuple[Float[Array, "augmented"], Int[Array, ""]]:
+    """One random view of one utterance.
+
+    Args:
+      key: decides everything.
+      wave: samples; what stands past `length` does not matter.
+      length: true samples.
+      banks: from `make_banks`.
+      config: static.
+      sample_rate: Hz; static.
+
+    Returns:
+      the view, `output_samples` long and zero past its new length.
+    """
+    keys = jax.random.split(key, 8)
+    wave = jnp.where(jnp.arange(wave.shape[0]) < length, wave, 0.0)
+    if config.speed:
+        faster = speed(keys[0], wave, length, config.slowest, config.fastest)
+        as_it_was = jnp.pad(wave, (0, faster[0].shape[0] - wave.shape[0])), length
+        wave, length = _perhaps(keys[1], config.speed_probability, faster, as_it_was)
+    if config.pitch:
+        shifted = pitch(keys[2], wave, length, config.lowest_cents, config.highest_cents)
+        wave, length = _perhaps(keys[3], config.pitch_probability, shifted, (wave, length))
+    if config.reverb:
+        if config.reverb_continuous:
+            roomy = reverb_continuous(keys[4], wave, length, sample_rate)
+        else:
+            roomy = reverb(keys[4], wave, length, banks.rooms)
+        wave, length = _perhaps(keys[5], config.reverb_probability, roomy, (wave, length))
+    if config.noise:
+        noisy = add_noise(keys[6], wave, length, banks.noises, config.lowest_snr_db, config.highest_snr_db)
+        wave, length = _perhaps(keys[7], config.noise_probability, noisy, (wave, length))
+    return wave, length
+
+
+def _perhaps(key: Key[Array, ""], probability: float, happened, not_happened):
+    """Choose between two (wave, length); under vmap both are computed."""
+    if probability >= 1.0:
+        return happened
+    chosen = jax.random.bernoulli(key, probability)
+    return jax.tree.map(lambda yes, no: jnp.where(chosen, yes, no), happened, not_happened)
