@@ -91,7 +91,9 @@ def _alter_time(
     total, width = features.shape[0], config.time_width
     place = jnp.arange(total)
     n_places = jnp.maximum(n_frames - width + 1, 0)
-    wanted = jnp.minimum(jnp.floor(config.time_share * n_frames / width).astype(jnp.int32), n_places)
+    wanted = jnp.minimum(
+        jnp.floor(n_frames.astype(jnp.float32) * (config.time_share / width)).astype(jnp.int32), n_places
+    )
     # Drawing without replacement: the places with the `wanted` smallest of random numbers.
     draws = jnp.where(place < n_places, jax.random.uniform(start_key, (total,)), 2.0)
     rank = jnp.argsort(jnp.argsort(draws))
@@ -103,7 +105,7 @@ def _alter_time(
 
     dice = jax.random.uniform(dice_key, (total,) if config.dice == "segment" else (1,))
     dice = jnp.broadcast_to(dice, (total,))[jnp.maximum(start, 0)]
-    source = jnp.floor(jax.random.uniform(source_key, (total,)) * n_places).astype(jnp.int32)
+    source = jnp.floor(jax.random.uniform(source_key, (total,)) * n_places.astype(jnp.float32)).astype(jnp.int32)
     source = jnp.clip(source[jnp.maximum(start, 0)] + within, 0, total - 1)
     zeroed = covered & (dice < config.zero_share)
     replaced = covered & (dice >= config.zero_share) & (dice < config.zero_share + config.replace_share)

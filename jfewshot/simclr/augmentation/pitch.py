@@ -60,7 +60,7 @@ def stretch(wave: Float[Array, "samples"], ratio: Float[Array, ""], n_out: int) 
     # spectra.
     before_start = 2 * early * HOP + N_FFT // 2 + HOP
     padded = jnp.pad(wave, (before_start, N_FFT + HOP))
-    centre = jnp.round((jnp.arange(n_frames) - early) * (HOP / ratio)).astype(jnp.int32)
+    centre = jnp.round(jnp.arange(-early, n_frames - early, dtype=jnp.float32) * (HOP / ratio)).astype(jnp.int32)
     position = before_start - N_FFT // 2 + centre
     taps = jnp.arange(N_FFT)
 
@@ -73,7 +73,9 @@ def stretch(wave: Float[Array, "samples"], ratio: Float[Array, ""], n_out: int) 
     gained = jnp.angle(now) - jnp.angle(before)
     # The first frame keeps its own phase; from there on, phases add up.
     phase = jnp.cumsum(gained.at[0].set(jnp.angle(now[0])), axis=0)
-    frames = jnp.fft.irfft(jnp.abs(now) * jnp.exp(1j * phase), n=N_FFT) * (_WINDOW / _OVERLAP)
+    frames = jnp.fft.irfft(jnp.abs(now) * jax.lax.complex(jnp.cos(phase), jnp.sin(phase)), n=N_FFT) * (
+        _WINDOW / _OVERLAP
+    )
     start = early * HOP + N_FFT // 2
     return _overlap_add(frames)[start : start + n_out]
 

@@ -36,7 +36,7 @@ def resample(wave: Float[Array, "samples"], ratio: Float[Array, ""] | float, n_o
       n_out: static number of output samples.
     """
     steps = jnp.round(jnp.asarray(ratio, jnp.float32) * GRID).astype(jnp.int32)
-    table = _taps_by_phase(steps / GRID).astype(wave.dtype)
+    table = _taps_by_phase(steps.astype(jnp.float32) / GRID).astype(wave.dtype)
     n_blocks = -(-n_out // _BLOCK)
     # A read past the end must find silence, whatever the ratio.
     padded = jnp.pad(wave, (TAPS // 2 - 1, TAPS))
@@ -57,15 +57,15 @@ def resample(wave: Float[Array, "samples"], ratio: Float[Array, ""] | float, n_o
 
 def resampled_length(length: Int[Array, ""], ratio: Float[Array, ""] | float) -> Int[Array, ""]:
     """How many output samples lie within the wave."""
-    return jnp.floor(length / ratio).astype(jnp.int32)
+    return jnp.floor(length.astype(jnp.float32) / ratio).astype(jnp.int32)
 
 
 def _taps_by_phase(ratio: Float[Array, ""]) -> Float[Array, "phases taps"]:
     # The transition band ends at the lower of the two Nyquist frequencies (in cycles per input sample).
     cutoff = 0.5 * jnp.minimum(1.0, 1.0 / ratio) - TRANSITION / 2
-    fraction = jnp.arange(PHASES + 1)[:, None] / PHASES
-    distance = jnp.arange(TAPS) - (TAPS // 2 - 1) - fraction
+    fraction = np.arange(PHASES + 1, dtype=np.float32)[:, None] / PHASES
+    distance = jnp.asarray(np.arange(TAPS, dtype=np.float32) - (TAPS // 2 - 1) - fraction)
     inside = jnp.maximum(1.0 - jnp.square(distance / (TAPS / 2)), 0.0)
-    window = jnp.i0(_BETA * jnp.sqrt(inside)) / np.i0(_BETA)
+    window = jnp.i0(_BETA * jnp.sqrt(inside)) / float(np.i0(_BETA))
     taps = 2 * cutoff * jnp.sinc(2 * cutoff * distance) * window
     return taps / jnp.sum(taps, axis=1, keepdims=True)

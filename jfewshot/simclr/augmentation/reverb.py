@@ -55,11 +55,13 @@ def transfer(room_scale, n_fft: int, sample_rate: int, reverberance: float, damp
     rate = sample_rate / 44_100
     scale = room_scale / 100 * 0.9 + 0.1
     feedback, low_pass = feedback_of(reverberance), damping_of(damping)
-    bins = np.arange(n_fft // 2 + 1)
+    bins = np.arange(n_fft // 2 + 1, dtype=np.int64 if xp is np else np.int32)
+    real = np.float64 if xp is np else np.float32
 
     def delayed(samples):
         # bins * samples would lose its last digits in float32, so whole turns are dropped while it is an integer.
-        return xp.exp(-2j * np.pi / n_fft * ((bins * samples) % n_fft))
+        turns = ((bins * samples) % n_fft).astype(real) * (2 * np.pi / n_fft)
+        return (xp.cos(turns) - 1j * xp.sin(turns)) if xp is np else jax.lax.complex(jnp.cos(turns), -jnp.sin(turns))
 
     smoothing = (1 - low_pass) / (1 - low_pass * delayed(1))
     wet = 0.0

@@ -6,7 +6,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Int
 
 from jfewshot.simclr.encoder.config import EncoderConfig
-from jfewshot.simclr.encoder.transformer import layer_norm, linear
+from jfewshot.simclr.encoder.transformer import layer_norm, linear, normed
 
 
 def mean_over_frames(
@@ -14,7 +14,7 @@ def mean_over_frames(
 ) -> Float[Array, "batch dim"]:
     """Mean over the true frames; zero for an utterance without any."""
     is_frame = (jnp.arange(hidden.shape[1]) < n_frames[:, None])[..., None]
-    return jnp.sum(jnp.where(is_frame, hidden, 0.0), axis=1) / jnp.maximum(n_frames, 1)[:, None]
+    return jnp.sum(jnp.where(is_frame, hidden, 0.0), axis=1) / jnp.maximum(n_frames, 1)[:, None].astype(hidden.dtype)
 
 
 class Projection(nnx.Module):
@@ -47,5 +47,5 @@ class SpectrogramHead(nnx.Module):
     ) -> Float[Array, "batch frames mels"]:
         """Predicted input features, `n_input_frames` of them, float32."""
         x = jax.nn.gelu(self.hidden(hidden.astype(self.config.dtype)), approximate=False)
-        x = self.output(self.norm(x).astype(self.config.dtype)).astype(jnp.float32)
+        x = self.output(normed(self.norm, x)).astype(jnp.float32)
         return x.reshape(x.shape[0], -1, self.config.n_mels)[:, :n_input_frames]

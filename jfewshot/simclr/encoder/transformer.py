@@ -31,6 +31,11 @@ def layer_norm(size: int, config: EncoderConfig, rngs: nnx.Rngs) -> nnx.LayerNor
     )
 
 
+def normed(norm: nnx.LayerNorm, x: Float[Array, "*batch dim"]) -> Float[Array, "*batch dim"]:
+    """A float32 LayerNorm of an array of any precision, in that precision."""
+    return norm(x.astype(jnp.float32)).astype(x.dtype)
+
+
 def dropout(x: Float[Array, "batch frames dim"], rate: float, keys: Key[Array, "batch"] | None, number: int):
     """Dropout by one key per utterance, so that no utterance's mask depends on its place in a batch; no keys, no
     dropout."""
@@ -69,12 +74,12 @@ class Layer(nnx.Module):
     ) -> Float[Array, "batch frames dim"]:
         """`n_frames` keys take part in the attention; what stands in frames past them is of no meaning."""
         rate, before = self.config.dropout, self.config.norm == "pre"
-        attended = self.attend(self.attention_norm(x).astype(x.dtype) if before else x, n_frames)
+        attended = self.attend(normed(self.attention_norm, x) if before else x, n_frames)
         x = x + dropout(attended, rate, keys, 0)
-        x = x if before else self.attention_norm(x).astype(x.dtype)
-        hidden = self.intermediate(self.output_norm(x).astype(x.dtype) if before else x)
+        x = x if before else normed(self.attention_norm, x)
+        hidden = self.intermediate(normed(self.output_norm, x) if before else x)
         x = x + dropout(self.output(jax.nn.gelu(hidden, approximate=False)), rate, keys, 1)
-        return x if before else self.output_norm(x).astype(x.dtype)
+        return x if before else normed(self.output_norm, x)
 
     def attend(
         self, x: Float[Array, "batch frames dim"], n_frames: Int[Array, "batch"]
@@ -133,7 +138,7 @@ class Encoder(nnx.Module):
         features = features.astype(config.dtype)
         x = self.input(features) if config.prenet == "none" else self.input(features, n_frames)
         n_frames = config.n_frames(n_frames)
-        x = x + sinusoids(x.shape[1], config.d_model)
+        x = x.astype(jnp.float32) + sinusoids(x.shape[1], config.d_model)
         x = dropout(self.input_norm(x).astype(config.dtype), config.dropout, keys, -1 % 2**31)
 
         states = [x]
@@ -143,6 +148,6 @@ class Encoder(nnx.Module):
             x = run(layer, x, n_frames, layer_keys)
             states.append(x)
         if config.norm == "pre":
-            states = [norm(state) for norm, state in zip(self.hidden_norms, states, strict=True)]
+            states = [normed(norm, state) for norm, state in zip(self.hidden_norms, states, strict=True)]
         is_frame = (jnp.arange(x.shape[1]) < n_frames[:, None])[..., None]
         return [jnp.where(is_frame, state.astype(jnp.float32), 0.0) for state in states], n_frames

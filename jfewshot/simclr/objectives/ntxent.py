@@ -95,7 +95,7 @@ def ntxent_rows(
     gaussian = jnp.sum(jnp.exp(4.0 * seen - 4.0), axis=1)
     return _RowSums(
         loss=jnp.sum(loss * counts),
-        correct=jnp.sum((jnp.argmax(seen, axis=1) == partner) * counts),
+        correct=jnp.sum(jnp.where(jnp.argmax(seen, axis=1) == partner, counts, 0.0)),
         squared_distance=jnp.sum((2.0 - 2.0 * jax.lax.stop_gradient(positive)) * counts),
         gaussian=jnp.sum(gaussian * counts),
     )

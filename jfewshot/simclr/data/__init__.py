@@ -1,0 +1,22 @@
+"""From a folder of speech to batches.
+
+- `manifest`: which utterances there are, who speaks, how long
+- `batches`: which of them make up step n, and which piece of each: pure functions of seed and step, so a run
+continues exactly
+- `loader`: decoding, ahead of the device
+"""
+
+from jfewshot.simclr.data.batches import Batch, BatchPlan
+from jfewshot.simclr.data.loader import batches_from, load_batch
+from jfewshot.simclr.data.manifest import Utterance, manifest_digest, read_utterances, split_validation
+
+__all__ = [
+    "Batch",
+    "BatchPlan",
+    "Utterance",
+    "batches_from",
+    "load_batch",
+    "manifest_digest",
+    "read_utterances",
+    "split_validation",
+]

@@ -1,0 +1,148 @@
+"""Which utterances there are: from a folder, a manifest, or LibriSpeech as published."""
+
+import csv
+import json
+import logging
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from jfewshot.audio import AudioError, duration_s
+from jfewshot.errors import UserError
+from jfewshot.files import sha256_of_json
+
+log = logging.getLogger(__name__)
+
+AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3")
+# LibriSpeech: <speaker>/<chapter>/<speaker>-<chapter>-<number>.flac
+_LIBRISPEECH = re.compile(r"(\d+)-(\d+)-\d{4,}\.flac")
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One recording.
+
+    Args:
+      path: the audio file.
+      name: path below the source, for digests and messages.
+      speaker: empty if unknown.
+      duration_s: by its header or the manifest.
+    """
+
+    path: Path
+    name: str
+    speaker: str
+    duration_s: float
+
+
+def read_utterances(source: Path, shortest_s: float) -> list[Utterance]:
+    """All usable utterances, sorted by name; what is left out is counted and logged with its reason.
+
+    Args:
+      source: a `.csv` or `.jsonl` manifest with `path` (relative to the manifest's folder, or absolute) and if known
+        `speaker` and `duration_s`; or a folder, searched recursively. In a folder laid out as LibriSpeech is,
+        speakers are known; in any other, they are not.
+      shortest_s: shorter utterances are left out.
+
+    Raises:
+      UserError: nothing there, nothing usable, a manifest without a path column, or with files that do not exist.
+    """
+    if source.suffix in (".csv", ".jsonl"):
+        rows = _manifest_rows(source)
+    elif source.is_dir():
+        rows = _folder_rows(source)
+    else:
+        raise UserError(f"{source} is neither a folder nor a manifest (.csv, .jsonl)")
+    utterances: list[Utterance] = []
+    left_out: list[str] = []
+    for path, name, speaker, stated_s in rows:
+        try:
+            seconds = duration_s(path) if stated_s is None else stated_s
+        except AudioError as error:
+            left_out.append(f"{name}: {error.reason}")
+            continue
+        if seconds < shortest_s:
+            left_out.append(f"{name}: {seconds:.2f} s is shorter than {shortest_s:g} s")
+            continue
+        utterances.append(Utterance(path, name, speaker, seconds))
+    for reason in left_out[:10]:
+        log.warning("left out: %s", reason)
+    if left_out:
+        log.warning("%d of %d recordings left out", len(left_out), len(left_out) + len(utterances))
+    if not utterances:
+        raise UserError(
+            f"no usable speech in {source}: it needs audio ({', '.join(AUDIO_SUFFIXES)}) of at least {shortest_s:g} s"
+        )
+    return sorted(utterances, key=lambda utterance: utterance.name)
+
+
+def _folder_rows(folder: Path) -> Iterable[tuple[Path, str, str, float | None]]:
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in AUDIO_SUFFIXES:
+            match = _LIBRISPEECH.fullmatch(path.name)
+            published = match is not None and path.parent.name == match[2] and path.parent.parent.name == match[1]
+            yield path, path.relative_to(folder).as_posix(), match[1] if match and published else "", None
+
+
+def _manifest_rows(manifest: Path) -> Iterable[tuple[Path, str, str, float | None]]:
+    try:
+        text = manifest.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise UserError(f"no manifest at {manifest}") from None
+    try:
+        if manifest.suffix == ".csv":
+            rows = list(csv.DictReader(text.splitlines()))
+        else:
+            rows = [json.loads(line) for line in text.splitlines() if line.strip()]
+    except json.JSONDecodeError as error:
+        raise UserError(f"{manifest}: not one JSON object per line ({error})") from None
+    if not rows:
+        raise UserError(f"{manifest} is empty")
+    missing_files = []
+    for number, row in enumerate(rows, start=1):
+        if not row.get("path"):
+            raise UserError(
+                f"{manifest}: row {number} has no path; its columns are {', '.join(map(str, row))}, path is needed"
+            )
+        path = manifest.parent / row["path"]
+        stated = row.get("duration_s")
+        try:
+            seconds = None if stated in (None, "") else float(stated)
+        except ValueError:
+            raise UserError(
+                f"{manifest}: row {number} has duration_s {stated!r}; seconds as a number are needed"
+            ) from None
+        if not path.exists():
+            missing_files.append(row["path"])
+            continue
+        yield path, row["path"], str(row.get("speaker") or ""), seconds
+    if missing_files:
+        raise UserError(
+            f"{manifest} names {len(missing_files)} files that do not exist, the first is {missing_files[0]}: "
+            "paths are relative to the manifest's folder"
+        )
+
+
+def split_validation(
+    utterances: Sequence[Utterance], share: float, seed: int
+) -> tuple[list[Utterance], list[Utterance]]:
+    """Training and validation: whole speakers held out, or utterances where no speaker is known."""
+    if share <= 0:
+        return list(utterances), []
+    speakers = sorted({utterance.speaker for utterance in utterances})
+    keys = [utterance.speaker if len(speakers) > 1 else utterance.name for utterance in utterances]
+    names = sorted(set(keys))
+    n_held = max(1, round(share * len(names)))
+    if n_held >= len(names):
+        raise UserError(f"a validation share of {share} leaves no training data: there are {len(names)} speakers")
+    held = set(np.random.default_rng([seed, 1]).permutation(names)[:n_held].tolist())
+    paired = list(zip(keys, utterances, strict=True))
+    return [each for key, each in paired if key not in held], [each for key, each in paired if key in held]
+
+
+def manifest_digest(utterances: Sequence[Utterance]) -> str:
+    """Names the data: what the utterances are called, who speaks, how long (to the millisecond)."""
+    return sha256_of_json([[each.name, each.speaker, round(each.duration_s, 3)] for each in utterances])

@@ -1,0 +1,104 @@
+"""From a training run to an encoder folder."""
+
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import tyro
+
+from jfewshot.errors import UserError
+from jfewshot.simclr.config import from_record
+from jfewshot.simclr.export.folder import EncoderFolder, write_encoder
+from jfewshot.simclr.training.checkpoints import Checkpoints, average, read_params, steps_on_disk
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ExportConfig:
+    """Write a run's encoder as a folder that `extraction` takes as the upstream simclr:FOLDER."""
+
+    run: Annotated[Path, tyro.conf.Positional]
+    """Folder of the training run."""
+    out: Path
+    """Encoder folder to write."""
+    name: str
+    """The encoder's name in stores and tables."""
+    step: int | None = None
+    """Which checkpoint; None: the latest. 0 is the untrained encoder, a control."""
+    average_best: int = 0
+    """Instead: the mean of this many checkpoints with the lowest validation loss."""
+    dtype: Literal["float32", "float16"] = "float32"
+    """Of the stored weights."""
+    title: str = ""
+    """What people call it."""
+    licence: str = ""
+    """Of the weights, which the training data's licences have a say in."""
+    source: str = ""
+    """What it was trained on, by name and licence."""
+
+
+def export(options: ExportConfig) -> Path:
+    """Read the run, write the folder; returns it.
+
+    Raises:
+      UserError: no run there, no such checkpoint, no validation losses to choose by.
+    """
+    try:
+        record = json.loads((options.run / "config.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(
+            f"{options.run} has no config.json: name the --out folder of `python -m jfewshot.simclr.train`"
+        ) from None
+    config, checkpoints = from_record(record["config"]), options.run / "checkpoints"
+    steps = _chosen_steps(options, config.keep, config.keep_best)
+    params = average([read_params(checkpoints, step) for step in steps])
+    with np.load(options.run / "statistics.npz") as statistics:
+        mean, std = statistics["mean"][0], statistics["std"][0]
+    training = {
+        "profile": config.profile,
+        "trained_on": {key: record["data"][key] for key in ("utterances", "speakers", "hours")},
+        "checkpoints": steps,
+        "batch": config.batch,
+        "crop_s": config.data.crop_s,
+        "seed": config.seed,
+    }
+    encoder = EncoderFolder(
+        name=options.name,
+        config=config.encoder,
+        arrays={name.removeprefix("encoder."): value for name, value in params.items() if name.startswith("encoder.")},
+        fbank=config.fbank,
+        mean=mean,
+        std=std,
+        title=options.title,
+        licence=options.licence,
+        source=options.source,
+        training=training,
+    )
+    log.info("%s: checkpoints %s, written to %s", options.name, steps, options.out)
+    return write_encoder(options.out, encoder, options.dtype)
+
+
+def _chosen_steps(options: ExportConfig, keep: int, keep_best: int) -> list[int]:
+    folder = options.run / "checkpoints"
+    there = steps_on_disk(folder)
+    if not there:
+        raise UserError(f"{options.run} has no checkpoint yet")
+    if options.average_best:
+        checkpoints = Checkpoints(folder, keep, keep_best)
+        try:
+            best = checkpoints.best(options.average_best)
+        finally:
+            checkpoints.close()
+        if not best:
+            raise UserError(
+                f"{options.run} has no validation losses to choose by: train with --data.validation-share, or give --step"
+            )
+        return best
+    step = there[-1] if options.step is None else options.step
+    if step not in there:
+        raise UserError(f"{options.run} has no checkpoint of step {step}; it has {', '.join(map(str, there))}")
+    return [step]

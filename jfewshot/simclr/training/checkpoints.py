@@ -1,0 +1,106 @@
+"""Checkpoints of a run: orbax's, with the latest and the best kept."""
+
+import logging
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import jax
+import numpy as np
+from orbax.checkpoint import v1 as ocp
+
+from jfewshot.errors import UserError
+from jfewshot.simclr.training.model import Params
+from jfewshot.simclr.training.step import State
+
+log = logging.getLogger(__name__)
+
+METRIC = "validation_loss"
+
+
+class Checkpoints:
+    """Save and load a run's state. Saving is asynchronous; a folder appears under its final name when it is whole.
+
+    Args:
+      folder: below the run's.
+      keep: how many of the latest to keep.
+      keep_best: how many with the lowest validation loss to keep besides.
+    """
+
+    def __init__(self, folder: Path, keep: int, keep_best: int):
+        policies = ocp.training.preservation_policies
+        kept = [policies.LatestN(keep), policies.CustomSteps([0])]
+        if keep_best:
+            kept.append(
+                policies.BestN(
+                    get_metric_fn=lambda metrics: metrics[METRIC],
+                    reverse=True,
+                    n=keep_best,
+                    keep_checkpoints_without_metrics=False,
+                )
+            )
+        # orbax's own log lines are for its developers.
+        logging.getLogger("absl").setLevel(logging.ERROR)
+        self._checkpointer = ocp.training.Checkpointer(
+            folder.absolute(), preservation_policy=policies.AnyPreservationPolicy(kept), cleanup_tmp_directories=True
+        )
+
+    def save(self, state: State, validation_loss: float | None) -> None:
+        """Save at the state's own step; one that is there already stays."""
+        step = int(state.step)
+        if step in self.steps():
+            return
+        metrics = None if validation_loss is None else {METRIC: validation_loss}
+        self._checkpointer.save(step, state._asdict(), metrics=metrics)
+
+    def load(self, like: State, step: int | None = None) -> State:
+        """The state at a step (None: the latest), with the shapes and placement of `like`."""
+        found = self._checkpointer.load(step, jax.tree.map(_abstract, like._asdict()))
+        return State(**found)
+
+    def steps(self) -> list[int]:
+        """Steps with a checkpoint, in order."""
+        return sorted(found.step for found in self._checkpointer.checkpoints)
+
+    def best(self, n: int) -> list[int]:
+        """The n steps with the lowest validation loss."""
+        scored = [
+            (found.metrics[METRIC], found.step)
+            for found in self._checkpointer.checkpoints
+            if found.metrics and METRIC in found.metrics
+        ]
+        return [step for _, step in sorted(scored)[:n]]
+
+    def close(self) -> None:
+        """Wait until everything is written."""
+        self._checkpointer.close()
+
+
+def _abstract(leaf):
+    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding)
+
+
+def read_params(folder: Path, step: int) -> dict[str, np.ndarray]:
+    """A checkpoint's parameters as NumPy arrays, without knowing the run's configuration."""
+    checkpointer = ocp.training.Checkpointer(folder.absolute())
+    try:
+        return {name: np.asarray(value) for name, value in checkpointer.load(step)["params"].items()}
+    finally:
+        checkpointer.close()
+
+
+def average(parts: Sequence[Params | dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Mean of several checkpoints' parameters, in float64."""
+    if not parts:
+        raise UserError("no checkpoints to average")
+    return {
+        name: np.mean([np.asarray(part[name], np.float64) for part in parts], axis=0).astype(np.float32)
+        for name in parts[0]
+    }
+
+
+def steps_on_disk(folder: Path) -> list[int]:
+    """Steps with a whole checkpoint, by the folders' names."""
+    if not folder.is_dir():
+        return []
+    return sorted(int(found.name) for found in folder.iterdir() if re.fullmatch(r"\d+", found.name))

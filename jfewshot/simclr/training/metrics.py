@@ -1,0 +1,101 @@
+"""What a run writes and shows."""
+
+import json
+import logging
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from jfewshot.errors import UserError
+from jfewshot.files import atomic_write
+
+log = logging.getLogger(__name__)
+
+
+class Metrics:
+    """metrics.jsonl, TensorBoard if asked, and a line for people.
+
+    Args:
+      folder: the run's.
+      first: the step that this start begins with; lines of later steps, which will be computed again, are dropped.
+      every: steps between lines for people.
+      tensorboard: also write events below `folder`.
+    """
+
+    def __init__(self, folder: Path, first: int, every: int, tensorboard: bool):
+        self.every = every
+        self._path = folder / "metrics.jsonl"
+        lines = self._path.read_text(encoding="utf-8").splitlines() if self._path.exists() else []
+        # A killed run may have left half a line; that step is past the checkpoint and comes again.
+        kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= first]
+        with atomic_write(self._path, "w") as file:
+            file.writelines(line + "\n" for line in kept)
+        self._file = open(self._path, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 closed by close()
+        self._writer = _tensorboard_writer(folder) if tensorboard else None
+        self._console = Console(stderr=True) if sys.stderr.isatty() else None
+        self._since, self._steps, self._audio_s, self._wait_s = time.perf_counter(), 0, 0.0, 0.0
+
+    def add(self, step: int, values: dict[str, float], wait_s: float, total: int) -> None:
+        """One step's numbers, and how long it waited for data."""
+        self._file.write(json.dumps({"step": step, **values}) + "\n")
+        if self._writer is not None:
+            for name, value in values.items():
+                self._writer.add_scalar(name, value, step)
+        self._steps, self._audio_s, self._wait_s = (
+            self._steps + 1,
+            self._audio_s + values["audio_s"],
+            self._wait_s + wait_s,
+        )
+        if step % self.every and step != total:
+            return
+        passed = max(time.perf_counter() - self._since, 1e-9)
+        speed = {
+            "steps/s": self._steps / passed,
+            "audio h/h": self._audio_s / passed,
+            "waiting for data": self._wait_s / passed,
+        }
+        line = self._line(step, total, values, speed)
+        if self._console is not None:
+            self._console.print(
+                line, end="\r" if step != total else "\n", highlight=False, no_wrap=True, overflow="crop"
+            )
+        else:
+            log.info("%s", line)
+        self._since, self._steps, self._audio_s, self._wait_s = time.perf_counter(), 0, 0.0, 0.0
+
+    def add_validation(self, step: int, values: dict[str, float]) -> None:
+        """Validation numbers of a step."""
+        self._file.write(
+            json.dumps({"step": step, **{f"validation_{name}": value for name, value in values.items()}}) + "\n"
+        )
+        log.info("step %d: validation loss %.4f", step, values["loss"])
+
+    def close(self) -> None:
+        """Flush and close."""
+        self._file.close()
+        if self._writer is not None:
+            self._writer.close()
+
+    @staticmethod
+    def _line(step: int, total: int, values: dict[str, float], speed: dict[str, float]) -> str:
+        losses = " ".join(
+            f"{name} {values[name]:.3f}" for name in ("loss", "contrast", "reconstruction") if name in values
+        )
+        beside = ""
+        if "contrast" in values:
+            beside = f" | accuracy {values['accuracy']:.1%} align {values['alignment']:.2f} uniform {values['uniformity']:.2f}"
+        return (
+            f"step {step}/{total} | {losses}{beside} | rate {values['rate']:.2e} | {speed['steps/s']:.2f} steps/s, "
+            f"{speed['audio h/h']:.0f} h of audio per h, {speed['waiting for data']:.0%} waiting for data"
+        )
+
+
+def _tensorboard_writer(folder: Path) -> Any:
+    try:
+        from tensorboardX import SummaryWriter
+    except ImportError:
+        raise UserError("--tensorboard needs the package tensorboardX: pip install tensorboardX") from None
+    return SummaryWriter(str(folder / "tensorboard"))

@@ -1,0 +1,60 @@
+"""The features' mean and deviation, before the first step."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from jfewshot.audio import read_audio
+from jfewshot.files import atomic_write
+from jfewshot.simclr.config import TrainConfig
+from jfewshot.simclr.data import Utterance
+from jfewshot.simclr.features import Moments, SpeakerMoments, fbank
+
+log = logging.getLogger(__name__)
+
+
+def feature_statistics(
+    utterances: Sequence[Utterance], config: TrainConfig, keep_in: Path
+) -> tuple[np.ndarray, np.ndarray, dict[str, int]]:
+    """Compute, or read from `keep_in`, where a run that is continued finds the ones it began with.
+
+    Returns:
+      means and deviations, (speakers, mels), and the row of each speaker. Row 0 is everybody's: the only one with
+      global normalisation, and what the exported encoder gets either way.
+    """
+    if not keep_in.exists():
+        per_speaker = config.data.normalisation == "speaker"
+        chosen = list(utterances)
+        if not per_speaker and len(chosen) > config.data.statistics_utterances:
+            order = np.random.default_rng([config.seed, 4]).permutation(len(chosen))
+            chosen = [chosen[place] for place in sorted(order[: config.data.statistics_utterances])]
+        log.info("normalisation: statistics of %d utterances", len(chosen))
+        speakers = SpeakerMoments()
+        for utterance in chosen:
+            speakers.update(utterance.speaker if per_speaker else "", _features(utterance, config))
+        names = sorted(speakers.by_speaker) if per_speaker else []
+        moments = [speakers.all, *(speakers.by_speaker[name] for name in names)]
+        _write(keep_in, moments, names)
+    with np.load(keep_in) as archive:
+        names = [str(name) for name in archive["speakers"]]
+        return archive["mean"], archive["std"], {name: row for row, name in enumerate(names, start=1)}
+
+
+def _features(utterance: Utterance, config: TrainConfig) -> np.ndarray:
+    wave = read_audio(utterance.path, config.fbank.sample_rate)
+    # Padded to whole seconds, so that few sizes are compiled.
+    rate = config.fbank.sample_rate
+    padded = np.zeros(-(-len(wave) // rate) * rate, np.float32)
+    padded[: len(wave)] = wave
+    features, count = jax.device_get(fbank(padded, np.int32(len(wave)), config.fbank))
+    return features[: int(count)]
+
+
+def _write(path: Path, moments: Sequence[Moments], names: Sequence[str]) -> None:
+    mean = np.stack([each.mean for each in moments]).astype(np.float32)
+    std = np.stack([each.std for each in moments]).astype(np.float32)
+    with atomic_write(path) as file:
+        np.savez(file, mean=mean, std=std, speakers=np.array(names, dtype=str))

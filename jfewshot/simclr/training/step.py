@@ -1,0 +1,190 @@
+"""One training step, jitted whole: waves, views, features, encoder, losses, gradient, update.
+
+The batch may be larger than what fits through the encoder at once. It then goes through in chunks: a scan over
+chunks, each one rematerialised in the backward pass, collects all projections, and the loss is computed on all of
+them. Its gradient is the whole batch's, exactly (what GradCache, Gao et al. 2021, does by hand), for the activations
+of one chunk.
+
+Over several devices, each runs this on its rows inside `shard_map`; the contrast sees everyone's projections.
+"""
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax.sharding import Mesh, PartitionSpec
+from jaxtyping import Array, Float, Int, Key
+
+from jfewshot.simclr.augmentation import Banks, alter, augment_wave, mask_spectrogram
+from jfewshot.simclr.config import TrainConfig
+from jfewshot.simclr.data.batches import Batch
+from jfewshot.simclr.encoder import mean_over_frames
+from jfewshot.simclr.features import fbank, normalise
+from jfewshot.simclr.objectives import ntxent, reconstruction_sums
+from jfewshot.simclr.objectives.ntxent import ntxent_local
+from jfewshot.simclr.training.model import Params, model_builder
+from jfewshot.simclr.training.schedules import learning_rate, optimiser
+
+AXIS = "data"
+
+
+class State(NamedTuple):
+    """Everything that a step changes."""
+
+    step: Int[Array, ""]
+    params: Params
+    optimiser: optax.OptState
+
+
+class Fixed(NamedTuple):
+    """What stays on the device and does not change."""
+
+    banks: Banks
+    mean: Float[Array, "speakers mels"]
+    std: Float[Array, "speakers mels"]
+
+
+class Views(NamedTuple):
+    """What the encoder is given, for each row, with the row's dropout key."""
+
+    features: Float[Array, "rows frames mels"]
+    n_frames: Int[Array, "rows"]
+    target: Float[Array, "rows frames mels"]
+    asked: Array
+    keys: Key[Array, "rows"]
+
+
+def make_views(
+    key: Key[Array, ""], wave: Float[Array, "samples"], length: Int[Array, ""], speaker: Int[Array, ""], fixed: Fixed,
+    config: TrainConfig,
+) -> Views:  # fmt: skip
+    """One view of one utterance.
+
+    The reconstruction's target is the view's own features, before masks and alteration: speed has moved the clean
+    utterance's frames.
+    """
+    contrast, reconstruction = config.weights
+    wave_key, mask_key, alter_key, dropout_key = jax.random.split(key, 4)
+    if contrast > 0:
+        rate = config.fbank.sample_rate
+        wave, length = augment_wave(wave_key, wave, length, fixed.banks, config.augmentation, rate)
+    features, n_frames = fbank(wave, length, config.fbank)
+    features = target = normalise(features, n_frames, fixed.mean[speaker], fixed.std[speaker])
+    asked = jnp.zeros(features.shape, bool)
+    if reconstruction > 0:
+        features, asked = alter(alter_key, features, n_frames, config.augmentation.alteration)
+    if contrast > 0:
+        chosen = config.augmentation
+        widest = chosen.widest_time_mask * chosen.time_mask, chosen.widest_frequency_mask * chosen.frequency_mask
+        features = mask_spectrogram(mask_key, features, n_frames, *widest)
+    return Views(features, n_frames, target, asked, dropout_key)
+
+
+def local_losses(
+    params: Params,
+    batch: Batch,
+    key: Key[Array, ""],
+    fixed: Fixed,
+    *,
+    config: TrainConfig,
+    build,
+    training: bool,
+    sharded: bool,
+) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
+    """The weighted loss of the whole batch, from one device's rows; inside `shard_map` where `sharded`."""
+    contrast, reconstruction = config.weights
+    rows, n_views = batch.waves.shape[0], config.n_views
+    chunks = config.chunks if rows % config.chunks == 0 else 1
+
+    # Keys from the row's place in the whole batch: chunks and devices do not change what is drawn.
+    keys = jax.vmap(lambda row: jax.random.split(jax.random.fold_in(key, row), n_views))(batch.rows)
+
+    def views_of(part):
+        keys, wave, length, speaker = part
+        one = functools.partial(make_views, wave=wave, length=length, speaker=speaker, fixed=fixed, config=config)
+        return jax.vmap(one)(keys)
+
+    def in_chunks(tree):
+        return jax.tree.map(lambda leaf: leaf.reshape(chunks, rows // chunks, *leaf.shape[1:]), tree)
+
+    # No gradient flows here, so this is done once and kept: features are small beside activations.
+    parts = in_chunks((keys, batch.waves, batch.lengths, batch.speakers))
+    views = jax.lax.stop_gradient(jax.lax.map(jax.vmap(views_of), parts))
+
+    def encode(views):
+        model = build(params)
+        flat = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), views)
+        states, n_frames = model.encoder(flat.features, flat.n_frames, flat.keys if training else None)
+        z, error, count = jnp.zeros((0,)), jnp.zeros(()), jnp.zeros(())
+        if contrast > 0:
+            z = model.projection(mean_over_frames(states[-1], n_frames)).reshape(-1, n_views, config.projection_out)
+        if reconstruction > 0:
+            predicted = model.head(states[-1], flat.features.shape[1])
+            error, count = reconstruction_sums(predicted, flat.target, flat.asked)
+        return z, error, count
+
+    if chunks > 1:
+        z, error, count = jax.lax.map(jax.checkpoint(encode), views)
+    else:
+        z, error, count = encode(jax.tree.map(lambda leaf: leaf[0], views))
+
+    loss, metrics = jnp.zeros(()), {}
+    if contrast > 0:
+        z = z.reshape(rows, n_views, -1)
+        if sharded:
+            result = ntxent_local(z[:, 0], z[:, 1], config.temperature, AXIS)
+        else:
+            result = ntxent(z[:, 0], z[:, 1], config.temperature, config.tile_rows)
+        loss = loss + contrast * result.loss
+        metrics |= {"contrast": result.loss, "accuracy": result.accuracy}
+        metrics |= {"alignment": result.alignment, "uniformity": result.uniformity}
+    if reconstruction > 0:
+        sums = jnp.stack([jnp.sum(error), jnp.sum(count)])
+        sums = jax.lax.psum(sums, AXIS) if sharded else sums
+        l1 = sums[0] / jnp.maximum(sums[1], 1.0)
+        loss = loss + reconstruction * l1
+        metrics["reconstruction"] = l1
+    return loss, {"loss": loss, **metrics}
+
+
+def loss_function(config: TrainConfig, mesh: Mesh | None, training: bool):
+    """(params, batch, key, fixed) -> (loss, metrics), for one device or a mesh."""
+    build = model_builder(config)
+    local = functools.partial(local_losses, config=config, build=build, training=training, sharded=mesh is not None)
+    if mesh is None:
+        return local
+    whole, spread = PartitionSpec(), PartitionSpec(AXIS)
+    return jax.shard_map(local, mesh=mesh, in_specs=(whole, spread, whole, whole), out_specs=whole)
+
+
+def train_step(config: TrainConfig, mesh: Mesh | None = None):
+    """The jitted step: (state, batch, key of the run, fixed) -> (state, metrics). The old state's memory is reused.
+
+    A step whose loss or gradient is not finite changes nothing but the step's number.
+    """
+    losses, optimise, rate = loss_function(config, mesh, training=True), optimiser(config), learning_rate(config)
+
+    @functools.partial(jax.jit, donate_argnums=0)
+    def step(state: State, batch: Batch, key: Key[Array, ""], fixed: Fixed) -> tuple[State, dict[str, Array]]:
+        step_key = jax.random.fold_in(key, state.step)
+        gradient, metrics = jax.grad(losses, has_aux=True)(state.params, batch, step_key, fixed)
+        norm = optax.tree.norm(gradient)
+        finite = jnp.isfinite(norm) & jnp.isfinite(metrics["loss"])
+        updates, moments = optimise.update(gradient, state.optimiser, state.params)
+        params = optax.apply_updates(state.params, updates)
+        params, moments = jax.tree.map(
+            lambda new, old: jnp.where(finite, new, old), (params, moments), (state.params, state.optimiser)
+        )
+        seconds = jnp.sum(batch.lengths) / config.fbank.sample_rate
+        metrics |= {"gradient_norm": norm, "rate": rate(state.step), "audio_s": seconds}
+        return State(state.step + 1, params, moments), metrics
+
+    return step
+
+
+def validation_loss(config: TrainConfig, mesh: Mesh | None = None):
+    """Jitted (params, batch, key, fixed) -> metrics, without dropout."""
+    losses = loss_function(config, mesh, training=False)
+    return jax.jit(lambda params, batch, key, fixed: losses(params, batch, key, fixed)[1])

@@ -1,0 +1,172 @@
+"""Manifests, batches and loading."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from jfewshot.audio import AudioError
+from jfewshot.errors import UserError
+from jfewshot.simclr.data import (
+    BatchPlan,
+    Utterance,
+    batches_from,
+    load_batch,
+    manifest_digest,
+    read_utterances,
+    split_validation,
+)
+
+RATE = 16_000
+
+
+def write(path, seconds, rate=RATE, value=0.1):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    noise = np.random.default_rng(len(path.name)).uniform(-value, value, int(seconds * rate))
+    soundfile.write(path, noise, rate)
+
+
+@pytest.fixture
+def speech(tmp_path):
+    for k in range(12):
+        write(tmp_path / "speech" / f"{k:02d}.wav", 0.5 + 0.1 * k)
+    return tmp_path / "speech"
+
+
+def made_up(n, seconds=lambda k: 1.0 + 0.01 * k):
+    return [Utterance(Path(f"{k}.wav"), f"{k:04d}", f"s{k % 7}", seconds(k)) for k in range(n)]
+
+
+def test_a_folder_is_searched_and_what_is_unusable_left_out_and_named(speech, caplog):
+    write(speech / "deep" / "er.flac", 1.0)
+    write(speech / "short.wav", 0.05)
+    (speech / "broken.wav").write_bytes(b"RIFF")
+    (speech / "notes.txt").write_text("not audio")
+    found = read_utterances(speech, shortest_s=0.2)
+    assert len(found) == 13
+    assert found[-1].name == "deep/er.flac"
+    assert found[0].duration_s == pytest.approx(0.5)
+    assert "short.wav: 0.05 s is shorter" in caplog.text
+    assert "broken.wav" in caplog.text
+    assert "2 of 15 recordings left out" in caplog.text
+
+
+def test_librispeech_as_published_names_its_speakers(tmp_path):
+    write(tmp_path / "LibriSpeech" / "dev-clean" / "84" / "121123" / "84-121123-0000.flac", 1.0)
+    write(tmp_path / "LibriSpeech" / "dev-clean" / "1272" / "128104" / "1272-128104-0011.flac", 1.0)
+    assert sorted(each.speaker for each in read_utterances(tmp_path / "LibriSpeech", 0.2)) == ["1272", "84"]
+
+
+def test_a_manifest_may_be_csv_or_json_lines(speech):
+    (speech.parent / "m.csv").write_text("path,speaker\nspeech/00.wav,ann\nspeech/01.wav,bob\n")
+    rows = [{"path": "speech/00.wav", "speaker": "ann", "duration_s": 9.5}, {"path": "speech/01.wav", "speaker": "bob"}]
+    (speech.parent / "m.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n")
+    by_csv, by_json = (read_utterances(speech.parent / f"m.{kind}", 0.2) for kind in ("csv", "jsonl"))
+    assert [each.speaker for each in by_csv] == ["ann", "bob"]
+    assert by_csv[0].duration_s == pytest.approx(0.5)
+    assert by_json[0].duration_s == 9.5  # as stated: a large corpus is not opened file by file
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "complaint"),
+    [
+        ("m.csv", "file,speaker\na.wav,ann\n", "row 1 has no path; its columns are file, speaker"),
+        ("m.csv", "path\nabsent.wav\n", "1 files that do not exist, the first is absent.wav"),
+        ("m.csv", "path,duration_s\nspeech/00.wav,long\n", "duration_s 'long'"),
+        ("m.jsonl", "not json\n", "not one JSON object per line"),
+        ("m.csv", "", "is empty"),
+    ],
+)
+def test_a_wrong_manifest_says_what_is_wrong(speech, name, text, complaint):
+    (speech.parent / name).write_text(text)
+    with pytest.raises(UserError, match=complaint):
+        read_utterances(speech.parent / name, 0.2)
+
+
+def test_no_speech_is_an_error(tmp_path):
+    with pytest.raises(UserError, match="no usable speech"):
+        read_utterances(tmp_path, 0.2)
+    with pytest.raises(UserError, match="neither a folder nor a manifest"):
+        read_utterances(tmp_path / "absent", 0.2)
+    with pytest.raises(UserError, match="no manifest"):
+        read_utterances(tmp_path / "absent.csv", 0.2)
+
+
+def test_validation_holds_out_whole_speakers():
+    training, held = split_validation(made_up(70), 0.3, seed=0)
+    assert {each.speaker for each in held}.isdisjoint(each.speaker for each in training)
+    assert len({each.speaker for each in held}) == 2
+    assert len(training) + len(held) == 70
+    with pytest.raises(UserError, match="leaves no training data"):
+        split_validation(made_up(3), 0.99, seed=0)
+
+
+def test_the_digest_names_the_data():
+    assert manifest_digest(made_up(5)) == manifest_digest(made_up(5)) != manifest_digest(made_up(6))
+
+
+def test_an_epoch_uses_nobody_twice_and_batches_are_of_like_length():
+    plan = BatchPlan(made_up(103, lambda k: 1 + (k * 37 % 103) / 10), 8, 8 * RATE, 4, RATE, seed=0)
+    assert plan.n_batches == len(plan.epoch(0)) == 103 // 8
+    used = np.concatenate([members for _, members in plan.epoch(0)])
+    assert len(set(used.tolist())) == len(used) == 96
+    for size, members in plan.epoch(3):
+        longest = max(min(plan.utterances[k].duration_s, 8.0) for k in members)
+        assert longest * RATE <= size <= 8 * RATE
+        shortest = min(plan.utterances[k].duration_s for k in members)
+        assert longest - shortest < 6  # of 10 s of spread: a quarter, and those carried up
+    assert len({size for size, _ in plan.epoch(0)}) <= 4
+
+
+def test_steps_are_pure_functions_of_seed_and_number():
+    plan, again, other = (BatchPlan(made_up(64), 8, RATE, 3, RATE, seed=seed) for seed in (0, 0, 1))
+    for step in (17, 3, 40):
+        np.testing.assert_array_equal(plan.step(step)[1], again.step(step)[1])
+    assert plan.names(5) == again.names(5) != other.names(5)
+    assert plan.names(0) != plan.names(8)  # another epoch, another order
+
+
+def test_too_few_utterances_for_a_batch_is_an_error():
+    with pytest.raises(UserError, match="3 utterances do not fill a batch of 4"):
+        BatchPlan(made_up(3), 4, RATE, 2, RATE, seed=0)
+
+
+def test_batches_hold_the_utterances_cropped_and_padded(speech):
+    found = read_utterances(speech, 0.2)
+    plan = BatchPlan(found, 4, RATE, 2, RATE, seed=0)
+    batch = load_batch(plan, 1, {})
+    size, members = plan.step(1)
+    assert batch.waves.shape == (4, size)
+    for row, member in enumerate(members):
+        wave, _ = soundfile.read(found[member].path, dtype="float32")
+        length = min(len(wave), RATE)
+        assert batch.lengths[row] == length
+        start = plan.crop_start(1, row, len(wave))
+        np.testing.assert_array_equal(batch.waves[row, :length], wave[start : start + length])
+        assert not np.any(batch.waves[row, length:])
+
+
+def test_two_processes_load_the_halves_of_the_same_batch(speech):
+    plan = BatchPlan(read_utterances(speech, 0.2), 4, RATE, 1, RATE, seed=0)
+    whole = load_batch(plan, 2, {})
+    halves = [load_batch(plan, 2, {}, (part, 2)) for part in range(2)]
+    for together, *parts in zip(whole, *halves, strict=True):
+        np.testing.assert_array_equal(together, np.concatenate(parts))
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_loading_ahead_keeps_the_order_and_can_begin_anywhere(speech, threads):
+    plan = BatchPlan(read_utterances(speech, 0.2), 4, RATE, 2, RATE, seed=0)
+    loaded = list(batches_from(plan, 2, 7, {}, threads=threads))
+    assert len(loaded) == 5
+    for step, batch in enumerate(loaded, start=2):
+        np.testing.assert_array_equal(batch.waves, load_batch(plan, step, {}).waves)
+
+
+def test_a_file_that_breaks_after_the_start_is_named(speech):
+    plan = BatchPlan(read_utterances(speech, 0.2), 12, RATE, 1, RATE, seed=0)
+    (speech / "03.wav").write_bytes(b"gone")
+    with pytest.raises(AudioError, match=r"03\.wav"):
+        list(batches_from(plan, 0, 1, {}))

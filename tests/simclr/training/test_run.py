@@ -1,0 +1,140 @@
+"""Whole runs: killed and continued, refused, stopped by a loss that is not finite, averaged, exported."""
+
+import dataclasses
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jfewshot.errors import UserError
+from jfewshot.simclr.config import as_record, differences, from_record
+from jfewshot.simclr.export import load_encoder
+from jfewshot.simclr.export.run import ExportConfig, export
+from jfewshot.simclr.training import metrics as metrics_module
+from jfewshot.simclr.training.checkpoints import average, read_params, steps_on_disk
+from jfewshot.simclr.training.loop import train
+
+
+def curve(run):
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_a_killed_run_continues_on_the_same_curve(tiny, tmp_path, monkeypatch):
+    tiny = dataclasses.replace(tiny, data=dataclasses.replace(tiny.data, validation_share=0.3))
+    undisturbed = dataclasses.replace(tiny, out=tmp_path / "undisturbed")
+    train(undisturbed)
+
+    add = metrics_module.Metrics.add
+
+    def killed(self, step, *rest):
+        add(self, step, *rest)
+        if step == 5:
+            with open(tiny.out / "metrics.jsonl", "a") as file:
+                file.write('{"step": 6, "lo')  # as a kill would leave it
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(metrics_module.Metrics, "add", killed)
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny)
+    monkeypatch.undo()
+    assert max(steps_on_disk(tiny.out / "checkpoints")) == 4
+    train(tiny)
+    assert curve(tiny.out) == curve(undisturbed.out)
+    assert [line["step"] for line in curve(tiny.out) if "loss" in line] == [1, 2, 3, 4, 5, 6]
+    for name, value in read_params(undisturbed.out / "checkpoints", 6).items():
+        np.testing.assert_array_equal(value, read_params(tiny.out / "checkpoints", 6)[name])
+    assert train(tiny) == {}  # nothing left to do
+
+    # From here on, what follows a run: refusal of other settings, export, averages.
+    wider = dataclasses.replace(tiny, encoder=dataclasses.replace(tiny.encoder, d_ff=64))
+    with pytest.raises(UserError, match=r"encoder\.d_ff: 64 here, 32 there"):
+        train(wider)
+    one = load_encoder(export(ExportConfig(tiny.out, tmp_path / "one", name="one", licence="CC0-1.0")))
+    parts = [read_params(tiny.out / "checkpoints", step) for step in (4, 6)]
+    kernel = "layers.0.query.kernel"
+    np.testing.assert_array_equal(one.folder.arrays[kernel], parts[1][f"encoder.{kernel}"])
+    untrained = load_encoder(export(ExportConfig(tiny.out, tmp_path / "zero", name="zero", step=0)))
+    assert np.abs(untrained.folder.arrays[kernel] - one.folder.arrays[kernel]).max() > 1e-4
+    mean = load_encoder(export(ExportConfig(tiny.out, tmp_path / "mean", name="mean", average_best=2)))
+    best = sorted((line["validation_loss"], line["step"]) for line in curve(tiny.out) if "validation_loss" in line)[:2]
+    chosen = [read_params(tiny.out / "checkpoints", step)[f"encoder.{kernel}"] for _, step in best]
+    np.testing.assert_allclose(mean.folder.arrays[kernel], np.mean(chosen, axis=0), rtol=1e-6)
+    frames = mean(np.random.default_rng(0).uniform(-0.1, 0.1, (2, 8000)).astype(np.float32))["last"]
+    assert frames.shape == (2, 12, 16)
+    assert np.all(np.isfinite(frames))
+    with pytest.raises(UserError, match="no checkpoint of step 5"):
+        export(ExportConfig(tiny.out, tmp_path / "five", name="five", step=5))
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_names_step_files_and_checkpoint(tiny):
+    wild = dataclasses.replace(tiny, optimiser=dataclasses.replace(tiny.optimiser, schedule="constant", rate=1e30))
+    with pytest.raises(
+        UserError, match=r"not finite at step [23]; its batch is .*\.wav.*last good checkpoint is step [02]"
+    ):
+        train(wild)
+    listed = next(tiny.out.glob("not-finite-step-*.txt")).read_text().split()
+    assert len(listed) == 16
+
+
+def test_settings_survive_their_json(tiny):
+    record = json.loads(json.dumps(as_record(tiny)))
+    again = from_record(record)
+    assert again == tiny
+    assert differences(record, as_record(dataclasses.replace(tiny, chunks=2, log_every=9))) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"batch": 1}, "at least 2"),
+        ({"batch": 10, "chunks": 3}, "does not divide"),
+        ({"contrast_weight": 0.0, "reconstruction_weight": 0.0}, "nothing to learn"),
+        ({"steps": 0}, "at least 1"),
+    ],
+)
+def test_impossible_settings_are_refused(tiny, change, complaint):
+    with pytest.raises(UserError, match=complaint):
+        dataclasses.replace(tiny, **change)
+
+
+def test_more_utterances_than_there_are_cannot_make_a_batch(tiny):
+    with pytest.raises(UserError, match="24 utterances do not fill a batch of 32"):
+        train(dataclasses.replace(tiny, batch=32))
+
+
+def test_the_average_of_no_checkpoints_is_refused():
+    with pytest.raises(UserError, match="no checkpoints"):
+        average([])
+
+
+@pytest.mark.slow
+def test_two_processes_compute_what_one_with_two_devices_does(tiny, tmp_path):
+    with socket.socket() as listener:
+        listener.bind(("localhost", 0))
+        port = listener.getsockname()[1]
+
+    def start(out, devices, *flags):
+        command = [
+            sys.executable, "-m", "jfewshot.simclr.train", "--data.source", tiny.data.source, "--out", out, "--batch", 16,
+            "--steps", 4, "--log-every", 1, "--data.crop-s", 0.4, "--data.buckets", 1, "--encoder.n-layers", 1,
+            "--encoder.d-model", 16, "--encoder.d-ff", 32, "--encoder.n-heads", 2, "--projection-hidden", 16,
+            "--projection-out", 8, "--augmentation.no-pitch", "--augmentation.no-reverb", *flags,
+        ]  # fmt: skip
+        environment = os.environ | {
+            "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
+            "JAX_PLATFORMS": "cpu",
+        }
+        return subprocess.Popen(list(map(str, command)), env=environment, cwd=Path(__file__).parents[3])
+
+    assert start(tmp_path / "one", 2).wait(600) == 0
+    pair = ["--coordinator", f"localhost:{port}", "--processes", 2, "--process"]
+    running = [start(tmp_path / "two", 1, *pair, number) for number in range(2)]
+    assert [process.wait(600) for process in running] == [0, 0]
+    for one, two in zip(curve(tmp_path / "one"), curve(tmp_path / "two"), strict=True):
+        for name, value in one.items():
+            np.testing.assert_allclose(two[name], value, rtol=1e-5, err_msg=name)

@@ -1,0 +1,133 @@
+"""One step: the same loss and gradient however the batch is cut, and nothing learnt from padding."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from jax.sharding import AxisType
+
+from jfewshot.simclr.augmentation import make_banks
+from jfewshot.simclr.config import PROFILES, OptimiserConfig
+from jfewshot.simclr.data import Batch
+from jfewshot.simclr.training.devices import replicate, spread
+from jfewshot.simclr.training.loop import initial_state
+from jfewshot.simclr.training.schedules import learning_rate
+from jfewshot.simclr.training.step import AXIS, Fixed, loss_function, train_step
+
+
+@pytest.fixture
+def batch(voice):
+    lengths = np.linspace(3000, 6400, 16).astype(np.int32)
+    starts = 1600 * np.arange(16)
+    waves = np.stack(
+        [np.where(np.arange(6400) < n, voice[s : s + 6400], 0) for s, n in zip(starts, lengths, strict=True)]
+    )
+    return Batch(waves.astype(np.float32), lengths, np.arange(16, dtype=np.int32), np.zeros(16, np.int32))
+
+
+def fixed_for(config):
+    return Fixed(
+        make_banks(config.augmentation, 6400, 16_000, 0),
+        np.full((1, 80), -6, np.float32),
+        np.full((1, 80), 3, np.float32),
+    )
+
+
+def value_and_gradient(config, batch, mesh=None, training=True):
+    function = jax.jit(jax.value_and_grad(loss_function(config, mesh, training), has_aux=True))
+    params = initial_state(config).params
+    key, fixed = jax.random.key(7), fixed_for(config)
+    (_, metrics), gradient = function(
+        replicate(params, mesh), spread(batch, mesh), replicate(key, mesh), replicate(fixed, mesh)
+    )
+    return jax.device_get(metrics), jax.device_get(gradient)
+
+
+def assert_same(one, other):
+    (metrics, gradient), (other_metrics, other_gradient) = one, other
+    for name, value in metrics.items():
+        np.testing.assert_allclose(value, other_metrics[name], rtol=2e-5, atol=1e-5, err_msg=name)
+    scale = float(optax.tree.norm(gradient))
+    for name, value in gradient.items():
+        np.testing.assert_allclose(value / scale, other_gradient[name] / scale, atol=1e-5, err_msg=name)
+
+
+def test_chunks_and_devices_change_neither_loss_nor_gradient(tiny, batch, devices):
+    whole = value_and_gradient(tiny, batch)
+    pair = jax.make_mesh((2,), (AXIS,), axis_types=(AxisType.Auto,), devices=devices(2))
+    assert_same(whole, value_and_gradient(dataclasses.replace(tiny, chunks=2), batch, pair))
+
+
+@pytest.mark.slow
+def test_chunks_need_less_memory(tiny, voice):
+    waves = np.tile(voice[:6400], (64, 1))
+    batch = Batch(waves, np.full(64, 6400, np.int32), np.arange(64, dtype=np.int32), np.zeros(64, np.int32))
+    wide = dataclasses.replace(tiny.encoder, d_ff=512, n_layers=2, prenet="none")
+
+    def peak(chunks):
+        config = dataclasses.replace(tiny, chunks=chunks, batch=64, encoder=wide)
+        function = jax.jit(jax.grad(loss_function(config, None, True), has_aux=True))
+        arguments = initial_state(config).params, batch, jax.random.key(0), fixed_for(config)
+        return function.lower(*arguments).compile().memory_analysis().temp_size_in_bytes
+
+    assert peak(8) < 0.4 * peak(1)
+
+
+def test_padding_changes_no_loss(tiny, batch):
+    config = dataclasses.replace(tiny, profile="speech_simclr")
+    padded = batch._replace(waves=np.pad(batch.waves, ((0, 0), (0, 3210)), constant_values=0.5))
+    assert_same(value_and_gradient(config, batch, training=False), value_and_gradient(config, padded, training=False))
+
+
+@pytest.mark.slow
+def test_more_chunks_and_devices_change_neither(tiny, batch, devices):
+    whole = value_and_gradient(tiny, batch)
+    assert_same(whole, value_and_gradient(dataclasses.replace(tiny, chunks=4), batch))
+    mesh = jax.make_mesh((8,), (AXIS,), axis_types=(AxisType.Auto,), devices=devices(8))
+    assert_same(whole, value_and_gradient(tiny, batch, mesh))
+
+
+@pytest.mark.parametrize(
+    "profile", [pytest.param(name, marks=[pytest.mark.slow] * (name != "tera")) for name in PROFILES]
+)
+def test_profiles_learn_what_they_say(tiny, batch, profile):
+    config = dataclasses.replace(tiny, profile=profile)
+    metrics, gradient = value_and_gradient(config, batch)
+    contrast, reconstruction = PROFILES[profile]
+    assert ("contrast" in metrics, "reconstruction" in metrics) == (contrast > 0, reconstruction > 0)
+    parts = contrast * metrics.get("contrast", 0) + reconstruction * metrics.get("reconstruction", 0)
+    np.testing.assert_allclose(metrics["loss"], parts, rtol=1e-6)
+    assert any(name.startswith("projection") for name in gradient) == (contrast > 0)
+    assert any(name.startswith("head") for name in gradient) == (reconstruction > 0)
+    assert all(np.any(value) for name, value in gradient.items() if name.endswith("kernel"))
+
+
+def test_a_step_that_is_not_finite_changes_nothing(tiny, batch):
+    step, state, key, fixed = train_step(tiny), initial_state(tiny), jax.random.key(0), fixed_for(tiny)
+    before = jax.device_get(state.params)
+    state, metrics = step(state, batch._replace(waves=np.full_like(batch.waves, np.nan)), key, fixed)
+    assert not np.isfinite(metrics["loss"])
+    assert int(state.step) == 1
+    for name, value in before.items():
+        np.testing.assert_array_equal(value, state.params[name])
+
+
+def test_repeated_steps_do_not_compile_again_and_learn(tiny, batch):
+    config = dataclasses.replace(tiny, optimiser=OptimiserConfig("constant", rate=3e-3, warmup_steps=1))
+    step, state, key, fixed = train_step(config), initial_state(config), jax.random.key(0), fixed_for(config)
+    losses = []
+    for _ in range(40):
+        state, metrics = step(state, batch, key, fixed)
+        losses.append(float(metrics["loss"]))
+    assert step._cache_size() == 1
+    assert np.mean(losses[-5:]) < 0.85 * np.mean(losses[:3])
+
+
+def test_noam_is_the_transformers_schedule(tiny):
+    config = dataclasses.replace(tiny, optimiser=OptimiserConfig("noam", rate=0.5, warmup_steps=100))
+    rate = learning_rate(config)
+    by_hand = [0.5 * 16**-0.5 * min(n**-0.5, n * 100**-1.5) for n in (1, 100, 400)]
+    np.testing.assert_allclose([rate(jnp.int32(n - 1)) for n in (1, 100, 400)], by_hand, rtol=1e-6)
