@@ -122,6 +122,8 @@ class TrainConfig:
     """Checkpoints kept besides, those with the lowest validation loss, for averaging."""
     tensorboard: bool = False
     """Also write metrics for TensorBoard (needs the package tensorboardX)."""
+    devices: int | None = None
+    """Use this many devices; None: all there are."""
     coordinator: str | None = None
     """With several processes (one per host, say): address:port of the first; all get the same."""
     processes: int = 1
@@ -163,6 +165,7 @@ class TrainConfig:
 # What may change between two starts of one run without changing what it computes (but for rounding).
 _FREE = ("out", "chunks", "tile_rows", "log_every", "checkpoint_every", "keep", "keep_best", "tensorboard")
 _FREE += (
+    "devices",
     "coordinator",
     "processes",
     "process",

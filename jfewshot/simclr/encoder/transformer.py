@@ -12,6 +12,9 @@ from jaxtyping import Array, Float, Int, Key
 from jfewshot.simclr.encoder.config import EncoderConfig
 from jfewshot.simclr.encoder.prenet import ConvPrenet
 
+# Names the dropout of the input among those of the layers, which are 0 and 1 under each layer's own key.
+_INPUT_DROPOUT = 1_000_000
+
 
 def linear(n_in: int, n_out: int, config: EncoderConfig, rngs: nnx.Rngs) -> nnx.Linear:
     """A linear map with the configured initialisation and compute dtype, and float32 parameters."""
@@ -139,7 +142,7 @@ class Encoder(nnx.Module):
         x = self.input(features) if config.prenet == "none" else self.input(features, n_frames)
         n_frames = config.n_frames(n_frames)
         x = x.astype(jnp.float32) + sinusoids(x.shape[1], config.d_model)
-        x = dropout(self.input_norm(x).astype(config.dtype), config.dropout, keys, -1 % 2**31)
+        x = dropout(self.input_norm(x).astype(config.dtype), config.dropout, keys, _INPUT_DROPOUT)
 
         states = [x]
         for number, layer in enumerate(self.layers):

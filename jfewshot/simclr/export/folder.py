@@ -30,6 +30,9 @@ from jfewshot.simclr.features import FbankSettings
 
 FORMAT, FORMAT_VERSION = "jfewshot-encoder", 1
 
+# Encoders that ship with the package, each under its name.
+SHIPPED = Path(__file__).parents[2] / "data" / "encoders"
+
 
 @dataclass(frozen=True)
 class EncoderFolder:
@@ -101,13 +104,15 @@ def write_encoder(folder: Path | str, encoder: EncoderFolder, dtype: str = "floa
 
 
 def read_encoder(folder: Path | str) -> EncoderFolder:
-    """Read and verify an encoder folder.
+    """Read and verify an encoder folder; the bare name of an encoder that ships with the package is enough.
 
     Raises:
       UserError: not such a folder, a newer format, settings that are not known, or weights that do not match their
       digest.
     """
     folder = Path(folder)
+    if not folder.exists() and (SHIPPED / folder.name / "encoder.json").exists() and folder.name == str(folder):
+        folder = SHIPPED / folder.name
     try:
         manifest = json.loads((folder / "encoder.json").read_text(encoding="utf-8"))
     except FileNotFoundError:

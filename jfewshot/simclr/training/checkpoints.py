@@ -84,7 +84,10 @@ def read_params(folder: Path, step: int) -> dict[str, np.ndarray]:
     """A checkpoint's parameters as NumPy arrays, without knowing the run's configuration."""
     checkpointer = ocp.training.Checkpointer(folder.absolute())
     try:
-        return {name: np.asarray(value) for name, value in checkpointer.load(step)["params"].items()}
+        metadata = checkpointer.metadata(step).metadata
+        # Asked for as NumPy arrays, they come without the devices that they were saved from.
+        like = jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), metadata)
+        return dict(checkpointer.load(step, like)["params"])
     finally:
         checkpointer.close()
 

@@ -22,15 +22,17 @@ def connect(config: TrainConfig) -> None:
 
 
 def make_mesh(config: TrainConfig) -> Mesh | None:
-    """All devices of all processes along one axis; None for a single device.
+    """The devices of all processes along one axis; None for a single device.
 
     Raises:
-      UserError: a batch that the devices (times the chunks) do not divide.
+      UserError: more devices asked for than there are, or a batch that the devices (times the chunks) do not divide.
     """
-    n = jax.device_count()
+    n = jax.device_count() if config.devices is None else config.devices
+    if not 1 <= n <= jax.device_count():
+        raise UserError(f"--devices {n}: there are {jax.device_count()}")
     if config.batch % (n * config.chunks):
         raise UserError(f"--batch {config.batch} does not divide over {n} devices in --chunks {config.chunks} each")
-    return None if n == 1 else jax.make_mesh((n,), (AXIS,), axis_types=(AxisType.Auto,))
+    return None if n == 1 else jax.make_mesh((n,), (AXIS,), axis_types=(AxisType.Auto,), devices=jax.devices()[:n])
 
 
 def replicate(tree, mesh: Mesh | None):

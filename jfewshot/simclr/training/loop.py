@@ -168,7 +168,7 @@ def validator(
     """A function from parameters to validation metrics: always the same batches, pieces and views."""
     if not utterances:
         return None
-    devices = jax.device_count()
+    devices = 1 if mesh is None else mesh.size
     batch = min(config.batch, len(utterances)) // devices * devices
     if batch < 2 * devices:
         raise UserError(f"{len(utterances)} validation utterances are too few for {devices} devices: raise the share")

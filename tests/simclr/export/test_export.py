@@ -9,6 +9,7 @@ from flax import nnx
 from jfewshot.errors import UserError
 from jfewshot.simclr.encoder import Encoder, EncoderConfig, to_arrays
 from jfewshot.simclr.export import EncoderFolder, load_encoder, write_encoder
+from jfewshot.simclr.export.folder import SHIPPED
 from jfewshot.simclr.export.loaded import _next_size
 from jfewshot.simclr.features import FbankSettings, fbank, normalise
 
@@ -94,3 +95,12 @@ def test_a_folder_that_was_tampered_with_is_refused(folder):
 
 def test_sizes_grow_by_at_most_half():
     assert [_next_size(n, 1) for n in (1, 2, 3, 4, 5, 6, 7, 9, 13, 17)] == [1, 2, 3, 4, 6, 6, 8, 12, 16, 24]
+
+
+def test_the_encoder_that_ships_with_the_package_works_by_its_name(voice):
+    shipped = load_encoder("speech_simclr_small")
+    frames = shipped(voice[None])["last"]
+    assert frames.shape == (1, 50, 128)
+    assert np.all(np.isfinite(frames))
+    assert shipped.licence == "CC-BY-SA-4.0"
+    assert sum(file.stat().st_size for file in (SHIPPED / shipped.name).iterdir()) < 8e6

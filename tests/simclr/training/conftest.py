@@ -10,12 +10,12 @@ from jfewshot.simclr.encoder import EncoderConfig
 
 @pytest.fixture(scope="session")
 def speech_folder(tmp_path_factory, voice):
-    """24 pieces of a voice, 0.25 to 0.48 s."""
+    """48 pieces of a voice, 0.25 to 0.48 s."""
     import soundfile
 
     folder = tmp_path_factory.mktemp("speech")
-    for k in range(24):
-        soundfile.write(folder / f"{k:02d}.wav", voice[1000 * k : 1000 * k + 4000 + 160 * k], 16_000)
+    for k in range(48):
+        soundfile.write(folder / f"{k:02d}.wav", voice[500 * k : 500 * k + 4000 + 80 * k], 16_000)
     return folder
 
 
@@ -36,6 +36,7 @@ def tiny(speech_folder, tmp_path):
         steps=6,
         log_every=1,
         checkpoint_every=2,
+        devices=1,
     )
 
 

@@ -25,7 +25,7 @@ def curve(run):
 
 
 def test_a_killed_run_continues_on_the_same_curve(tiny, tmp_path, monkeypatch):
-    tiny = dataclasses.replace(tiny, data=dataclasses.replace(tiny.data, validation_share=0.3))
+    tiny = dataclasses.replace(tiny, data=dataclasses.replace(tiny.data, validation_share=0.4))
     undisturbed = dataclasses.replace(tiny, out=tmp_path / "undisturbed")
     train(undisturbed)
 
@@ -103,8 +103,8 @@ def test_impossible_settings_are_refused(tiny, change, complaint):
 
 
 def test_more_utterances_than_there_are_cannot_make_a_batch(tiny):
-    with pytest.raises(UserError, match="24 utterances do not fill a batch of 32"):
-        train(dataclasses.replace(tiny, batch=32))
+    with pytest.raises(UserError, match="48 utterances do not fill a batch of 64"):
+        train(dataclasses.replace(tiny, batch=64))
 
 
 def test_the_average_of_no_checkpoints_is_refused():
