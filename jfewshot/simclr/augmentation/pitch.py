@@ -73,7 +73,8 @@ def stretch(wave: Float[Array, "samples"], ratio: Float[Array, ""], n_out: int) 
     gained = jnp.angle(now) - jnp.angle(before)
     # The first frame keeps its own phase; from there on, phases add up.
     phase = jnp.cumsum(gained.at[0].set(jnp.angle(now[0])), axis=0)
-    frames = jnp.fft.irfft(jnp.abs(now) * jax.lax.complex(jnp.cos(phase), jnp.sin(phase)), n=N_FFT) * (
+    size = jnp.abs(now)
+    frames = jnp.fft.irfft(jax.lax.complex(size * jnp.cos(phase), size * jnp.sin(phase)), n=N_FFT) * (
         _WINDOW / _OVERLAP
     )
     start = early * HOP + N_FFT // 2

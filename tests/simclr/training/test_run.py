@@ -24,6 +24,7 @@ def curve(run):
     return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
 
 
+@pytest.mark.slow  # three runs, each compiled anew: about two CPU-minutes
 def test_a_killed_run_continues_on_the_same_curve(tiny, tmp_path, monkeypatch):
     tiny = dataclasses.replace(tiny, data=dataclasses.replace(tiny.data, validation_share=0.4))
     undisturbed = dataclasses.replace(tiny, out=tmp_path / "undisturbed")

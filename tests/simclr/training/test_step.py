@@ -76,6 +76,7 @@ def test_chunks_need_less_memory(tiny, voice):
     assert peak(8) < 0.4 * peak(1)
 
 
+@pytest.mark.slow
 def test_padding_changes_no_loss(tiny, batch):
     config = dataclasses.replace(tiny, profile="speech_simclr")
     padded = batch._replace(waves=np.pad(batch.waves, ((0, 0), (0, 3210)), constant_values=0.5))
