@@ -31,7 +31,7 @@ from jfewshot.errors import UserError
 from jfewshot.gram import GramSource, gram_source
 from jfewshot.linalg import argmax_class
 from jfewshot.preprocessing import Transform
-from jfewshot.randomness import stream_key
+from jfewshot.randomness import below, stream_key
 from jfewshot.segments import further_passes, highest_mean_score, majority
 from jfewshot.store.clips import ClipTable
 
@@ -312,7 +312,9 @@ def _jit_rows(mesh: Mesh, k_shot: int, draw_query_segment: bool):
     """Rows of the supports' and the queries' embeddings: a segment drawn at random, or a clip's first."""
 
     def rows(first, n_segments, clips, segment):
-        drawn = (segment * n_segments[clips].astype(segment.dtype)).astype(jnp.int32)
+        # In integers, so that it is the exact floor(segment * n_segments) of the records.
+        word = (segment * 2.0**23).astype(jnp.uint32) << 9
+        drawn = below(word, n_segments[clips].astype(jnp.uint32)).astype(jnp.int32)
         support, query = first[clips[:, :, :k_shot]] + drawn[:, :, :k_shot], first[clips[:, :, k_shot:]]
         if draw_query_segment:
             query = query + drawn[:, :, k_shot:]
