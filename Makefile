@@ -20,6 +20,7 @@ test: $(VENV)/.test lint
 lint: $(VENV)/.test
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
 
 $(VENV)/.core: pyproject.toml
 	@test -n "$(PYTHON)" || { echo "jfewshot needs Python 3.11, 3.12 or 3.13; name one with PYTHON=..." >&2; exit 1; }

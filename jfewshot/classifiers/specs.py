@@ -38,7 +38,7 @@ def parse_classifier(text: str) -> ClassifierSpec:
       UserError: on an unknown name, setting or value, saying which there are.
     """
     name, *settings = text.split(":")
-    kind = CLASSIFIERS.get(name) or (_imported(name) if "." in name else None)
+    kind: Any = CLASSIFIERS.get(name) or (_imported(name) if "." in name else None)
     if kind is None:
         near = difflib.get_close_matches(name, CLASSIFIERS, 1)
         hint = f"did you mean '{near[0]}'? " if near else ""
@@ -63,7 +63,7 @@ def parse_classifier(text: str) -> ClassifierSpec:
     return ClassifierSpec(name, kind(**chosen), strengths)
 
 
-def _imported(name: str) -> type:
+def _imported(name: str) -> Any:
     module_name, _, class_name = name.rpartition(".")
     # A command line finds modules beside it, as `python -m` does.
     sys.path.insert(0, "")
