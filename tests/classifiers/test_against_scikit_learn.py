@@ -127,3 +127,17 @@ def test_cosine_centroid_decides_by_the_angle_to_the_class_mean():
     means /= np.linalg.norm(means, axis=-1, keepdims=True)
     reference = np.einsum("eqd,ecd->eqc", query, means)
     np.testing.assert_allclose(ours, reference, atol=1e-5)
+
+
+@pytest.mark.parametrize(("n_way", "k_shot"), [(2, 1), (2, 5), (5, 1)])
+def test_logistic_scores_are_scikit_learns_not_only_its_decisions(n_way, k_shot):
+    """Differences between classes to 1e-4, the solver's 1e-5 on scores of order one with room: a wrong penalty would show."""
+    support, query = episodes(n_way, k_shot, N_QUERY, "centred")
+    ours, _ = scores_of(Logistic(), support, query, n_way)
+    reference = reference_scores(
+        lambda: LogisticRegression(C=1.0, tol=1e-10, max_iter=20_000), *in_their_span(support, query), n_way
+    )
+    # Two classes: scikit-learn gives one value, the difference of ours; `reference_scores` mirrors it.
+    reference = reference / 2 if n_way == 2 else reference
+    ours, reference = (x - x.mean(-1, keepdims=True) for x in (ours, reference))
+    np.testing.assert_allclose(ours, reference, atol=1e-4)
