@@ -1,9 +1,9 @@
 """Synthetic embeddings that are hard in the ways that encoders' are: a large shared mean, a few directions that hold nearly
 everything, classes that overlap, segments of one clip that are alike.
 
-The numbers are the sample stores' (jfewshot/data/stores; Whisper, Moonshine, YAMNet, speech_embedding on four tasks): squared length of the
-mean of unit-length embeddings 0.7 to 0.95; eigenvalues about it fall as i^-1.3 to i^-2, 64 directions hold 88 to 98%; classes explain a
-tenth to a half of the variance.
+The numbers are those of the sample stores (jfewshot/data/stores: Whisper, Moonshine, YAMNet, speech_embedding on four tasks).
+Squared length of the mean of unit-length embeddings: 0.7 to 0.95; eigenvalues about it fall as i^-1.3 to i^-2, and 64 directions
+hold 88 to 98%; classes explain a tenth to a half of the variance.
 """
 
 import dataclasses

@@ -2,9 +2,9 @@
 
     python -m benchmarks.paper_grid --out FOLDER
 
-Synthetic embeddings (embeddings.py) with the published numbers of clips, classes and test classes, the upstreams' dimensions, and as many
-segments per clip as docs/extraction.md derives from mean durations. As that page extracts it, in float16, it takes 27 GB and some
-minutes; `--share 0.01` makes a small one. A store that is there stays: the command may be killed and repeated.
+Synthetic embeddings (embeddings.py) with the published numbers of clips, classes and test classes, the upstreams' dimensions, and
+as many segments per clip as docs/extraction.md derives from mean durations. As that page extracts it, in float16, it takes 27 GB
+and some minutes; `--share 0.01` makes a small one. A store that is there stays: the command may be killed and repeated.
 """
 
 import argparse
