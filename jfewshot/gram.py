@@ -17,9 +17,11 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Float, Int32
 
+from jfewshot.compiled import MOST_FUNCTIONS, PROGRAMS
 from jfewshot.devices import AXIS, shard_over_episodes
 from jfewshot.drawing import power_of_two
 from jfewshot.preprocessing import Transform
+from jfewshot.profiling import stage
 
 # The whole matrix is worth its S^2 products when episodes would ask for about as many, and always for small stores.
 _ALWAYS_PRECOMPUTE = 2048
@@ -69,15 +71,17 @@ def gram_source(
     copies = mesh.devices.size
     worth_it = n_rows <= _ALWAYS_PRECOMPUTE or n_rows**2 <= products_wanted
     if worth_it and 4 * padded**2 * copies <= _PRECOMPUTE_SHARE * budget_bytes:
-        return Precomputed(_padded(transform(view[rows]), padded, dim), mesh)
+        return Precomputed(_read(view, rows, transform, padded, dim), mesh)
     if 4 * padded * dim * copies <= _ON_DEVICE_SHARE * budget_bytes:
-        return OnDevice(_padded(transform(view[rows]), padded, dim), mesh)
+        return OnDevice(_read(view, rows, transform, padded, dim), mesh)
     return Streamed(view, rows, transform, mesh)
 
 
-def _padded(x: np.ndarray, rows: int, dim: int) -> np.ndarray:
-    # To powers of two, so that stores of like size share compiled code; zeros change no inner product.
-    return np.pad(x, ((0, rows - x.shape[0]), (0, dim - x.shape[1])))
+def _read(view: np.ndarray, rows: np.ndarray, transform: Transform, n_rows: int, dim: int) -> np.ndarray:
+    # Padded to powers of two, so that stores of like size share compiled code; zeros change no inner product.
+    with stage("reading"):
+        x = transform(view[rows])
+        return np.pad(x, ((0, n_rows - x.shape[0]), (0, dim - x.shape[1])))
 
 
 class Precomputed:
@@ -88,10 +92,11 @@ class Precomputed:
     def __init__(self, embeddings: np.ndarray, mesh: Mesh):
         everywhere = NamedSharding(mesh, P())
         self._mesh = mesh
-        self._gram = _all_products(jax.device_put(embeddings, everywhere))
+        # Waited for, so that memory runs out here if it does.
+        self._gram = jax.block_until_ready(PROGRAMS(_all_products, jax.device_put(embeddings, everywhere)))
 
     def blocks(self, support, query) -> Blocks:
-        return _jit_lookup(self._mesh)(self._gram, support, query)
+        return PROGRAMS(_jit_lookup(self._mesh), self._gram, support, query)
 
 
 @jax.jit
@@ -99,7 +104,7 @@ def _all_products(x):
     return jnp.matmul(x, x.T, precision=lax.Precision.HIGHEST)
 
 
-@functools.cache
+@functools.lru_cache(MOST_FUNCTIONS)
 def _jit_lookup(mesh: Mesh):
     def lookup(gram, support, query):
         flat, width = gram.reshape(-1), gram.shape[1]
@@ -123,10 +128,10 @@ class OnDevice:
         self._embeddings = jax.device_put(embeddings, NamedSharding(mesh, P()))
 
     def blocks(self, support, query) -> Blocks:
-        return _jit_gather_and_multiply(self._mesh)(self._embeddings, support, query)
+        return PROGRAMS(_jit_gather_and_multiply(self._mesh), self._embeddings, support, query)
 
 
-@functools.cache
+@functools.lru_cache(MOST_FUNCTIONS)
 def _jit_gather_and_multiply(mesh: Mesh):
     def gather_and_multiply(embeddings, support, query):
         def one_block(rows):
@@ -161,13 +166,12 @@ class Streamed:
     def _multiply(self, support: np.ndarray, query: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         # Sorted unique rows are read once each and in the file's order.
         needed, inverse = np.unique(np.concatenate([support, query], 1), return_inverse=True)
-        padding = power_of_two(len(needed)) - len(needed)
-        rows = self._transform(self._view[self._rows[needed]])
-        rows = np.pad(rows, ((0, padding), (0, power_of_two(rows.shape[1]) - rows.shape[1])))
+        dim = power_of_two(self._view.shape[1])
+        rows = _read(self._view, self._rows[needed], self._transform, power_of_two(len(needed)), dim)
         number = inverse.reshape(support.shape[0], -1, support.shape[2]).astype(np.int32)
         n_support = support.shape[1]
         sharding = NamedSharding(self._mesh, P(AXIS))
         on_device = [jax.device_put(x, sharding) for x in (number[:, :n_support], number[:, n_support:])]
         embeddings = jax.device_put(rows, NamedSharding(self._mesh, P()))
-        gram_ss, gram_qs = _jit_gather_and_multiply(self._mesh)(embeddings, *on_device)
+        gram_ss, gram_qs = PROGRAMS(_jit_gather_and_multiply(self._mesh), embeddings, *on_device)
         return np.asarray(gram_ss), np.asarray(gram_qs)

@@ -1,0 +1,109 @@
+"""The evaluator's compiled functions, and how they are compiled: once per shape, timed apart, the last few hundred kept."""
+
+import collections
+import functools
+import time
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.sharding import Mesh
+from jax.sharding import PartitionSpec as P
+
+from jfewshot.classifiers.base import Classifier, Diagnostics, Support
+from jfewshot.devices import AXIS, shard_over_episodes
+from jfewshot.drawing import draw
+from jfewshot.linalg import argmax_class
+from jfewshot.profiling import stage
+from jfewshot.randomness import below
+
+# How often each compiled function was traced, by name; a test holds it down.
+TRACES: collections.Counter[str] = collections.Counter()
+# A grid of many ways, shots and classifiers needs a few dozen programs; a process that lives for weeks should not keep all.
+MOST_FUNCTIONS, MOST_PROGRAMS = 128, 512
+
+
+class Programs:
+    """Compiled programs by function and shapes, dtypes and shardings of its arguments; the least recently used are dropped.
+
+    Attributes:
+      compile_s: seconds spent compiling so far.
+    """
+
+    def __init__(self, most: int = MOST_PROGRAMS):
+        self.compile_s = 0.0
+        self._most = most
+        self._kept: collections.OrderedDict[tuple, Any] = collections.OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def __call__(self, function, *arguments):
+        """Call a jitted function, compiled first if it has not been for arguments like these."""
+        leaves, structure = jax.tree.flatten(arguments)
+        key = (function, structure, tuple((x.shape, x.dtype, getattr(x, "sharding", None)) for x in leaves))
+        program = self._kept.get(key)
+        if program is None:
+            started = time.perf_counter()
+            with stage("compiling"):
+                program = self._kept[key] = function.lower(*arguments).compile()
+            self.compile_s += time.perf_counter() - started
+            while len(self._kept) > self._most:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(key)
+        return program(*arguments)
+
+
+# One for all evaluators of a process, since their functions are shared too.
+PROGRAMS = Programs()
+
+
+@functools.lru_cache(MOST_FUNCTIONS)
+def jit_draw(mesh: Mesh, arguments: tuple):
+    def draw_blocks(pool, numbers):
+        TRACES["draw"] += 1
+        return lax.map(lambda block: draw(pool, block, **dict(arguments)), numbers)
+
+    return jax.jit(shard_over_episodes(draw_blocks, mesh, (P(), P(AXIS)), P(AXIS)))
+
+
+@functools.lru_cache(MOST_FUNCTIONS)
+def jit_rows(mesh: Mesh, k_shot: int, draw_query_segment: bool):
+    """Rows of the supports' and the queries' embeddings: a segment drawn at random, or a clip's first."""
+
+    def rows(first, n_segments, clips, segment):
+        # In integers, so that it is the exact floor(segment * n_segments) of the records.
+        word = (segment * 2.0**23).astype(jnp.uint32) << 9
+        drawn = below(word, n_segments[clips].astype(jnp.uint32)).astype(jnp.int32)
+        support, query = first[clips[:, :, :k_shot]] + drawn[:, :, :k_shot], first[clips[:, :, k_shot:]]
+        if draw_query_segment:
+            query = query + drawn[:, :, k_shot:]
+        return tuple(x.reshape(x.shape[0], -1, x.shape[-1]) for x in (support, query))
+
+    return jax.jit(shard_over_episodes(rows, mesh, (P(), P(), P(AXIS), P(AXIS)), P(AXIS)))
+
+
+@functools.lru_cache(MOST_FUNCTIONS)
+def jit_solve(mesh: Mesh, classifier: Classifier, n_way: int, k_shot: int, want_scores: bool):
+    """Predictions (or scores), residuals and iterations, each [blocks, strengths, ..., episodes of a block]."""
+
+    def solve_blocks(gram_ss, gram_qs, numbers, key, strengths):
+        TRACES["solve"] += 1
+
+        def one_block(block):
+            gram_ss, gram_qs, numbers = block
+            support = Support(gram_ss, numbers, key, n_way, k_shot)
+
+            def one_strength(strength):
+                model, diagnostics = classifier.fit(support, strength)
+                scores = classifier.score(model, support, gram_qs)
+                answer = scores if want_scores else argmax_class(scores)
+                return answer, *Diagnostics(*diagnostics)
+
+            return lax.map(one_strength, strengths)
+
+        return lax.map(one_block, (gram_ss, gram_qs, numbers))
+
+    specs = (P(AXIS), P(AXIS), P(AXIS), P(), P())
+    return jax.jit(shard_over_episodes(solve_blocks, mesh, specs, P(AXIS)))
