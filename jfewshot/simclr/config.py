@@ -3,7 +3,6 @@
 docs/speech_simclr_choices.md lists each choice that the paper leaves open, our default and why.
 """
 
-import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +11,7 @@ from jfewshot.errors import UserError
 from jfewshot.simclr.augmentation import AugmentationConfig
 from jfewshot.simclr.encoder import EncoderConfig
 from jfewshot.simclr.features import FbankSettings
+from jfewshot.training.config import OptimiserConfig
 
 Profile = Literal["speech_simclr", "speech_simclr_recon", "tera"]
 
@@ -47,26 +47,6 @@ class DataConfig:
     """Loading processes (grain); 0 loads on threads, which is as fast while decoding is the work."""
     threads: int = 4
     """Batches loaded at a time, on threads, per process."""
-
-
-@dataclass(frozen=True)
-class OptimiserConfig:
-    """AdamW, which the paper leaves open."""
-
-    schedule: Literal["noam", "cosine", "constant"] = "noam"
-    """noam: rate * d_model^-0.5 * min(n^-0.5, n * warmup^-1.5). cosine: up to `rate`, then down to zero. Both after a
-    warm-up."""
-    rate: float = 0.5
-    """noam: the factor k (0.5 peaks at 2.0e-4 for d_model 768 and 8,000 warm-up steps). Otherwise the highest
-    learning rate."""
-    warmup_steps: int = 8000
-    """Steps of linear increase."""
-    weight_decay: float = 0.01
-    """Decoupled; not on biases and LayerNorms."""
-    b2: float = 0.98
-    """Decay of the squared gradient's average, as usual with Noam."""
-    clip_norm: float = 1.0
-    """Gradients are scaled down to this norm; 0 switches it off."""
 
 
 @dataclass(frozen=True)
@@ -163,8 +143,8 @@ class TrainConfig:
 
 
 # What may change between two starts of one run without changing what it computes (but for rounding).
-_FREE = ("out", "chunks", "tile_rows", "log_every", "checkpoint_every", "keep", "keep_best", "tensorboard")
-_FREE += (
+FREE = ("out", "chunks", "tile_rows", "log_every", "checkpoint_every", "keep", "keep_best", "tensorboard")
+FREE += (
     "devices",
     "coordinator",
     "processes",
@@ -178,35 +158,8 @@ _FREE += (
 )
 
 
-def as_record(config: Any) -> dict[str, Any]:
-    """A configuration as JSON, nested."""
-    return {
-        item.name: as_record(value)
-        if dataclasses.is_dataclass(value := getattr(config, item.name))
-        else (str(value) if isinstance(value, Path) else value)
-        for item in dataclasses.fields(config)
-    }
-
-
-def differences(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
-    """Settings in which two runs would compute something else: `encoder.d_model: 768 here, 512 there`."""
-    here, there = _flat(one), _flat(other)
-    return [
-        f"{name}: {here.get(name, 'not set')} here, {there.get(name, 'not set')} there"
-        for name in sorted(set(here) | set(there))
-        if name not in _FREE and here.get(name) != there.get(name)
-    ]
-
-
-def _flat(record: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in record.items():
-        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
-    return flat
-
-
 def from_record(record: dict[str, Any]) -> TrainConfig:
-    """The inverse of `as_record`, for a run's config.json."""
+    """The inverse of `jfewshot.training.config.as_record`, for a run's config.json."""
     augmentation = dict(record["augmentation"])
     alteration = type(AugmentationConfig().alteration)(**augmentation.pop("alteration"))
     noise_folder = augmentation.pop("noise_folder")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 # Shapes in signatures are checked at every call (and every trace) of the tests.
-jaxtyping.install_import_hook("jfewshot.simclr", "beartype.beartype")
+jaxtyping.install_import_hook(["jfewshot.simclr", "jfewshot.training"], "beartype.beartype")
 
 # Published recordings (Free Spoken Digits, Arabic Speech Commands, ESC-10), too large and not ours to commit.
 RECORDINGS = Path(os.environ.get("JFEWSHOT_AUDIO", Path(__file__).parents[3] / "shared" / "audio"))

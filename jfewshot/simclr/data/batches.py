@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jfewshot.errors import UserError
 from jfewshot.simclr.data.manifest import Utterance
+from jfewshot.training.plan import LengthBuckets
 
 
 class Batch(NamedTuple):
@@ -23,13 +23,8 @@ class Batch(NamedTuple):
     """int32 (rows,): number of the speaker whose statistics normalise; 0 with global ones."""
 
 
-class BatchPlan:
-    """Epochs of batches in length buckets.
-
-    Within an epoch, utterances are shuffled, sorted into buckets by padded size, and cut into full batches; what does
-    not fill a batch moves up into the next larger bucket, and what is left of the largest waits for another epoch.
-    Then the batches are shuffled. How many there are depends on the durations alone, so step n of a run is batch n
-    mod n_batches of epoch n div n_batches.
+class BatchPlan(LengthBuckets):
+    """Epochs of batches of utterances; see `LengthBuckets`.
 
     Args:
       utterances: in a fixed order.
@@ -46,51 +41,17 @@ class BatchPlan:
     def __init__(
         self, utterances: Sequence[Utterance], batch: int, crop_samples: int, buckets: int, sample_rate: int, seed: int
     ):
-        if len(utterances) < batch:
-            raise UserError(
-                f"{len(utterances)} utterances do not fill a batch of {batch}: lower --batch, or give more speech"
-            )
-        self.utterances, self.batch, self.seed = utterances, batch, seed
-        self.sample_rate, self.crop_samples = sample_rate, crop_samples
+        self.utterances, self.sample_rate, self.crop_samples = utterances, sample_rate, crop_samples
         seconds = np.array([utterance.duration_s for utterance in utterances])
-        lengths = np.minimum(np.ceil(seconds * sample_rate), crop_samples)
-        # Sizes with about equally many utterances below each, rounded up to a tenth of a second.
-        step = sample_rate // 10
-        edges = np.quantile(lengths, np.arange(1, buckets + 1) / buckets)
-        self.sizes = sorted({min(math.ceil(edge / step) * step, crop_samples) for edge in edges})
-        self.bucket = np.searchsorted(self.sizes, lengths)
-        counts = np.bincount(self.bucket, minlength=len(self.sizes))
-        self._latest: tuple[int, list] = (-1, [])
-        self.n_batches = int(sum(self._full_batches(counts)))
-
-    def _full_batches(self, counts: np.ndarray) -> list[int]:
-        full, carried = [], 0
-        for count in counts:
-            full.append(int(count + carried) // self.batch)
-            carried = int(count + carried) % self.batch
-        return full
-
-    def epoch(self, number: int) -> list[tuple[int, np.ndarray]]:
-        """All batches of an epoch: (padded samples, indices of utterances)."""
-        rng = np.random.default_rng([self.seed, 2, number])
-        order = rng.permutation(len(self.utterances))
-        batches, carried = [], np.zeros(0, int)
-        for bucket, size in enumerate(self.sizes):
-            # Those carried up go first, so that nobody is left out twice in an epoch.
-            members = np.concatenate([carried, order[self.bucket[order] == bucket]])
-            n_full = len(members) // self.batch
-            batches += [(size, part) for part in members[: n_full * self.batch].reshape(n_full, self.batch)]
-            carried = members[n_full * self.batch :]
-        return [batches[place] for place in rng.permutation(len(batches))]
-
-    def step(self, number: int) -> tuple[int, np.ndarray]:
-        """Batch of step `number`, counted from 0."""
-        epoch, place = divmod(number, self.n_batches)
-        latest, batches = self._latest
-        if latest != epoch:
-            batches = self.epoch(epoch)
-            self._latest = (epoch, batches)
-        return batches[place]
+        tenth = sample_rate // 10
+        super().__init__(
+            seconds * sample_rate,
+            batch,
+            crop_samples,
+            buckets,
+            lambda samples: math.ceil(samples / tenth) * tenth,
+            seed,
+        )
 
     def names(self, step: int) -> list[str]:
         """What the utterances of a step are called."""

@@ -1,12 +1,13 @@
 """Decoding, ahead of the device. NumPy only: it may run in other processes."""
 
+import functools
 from collections.abc import Iterator, Mapping
 
-import grain
 import numpy as np
 
 from jfewshot.audio import read_audio
 from jfewshot.simclr.data.batches import Batch, BatchPlan
+from jfewshot.training.loading import batches_ahead
 
 
 def load_batch(plan: BatchPlan, step: int, speakers: Mapping[str, int], share: tuple[int, int] = (0, 1)) -> Batch:
@@ -37,20 +38,6 @@ def load_batch(plan: BatchPlan, step: int, speakers: Mapping[str, int], share: t
     return Batch(waves, lengths, rows.astype(np.int32), numbers)
 
 
-class _Steps:
-    """Steps as grain's data source: element i is the batch of step first + i."""
-
-    def __init__(self, plan, first, last, speakers, share):
-        self.arguments, self.first, self.last = (plan, speakers, share), first, last
-
-    def __len__(self):
-        return self.last - self.first
-
-    def __getitem__(self, place):
-        plan, speakers, share = self.arguments
-        return load_batch(plan, self.first + int(place), speakers, share)
-
-
 def batches_from(
     plan: BatchPlan,
     first: int,
@@ -61,9 +48,8 @@ def batches_from(
     workers: int = 0,
 ) -> Iterator[Batch]:
     """Batches of steps first .. last - 1, in order, decoded ahead on threads or in worker processes."""
-    dataset = grain.MapDataset.source(_Steps(plan, first, last, speakers, share))
-    if workers:
-        # Each worker takes every workers-th batch, one at a time; the order is kept.
-        serial = dataset.to_iter_dataset(grain.ReadOptions(num_threads=1, prefetch_buffer_size=1))
-        return iter(serial.mp_prefetch(grain.MultiprocessingOptions(num_workers=workers, per_worker_buffer_size=2)))
-    return iter(dataset.to_iter_dataset(grain.ReadOptions(num_threads=threads, prefetch_buffer_size=threads)))
+    return batches_ahead(functools.partial(_load, plan, speakers, share), first, last, threads, workers)
+
+
+def _load(plan: BatchPlan, speakers: Mapping[str, int], share: tuple[int, int], step: int) -> Batch:
+    return load_batch(plan, step, speakers, share)

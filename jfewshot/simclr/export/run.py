@@ -12,7 +12,7 @@ import tyro
 from jfewshot.errors import UserError
 from jfewshot.simclr.config import from_record
 from jfewshot.simclr.export.folder import EncoderFolder, write_encoder
-from jfewshot.simclr.training.checkpoints import Checkpoints, average, read_params, steps_on_disk
+from jfewshot.training.checkpoints import Checkpoints, average, read_params, steps_on_disk
 
 log = logging.getLogger(__name__)
 

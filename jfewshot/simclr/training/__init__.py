@@ -1,10 +1,8 @@
-"""The training run.
+"""The training run: what pretraining adds to `jfewshot.training`, which holds what every run shares.
 
-- `model`: what is trained, as named arrays
-- `step`: one jitted step, from waveform to updated parameters, over chunks and devices
-- `schedules`: learning rates and the optimiser
+- `model`: what is trained
+- `step`: loss and gradient, from waveform to updated parameters, over chunks and devices
+- `schedules`: learning rate and optimiser
 - `statistics`: the features' mean and deviation before the first step
-- `checkpoints`: saving, retention, resuming, averaging
-- `metrics`: what is written and shown
 - `loop`: all of it together
 """

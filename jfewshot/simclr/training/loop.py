@@ -1,20 +1,17 @@
 """A run, from configuration to last checkpoint; stopped and continued at will."""
 
-import json
 import logging
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jfewshot.errors import UserError
-from jfewshot.files import atomic_write, writable_folder
+from jfewshot.files import writable_folder
 from jfewshot.simclr.augmentation import make_banks
-from jfewshot.simclr.config import TrainConfig, as_record, differences
+from jfewshot.simclr.config import FREE, TrainConfig
 from jfewshot.simclr.data import (
     BatchPlan,
     Utterance,
@@ -24,13 +21,16 @@ from jfewshot.simclr.data import (
     read_utterances,
     split_validation,
 )
-from jfewshot.simclr.training.checkpoints import Checkpoints
-from jfewshot.simclr.training.devices import connect, make_mesh, replicate, spread
-from jfewshot.simclr.training.metrics import Metrics
 from jfewshot.simclr.training.model import initial_params
 from jfewshot.simclr.training.schedules import learning_rate, optimiser
 from jfewshot.simclr.training.statistics import feature_statistics
-from jfewshot.simclr.training.step import Fixed, State, train_step, validation_loss
+from jfewshot.simclr.training.step import Fixed, train_step, validation_loss
+from jfewshot.training.checkpoints import Checkpoints
+from jfewshot.training.config import settle_record
+from jfewshot.training.devices import connect, make_mesh, replicate, spread
+from jfewshot.training.loop import Run, continued, run_steps
+from jfewshot.training.metrics import Metrics
+from jfewshot.training.step import State, first_state
 
 log = logging.getLogger(__name__)
 
@@ -45,8 +45,8 @@ def train(config: TrainConfig) -> dict[str, float]:
       UserError: unusable data, a folder that holds a run of another configuration (with the differences), a loss that
         is not finite (with the step, the batch's files and the last good checkpoint).
     """
-    connect(config)
-    mesh = make_mesh(config)
+    connect(config.coordinator, config.processes, config.process)
+    mesh = make_mesh(config.devices, config.batch, config.chunks)
     learning_rate(config)  # an impossible schedule is found before the data is read
     folder = writable_folder(config.out, "the run")
     utterances = read_utterances(config.data.source, config.data.shortest_s)
@@ -60,65 +60,40 @@ def train(config: TrainConfig) -> dict[str, float]:
 
     checkpoints = Checkpoints(folder / "checkpoints", config.keep, config.keep_best if validation else 0)
     try:
-        state = replicate(initial_state(config), mesh)
-        if checkpoints.steps():
-            state = checkpoints.load(state)
-            log.info("continuing from step %d", int(state.step))
-        else:
-            checkpoints.save(state, None)
-        validate = validator(config, mesh, validation, speakers, fixed)
-        return _run(config, mesh, plan, speakers, fixed, state, checkpoints, validate)
+        state = continued(replicate(initial_state(config), mesh), checkpoints)
+        run = _run(config, mesh, plan, speakers, validator(config, mesh, validation, speakers, fixed))
+        return run_steps(run, state, replicate(jax.random.key(config.seed), mesh), fixed, checkpoints)
     finally:
         checkpoints.close()
 
 
-def _run(config: TrainConfig, mesh, plan: BatchPlan, speakers, fixed: Fixed, state: State, checkpoints, validate):
-    first = int(state.step)
-    step_function, key = train_step(config, mesh), replicate(jax.random.key(config.seed), mesh)
+def _run(config: TrainConfig, mesh, plan: BatchPlan, speakers, validate) -> Run:
     share = (jax.process_index(), jax.process_count())
     loading = config.data.threads, config.data.workers
-    batches = batches_from(plan, first, config.steps, speakers, share, *loading)
-    metrics = Metrics(config.out, first, config.log_every, config.tensorboard) if share[0] == 0 else None
-    values: dict[str, float] = {}
-    pending: tuple[int, Any, float] | None = None
+    return Run(
+        folder=config.out,
+        steps=config.steps,
+        checkpoint_every=config.checkpoint_every,
+        step=train_step(config, mesh),
+        batches=lambda first, last: batches_from(plan, first, last, speakers, share, *loading),
+        names=plan.names,
+        metrics=lambda first: Metrics(config.out, first, config.log_every, config.tensorboard, shown),
+        validate=validate,
+        mesh=mesh,
+    )
 
-    def settle():
-        # One step late, so that the device is never waited for while it could already compute the next step.
-        nonlocal pending, values
-        if pending is None:
-            return
-        step, results, waited = pending
-        pending = None
-        values = {name: float(value) for name, value in jax.device_get(results).items()}
-        if not np.isfinite(values["loss"]) or not np.isfinite(values["gradient_norm"]):
-            raise UserError(not_finite(config, plan, step, checkpoints.steps()))
-        if metrics:
-            metrics.add(step, values, waited, config.steps)
 
-    try:
-        for step in range(first + 1, config.steps + 1):
-            began = time.perf_counter()
-            batch = spread(next(batches), mesh)
-            waited = time.perf_counter() - began
-            state, results = step_function(state, batch, key, fixed)
-            settle()
-            pending = (step, results, waited)
-            if step % config.checkpoint_every == 0 or step == config.steps:
-                settle()
-                found = validate(state.params) if validate else None
-                if metrics and found:
-                    metrics.add_validation(step, found)
-                checkpoints.save(state, found["loss"] if found else None)
-    finally:
-        if metrics:
-            metrics.close()
-    return values
+def shown(values: dict[str, float]) -> str:
+    """A step's numbers in a few words."""
+    losses = " ".join(f"{name} {values[name]:.3f}" for name in ("loss", "contrast", "reconstruction") if name in values)
+    if "contrast" not in values:
+        return losses
+    return f"{losses} | accuracy {values['accuracy']:.1%} align {values['alignment']:.2f} uniform {values['uniformity']:.2f}"
 
 
 def initial_state(config: TrainConfig) -> State:
     """Step 0."""
-    params = initial_params(config)
-    return State(jnp.zeros((), jnp.int32), params, optimiser(config).init(params))
+    return first_state(initial_params(config), optimiser(config))
 
 
 def make_plan(config: TrainConfig, utterances: list[Utterance], batch: int) -> BatchPlan:
@@ -133,7 +108,6 @@ def describe(folder: Path, config: TrainConfig, training: list[Utterance], valid
     Raises:
       UserError: naming the settings in which they differ.
     """
-    path = folder / "config.json"
     speakers = {utterance.speaker for utterance in training if utterance.speaker}
     data = {
         "utterances": len(training),
@@ -142,23 +116,7 @@ def describe(folder: Path, config: TrainConfig, training: list[Utterance], valid
         "validation_utterances": len(validation),
         "digest": manifest_digest(training + validation),
     }
-    # As JSON would give it back: tuples are lists.
-    record = json.loads(json.dumps(as_record(config)))
-    if path.exists():
-        there = json.loads(path.read_text(encoding="utf-8"))
-        different = differences(record, there["config"])
-        if there["data"]["digest"] != data["digest"]:
-            different.append(
-                f"the data: {data['utterances']} utterances here, {there['data']['utterances']} there, not the same ones"
-            )
-        if different:
-            raise UserError(
-                f"{folder} holds a run of another configuration ({'; '.join(different)}). "
-                "Give another --out, or the same settings to continue it"
-            )
-    elif jax.process_index() == 0:
-        with atomic_write(path, "w") as file:
-            json.dump({"config": record, "data": data}, file, indent=2)
+    settle_record(folder, config, data, FREE)
     log.info("%d utterances of %d speakers, %.2f h", data["utterances"], data["speakers"], data["hours"])
 
 
@@ -184,17 +142,3 @@ def validator(
         return {name: float(np.mean([part[name] for part in parts])) for name in parts[0]}
 
     return run
-
-
-def not_finite(config: TrainConfig, plan: BatchPlan, step: int, checkpoints: list[int]) -> str:
-    """What to say, and write, when a loss or gradient is not finite."""
-    names = plan.names(step - 1)
-    path = config.out / f"not-finite-step-{step}.txt"
-    if jax.process_index() == 0:
-        with atomic_write(path, "w") as file:
-            file.write("\n".join(names) + "\n")
-    return (
-        f"the loss or its gradient is not finite at step {step}; its batch is {', '.join(names[:3])} ... "
-        f"({len(names)} files, listed in {path}). The last good checkpoint is step {max(checkpoints, default=0)}: "
-        "look at those files, or lower --optimiser.rate"
-    )

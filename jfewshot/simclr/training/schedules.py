@@ -1,43 +1,16 @@
-"""Learning rates and the optimiser."""
+"""Pretraining's learning rate and optimiser."""
 
-import jax.numpy as jnp
 import optax
 
-from jfewshot.errors import UserError
 from jfewshot.simclr.config import TrainConfig
-from jfewshot.simclr.training.model import is_decayed
+from jfewshot.training import schedules
 
 
 def learning_rate(config: TrainConfig) -> optax.Schedule:
-    """Rate at the update of step n, counted from 0.
-
-    noam (Vaswani et al., 2017, equation 3, times k): k * d_model^-0.5 * min((n + 1)^-0.5, (n + 1) * warmup^-1.5).
-    (The Speech SimCLR paper prints d_model^0.5, a misprint: rates of the order of one.)
-    """
-    chosen = config.optimiser
-    warmup = max(chosen.warmup_steps, 1)
-    if chosen.schedule == "noam":
-        scale = chosen.rate * config.encoder.d_model**-0.5
-        return lambda n: scale * jnp.minimum(_update(n) ** -0.5, _update(n) * warmup**-1.5)
-    if chosen.schedule == "cosine":
-        if config.steps <= warmup:
-            raise UserError(
-                f"a cosine schedule of {config.steps} steps ends within its warm-up of {warmup}: lower the warm-up"
-            )
-        return optax.warmup_cosine_decay_schedule(chosen.rate / warmup, chosen.rate, warmup, config.steps)
-    return lambda n: chosen.rate * jnp.minimum(_update(n) / warmup, 1.0)
-
-
-def _update(n) -> jnp.ndarray:
-    """Which update step n is, counted from 1, as a float."""
-    return jnp.asarray(n, jnp.float32) + 1.0
+    """Rate at the update of step n, counted from 0."""
+    return schedules.learning_rate(config.optimiser, config.encoder.d_model, config.steps)
 
 
 def optimiser(config: TrainConfig) -> optax.GradientTransformation:
     """Clipping by the global norm, then AdamW."""
-    chosen = config.optimiser
-    clip = optax.clip_by_global_norm(chosen.clip_norm) if chosen.clip_norm > 0 else optax.identity()
-    adam = optax.adamw(
-        learning_rate(config), b1=0.9, b2=chosen.b2, eps=1e-8, weight_decay=chosen.weight_decay, mask=is_decayed
-    )
-    return optax.chain(clip, adam)
+    return schedules.optimiser(config.optimiser, learning_rate(config))

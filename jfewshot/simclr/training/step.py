@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
 from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Float, Int, Key
 
@@ -24,18 +23,11 @@ from jfewshot.simclr.encoder import mean_over_frames
 from jfewshot.simclr.features import fbank, normalise
 from jfewshot.simclr.objectives import ntxent, reconstruction_sums
 from jfewshot.simclr.objectives.ntxent import ntxent_local
-from jfewshot.simclr.training.model import Params, model_builder
+from jfewshot.simclr.training.model import model_builder
 from jfewshot.simclr.training.schedules import learning_rate, optimiser
-
-AXIS = "data"
-
-
-class State(NamedTuple):
-    """Everything that a step changes."""
-
-    step: Int[Array, ""]
-    params: Params
-    optimiser: optax.OptState
+from jfewshot.training.devices import AXIS
+from jfewshot.training.model import Params
+from jfewshot.training.step import make_step
 
 
 class Fixed(NamedTuple):
@@ -164,24 +156,11 @@ def train_step(config: TrainConfig, mesh: Mesh | None = None):
 
     A step whose loss or gradient is not finite changes nothing but the step's number.
     """
-    losses, optimise, rate = loss_function(config, mesh, training=True), optimiser(config), learning_rate(config)
 
-    @functools.partial(jax.jit, donate_argnums=0)
-    def step(state: State, batch: Batch, key: Key[Array, ""], fixed: Fixed) -> tuple[State, dict[str, Array]]:
-        step_key = jax.random.fold_in(key, state.step)
-        gradient, metrics = jax.grad(losses, has_aux=True)(state.params, batch, step_key, fixed)
-        norm = optax.tree.norm(gradient)
-        finite = jnp.isfinite(norm) & jnp.isfinite(metrics["loss"])
-        updates, moments = optimise.update(gradient, state.optimiser, state.params)
-        params = optax.apply_updates(state.params, updates)
-        params, moments = jax.tree.map(
-            lambda new, old: jnp.where(finite, new, old), (params, moments), (state.params, state.optimiser)
-        )
-        seconds = jnp.sum(batch.lengths) / config.fbank.sample_rate
-        metrics |= {"gradient_norm": norm, "rate": rate(state.step), "audio_s": seconds}
-        return State(state.step + 1, params, moments), metrics
+    def audio_s(batch: Batch) -> dict[str, Array]:
+        return {"audio_s": jnp.sum(batch.lengths) / config.fbank.sample_rate}
 
-    return step
+    return make_step(loss_function(config, mesh, training=True), optimiser(config), learning_rate(config), audio_s)
 
 
 def validation_loss(config: TrainConfig, mesh: Mesh | None = None):

@@ -12,10 +12,10 @@ from jax.sharding import AxisType
 from jfewshot.simclr.augmentation import make_banks
 from jfewshot.simclr.config import PROFILES, OptimiserConfig
 from jfewshot.simclr.data import Batch
-from jfewshot.simclr.training.devices import replicate, spread
 from jfewshot.simclr.training.loop import initial_state
 from jfewshot.simclr.training.schedules import learning_rate
-from jfewshot.simclr.training.step import AXIS, Fixed, loss_function, train_step
+from jfewshot.simclr.training.step import Fixed, loss_function, train_step
+from jfewshot.training.devices import AXIS, replicate, spread
 
 
 @pytest.fixture

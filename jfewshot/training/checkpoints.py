@@ -10,12 +10,10 @@ import numpy as np
 from orbax.checkpoint import v1 as ocp
 
 from jfewshot.errors import UserError
-from jfewshot.simclr.training.model import Params
-from jfewshot.simclr.training.step import State
+from jfewshot.training.model import Params
+from jfewshot.training.step import State
 
 log = logging.getLogger(__name__)
-
-METRIC = "validation_loss"
 
 
 class Checkpoints:
@@ -24,17 +22,27 @@ class Checkpoints:
     Args:
       folder: below the run's.
       keep: how many of the latest to keep.
-      keep_best: how many with the lowest validation loss to keep besides.
+      keep_best: how many with the best validation number to keep besides.
+      metric: what that number is called.
+      higher_is_better: the best is the highest (an accuracy), not the lowest (a loss).
     """
 
-    def __init__(self, folder: Path, keep: int, keep_best: int):
+    def __init__(
+        self,
+        folder: Path,
+        keep: int,
+        keep_best: int,
+        metric: str = "validation_loss",
+        higher_is_better: bool = False,
+    ):
+        self._metric, self._higher_is_better = metric, higher_is_better
         policies = ocp.training.preservation_policies
         kept = [policies.LatestN(keep), policies.CustomSteps([0])]
         if keep_best:
             kept.append(
                 policies.BestN(
-                    get_metric_fn=lambda metrics: metrics[METRIC],
-                    reverse=True,
+                    get_metric_fn=lambda metrics: metrics[metric],
+                    reverse=not higher_is_better,
                     n=keep_best,
                     keep_checkpoints_without_metrics=False,
                 )
@@ -45,12 +53,12 @@ class Checkpoints:
             folder.absolute(), preservation_policy=policies.AnyPreservationPolicy(kept), cleanup_tmp_directories=True
         )
 
-    def save(self, state: State, validation_loss: float | None) -> None:
-        """Save at the state's own step; one that is there already stays."""
+    def save(self, state: State, score: float | None) -> None:
+        """Save at the state's own step, with its validation number; one that is there already stays."""
         step = int(state.step)
         if step in self.steps():
             return
-        metrics = None if validation_loss is None else {METRIC: validation_loss}
+        metrics = None if score is None else {self._metric: score}
         self._checkpointer.save(step, state._asdict(), metrics=metrics)
 
     def load(self, like: State, step: int | None = None) -> State:
@@ -62,13 +70,18 @@ class Checkpoints:
         """Steps with a checkpoint, in order."""
         return sorted(found.step for found in self._checkpointer.checkpoints)
 
-    def best(self, n: int) -> list[int]:
-        """The n steps with the lowest validation loss."""
-        scored = [
-            (found.metrics[METRIC], found.step)
+    def scores(self) -> dict[int, float]:
+        """Validation number of each step that has one."""
+        return {
+            found.step: found.metrics[self._metric]
             for found in self._checkpointer.checkpoints
-            if found.metrics and METRIC in found.metrics
-        ]
+            if found.metrics and self._metric in found.metrics
+        }
+
+    def best(self, n: int) -> list[int]:
+        """The n steps with the best validation number; of equal ones the earlier."""
+        sign = -1.0 if self._higher_is_better else 1.0
+        scored = [(sign * score, step) for step, score in self.scores().items()]
         return [step for _, step in sorted(scored)[:n]]
 
     def close(self) -> None:

@@ -1,37 +1,43 @@
 """Several devices, several processes: where arrays live."""
 
 import functools
+from typing import TypeVar
 
 import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from jfewshot.errors import UserError
-from jfewshot.simclr.config import TrainConfig
-from jfewshot.simclr.data import Batch
-from jfewshot.simclr.training.step import AXIS
+
+AXIS = "data"
+
+Batch = TypeVar("Batch", bound=tuple)
 
 
-def connect(config: TrainConfig) -> None:
-    """Join the other processes, if the configuration names a coordinator; before JAX is used."""
-    if config.coordinator is None:
+def connect(coordinator: str | None, processes: int, process: int) -> None:
+    """Join the other processes, if there is a coordinator (address:port); before JAX is used."""
+    if coordinator is None:
         return
     # On a CPU, processes talk by gloo; without it the collectives of several processes do not exist there.
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
-    jax.distributed.initialize(config.coordinator, num_processes=config.processes, process_id=config.process)
+    jax.distributed.initialize(coordinator, num_processes=processes, process_id=process)
 
 
-def make_mesh(config: TrainConfig) -> Mesh | None:
+def make_mesh(devices: int | None, batch: int, chunks: int = 1) -> Mesh | None:
     """The devices of all processes along one axis; None for a single device.
+
+    Args:
+      devices: how many to use; None: all there are.
+      batch, chunks: of each step.
 
     Raises:
       UserError: more devices asked for than there are, or a batch that the devices (times the chunks) do not divide.
     """
-    n = jax.device_count() if config.devices is None else config.devices
+    n = jax.device_count() if devices is None else devices
     if not 1 <= n <= jax.device_count():
         raise UserError(f"--devices {n}: there are {jax.device_count()}")
-    if config.batch % (n * config.chunks):
-        raise UserError(f"--batch {config.batch} does not divide over {n} devices in --chunks {config.chunks} each")
+    if batch % (n * chunks):
+        raise UserError(f"--batch {batch} does not divide over {n} devices in --chunks {chunks} each")
     return None if n == 1 else jax.make_mesh((n,), (AXIS,), axis_types=(AxisType.Auto,), devices=jax.devices()[:n])
 
 
@@ -51,8 +57,8 @@ def _place(leaf, sharding):
 
 
 def spread(batch: Batch, mesh: Mesh | None) -> Batch:
-    """This process's rows, over its devices."""
+    """This process's rows, over its devices. A batch is a NamedTuple of NumPy arrays whose first axis is the rows."""
     if mesh is None:
-        return Batch(*map(jax.numpy.asarray, batch))
+        return type(batch)(*map(jax.numpy.asarray, batch))
     sharding = NamedSharding(mesh, PartitionSpec(AXIS))
-    return Batch(*(jax.make_array_from_process_local_data(sharding, part) for part in batch))
+    return type(batch)(*(jax.make_array_from_process_local_data(sharding, part) for part in batch))

@@ -4,6 +4,7 @@ import json
 import logging
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,18 @@ class Metrics:
       first: the step that this start begins with; lines of later steps, which will be computed again, are dropped.
       every: steps between lines for people.
       tensorboard: also write events below `folder`.
+      describe: a step's numbers in a few words, for people.
     """
 
-    def __init__(self, folder: Path, first: int, every: int, tensorboard: bool):
-        self.every = every
+    def __init__(
+        self,
+        folder: Path,
+        first: int,
+        every: int,
+        tensorboard: bool = False,
+        describe: Callable[[dict[str, float]], str] = lambda values: f"loss {values['loss']:.3f}",
+    ):
+        self.every, self._describe = every, describe
         self._path = folder / "metrics.jsonl"
         lines = self._path.read_text(encoding="utf-8").splitlines() if self._path.exists() else []
         # A killed run may have left half a line; that step is past the checkpoint and comes again.
@@ -44,11 +53,8 @@ class Metrics:
         if self._writer is not None:
             for name, value in values.items():
                 self._writer.add_scalar(name, value, step)
-        self._steps, self._audio_s, self._wait_s = (
-            self._steps + 1,
-            self._audio_s + values["audio_s"],
-            self._wait_s + wait_s,
-        )
+        self._steps, self._wait_s = self._steps + 1, self._wait_s + wait_s
+        self._audio_s += values.get("audio_s", 0.0)
         if step % self.every and step != total:
             return
         passed = max(time.perf_counter() - self._since, 1e-9)
@@ -71,7 +77,8 @@ class Metrics:
         self._file.write(
             json.dumps({"step": step, **{f"validation_{name}": value for name, value in values.items()}}) + "\n"
         )
-        log.info("step %d: validation loss %.4f", step, values["loss"])
+        others = (f"{name} {value:.4f}" for name, value in values.items() if name != "loss")
+        log.info("step %d: validation %s", step, ", ".join([f"loss {values['loss']:.4f}", *others]))
 
     def close(self) -> None:
         """Flush and close."""
@@ -79,17 +86,11 @@ class Metrics:
         if self._writer is not None:
             self._writer.close()
 
-    @staticmethod
-    def _line(step: int, total: int, values: dict[str, float], speed: dict[str, float]) -> str:
-        losses = " ".join(
-            f"{name} {values[name]:.3f}" for name in ("loss", "contrast", "reconstruction") if name in values
-        )
-        beside = ""
-        if "contrast" in values:
-            beside = f" | accuracy {values['accuracy']:.1%} align {values['alignment']:.2f} uniform {values['uniformity']:.2f}"
+    def _line(self, step: int, total: int, values: dict[str, float], speed: dict[str, float]) -> str:
         return (
-            f"step {step}/{total} | {losses}{beside} | rate {values['rate']:.2e} | {speed['steps/s']:.2f} steps/s, "
-            f"{speed['audio h/h']:.0f} h of audio per h, {speed['waiting for data']:.0%} waiting for data"
+            f"step {step}/{total} | {self._describe(values)} | rate {values['rate']:.2e} | "
+            f"{speed['steps/s']:.2f} steps/s, {speed['audio h/h']:.0f} h of audio per h, "
+            f"{speed['waiting for data']:.0%} waiting for data"
         )
 
 

@@ -1,0 +1,103 @@
+"""Settings: the optimiser's, and whether a folder holds a run of the same ones."""
+
+import dataclasses
+import json
+import logging
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+
+from jfewshot.errors import UserError
+from jfewshot.files import atomic_write
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class OptimiserConfig:
+    """AdamW, which the paper leaves open."""
+
+    schedule: Literal["noam", "cosine", "constant"] = "noam"
+    """noam: rate * d_model^-0.5 * min(n^-0.5, n * warmup^-1.5). cosine: up to `rate`, then down to zero. Both after a
+    warm-up."""
+    rate: float = 0.5
+    """noam: the factor k (0.5 peaks at 2.0e-4 for d_model 768 and 8,000 warm-up steps). Otherwise the highest
+    learning rate."""
+    warmup_steps: int = 8000
+    """Steps of linear increase."""
+    weight_decay: float = 0.01
+    """Decoupled; not on biases and LayerNorms."""
+    b2: float = 0.98
+    """Decay of the squared gradient's average, as usual with Noam."""
+    clip_norm: float = 1.0
+    """Gradients are scaled down to this norm; 0 switches it off."""
+
+
+def as_record(config: Any) -> dict[str, Any]:
+    """A configuration (nested dataclasses) as JSON."""
+    return {
+        item.name: as_record(value)
+        if dataclasses.is_dataclass(value := getattr(config, item.name))
+        else (str(value) if isinstance(value, Path) else value)
+        for item in dataclasses.fields(config)
+    }
+
+
+def differences(one: dict[str, Any], other: dict[str, Any], free: Collection[str] = ()) -> list[str]:
+    """Settings in which two runs would compute something else: `encoder.d_model: 768 here, 512 there`.
+
+    Args:
+      one, other: nested records: here, there.
+      free: dotted names that may differ.
+    """
+    here, there = _flat(one), _flat(other)
+    return [
+        f"{name}: {here.get(name, 'not set')} here, {there.get(name, 'not set')} there"
+        for name in sorted(set(here) | set(there))
+        if name not in free and here.get(name) != there.get(name)
+    ]
+
+
+def settle_record(
+    folder: Path, config: Any, data: dict[str, Any], free: Collection[str] = (), counted: str = "utterances"
+) -> None:
+    """Write config.json, or compare with the one that is there.
+
+    Args:
+      folder: the run's.
+      config: a dataclass.
+      data: facts of the data; `digest` names it.
+      free: settings that may differ between two starts of one run.
+      counted: which of those facts says how many there are.
+
+    Raises:
+      UserError: naming the settings in which they differ.
+    """
+    path = folder / "config.json"
+    # As JSON would give it back: tuples are lists.
+    record = json.loads(json.dumps(as_record(config)))
+    if path.exists():
+        there = json.loads(path.read_text(encoding="utf-8"))
+        different = differences(record, there["config"], free)
+        if there["data"]["digest"] != data["digest"]:
+            different.append(
+                f"the data: {data[counted]} {counted} here, {there['data'][counted]} there, not the same ones"
+            )
+        if different:
+            raise UserError(
+                f"{folder} holds a run of another configuration ({'; '.join(different)}). "
+                "Give another --out, or the same settings to continue it"
+            )
+    elif jax.process_index() == 0:
+        with atomic_write(path, "w") as file:
+            json.dump({"config": record, "data": data}, file, indent=2)
+
+
+def _flat(record: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in record.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+    return flat

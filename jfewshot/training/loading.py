@@ -1,0 +1,42 @@
+"""Batches ahead of the device. NumPy only: it may run in other processes."""
+
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+Batch = TypeVar("Batch")
+
+
+class _Steps:
+    """Steps as grain's data source: element i is the batch of step first + i."""
+
+    def __init__(self, load: Callable[[int], Batch], first: int, last: int):
+        self.load, self.first, self.last = load, first, last
+
+    def __len__(self):
+        return self.last - self.first
+
+    def __getitem__(self, place):
+        return self.load(self.first + int(place))
+
+
+def batches_ahead(
+    load: Callable[[int], Batch], first: int, last: int, threads: int = 4, workers: int = 0
+) -> Iterator[Batch]:
+    """Batches of steps first .. last - 1, in order, made ahead on threads or in worker processes.
+
+    Args:
+      load: from a step's number to its batch; picklable where there are workers.
+      first, last: steps, counted from 0.
+      threads: batches made at a time; 0 makes each when it is asked for.
+      workers: processes; 0 for threads.
+    """
+    if not workers and not threads:
+        return map(load, range(first, last))
+    import grain  # not needed where batches are in memory anyway
+
+    dataset = grain.MapDataset.source(_Steps(load, first, last))
+    if workers:
+        # Each worker takes every workers-th batch, one at a time; the order is kept.
+        serial = dataset.to_iter_dataset(grain.ReadOptions(num_threads=1, prefetch_buffer_size=1))
+        return iter(serial.mp_prefetch(grain.MultiprocessingOptions(num_workers=workers, per_worker_buffer_size=2)))
+    return iter(dataset.to_iter_dataset(grain.ReadOptions(num_threads=threads, prefetch_buffer_size=threads)))

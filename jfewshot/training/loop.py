@@ -1,0 +1,131 @@
+"""Steps from the latest checkpoint to the last, stopped and continued at will."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from jfewshot.errors import UserError
+from jfewshot.files import atomic_write
+from jfewshot.training.checkpoints import Checkpoints
+from jfewshot.training.devices import spread
+from jfewshot.training.metrics import Metrics
+from jfewshot.training.model import Params
+from jfewshot.training.step import State
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run, as the loop needs it.
+
+    Args:
+      folder: where it writes.
+      steps: optimiser steps in all.
+      checkpoint_every: steps between checkpoints and validations; there is one at the end too.
+      step: from `jfewshot.training.step.make_step`.
+      batches: (first, last) -> batches of steps first .. last - 1, counted from 0.
+      names: what the items of a step's batch are called, for the message when its loss is not finite.
+      metrics: first step -> what writes them.
+      validate: parameters -> validation numbers; None for none.
+      score: which of those numbers chooses checkpoints.
+      mesh: the devices; None for a single one.
+      advice: what to do about a loss that is not finite, beside looking at its files.
+    """
+
+    folder: Path
+    steps: int
+    checkpoint_every: int
+    step: Callable[[State, Any, Any, Any], tuple[State, dict[str, jax.Array]]]
+    batches: Callable[[int, int], Iterator[Any]]
+    names: Callable[[int], list[str]]
+    metrics: Callable[[int], Metrics]
+    validate: Callable[[Params], dict[str, float]] | None = None
+    score: str = "loss"
+    mesh: jax.sharding.Mesh | None = None
+    advice: str = "lower --optimiser.rate"
+
+
+def continued(state: State, checkpoints: Checkpoints) -> State:
+    """The latest checkpoint's state; where there is none, the given one, saved as step 0."""
+    if not checkpoints.steps():
+        checkpoints.save(state, None)
+        return state
+    state = checkpoints.load(state)
+    log.info("continuing from step %d", int(state.step))
+    return state
+
+
+def run_steps(run: Run, state: State, key: jax.Array, fixed: Any, checkpoints: Checkpoints) -> dict[str, float]:
+    """Train to the last step.
+
+    Args:
+      run: what there is to do.
+      state: where to begin, from `continued`; its memory is reused.
+      key: of the run; each step folds in its number.
+      fixed: what the loss is given besides, unchanged.
+      checkpoints: where states are saved.
+
+    Returns:
+      the last step's metrics; empty if there was nothing left to do.
+
+    Raises:
+      UserError: a loss or gradient that is not finite, with the step, its items and the last good checkpoint.
+    """
+    first = int(state.step)
+    batches = run.batches(first, run.steps)
+    metrics = run.metrics(first) if jax.process_index() == 0 else None
+    values: dict[str, float] = {}
+    pending: tuple[int, Any, float] | None = None
+
+    def settle():
+        # One step late, so that the device is never waited for while it could already compute the next step.
+        nonlocal pending, values
+        if pending is None:
+            return
+        step, results, waited = pending
+        pending = None
+        values = {name: float(value) for name, value in jax.device_get(results).items()}
+        if not np.isfinite(values["loss"]) or not np.isfinite(values["gradient_norm"]):
+            raise UserError(not_finite(run, step, checkpoints.steps()))
+        if metrics:
+            metrics.add(step, values, waited, run.steps)
+
+    try:
+        for step in range(first + 1, run.steps + 1):
+            began = time.perf_counter()
+            batch = spread(next(batches), run.mesh)
+            waited = time.perf_counter() - began
+            state, results = run.step(state, batch, key, fixed)
+            settle()
+            pending = (step, results, waited)
+            if step % run.checkpoint_every == 0 or step == run.steps:
+                settle()
+                found = run.validate(state.params) if run.validate else None
+                if metrics and found:
+                    metrics.add_validation(step, found)
+                checkpoints.save(state, found[run.score] if found else None)
+    finally:
+        if metrics:
+            metrics.close()
+    return values
+
+
+def not_finite(run: Run, step: int, checkpoints: list[int]) -> str:
+    """What to say, and write, when a loss or gradient is not finite."""
+    names = run.names(step - 1)
+    path = run.folder / f"not-finite-step-{step}.txt"
+    if jax.process_index() == 0:
+        with atomic_write(path, "w") as file:
+            file.write("\n".join(names) + "\n")
+    return (
+        f"the loss or its gradient is not finite at step {step}; its batch is {', '.join(names[:3])} ... "
+        f"({len(names)} files, listed in {path}). The last good checkpoint is step {max(checkpoints, default=0)}: "
+        f"look at those files, or {run.advice}"
+    )

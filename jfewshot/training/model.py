@@ -1,0 +1,45 @@
+"""A module as named arrays, and named arrays as a module."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array
+
+Params = dict[str, Array]
+"""Parameters by dotted name: `encoder.layers.0.query.kernel`."""
+
+Module = TypeVar("Module", bound=nnx.Module)
+
+
+def initial_params(make: Callable[[nnx.Rngs], nnx.Module], seed: int) -> Params:
+    """Freshly drawn parameters of the module that `make` makes."""
+
+    @jax.jit
+    def draw(key):
+        return nnx.to_flat_state(nnx.state(make(nnx.Rngs(key)), nnx.Param))
+
+    return {_dotted(path): leaf[...] for path, leaf in draw(jax.random.key(seed))}
+
+
+def model_builder(make: Callable[[nnx.Rngs], Module]) -> Callable[[Params], Module]:
+    """A function that puts named parameters (traced or not) into such a module."""
+    graph, state = nnx.split(nnx.eval_shape(lambda: make(nnx.Rngs(0))))
+    template = list(nnx.to_flat_state(state))
+
+    def build(params: Params) -> Module:
+        flat = [(path, leaf.replace(params[_dotted(path)])) for path, leaf in template]
+        return nnx.merge(graph, nnx.from_flat_state(flat))
+
+    return build
+
+
+def is_decayed(params: Params) -> dict[str, bool]:
+    """Weight decay is for kernels; biases and LayerNorms are left alone."""
+    return {name: name.endswith(".kernel") and jnp.ndim(value) > 1 for name, value in params.items()}
+
+
+def _dotted(path: tuple) -> str:
+    return ".".join(map(str, path))

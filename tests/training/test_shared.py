@@ -1,0 +1,62 @@
+"""What all runs share, apart from pretraining: which checkpoints count as best, what a folder accepts, order of batches."""
+
+import dataclasses
+import json
+
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from jfewshot.errors import UserError
+from jfewshot.training.checkpoints import Checkpoints, steps_on_disk
+from jfewshot.training.config import OptimiserConfig, as_record, differences, settle_record
+from jfewshot.training.loading import batches_ahead
+from jfewshot.training.step import first_state
+
+
+def saved(folder, scores, **options):
+    checkpoints = Checkpoints(folder, keep=1, keep_best=2, metric="development_uar", **options)
+    state = first_state({"w": jnp.zeros(3)}, optax.sgd(1.0))
+    checkpoints.save(state, None)
+    for step, score in enumerate(scores, start=1):
+        checkpoints.save(state._replace(step=jnp.int32(step), params={"w": jnp.full(3, float(step))}), score)
+    return checkpoints, state
+
+
+def test_the_best_checkpoints_are_kept_by_a_score_where_high_is_good(tmp_path):
+    checkpoints, state = saved(tmp_path / "high", [0.5, 0.9, 0.2, 0.7, 0.1], higher_is_better=True)
+    assert checkpoints.best(2) == [2, 4]
+    assert checkpoints.scores()[2] == 0.9
+    assert float(checkpoints.load(state, 2).params["w"][0]) == 2.0
+    checkpoints.close()
+    assert steps_on_disk(tmp_path / "high") == [0, 2, 4, 5]  # the untrained, the best, the latest
+
+
+def test_of_equal_scores_the_earlier_checkpoint_wins(tmp_path):
+    checkpoints, _ = saved(tmp_path / "equal", [0.5, 0.5, 0.4], higher_is_better=True)
+    assert checkpoints.best(1) == [1]
+    checkpoints.close()
+    checkpoints, _ = saved(tmp_path / "low", [0.5, 0.3, 0.3])
+    assert checkpoints.best(1) == [2]
+    checkpoints.close()
+
+
+def test_a_folder_accepts_the_run_it_holds_and_names_what_differs_in_another(tmp_path):
+    one, data = OptimiserConfig(), {"utterances": 7, "digest": "a"}
+    settle_record(tmp_path, one, data)
+    settle_record(tmp_path, one, data)
+    assert json.loads((tmp_path / "config.json").read_text()) == {"config": as_record(one), "data": data}
+    other = dataclasses.replace(one, rate=0.25)
+    with pytest.raises(UserError, match=r"rate: 0\.25 here, 0\.5 there"):
+        settle_record(tmp_path, other, data)
+    settle_record(tmp_path, other, data, free=["rate"])
+    with pytest.raises(UserError, match="9 utterances here, 7 there"):
+        settle_record(tmp_path, one, {"utterances": 9, "digest": "b"})
+    assert differences({"a": {"b": 1}}, {"a": {"b": 2, "c": 3}}) == ["a.b: 1 here, 2 there", "a.c: not set here, 3 there"]
+
+
+@pytest.mark.parametrize("threads", [0, 2])
+def test_batches_come_in_order_from_where_a_run_continues(threads):
+    found = batches_ahead(lambda step: np.full(2, step), 3, 9, threads=threads)
+    assert [int(batch[0]) for batch in found] == [3, 4, 5, 6, 7, 8]
