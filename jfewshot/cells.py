@@ -17,7 +17,8 @@ from jfewshot.episodes import Protocol
 from jfewshot.errors import UserError
 from jfewshot.evaluator import Evaluator, Solved
 from jfewshot.preprocessing import Transform, fit_transform
-from jfewshot.results import ResultFolder
+from jfewshot.profiling import stage
+from jfewshot.results import Records, ResultFolder
 from jfewshot.statistics.intervals import correct_from_predicted, pool_interval
 from jfewshot.store import ClipTable, Store
 from jfewshot.store.checking import rows_not_finite
@@ -143,10 +144,15 @@ def _default_view(store: Store) -> str:
     return "last.mean" if "last.mean" in store.views else store.views[0]
 
 
+def missing_of(cell: Cell, folder: ResultFolder) -> list[float | None]:
+    """The strengths of a cell whose records are not there."""
+    return [strength for strength in cell.spec.strengths if folder.find(cell.identity(strength)) is None]
+
+
 def evaluate_cells(
     cells: Sequence[Cell],
     evaluator: Evaluator,
-    folder: ResultFolder | None,
+    folder: Records | None,
     on_progress: Callable[[int], None] = lambda episodes: None,
 ) -> Iterator[tuple[dict[str, Any], bool]]:
     """Compute what is not there yet.
@@ -186,26 +192,31 @@ def evaluate_cells(
 
 def _compute(cell, evaluator, folder, on_progress) -> Iterator[dict[str, Any]]:
     store, clips = cell.store, cell.clips
-    view = _checked_view(store, cell.view, clips, evaluator)
+    with stage("reading"):
+        view = _checked_view(store, cell.view, clips, evaluator)
     drawn = evaluator.draw(clips, cell.protocol, store.dataset)
     draws = ""
     if folder is not None:
-        draws = folder.write_draws(
-            cell.protocol.draw_identity(clips.digest),
-            {
-                "clips": drawn.clips,
-                "segment": drawn.segment[:, :, : cell.protocol.k_shot],
-                "clip_id": clips.clip_id,
-                "class": clips.class_name,
-                "group": clips.group,
-                "split": clips.split,
-            },
-        )
+        with stage("writing"):
+            draws = folder.write_draws(
+                cell.protocol.draw_identity(clips.digest),
+                {
+                    "clips": drawn.clips,
+                    "segment": drawn.segment[:, :, : cell.protocol.k_shot],
+                    "clip_id": clips.clip_id,
+                    "class": clips.class_name,
+                    "group": clips.group,
+                    "split": clips.split,
+                },
+            )
     for solved in evaluator.evaluate(
         view, clips, cell.transform, cell.protocol, [cell.spec], dataset=store.dataset, on_progress=on_progress
     ):
-        record = _record(cell, solved, drawn, evaluator) | {"draws": draws}
-        yield folder.write_cell(record, solved.predicted) if folder else record | {"predicted": solved.predicted}
+        with stage("statistics"):
+            record = _record(cell, solved, drawn, evaluator) | {"draws": draws}
+        with stage("writing"):
+            record = folder.write_cell(record, solved.predicted) if folder else record | {"predicted": solved.predicted}
+        yield record
 
 
 # The view checked last in this process: (path, store, view, clips) to the memory map.

@@ -33,14 +33,18 @@ T = TypeVar("T")
 class Profile:
     """Seconds by stage; a stage within a stage is charged to the inner one alone.
 
+    Args:
+      began: when, by `time.perf_counter`.
+      within: the stage it began with, if any.
+
     Attributes:
       seconds: by name, in the order in which stages first ended.
     """
 
-    def __init__(self, began: float):
+    def __init__(self, began: float, within: str | None = None):
         self.seconds: dict[str, float] = {}
         self._began = self._since = began
-        self._stack = ["other"]
+        self._stack = ["other", *([within] if within else [])]
 
     def enter(self, name: str) -> None:
         """Charge what comes to a stage."""
@@ -124,8 +128,7 @@ def profile(folder: Path | str) -> Iterator[Profile]:
     """
     global _current
     folder = writable_folder(folder, "a profile")
-    result = Profile(time.perf_counter() - seconds_since_start())
-    result.enter("start-up")
+    result = Profile(time.perf_counter() - seconds_since_start(), "start-up")
     import jax
 
     options = jax.profiler.ProfileOptions()

@@ -11,7 +11,7 @@ import json
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Int8
@@ -35,6 +35,17 @@ _FOLDERS = ("cells", "predictions", "draws")
 def key_of(identity: Mapping[str, Any]) -> str:
     """The key of a cell or of a set of draws: the first 20 hexadecimal digits of its canonical JSON's SHA-256."""
     return sha256_of_json(identity)[:_KEY_DIGITS]
+
+
+@runtime_checkable
+class Records(Protocol):
+    """Where an evaluation looks records up and leaves them: a `ResultFolder`, or something that sends them to one."""
+
+    def find(self, identity: Mapping[str, Any]) -> dict[str, Any] | None: ...
+
+    def write_cell(self, record: dict[str, Any], predicted: Int8[np.ndarray, "episodes queries"]) -> dict[str, Any]: ...
+
+    def write_draws(self, protocol: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> str: ...
 
 
 class ResultFolder:

@@ -1,108 +1,24 @@
 """The evaluator's command line: which stores, which episodes, which classifiers -> results."""
 
-import dataclasses
-import difflib
 import importlib.resources
-import json
 import logging
-import os
 import shlex
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn
-
-import tyro
+from typing import NoReturn
 
 from jfewshot.errors import UserError, run_cli
+from jfewshot.files import atomic_write
+from jfewshot.options import Run, parse
+from jfewshot.profiling import profile, stage
 
 log = logging.getLogger("jfewshot")
 
 
-@dataclasses.dataclass(frozen=True)
-class Run:
-    """Evaluate stored embeddings on few-shot episodes and print a table of upstreams x datasets.
-
-    Without arguments, the sample stores that come with jfewshot: real encoders on real recordings.
-
-    Examples:
-      python -m jfewshot.run
-      python -m jfewshot.run --stores stores --shots 1 5 --classifiers logistic:C=0.1,1,10 centroid
-      python -m jfewshot.run --stores stores --protocol paper --split test --out results/paper
-    """
-
-    stores: tuple[Path, ...] = ()
-    """Folders of stores, or folders above them; none for the sample stores."""
-    datasets: tuple[str, ...] = ()
-    """Only the stores of these datasets."""
-    upstreams: tuple[str, ...] = ()
-    """Only the stores of these upstreams."""
-    views: tuple[str, ...] = ()
-    """Which arrays, as <layer>.<pooling>; none for last.mean (or a store's first)."""
-    protocol: Literal["default", "paper"] = "default"
-    """"paper" is that of Heggan et al. (2024): sgd with 100 epochs, L2-normalised, 5-way 1-shot, 1 query, majority vote over a
-    query's segments. Options given beside it change it."""
-    ways: Annotated[tuple[int, ...] | None, tyro.conf.arg(help_behavior_hint="(default: 5)")] = None
-    """Classes per episode; several make several tables."""
-    shots: Annotated[tuple[int, ...] | None, tyro.conf.arg(help_behavior_hint="(default: 1)")] = None
-    """Support clips per class; several make several tables, on nested supports with the same queries."""
-    n_query: Annotated[int | None, tyro.conf.arg(help_behavior_hint="(default: 15; paper: 1)")] = None
-    """Query clips per class."""
-    episodes: int = 10_000
-    """Episodes per cell."""
-    seed: int = 42
-    """Names the sequence of episodes; equal seeds mean equal clips, whatever the upstream and classifier."""
-    split: str | None = None
-    """Draw from the clips of this split only."""
-    min_clips: int | None = None
-    """Leave out classes with fewer clips (they are listed)."""
-    group_aware: bool = False
-    """No query shares a group (speaker, recording, site) with a support clip."""
-    query_segments: Literal["vote", "mean", "one"] = "vote"
-    """How a query of several segments is decided: majority, mean score, or one segment drawn at random."""
-    classifiers: Annotated[tuple[str, ...] | None, tyro.conf.arg(help_behavior_hint="(default: logistic)")] = None
-    """name[:setting=value]...: sgd, logistic, ridge, centroid, knn, svm; for instance logistic:C=0.1,1,10 (a cell for each C),
-    sgd:epochs=20, centroid:metric=cosine, knn:k=3."""
-    preprocessing: Literal["none", "l2", "center", "center_l2", "standardize"] = "l2"
-    """What is done to the embeddings first. The centred ones need a training split, --center-from or --transductive."""
-    center_from: Path | None = None
-    """Take the mean (and deviation) from this store instead."""
-    transductive: bool = False
-    """Take them from the evaluated clips themselves; the results say so."""
-    clips: Literal["same", "intersection"] = "same"
-    """Where stores of one dataset hold different clips: refuse, or use those they share."""
-    out: Path = Path("results")
-    """The folder for records; what is there already is not computed again."""
-    shard: str | None = None
-    """i/n: compute share i (0 to n-1) of the cells only, as one of a cluster's array of jobs."""
-    interval: Literal["ci95", "pool_ci95", "both"] = "ci95"
-    """Which interval the table shows: the papers', the one that admits the finite pool, or both."""
-    markdown: Path | None = None
-    """Write the tables as Markdown too."""
-    latex: Path | None = None
-    """Write them as LaTeX."""
-    csv: Path | None = None
-    """Write them as CSV."""
-    memory_gb: float | None = None
-    """Memory for embeddings and chunks of episodes; by default a quarter of the machine's (at most 4) or half a GPU's."""
-    devices: int | None = None
-    """Use only so many devices (CPU cores, GPUs); all by default."""
-    quiet: bool = False
-    """Print the tables alone."""
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Parse the command line and run it; returns the exit status."""
-    options, unknown = tyro.cli(
-        Run,
-        prog="python -m jfewshot.run",
-        args=_with_config(sys.argv[1:] if arguments is None else arguments),
-        return_unknown_args=True,
-    )
-    if unknown:
-        known = [f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(Run)]
-        near = difflib.get_close_matches(unknown[0], known, 1)
-        raise UserError(f"there is no option '{unknown[0]}'; {f'did you mean {near[0]}? ' if near else ''}See --help")
+    options = parse(sys.argv[1:] if arguments is None else arguments)
     logging.basicConfig(
         level=logging.WARNING if options.quiet else logging.INFO, format="%(message)s", stream=sys.stderr
     )
@@ -112,43 +28,83 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run(options: Run) -> int:
     """Do what the options say: evaluate what is missing, then print the tables."""
-    started = time.perf_counter()
-    _prepare_jax()
-    from jfewshot.cells import evaluate_cells
-    from jfewshot.evaluator import Evaluator
-    from jfewshot.progress import episode_progress
-    from jfewshot.results import ResultFolder
+    _check(options)
+    # What needs JAX comes in from here on, so that --help and mistakes need not wait for it.
+    from jfewshot.compile_cache import use_compile_cache
+    from jfewshot.devices import use_all_cores
 
-    cells = _cells(options)
+    use_all_cores()
+    use_compile_cache(options.compile_cache)
+    if options.profile is None:
+        return _evaluate(options)
+    with profile(options.profile) as stages:
+        status = _evaluate(options)
+    with atomic_write(options.profile / "stages.txt", "w") as file:
+        file.write(stages.table())
+    sys.stdout.write(f"\n{stages.table()}")
+    log.info("trace in %s: xprof --logdir FOLDER, or its perfetto_trace.json.gz at ui.perfetto.dev", options.profile)
+    return status
+
+
+def _check(options: Run) -> None:
+    if options.memory_gb is not None and not options.memory_gb > 0:
+        raise UserError(f"--memory-gb is {options.memory_gb}; it must be more than 0")
+    if options.coordinator is None and (options.processes, options.process) != (None, None):
+        raise UserError("--processes and --process need --coordinator HOST:PORT")
+    if options.coordinator is not None and options.shard is not None:
+        raise UserError("--shard and --coordinator both share out the cells; choose one")
+
+
+def _evaluate(options: Run) -> int:
+    started = time.perf_counter()
+    with stage("start-up"):
+        from jfewshot.cells import evaluate_cells
+        from jfewshot.evaluator import Evaluator
+        from jfewshot.progress import episode_progress
+        from jfewshot.results import ResultFolder
+
+        group = None
+        if options.coordinator is not None:
+            from jfewshot.processes import evaluate_together, join
+
+            group = join(options.coordinator, options.processes, options.process)
+        devices = _devices(options.devices)
+    with stage("reading"):
+        cells = _cells(options)
     if options.shard is not None:
         number, of = _shard(options.shard)
         cells = cells[number::of]
         if not cells:
             log.info("no cell is left for shard %s", options.shard)
             return 0
-    folder = ResultFolder(options.out)
-    if options.memory_gb is not None and not options.memory_gb > 0:
-        raise UserError(f"--memory-gb is {options.memory_gb}; it must be more than 0")
-    evaluator = Evaluator(
-        _devices(options.devices), None if options.memory_gb is None else int(options.memory_gb * 2**30)
-    )
+    helper = group is not None and group.index > 0
+    folder = None if helper else ResultFolder(options.out)
+    evaluator = Evaluator(devices, None if options.memory_gb is None else int(options.memory_gb * 2**30))
     total = sum(cell.protocol.n_episodes * len(cell.spec.strengths) for cell in cells)
     log.info(
-        "%d cells, %s episodes, on %d x %s",
+        "%d cells, %s episodes, on %d x %s%s",
         sum(len(cell.spec.strengths) for cell in cells),
         f"{total:,}",
         evaluator.mesh.devices.size,
         evaluator.mesh.devices.flat[0].device_kind,
+        f" in process {group.index} of {group.count}" if group else "",
     )
     records, computed = {}, []
-    with episode_progress(total, quiet=options.quiet) as progress:
-        for record, is_new in evaluate_cells(cells, evaluator, folder, progress):
+    with episode_progress(total, quiet=options.quiet or helper) as progress:
+        if group is None:
+            found = evaluate_cells(cells, evaluator, folder, progress)
+        else:
+            found = evaluate_together(cells, evaluator, folder, group, progress)
+        for record, is_new in found:
             # What was asked for twice is shown once.
             names = (record[what]["name"] for what in ("upstream", "dataset", "view"))
             records[(record["key"], *names)] = record
             if is_new:
                 computed.append(record)
-    _print_tables(list(records.values()), options)
+    if helper:
+        return 0
+    with stage("writing"):
+        _print_tables(list(records.values()), options)
     _summarise(list(records.values()), computed, options, time.perf_counter() - started)
     return 0
 
@@ -228,63 +184,9 @@ def _devices(wanted: int | None):
     return there[:wanted]
 
 
-def _prepare_jax() -> None:
-    from jfewshot.devices import use_all_cores
-
-    use_all_cores()
-    import jax
-
-    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        jax.config.update("jax_compilation_cache_dir", str(base / "jfewshot" / "compiled"))
-    # Small functions too: a second run should start at once.
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
-
-
-def _with_config(arguments: list[str]) -> list[str]:
-    """Put the options of `--config FILE` before those of the command line, which win.
-
-    The file is JSON, option names as on the command line ("n-query" or "n_query"), lists where an option takes several values.
-    """
-    if "--config" not in arguments:
-        return arguments
-    at = arguments.index("--config")
-    if at + 1 >= len(arguments):
-        raise UserError("--config needs a file")
-    path = Path(arguments[at + 1])
-    try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise UserError(f"--config {path} does not exist") from error
-    except ValueError as error:
-        raise UserError(f"--config {path} is not JSON: {error}") from error
-    if not isinstance(settings, dict):
-        raise UserError(f"--config {path} should hold an object of option names and values")
-    fields = {field.name for field in dataclasses.fields(Run)}
-    options: list[str] = []
-    rest = arguments[:at] + arguments[at + 2 :]
-    given = {argument.split("=")[0].lstrip("-").replace("-", "_") for argument in rest if argument.startswith("--")}
-    for name, value in settings.items():
-        name = name.replace("-", "_")
-        if name not in fields:
-            raise UserError(f"--config {path}: there is no option '{name}'; see --help")
-        if name not in given:
-            options += _as_arguments(name.replace("_", "-"), value)
-    return options + rest
-
-
-def _as_arguments(name: str, value: Any) -> list[str]:
-    if isinstance(value, bool):
-        return [f"--{name}" if value else f"--no-{name}"]
-    if value is None:
-        return []
-    return [f"--{name}", *(map(str, value) if isinstance(value, list) else [str(value)])]
-
-
 def _print_tables(records: list[dict], options: Run) -> None:
     import rich.console
 
-    from jfewshot.files import atomic_write
     from jfewshot.tables import Format, leaderboards, render, rich_table
 
     interval = ("ci95", "pool_ci95") if options.interval == "both" else options.interval
