@@ -1,0 +1,191 @@
+"""Does the evaluator do more work than it did? XLA's count of operations and bytes, iterations, and traces; nothing is timed.
+
+    python -m benchmarks.compiled_costs            compare with benchmarks/measured/compiled_costs.json
+    python -m benchmarks.compiled_costs --write    take the numbers of now as those to compare with
+
+Run the second after a change that is meant to change them, and commit the file with the change. XLA counts the body of a loop
+once, so `flops` are those of one block of episodes and one round of each inner loop, and iterations stand beside them.
+`lowered` is what we ask XLA for; `compiled` what it makes of it on a CPU (its `bytes accessed` tell of fusion and layout).
+"""
+
+import argparse
+import functools
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from benchmarks.measuring import markdown_table
+from jfewshot import gram
+from jfewshot.chunks import ChunkShape
+from jfewshot.classifiers.specs import parse_classifier
+from jfewshot.compiled import TRACES, jit_draw, jit_rows, jit_solve
+from jfewshot.devices import episode_mesh
+from jfewshot.drawing import draw_arguments, pool_arrays
+from jfewshot.drawn import episode_numbers
+from jfewshot.episodes import Protocol, class_pool
+from jfewshot.evaluator import Evaluator
+from jfewshot.files import atomic_write
+from jfewshot.preprocessing import Transform
+from jfewshot.store import ClipTable
+
+NUMBERS = Path(__file__).parent / "measured" / "compiled_costs.json"
+# More than this is growth: versions of JAX differ by a few percent.
+TOLERANCE = 1.05
+COUNTED = ("flops", "transcendentals", "bytes accessed")
+ONE_SHOT, FIVE_SHOT, ONE_QUERY = (Protocol(5, k, q, 256) for k, q in ((1, 15), (5, 15), (1, 1)))
+SOLVERS = (
+    ("logistic", ONE_SHOT),
+    ("logistic", FIVE_SHOT),
+    ("svm", ONE_SHOT),
+    ("ridge", FIVE_SHOT),
+    ("sgd", ONE_QUERY),
+    ("centroid", FIVE_SHOT),
+    ("knn", FIVE_SHOT),
+)
+# A device gets two blocks, of as many episodes each.
+SHAPE = ChunkShape(blocks=2, block=128)
+
+
+def functions() -> dict[str, tuple[Callable, tuple]]:
+    """The compiled functions of a few evaluations, by name, each with its arguments."""
+    mesh = episode_mesh(jax.local_devices()[:1])
+    table = _clips(10, 40)
+    found: dict[str, tuple[Callable, tuple]] = {}
+    for protocol in (ONE_SHOT, FIVE_SHOT):
+        pool = class_pool(table, protocol)
+        arguments = tuple(sorted(draw_arguments(protocol, pool).items(), key=lambda item: item[0]))
+        on_device = pool_arrays(pool, protocol, table.digest)
+        found[f"draw {_name(protocol)}"] = jit_draw(mesh, arguments), (on_device, episode_numbers(0, SHAPE, mesh))
+    n, m = FIVE_SHOT.n_support, FIVE_SHOT.n_queries
+    support, query = _blocks((n,), np.int32), _blocks((m,), np.int32)
+    drawn = 5 + 15
+    first = jnp.zeros(len(table), jnp.int32)
+    found["rows"] = jit_rows(mesh, 5, False), (first, first, _blocks((5, drawn), np.int32), _blocks((5, drawn)))
+    matrix, embeddings = (jax.ShapeDtypeStruct((512, width), np.float32) for width in (512, 1024))
+    found["look up inner products"] = gram._jit_lookup(mesh), (matrix, support, query)
+    found["multiply embeddings"] = gram._jit_gather_and_multiply(mesh), (embeddings, support, query)
+    for name, protocol in SOLVERS:
+        n, m = protocol.n_support, protocol.n_queries
+        function = jit_solve(mesh, parse_classifier(name).classifier, protocol.n_way, protocol.k_shot, False)
+        numbers = jax.ShapeDtypeStruct((SHAPE.blocks, SHAPE.block), np.uint32)
+        arguments = (_blocks((n, n)), _blocks((m, n)), numbers, np.zeros(2, np.uint32), np.ones(1, np.float32))
+        found[f"{name} {_name(protocol)}"] = function, arguments
+    return found
+
+
+def lowered_costs() -> dict[str, dict[str, float]]:
+    """XLA's count of what is asked for, by function."""
+    return {name: _counted(function.lower(*given).cost_analysis()) for name, (function, given) in functions().items()}
+
+
+def compiled_costs() -> dict[str, dict[str, float]]:
+    """XLA's count of what it compiled, by function, and the bytes it needs for intermediate results."""
+    found = {}
+    for name, (function, given) in functions().items():
+        compiled = function.lower(*given).compile()
+        found[name] = _counted(compiled.cost_analysis()) | {
+            "temporary bytes": float(compiled.memory_analysis().temp_size_in_bytes)
+        }
+    return found
+
+
+@functools.cache
+def iterations_and_traces() -> tuple[dict[str, float], dict[str, float]]:
+    """Mean iterations of the iterative solvers on 256 episodes of fixed embeddings, and how often functions were traced for
+    them on two stores of unlike size and dimension."""
+    evaluator, before = Evaluator(jax.local_devices()[:1], block=SHAPE.block), dict(TRACES)
+    # A protocol that no other test has: what is traced already is not traced again.
+    protocol = Protocol(n_way=3, k_shot=3, n_query=4, n_episodes=256)
+    found: dict[str, list[float]] = {}
+    for classes, clips, dim in ((6, 20, 64), (9, 30, 24)):
+        table = _clips(classes, clips)
+        rng = np.random.default_rng(0)
+        x = np.repeat(rng.normal(size=(classes, dim)), clips, 0) + rng.normal(size=(classes * clips, dim))
+        unit = Transform("l2", unit_length=True)
+        for solved in evaluator.evaluate(x.astype(np.float32), table, unit, protocol, [parse_classifier("logistic")]):
+            found.setdefault(solved.spec.name, []).append(float(solved.iterations.mean()))
+    traces = {name: float(TRACES[name] - before.get(name, 0)) for name in sorted(TRACES)}
+    return {name: round(float(np.mean(values)), 3) for name, values in found.items()}, traces
+
+
+def numbers_of_now(compiled: bool = True) -> dict[str, Any]:
+    """All that the file holds."""
+    iterations, traces = iterations_and_traces()
+    return {
+        "jax": jax.__version__,
+        "lowered": lowered_costs(),
+        **({"compiled": compiled_costs()} if compiled else {}),
+        "iterations": {"3-way 3-shot": iterations},
+        "traces": {"two stores": traces},
+    }
+
+
+def grown(now: Mapping[str, Any], then: Mapping[str, Any]) -> list[str]:
+    """A sentence for each number that has grown by more than the tolerance, or that there was none of."""
+    found = []
+    for kind in ("lowered", "compiled", "iterations", "traces"):
+        for name, numbers in now.get(kind, {}).items():
+            for what, value in numbers.items():
+                before = then.get(kind, {}).get(name, {}).get(what)
+                if before is None:
+                    found.append(f"{kind}: {name}, {what}: {value:g}, and there is no number to compare with")
+                elif value > TOLERANCE * before:
+                    found.append(f"{kind}: {name}, {what}: {value:g}, was {before:g}")
+    return found
+
+
+def read_numbers() -> dict[str, Any]:
+    """The committed numbers."""
+    return json.loads(NUMBERS.read_text(encoding="utf-8"))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--write", action="store_true", help="keep the numbers of now")
+    options = parser.parse_args()
+    now, then = numbers_of_now(), read_numbers() if NUMBERS.exists() else {}
+    rows = []
+    for kind in ("lowered", "compiled", "iterations", "traces"):
+        for name, numbers in now[kind].items():
+            for what, value in numbers.items():
+                before = then.get(kind, {}).get(name, {}).get(what)
+                rows.append([kind, name, what, f"{value:,g}", *_change(value, before)])
+    print(markdown_table(["", "function", "number", "now", "then", "now / then"], rows))
+    if options.write:
+        with atomic_write(NUMBERS, "w") as file:
+            file.write(json.dumps(now, indent=1, sort_keys=True) + "\n")
+    elif sentences := grown(now, then):
+        raise SystemExit("grown:\n" + "\n".join(sentences))
+
+
+def _change(value: float, before: float | None) -> tuple[str, str]:
+    if before is None:
+        return "", ""
+    return f"{before:,g}", f"{value / before:.3f}" if before else ""
+
+
+def _counted(costs: Any) -> dict[str, float]:
+    costs = costs[0] if isinstance(costs, list) else costs
+    return {name: float(costs.get(name, 0.0)) for name in COUNTED}
+
+
+def _name(protocol: Protocol) -> str:
+    return f"{protocol.n_way}-way {protocol.k_shot}-shot {protocol.n_query} queries"
+
+
+def _blocks(size: tuple[int, ...], dtype: Any = np.float32) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct((SHAPE.blocks, *size, SHAPE.block), dtype)
+
+
+def _clips(classes: int, clips: int) -> ClipTable:
+    labels = np.repeat([f"class {c:02d}" for c in range(classes)], clips)
+    return ClipTable.build([f"{i:04d}" for i in range(len(labels))], labels)
+
+
+if __name__ == "__main__":
+    main()
