@@ -107,10 +107,17 @@ def _decode_clips(paths: Sequence[Path], sample_rates: Sequence[int]) -> list[De
 def _start_worker() -> None:
     # Ctrl-C is the parent's to handle.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # A pool's workers hold both ends of their queue, so they would wait for ever for a parent that was killed.
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
+    """Let this process, a pool's worker, end when its parent is killed.
+
+    A pool's workers hold both ends of their queue, so they would wait for ever.
+    """
+    threading.Thread(target=_wait_for_parents_end, daemon=True).start()
+
+
+def _wait_for_parents_end() -> None:
     multiprocessing.parent_process().join()
     os._exit(1)

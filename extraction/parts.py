@@ -62,6 +62,10 @@ class Parts:
         there = {path.name for path in self.folder.glob("block-*.npz")}
         return [number for number in range(self.n_blocks) if _block_name(number) not in there]
 
+    def has(self, number: int) -> bool:
+        """Whether a block is on disk."""
+        return (self.folder / _block_name(number)).exists()
+
     def begin(self) -> None:
         """Write the plan, or check that the one on disk is the same.
 

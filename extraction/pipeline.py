@@ -2,15 +2,13 @@
 
 import dataclasses
 import logging
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from extraction.assembling import assemble, is_finished
-from extraction.datasets.base import Dataset, Recording
-from extraction.decoding import Decoded, Decoder
-from extraction.encoding import BatchEncoder, EncodedBlock
-from extraction.parts import Parts
+from extraction.datasets.base import Dataset
+from extraction.decoding import Decoder
+from extraction.making import Crew, Task, make_parts
 from extraction.planning import find_recordings, make_plan
 from extraction.progress import Reporter, Tally
 from extraction.settings import Settings
@@ -45,15 +43,6 @@ class Shard:
         return block % self.count == self.index
 
 
-@dataclasses.dataclass(frozen=True)
-class _Task:
-    """One store under way."""
-
-    parts: Parts
-    encoder: BatchEncoder
-    store: Path
-
-
 def extract(
     dataset: Dataset,
     root: Path,
@@ -61,6 +50,7 @@ def extract(
     out: Path,
     settings: Settings | None = None,
     shard: Shard | None = None,
+    crew: Crew | None = None,
 ) -> Tally:
     """Make the stores `out/<dataset>/<upstream>` that are not there yet.
 
@@ -73,6 +63,7 @@ def extract(
       out: the folder of stores.
       settings: how clips become rows.
       shard: which share of the work is this run's; None for all of it, and the stores at the end.
+      crew: processes that do the work, which have loaded these upstreams in this order; None: this one does.
 
     Returns:
       What was done and how fast.
@@ -87,8 +78,9 @@ def extract(
         raise UserError(f"two upstreams have one name, and so one store: {', '.join(names)}; name each of them once")
     recordings, left_out = find_recordings(dataset, root)
     remove_stale_partials(writable_folder(out / dataset.info.name, "stores"))
-    tasks = []
-    for upstream in upstreams:
+    tasks: dict[int, Task] = {}
+    stores = {}
+    for index, upstream in enumerate(upstreams):
         store = out / dataset.info.name / upstream.name
         parts = make_plan(dataset, recordings, left_out, upstream, settings, store)
         if is_finished(parts, store):
@@ -96,59 +88,30 @@ def extract(
             parts.remove()
             continue
         parts.begin()
-        tasks.append(_Task(parts, _encoder(upstream, parts, settings), store))
-    tally = _make_blocks(dataset.info.name, tasks, settings, shard or Shard())
+        tasks[index], stores[index] = Task.of(parts, upstream, settings), store
+    tally = _make_missing(dataset.info.name, tasks, settings, shard or Shard(), crew)
     if shard is None:
-        for task in tasks:
-            assemble(task.parts, task.store)
+        for index, task in tasks.items():
+            assemble(task.parts, stores[index])
     return tally
 
 
-def _encoder(upstream: Upstream, parts: Parts, settings: Settings) -> BatchEncoder:
-    plan = parts.plan
-    return BatchEncoder(
-        upstream, plan["layers"], plan["pooling"], plan["segment_samples"], settings.batch_size, plan["dtype"]
-    )
-
-
-def _make_blocks(title: str, tasks: list[_Task], settings: Settings, shard: Shard) -> Tally:
-    missing = [set(filter(shard.owns, task.parts.missing())) for task in tasks]
-    numbers = sorted(set().union(*missing))
+def _make_missing(title: str, tasks: dict[int, Task], settings: Settings, shard: Shard, crew: Crew | None) -> Tally:
+    missing = set().union(*(task.parts.missing() for task in tasks.values()))
+    numbers = sorted(filter(shard.owns, missing))
     if not numbers:
         return Tally()
-    blocks = [tasks[0].parts.block(number) for number in numbers]
-    rates = [task.encoder.upstream.sample_rate for task in tasks]
-    with (
-        Reporter(title, sum(map(len, blocks))) as reporter,
-        Decoder(rates, settings.n_workers) as decoder,
-    ):
-        stream = decoder.stream([recording.path for recording in block] for block in blocks)
-        for number, clips, decoded in zip(numbers, blocks, stream, strict=True):
-            encoding_s = 0.0
-            for task, wanted in zip(tasks, missing, strict=True):
-                if number in wanted:
-                    started = time.monotonic()
-                    encoded = _encode(task.encoder, decoded)
-                    encoding_s += time.monotonic() - started
-                    _report(clips, encoded, settings.on_error)
-                    task.parts.write(number, encoded)
-            reporter.advance(len(clips), sum(clip.duration_s for clip in decoded), encoding_s)
+    parts = next(iter(tasks.values())).parts
+    n_clips = sum(len(parts.block(number)) for number in numbers)
+    with Reporter(title, n_clips, crew.size if crew else 1) as reporter:
+        if crew:
+            for done in crew.make({index: task.parts.folder for index, task in tasks.items()}, numbers):
+                reporter.advance(done)
+        else:
+            rates = [task.encoder.upstream.sample_rate for task in tasks.values()]
+            with Decoder(rates, settings.n_workers) as decoder:
+                for done in make_parts([*tasks.values()], numbers, decoder, settings.on_error):
+                    reporter.advance(done)
         tally = reporter.tally
     logger.info("%s: %s", title, tally.describe())
     return tally
-
-
-def _encode(encoder: BatchEncoder, decoded: Sequence[Decoded]) -> EncodedBlock:
-    encoded = encoder.encode_block([clip.waves.get(encoder.upstream.sample_rate) for clip in decoded])
-    unreadable = {number: clip.reason for number, clip in enumerate(decoded) if clip.reason}
-    return dataclasses.replace(encoded, reasons=dict(sorted({**encoded.reasons, **unreadable}.items())))
-
-
-def _report(clips: Sequence[Recording], encoded: EncodedBlock, on_error: str) -> None:
-    for number, reason in encoded.reasons.items():
-        if on_error == "stop":
-            raise UserError(
-                f"clip {clips[number].path}: {reason}. Mend or remove it, "
-                "or pass --on-error skip to leave such clips out; they will be listed"
-            )
-        logger.warning("left out %s: %s", clips[number].path, reason)

@@ -20,12 +20,21 @@ class Tally:
       clips, audio_s: recordings read and their length, once however many encoders saw them.
       encoding_s: seconds in encoders; the rest of the wall time they waited for audio or disk.
       wall_s: seconds since the run began.
+      processes: how many processes encoded.
+      left_out: clips that could not be used, with the reason, once for each encoder.
     """
 
     clips: int = 0
     audio_s: float = 0.0
     encoding_s: float = 0.0
     wall_s: float = 0.0
+    processes: int = 1
+    left_out: list[str] = dataclasses.field(default_factory=list)
+
+    @property
+    def encoders_share(self) -> float:
+        """Of the processes' time, what their encoders worked."""
+        return self.encoding_s / max(self.wall_s * self.processes, 1e-9)
 
     def describe(self) -> str:
         """Rates and the encoders' share of the time, in a line."""
@@ -33,16 +42,16 @@ class Tally:
         return (
             f"{self.clips} clips in {wall:.1f} s: {self.clips / wall:.1f} clips/s, "
             f"{self.audio_s / wall:.1f} s of audio per second, "
-            f"encoders busy {100 * self.encoding_s / wall:.0f}% of the time"
+            f"encoders busy {100 * self.encoders_share:.0f}% of the time"
         )
 
 
 class Reporter:
     """Shows progress through a known number of clips; use as a context manager."""
 
-    def __init__(self, title: str, n_clips: int):
+    def __init__(self, title: str, n_clips: int, processes: int = 1):
         self._title, self._n_clips = title, n_clips
-        self.tally = Tally()
+        self.tally = Tally(processes=processes)
         self._started = self._last_line = time.monotonic()
         self._bar = None
         if sys.stderr.isatty():
@@ -64,11 +73,14 @@ class Reporter:
         if self._bar is not None:
             self._bar.stop()
 
-    def advance(self, clips: int, audio_s: float, encoding_s: float) -> None:
-        """Count a finished block."""
-        self.tally.clips += clips
-        self.tally.audio_s += audio_s
-        self.tally.encoding_s += encoding_s
+    def advance(self, done: Tally) -> None:
+        """Count a finished block, and name the clips that it left out."""
+        self.tally.clips += done.clips
+        self.tally.audio_s += done.audio_s
+        self.tally.encoding_s += done.encoding_s
+        self.tally.left_out += done.left_out
+        for message in done.left_out:
+            logger.warning("left out %s", message)
         now = self._now()
         rate = self.tally.clips / max(self.tally.wall_s, 1e-9)
         audio_rate = self.tally.audio_s / max(self.tally.wall_s, 1e-9)

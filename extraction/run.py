@@ -5,6 +5,7 @@
 Killed or interrupted, the same command continues. docs/extraction.md is the whole story.
 """
 
+import contextlib
 import dataclasses
 import logging
 import sys
@@ -18,7 +19,11 @@ from rich.logging import RichHandler
 from extraction.assembling import merge_all
 from extraction.datasets import dataset_names, load_dataset
 from extraction.datasets.base import Dataset
+from extraction.making import Crew
+from extraction.memory import keep_freed_memory
+from extraction.on_ray import RayCrew
 from extraction.pipeline import Shard, extract
+from extraction.replicas import Replicas
 from extraction.settings import Settings
 from extraction.upstreams import load_upstream, upstream_names
 from extraction.upstreams.base import Upstream, UpstreamOptions
@@ -50,6 +55,11 @@ class Run:
     """Upstreams held in memory at a time, decoding once for these; 0: all of them."""
     shard: str | None = None
     """`i/n`: make only share i (0 to n-1) of the parts, as one of a cluster's array of jobs; then --merge."""
+    replicas: int | None = None
+    """Processes that each hold the encoders, with their share of this machine's cores; None: only this one. With --ray, over
+    the whole cluster; None: one per GPU, or else one per --threads CPUs (1 unless given)."""
+    ray: bool = False
+    """Share the parts out over a Ray cluster with a common disk; parts of machines that die are made by the others."""
     merge: bool = False
     """Make stores of the parts that shards left in OUT; needs neither audio nor encoders. Says what is missing."""
 
@@ -73,11 +83,22 @@ def main(arguments: list[str] | None = None) -> int:
     roots = [_root_of(dataset, run.root, alone=len(found) == 1) for dataset in found]
     shard = Shard.parse(run.shard) if run.shard else None
     at_once = run.at_once or len(upstreams)
+    keep_freed_memory()
     for start in range(0, len(upstreams), at_once):
-        loaded = [_load_checked(name, run.options) for name in upstreams[start : start + at_once]]
-        for dataset, root in zip(found, roots, strict=True):
-            extract(dataset, root, loaded, run.out, run.settings, shard)
+        names = upstreams[start : start + at_once]
+        loaded = [_load_checked(name, run.options) for name in names]
+        with _crew(run, names) as crew:
+            for dataset, root in zip(found, roots, strict=True):
+                extract(dataset, root.absolute(), loaded, run.out.absolute(), run.settings, shard, crew)
     return 0
+
+
+def _crew(run: Run, names: Sequence[str]) -> contextlib.AbstractContextManager[Crew | None]:
+    if run.ray:
+        return RayCrew(names, run.options, run.settings, run.replicas)
+    if run.replicas is not None:
+        return Replicas(names, run.options, run.settings, run.replicas)
+    return contextlib.nullcontext()
 
 
 def _load_checked(name: str, options: UpstreamOptions) -> Upstream:

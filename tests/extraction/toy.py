@@ -1,5 +1,7 @@
 """A small encoder and a small dataset, for tests of everything around them."""
 
+import os
+import signal
 import time
 from pathlib import Path
 
@@ -40,6 +42,13 @@ class SlowToyEncoder(ToyEncoder):
     def encode(self, waves, layers):
         time.sleep(0.02)
         return super().encode(waves, layers)
+
+
+class FatalToyEncoder(ToyEncoder):
+    """Ends the process that encodes, as the system does when memory runs out."""
+
+    def encode(self, waves, layers):
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def class_folders(root: Path, n_classes: int = 3, clips_per_class: int = 4) -> Path:
