@@ -18,6 +18,16 @@ logger = logging.getLogger(__name__)
 CPU_BATCH_SIZE = 8
 GPU_BATCH_SIZE = 128
 
+_OUT_OF_MEMORY = (
+    "resource_exhausted",
+    "out of memory",  # CUDA, cuBLAS, cuDNN
+    "cublas_status_alloc_failed",
+    "failed to allocate memory",
+    "not enough memory",  # torch's CPU allocator: "DefaultCPUAllocator: not enough memory: you tried to allocate ..."
+    "can't allocate memory",  # the same, of older versions
+    "could not create a primitive",  # oneDNN, whose scratch memory could not be had
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class EncodedBlock:
@@ -60,7 +70,8 @@ class BatchEncoder:
         self._poolings = tuple(poolings)
         self._segment_samples = segment_samples
         on_gpu = not str(getattr(upstream, "device", "cpu")).startswith("cpu")
-        self.batch_size = batch_size or (GPU_BATCH_SIZE if on_gpu else CPU_BATCH_SIZE)
+        on_cpu = getattr(upstream, "cpu_batch_size", None) or CPU_BATCH_SIZE
+        self.batch_size = batch_size or (GPU_BATCH_SIZE if on_gpu else on_cpu)
         self._dtype = np.dtype(dtype)
 
     def encode_block(self, waves: Sequence[Float32[np.ndarray, " samples"] | None]) -> EncodedBlock:
@@ -141,12 +152,8 @@ class BatchEncoder:
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    """Torch's, XLA's and ONNX Runtime's ways to say it."""
-    text = str(error)
-    return (
-        isinstance(error, MemoryError)
-        or type(error).__name__ == "OutOfMemoryError"
-        or "RESOURCE_EXHAUSTED" in text
-        or "out of memory" in text.lower()
-        or "Failed to allocate memory" in text
-    )
+    """Torch's (on GPUs and CPUs), XLA's and ONNX Runtime's ways to say it."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    text = str(error).lower()
+    return any(phrase in text for phrase in _OUT_OF_MEMORY)

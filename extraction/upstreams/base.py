@@ -33,8 +33,9 @@ class Upstream(Protocol):
       layers: the hidden states that can be asked for, first to last. `last` is always accepted too: `layers[-1]`.
 
     An encoder may also have `packages`, names of the distributions whose versions a manifest should tell (`("torch",)`), and
-    `device`, where it runs: anything but `cpu` is given larger batches; `max_samples`, the longest wave it takes; and
-    `batch_tolerance`, how far its frames may move with the batch, relative to the largest (1e-5 unless said otherwise).
+    `device`, where it runs: anything but `cpu` is given larger batches; `cpu_batch_size`, how many segments at once serve it
+    best on a CPU (8 unless said otherwise); `max_samples`, the longest wave it takes; and `batch_tolerance`, how far its frames
+    may move with the batch, relative to the largest (1e-5 unless said otherwise).
     """
 
     name: str
