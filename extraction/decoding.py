@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from extraction.datasets.hugging_face import cell_content
 from jfewshot.audio import AudioError, decode, resample
 from jfewshot.errors import UserError
 
@@ -36,7 +37,7 @@ class Decoded:
 def decode_clip(path: Path, sample_rates: Sequence[int]) -> Decoded:
     """Decode a file once and resample it to every rate asked for."""
     try:
-        wave, rate = decode(path)
+        wave, rate = decode(path, content=cell_content(path))
     except AudioError as error:
         return Decoded({}, 0.0, error.reason)
     return Decoded({wanted: resample(wave, rate, wanted) for wanted in sample_rates}, len(wave) / rate)

@@ -11,6 +11,7 @@ import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
 import tyro
 from rich.console import Console
@@ -18,7 +19,7 @@ from rich.logging import RichHandler
 
 from extraction.assembling import merge_all
 from extraction.datasets import dataset_names, load_dataset
-from extraction.datasets.base import Dataset
+from extraction.datasets.base import Columns, Dataset
 from extraction.making import Crew
 from extraction.memory import keep_freed_memory
 from extraction.on_ray import RayCrew
@@ -42,7 +43,8 @@ class Run:
     """
 
     datasets: tuple[str, ...] = ()
-    """Names (esc50,scv2,...), folder:NAME for class folders, table:PATH for a CSV or Parquet file; paper: its ten."""
+    """Names (esc50,scv2,...), folder:NAME for class folders, table:PATH for a CSV or Parquet file, hf:FOLDER for what `datasets`
+    saved to disk, a dataset of yours (module:factory); paper: its ten."""
     upstreams: tuple[str, ...] = ()
     """Names (hubert_base,apc_960hr,...), one of a family (s3prl:NAME), a class of yours (module:Class); paper: its 13."""
     root: Path = Path("data")
@@ -51,6 +53,7 @@ class Run:
     """Folder of stores."""
     settings: tyro.conf.OmitArgPrefixes[Settings] = dataclasses.field(default_factory=Settings)
     options: tyro.conf.OmitArgPrefixes[UpstreamOptions] = dataclasses.field(default_factory=UpstreamOptions)
+    columns: Annotated[Columns, tyro.conf.arg(name="column")] = dataclasses.field(default_factory=Columns)
     at_once: int = 0
     """Upstreams held in memory at a time, decoding once for these; 0: all of them."""
     shard: str | None = None
@@ -79,7 +82,7 @@ def main(arguments: list[str] | None = None) -> int:
             "--checkpoint FILE is one encoder's weights: give one upstream, and run once for each; or a folder in which each "
             "encoder's file has its name (hubert_base.pt)"
         )
-    found = [load_dataset(name) for name in datasets]
+    found = [load_dataset(name, run.columns) for name in datasets]
     roots = [_root_of(dataset, run.root, alone=len(found) == 1) for dataset in found]
     shard = Shard.parse(run.shard) if run.shard else None
     at_once = run.at_once or len(upstreams)
@@ -119,6 +122,8 @@ def _split(names: Sequence[str], what: str) -> list[str]:
 
 
 def _root_of(dataset: Dataset, root: Path, *, alone: bool) -> Path:
+    if hasattr(dataset, "folder"):
+        return dataset.folder  # an `hf:` dataset says where it is
     below = root / dataset.info.name
     if below.is_dir():
         return below

@@ -10,6 +10,7 @@ Needs soundfile and soxr (extras `extraction` and `pretrain`); they are imported
 """
 
 import importlib
+import io
 from pathlib import Path
 from types import ModuleType
 
@@ -20,6 +21,10 @@ from jfewshot.errors import UserError
 
 # One analysis frame of nearly every encoder: clips, and tails behind a full segment, that are shorter say nothing.
 MIN_DURATION_S = 0.025
+
+# Per channel, six hours at 48 kHz. FLAC streams may leave their length open, which libsndfile tells as 2^63 - 1 samples and
+# cannot read; it asks for room for whatever a damaged header promises before it looks.
+MOST_PROMISED = 2**30
 
 PREPROCESSING = (
     "decoded with libsndfile, channels averaged, resampled with soxr (HQ) where the rate differs, "
@@ -57,16 +62,25 @@ def read_audio(
     return resample(*decode(path, max_duration_s=max_duration_s), sample_rate)
 
 
-def decode(path: Path | str, *, max_duration_s: float | None = None) -> tuple[Float32[np.ndarray, " samples"], int]:
-    """Decode a file to mono at its own rate, and say the rate in Hz; raises as `read_audio` does."""
+def decode(
+    path: Path | str, *, max_duration_s: float | None = None, content: bytes | None = None
+) -> tuple[Float32[np.ndarray, " samples"], int]:
+    """Decode a file to mono at its own rate, and say the rate in Hz; raises as `read_audio` does.
+
+    Args:
+      path, max_duration_s: as for `read_audio`.
+      content: the file's bytes, where they were read already; `path` is then only what errors name.
+    """
     soundfile = _package("soundfile")
     try:
-        with soundfile.SoundFile(str(path)) as file:
+        with soundfile.SoundFile(str(path) if content is None else io.BytesIO(content)) as file:
             rate = file.samplerate
+            _check_length(path, file.frames)
             frames = -1 if max_duration_s is None else max(1, round(max_duration_s * rate))
             channels = file.read(frames, dtype="float32", always_2d=True)
     except (soundfile.LibsndfileError, OSError) as error:
-        reason = "no such file" if not Path(path).exists() else f"cannot be decoded ({_first_line(error)})"
+        is_there = content is not None or Path(path).exists()
+        reason = f"cannot be decoded ({_first_line(error)})" if is_there else "no such file"
         raise AudioError(path, reason) from error
     if not len(channels):
         raise AudioError(path, "empty: no samples")
@@ -133,7 +147,13 @@ def duration_s(path: Path | str) -> float:
     except (soundfile.LibsndfileError, OSError) as error:
         reason = "no such file" if not Path(path).exists() else f"cannot be decoded ({_first_line(error)})"
         raise AudioError(path, reason) from error
+    _check_length(path, info.frames)
     return info.frames / info.samplerate
+
+
+def _check_length(path: Path | str, frames: int) -> None:
+    if frames > MOST_PROMISED:
+        raise AudioError(path, "cannot be decoded (its header does not tell how long it is; encode it anew)")
 
 
 def _package(name: str) -> ModuleType:

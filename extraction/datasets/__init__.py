@@ -1,14 +1,14 @@
 """Datasets behind one small interface (`base.Dataset`): the table of contents, by the names that users write.
 
 Each value is `module:factory`, imported when it is asked for. A factory of `DATASETS` takes nothing; one of
-`FAMILIES` takes what stands behind the colon (`folder:birds`, `table:clips.csv`).
+`FAMILIES` takes what stands behind the colon (`folder:birds`, `table:clips.csv`) and which columns hold what.
 """
 
 import difflib
 import importlib
 from collections.abc import Sequence
 
-from extraction.datasets.base import Dataset
+from extraction.datasets.base import Columns, Dataset
 from jfewshot.errors import UserError
 
 DATASETS: dict[str, str] = {
@@ -46,6 +46,7 @@ PAPERS_TEN = (
 FAMILIES: dict[str, str] = {
     "folder": "extraction.datasets.own:class_folders",
     "table": "extraction.datasets.own:table",
+    "hf": "extraction.datasets.hugging_face:saved_to_disk",
 }
 
 
@@ -54,12 +55,13 @@ def dataset_names(asked: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(name for given in asked for name in (PAPERS_TEN if given == "paper" else (given,))))
 
 
-def load_dataset(name: str) -> Dataset:
+def load_dataset(name: str, columns: Columns | None = None) -> Dataset:
     """The dataset of that name.
 
     Args:
-      name: a name of `DATASETS`, `folder:NAME` or `table:PATH`, or the import path of a factory of one's own
+      name: a name of `DATASETS`, `folder:NAME`, `table:PATH` or `hf:FOLDER`, or the import path of a factory of one's own
         (`my_module:my_dataset`, which takes nothing and gives a `base.Dataset`).
+      columns: of a table; None for the usual names.
 
     Raises:
       UserError: for an unknown name, with the nearest ones.
@@ -68,12 +70,14 @@ def load_dataset(name: str) -> Dataset:
     if name in DATASETS:
         return _load(DATASETS[name])()
     if colon and family in FAMILIES:
-        return _load(FAMILIES[family])(rest)
+        return _load(FAMILIES[family])(rest, columns or Columns())
     if colon and all(part.isidentifier() for part in [*family.split("."), rest]):
         return _load_own(name)
     near = difflib.get_close_matches(name, DATASETS, n=3)
     hint = f"did you mean {' or '.join(near)}? " if near else ""
-    raise UserError(f"unknown dataset '{name}': {hint}there are {', '.join(DATASETS)}, folder:NAME and table:PATH")
+    raise UserError(
+        f"unknown dataset '{name}': {hint}there are {', '.join(DATASETS)}, folder:NAME, table:PATH and hf:FOLDER"
+    )
 
 
 def _load(target: str):

@@ -53,6 +53,20 @@ class DatasetInfo:
     group_is: str = ""
 
 
+@dataclasses.dataclass(frozen=True)
+class Columns:
+    """Which columns of a table (`table:`, `hf:`) hold what."""
+
+    audio: str | None = None
+    """Column of audio files; None: `path` or `file_name` of a table, the one column of type Audio of an `hf:` folder."""
+    label: str | None = None
+    """Column of the class; None: `label` or `class`."""
+    group: str | None = None
+    """Column of what must not be on both sides of an episode (speaker, site); None: `group`, if there is one."""
+    split: str | None = None
+    """Column of the split; None: `split`, if there is one; of a saved DatasetDict, its parts."""
+
+
 @runtime_checkable
 class Dataset(Protocol):
     """A dataset: what it is, and how its folder is read."""

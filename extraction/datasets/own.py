@@ -1,7 +1,8 @@
 """A dataset of one's own, without a line of code: a folder of class folders, or a table of paths and labels.
 
     --datasets folder:NAME      ROOT/<class>/**/*.wav
-    --datasets table:PATH       a CSV, TSV or Parquet file with the columns below; audio paths are relative to ROOT
+    --datasets table:PATH       a CSV, TSV or Parquet file with the columns below (or others, named with --column.label
+                                and so on); audio paths are relative to ROOT
 
 | column | |
 |---|---|
@@ -15,7 +16,7 @@ Hugging Face's `audiofolder` layout (`metadata.csv` with `file_name` and `label`
 import dataclasses
 from pathlib import Path
 
-from extraction.datasets.base import DatasetInfo, Recording
+from extraction.datasets.base import Columns, DatasetInfo, Recording
 from extraction.datasets.layout import audio_files, clip_id_below, read_table, require_folder, subfolders
 from jfewshot.errors import UserError
 
@@ -47,10 +48,12 @@ class Table:
     Attributes:
       info: named after the file.
       path: CSV (`.csv`), tab-separated (`.tsv`) or Parquet (`.parquet`).
+      columns: which hold what, where they are not called so.
     """
 
     info: DatasetInfo
     path: Path
+    columns: Columns
 
     def recordings(self, root: Path) -> list[Recording]:
         """Every row, in the order of clip ids; a row whose file is not there is marked."""
@@ -58,8 +61,11 @@ class Table:
         rows = _rows(self.path)
         if not rows:
             raise UserError(f"{self.path} has no rows")
-        path_column = _column(self.path, rows[0], "path", "file_name")
-        label_column = _column(self.path, rows[0], "label", "class")
+        named = self.columns
+        path_column = _column(self.path, rows[0], *([named.audio] if named.audio else ["path", "file_name"]))
+        label_column = _column(self.path, rows[0], *([named.label] if named.label else ["label", "class"]))
+        group_column = _column(self.path, rows[0], named.group) if named.group else "group"
+        split_column = _column(self.path, rows[0], named.split) if named.split else "split"
         found = []
         for row in rows:
             path = root / row[path_column]
@@ -68,24 +74,24 @@ class Table:
                     clip_id=row.get("clip_id") or Path(row[path_column]).as_posix(),
                     path=path,
                     label=row[label_column],
-                    group=row.get("group") or "",
-                    split=row.get("split") or "",
+                    group=row.get(group_column) or "",
+                    split=row.get(split_column) or "",
                     left_out="" if path.is_file() else "file is missing",
                 )
             )
         return sorted(found, key=lambda recording: recording.clip_id)
 
 
-def class_folders(name: str) -> ClassFolders:
-    """A folder of class folders, under a name of the user's choice."""
+def class_folders(name: str, columns: Columns) -> ClassFolders:
+    """A folder of class folders, under a name of the user's choice; it has no columns."""
     if not name:
         raise UserError("a folder of class folders needs a name: folder:birds, say")
     return ClassFolders(DatasetInfo(name, name, "", "", ""))
 
 
-def table(path: str) -> Table:
+def table(path: str, columns: Columns) -> Table:
     """The clips of a table; the store is named after the file."""
-    return Table(DatasetInfo(Path(path).stem, Path(path).stem, "", "", "", group_is="group"), Path(path))
+    return Table(DatasetInfo(Path(path).stem, Path(path).stem, "", "", "", group_is="group"), Path(path), columns)
 
 
 def _group(folder: Path, path: Path) -> str:
@@ -114,4 +120,6 @@ def _column(path: Path, row: dict[str, str], *names: str) -> str:
     for name in names:
         if name in row:
             return name
-    raise UserError(f"{path} has no column {' or '.join(names)}; it has {', '.join(row)}")
+    raise UserError(
+        f"{path} has no column {' or '.join(names)}; it has {', '.join(row)}. Name the right one, say --column.label"
+    )

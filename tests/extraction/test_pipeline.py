@@ -97,7 +97,7 @@ def test_several_upstreams_share_one_decoding(clips, tmp_path, monkeypatch):
 
     decoded = []
     original = decoding.decode
-    monkeypatch.setattr(decoding, "decode", lambda path: decoded.append(path) or original(path))
+    monkeypatch.setattr(decoding, "decode", lambda path, **options: decoded.append(path) or original(path, **options))
     other = ToyEncoder()
     other.name, other.sample_rate, other.segment_samples = "toy8k", 8_000, 4_000
     run(clips, tmp_path, upstreams=[ToyEncoder(), other])
