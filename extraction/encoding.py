@@ -119,7 +119,7 @@ class BatchEncoder:
                 try:
                     pooled = self._encode_batch(np.stack([pieces[row][1] for row in batch]))
                 except Exception as error:
-                    if not _is_out_of_memory(error) or self.batch_size == 1:
+                    if not is_out_of_memory(error) or self.batch_size == 1:
                         raise
                     self._back_off()
                     continue
@@ -151,7 +151,7 @@ class BatchEncoder:
         return view.astype(self._dtype)
 
 
-def _is_out_of_memory(error: Exception) -> bool:
+def is_out_of_memory(error: Exception) -> bool:
     """Torch's (on GPUs and CPUs), XLA's and ONNX Runtime's ways to say it."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True

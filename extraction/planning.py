@@ -1,5 +1,6 @@
 """What an extraction will make: decided before any audio is read, and written down so that a later run continues it."""
 
+import collections
 import dataclasses
 import importlib.metadata
 import itertools
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import jfewshot
 from extraction.datasets.base import Dataset, Recording
+from extraction.datasets.splits import class_splits
 from extraction.parts import Parts, parts_folder
 from extraction.pooling import check_poolings
 from extraction.settings import Settings
@@ -122,12 +124,25 @@ def _preprocessing(segment_samples: int | None, sample_rate: int) -> str:
 
 def _compare_with_expected(dataset: Dataset, used: list[Recording], left_out: list[dict[str, str]]) -> None:
     info = dataset.info
-    n_classes = len({recording.label for recording in used})
+    counts = collections.Counter(recording.label for recording in used)
+    missing = sorted(set(class_splits(info.class_list)) - set(counts)) if info.class_list else []
     if info.n_clips is not None and len(used) != info.n_clips:
-        logger.warning("%s: found %d of %d clips", info.title, len(used), info.n_clips)
-    if info.n_classes is not None and n_classes != info.n_classes:
-        logger.warning("%s: found %d of %d classes", info.title, n_classes, info.n_classes)
+        fewest = sorted(counts.items(), key=lambda item: (item[1], item[0]))[:_NAMED_IN_WARNINGS]
+        shown = ", ".join(f"{label} {count}" for label, count in fewest)
+        logger.warning(
+            "%s: found %d of %d clips; the classes with the fewest: %s", info.title, len(used), info.n_clips, shown
+        )
+    if missing or (info.n_classes is not None and len(counts) != info.n_classes):
+        shown = f"; missing: {_some(missing)}" if missing else ""
+        logger.warning(
+            "%s: found %d of %d classes%s", info.title, len(counts), info.n_classes or len(counts) + len(missing), shown
+        )
     if left_out:
-        shown = "; ".join(f"{item['clip_id']}: {item['reason']}" for item in left_out[:_NAMED_IN_WARNINGS])
-        more = f"; and {len(left_out) - _NAMED_IN_WARNINGS} more" if len(left_out) > _NAMED_IN_WARNINGS else ""
-        logger.warning("%s: %d clips left out (%s%s)", info.title, len(left_out), shown, more)
+        items = [f"{item['clip_id']}: {item['reason']}" for item in left_out]
+        logger.warning("%s: %d clips left out (%s)", info.title, len(left_out), _some(items, "; "))
+
+
+def _some(names: list[str], between: str = ", ") -> str:
+    """The first of a list, and how many more there are."""
+    more = f"{between}and {len(names) - _NAMED_IN_WARNINGS} more" if len(names) > _NAMED_IN_WARNINGS else ""
+    return between.join(names[:_NAMED_IN_WARNINGS]) + more

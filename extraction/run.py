@@ -28,7 +28,7 @@ from extraction.replicas import Replicas
 from extraction.settings import Settings
 from extraction.upstreams import load_upstream, upstream_names
 from extraction.upstreams.base import Upstream, UpstreamOptions
-from extraction.upstreams.self_check import self_check
+from extraction.upstreams.self_check import change_by_autocast, self_check
 from jfewshot.errors import UserError, run_cli
 
 logger = logging.getLogger(__name__)
@@ -110,6 +110,14 @@ def _load_checked(name: str, options: UpstreamOptions) -> Upstream:
     seen = self_check(upstream)
     frames, dim = seen.shapes[upstream.layers[-1]]
     logger.info("%s: %d frames x %d in a second of sound, %s", upstream.name, frames, dim, upstream.revision)
+    if options.autocast != "none":
+        moved = change_by_autocast(upstream, load_upstream(name, dataclasses.replace(options, autocast="none")))
+        logger.info(
+            "%s: in %s the mean of a second of sound moves by up to %.1e of its norm",
+            upstream.name,
+            options.autocast,
+            moved,
+        )
     return upstream
 
 

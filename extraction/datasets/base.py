@@ -41,6 +41,7 @@ class DatasetInfo:
       n_clips: how many recordings the whole dataset gives, filters applied; None if that is not published.
       n_classes: likewise, classes.
       group_is: what a group is, in a few words (`speaker`); empty if it has none.
+      class_list: its key in `jfewshot/data/class_splits.json`, which names its classes; empty if it is not there.
     """
 
     name: str
@@ -51,6 +52,7 @@ class DatasetInfo:
     n_clips: int | None = None
     n_classes: int | None = None
     group_is: str = ""
+    class_list: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

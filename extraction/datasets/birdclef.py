@@ -34,7 +34,7 @@ class BirdClef:
                 f"{root} has no folders named 'Genus species_Common name'; "
                 f"docs/datasets/{self.info.name}.md shows how it must look"
             )
-        splits = class_splits("BirdCLEF 2020 (Pruned)")
+        splits = class_splits(self.info.class_list)
         found = [
             Recording(clip_id_below(root, path), path, folder.name, split=splits.get(folder.name, ""))
             for folder in species
@@ -54,5 +54,6 @@ def birdclef2020() -> BirdClef:
             "S. Kahl et al. Overview of BirdCLEF 2020: Bird Sound Recognition in Complex Acoustic Environments. CLEF, 2020.",
             n_clips=63_364,
             n_classes=715,
+            class_list="BirdCLEF 2020 (Pruned)",
         )
     )

@@ -38,7 +38,7 @@ class CommonVoice:
                 f"{root} has no folders of languages with clips in them; "
                 f"docs/datasets/{self.info.name}.md shows how it must look"
             )
-        splits = class_splits("Common Voice v12 Delta")
+        splits = class_splits(self.info.class_list)
         found = [recording for locale in locales for recording in _of_language(root, locale, splits)]
         return sorted(found, key=lambda recording: recording.clip_id)
 
@@ -75,6 +75,7 @@ def commonvoice() -> CommonVoice:
             "https://commonvoice.mozilla.org/datasets (Delta Segment 12.0)",
             "R. Ardila et al. Common Voice: A Massively-Multilingual Speech Corpus. LREC, 2020.",
             n_classes=88,
+            class_list="Common Voice v12 Delta",
             group_is="speaker",
         )
     )

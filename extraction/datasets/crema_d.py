@@ -47,6 +47,7 @@ def crema_d() -> CremaD:
             "IEEE Transactions on Affective Computing 5(4), 2014.",
             n_clips=7_442,
             n_classes=6,
+            class_list="Crema-D",
             group_is="actor",
         )
     )

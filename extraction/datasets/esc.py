@@ -25,7 +25,7 @@ class Esc:
     def recordings(self, root: Path) -> list[Recording]:
         """Every clip that the table names, in the order of clip ids."""
         require_folder(root, self.info, "meta/esc50.csv", "audio")
-        splits = {} if self._only_esc10 else class_splits("ESC-50")
+        splits = {} if self._only_esc10 else class_splits(self.info.class_list)
         rows = [
             row
             for row in read_table(root / "meta" / "esc50.csv", ("filename", "category", "esc10", "src_file"))
@@ -58,6 +58,7 @@ def esc50() -> Esc:
             _CITATION,
             n_clips=2_000,
             n_classes=50,
+            class_list="ESC-50",
             group_is="source recording",
         ),
         only_esc10=False,

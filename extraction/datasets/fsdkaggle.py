@@ -29,7 +29,7 @@ class FsdKaggle2018:
     def recordings(self, root: Path) -> list[Recording]:
         """Every clip that the two tables name, in the order of clip ids."""
         require_folder(root, self.info, "FSDKaggle2018.meta", *_TABLES)
-        splits = class_splits("FSDKaggle18")
+        splits = class_splits(self.info.class_list)
         found = []
         for folder, table in _TABLES.items():
             for row in read_table(root / "FSDKaggle2018.meta" / table, ("fname", "label", "freesound_id")):
@@ -58,6 +58,7 @@ def fsdkaggle18() -> FsdKaggle2018:
             "E. Fonseca et al. General-purpose Tagging of Freesound Audio with AudioSet Labels. DCASE, 2018.",
             n_clips=11_073,
             n_classes=41,
+            class_list="FSDKaggle18",
             group_is="Freesound recording",
         )
     )

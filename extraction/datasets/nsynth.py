@@ -31,7 +31,7 @@ class NSynth:
         parts = [part for part in _PARTS if (root / part).is_dir()]
         if not parts:
             require_folder(root, self.info, *_PARTS)
-        splits = class_splits("NSynth")
+        splits = class_splits(self.info.class_list)
         found = []
         for part in parts:
             try:
@@ -65,5 +65,6 @@ def nsynth() -> NSynth:
             "J. Engel et al. Neural Audio Synthesis of Musical Notes with WaveNet Autoencoders. ICML, 2017.",
             n_clips=305_979,
             n_classes=1_006,
+            class_list="NSynth",
         )
     )

@@ -48,6 +48,7 @@ def saa() -> SpeechAccentArchive:
             "S. Weinberger. Speech Accent Archive. George Mason University, 2015.",
             n_clips=2_060,
             n_classes=122,
+            class_list="Speech Accent Archive",
             group_is="speaker",
         )
     )

@@ -44,6 +44,7 @@ def scv2() -> SpeechCommands:
             "P. Warden. Speech Commands: A Dataset for Limited-Vocabulary Speech Recognition. arXiv 1804.03209, 2018.",
             n_clips=105_829,
             n_classes=35,
+            class_list="SpeechCommandsV2",
             group_is="speaker",
         )
     )

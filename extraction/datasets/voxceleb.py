@@ -39,7 +39,7 @@ class VoxCeleb1:
                 f"{root} has no folders of speakers (id10001, ...), neither itself nor below {', '.join(_PLACES[1:])}; "
                 f"docs/datasets/{self.info.name}.md shows how it must look"
             )
-        splits = class_splits("VoxCeleb1")
+        splits = class_splits(self.info.class_list)
         found = []
         for speaker in speakers:
             for path in audio_files(speaker):
@@ -61,6 +61,7 @@ def voxceleb1() -> VoxCeleb1:
             "Interspeech, 2017.",
             n_clips=153_516,
             n_classes=1_251,
+            class_list="VoxCeleb1",
             group_is="video",
         )
     )

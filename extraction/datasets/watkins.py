@@ -35,7 +35,7 @@ class Watkins:
             raise UserError(
                 f"{root} has no folders of species; docs/datasets/{self.info.name}.md shows how it must look"
             )
-        splits = class_splits("Watkins Marine Mammal")
+        splits = class_splits(self.info.class_list)
         found = [
             Recording(
                 clip_id_below(root, path),
@@ -62,6 +62,7 @@ def watkins() -> Watkins:
             "Proceedings of Meetings on Acoustics 27, 2016.",
             n_clips=1_698,
             n_classes=32,
+            class_list="Watkins Marine Mammal",
             group_is="tape",
         )
     )

@@ -11,7 +11,7 @@ from extraction.upstreams import FAMILIES, UPSTREAMS, load_upstream, upstream_na
 from extraction.upstreams.base import UpstreamOptions
 from extraction.upstreams.paper_table import paper_table
 from extraction.upstreams.s3prl.baselines import TITLES
-from extraction.upstreams.self_check import self_check
+from extraction.upstreams.self_check import change_by_autocast, self_check
 from jfewshot.errors import UserError, run_cli
 
 # What follows the colon, for `list`.
@@ -88,8 +88,12 @@ def _check(name: str, options: UpstreamOptions) -> bool:
     parameters = "?" if upstream.n_parameters is None else f"{upstream.n_parameters / 1e6:.2f} M"
     sys.stdout.write(
         f"{upstream.name:24} ok  {len(upstream.layers)} layers, {frames} frames x {dim} in a second, {parameters} parameters, "
-        f"{seen.rate:.0f} s of sound per s, batch and single differ by {seen.batch_difference:.0e}, {upstream.revision[:19]}\n"
+        f"{seen.rate:.0f} s of sound per s, batch and single differ by {seen.batch_difference:.0e}, {upstream.revision[:19]}"
     )
+    if options.autocast != "none":
+        exact = load_upstream(name, dataclasses.replace(options, autocast="none"))
+        sys.stdout.write(f", {options.autocast} moves means by up to {change_by_autocast(upstream, exact):.1e}")
+    sys.stdout.write("\n")
     sys.stdout.flush()
     return True
 

@@ -64,6 +64,22 @@ def self_check(upstream: Upstream) -> SelfCheck:
     return SelfCheck(shapes, difference, rate)
 
 
+def change_by_autocast(upstream: Upstream, exact: Upstream) -> float:
+    """How far half precision moves the mean over time of a second of sound, in the last layer.
+
+    Args:
+      upstream: under autocast.
+      exact: the same encoder in float32.
+
+    Returns:
+      Norm of the change over norm of the mean, the worst of three sounds.
+    """
+    length = max(exact.min_samples, min(exact.sample_rate, getattr(exact, "max_samples", None) or 2**31))
+    waves = artificial_sounds(exact.sample_rate, length)
+    means = [_encode(encoder, waves, ["last"])["last"].mean(axis=1, dtype=np.float64) for encoder in (upstream, exact)]
+    return float((np.linalg.norm(means[0] - means[1], axis=1) / np.linalg.norm(means[1], axis=1)).max())
+
+
 def artificial_sounds(sample_rate: int, length: int) -> Float32[np.ndarray, "3 samples"]:
     """Three unlike sounds without any silence: a rising tone, a chord with a beat, and noise with a hum."""
     time_s = np.arange(length) / sample_rate

@@ -1,6 +1,7 @@
 """Ray: a cluster of two nodes in processes of this machine, of which one is killed at work."""
 
 import importlib.util
+import os
 import threading
 import time
 import warnings
@@ -38,7 +39,7 @@ def cluster():
     """Two nodes of one CPU each; the first is the cluster's head, on which this process's driver runs."""
     with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
         warnings.simplefilter("ignore")  # Ray's own
-        patch.setenv("PYTHONPATH", str(REPOSITORY))
+        patch.setenv("PYTHONPATH", str(REPOSITORY), prepend=os.pathsep)
         patch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         import ray
         from ray.cluster_utils import Cluster
@@ -111,14 +112,9 @@ def test_parts_that_end_every_process_are_given_up_with_a_line(cluster, clips, t
 
 
 @needs_ray
-@pytest.mark.parametrize("address", ["127.0.0.1:1", None])
-def test_no_cluster_is_said_in_a_line(monkeypatch, address, tmp_path):
-    if address:
-        monkeypatch.setenv("RAY_ADDRESS", address)
-    else:
-        monkeypatch.delenv("RAY_ADDRESS", raising=False)
-        monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))  # where Ray looks for a cluster of this machine
-    with pytest.raises(UserError, match=rf"no Ray cluster at '{address or 'auto'}'.*ray start --head"):
+def test_no_cluster_is_said_in_a_line(monkeypatch):
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    with pytest.raises(UserError, match=r"no Ray cluster at '127\.0\.0\.1:1'.*ray start --head"):
         RayCrew([TOY], UpstreamOptions(), SETTINGS)
 
 

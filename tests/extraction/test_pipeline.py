@@ -9,6 +9,7 @@ import soundfile
 
 from extraction.assembling import merge_all
 from extraction.datasets import load_dataset
+from extraction.encoding import is_out_of_memory
 from extraction.pipeline import Shard, extract
 from extraction.pooling import pool
 from extraction.settings import Settings
@@ -188,11 +189,37 @@ def test_clips_too_long_for_the_encoder_are_named_and_segments_refused(clips, tm
     assert all("too long for toy" in item["reason"] for item in left_out)
 
 
-def test_out_of_memory_halves_the_batch_and_loses_nothing(clips, tmp_path, caplog):
+OUT_OF_MEMORY = [
+    MemoryError("anything"),
+    RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+    # As torch 2.13 on a CPU says it; and as builds for other systems do.
+    RuntimeError(
+        "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to "
+        "allocate 4503599627370496 bytes. Error code 12 (Cannot allocate memory)"
+    ),
+    RuntimeError(
+        "[enforce fail at alloc_cpu.cpp:80] data. DefaultCPUAllocator: not enough memory: you tried to allocate"
+    ),
+    RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 1234 bytes."),
+    RuntimeError(
+        "Non-zero status code returned while running Conv node: Failed to allocate memory for requested buffer"
+    ),
+]
+
+
+def test_torchs_allocator_on_a_cpu_says_what_is_looked_for():
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(1 << 50)
+    assert is_out_of_memory(caught.value)
+
+
+@pytest.mark.parametrize("error", OUT_OF_MEMORY)
+def test_out_of_memory_halves_the_batch_and_loses_nothing(clips, tmp_path, caplog, error):
     class Small(ToyEncoder):
         def encode(self, waves, layers):
             if len(waves) > 3:
-                raise MemoryError("CUDA out of memory")
+                raise error
             return super().encode(waves, layers)
 
     with caplog.at_level(logging.WARNING):
@@ -209,6 +236,17 @@ def test_an_encoder_that_does_not_fit_at_all_says_so(clips, tmp_path):
 
     with pytest.raises(MemoryError):
         run(clips, tmp_path, upstreams=[Never()])
+
+
+def test_an_encoder_may_say_which_batch_serves_it_best_on_a_cpu(clips, tmp_path):
+    encoder = ToyEncoder()
+    encoder.cpu_batch_size = 5
+    run(clips, tmp_path, Settings(workers=0, block_clips=12), [encoder])
+    assert max(size for size, _ in encoder.batches) == 5
+    asked = ToyEncoder()
+    asked.cpu_batch_size = 5
+    run(clips, tmp_path / "asked", Settings(workers=0, block_clips=12, batch_size=3), [asked])
+    assert max(size for size, _ in asked.batches) == 3
 
 
 def test_other_errors_of_an_encoder_are_not_hidden(clips, tmp_path):

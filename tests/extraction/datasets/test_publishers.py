@@ -91,7 +91,9 @@ def test_esc50_and_its_subset(tmp_path, caplog):
     assert [row[1] for row in used(load_dataset("esc10").recordings(tmp_path))] == ["dog"]
     with caplog.at_level(logging.WARNING):
         find_recordings(load_dataset("esc50"), tmp_path)
-    assert "found 2 of 2000 clips" in caplog.text
+    assert "found 2 of 2000 clips; the classes with the fewest: crow 1, dog 1" in caplog.text
+    assert "found 2 of 50 classes; missing: airplane, breathing" in caplog.text
+    assert ", and 38 more" in caplog.text
     assert "audio/1-a-B-0.wav: file is missing" in caplog.text
 
 

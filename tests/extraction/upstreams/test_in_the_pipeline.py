@@ -1,5 +1,7 @@
 """Encoders through the whole extraction: from audio files and checkpoints to stores."""
 
+import logging
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -65,6 +67,18 @@ def test_whole_clips_that_s3prl_would_cut_are_listed_and_the_rest_goes_on(
     [left_out] = store.manifest["left_out"]
     assert left_out["clip_id"] == "wren/d.wav"
     assert "too long for tera_960hr: 256000 samples, it takes 239999 at most" in left_out["reason"]
+
+
+def test_half_precision_says_how_far_it_moves_features(recordings: Path, checkpoint: Callable, tmp_path: Path, caplog):
+    options = ["--upstreams", "tera_960hr", "--checkpoint", str(checkpoint("tera_960hr"))]
+    extract(recordings, tmp_path / "exact", *options)
+    with caplog.at_level(logging.INFO):
+        extract(recordings, tmp_path / "half", *options, "--autocast", "bf16")
+    told = re.search(r"tera_960hr: in bf16 the mean of a second of sound moves by up to (\S+) of its norm", caplog.text)
+    assert 1e-4 < float(told[1]) < 5e-2
+    exact, half = (open_store(tmp_path / out / "birds" / "tera_960hr").view("last.mean") for out in ("exact", "half"))
+    moved = np.linalg.norm(half - exact, axis=1) / np.linalg.norm(exact, axis=1)
+    assert 0 < moved.max() < 10 * float(told[1])
 
 
 def test_an_encoder_that_fails_its_self_check_is_stopped_before_any_clip(recordings: Path, tmp_path: Path, monkeypatch):
