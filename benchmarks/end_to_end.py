@@ -1,0 +1,177 @@
+"""How long does the paper's whole table take, from stored embeddings to Table 3?
+
+    python -m benchmarks.end_to_end --grid FOLDER [--classifiers sgd logistic] [--out FOLDER]
+
+13 upstreams x 10 datasets at their true sizes (paper_grid.py, written first if it is not there: 27 GB), 10,000
+episodes each, by the command that a user gives:
+
+    python -m jfewshot.run --stores GRID --protocol paper --split test --classifiers CLASSIFIER --markdown table.md
+
+Wall time from the command's start to its end, start-up, reading, checking of digests, compilation, writing included:
+once with nothing compiled, once with what that run left in the compilation cache. Beside it the original, one
+scikit-learn estimator after the other on the same stores and clips, extrapolated from a sample of every dataset's
+episodes (and without its encoder, which it runs anew for every clip of every episode).
+"""
+
+import argparse
+import logging
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.child import run_child
+from benchmarks.competitors.base import blas_threads
+from benchmarks.competitors.scikit_learn import estimator, fit_and_predict
+from benchmarks.measuring import machine, markdown_table, write_json
+from benchmarks.paper_grid import datasets, upstreams, write_grid
+from jfewshot.errors import run_cli
+from jfewshot.preprocessing import Transform
+from jfewshot.store import Store, find_stores, open_store
+
+log = logging.getLogger("benchmarks")
+
+
+def our_table(grid: Path, classifier: str, episodes: int, out: Path, cache: Path, timeout_s: float) -> dict[str, Any]:
+    """Run the command into an empty folder.
+
+    Args:
+      grid: the stores.
+      out: for the table; the results go to a folder beside it, and are removed first.
+      cache: of compiled functions.
+    """
+    results = out / f"results-{classifier}"
+    shutil.rmtree(results, ignore_errors=True)
+    command = [sys.executable, "-m", "jfewshot.run", "--stores", str(grid), "--protocol", "paper", "--split", "test"]
+    command += ["--classifiers", classifier, "--episodes", str(episodes), "--out", str(results)]
+    command += ["--markdown", str(out / f"table3-{classifier}.md")]
+    child = run_child(command, timeout_s, {"JAX_COMPILATION_CACHE_DIR": str(cache)})
+    log.info("%s: %.1f s; %s", classifier, child.wall_s, next((x for x in child.errors.splitlines() if "/s" in x), ""))
+    if child.status != 0:
+        return {"failed": child.reason}
+    said = [line for line in child.errors.splitlines() if "episodes" in line]
+    return {
+        "wall_s": child.wall_s,
+        "peak_bytes": child.peak_bytes,
+        "peak_own_bytes": child.peak_own_bytes,
+        "said": said[-1] if said else "",
+    }
+
+
+def original_seconds_per_episode(store: Store, classifier: str, episodes: int) -> float:
+    """Seconds per episode of the original on one store: read, normalise, fit, predict every segment, vote."""
+    from jfewshot.episodes import Protocol
+    from jfewshot.evaluator import Evaluator
+
+    protocol = Protocol(n_query=1, n_episodes=episodes, split="test")
+    drawn = Evaluator().draw(store.clips, protocol, store.dataset)
+    view, clips, l2 = store.view(store.views[0]), store.clips, Transform("l2", unit_length=True)
+    make, targets = estimator(classifier), np.arange(protocol.n_way)
+    started = time.perf_counter()
+    with blas_threads(1):
+        for chosen, segment in zip(drawn.clips.astype(np.int64), drawn.segment, strict=True):
+            support, query = chosen[:, 0], chosen[:, 1]
+            rows = clips.first_segment[support] + (segment[:, 0] * clips.n_segments[support]).astype(np.int64)
+            count = clips.n_segments[query]
+            starts = np.repeat(clips.first_segment[query] - (np.cumsum(count) - count), count)
+            answers = fit_and_predict(make, l2(view[rows]), targets, l2(view[starts + np.arange(count.sum())]))
+            votes = np.zeros((protocol.n_way, protocol.n_way), np.int64)
+            np.add.at(votes, (np.repeat(targets, count), answers), 1)
+            votes.argmax(1)
+    return (time.perf_counter() - started) / episodes
+
+
+def measure(
+    grid: Path, classifiers: list[str], episodes: int, sample: int, out: Path, timeout_s: float
+) -> list[dict[str, Any]]:
+    """A row for each classifier."""
+    stores = [open_store(path) for path in _one_upstream(grid)]
+    cells = len(find_stores(grid))
+    rows = []
+    for classifier in classifiers:
+        log.info("%s: the original, %d episodes of each of %d datasets", classifier, sample, len(stores))
+        per_episode = [original_seconds_per_episode(store, classifier, sample) for store in stores]
+        with tempfile.TemporaryDirectory() as cache:
+            runs = [our_table(grid, classifier, episodes, out, Path(cache), timeout_s) for _ in range(2)]
+        total = cells * episodes
+        original_s = float(np.mean(per_episode)) * total
+        row = {
+            "classifier": classifier,
+            "cells": cells,
+            "episodes": total,
+            "first": runs[0],
+            "second": runs[1],
+            "original_s": original_s,
+            "original_ms_per_episode": {store.dataset: 1000 * x for store, x in zip(stores, per_episode, strict=True)},
+        }
+        if "wall_s" in runs[0]:
+            row["ratio"] = original_s / runs[0]["wall_s"]
+        rows.append(row)
+    return rows
+
+
+def _one_upstream(grid: Path) -> list[Path]:
+    """The stores of one upstream, a dataset each."""
+    by_dataset: dict[str, Path] = {}
+    for path in find_stores(grid):
+        by_dataset.setdefault(path.parent.name, path)
+    return list(by_dataset.values())
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """As Markdown."""
+    headings = ["classifier", "cells", "episodes", "first run, s", "second run, s", "memory, peak (own), GB"]
+    headings += ["the original, extrapolated, h", "ratio"]
+    return markdown_table(headings, [_line(row) for row in rows])
+
+
+def _line(row: dict[str, Any]) -> list[str]:
+    def seconds(run: dict[str, Any]) -> str:
+        return f"{run['wall_s']:.1f}" if "wall_s" in run else run["failed"]
+
+    first = row["first"]
+    memory = "–"
+    if first.get("peak_bytes"):
+        memory = f"{first['peak_bytes'] / 1e9:.1f} ({first['peak_own_bytes'] / 1e9:.1f})"
+    return [
+        f"`{row['classifier']}`",
+        f"{row['cells']}",
+        f"{row['episodes']:,}",
+        seconds(first),
+        seconds(row["second"]),
+        memory,
+        f"{row['original_s'] / 3600:.1f}",
+        f"{row['ratio']:,.0f}" if "ratio" in row else "–",
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--grid", type=Path, required=True, help="the folder of stores; written if it is not complete")
+    parser.add_argument("--classifiers", nargs="+", default=["sgd", "logistic"])
+    parser.add_argument("--episodes", type=int, default=10_000, help="per cell")
+    parser.add_argument("--sample", type=int, default=50, help="episodes of the original per dataset")
+    parser.add_argument("--share", type=float, default=1.0, help="of each dataset's clips")
+    parser.add_argument("--upstreams", type=int, help="only the first so many of the 13")
+    parser.add_argument("--timeout-s", type=float, default=3600.0, help="stop a run that takes longer")
+    parser.add_argument("--out", type=Path, default=Path("results/benchmarks/end_to_end"))
+    options = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger("jax").setLevel(logging.WARNING)
+    stores = list(write_grid(options.grid, options.share, n_upstreams=options.upstreams))
+    log.info("%d stores of %d datasets and %d upstreams", len(stores), len(datasets()), len(upstreams()))
+    options.out.mkdir(parents=True, exist_ok=True)
+    before = machine()
+    rows = measure(options.grid, options.classifiers, options.episodes, options.sample, options.out, options.timeout_s)
+    write_json(options.out / "end_to_end.json", {"machine": before, "share": options.share, "rows": rows})
+    text = f"{before['cores']} cores of {before['processor']}, {before['date']}\n\n{table(rows)}\n"
+    (options.out / "end_to_end.md").write_text(text)
+    sys.stdout.write(text)
+
+
+if __name__ == "__main__":
+    run_cli(main)

@@ -1,0 +1,83 @@
+"""What the machine can do at best: copying memory, multiplying matrices, arithmetic within the caches. All devices at once.
+
+Measured with the same compiler and devices as the evaluator, so that a row can say what bounds it and how close it came.
+"""
+
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.sharding import NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from jfewshot.devices import AXIS, episode_mesh, shard_over_episodes
+
+_TURNS = 2_000
+
+
+class Limits(NamedTuple):
+    """Per second, over all devices.
+
+    Attributes:
+      copied_bytes: read and written, from memory to memory.
+      product_operations: of float32 products of large matrices, at full precision.
+      plain_operations: float32 multiplications and additions on numbers that stay in the nearest cache.
+      slow_operations: exponentials, likewise.
+    """
+
+    copied_bytes: float
+    product_operations: float
+    plain_operations: float
+    slow_operations: float
+
+
+def measure_limits() -> Limits:
+    """Measure; takes a few seconds."""
+    mesh = episode_mesh()
+    devices = mesh.devices.size
+    on_cpu = mesh.devices.flat[0].platform == "cpu"
+    sharding = NamedSharding(mesh, P(AXIS))
+
+    def sharded(function: Callable):
+        return jax.jit(shard_over_episodes(function, mesh, (P(AXIS),), P(AXIS)))
+
+    def ones(*shape: int):
+        return jax.device_put(jnp.ones((devices, *shape), jnp.float32), sharding)
+
+    large = 2**26 if on_cpu else 2**28
+    side = 1024 if on_cpu else 8192
+    near = 2**11 if on_cpu else 2**22
+
+    def multiply_add(x):
+        # Eight chains, so that none waits for itself.
+        def turn(_, chains):
+            return tuple(chain * 0.999 + 0.001 for chain in chains)
+
+        return sum(lax.fori_loop(0, _TURNS, turn, tuple(x + i for i in range(8))))
+
+    def exponentials(x):
+        return lax.fori_loop(0, _TURNS, lambda _, y: jnp.exp(-y), x)
+
+    copied = _rate(sharded(lambda x: -x), ones(large))
+    product = _rate(sharded(lambda x: jnp.matmul(x, x, precision=lax.Precision.HIGHEST)), ones(side, side))
+    plain, slow = _rate(sharded(multiply_add), ones(near)), _rate(sharded(exponentials), ones(near))
+    return Limits(
+        copied_bytes=8.0 * large * devices * copied,
+        product_operations=2.0 * side**3 * devices * product,
+        plain_operations=16.0 * _TURNS * near * devices * plain,
+        slow_operations=float(_TURNS * near * devices * slow),
+    )
+
+
+def _rate(function: Callable, x) -> float:
+    """Calls per second, the best of five: a limit is what was possible."""
+    jax.block_until_ready(function(x))
+    best = float("inf")
+    for _ in range(5):
+        started = time.perf_counter()
+        jax.block_until_ready(function(x))
+        best = min(best, time.perf_counter() - started)
+    return 1.0 / best

@@ -1,0 +1,152 @@
+"""What is measured: questions (a classifier, an episode, a store), rows (a question put to one competitor), and the two grids."""
+
+import dataclasses
+import hashlib
+import itertools
+import json
+from typing import Any
+
+OURS = "jfewshot"
+
+
+@dataclasses.dataclass(frozen=True)
+class Question:
+    """What is to be solved.
+
+    Attributes:
+      classifier: one of ours; competitors solve the same problem.
+      n_way, k_shot, n_query: of an episode.
+      dim: of the embeddings.
+      segments: of the store, one per clip; from `ON_DISK` on it is read from disk as it is needed.
+      n_episodes: that ours solves in one go; competitors solve the first of the same.
+    """
+
+    classifier: str = "logistic"
+    n_way: int = 5
+    k_shot: int = 1
+    n_query: int = 15
+    dim: int = 768
+    segments: int = 400
+    n_episodes: int = 10_000
+
+    @property
+    def n_support(self) -> int:
+        return self.n_way * self.k_shot
+
+    @property
+    def n_queries(self) -> int:
+        return self.n_way * self.n_query
+
+    @property
+    def classes(self) -> tuple[int, int]:
+        """Classes of the store, and clips of each: 10 x 40, 20 x 20 for many ways, 100 clips a class in large stores.
+
+        20-way 20-shot episodes need more clips than a store of 400 has, and get the smallest that has enough.
+        """
+        needed = self.k_shot + self.n_query
+        per_class = max(100 if self.segments > 2000 else 40 if self.n_way <= 10 else 20, needed)
+        return max(self.segments // per_class, self.n_way), per_class
+
+    @property
+    def episode(self) -> str:
+        """As people say it."""
+        return f"{self.n_way}-way {self.k_shot}-shot, {self.n_query} quer{'y' if self.n_query == 1 else 'ies'}"
+
+
+# A store of so many segments stays a file: 300,000 x 768 are 0.9 GB in float32, and their normalised copy as much again.
+ON_DISK = 100_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One line of the table.
+
+    Attributes:
+      question: what is solved.
+      competitor: whose rate is compared with ours; `OURS` for ours alone, with first call, second process and memory.
+    """
+
+    question: Question
+    competitor: str = OURS
+
+    def identity(self) -> dict[str, Any]:
+        """What its result depends on, machine and versions apart."""
+        return {**dataclasses.asdict(self.question), "competitor": self.competitor}
+
+    @property
+    def key(self) -> str:
+        """Names its file."""
+        return hashlib.sha256(json.dumps(self.identity(), sort_keys=True).encode()).hexdigest()[:16]
+
+
+PER_EPISODE = {
+    "logistic": ("scikit-learn", "scikit-learn, all cores", "torch Adam", "torch L-BFGS", "cuML"),
+    "sgd": ("scikit-learn", "scikit-learn, all cores"),
+    "ridge": ("scikit-learn",),
+    "svm": ("scikit-learn",),
+    "centroid": ("scikit-learn", "easyfsl"),
+    "knn": ("scikit-learn",),
+}
+BATCHED = {
+    "logistic": (
+        "torch features",
+        "torch features, TF32",
+        "torch features, compiled",
+        "torch features, CUDA graphs",
+        "torch Gram",
+        "torch Gram, TF32",
+        "torch Gram, compiled",
+        "torch Gram, CUDA graphs",
+        "torch Gram, episodes last",
+        "torch Gram, episodes last, compiled",
+        "torch Gram, episodes last, CUDA graphs",
+    ),
+    "centroid": ("torch features", "torch features, compiled"),
+}
+# The strongest of each kind, for questions at which every competitor would be too many.
+STRONGEST = {"logistic": ("scikit-learn", "torch features, compiled", "torch Gram, episodes last, compiled")}
+
+
+def competitors_of(classifier: str) -> tuple[str, ...]:
+    """Everybody who solves a classifier's problem."""
+    return PER_EPISODE[classifier] + BATCHED.get(classifier, ())
+
+
+def quick_grid() -> list[Row]:
+    """One episode for each classifier; minutes."""
+    questions = [
+        Question("logistic"),
+        Question("sgd", n_query=1),
+        Question("centroid"),
+        Question("ridge"),
+        Question("svm"),
+        Question("knn"),
+    ]
+    return [Row(question, name) for question in questions for name in (OURS, *competitors_of(question.classifier))]
+
+
+def full_grid() -> list[Row]:
+    """Every competitor on the episodes that papers use, the strongest on other dims and stores, and ours on everything."""
+    rows = quick_grid()
+    for way, shot, query in ((5, 1, 1), (5, 5, 15), (5, 20, 15), (20, 1, 15), (20, 5, 15)):
+        question = Question("logistic", way, shot, query)
+        rows += [Row(question, name) for name in (OURS, *competitors_of("logistic"))]
+    for question in (
+        *(Question(dim=dim) for dim in (256, 1024)),
+        *(Question(segments=segments) for segments in (20_000, 300_000)),
+        *(Question(k_shot=5, segments=segments) for segments in (20_000, 300_000)),
+    ):
+        rows += [Row(question, name) for name in (OURS, *STRONGEST["logistic"])]
+    for classifier, shot, query in (("sgd", 1, 15), ("sgd", 5, 1), ("sgd", 5, 15)):
+        question = Question(classifier, k_shot=shot, n_query=query)
+        rows += [Row(question, name) for name in (OURS, *competitors_of(classifier))]
+    for classifier in ("ridge", "svm", "centroid", "knn"):
+        question = Question(classifier, k_shot=5)
+        rows += [Row(question, name) for name in (OURS, *competitors_of(classifier))]
+    rows += [
+        Row(Question("logistic", way, shot, query, dim, segments))
+        for segments, dim, way, shot, query in itertools.product(
+            (400, 20_000, 300_000), (256, 768, 1024), (5, 20), (1, 5, 20), (1, 15)
+        )
+    ]
+    return list(dict.fromkeys(rows))
