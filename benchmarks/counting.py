@@ -87,11 +87,19 @@ def counted() -> Iterator[collections.Counter]:
     count: collections.Counter = collections.Counter()
     original = jax.extend.core.Primitive.bind
 
+    inside = False
+
     def bind(self, *arguments, **parameters):
-        out = original(self, *arguments, **parameters)
-        name = self.name
-        if name not in _FREE:
-            count[name] += _size(name, arguments, parameters, out)
+        nonlocal inside
+        # Without jit, a primitive is carried out by binding it once more; that one is not counted.
+        counts = self.name not in _FREE and not inside
+        inside = inside or counts
+        try:
+            out = original(self, *arguments, **parameters)
+        finally:
+            inside = inside and not counts
+        if counts:
+            count[self.name] += _size(self.name, arguments, parameters, out)
         return out
 
     jax.extend.core.Primitive.bind = bind
