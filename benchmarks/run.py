@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import logging
+import os
 import sys
 import tempfile
 import time
@@ -86,8 +87,10 @@ def run(options: Suite) -> int:
         scratch = options.scratch or Path(temporary)
         for number, row in enumerate(rows, 1):
             path = options.out / "rows" / f"{row.key}-{device}.json"
-            if path.exists() and not options.again:
-                results.append(json.loads(path.read_text()))
+            found = json.loads(path.read_text()) if path.exists() else None
+            # What failed may have lacked time, memory or a package: it is tried again.
+            if found and not options.again and "failed" not in found:
+                results.append(found)
                 continue
             if options.minutes is not None and time.perf_counter() - started > 60 * options.minutes:
                 log.info("time is up; the same command goes on at row %d of %d", number, len(rows))
@@ -148,6 +151,8 @@ def _measure(row: Row, options: Suite, device: str, scratch: Path) -> dict[str, 
             # Torch shares the GPU with us.
             "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
         } | ({"JAX_PLATFORMS": "cpu"} if device == "cpu" else {})
+        # So that first calls are first; a user who wants torch's compiled code kept says where.
+        environment.setdefault("TORCHINDUCTOR_CACHE_DIR", os.environ.get("TORCHINDUCTOR_CACHE_DIR", cache))
         child = run_child(command, options.row_timeout_s, environment)
         if child.result is None:
             return {"failed": child.reason}
