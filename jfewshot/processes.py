@@ -22,7 +22,7 @@ from jfewshot.cells import Cell, evaluate_cells, missing_of
 from jfewshot.errors import UserError
 from jfewshot.evaluator import Evaluator
 from jfewshot.files import sha256_of_json
-from jfewshot.results import ResultFolder, key_of
+from jfewshot.results import ResultFolder, key_of, packed
 
 log = logging.getLogger(__name__)
 
@@ -68,10 +68,7 @@ class Group:
 
     def send(self, kind: str, facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = None) -> None:
         """Send something to process 0."""
-        buffer = io.BytesIO()
-        named: dict[str, Any] = dict(arrays or {})
-        np.savez_compressed(buffer, **named)
-        data = buffer.getvalue()
+        data = bytes(packed(arrays or {}))
         parts = [data[at : at + _PART_BYTES] for at in range(0, len(data), _PART_BYTES)]
         where = self._mailbox(self.index, self._sent)
         for number, part in enumerate(parts):
