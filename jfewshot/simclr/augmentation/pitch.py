@@ -10,7 +10,7 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Complex, Float, Int, Key
 
 from jfewshot.simclr.augmentation.resample import resample
 
@@ -62,23 +62,31 @@ def stretch(wave: Float[Array, "samples"], ratio: Float[Array, ""], n_out: int) 
     padded = jnp.pad(wave, (before_start, N_FFT + HOP))
     centre = jnp.round(jnp.arange(-early, n_frames - early, dtype=jnp.float32) * (HOP / ratio)).astype(jnp.int32)
     position = before_start - N_FFT // 2 + centre
-    taps = jnp.arange(N_FFT)
 
     def spectra(position):
-        frames = padded.at[position[:, None] + taps].get(mode="fill", fill_value=0)
+        # Whole slices, not a gather of every sample. One that would begin past the end begins at its last place instead:
+        # silence either way.
+        frames = jax.vmap(lambda first: jax.lax.dynamic_slice(padded, (first,), (N_FFT,)))(position)
         return jnp.fft.rfft(frames * _WINDOW)
 
     now, before = spectra(position), spectra(position - HOP)
-    # Two angles, not the angle of a product: out of silence, whose angle is zero, a bin then takes up its own phase.
-    gained = jnp.angle(now) - jnp.angle(before)
-    # The first frame keeps its own phase; from there on, phases add up.
-    phase = jnp.cumsum(gained.at[0].set(jnp.angle(now[0])), axis=0)
-    size = jnp.abs(now)
-    frames = jnp.fft.irfft(jax.lax.complex(size * jnp.cos(phase), size * jnp.sin(phase)), n=N_FFT) * (
-        _WINDOW / _OVERLAP
-    )
+    # Phases as unit numbers: differences and sums of angles become products, and no angle is ever computed. The first
+    # frame keeps its own phase; from there on, phases add up. Out of silence a bin takes up its own.
+    gained = _direction(now) * jnp.conj(_direction(before)).at[0].set(1.0)
+    phase = jax.lax.associative_scan(jnp.multiply, gained)
+    size, phase = jnp.abs(now), _direction(phase)
+    frames = jnp.fft.irfft(jax.lax.complex(size * phase.real, size * phase.imag), n=N_FFT) * (_WINDOW / _OVERLAP)
     start = early * HOP + N_FFT // 2
     return _overlap_add(frames)[start : start + n_out]
+
+
+def _direction(z: Complex[Array, "*any"]) -> Complex[Array, "*any"]:
+    """z / |z|; one where z is zero."""
+    square = jnp.square(z.real) + jnp.square(z.imag)
+    # Below the smallest normal number the reciprocal root would overflow.
+    heard = square > 1e-30
+    scale = jax.lax.rsqrt(jnp.where(heard, square, 1.0))
+    return jax.lax.complex(jnp.where(heard, z.real * scale, 1.0), jnp.where(heard, z.imag * scale, 0.0))
 
 
 def _overlap_add(frames: Float[Array, "frames n_fft"]) -> Float[Array, "samples"]:

@@ -1,12 +1,12 @@
-"""Resampling by any ratio near one: a windowed sinc, looked up by phase.
+"""Resampling by any ratio near one: through the spectrum onto a grid twice as fine, then by a table of ten taps.
 
-Computing the sinc for every output sample costs two orders of magnitude more than reading it from a table of taps by
-phase. The table is made per call for its ratio, since the cutoff must follow the ratio (64 taps x 1,025 phases cost
-less than 5 s of audio to filter).
+The spectrum does what depends on the ratio: everything from the lower of the two Nyquist frequencies up is taken out,
+over a transition of 500 Hz (at 16 kHz), and twice the samples come back. On that grid a signal fills less than half of
+the band, so ten taps of a windowed sinc suffice to read it anywhere, and their table, by phase, is the same for all
+ratios. (64 taps straight from the wave, with a table per ratio, took seven times as long on a CPU.)
 
-With 64 taps and a Kaiser window for -70 dB the transition band is 1.1 kHz wide at 16 kHz. It ends where aliasing or
-imaging begins, so the pass band reaches from 0 to min(1, 1 / ratio) * 8,000 Hz - 1,100 Hz. Rounding the position to
-1,024 phases leaves errors below -58 dB up to there.
+The pass band reaches from 0 to min(1, 1 / ratio) * 8,000 Hz - 500 Hz; images and aliases of what lies in it are below
+-60 dB. At ratio one the wave comes back exactly, up to that filter.
 """
 
 import jax
@@ -14,17 +14,18 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-TAPS = 64
+TAPS = 10
 PHASES = 1024
-STOP_BAND_DB = 70.0
+STOP_BAND_DB = 64.0
+# In cycles per sample; 500 Hz at 16 kHz.
+TRANSITION = 1 / 32
 # Positions are exact fractions of this, so that they do not drift: in float32, sample 200,000 would be off by 1/64.
 GRID = 1 << 15
-# Output samples per step: their taps (2,048 x 64 floats) stay in a core's cache.
-_BLOCK = 2048
+# Silence between a wave's end and its beginning, which the spectrum joins: the filter's ringing dies away in it.
+_SILENCE = 256
 
-# Kaiser's formulas: the window's shape for a stop band, and the transition's width, in cycles per sample, for it.
+# Kaiser's formula for the shape of a window with this stop band.
 _BETA = 0.1102 * (STOP_BAND_DB - 8.7)
-TRANSITION = (STOP_BAND_DB - 7.95) / (2.285 * 2 * np.pi * (TAPS - 1))
 
 
 def resample(wave: Float[Array, "samples"], ratio: Float[Array, ""] | float, n_out: int) -> Float[Array, "n_out"]:
@@ -32,27 +33,24 @@ def resample(wave: Float[Array, "samples"], ratio: Float[Array, ""] | float, n_o
 
     Args:
       wave: samples; silence is assumed around them.
-      ratio: between 0.5 and 2; rounded to 1/32,768 (0.03 cents).
+      ratio: between 0.5 and 2; rounded to 1/65,536 (0.03 cents).
       n_out: static number of output samples.
     """
-    steps = jnp.round(jnp.asarray(ratio, jnp.float32) * GRID).astype(jnp.int32)
-    table = _taps_by_phase(steps.astype(jnp.float32) / GRID).astype(wave.dtype)
-    n_blocks = -(-n_out // _BLOCK)
-    # A read past the end must find silence, whatever the ratio.
-    padded = jnp.pad(wave, (TAPS // 2 - 1, TAPS))
-
-    def block(number):
-        n = number * _BLOCK + jnp.arange(_BLOCK, dtype=jnp.int32)
-        # n * steps / GRID without overflowing 32 bits: n = q * GRID + r.
-        within = (n % GRID) * steps
-        start = (n // GRID) * steps + within // GRID
-        phase = ((within % GRID) * PHASES + GRID // 2) // GRID
-        # Slices of 64 neighbours, not 64 gathers of one; positions past the end find silence.
-        start = jnp.minimum(start, wave.shape[0] + TAPS // 2 - 1)
-        pieces = jax.vmap(lambda first: jax.lax.dynamic_slice(padded, (first,), (TAPS,)))(start)
-        return jnp.sum(pieces * table[phase], axis=1)
-
-    return jax.lax.map(block, jnp.arange(n_blocks, dtype=jnp.int32)).reshape(-1)[:n_out]
+    # In steps of the finer grid.
+    steps = jnp.round(jnp.asarray(ratio, jnp.float32) * (2 * GRID)).astype(jnp.int32)
+    fine = _twice_as_fine(wave, steps.astype(jnp.float32) / (2 * GRID))
+    n = jnp.arange(n_out, dtype=jnp.int32)
+    # n * steps / GRID without overflowing 32 bits: n = q * GRID + r.
+    within = (n % GRID) * steps
+    start = (n // GRID) * steps + within // GRID
+    phase = ((within % GRID) * PHASES + GRID // 2) // GRID
+    # One gather per tap and no array of pieces: XLA fuses them into a single loop. Reads past the wave find silence.
+    total = jnp.zeros(n_out, fine.dtype)
+    for tap, weights in enumerate(_TAPS_BY_PHASE.T):
+        place = start + (_SILENCE + tap - (TAPS // 2 - 1))
+        sample = fine.at[jnp.minimum(place, fine.shape[0] - 1)].get(mode="promise_in_bounds")
+        total = total + sample * jnp.asarray(weights).at[phase].get(mode="promise_in_bounds")
+    return total
 
 
 def resampled_length(length: Int[Array, ""], ratio: Float[Array, ""] | float) -> Int[Array, ""]:
@@ -60,12 +58,31 @@ def resampled_length(length: Int[Array, ""], ratio: Float[Array, ""] | float) ->
     return jnp.floor(length.astype(jnp.float32) / ratio).astype(jnp.int32)
 
 
-def _taps_by_phase(ratio: Float[Array, ""]) -> Float[Array, "phases taps"]:
-    # The transition band ends at the lower of the two Nyquist frequencies (in cycles per input sample).
-    cutoff = 0.5 * jnp.minimum(1.0, 1.0 / ratio) - TRANSITION / 2
-    fraction = np.arange(PHASES + 1, dtype=np.float32)[:, None] / PHASES
-    distance = jnp.asarray(np.arange(TAPS, dtype=np.float32) - (TAPS // 2 - 1) - fraction)
-    inside = jnp.maximum(1.0 - jnp.square(distance / (TAPS / 2)), 0.0)
-    window = jnp.i0(_BETA * jnp.sqrt(inside)) / float(np.i0(_BETA))
-    taps = 2 * cutoff * jnp.sinc(2 * cutoff * distance) * window
-    return taps / jnp.sum(taps, axis=1, keepdims=True)
+def fft_size(n: int) -> int:
+    """The next even size whose only factors are 2, 3 and 5: at most a seventh more than needed."""
+    sizes = (2**a * 3**b * 5**c for a in range(1, 25) for b in range(4) for c in range(4))
+    return min(size for size in sizes if size >= n)
+
+
+def _twice_as_fine(wave: Float[Array, "samples"], ratio: Float[Array, ""]) -> Float[Array, "fine"]:
+    """Two samples for each, without what lies above the lower Nyquist frequency; `_SILENCE` of them before the first."""
+    n_fft = fft_size(wave.shape[0] + _SILENCE)
+    padded = jnp.pad(wave, (_SILENCE // 2, n_fft - wave.shape[0] - _SILENCE // 2))
+    frequency = np.arange(n_fft // 2 + 1, dtype=np.float32) / n_fft
+    below = jnp.clip((0.5 * jnp.minimum(1.0, 1.0 / ratio) - frequency) / TRANSITION, 0.0, 1.0)
+    # The factor two makes up for the twice as many samples that the inverse transform divides by.
+    gain = 1.0 - jnp.cos(jnp.pi * below)
+    kept = jnp.fft.rfft(padded)
+    kept = jnp.pad(jax.lax.complex(kept.real * gain, kept.imag * gain), (0, n_fft - n_fft // 2))
+    return jnp.fft.irfft(kept, n=2 * n_fft)
+
+
+def _taps_by_phase() -> np.ndarray:
+    fraction = np.arange(PHASES + 1)[:, None] / PHASES
+    distance = np.arange(TAPS) - (TAPS // 2 - 1) - fraction
+    window = np.i0(_BETA * np.sqrt(np.maximum(1.0 - np.square(distance / (TAPS / 2)), 0.0)))
+    taps = np.sinc(distance) * window
+    return (taps / taps.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+_TAPS_BY_PHASE = _taps_by_phase()

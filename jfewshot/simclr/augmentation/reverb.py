@@ -12,6 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float, Int, Key
 
+from jfewshot.simclr.augmentation.resample import fft_size
+
 # Delays in samples at 44.1 kHz, and by how many the second channel's differ.
 _COMBS = (1116, 1188, 1277, 1356, 1422, 1491, 1557, 1617)
 _ALL_PASSES = (225, 341, 441, 556)
@@ -109,7 +111,8 @@ def reverb(
     bank: Float[Array, "rooms tail"],
 ) -> tuple[Float[Array, "samples"], Int[Array, ""]]:
     """Put a wave into one room of a bank, drawn uniformly; the tail past its length is cut off."""
-    response = bank[jax.random.randint(key, (), 0, bank.shape[0])]
+    # What rings longer than the wave is cut off anyway.
+    response = bank[jax.random.randint(key, (), 0, bank.shape[0])][: wave.shape[0]]
     n_fft = fft_size(wave.shape[0] + response.shape[0])
     return _apply(wave, length, jnp.fft.rfft(response, n=n_fft), n_fft), length
 
@@ -131,9 +134,3 @@ def reverb_continuous(
 def _apply(wave: Float[Array, "samples"], length: Int[Array, ""], spectrum: Complex[Array, "bins"], n_fft: int):
     wet = jnp.fft.irfft(jnp.fft.rfft(wave, n=n_fft) * spectrum, n=n_fft)[: wave.shape[0]]
     return jnp.where(jnp.arange(wave.shape[0]) < length, wet, 0.0)
-
-
-def fft_size(n: int) -> int:
-    """The next even size whose only factors are 2, 3 and 5: at most a seventh more than needed."""
-    sizes = (2**a * 3**b * 5**c for a in range(1, 25) for b in range(4) for c in range(4))
-    return min(size for size in sizes if size >= n)
