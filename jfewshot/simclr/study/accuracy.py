@@ -1,0 +1,63 @@
+"""From encoders to accuracy per episode: the project's extraction, then its evaluator."""
+
+import logging
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from jfewshot.api import evaluate
+from jfewshot.errors import UserError
+from jfewshot.results import read_results
+from jfewshot.simclr.study.plan import Study
+from jfewshot.statistics.intervals import correct_from_predicted
+
+log = logging.getLogger(__name__)
+
+# (dataset, shots, upstream)
+Key = tuple[str, int, str]
+
+
+def extract_all(study: Study, encoders: Sequence[Path], baselines: Sequence[str] = ("fbank",)) -> Path:
+    """Stores of every test set through every encoder; those that are there stay.
+
+    In a process of its own, since `jfewshot` does not import `extraction`.
+
+    Returns:
+      the folder of stores.
+
+    Raises:
+      UserError: if the extraction failed; it has said why.
+    """
+    stores = study.out / "stores"
+    upstreams = [*baselines, *(f"simclr:{encoder}" for encoder in encoders)]
+    for test in study.tests:
+        dataset, _, root = test.partition("=")
+        command = [sys.executable, "-m", "extraction.run", "--datasets", dataset, "--root", root, "--out", str(stores)]
+        command += ["--segment", study.segment, "--workers", "0", "--upstreams", *upstreams]
+        if subprocess.run(command, check=False).returncode:
+            raise UserError(f"the extraction of {dataset} failed, for the reason above: mend it and run the same command")
+    return stores
+
+
+def episode_accuracy(study: Study, stores: Path, upstreams: Sequence[str]) -> Mapping[Key, Float[np.ndarray, " episodes"]]:
+    """Accuracy in every episode, by test set, shots and upstream; the same episodes for all upstreams.
+
+    Logistic regression with C = 1 on L2-normalised means of the last layer.
+    """
+    datasets = sorted(folder for folder in stores.iterdir() if folder.is_dir())
+    wanted = [folder / upstream for folder in datasets for upstream in upstreams]
+    results = study.out / "results"
+    records = evaluate(
+        wanted, ways=study.ways, shots=study.shots, n_query=study.n_query, n_episodes=study.n_episodes, out=results
+    )
+    folder = read_results(results)
+    found = {}
+    for record in records:
+        correct = correct_from_predicted(folder.predictions(record), study.ways)
+        key = record["dataset"], record["identity"]["protocol"]["k_shot"], record["upstream"]
+        found[key] = correct.mean(axis=1)
+    return found

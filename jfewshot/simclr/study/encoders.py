@@ -1,0 +1,55 @@
+"""Train and export each encoder of a study, unless it is there."""
+
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import jax
+
+from jfewshot.errors import UserError
+from jfewshot.simclr.config import as_record, differences
+from jfewshot.simclr.export.run import ExportConfig, export
+from jfewshot.simclr.study.plan import Training
+from jfewshot.simclr.training.loop import train
+
+log = logging.getLogger(__name__)
+
+
+def share_compiled_code(folder: Path) -> None:
+    """Seeds of one configuration compile to the same code: keep it on disk."""
+    jax.config.update("jax_compilation_cache_dir", str(folder.absolute()))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 1.0)
+
+
+def make_encoders(trainings: Sequence[Training], folder: Path) -> list[Path]:
+    """Folders of the exported encoders, in the order of the trainings.
+
+    Raises:
+      UserError: where a training of this name with other settings is already there, naming them.
+    """
+    return [_make(training, folder / training.name) for training in trainings]
+
+
+def _make(training: Training, encoder: Path) -> Path:
+    if (encoder / "encoder.json").exists():
+        _refuse_another(training)
+        return encoder
+    log.info("%s: %d steps of %d utterances", training.name, training.config.steps, training.config.batch)
+    train(training.config)
+    step = 0 if training.untrained else training.config.steps
+    return export(ExportConfig(training.config.out, encoder, name=training.name, step=step, title=training.name))
+
+
+def _refuse_another(training: Training) -> None:
+    """Whoever keeps the encoder and deletes the run wants it taken as it is."""
+    path = training.config.out / "config.json"
+    if not path.exists():
+        return
+    there = json.loads(path.read_text(encoding="utf-8"))["config"]
+    different = differences(json.loads(json.dumps(as_record(training.config))), there)
+    if different:
+        raise UserError(
+            f"{training.config.out} holds a training with other settings ({'; '.join(different)}): give another --out, "
+            "or the settings that it was begun with"
+        )

@@ -1,0 +1,138 @@
+"""Which trainings a study consists of."""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from jfewshot.errors import UserError
+from jfewshot.simclr.config import PROFILES, Profile, TrainConfig
+
+Kind = Literal["profiles", "ablation", "sweep"]
+
+UNTRAINED = "random"
+# Table 4 of the paper, one switch each.
+AUGMENTATIONS = ("speed", "pitch", "reverb", "noise", "time_mask", "frequency_mask")
+
+
+@dataclass(frozen=True)
+class Study:
+    """Train several configurations with several seeds, and compare them by few-shot accuracy.
+
+    What comes after `--` are flags of `python -m jfewshot.simclr.train`, common to all trainings (without --out, --seed
+    and --profile). Stop it whenever you like; the same command continues it, and a finished training is not repeated.
+
+        python -m jfewshot.simclr.study --out STUDY --tests fsdd_digits=FSDD folder:words=WORDS -- --data.source SPEECH --steps 600
+    """
+
+    out: Path
+    """Folder of the study: runs/, encoders/, stores/, results/, and one table a kind (.md and .json)."""
+    tests: tuple[str, ...] = ()
+    """Test sets, DATASET=ROOT, each as `python -m extraction.run --datasets DATASET --root ROOT` takes it. Nothing of them may
+    be in the training data."""
+    kind: Kind = "profiles"
+    """profiles: the untrained encoder, tera, speech_simclr, speech_simclr_recon. ablation: each augmentation off in turn (Table 4
+    of the paper). sweep: batch size x epochs (its Figure 2)."""
+    seeds: tuple[int, ...] = (0, 1, 2)
+    """Of initialisation, batches and views; each row of the table is the mean over them."""
+    profile: Profile = "speech_simclr"
+    """Of the ablation and the sweep."""
+    batches: tuple[int, ...] = (16, 32, 64)
+    """The sweep's batch sizes."""
+    epochs: tuple[int, ...] = (1, 2, 4)
+    """The sweep's epochs; each cell of the grid is trained from the start, with its own schedule."""
+    shots: tuple[int, ...] = (1, 5)
+    """Labelled clips per class."""
+    ways: int = 5
+    """Classes per episode."""
+    n_query: int = 5
+    """Query clips per class."""
+    n_episodes: int = 2000
+    """The same ones for every encoder."""
+    segment: str = "whole"
+    """As --segment of the extraction: clips are not cut or repeated."""
+
+    def __post_init__(self) -> None:
+        if len(set(self.seeds)) < len(self.seeds) or not self.seeds:
+            raise UserError(f"--seeds {self.seeds}: at least one, each once")
+        for test in self.tests:
+            name, _, root = test.partition("=")
+            if not name or not Path(root).is_dir():
+                raise UserError(f"--tests {test}: DATASET=ROOT is needed, ROOT a folder that exists")
+        if self.kind == "sweep" and not (self.batches and self.epochs):
+            raise UserError("a sweep needs --batches and --epochs")
+
+
+@dataclass(frozen=True)
+class Training:
+    """One configuration with one seed.
+
+    Args:
+      row: name of the configuration; the encoder is called <row>-<seed>.
+      config: what `jfewshot.simclr.train` is given.
+      untrained: what it began with is wanted.
+    """
+
+    row: str
+    config: TrainConfig
+    untrained: bool = False
+
+    @property
+    def name(self) -> str:
+        """Of the encoder, in stores and results."""
+        return f"{self.row}-{self.config.seed}"
+
+
+def trainings(study: Study, base: TrainConfig, n_utterances: int) -> list[Training]:
+    """All trainings, seed by seed, so that a study that is stopped early has whole seeds.
+
+    Args:
+      study: which kind.
+      base: what all have in common.
+      n_utterances: how many make an epoch; for the sweep.
+    """
+    rows = {"profiles": _profiles, "ablation": _ablation, "sweep": _sweep}[study.kind](study, base, n_utterances)
+    found = []
+    for seed in study.seeds:
+        of_seed = [Training(row, _completed(config, row, seed, study.out)) for row, config in rows.items()]
+        # All begin with the same encoder; it is taken from the first of them.
+        found += [Training(UNTRAINED, of_seed[0].config, untrained=True), *of_seed]
+    return found
+
+
+def _profiles(study: Study, base: TrainConfig, n_utterances: int) -> dict[str, TrainConfig]:
+    ordered = ("speech_simclr", "speech_simclr_recon", "tera")
+    assert set(ordered) == set(PROFILES)
+    return {profile: dataclasses.replace(base, profile=profile) for profile in ordered}
+
+
+def _ablation(study: Study, base: TrainConfig, n_utterances: int) -> dict[str, TrainConfig]:
+    base = dataclasses.replace(base, profile=study.profile)
+    rows = {"all": base}
+    for name in AUGMENTATIONS:
+        augmentation = dataclasses.replace(base.augmentation, **{name: False})
+        rows[f"no_{name}"] = dataclasses.replace(base, augmentation=augmentation)
+    return rows
+
+
+def _sweep(study: Study, base: TrainConfig, n_utterances: int) -> dict[str, TrainConfig]:
+    rows = {}
+    for batch in study.batches:
+        for epochs in study.epochs:
+            steps = max(epochs * n_utterances // batch, 1)
+            warmup = max(min(base.optimiser.warmup_steps, steps // 10), 1)
+            rows[f"batch_{batch}_epochs_{epochs}"] = dataclasses.replace(
+                base,
+                profile=study.profile,
+                batch=batch,
+                steps=steps,
+                optimiser=dataclasses.replace(base.optimiser, warmup_steps=warmup),
+            )
+    return rows
+
+
+def _completed(config: TrainConfig, row: str, seed: int, out: Path) -> TrainConfig:
+    """Checkpoints at step 0 and at the end."""
+    return dataclasses.replace(
+        config, seed=seed, out=out / "runs" / f"{row}-{seed}", checkpoint_every=config.steps, keep=1
+    )

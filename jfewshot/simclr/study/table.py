@@ -1,0 +1,77 @@
+"""What a study found: accuracies and paired differences, with intervals over episodes and over seeds."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from scipy import stats
+
+from jfewshot.simclr.study.accuracy import Key
+from jfewshot.statistics.intervals import episode_interval
+
+
+def compared(
+    accuracies: Mapping[Key, Float[np.ndarray, " episodes"]],
+    rows: Mapping[str, Sequence[str]],
+    references: Sequence[str],
+) -> list[dict[str, Any]]:
+    """One record per test set, number of shots and row.
+
+    Args:
+      accuracies: per episode, the same episodes for all.
+      rows: the upstreams (one per seed, in one order) of each row; a single one for a row without seeds.
+      references: rows that each row is compared with.
+
+    Returns:
+      records with `dataset`, `shots`, `row`, `mean` and `ci_episodes`, `ci_seeds` (NaN for fewer than two seeds), and
+      `differences`: by reference, the same three. Over episodes: 1.96 standard errors of the mean over episodes of the
+      difference averaged over seeds: other episodes of these clips, these seeds. Over seeds: Student's t over the seeds'
+      differences: other seeds, these episodes. A row with seeds is compared seed by seed.
+    """
+    records = []
+    for dataset, shots in sorted({key[:2] for key in accuracies}):
+        matrix = {
+            row: np.stack([accuracies[dataset, shots, name] for name in upstreams]) for row, upstreams in rows.items()
+        }
+        for row, own in matrix.items():
+            differences = {
+                reference: _summary(own - matrix[reference]) for reference in references if reference not in (row,)
+            }
+            records.append(
+                {"dataset": dataset, "shots": shots, "row": row, **_summary(own), "differences": differences}
+            )
+    return records
+
+
+def _summary(values: Float[np.ndarray, "seeds episodes"]) -> dict[str, float]:
+    by_seed = values.mean(axis=1)
+    n = len(by_seed)
+    over_seeds = stats.t.ppf(0.975, n - 1) * by_seed.std(ddof=1) / np.sqrt(n) if n > 1 else float("nan")
+    mean, _, over_episodes = episode_interval(values.mean(axis=0))
+    return {"mean": mean, "ci_episodes": over_episodes, "ci_seeds": float(over_seeds), "seeds": n}
+
+
+def as_markdown(records: Sequence[Mapping[str, Any]], references: Sequence[str]) -> str:
+    """A table per number of shots: rows by test sets; in percent, ± over episodes / over seeds, and the differences."""
+    parts = []
+    for shots in sorted({record["shots"] for record in records}):
+        chosen = [record for record in records if record["shots"] == shots]
+        datasets = list(dict.fromkeys(record["dataset"] for record in chosen))
+        for title, pick in [("accuracy", None), *((f"minus {reference}", reference) for reference in references)]:
+            parts += [f"| {shots}-shot, {title} | {' | '.join(datasets)} |", "|---" * (len(datasets) + 1) + "|"]
+            for row in dict.fromkeys(record["row"] for record in chosen):
+                of_row = {record["dataset"]: record for record in chosen if record["row"] == row}
+                if pick is not None and pick == row:
+                    continue
+                cells = [_cell(of_row[name] if pick is None else of_row[name]["differences"][pick], pick is not None)
+                         for name in datasets]  # fmt: skip
+                parts.append(f"| {row} | {' | '.join(cells)} |")
+            parts.append("")
+    return "\n".join(parts)
+
+
+def _cell(summary: Mapping[str, float], signed: bool) -> str:
+    mean = f"{100 * summary['mean']:{'+' if signed else ''}.1f}"
+    over_seeds = "" if np.isnan(summary["ci_seeds"]) else f" / {100 * summary['ci_seeds']:.1f}"
+    return f"{mean} ± {100 * summary['ci_episodes']:.1f}{over_seeds}"
