@@ -5,6 +5,7 @@ The vocoder (Flanagan and Golden, 1966; Dolson, 1986) reads the wave at position
 exactly `hop` before the first. So no phase needs unwrapping, and at ratio one the wave comes back.
 """
 
+import functools
 import math
 
 import jax
@@ -92,7 +93,5 @@ def _direction(z: Complex[Array, "*any"]) -> Complex[Array, "*any"]:
 def _overlap_add(frames: Float[Array, "frames n_fft"]) -> Float[Array, "samples"]:
     quarters = frames.reshape(frames.shape[0], N_FFT // HOP, HOP)
     n_quarters = N_FFT // HOP
-    total = sum(
-        jnp.pad(quarters[:, number], ((number, n_quarters - 1 - number), (0, 0))) for number in range(n_quarters)
-    )
-    return total.reshape(-1)
+    moved = [jnp.pad(quarters[:, number], ((number, n_quarters - 1 - number), (0, 0))) for number in range(n_quarters)]
+    return functools.reduce(jnp.add, moved).reshape(-1)

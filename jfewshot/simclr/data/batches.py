@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import jax
 import numpy as np
 
 from jfewshot.simclr.data.manifest import Utterance
@@ -11,15 +12,15 @@ from jfewshot.training.plan import LengthBuckets
 
 
 class Batch(NamedTuple):
-    """One step's utterances (or, with several processes, this process's rows of them)."""
+    """One step's utterances (or, with several processes, this process's rows of them); on the device, JAX's arrays."""
 
-    waves: np.ndarray
+    waves: np.ndarray | jax.Array
     """float32 (rows, samples), zero past each length."""
-    lengths: np.ndarray
+    lengths: np.ndarray | jax.Array
     """int32 (rows,)."""
-    rows: np.ndarray
+    rows: np.ndarray | jax.Array
     """int32 (rows,): place within the whole batch, from which views and dropout are drawn."""
-    speakers: np.ndarray
+    speakers: np.ndarray | jax.Array
     """int32 (rows,): number of the speaker whose statistics normalise; 0 with global ones."""
 
 

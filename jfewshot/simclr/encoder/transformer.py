@@ -2,6 +2,7 @@
 lengths."""
 
 import functools
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -92,13 +93,15 @@ class Layer(nnx.Module):
         query, key, value = (part(x).reshape(heads) for part in (self.query, self.key, self.value))
         # An utterance without frames would be a softmax over nothing; let it look at one frame of padding instead.
         seen = jnp.maximum(n_frames, 1).astype(jnp.int32)
-        context = jax.nn.dot_product_attention(
-            query, key, value, key_value_seq_lengths=seen, implementation=attention_of(self.config)
-        )
+        # JAX's own attention keeps its logits in float32 beside a bfloat16 query, which strict promotion would refuse.
+        with jax.numpy_dtype_promotion("standard"):
+            context = jax.nn.dot_product_attention(
+                query, key, value, key_value_seq_lengths=seen, implementation=attention_of(self.config)
+            )
         return self.attention_output(context.reshape(x.shape))
 
 
-def attention_of(config: EncoderConfig) -> str | None:
+def attention_of(config: EncoderConfig) -> Literal["xla", "cudnn"]:
     """The implementation that `jax.nn.dot_product_attention` is asked for."""
     if config.attention == "auto":
         return "cudnn" if jax.default_backend() == "gpu" and config.compute_dtype == "bfloat16" else "xla"
@@ -110,6 +113,7 @@ class Encoder(nnx.Module):
 
     def __init__(self, config: EncoderConfig, *, rngs: nnx.Rngs):
         self.config = config
+        self.input: nnx.Linear | ConvPrenet
         if config.prenet == "none":
             self.input = linear(config.n_mels, config.d_model, config, rngs)
         else:
@@ -139,9 +143,10 @@ class Encoder(nnx.Module):
         """
         config = self.config
         features = features.astype(config.dtype)
-        x = self.input(features) if config.prenet == "none" else self.input(features, n_frames)
+        x = self.input(features, n_frames) if isinstance(self.input, ConvPrenet) else self.input(features)
         n_frames = config.n_frames(n_frames)
-        x = x.astype(jnp.float32) + sinusoids(x.shape[1], config.d_model)
+        # float32, whatever the matrix products' precision: bf16 would round the positions of neighbouring frames alike.
+        x = x.astype(jnp.float32) + jnp.asarray(sinusoids(x.shape[1], config.d_model), jnp.float32)
         x = dropout(self.input_norm(x).astype(config.dtype), config.dropout, keys, _INPUT_DROPOUT)
 
         states = [x]

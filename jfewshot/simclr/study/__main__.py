@@ -17,6 +17,9 @@ log = logging.getLogger(__name__)
 
 def main() -> None:
     """Parse both halves of the command line, train, evaluate, tabulate."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    for noisy in ("absl", "jax"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
     arguments = sys.argv[1:]
     cut = arguments.index("--") if "--" in arguments else len(arguments)
     study = tyro.cli(Study, args=arguments[:cut])
@@ -25,9 +28,6 @@ def main() -> None:
         if flag in common:
             raise UserError(f"{flag} after --: the study sets it itself for each training; leave it out there")
     base = tyro.cli(TrainConfig, args=[*common, "--out", str(study.out / "runs")])
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    for noisy in ("absl", "jax"):
-        logging.getLogger(noisy).setLevel(logging.ERROR)
     run(study, base)
 
 

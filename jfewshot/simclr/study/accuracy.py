@@ -39,11 +39,15 @@ def extract_all(study: Study, encoders: Sequence[Path], baselines: Sequence[str]
         command = [sys.executable, "-m", "extraction.run", "--datasets", dataset, "--root", root, "--out", str(stores)]
         command += ["--segment", study.segment, "--workers", "0", "--upstreams", *upstreams]
         if subprocess.run(command, check=False).returncode:
-            raise UserError(f"the extraction of {dataset} failed, for the reason above: mend it and run the same command")
+            raise UserError(
+                f"the extraction of {dataset} failed, for the reason above: mend it and run the same command"
+            )
     return stores
 
 
-def episode_accuracy(study: Study, stores: Path, upstreams: Sequence[str]) -> Mapping[Key, Float[np.ndarray, " episodes"]]:
+def episode_accuracy(
+    study: Study, stores: Path, upstreams: Sequence[str]
+) -> Mapping[Key, Float[np.ndarray, " episodes"]]:
     """Accuracy in every episode, by test set, shots and upstream; the same episodes for all upstreams.
 
     Logistic regression with C = 1 on L2-normalised means of the last layer.

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Float, Int, Key
 
@@ -34,8 +35,8 @@ class Fixed(NamedTuple):
     """What stays on the device and does not change."""
 
     banks: Banks
-    mean: Float[Array, "speakers mels"]
-    std: Float[Array, "speakers mels"]
+    mean: Float[Array, "speakers mels"] | Float[np.ndarray, "speakers mels"]
+    std: Float[Array, "speakers mels"] | Float[np.ndarray, "speakers mels"]
 
 
 class Views(NamedTuple):
@@ -122,7 +123,7 @@ def local_losses(
     else:
         z, error, count = encode(jax.tree.map(lambda leaf: leaf[0], views))
 
-    loss, metrics = jnp.zeros(()), {}
+    loss, metrics = jnp.zeros(()), dict[str, Array]()
     if contrast > 0:
         z = z.reshape(rows, n_views, -1)
         if sharded:

@@ -61,6 +61,20 @@ def test_chunks_and_devices_change_neither_loss_nor_gradient(tiny, batch, device
     assert_same(whole, value_and_gradient(dataclasses.replace(tiny, chunks=2), batch, pair))
 
 
+@pytest.mark.slow  # two compilations of a whole step
+def test_half_precision_gives_float32_gradients_that_point_the_same_way(tiny, batch):
+    half = dataclasses.replace(tiny, encoder=dataclasses.replace(tiny.encoder, compute_dtype="bfloat16"))
+    (metrics, gradient), (half_metrics, half_gradient) = (
+        value_and_gradient(tiny, batch),
+        value_and_gradient(half, batch),
+    )
+    assert half_metrics["loss"].dtype == np.float32
+    assert 0 < abs(half_metrics["loss"] - metrics["loss"]) < 0.02 * metrics["loss"]
+    assert all(value.dtype == np.float32 for value in half_gradient.values())
+    cosine = sum(np.vdot(gradient[name], half_gradient[name]) for name in gradient)
+    assert cosine > 0.99 * float(optax.tree.norm(gradient)) * float(optax.tree.norm(half_gradient))
+
+
 @pytest.mark.slow
 def test_chunks_need_less_memory(tiny, voice):
     waves = np.tile(voice[:6400], (64, 1))
@@ -89,6 +103,16 @@ def test_more_chunks_and_devices_change_neither(tiny, batch, devices):
     assert_same(whole, value_and_gradient(dataclasses.replace(tiny, chunks=4), batch))
     mesh = jax.make_mesh((8,), (AXIS,), axis_types=(AxisType.Auto,), devices=devices(8))
     assert_same(whole, value_and_gradient(tiny, batch, mesh))
+
+
+@pytest.mark.slow
+def test_eight_devices_with_four_chunks_each_change_neither(tiny, batch, devices):
+    # Four rows on each device, one a chunk: its negatives are all in other chunks and on other devices.
+    batch = Batch(*(np.concatenate([part, part]) for part in batch))._replace(rows=np.arange(32, dtype=np.int32))
+    wide = dataclasses.replace(tiny, batch=32)
+    mesh = jax.make_mesh((8,), (AXIS,), axis_types=(AxisType.Auto,), devices=devices(8))
+    chunked = dataclasses.replace(wide, chunks=4)
+    assert_same(value_and_gradient(wide, batch), value_and_gradient(chunked, batch, mesh))
 
 
 @pytest.mark.parametrize(
