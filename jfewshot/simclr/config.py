@@ -143,7 +143,16 @@ class TrainConfig:
 
 
 # What may change between two starts of one run without changing what it computes (but for rounding).
-FREE: tuple[str, ...] = ("out", "chunks", "tile_rows", "log_every", "checkpoint_every", "keep", "keep_best", "tensorboard")
+FREE: tuple[str, ...] = (
+    "out",
+    "chunks",
+    "tile_rows",
+    "log_every",
+    "checkpoint_every",
+    "keep",
+    "keep_best",
+    "tensorboard",
+)
 FREE += (
     "devices",
     "coordinator",

@@ -1,8 +1,11 @@
 """Checkpoints of a run: orbax's, with the latest and the best kept."""
 
+import contextlib
+import errno
 import logging
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import jax
@@ -47,8 +50,9 @@ class Checkpoints:
                     keep_checkpoints_without_metrics=False,
                 )
             )
-        # orbax's own log lines are for its developers.
-        logging.getLogger("absl").setLevel(logging.ERROR)
+        # orbax's own log lines are for its developers; what matters of them is raised too.
+        logging.getLogger("absl").setLevel(logging.CRITICAL)
+        self._folder = folder
         self._checkpointer = ocp.training.Checkpointer(
             folder.absolute(), preservation_policy=policies.AnyPreservationPolicy(kept), cleanup_tmp_directories=True
         )
@@ -59,7 +63,8 @@ class Checkpoints:
         if step in self.steps():
             return
         metrics = None if score is None else {self._metric: score}
-        self._checkpointer.save(step, state._asdict(), metrics=metrics)
+        with _full_disk_by_its_name(self._folder):
+            self._checkpointer.save(step, state._asdict(), metrics=metrics)
 
     def load(self, like: State, step: int | None = None) -> State:
         """The state at a step (None: the latest), with the shapes and placement of `like`."""
@@ -86,7 +91,23 @@ class Checkpoints:
 
     def close(self) -> None:
         """Wait until everything is written."""
-        self._checkpointer.close()
+        with _full_disk_by_its_name(self._folder):
+            self._checkpointer.close()
+
+
+@contextlib.contextmanager
+def _full_disk_by_its_name(folder: Path) -> Iterator[None]:
+    """orbax's writer reports a full disk as a ValueError, of this save or of an earlier one that ran in the background.
+
+    Raises:
+      OSError: ENOSPC, which command lines explain (`jfewshot.errors`).
+    """
+    try:
+        yield
+    except (ValueError, RuntimeError) as error:
+        if "No space left on device" not in str(error):
+            raise
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder)) from error
 
 
 def _abstract(leaf):

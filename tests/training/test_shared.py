@@ -1,6 +1,7 @@
 """What all runs share, apart from pretraining: which checkpoints count as best, what a folder accepts, order of batches."""
 
 import dataclasses
+import errno
 import json
 
 import jax.numpy as jnp
@@ -8,7 +9,7 @@ import numpy as np
 import optax
 import pytest
 
-from jfewshot.errors import UserError
+from jfewshot.errors import UserError, explain_os_error
 from jfewshot.training.checkpoints import Checkpoints, steps_on_disk
 from jfewshot.training.config import OptimiserConfig, as_record, differences, settle_record
 from jfewshot.training.loading import batches_ahead
@@ -42,6 +43,26 @@ def test_of_equal_scores_the_earlier_checkpoint_wins(tmp_path):
     checkpoints.close()
 
 
+def test_a_full_disk_is_called_by_its_name_and_earlier_checkpoints_stay(tmp_path, monkeypatch):
+    checkpoints, state = saved(tmp_path / "run", [])
+
+    def full(*_, **__):
+        # What came of writing to a full tmpfs, word for word.
+        raise ValueError(
+            'RESOURCE_EXHAUSTED: Error writing local file "6.orbax-checkpoint-tmp/_sharding": Failed to write 2487 bytes to '
+            "file 24: No space left on device [os_error_code='28']"
+        )
+
+    monkeypatch.setattr(checkpoints._checkpointer, "save", full)
+    with pytest.raises(OSError, match="No space left") as caught:
+        checkpoints.save(state._replace(step=jnp.int32(1)), None)
+    assert caught.value.errno == errno.ENOSPC
+    assert str(tmp_path / "run") in explain_os_error(caught.value)
+    monkeypatch.undo()
+    assert checkpoints.steps() == [0]
+    checkpoints.close()
+
+
 def test_a_folder_accepts_the_run_it_holds_and_names_what_differs_in_another(tmp_path):
     one, data = OptimiserConfig(), {"utterances": 7, "digest": "a"}
     settle_record(tmp_path, one, data)
@@ -53,7 +74,10 @@ def test_a_folder_accepts_the_run_it_holds_and_names_what_differs_in_another(tmp
     settle_record(tmp_path, other, data, free=["rate"])
     with pytest.raises(UserError, match="9 utterances here, 7 there"):
         settle_record(tmp_path, one, {"utterances": 9, "digest": "b"})
-    assert differences({"a": {"b": 1}}, {"a": {"b": 2, "c": 3}}) == ["a.b: 1 here, 2 there", "a.c: not set here, 3 there"]
+    assert differences({"a": {"b": 1}}, {"a": {"b": 2, "c": 3}}) == [
+        "a.b: 1 here, 2 there",
+        "a.c: not set here, 3 there",
+    ]
 
 
 @pytest.mark.parametrize("threads", [0, 2])

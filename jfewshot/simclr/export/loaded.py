@@ -85,7 +85,9 @@ class LoadedEncoder:
     @functools.partial(jax.jit, static_argnums=(0, 4))
     def _from_waves(self, state, waves, lengths, numbers):
         features, counts = fbank(waves, lengths, self.folder.fbank)
-        assert self.folder.mean is not None and self.folder.std is not None  # a folder with a filterbank has both
+        # A folder with a filterbank has both.
+        assert self.folder.mean is not None
+        assert self.folder.std is not None
         features = normalise(features, counts, self.folder.mean, self.folder.std)
         states, _ = nnx.merge(self._graph, state)(features, counts)
         return [states[number] for number in numbers]

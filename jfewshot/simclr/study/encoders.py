@@ -8,10 +8,11 @@ from pathlib import Path
 import jax
 
 from jfewshot.errors import UserError
-from jfewshot.simclr.config import as_record, differences
+from jfewshot.simclr.config import FREE
 from jfewshot.simclr.export.run import ExportConfig, export
 from jfewshot.simclr.study.plan import Training
 from jfewshot.simclr.training.loop import train
+from jfewshot.training.config import as_record, differences
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +48,7 @@ def _refuse_another(training: Training) -> None:
     if not path.exists():
         return
     there = json.loads(path.read_text(encoding="utf-8"))["config"]
-    different = differences(json.loads(json.dumps(as_record(training.config))), there)
+    different = differences(json.loads(json.dumps(as_record(training.config))), there, FREE)
     if different:
         raise UserError(
             f"{training.config.out} holds a training with other settings ({'; '.join(different)}): give another --out, "

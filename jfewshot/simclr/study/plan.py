@@ -22,7 +22,7 @@ class Study:
     What comes after `--` are flags of `python -m jfewshot.simclr.train`, common to all trainings (without --out, --seed
     and --profile). Stop it whenever you like; the same command continues it, and a finished training is not repeated.
 
-        python -m jfewshot.simclr.study --out STUDY --tests fsdd_digits=FSDD folder:words=WORDS -- --data.source SPEECH --steps 600
+        python -m jfewshot.simclr.study --out STUDY --tests fsdd_digits=FSDD folder:words=WORDS -- --data.source SPEECH
     """
 
     out: Path
@@ -57,7 +57,7 @@ class Study:
             raise UserError(f"--seeds {self.seeds}: at least one, each once")
         for test in self.tests:
             name, _, root = test.partition("=")
-            if not name or not Path(root).is_dir():
+            if not (name and root and Path(root).is_dir()):
                 raise UserError(f"--tests {test}: DATASET=ROOT is needed, ROOT a folder that exists")
         if self.kind == "sweep" and not (self.batches and self.epochs):
             raise UserError("a sweep needs --batches and --epochs")

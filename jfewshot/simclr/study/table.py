@@ -44,7 +44,7 @@ def compared(
     return records
 
 
-def _summary(values: Float[np.ndarray, "seeds episodes"]) -> dict[str, float]:
+def _summary(values: Float[np.ndarray, "seeds episodes"]) -> dict[str, Any]:
     by_seed = values.mean(axis=1)
     n = len(by_seed)
     over_seeds = stats.t.ppf(0.975, n - 1) * by_seed.std(ddof=1) / np.sqrt(n) if n > 1 else float("nan")
@@ -71,7 +71,7 @@ def as_markdown(records: Sequence[Mapping[str, Any]], references: Sequence[str])
     return "\n".join(parts)
 
 
-def _cell(summary: Mapping[str, float], signed: bool) -> str:
+def _cell(summary: Mapping[str, Any], signed: bool) -> str:
     mean = f"{100 * summary['mean']:{'+' if signed else ''}.1f}"
     over_seeds = "" if np.isnan(summary["ci_seeds"]) else f" / {100 * summary['ci_seeds']:.1f}"
     return f"{mean} ± {100 * summary['ci_episodes']:.1f}{over_seeds}"

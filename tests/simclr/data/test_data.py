@@ -165,6 +165,16 @@ def test_loading_ahead_keeps_the_order_and_can_begin_anywhere(speech, threads):
         np.testing.assert_array_equal(batch.waves, load_batch(plan, step, {}).waves)
 
 
+@pytest.mark.slow  # starts two processes, which import everything
+def test_worker_processes_give_the_same_batches_in_the_same_order(speech):
+    plan = BatchPlan(read_utterances(speech, 0.2), 4, RATE, 2, RATE, seed=0)
+    loaded = list(batches_from(plan, 2, 7, {}, workers=2))
+    assert len(loaded) == 5
+    for step, batch in enumerate(loaded, start=2):
+        np.testing.assert_array_equal(batch.waves, load_batch(plan, step, {}).waves)
+        np.testing.assert_array_equal(batch.rows, load_batch(plan, step, {}).rows)
+
+
 def test_a_file_that_breaks_after_the_start_is_named(speech):
     plan = BatchPlan(read_utterances(speech, 0.2), 12, RATE, 1, RATE, seed=0)
     (speech / "03.wav").write_bytes(b"gone")

@@ -83,6 +83,34 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_step_files_and_checkp
     assert len(listed) == 16
 
 
+@pytest.mark.slow  # two compilations
+def test_speakers_statistics_normalise_and_events_are_written(tiny, tmp_path, voice):
+    speech = tiny.data.source
+    rows = [
+        {"path": str(path), "speaker": "ann" if k % 3 else "bob"} for k, path in enumerate(sorted(speech.glob("*.wav")))
+    ]
+    manifest = tmp_path / "two-speakers.jsonl"
+    manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    data = dataclasses.replace(tiny.data, source=manifest, normalisation="speaker")
+    by_speaker = dataclasses.replace(tiny, data=data, tensorboard=True, steps=3)
+    values = train(by_speaker)
+    assert np.isfinite(values["loss"])
+    with np.load(by_speaker.out / "statistics.npz") as statistics:
+        assert statistics["speakers"].tolist() == ["ann", "bob"]
+        everybody, ann, bob = statistics["mean"]
+        assert np.all(np.minimum(ann, bob) - 1e-4 <= everybody)
+        assert np.all(everybody <= np.maximum(ann, bob) + 1e-4)
+        assert np.abs(ann - bob).max() > 0.05
+    together = train(
+        dataclasses.replace(by_speaker, data=dataclasses.replace(data, normalisation="global"), out=tmp_path / "g")
+    )
+    assert abs(together["loss"] - values["loss"]) > 1e-5  # the speakers' rows were used
+    assert any(path.stat().st_size > 500 for path in (by_speaker.out / "tensorboard").iterdir())
+    # What is exported carries everybody's statistics: a speaker's own would give it away.
+    exported = load_encoder(export(ExportConfig(by_speaker.out, tmp_path / "exported", name="one")))
+    np.testing.assert_array_equal(exported.folder.mean, everybody)
+
+
 def test_settings_survive_their_json(tiny):
     record = json.loads(json.dumps(as_record(tiny)))
     again = from_record(record)
