@@ -1,6 +1,6 @@
 """How many times real time are FBANK and each augmentation, beside the libraries that people use?
 
-    python benchmarks/simclr_signal.py [--seconds 12] [--batch 8] [--json simclr_signal.json]
+    python -m benchmarks.simclr_signal [--seconds 12] [--batch 8] [--json simclr_signal.json]
 
 Ours run batched and jitted on JAX's default device; the others one clip at a time on the CPU, as their interfaces
 want it. Each row is the fastest of a few rounds. What is not installed is left out and named.
@@ -97,6 +97,11 @@ def theirs(wave: np.ndarray) -> tuple[dict[str, Callable[[], object]], list[str]
         import torchaudio
 
         signal = torch.from_numpy(wave)[None]
+        rooms = torch.from_numpy(np.ascontiguousarray(augmentation.impulse_responses(RATE)[50:51]))
+        runs["speed: torchaudio"] = lambda: torchaudio.functional.speed(signal, RATE, 1.1)
+        runs["reverb (convolution): torchaudio"] = lambda: torchaudio.functional.fftconvolve(signal, rooms)
+        noise, snr = torch.randn_like(signal), torch.tensor([7.0])
+        runs["noise: torchaudio"] = lambda: torchaudio.functional.add_noise(signal, noise, snr)
         runs["fbank: torchaudio"] = lambda: torchaudio.compliance.kaldi.fbank(signal, num_mel_bins=80, dither=0.0)
     except (ImportError, OSError):
         missing.append("torchaudio")
@@ -114,6 +119,18 @@ def theirs(wave: np.ndarray) -> tuple[dict[str, Callable[[], object]], list[str]
             runs[name] = lambda command=command: subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
     else:
         missing.append("SoX")
+    try:
+        import audiomentations
+
+        parts = {
+            "speed: audiomentations": audiomentations.TimeStretch(0.8, 1.2, leave_length_unchanged=False, p=1.0),
+            "pitch: audiomentations": audiomentations.PitchShift(-3, 3, p=1.0),
+            "noise: audiomentations": audiomentations.AddGaussianSNR(5.0, 10.0, p=1.0),
+        }
+        for name, part in parts.items():
+            runs[name] = lambda part=part: part(samples=wave, sample_rate=RATE)
+    except ImportError:
+        missing.append("audiomentations")
     return runs, missing
 
 
@@ -137,12 +154,13 @@ def main() -> None:
             {"what": name, "times_real_time": settings.seconds / fastest(run, settings.rounds), "device": "cpu"}
         )
     for row in rows:
-        print(f"{row['what']:28s} {row['times_real_time']:10.0f} x real time  ({row['device']})")
+        print(f"{row['what']:34s} {row['times_real_time']:10.0f} x real time  ({row['device']})")
     if missing:
         print(f"not installed, not measured: {', '.join(missing)}")
     if settings.json:
         settings.json.write_text(
-            json.dumps({"settings": {"seconds": settings.seconds, "batch": settings.batch}, "rows": rows}, indent=2)
+            json.dumps({"settings": {"seconds": settings.seconds, "batch": settings.batch}, "rows": rows}, indent=1)
+            + "\n"
         )
 
 

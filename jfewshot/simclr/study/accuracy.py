@@ -62,6 +62,6 @@ def episode_accuracy(
     found = {}
     for record in records:
         correct = correct_from_predicted(folder.predictions(record), study.ways)
-        key = record["dataset"], record["identity"]["protocol"]["k_shot"], record["upstream"]
+        key = record["dataset"]["name"], record["identity"]["protocol"]["k_shot"], record["upstream"]["name"]
         found[key] = correct.mean(axis=1)
     return found
