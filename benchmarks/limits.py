@@ -15,7 +15,9 @@ from jax.sharding import PartitionSpec as P
 
 from jfewshot.devices import AXIS, episode_mesh, shard_over_episodes
 
-_TURNS = 2_000
+# Operations in a row on one number, so that it stays in a register; turns of such a stretch.
+_DEEP, _TURNS = 32, 200
+_COPIES = 10
 
 
 class Limits(NamedTuple):
@@ -47,28 +49,39 @@ def measure_limits() -> Limits:
     def ones(*shape: int):
         return jax.device_put(jnp.ones((devices, *shape), jnp.float32), sharding)
 
-    large = 2**26 if on_cpu else 2**28
+    large = 2**25 if on_cpu else 2**28
     side = 1024 if on_cpu else 8192
     near = 2**11 if on_cpu else 2**22
 
     def multiply_add(x):
         # Eight chains, so that none waits for itself.
         def turn(_, chains):
-            return tuple(chain * 0.999 + 0.001 for chain in chains)
+            for _ in range(_DEEP):
+                chains = tuple(chain * 0.999 + 0.001 for chain in chains)
+            return chains
 
         return sum(lax.fori_loop(0, _TURNS, turn, tuple(x + i for i in range(8))))
 
     def exponentials(x):
-        return lax.fori_loop(0, _TURNS, lambda _, y: jnp.exp(-y), x)
+        def turn(_, y):
+            for _ in range(_DEEP):
+                y = jnp.exp(-y)
+            return y
 
-    copied = _rate(sharded(lambda x: -x), ones(large))
+        return lax.fori_loop(0, _TURNS, turn, x)
+
+    def copies(x):
+        # In turns on one pair of arrays: fresh memory would be measured as page faults.
+        return lax.fori_loop(0, _COPIES, lambda _, y: -y, x)
+
+    copied = _rate(sharded(copies), ones(large))
     product = _rate(sharded(lambda x: jnp.matmul(x, x, precision=lax.Precision.HIGHEST)), ones(side, side))
     plain, slow = _rate(sharded(multiply_add), ones(near)), _rate(sharded(exponentials), ones(near))
     return Limits(
-        copied_bytes=8.0 * large * devices * copied,
+        copied_bytes=8.0 * _COPIES * large * devices * copied,
         product_operations=2.0 * side**3 * devices * product,
-        plain_operations=16.0 * _TURNS * near * devices * plain,
-        slow_operations=float(_TURNS * near * devices * slow),
+        plain_operations=16.0 * _DEEP * _TURNS * near * devices * plain,
+        slow_operations=float(_DEEP * _TURNS * near * devices * slow),
     )
 
 

@@ -48,8 +48,14 @@ class Suite:
     """Only the rows about these."""
     competitors: tuple[str, ...] = ()
     """Only these competitors ("jfewshot": ours alone)."""
+    ways: tuple[int, ...] = ()
+    """Only episodes of so many ways."""
     shots: tuple[int, ...] = ()
     """Only episodes of so many shots."""
+    dims: tuple[int, ...] = ()
+    """Only embeddings of so many dimensions."""
+    segments: tuple[int, ...] = ()
+    """Only stores of so many segments (the grid has 400, 20000 and 300000)."""
     rounds: int | None = None
     """How often each is timed (default: 5; quick: 3)."""
     seconds: float | None = None
@@ -116,16 +122,21 @@ def _rows(options: Suite) -> list[Row]:
     for name in options.competitors:
         if name != OURS and name not in COMPETITORS:
             raise UserError(f"no competitor '{name}'; there are {', '.join((OURS, *COMPETITORS))}")
-    rows = quick_grid() if options.quick else full_grid()
+    chosen = {
+        "classifier": options.classifiers,
+        "n_way": options.ways,
+        "k_shot": options.shots,
+        "dim": options.dims,
+        "segments": options.segments,
+    }
     rows = [
         Row(dataclasses.replace(row.question, n_episodes=options.episodes), row.competitor)
-        for row in rows
-        if (not options.classifiers or row.question.classifier in options.classifiers)
-        and (not options.competitors or row.competitor in options.competitors)
-        and (not options.shots or row.question.k_shot in options.shots)
+        for row in (quick_grid() if options.quick else full_grid())
+        if (not options.competitors or row.competitor in options.competitors)
+        and all(not wanted or getattr(row.question, name) in wanted for name, wanted in chosen.items())
     ]
     if not rows:
-        raise UserError("no row is left by --classifiers, --competitors and --shots together; widen one of them")
+        raise UserError("no row is left by the options that choose rows together; widen one of them")
     return rows
 
 

@@ -30,7 +30,7 @@ def render(results: Sequence[dict[str, Any]], machine: dict[str, Any]) -> str:
             "ours, episodes/s",
             "ratio",
         ]
-        headings += ["smallest–largest", "equal predictions", "their first call, s"]
+        headings += ["smallest–largest", "equal predictions", "their first call, s", "their memory, MB"]
         parts.append(markdown_table(headings, [_against(row) for row in against]))
     if alone:
         headings = [
@@ -74,6 +74,7 @@ def _against(row: dict[str, Any]) -> list[str]:
         f"{_number(row['ratio_smallest'])}–{_number(row['ratio_largest'])}",
         f"{row['agreement']:.1%}",
         f"{row['their_first_call_s']:.1f}",
+        "–" if row["their_peak_over_start_bytes"] is None else f"{row['their_peak_over_start_bytes'] / 1e6:,.0f}",
     ]
 
 

@@ -88,7 +88,7 @@ def test_a_row_that_fails_or_takes_too_long_is_reported_and_does_not_end_the_run
 def test_unknown_names_and_empty_selections_are_refused():
     with pytest.raises(UserError, match="no competitor 'sklearn'; there are jfewshot, scikit-learn"):
         benchmarks.run._rows(Suite(competitors=("sklearn",)))
-    with pytest.raises(UserError, match="no row is left"):
+    with pytest.raises(UserError, match="no row is left by the options"):
         benchmarks.run._rows(Suite(quick=True, classifiers=("svm",), competitors=("cuML",)))
 
 
