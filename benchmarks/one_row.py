@@ -147,7 +147,8 @@ def _best_setting(problem: Problem, competitor: Competitor, device: str, seconds
     """Threads first, at the middle chunk; then the other chunks."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     threads = competitor.threads or ((1,) if device == "gpu" else tuple(dict.fromkeys((1, cores))))
-    middle = competitor.chunks[len(competitor.chunks) // 2]
+    chunks = competitor.gpu_chunks if device == "gpu" else competitor.chunks
+    middle = chunks[len(chunks) // 2]
     tried: dict[str, float] = {}
     solvers, first_s = {}, {}
 
@@ -168,7 +169,7 @@ def _best_setting(problem: Problem, competitor: Competitor, device: str, seconds
     for number in threads:
         attempt(Setting(number, middle))
     best = max(solvers, key=lambda setting: tried[str(tuple(setting))])
-    for chunk in competitor.chunks:
+    for chunk in chunks:
         if chunk != middle:
             attempt(Setting(best.threads, chunk))
     best = max(solvers, key=lambda setting: tried[str(tuple(setting))])

@@ -37,7 +37,7 @@ class Competitor:
       make: given problem, device and setting, a `Solver`. What can be prepared before episodes are known (imports,
         compiling, moving the store to the device) happens here or in the solver's first call, and is not part of its
         steady rate.
-      chunks: chunk sizes worth trying.
+      chunks, gpu_chunks: chunk sizes worth trying, on a CPU and on a GPU.
       threads: numbers of threads worth trying; None for 1 and all cores.
       agreement: least share of predictions that must equal ours; None where the solution is random, so that accuracies
         are compared.
@@ -49,6 +49,7 @@ class Competitor:
     unavailable: Callable[[str], str | None]
     make: Callable[[Problem, str, Setting], Solver]
     chunks: tuple[int, ...] = (1,)
+    gpu_chunks: tuple[int, ...] = (1,)
     threads: tuple[int, ...] | None = None
     agreement: float | None = 0.99
 

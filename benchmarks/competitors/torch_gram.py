@@ -174,7 +174,9 @@ def _competitor(name: str, layout: Layout, how: How, tf32: bool, says: str) -> C
         classifiers=("logistic",),
         unavailable=cannot(how, tf32),
         make=_batched(layout, how, tf32),
-        chunks=(128, 512, 2048),
+        # Compiling takes a while for each size.
+        chunks=(128, 512, 2048) if how == "eager" else (128, 512),
+        gpu_chunks=(2048, 5000, 10_000),
     )
 
 
