@@ -83,10 +83,11 @@ def measure_against(
     """Ours and another's in turns, after their predictions were compared and the other's best setting was found."""
     solve, _ = our_solver(problem)
     predicted = solve()
-    setting, tried, first_s, solver = _best_setting(problem, competitor, device, seconds)
-    n = _sample(tried[str(tuple(setting))], seconds, setting, problem)
+    # From here on memory is theirs, their libraries included.
     reset_peak()
     before = memory_bytes("VmRSS")
+    setting, tried, first_s, solver = _best_setting(problem, competitor, device, seconds)
+    n = _sample(tried[str(tuple(setting))], seconds, setting, problem)
     theirs = solver(max(n, min(_CHECKED, problem.question.n_episodes)))
     peak = memory_bytes("VmHWM")
     agreement, why_not = check(problem, competitor, predicted[: len(theirs)], theirs)

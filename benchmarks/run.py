@@ -89,6 +89,7 @@ def run(options: Suite) -> int:
     here = machine() | {"device": device}
     options.out.mkdir(parents=True, exist_ok=True)
     results: list[dict[str, Any]] = []
+    left = 0
     with tempfile.TemporaryDirectory() as temporary:
         scratch = options.scratch or Path(temporary)
         for number, row in enumerate(rows, 1):
@@ -99,14 +100,16 @@ def run(options: Suite) -> int:
                 results.append(found)
                 continue
             if options.minutes is not None and time.perf_counter() - started > 60 * options.minutes:
-                log.info("time is up; the same command goes on at row %d of %d", number, len(rows))
-                break
+                left += 1
+                continue
             log.info("[%d/%d] %s", number, len(rows), _name(row))
             result = {**row.identity(), **_measure(row, options, device, scratch), "machine": here}
             write_json(path, result)
             results.append(result)
             log.info("        %s", _in_short(result))
             _write(options.out, results, here)
+    if left:
+        log.info("time is up with %d of %d rows to go; the same command continues", left, len(rows))
     _write(options.out, results, here)
     sys.stdout.write((options.out / "table.md").read_text())
     return 0
@@ -189,7 +192,7 @@ def _in_short(result: dict[str, Any]) -> str:
         if word in result:
             return f"{word}: {result[word]}"
     if "ratio" in result:
-        return f"ours {_median(result['ours']):,.0f}/s, theirs {_median(result['theirs']):,.0f}/s, ratio {result['ratio']:,.0f}"
+        return f"ours {_median(result['ours']):,.0f}/s, theirs {_median(result['theirs']):,.0f}/s, ratio {result['ratio']:,.3g}"
     return f"{_median(result['ours']):,.0f}/s, bound by {result['bound']} ({result['share_of_limit']:.0%} of the limit)"
 
 

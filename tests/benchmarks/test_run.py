@@ -65,6 +65,10 @@ def test_a_tiny_grid_runs_writes_its_files_and_is_not_measured_again(tiny_grid, 
     assert benchmarks.run.run(options) == 0
     assert measured == tiny_grid
     (options.out / "rows" / f"{tiny_grid[1].key}-cpu.json").unlink()
+    # Out of time, what is there is still shown.
+    assert benchmarks.run.run(dataclasses.replace(options, minutes=0.0)) == 0
+    assert measured == tiny_grid
+    assert len(json.loads((options.out / "results.json").read_text())["rows"]) == 2
     assert benchmarks.run.run(options) == 0
     assert measured == [*tiny_grid, tiny_grid[1]]
 
