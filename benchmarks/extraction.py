@@ -99,6 +99,8 @@ def measure(name: str, arguments: argparse.Namespace, dataset: Dataset, root: Pa
     )
     ours_options = UpstreamOptions(**(vars(options) | {"autocast": arguments.autocast, "threads": 1}))
     upstream = load_upstream(name, options)
+    # Before the threads of one by one are set: loading for one thread each sets this process's too.
+    planned = load_upstream(name, ours_options) if arguments.autocast != "none" else upstream
     recordings = dataset.recordings(root)
     threads = better_threads(upstream, recordings, cores)
     expected = one_by_one(upstream, recordings)
@@ -107,7 +109,6 @@ def measure(name: str, arguments: argparse.Namespace, dataset: Dataset, root: Pa
     )
     shares: list[float] = []
     moved: list[float] = []
-    planned = load_upstream(name, ours_options) if arguments.autocast != "none" else upstream
     with Replicas([name], ours_options, settings, cores) as crew:
 
         def ours() -> float:
