@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float32
 
-from extraction.pooling import pool
+from extraction.pooling import rows_of
 from extraction.upstreams.base import Upstream
 from jfewshot.audio import MIN_DURATION_S, cut_segments
 from jfewshot.errors import UserError
@@ -34,7 +34,8 @@ class EncodedBlock:
     """Rows of a block of clips.
 
     Attributes:
-      views: by `<layer>.<pooling>`, rows x dim; a clip's segments follow each other, clips are in the block's order.
+      views: by `<layer>.<pooling>`, rows x dim; a clip's segments (or frames) follow each other, clips are in the block's
+        order.
       n_segments: rows of each clip; 0 for one that could not be used.
       reasons: by clip number, why it could not be used.
     """
@@ -98,8 +99,8 @@ class BatchEncoder:
                 )
                 continue
             pieces += [(clip, segment) for segment in segments]
-        rows = self._encode_pieces(pieces)
-        owner = np.array([clip for clip, _ in pieces], np.int64)
+        rows, per_piece = self._encode_pieces(pieces)
+        owner = np.repeat(np.array([clip for clip, _ in pieces], np.int64), per_piece)
         for name, view in rows.items():
             for clip in sorted(set(owner[~np.isfinite(view).all(axis=1)].tolist())):
                 reasons.setdefault(clip, f"{self.upstream.name} gave NaN or infinite features ({name})")
@@ -107,31 +108,35 @@ class BatchEncoder:
         counts = np.bincount(owner[usable], minlength=len(waves)) if len(owner) else np.zeros(len(waves), np.int64)
         return EncodedBlock({name: self._store_type(view[usable]) for name, view in rows.items()}, counts, reasons)
 
-    def _encode_pieces(self, pieces: list[tuple[int, np.ndarray]]) -> dict[str, np.ndarray]:
+    def _encode_pieces(self, pieces: list[tuple[int, np.ndarray]]) -> tuple[dict[str, np.ndarray], list[int]]:
+        """Rows of all pieces one after another, by view; and how many are whose."""
         by_length: dict[int, list[int]] = collections.defaultdict(list)
         for row, (_, segment) in enumerate(pieces):
             by_length[len(segment)].append(row)
-        views: dict[str, np.ndarray] = {}
+        parts: dict[str, list[np.ndarray]] = {}
         for length in sorted(by_length):
             rows, start = by_length[length], 0
             while start < len(rows):
                 batch = rows[start : start + self.batch_size]
                 try:
-                    pooled = self._encode_batch(np.stack([pieces[row][1] for row in batch]))
+                    encoded = self._encode_batch(np.stack([pieces[row][1] for row in batch]))
                 except Exception as error:
                     if not is_out_of_memory(error) or self.batch_size == 1:
                         raise
                     self._back_off()
                     continue
-                for name, values in pooled.items():
-                    view = views.setdefault(name, np.empty((len(pieces), values.shape[1]), np.float32))
-                    view[batch] = values
+                for name, values in encoded.items():
+                    view = parts.setdefault(name, [values[0, :0]] * len(pieces))
+                    for row, value in zip(batch, values, strict=True):
+                        view[row] = value
                 start += len(batch)
-        return views
+        # Layers of one encoder have the same frames.
+        counts = [len(part) for part in next(iter(parts.values()), [])]
+        return {name: np.concatenate(view) for name, view in parts.items()}, counts
 
     def _encode_batch(self, waves: Float32[np.ndarray, "batch samples"]) -> dict[str, np.ndarray]:
         frames = self.upstream.encode(waves, self._layers)
-        return {f"{layer}.{name}": pool(frames[layer], name) for layer in self._layers for name in self._poolings}
+        return {f"{layer}.{name}": rows_of(frames[layer], name) for layer in self._layers for name in self._poolings}
 
     def _back_off(self) -> None:
         logger.warning(

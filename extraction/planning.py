@@ -12,7 +12,7 @@ import jfewshot
 from extraction.datasets.base import Dataset, Recording
 from extraction.datasets.splits import class_splits
 from extraction.parts import Parts, parts_folder
-from extraction.pooling import check_poolings
+from extraction.pooling import FRAMES, check_poolings
 from extraction.settings import Settings
 from extraction.upstreams.base import Upstream, resolve_layers
 from jfewshot.audio import MIN_DURATION_S, PREPROCESSING
@@ -61,7 +61,8 @@ def make_plan(
     """The plan of one store.
 
     Raises:
-      UserError: for a layer or pooling that does not exist, or segments longer than the encoder takes.
+      UserError: for a layer or pooling that does not exist, frames of clips cut into segments, or segments longer than the
+        encoder takes.
     """
     check_poolings(settings.pooling)
     segment_samples = settings.segment_samples(upstream.segment_samples, upstream.sample_rate)
@@ -71,6 +72,8 @@ def make_plan(
             f"{upstream.name} takes at most {most / upstream.sample_rate:g} s at once, segments are "
             f"{segment_samples / upstream.sample_rate:g} s; pass --segment {most / upstream.sample_rate:g} or less"
         )
+    if FRAMES in settings.pooling and segment_samples is not None:
+        raise UserError("pooling 'frames' keeps the frames of whole clips: pass --segment whole")
     table = [[r.clip_id, r.label, r.group, r.split] for r in recordings]
     plan = {
         "pipeline_version": PIPELINE_VERSION,

@@ -1,4 +1,4 @@
-"""From frames to one vector: mean, min, max or standard deviation over time."""
+"""From frames to one vector: mean, min, max or standard deviation over time; or the frames themselves."""
 
 from collections.abc import Sequence
 
@@ -14,18 +14,24 @@ _POOLINGS = {
     "min": lambda frames: frames.min(axis=1),
     "max": lambda frames: frames.max(axis=1),
 }
-POOLINGS = tuple(_POOLINGS)
+# A view that keeps the frames: one row each. Rows of a store are shared by its views, so it stands alone.
+FRAMES = "frames"
+POOLINGS = (*_POOLINGS, FRAMES)
 
 
 def check_poolings(names: Sequence[str]) -> None:
     """Refuse a pooling that does not exist.
 
     Raises:
-      UserError: naming it and the ones there are.
+      UserError: naming it and the ones there are; or frames beside another.
     """
     for name in names:
-        if name not in _POOLINGS:
+        if name not in POOLINGS:
             raise UserError(f"unknown pooling '{name}': there are {', '.join(POOLINGS)}")
+    if FRAMES in names and len(names) > 1:
+        raise UserError(
+            "pooling 'frames' keeps a row per frame, other poolings a row per segment: extract them to two --out folders"
+        )
 
 
 def pool(frames: Float32[np.ndarray, "batch frames dim"], name: str) -> Float32[np.ndarray, "batch dim"]:
@@ -33,6 +39,11 @@ def pool(frames: Float32[np.ndarray, "batch frames dim"], name: str) -> Float32[
 
     Args:
       frames: at least one frame per item; a single one has a standard deviation of zero.
-      name: one of `POOLINGS`; `std` divides by the number of frames (ddof 0).
+      name: one of `POOLINGS` but `frames`; `std` divides by the number of frames (ddof 0).
     """
     return _POOLINGS[name](frames).astype(np.float32)
+
+
+def rows_of(frames: Float32[np.ndarray, "batch frames dim"], name: str) -> Float32[np.ndarray, "batch rows dim"]:
+    """What a view keeps of each item: one pooled row, or every frame."""
+    return frames.astype(np.float32) if name == FRAMES else pool(frames, name)[:, None]

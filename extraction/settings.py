@@ -14,7 +14,8 @@ class Settings:
     layers: tuple[str, ...] = ("last",)
     """Hidden states to keep: `last` (the papers'), names or numbers of layers, or `all`."""
     pooling: tuple[str, ...] = ("mean",)
-    """Over time: mean (the papers'), min, max, std; each gives a view of every layer."""
+    """Over time: mean (the papers'), min, max, std; each gives a view of every layer. Or `frames`: no pooling, a row per
+    frame, for models trained on frames (with --segment whole)."""
     dtype: Literal["float32", "float16"] = "float32"
     """Of the stored numbers; float16 halves the disk space and keeps about 3 digits."""
     segment: str = "upstream"

@@ -95,6 +95,11 @@ def plan_cells(
             for view in views or [_default_view(store)]:
                 if view not in store.views:
                     raise UserError(f"{store.path} has no view '{view}'; it has {', '.join(store.views)}")
+                if view.endswith(".frames"):
+                    raise UserError(
+                        f"view '{view}' of {store.path} holds frames, which episodes cannot use: extract it pooled "
+                        "(--pooling mean), or train on them (python -m jfewshot.downstream.emotion)"
+                    )
                 transform = fit_transform(
                     preprocessing, store, view, center_from=center_from, transductive=transductive
                 )

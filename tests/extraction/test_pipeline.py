@@ -14,6 +14,9 @@ from extraction.pipeline import Shard, extract
 from extraction.pooling import pool
 from extraction.settings import Settings
 from jfewshot.audio import cut_segments, read_audio
+from jfewshot.cells import plan_cells
+from jfewshot.classifiers.specs import parse_classifier
+from jfewshot.episodes import Protocol
 from jfewshot.errors import UserError
 from jfewshot.store import open_store, verify_store
 from tests.extraction.toy import ToyEncoder, class_folders
@@ -53,6 +56,28 @@ def test_rows_are_the_pooled_frames_of_each_segment(clips, tmp_path):
             np.testing.assert_allclose(
                 store.view(f"0.{pooling}")[first : first + count], pool(frames, pooling), rtol=1e-6, atol=1e-7
             )
+
+
+def test_frames_are_kept_one_a_row_each_clip_s_in_order(clips, tmp_path):
+    settings = Settings(workers=0, block_clips=5, layers=("0", "last"), pooling=("frames",), segment="whole")
+    run(clips, tmp_path, settings)
+    store = open_store(tmp_path / "birds" / "toy")
+    assert not verify_store(store.path).errors
+    assert set(store.manifest["views"]) == {"0.frames", "last.frames"}
+    assert len(set(store.clips.n_segments.tolist())) > 2  # ragged
+    for name, first, count in zip(store.clips.clip_id, store.clips.first_segment, store.clips.n_segments, strict=True):
+        frames = ToyEncoder().encode(read_audio(clips / name, 16_000)[None], ["0", "last"])
+        np.testing.assert_array_equal(store.view("0.frames")[first : first + count], frames["0"][0])
+        np.testing.assert_array_equal(store.view("last.frames")[first : first + count], frames["last"][0])
+    with pytest.raises(UserError, match="holds frames, which episodes cannot use"):
+        plan_cells([store], [Protocol()], [parse_classifier("centroid")], views=None)
+
+
+def test_frames_of_segments_or_beside_other_poolings_are_refused(clips, tmp_path):
+    with pytest.raises(UserError, match="pass --segment whole"):
+        run(clips, tmp_path, Settings(workers=0, pooling=("frames",)))
+    with pytest.raises(UserError, match="two --out folders"):
+        run(clips, tmp_path, Settings(workers=0, pooling=("mean", "frames"), segment="whole"))
 
 
 def test_pooling_is_numpys(clips):
