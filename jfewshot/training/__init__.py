@@ -7,6 +7,7 @@
 - `plan`: which items make up step n
 - `loading`: batches ahead of the device
 - `checkpoints`: saving, retention, resuming, averaging
+- `memory`: the same for runs that take seconds
 - `metrics`: what is written and shown
 - `devices`: several devices, several processes
 - `loop`: all of it together; `run_steps`

@@ -67,7 +67,21 @@ class Checkpoints:
             self._checkpointer.save(step, state._asdict(), metrics=metrics)
 
     def load(self, like: State, step: int | None = None) -> State:
-        """The state at a step (None: the latest), with the shapes and placement of `like`."""
+        """The state at a step (None: the latest), with the shapes and placement of `like`.
+
+        Raises:
+          UserError: a checkpoint of another model, with the first parameter that differs.
+        """
+        step = self.steps()[-1] if step is None else step
+        stored = self._checkpointer.metadata(step).metadata["params"]
+        here = {name: tuple(value.shape) for name, value in like.params.items()}
+        there = {name: tuple(value.shape) for name, value in stored.items()}
+        if here != there:
+            name = next(name for name in sorted({*here, *there}) if here.get(name) != there.get(name))
+            raise UserError(
+                f"the checkpoint of step {step} in {self._checkpointer.directory} is of another model: {name} is "
+                f"{there.get(name, 'missing')} there, {here.get(name, 'missing')} here. Remove that folder, or name another --out"
+            )
         found = self._checkpointer.load(step, jax.tree.map(_abstract, like._asdict()))
         return State(**found)
 

@@ -14,6 +14,7 @@ from jfewshot.errors import UserError
 from jfewshot.files import atomic_write
 from jfewshot.training.checkpoints import Checkpoints
 from jfewshot.training.devices import spread
+from jfewshot.training.memory import MemoryCheckpoints
 from jfewshot.training.metrics import Metrics
 from jfewshot.training.model import Params
 from jfewshot.training.step import State
@@ -52,7 +53,7 @@ class Run:
     advice: str = "lower --optimiser.rate"
 
 
-def continued(state: State, checkpoints: Checkpoints) -> State:
+def continued(state: State, checkpoints: Checkpoints | MemoryCheckpoints) -> State:
     """The latest checkpoint's state; where there is none, the given one, saved as step 0."""
     if not checkpoints.steps():
         checkpoints.save(state, None)
@@ -62,7 +63,9 @@ def continued(state: State, checkpoints: Checkpoints) -> State:
     return state
 
 
-def run_steps(run: Run, state: State, key: jax.Array, fixed: Any, checkpoints: Checkpoints) -> dict[str, float]:
+def run_steps(
+    run: Run, state: State, key: jax.Array, fixed: Any, checkpoints: Checkpoints | MemoryCheckpoints
+) -> dict[str, float]:
     """Train to the last step.
 
     Args:

@@ -1,0 +1,8 @@
+"""What encoders are judged by beyond few-shot episodes: models trained on their frames.
+
+- `frames`: ragged frame features of a set of utterances
+- `sources`: where they come from: raw FBANK, our encoders, random encoders, stores of any other upstream
+- `emotion`: `python -m jfewshot.downstream.emotion`
+
+Training, checkpoints, resuming and logging are `jfewshot.training`, as in pretraining.
+"""

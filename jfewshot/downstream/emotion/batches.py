@@ -1,0 +1,53 @@
+"""Padded batches of frames with their labels."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Int
+
+from jfewshot.downstream.frames import Frames, padded_size
+
+
+class Batch(NamedTuple):
+    """Some utterances."""
+
+    frames: np.ndarray
+    """float32 (rows, frames, dim), zero past each length."""
+    n_frames: np.ndarray
+    """int32 (rows,)."""
+    labels: np.ndarray
+    """int32 (rows,): number of the class."""
+    rows: np.ndarray
+    """int32 (rows,): place in the batch, from which dropout is drawn."""
+
+
+def make_batch(frames: Frames, labels: Int[np.ndarray, " n"], utterances: np.ndarray, size: int) -> Batch:
+    """The batch of these utterances, padded (or cut) to `size` frames."""
+    padded, counts = frames.padded(utterances, size)
+    return Batch(padded, counts, labels[utterances].astype(np.int32), np.arange(len(utterances), dtype=np.int32))
+
+
+def every_batch(
+    frames: Frames, labels: Int[np.ndarray, " n"], utterances: Sequence[int] | np.ndarray, rows: int, longest: int
+) -> Iterator[tuple[np.ndarray, Batch]]:
+    """All of some utterances once, of like length together; the last batch is filled up with empty rows.
+
+    Yields:
+      the utterances' numbers, and the batch: its first rows are theirs.
+    """
+    chosen = np.asarray(utterances)
+    chosen = chosen[np.argsort(frames.n_frames[chosen], kind="stable")]
+    for start in range(0, len(chosen), rows):
+        part = chosen[start : start + rows]
+        size = min(padded_size(int(frames.n_frames[part].max())), longest)
+        batch = make_batch(frames, labels, part, size)
+        empty = rows - len(part)
+        if empty:
+            batch = Batch(
+                np.pad(batch.frames, ((0, empty), (0, 0), (0, 0))),
+                np.pad(batch.n_frames, (0, empty)),
+                np.pad(batch.labels, (0, empty)),
+                np.arange(rows, dtype=np.int32),
+            )
+        yield part, batch

@@ -1,0 +1,88 @@
+"""What a dataset of emotional speech is."""
+
+import collections
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+
+from jfewshot.errors import UserError
+from jfewshot.files import sha256_of_json
+
+AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3")
+
+
+@dataclasses.dataclass(frozen=True)
+class Utterance:
+    """One labelled utterance.
+
+    Attributes:
+      name: its path below the dataset's folder, with forward slashes.
+      path: the audio file.
+      label: its emotion.
+      group: what must not be on both sides of a split: session or speaker.
+      speaker: whom intervals are over; the group where nobody says.
+    """
+
+    name: str
+    path: Path
+    label: str
+    group: str
+    speaker: str
+
+
+@dataclasses.dataclass(frozen=True)
+class EmotionData:
+    """A dataset.
+
+    Attributes:
+      name, title: of the dataset.
+      utterances: in the order of their names.
+      groups_are: what a group is: `session`, `speaker`.
+      n_folds: how many folds are usual; None for one per group.
+    """
+
+    name: str
+    title: str
+    utterances: tuple[Utterance, ...]
+    groups_are: str = "speaker"
+    n_folds: int | None = None
+
+    @property
+    def classes(self) -> list[str]:
+        """The emotions, sorted."""
+        return sorted({each.label for each in self.utterances})
+
+    @property
+    def digest(self) -> str:
+        """Names which utterances there are, what they are labelled, and who speaks."""
+        return sha256_of_json([[each.name, each.label, each.group, each.speaker] for each in self.utterances])
+
+    def without(self, names: set[str]) -> "EmotionData":
+        """The dataset without some utterances."""
+        kept = tuple(each for each in self.utterances if each.name not in names)
+        return dataclasses.replace(self, utterances=kept)
+
+
+def check_counts(title: str, utterances: list[Utterance], expected: Mapping[str, int]) -> None:
+    """Compare the number of utterances of each class with the published ones.
+
+    Raises:
+      UserError: naming the first class that differs.
+    """
+    found = collections.Counter(each.label for each in utterances)
+    for label, count in expected.items():
+        if found[label] != count:
+            raise UserError(
+                f"{title} has {found[label]:,} utterances of {label}, as published there are {count:,}: "
+                "copy it again, or list what you have in a CSV and give --dataset table:PATH"
+            )
+
+
+def audio_below(folder: Path) -> list[Path]:
+    """Every audio file below a folder, hidden ones left out, in the order of their paths."""
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in AUDIO_SUFFIXES
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )

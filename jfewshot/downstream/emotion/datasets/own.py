@@ -1,0 +1,74 @@
+"""Emotional speech of one's own: a folder, or a CSV.
+
+--dataset folder:NAME       ROOT/<emotion>/<group>/**/*.wav
+--dataset table:PATH        a CSV with the columns path (below ROOT), label, group and, if known, speaker
+"""
+
+import csv
+from pathlib import Path
+
+from jfewshot.downstream.emotion.datasets.base import EmotionData, Utterance, audio_below
+from jfewshot.errors import UserError
+
+
+def read_folder(root: Path, name: str) -> EmotionData:
+    """One folder per emotion, in it one per group (speaker, session)."""
+    utterances = []
+    for path in audio_below(root):
+        parts = path.relative_to(root).parts
+        if len(parts) < 3:
+            raise UserError(
+                f"{path} says no group; it should lie in {root}/<emotion>/<group>/, or give a CSV as table:PATH"
+            )
+        utterances.append(Utterance("/".join(parts), path, parts[0], parts[1], parts[1]))
+    if not utterances:
+        raise UserError(f"{root} holds no audio; it should look like {root}/<emotion>/<group>/<utterance>.wav")
+    return EmotionData(name, name, tuple(utterances), groups_are="group")
+
+
+def read_table(root: Path, table: Path) -> EmotionData:
+    """Paths, labels and groups from a CSV with a header.
+
+    Raises:
+      UserError: naming the first line without one of them, or whose file is not there.
+    """
+    try:
+        with open(table, encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            rows, header = list(reader), reader.fieldnames or []
+    except FileNotFoundError:
+        raise UserError(f"{table} does not exist; give a CSV with the columns path, label and group") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{table} is not a CSV in UTF-8: {error}") from None
+    for needed in ("path", "label", "group"):
+        if needed not in header:
+            raise UserError(
+                f"{table} has no column '{needed}'; it has {', '.join(header)}, path, label and group are needed"
+            )
+    utterances: dict[str, Utterance] = {}
+    for number, row in enumerate(rows, start=2):
+        for needed in ("path", "label", "group"):
+            if not row[needed]:
+                raise UserError(
+                    f"{table}: line {number} ({row['path'] or 'no path'}) has no {needed}; fill it in or remove it"
+                )
+        path = root / row["path"]
+        if not path.is_file():
+            raise UserError(f"{table}: line {number} names {row['path']}, which is not below --root {root}")
+        name = Path(row["path"]).as_posix()
+        if name in utterances:
+            raise UserError(f"{table}: line {number} names {name} again; give each utterance one line")
+        utterances[name] = Utterance(name, path, row["label"], row["group"], row.get("speaker") or row["group"])
+    if not utterances:
+        raise UserError(f"{table} has no lines under its header")
+    return EmotionData(
+        table.stem, table.stem, tuple(utterances[name] for name in sorted(utterances)), groups_are="group"
+    )
+
+
+def write_table(data: EmotionData, path: Path) -> None:
+    """The dataset as such a CSV, which `extraction.run --datasets table:PATH` takes too."""
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("path", "label", "group", "speaker"))
+        writer.writerows((each.name, each.label, each.group, each.speaker) for each in data.utterances)

@@ -1,0 +1,201 @@
+"""All folds and seeds of every kind of features, the controls beside; killed and continued at will."""
+
+import logging
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import jfewshot
+from jfewshot.downstream.cache import FrameCache
+from jfewshot.downstream.emotion.config import FREE, EmotionConfig
+from jfewshot.downstream.emotion.datasets import EmotionData, read_dataset
+from jfewshot.downstream.emotion.folds import Fold, make_folds
+from jfewshot.downstream.emotion.records import RecordFolder
+from jfewshot.downstream.emotion.scores import accuracy, confusion, uar
+from jfewshot.downstream.emotion.training import Plan, Scaling
+from jfewshot.downstream.emotion.trial import Trial, run_trial
+from jfewshot.downstream.sources import Source, parse_source
+from jfewshot.errors import UserError
+from jfewshot.files import sha256_of_json, writable_folder
+from jfewshot.training.config import as_record, settle_record
+from jfewshot.training.devices import make_mesh
+
+log = logging.getLogger(__name__)
+
+# Whose shape a random encoder has where no encoder of ours is among the features.
+_SHAPE = "speech_simclr_small"
+
+
+def run_experiment(config: EmotionConfig) -> list[dict[str, Any]]:
+    """Make the records that are not there yet.
+
+    Returns:
+      All records of the folder, older ones too.
+
+    Raises:
+      UserError: unusable data or features, or a folder that holds another experiment.
+    """
+    data = chosen_data(config)
+    sources = chosen_sources(config)
+    folder = writable_folder(config.out, "the experiment")
+    records = RecordFolder(folder / "records")
+    cache = FrameCache(folder / "features", [(each.name, each.path) for each in data.utterances])
+    unusable = cache.unusable({source.fbank for source in sources if source.kind != "store"})
+    if unusable:
+        data = _without(data, unusable, config)
+        cache = cache.without(set(unusable))
+    folds = make_folds(data, config.n_folds, config.folds, config.development)
+    facts = {"utterances": len(data.utterances), "classes": data.classes, "digest": data.digest}
+    settle_record(folder, config, facts, FREE)
+    mesh = make_mesh(config.devices, config.recipe.batch)
+    log.info(
+        "%s: %d utterances, %d classes, %d %ss, %d folds; %d kinds of features, %d seeds",
+        data.title, len(data.utterances), len(data.classes), len({each.group for each in data.utterances}),
+        data.groups_are, len(folds), len(sources), config.seeds,
+    )  # fmt: skip
+    for source in sources:
+        for seed in range(config.seeds):
+            _run_seed(config, data, folds, source, seed, cache, records, mesh)
+    return records.read()
+
+
+def chosen_data(config: EmotionConfig) -> EmotionData:
+    """The dataset, without what the user leaves out.
+
+    Raises:
+      UserError: an unknown utterance left out, or fewer than two classes.
+    """
+    data = read_dataset(config.dataset, config.root)
+    unknown = sorted(set(config.leave_out) - {each.name for each in data.utterances})
+    if unknown:
+        raise UserError(f"--leave-out {unknown[0]}: {data.title} has no such utterance")
+    data = data.without(set(config.leave_out))
+    if len(data.classes) < 2:
+        raise UserError(f"{data.title} has the classes {data.classes}; two at least are needed to tell apart")
+    return data
+
+
+def chosen_sources(config: EmotionConfig) -> list[Source]:
+    """What was asked for, and the controls.
+
+    Raises:
+      UserError: two of one name.
+    """
+    sources = [parse_source(text) for text in config.features]
+    if config.controls:
+        encoder = next((text.partition(":")[2] for text in config.features if text.startswith("simclr:")), _SHAPE)
+        controls = [parse_source("fbank"), parse_source(f"random:{encoder}")]
+        kinds = {source.kind for source in sources}
+        sources = [control for control in controls if control.kind not in kinds] + sources
+    names = [source.name for source in sources]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice:
+        raise UserError(f"two features are called '{twice}'; export one of them under another --name")
+    return sources
+
+
+def _without(data: EmotionData, unusable: dict[str, str], config: EmotionConfig) -> EmotionData:
+    first, reason = next(iter(unusable.items()))
+    if config.on_error == "stop":
+        raise UserError(
+            f"{first}: {reason} ({len(unusable)} such utterances). Mend it, or pass --on-error skip to go on without"
+        )
+    for name, why in list(unusable.items())[:10]:
+        log.warning("left out: %s: %s", name, why)
+    log.warning("%d of %d utterances left out", len(unusable), len(data.utterances))
+    return data.without(set(unusable))
+
+
+def _run_seed(
+    config: EmotionConfig,
+    data: EmotionData,
+    folds: Sequence[Fold],
+    source: Source,
+    seed: int,
+    cache: FrameCache,
+    records: RecordFolder,
+    mesh,
+) -> None:
+    """All folds of one kind of features with one seed."""
+    learns = config.finetune and source.encoder is not None
+    settings = as_record(config)
+    common = {
+        "settings": {name: value for name, value in settings.items() if name not in FREE},
+        "data": data.digest,
+        "features": source.identity(seed),
+        "seed": seed,
+    }
+    keys = [records.key({**common, "fold": _fold_identity(fold)}) for fold in folds]
+    missing = [number for number, key in enumerate(keys) if not records.has(key)]
+    if not missing:
+        return
+    # A fine-tuned encoder hears the filterbank; a frozen one has heard it already.
+    frames = cache.fbank(source.fbank) if learns else cache.frames(source, seed)
+    labels = np.array([data.classes.index(each.label) for each in data.utterances])
+    scaling, weights = None, None
+    if learns:
+        encoder = source.loaded(seed).folder
+        scaling = Scaling(jnp.asarray(encoder.mean, jnp.float32), jnp.asarray(encoder.std, jnp.float32))
+        weights = {name: jnp.asarray(value) for name, value in encoder.arrays.items()}
+    plan = Plan(
+        dim=frames.dim,
+        n_classes=len(data.classes),
+        head=config.width if config.head == "light" else config.transformer,
+        optimiser=config.recipe.optimiser,
+        encoder=source.encoder.config if learns and source.encoder else None,
+        layer=-1 if source.layer == "last" or not learns else int(source.layer),
+    )
+    for number in missing:
+        fold, key, began = folds[number], keys[number], time.perf_counter()
+        trial = Trial(
+            config.out / "runs" / key, [each.name for each in data.utterances], frames, labels, fold, seed, plan,
+            config.recipe, config.choose_by, config.longest, config.buckets, scaling, weights, mesh,
+        )  # fmt: skip
+        outcome = run_trial(trial, config.keep_checkpoints)
+        true = labels[fold.test]
+        counts = confusion(true, outcome.predicted, len(data.classes))
+        record = {
+            "dataset": {"name": data.name, "title": data.title, "digest": data.digest},
+            "classes": data.classes,
+            "features": source.name + (", fine-tuned" if learns else ""),
+            "kind": source.kind,
+            "head": config.head,
+            "finetune": learns,
+            "seed": seed,
+            "fold": {"number": number, "of": len(folds), "tests": fold.name, **_sizes(fold)},
+            "development": config.development,
+            "chosen": [
+                {"step": step, config.choose_by: score}
+                for step, score in zip(outcome.steps, outcome.development, strict=True)
+            ],
+            "steps": outcome.n_steps,
+            "uar": uar(counts),
+            "accuracy": accuracy(counts),
+            "test": {
+                "utterances": [data.utterances[each].name for each in fold.test],
+                "speakers": [data.utterances[each].speaker for each in fold.test],
+                "true": true.tolist(),
+                "predicted": outcome.predicted.tolist(),
+            },
+            "wall_s": round(time.perf_counter() - began, 2),
+            "made_with": {"jfewshot": jfewshot.__version__, "jax": jax.__version__, "device": jax.default_backend()},
+            "identity": common,
+        }
+        records.write(key, record)
+        log.info(
+            "%s, seed %d, fold %d/%d (%s): UAR %.1f%%, accuracy %.1f%%, %d steps in %.1f s",
+            record["features"], seed, number + 1, len(folds), fold.name, 100 * uar(counts), 100 * accuracy(counts),
+            outcome.n_steps, record["wall_s"],
+        )  # fmt: skip
+
+
+def _fold_identity(fold: Fold) -> str:
+    return sha256_of_json([part.tolist() for part in (fold.training, fold.development, fold.test)])
+
+
+def _sizes(fold: Fold) -> dict[str, int]:
+    return {part: len(getattr(fold, part)) for part in ("training", "development", "test")}

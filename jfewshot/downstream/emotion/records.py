@@ -1,0 +1,51 @@
+"""One record per run (features, fold, seed), written whole; a run whose record is there is not run again."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from jfewshot.errors import UserError
+from jfewshot.files import atomic_write, sha256_of_json
+
+FORMAT, FORMAT_VERSION = "jfewshot-emotion", 1
+# Raise it when the same settings and audio would give other predictions.
+NUMERICS_VERSION = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class RecordFolder:
+    """`OUT/records/<key>.json`."""
+
+    path: Path
+
+    def key(self, identity: dict[str, Any]) -> str:
+        """Names a run: everything that can change a prediction."""
+        return sha256_of_json({**identity, "numerics": NUMERICS_VERSION})[:20]
+
+    def has(self, key: str) -> bool:
+        """Whether that run is done."""
+        return (self.path / f"{key}.json").exists()
+
+    def write(self, key: str, record: dict[str, Any]) -> None:
+        """Keep a finished run."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        with atomic_write(self.path / f"{key}.json", "w") as file:
+            json.dump({"format": FORMAT, "format_version": FORMAT_VERSION, "key": key, **record}, file, indent=1)
+            file.write("\n")
+
+    def read(self) -> list[dict[str, Any]]:
+        """All records, by features, fold and seed.
+
+        Raises:
+          UserError: if one is damaged.
+        """
+        records = []
+        for path in sorted(self.path.glob("*.json")):
+            try:
+                record = json.loads(path.read_text(encoding="utf-8"))
+            except ValueError as error:
+                raise UserError(f"{path} is damaged ({error}): remove it and run the same command again") from error
+            if record.get("format") == FORMAT and record.get("format_version") == FORMAT_VERSION:
+                records.append(record)
+        return sorted(records, key=lambda each: (each["features"], each["fold"]["number"], each["seed"]))

@@ -1,0 +1,81 @@
+"""Unweighted average recall, accuracy, and how far they would move with other speakers."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from jaxtyping import Int
+from scipy import stats
+
+
+def confusion(
+    true: Int[np.ndarray, " n"], predicted: Int[np.ndarray, " n"], n_classes: int
+) -> Int[np.ndarray, "true predicted"]:
+    """How many utterances of each class (row) were taken for each class (column)."""
+    counts = np.zeros((n_classes, n_classes), np.int64)
+    np.add.at(counts, (true, predicted), 1)
+    return counts
+
+
+def uar(counts: Int[np.ndarray, "true predicted"]) -> float:
+    """Unweighted average recall: the mean over classes of the share that was recognised.
+
+    A class without utterances (in a fold whose speakers lack it) is no part of the mean.
+    """
+    there = counts.sum(axis=1)
+    return float(np.mean(np.diag(counts)[there > 0] / there[there > 0]))
+
+
+def accuracy(counts: Int[np.ndarray, "true predicted"]) -> float:
+    """Share of all utterances that was recognised."""
+    return float(np.trace(counts) / counts.sum())
+
+
+def jackknife(
+    counts: Int[np.ndarray, "*part speakers true predicted"],
+    statistic: Callable[[Int[np.ndarray, "*part true predicted"]], float],
+) -> tuple[float, float]:
+    """A statistic of all speakers' utterances, and its 95% half-width over speakers.
+
+    Delete one speaker, compute again: variance (n - 1) / n Σ (value without g - their mean)² (Efron and Stein, 1981),
+    and Student's t with n - 1 degrees of freedom. For a mean over speakers it is the textbook interval.
+
+    Args:
+      counts: confusions by speaker (second to last but one axis); what stands before (systems, seeds) is handed on.
+      statistic: of the summed confusions.
+
+    Returns:
+      the value, and the half-width; NaN for a single speaker.
+    """
+    n = counts.shape[-3]
+    whole = counts.sum(axis=-3)
+    value = statistic(whole)
+    if n < 2:
+        return value, float("nan")
+    without = np.array([statistic(whole - counts[..., speaker, :, :]) for speaker in range(n)])
+    variance = (n - 1) / n * np.sum((without - without.mean()) ** 2)
+    return value, float(stats.t.ppf(0.975, n - 1) * np.sqrt(variance))
+
+
+def mean_uar(counts: Int[np.ndarray, "seeds true predicted"]) -> float:
+    """Mean over seeds of the UAR."""
+    return float(np.mean([uar(each) for each in counts]))
+
+
+def mean_accuracy(counts: Int[np.ndarray, "seeds true predicted"]) -> float:
+    """Mean over seeds of the accuracy."""
+    return float(np.mean([accuracy(each) for each in counts]))
+
+
+def difference(counts: Int[np.ndarray, "two seeds true predicted"]) -> float:
+    """Mean UAR of the first system less that of the second."""
+    return mean_uar(counts[0]) - mean_uar(counts[1])
+
+
+def by_speaker(
+    true: Sequence[int], predicted: Sequence[int], speakers: Sequence[str], names: Sequence[str], n_classes: int
+) -> Int[np.ndarray, "speakers true predicted"]:
+    """A confusion for each speaker in `names`."""
+    of = np.asarray(speakers)
+    return np.stack(
+        [confusion(np.asarray(true)[of == name], np.asarray(predicted)[of == name], n_classes) for name in names]
+    )

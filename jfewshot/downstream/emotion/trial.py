@@ -1,0 +1,178 @@
+"""One fold, one seed: train, let the development utterances choose, predict the test fold once."""
+
+import dataclasses
+import functools
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float, Int
+
+from jfewshot.downstream.emotion.batches import every_batch, make_batch
+from jfewshot.downstream.emotion.config import Recipe
+from jfewshot.downstream.emotion.folds import Fold
+from jfewshot.downstream.emotion.scores import accuracy, confusion, uar
+from jfewshot.downstream.emotion.training import Compiled, Plan, Scaling, compiled, initial_state
+from jfewshot.downstream.frames import Frames, padded_size
+from jfewshot.files import writable_folder
+from jfewshot.training.checkpoints import Checkpoints, average
+from jfewshot.training.devices import replicate, spread
+from jfewshot.training.loading import batches_ahead
+from jfewshot.training.loop import Run, continued, run_steps
+from jfewshot.training.memory import MemoryCheckpoints
+from jfewshot.training.metrics import Metrics
+from jfewshot.training.plan import LengthBuckets
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Trial:
+    """What is trained on what.
+
+    Attributes:
+      folder: of its checkpoints and metrics; a trial that was killed continues there.
+      names: of the utterances, for messages.
+      frames, labels: of all utterances.
+      fold: who trains, who chooses, who is judged by.
+      seed: of initialisation, batches and dropout.
+      plan: the model and its optimiser; `steps` is set here.
+      recipe: batch, epochs, averaging.
+      choose_by: `uar` or `loss` of the development utterances.
+      longest: frames; longer utterances are cut.
+      buckets: padded sizes in training.
+      scaling: the frames' mean and deviation; None: the training utterances'.
+      encoder: weights of an encoder that learns too.
+      mesh: the devices; None for a single one.
+    """
+
+    folder: Path
+    names: Sequence[str]
+    frames: Frames
+    labels: Int[np.ndarray, " n"]
+    fold: Fold
+    seed: int
+    plan: Plan
+    recipe: Recipe
+    choose_by: str = "uar"
+    longest: int = 1500
+    buckets: int = 4
+    scaling: Scaling | None = None
+    encoder: dict[str, Array] | None = None
+    mesh: jax.sharding.Mesh | None = None
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Outcome:
+    """What came out.
+
+    Attributes:
+      steps: the checkpoints that development chose; their mean was tested.
+      development: score of each of them.
+      predicted: class of every test utterance, in the fold's order.
+      n_steps: of the whole run.
+    """
+
+    steps: list[int]
+    development: list[float]
+    predicted: Int[np.ndarray, " n_test"]
+    n_steps: int
+
+
+def run_trial(trial: Trial, keep_checkpoints: bool = False) -> Outcome:
+    """Train (or continue), choose, predict.
+
+    Raises:
+      UserError: fewer training utterances than a batch; a loss that is not finite; a checkpoint of another shape.
+    """
+    scaling = replicate(_scaling(trial), trial.mesh)
+    is_light = isinstance(trial.plan.head, int) and trial.encoder is None
+    if is_light:
+        # All that a light head looks at. Averaging and standardising commute: the same logits, a hundredth of the work.
+        trial = dataclasses.replace(trial, frames=_means(trial.frames, trial.longest))
+    training = trial.fold.training
+    plan = LengthBuckets(
+        trial.frames.n_frames[training], trial.recipe.batch, trial.longest, trial.buckets, padded_size, trial.seed
+    )
+    steps = trial.recipe.epochs * plan.n_batches
+    cosine = trial.plan.optimiser.schedule == "cosine"
+    chosen = dataclasses.replace(trial.plan, steps=steps if cosine else 0)
+    functions = compiled(chosen)
+
+    def load(step: int):
+        size, members = plan.step(step)
+        return make_batch(trial.frames, trial.labels, training[members], size)
+
+    def names(step: int) -> list[str]:
+        return [trial.names[number] for number in training[plan.step(step)[1]]]
+
+    writable_folder(trial.folder, "the run")
+    score = trial.choose_by
+    run = Run(
+        folder=trial.folder,
+        steps=steps,
+        checkpoint_every=plan.n_batches,
+        step=functions.step,
+        batches=lambda first, last: batches_ahead(load, first, last, threads=0),
+        names=names,
+        metrics=lambda first: Metrics(trial.folder, first, plan.n_batches),
+        validate=lambda params: development_scores(trial, functions, scaling, params),
+        score=score,
+        mesh=trial.mesh,
+        advice="lower --rate",
+    )
+    folder = trial.folder / "checkpoints"
+    n_best, high = trial.recipe.average_best, score == "uar"
+    checkpoints: Checkpoints | MemoryCheckpoints
+    if is_light:
+        checkpoints = MemoryCheckpoints(n_best, high)
+    else:
+        checkpoints = Checkpoints(folder, 1, n_best, f"development_{score}", high)
+    try:
+        fresh = replicate(initial_state(chosen, trial.seed, trial.encoder), trial.mesh)
+        like = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding), fresh)
+        state = continued(fresh, checkpoints)
+        run_steps(run, state, replicate(jax.random.key(trial.seed), trial.mesh), scaling, checkpoints)
+        best = checkpoints.best(trial.recipe.average_best)
+        scores = [checkpoints.scores()[step] for step in best]
+        params = replicate(average([checkpoints.load(like, step).params for step in best]), trial.mesh)
+    finally:
+        checkpoints.close()
+    # The test fold is looked at here, for the first time.
+    logits = predict(trial, functions, scaling, params, trial.fold.test)
+    if not keep_checkpoints:
+        shutil.rmtree(folder, ignore_errors=True)
+    return Outcome(best, scores, np.argmax(logits, axis=1), steps)
+
+
+def _scaling(trial: Trial) -> Scaling:
+    if trial.scaling is not None:
+        return trial.scaling
+    moments = trial.frames.moments(trial.fold.training)
+    return Scaling(jnp.asarray(moments.mean, jnp.float32), jnp.asarray(moments.std, jnp.float32))
+
+
+@functools.lru_cache(maxsize=2)
+def _means(frames: Frames, longest: int) -> Frames:
+    return frames.means(longest)
+
+
+def predict(trial: Trial, functions: Compiled, scaling: Scaling, params, utterances) -> Float[np.ndarray, "n classes"]:
+    """Logits of some utterances, in their order."""
+    found = np.zeros((len(utterances), trial.plan.n_classes), np.float32)
+    place = {int(number): row for row, number in enumerate(utterances)}
+    for numbers, batch in every_batch(trial.frames, trial.labels, utterances, trial.recipe.batch, trial.longest):
+        given = np.asarray(jax.device_get(functions.logits(params, spread(batch, trial.mesh), scaling)))
+        found[[place[int(number)] for number in numbers]] = given[: len(numbers)]
+    return found
+
+
+def development_scores(trial: Trial, functions: Compiled, scaling: Scaling, params) -> dict[str, float]:
+    """UAR, accuracy and loss of the development utterances."""
+    utterances = trial.fold.development
+    logits, labels = predict(trial, functions, scaling, params, utterances), trial.labels[utterances]
+    counts = confusion(labels, np.argmax(logits, axis=1), trial.plan.n_classes)
+    loss = optax.softmax_cross_entropy_with_integer_labels(logits, labels.astype(np.int32)).mean()
+    return {"uar": uar(counts), "accuracy": accuracy(counts), "loss": float(loss)}

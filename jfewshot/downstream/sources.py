@@ -1,0 +1,200 @@
+"""Where frame features come from.
+
+| name on the command line | frames |
+|---|---|
+| `fbank` | 80 log-mel energies as Kaldi computes them: the control that no encoder should fall below |
+| `simclr:FOLDER` | hidden states of an exported encoder; `simclr:FOLDER@2` its layer 2 |
+| `random:FOLDER` | the same encoder with freshly drawn weights, another draw for every seed: the other control |
+| `store:FOLDER` | a store's view of frames (`extraction.run --pooling frames`): any other upstream |
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from jfewshot.audio import AudioError, read_audio
+from jfewshot.downstream.frames import Frames, padded_size
+from jfewshot.errors import UserError
+from jfewshot.simclr.encoder import Encoder, to_arrays
+from jfewshot.simclr.export import EncoderFolder, LoadedEncoder, read_encoder
+from jfewshot.simclr.features import FbankSettings, fbank
+from jfewshot.store import Store, open_store
+
+_ROWS_AT_ONCE = 16
+KINDS = ("fbank", "simclr:FOLDER", "random:FOLDER", "store:FOLDER")
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """One kind of frame features; make it with `parse_source`.
+
+    Attributes:
+      kind: `fbank`, `simclr`, `random` or `store`.
+      name: in tables; for an encoder, its own.
+      layer: a hidden state's name, or `last`.
+      encoder: what `simclr` and `random` run.
+      store: what `store` reads.
+    """
+
+    kind: str
+    name: str
+    layer: str = ""
+    encoder: EncoderFolder | None = None
+    store: Store | None = None
+
+    @property
+    def fbank(self) -> FbankSettings:
+        """The filterbank that is heard through."""
+        return FbankSettings() if self.encoder is None else _require_fbank(self.encoder)
+
+    @property
+    def drawn(self) -> bool:
+        """Whether the frames depend on the seed."""
+        return self.kind == "random"
+
+    def identity(self, seed: int) -> dict[str, Any]:
+        """Everything that the frames depend on, beside the audio; JSON."""
+        found: dict[str, Any] = {"kind": self.kind, "layer": self.layer}
+        if self.store is not None:
+            return found | {"store": self.store.view_digest(self.layer)}
+        found["fbank"] = dataclasses.asdict(self.fbank)
+        if self.encoder is not None:
+            found["encoder"] = dataclasses.asdict(self.encoder.config)
+            # A random encoder keeps the trained one's normalisation: only the weights are drawn anew.
+            found["statistics"] = [np.asarray(self.encoder.mean).tolist(), np.asarray(self.encoder.std).tolist()]
+            found["weights"] = f"drawn with seed {seed}" if self.drawn else self.encoder.revision
+        return found
+
+    def loaded(self, seed: int) -> LoadedEncoder:
+        """The encoder, with the weights of this seed where they are drawn."""
+        assert self.encoder is not None
+        if not self.drawn:
+            return LoadedEncoder(self.encoder)
+        arrays = to_arrays(Encoder(self.encoder.config, rngs=nnx.Rngs(seed)))
+        return LoadedEncoder(dataclasses.replace(self.encoder, arrays=arrays))
+
+
+def parse_source(text: str) -> Source:
+    """From what is written on the command line.
+
+    Raises:
+      UserError: not one of the kinds, no such folder, an encoder without such a layer or without a filterbank, a store
+        without frames.
+    """
+    kind, colon, rest = text.partition(":")
+    if text == "fbank":
+        return Source("fbank", "FBANK")
+    if kind not in ("simclr", "random", "store") or not rest:
+        raise UserError(f"features '{text}' are not known; give {', '.join(KINDS)}")
+    folder, at, layer = rest.partition("@")
+    if kind == "store":
+        return _store_source(open_store(Path(folder).expanduser()), layer)
+    encoder = read_encoder(Path(folder).expanduser())
+    _require_fbank(encoder)
+    layers = [str(number) for number in range(encoder.config.n_layers + 1)]
+    if (layer or "last") not in ("last", *layers):
+        raise UserError(f"encoder {encoder.name} has no layer '{layer}'; it has {', '.join(layers)} and 'last'")
+    title = f"{encoder.name}, random" if kind == "random" else encoder.name
+    return Source(kind, title + (f" @{layer}" if layer else ""), layer or "last", encoder)
+
+
+def _store_source(store: Store, view: str) -> Source:
+    views = [name for name in store.views if name.endswith(".frames")]
+    if view and view not in views:
+        raise UserError(f"{store.path} has no frames '{view}'; it has {', '.join(views) or 'none'}")
+    if not views:
+        raise UserError(
+            f"{store.path} has no view of frames, only {', '.join(store.views)}: "
+            "extract it with --pooling frames --segment whole"
+        )
+    chosen = view or views[-1]
+    return Source("store", store.upstream + (f" @{view}" if view else ""), chosen, store=store)
+
+
+def _require_fbank(encoder: EncoderFolder) -> FbankSettings:
+    if encoder.fbank is None:
+        raise UserError(
+            f"encoder {encoder.name} does not say how its input features are computed (a converted TERA, say); "
+            "extract its frames with its own upstream, and give store:FOLDER"
+        )
+    return encoder.fbank
+
+
+def fbank_frames(paths: Sequence[Path], settings: FbankSettings) -> tuple[list[np.ndarray], dict[int, str]]:
+    """Log-mel energies of audio files.
+
+    Returns:
+      float32 frames x mels of each file (none where it cannot be used), and by number the reason why not.
+    """
+    parts: list[np.ndarray] = []
+    reasons: dict[int, str] = {}
+    for number, path in enumerate(paths):
+        parts.append(np.zeros((0, settings.n_mels), np.float32))
+        try:
+            wave = read_audio(path, settings.sample_rate)
+        except AudioError as error:
+            reasons[number] = error.reason
+            continue
+        if len(wave) < settings.frame_length:
+            reasons[number] = (
+                f"too short: {len(wave)} samples at {settings.sample_rate} Hz, a frame needs {settings.frame_length}"
+            )
+            continue
+        # Padded, so that few sizes are compiled.
+        padded = np.zeros(padded_size(len(wave) / settings.hop_length) * settings.hop_length, np.float32)
+        padded[: len(wave)] = wave
+        features, count = jax.device_get(fbank(padded, np.int32(len(wave)), settings))
+        parts[-1] = features[: int(count)]
+    return parts, reasons
+
+
+def encoded_frames(encoder: LoadedEncoder, heard: Frames, layer: str) -> Frames:
+    """One hidden state of every utterance.
+
+    Args:
+      encoder: what encodes.
+      heard: its filterbank's frames, not normalised.
+      layer: a name from `encoder.layers`, or `last`.
+    """
+    number = len(encoder.layers) - 1 if layer == "last" else encoder.layers.index(layer)
+    folder = encoder.folder
+    by_length = np.argsort(heard.n_frames, kind="stable")
+    counts = np.asarray(folder.config.n_frames(heard.n_frames))
+    found = Frames.counted(np.empty((int(counts.sum()), encoder.dim), np.float32), counts)
+    for start in range(0, len(by_length), _ROWS_AT_ONCE):
+        rows = by_length[start : start + _ROWS_AT_ONCE]
+        batch, lengths = heard.padded(rows, padded_size(int(heard.n_frames[rows].max())))
+        # A last batch of few rows is filled up, so that it is not compiled for itself.
+        batch = np.concatenate([batch, np.zeros((_ROWS_AT_ONCE - len(rows), *batch.shape[1:]), np.float32)])
+        lengths = np.concatenate([lengths, np.zeros(_ROWS_AT_ONCE - len(rows), np.int32)])
+        is_frame = np.arange(batch.shape[1])[:, None] < lengths[:, None, None]
+        batch = np.where(is_frame, (batch - folder.mean) / folder.std, np.float32(0.0)).astype(np.float32)
+        states = np.asarray(encoder.hidden_states(jnp.asarray(batch), jnp.asarray(lengths))[number])
+        for row, state in zip(rows, states, strict=False):
+            found.of(row)[:] = state[: counts[row]]
+    return found
+
+
+def store_frames(source: Source, utterance_ids: Sequence[str]) -> Frames:
+    """A store's frames of these utterances, as they lie on disk.
+
+    Raises:
+      UserError: utterances that the store does not have.
+    """
+    assert source.store is not None
+    clips = source.store.clips
+    place = {clip: row for row, clip in enumerate(clips.clip_id.tolist())}
+    missing = [name for name in utterance_ids if name not in place]
+    if missing:
+        raise UserError(
+            f"{source.store.path} lacks {len(missing)} of {len(utterance_ids)} utterances, the first is {missing[0]}: "
+            "extract the table that --write-table writes, or leave them out by --leave-out"
+        )
+    rows = np.array([place[name] for name in utterance_ids])
+    return Frames(source.store.view(source.layer), clips.first_segment[rows], clips.n_segments[rows])
