@@ -16,12 +16,17 @@ Module = TypeVar("Module", bound=nnx.Module)
 
 def initial_params(make: Callable[[nnx.Rngs], nnx.Module], seed: int) -> Params:
     """Freshly drawn parameters of the module that `make` makes."""
+    return drawer(make)(seed)
+
+
+def drawer(make: Callable[[nnx.Rngs], nnx.Module]) -> Callable[[int], Params]:
+    """From seeds to freshly drawn parameters, compiled once."""
 
     @jax.jit
     def draw(key):
         return nnx.to_flat_state(nnx.state(make(nnx.Rngs(key)), nnx.Param))
 
-    return {_dotted(path): leaf[...] for path, leaf in draw(jax.random.key(seed))}
+    return lambda seed: {_dotted(path): leaf[...] for path, leaf in draw(jax.random.key(seed))}
 
 
 def model_builder(make: Callable[[nnx.Rngs], Module]) -> Callable[[Params], Module]:

@@ -16,7 +16,7 @@ from jfewshot.downstream.emotion.model import Classifier
 from jfewshot.simclr.encoder import EncoderConfig
 from jfewshot.simclr.features import normalise
 from jfewshot.training.config import OptimiserConfig
-from jfewshot.training.model import Params, initial_params, model_builder
+from jfewshot.training.model import Params, drawer, model_builder
 from jfewshot.training.schedules import learning_rate, optimiser
 from jfewshot.training.step import State, first_state, make_step
 
@@ -63,13 +63,14 @@ class Plan:
 class Compiled(NamedTuple):
     """Functions of one plan."""
 
+    draw: Callable[[int], Params]
     step: Callable
     logits: Callable[[Params, Batch, Scaling], Float[Array, "rows classes"]]
 
 
 @functools.cache
 def compiled(plan: Plan) -> Compiled:
-    """Step and logits; compiled at their first call for each padded size, and kept for the next fold and seed."""
+    """First parameters, step and logits; compiled once for each padded size, and kept for the next fold and seed."""
     build = model_builder(plan.model)
 
     def logits(params: Params, batch: Batch, scaling: Scaling, keys: Key[Array, "rows"] | None = None):
@@ -85,12 +86,12 @@ def compiled(plan: Plan) -> Compiled:
         return loss, {"loss": loss, "accuracy": accuracy}
 
     step = make_step(losses, optimiser(plan.optimiser, plan.rate), plan.rate)
-    return Compiled(step, jax.jit(lambda params, batch, scaling: logits(params, batch, scaling)))
+    return Compiled(drawer(plan.model), step, jax.jit(lambda params, batch, scaling: logits(params, batch, scaling)))
 
 
 def initial_state(plan: Plan, seed: int, encoder: dict[str, Array] | None = None) -> State:
     """Step 0: freshly drawn, but for an encoder whose weights are given (names without `encoder.`)."""
-    params = initial_params(plan.model, seed)
+    params = compiled(plan).draw(seed)
     for name, value in (encoder or {}).items():
         # A copy: a step reuses its state's memory, and the next fold begins with these weights again.
         params[f"encoder.{name}"] = jnp.array(value, jnp.float32, copy=True)
