@@ -97,6 +97,7 @@ def test_two_encoders_of_one_name_are_refused(config):
         run_experiment(dataclasses.replace(config, features=("simclr:speech_simclr_small",) * 2))
 
 
+@pytest.mark.slow  # compiles an encoder's gradient for several padded sizes: about a CPU-minute
 def test_an_encoder_is_fine_tuned_and_says_so(config):
     records = run_experiment(dataclasses.replace(config, finetune=True, seeds=1, epochs=1, n_folds=3))
     assert {record["features"] for record in records} == {
