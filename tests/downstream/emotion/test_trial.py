@@ -66,6 +66,7 @@ def test_what_can_be_learnt_is_learnt(trial):
     assert outcome.development == sorted(outcome.development)  # losses, best first
 
 
+@pytest.mark.slow  # four runs with checkpoints on disk, a transformer compiled twice: about 40 CPU-seconds
 def test_a_killed_run_continues_to_the_same_outcome(trial, tmp_path, monkeypatch):
     undisturbed = dataclasses.replace(trial, folder=tmp_path / "undisturbed")
     expected = run_trial(undisturbed, keep_checkpoints=True)
@@ -102,6 +103,7 @@ def test_a_killed_run_continues_to_the_same_outcome(trial, tmp_path, monkeypatch
         run_trial(dataclasses.replace(undisturbed, plan=wider))
 
 
+@pytest.mark.slow  # compiles an encoder below the head: about 20 CPU-seconds
 def test_a_fine_tuned_encoder_begins_with_its_weights_and_moves(trial, monkeypatch):
     config = EncoderConfig(n_mels=5, n_layers=1, d_model=8, d_ff=16, n_heads=2)
     weights = {name: jnp.asarray(value) for name, value in to_arrays(_encoder(config)).items()}
