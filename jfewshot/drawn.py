@@ -88,8 +88,10 @@ class Drawer:
         # Clips and segments, four bytes each, of a few protocols at once.
         size = 8 * protocol.n_episodes * protocol.n_way * (protocol.k_shot + protocol.n_query)
         keep = not self._chunking.ran_out and size <= _SHARE * self._memory_bytes
-        for start in range(0, protocol.n_episodes, shape.episodes):
-            drawn = PROGRAMS(function, on_device, episode_numbers(start, shape, self._mesh))
+        smallest = np.uint16 if len(clips) <= 2**16 else np.uint32
+
+        def take(start: int, drawn: Draw) -> None:
+            nonlocal redraws
             wanted = min(shape.episodes, protocol.n_episodes - start)
             tries = episodes_first(drawn.redraws)[:wanted]
             if (tries < 0).any():
@@ -98,11 +100,18 @@ class Drawer:
                     f"other groups in {MAX_REDRAWS} tries. Lower --n-query or --shots, or leave --group-aware out"
                 )
             redraws += int(tries.sum())
-            smallest = np.uint16 if len(clips) <= 2**16 else np.uint32
             chosen.append(episodes_first(drawn.clips)[:wanted].astype(smallest))
             segments.append(episodes_first(drawn.segment)[:wanted])
             if keep:
                 chunks.append(drawn)
+
+        ahead: list[tuple[int, Draw]] = []
+        for start in range(0, protocol.n_episodes, shape.episodes):
+            ahead.append((start, PROGRAMS(function, on_device, episode_numbers(start, shape, self._mesh))))
+            # The host takes one chunk in while the devices draw the next.
+            if len(ahead) > 1:
+                take(*ahead.pop(0))
+        take(*ahead.pop())
         if keep:
             self._on_device[identity] = shape, chunks
         return Drawn(np.concatenate(chosen), np.concatenate(segments), redraws, pool, identity)
