@@ -58,6 +58,8 @@ def _named(name, question):
     return pytest.param(name, question, marks=marks, id=f"{name}-{question.classifier}-{question.k_shot}")
 
 
+# torch's own compiler uses what torch deprecates.
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
 @pytest.mark.parametrize(("name", "question"), [_named(*case) for case in _CASES])
 def test_a_competitor_predicts_what_scikit_learn_does(name, question, scratch):
     competitor = COMPETITORS[name]
