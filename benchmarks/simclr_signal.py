@@ -94,6 +94,10 @@ def theirs(wave: np.ndarray) -> tuple[dict[str, Callable[[], object]], list[str]
         missing.append("kaldi-native-fbank")
     try:
         import torch
+
+        from extraction.upstreams.s3prl.compat import prepare_torchaudio
+
+        prepare_torchaudio()  # its compiled part, which a CPU's torch cannot load, is not used here
         import torchaudio
 
         signal = torch.from_numpy(wave)[None]

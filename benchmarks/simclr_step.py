@@ -110,8 +110,12 @@ def torch_step(settings: Settings) -> Callable[[], object]:
 
 def s3prl_step(settings: Settings) -> Callable[[], object]:
     """One step of s3prl's TERA, as its runner takes it."""
-    import s3prl
     import torch
+
+    from extraction.upstreams.s3prl.compat import prepare_torchaudio
+
+    prepare_torchaudio()
+    import s3prl
 
     # Its pretraining code imports itself from its own folder.
     sys.path.insert(0, str(Path(s3prl.__file__).parent))
