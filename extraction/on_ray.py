@@ -78,7 +78,7 @@ class RayCrew:
         )
         needs = {"num_gpus": 1, "num_cpus": 1 + workers} if on_gpus else {"num_cpus": threads}
         self._actor = ray.remote(max_restarts=0, **needs)(PartMaker)
-        self._room = ", ".join(f"{number} {what.removeprefix('num_').upper()}" for what, number in needs.items())
+        self._room = ", ".join(f"{number} {what[4:-1].upper()}" for what, number in needs.items())
         self._idle: list[Any] = []
         # What is under way: by Ray's reference to the answer, the actor and its parts (None while it loads its encoders).
         self._busy: dict[Any, tuple[Any, tuple[int, ...] | None]] = {}
