@@ -94,12 +94,18 @@ def jit_solve(mesh: Mesh, classifier: Classifier, n_way: int, k_shot: int, want_
         def one_block(block):
             gram_ss, gram_qs, numbers = block
             support = Support(gram_ss, numbers, key, n_way, k_shot)
+            # A class's queries at a time: one loop over all of them keeps too many sums open at once to be fast on CPUs.
+            by_class = gram_qs.reshape(n_way, -1, *gram_qs.shape[1:])
 
             def one_strength(strength):
                 model, diagnostics = classifier.fit(support, strength)
-                scores = classifier.score(model, support, gram_qs)
-                answer = scores if want_scores else argmax_class(scores)
-                return answer, *Diagnostics(*diagnostics)
+
+                def answer(gram_qs):
+                    scores = classifier.score(model, support, gram_qs)
+                    return scores if want_scores else argmax_class(scores)
+
+                answers = lax.map(answer, by_class)
+                return answers.reshape(-1, *answers.shape[2:]), *Diagnostics(*diagnostics)
 
             return lax.map(one_strength, strengths)
 

@@ -78,14 +78,18 @@ class Logistic:
         def relative_residual(error_, alpha):
             return _max_abs(error_ + penalty * alpha) / _max_abs(error_)
 
-        def accelerated_steps(state: _State, solve, to_bias):
+        def accelerated_steps(state: _State, solve, to_bias, first: bool):
             def step(carry):
                 alpha, bias, z, at_alpha, at_bias, at_z, momentum, _, count = carry
                 at_error = error(at_z)
                 gradient = at_error + penalty * at_alpha
                 d_alpha = -product(solve, gradient)
                 d_bias = -total(to_bias[:, None] * gradient, 0)
-                d_z = product(gram, d_alpha) + d_bias
+                if first:
+                    # K d_alpha + d_bias, read off the system that d_alpha solves; its digits would be lost where d is small.
+                    d_z = -way * (gradient + penalty * d_alpha)
+                else:
+                    d_z = product(gram, d_alpha) + d_bias
                 new_alpha, new_bias, new_z = at_alpha + d_alpha, at_bias + d_bias, at_z + d_z
                 # Momentum that points uphill is forgotten.
                 uphill = total(total(gradient * (new_z - z), 1), 0) > 0
@@ -106,14 +110,14 @@ class Logistic:
             carry = lax.while_loop(lambda c: (c[-1] < _STEPS) & ((c[-2] > _STOP) & ~state.done).any(), step, carry)
             return carry[:3], carry[-2], carry[-1]
 
-        def stage(state: _State) -> _State:
+        def stage(state: _State, first: bool = False) -> _State:
             d = state.curvature
             solve = inverse(penalty * identity + d[:, None] * gram)
             # The intercepts are free and the coefficients sum to zero: one bordered row and column, eliminated.
             column, row = total(solve * d[None], 1), total(solve, 0)
             to_bias = row / total(row * d, 0)
             solve = solve - column[:, None] * to_bias[None]
-            (alpha, bias, z), residual, steps = accelerated_steps(state, solve, to_bias)
+            (alpha, bias, z), residual, steps = accelerated_steps(state, solve, to_bias, first)
 
             value = objective(alpha, bias, z)
             descended = value <= state.objective + 1e-5 * jnp.abs(state.objective) + 1e-6
@@ -147,7 +151,7 @@ class Logistic:
             stage=jnp.int32(0),
             iterations=jnp.zeros(episodes, jnp.int32),
         )
-        end = lax.while_loop(lambda s: (s.stage < _STAGES) & (~s.done).any(), stage, start)
+        end = lax.while_loop(lambda s: (s.stage < _STAGES) & (~s.done).any(), stage, stage(start, first=True))
         # Measured afresh, not as the updates have it.
         residual = relative_residual(error(product(gram, end.alpha) + end.bias), end.alpha)
         bias = end.bias - total(mean_row[:, None] * end.alpha, 0)

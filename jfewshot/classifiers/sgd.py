@@ -16,11 +16,15 @@ _TOLERANCE = 1e-4  # tol
 _PATIENCE = 2  # n_iter_no_change
 _LEAST_RATE = 1e-6
 _REDUCTION = 5.0
+# How many factors of at most 2 are multiplied before a logarithm is taken: 2^64 is far from float32's largest number.
+_FACTORS = 64
+# With so many supports at most, one among them is selected, not gathered.
+_SELECTIONS = 40
 
 
 class _State(NamedTuple):
     order: Int32[Array, "n_support problems episodes"]  # which support comes when, this epoch
-    beta: Float[Array, "n_support problems episodes"]  # coefficients, in that order
+    beta: Float[Array, "n_support problems episodes"]  # the supports' coefficients
     bias: Float[Array, "problems episodes"]
     rate: Float[Array, "problems episodes"]
     best: Float[Array, "problems episodes"]
@@ -85,10 +89,7 @@ class SGD:
         end = lax.while_loop(
             lambda state: state.active.any(), lambda state: self._epoch(state, support, permutation), start
         )
-        # Back from the order of the last epoch to the order of the supports.
-        place = jnp.arange(n, dtype=jnp.int32)[:, None, None, None]
-        alpha = jnp.where(end.order[None] == place, end.beta[None], 0.0).sum(1)
-        bias = end.bias
+        alpha, bias = end.beta, end.bias
         if problems == 1:
             alpha, bias = jnp.concatenate([-alpha, alpha], 1), jnp.concatenate([-bias, bias], 0)
         nothing = jnp.full(episodes, jnp.nan, dtype)
@@ -96,29 +97,37 @@ class SGD:
 
     def _epoch(self, state: _State, support: Support, permutation) -> _State:
         n, problems, episodes = permutation.shape
-        order, beta = (_take(x, permutation) for x in (state.order, state.beta))
-        gram = _gram_in_order(support.gram, order)
-        positive = 1 if problems == 1 else jnp.arange(problems, dtype=jnp.int32)[None, :, None]
-        sign = jnp.where(order // support.k_shot == positive, 1.0, -1.0).astype(beta.dtype)
+        order = _take(state.order, permutation)
+        positive = 1 if problems == 1 else jnp.arange(problems, dtype=jnp.int32)[:, None]
+        place = jnp.arange(n, dtype=jnp.int32)[:, None, None]
         rate = jnp.where(state.active, state.rate, 0.0)
 
         def update(i, carry):
-            beta, bias, loss = carry
-            margin = sign[i] * (total(gram[i] * beta, 0) + bias)
-            # log(1 + exp(-margin)) and its derivative, from one exponential that cannot overflow.
+            beta, bias, loss, odds = carry
+            now = order[i]
+            sign = jnp.where(now // support.k_shot == positive, 1.0, -1.0).astype(beta.dtype)
+            margin = sign * (total(_row(support.gram, now) * beta, 0) + bias)
+            # log(1 + exp(-margin)) and its derivative, from one exponential that cannot overflow; of the logarithms' sum,
+            # the logarithm is taken once in a while.
             small = jnp.exp(-jnp.abs(margin))
-            loss = loss + jnp.maximum(-margin, 0.0) + jnp.log1p(small)
-            slope = jnp.where(margin > 0, small, 1.0) / (1.0 + small)
-            change = rate * sign[i] * slope
-            return beta.at[i].add(change), bias + change, loss
+            loss = loss + jnp.maximum(-margin, 0.0)
+            odds = odds * (1.0 + small)
+            change = rate * sign * jnp.where(margin > 0, small, 1.0) / (1.0 + small)
+            beta = beta + jnp.where(place == now, change, 0.0)
+            return beta, bias + change, loss, odds
 
-        carry = (beta, state.bias, jnp.zeros((problems, episodes), beta.dtype))
-        if n <= 10:
-            for i in range(n):
-                carry = update(i, carry)
-        else:
-            carry = lax.fori_loop(0, n, update, carry)
-        beta, bias, loss = carry
+        beta, bias = state.beta, state.bias
+        loss = jnp.zeros((problems, episodes), beta.dtype)
+        for first in range(0, n, _FACTORS):
+            last = min(first + _FACTORS, n)
+            carry = (beta, bias, loss, jnp.ones_like(loss))
+            if n <= 10:
+                for i in range(first, last):
+                    carry = update(i, carry)
+            else:
+                carry = lax.fori_loop(first, last, update, carry)
+            beta, bias, loss, odds = carry
+            loss = loss + jnp.log(odds)
 
         stuck = loss > state.best - _TOLERANCE * n
         no_change = jnp.where(stuck, state.no_change + 1, 0)
@@ -161,16 +170,23 @@ def _permutations(support: Support, problems: int) -> Int32[Array, "n_support pr
 
 def _take(values, index):
     """values[index] along the first axis, for each problem and episode: selections while they are few, else a gather."""
-    n = values.shape[0]
-    if n > 8:
+    if values.shape[0] > _SELECTIONS:
         return jnp.take_along_axis(values, index, axis=0, mode="promise_in_bounds")
     taken = jnp.broadcast_to(values[0], index.shape)
-    for j in range(1, n):
+    for j in range(1, values.shape[0]):
         taken = jnp.where(index == j, values[j], taken)
     return taken
 
 
-def _gram_in_order(gram, order) -> Float[Array, "n_support n_support problems episodes"]:
-    n, problems, episodes = order.shape
-    position = (order[:, None] * n + order[None]) * episodes + jnp.arange(episodes, dtype=jnp.int32)
-    return gram.reshape(-1).at[position].get(mode="promise_in_bounds")
+def _row(gram, index) -> Float[Array, "n_support problems episodes"]:
+    """gram[:, index], for each problem and episode: selections while they are few, since each is a vector operation for many
+    episodes and a gather is not, else a gather."""
+    n, episodes = gram.shape[0], gram.shape[-1]
+    if n > _SELECTIONS:
+        place = jnp.arange(n, dtype=jnp.int32)[:, None, None]
+        position = (place * n + index) * episodes + jnp.arange(episodes, dtype=jnp.int32)
+        return gram.reshape(-1).at[position].get(mode="promise_in_bounds")
+    row = gram[:, 0, None]
+    for j in range(1, n):
+        row = jnp.where(index == j, gram[:, j, None], row)
+    return row
