@@ -85,8 +85,8 @@ def jit_rows(mesh: Mesh, k_shot: int, draw_query_segment: bool):
 
 
 @functools.lru_cache(MOST_FUNCTIONS)
-def jit_solve(mesh: Mesh, classifier: Classifier, n_way: int, k_shot: int, want_scores: bool):
-    """Predictions (or scores), residuals and iterations, each [blocks, strengths, ..., episodes of a block]."""
+def jit_solve(mesh: Mesh, classifier: Classifier, n_way: int, k_shot: int, want_scores: bool, want_model: bool = False):
+    """Predictions (or scores), residuals, iterations and models if wanted, all [blocks, strengths, ..., episodes of a block]."""
 
     def solve_blocks(gram_ss, gram_qs, numbers, key, strengths):
         TRACES["solve"] += 1
@@ -94,18 +94,11 @@ def jit_solve(mesh: Mesh, classifier: Classifier, n_way: int, k_shot: int, want_
         def one_block(block):
             gram_ss, gram_qs, numbers = block
             support = Support(gram_ss, numbers, key, n_way, k_shot)
-            # A class's queries at a time: one loop over all of them keeps too many sums open at once to be fast on CPUs.
-            by_class = gram_qs.reshape(n_way, -1, *gram_qs.shape[1:])
 
             def one_strength(strength):
                 model, diagnostics = classifier.fit(support, strength)
-
-                def answer(gram_qs):
-                    scores = classifier.score(model, support, gram_qs)
-                    return scores if want_scores else argmax_class(scores)
-
-                answers = lax.map(answer, by_class)
-                return answers.reshape(-1, *answers.shape[2:]), *Diagnostics(*diagnostics)
+                answers = _answers(classifier, model, support, gram_qs, want_scores)
+                return answers, *Diagnostics(*diagnostics), *([model] if want_model else [])
 
             return lax.map(one_strength, strengths)
 
@@ -113,3 +106,31 @@ def jit_solve(mesh: Mesh, classifier: Classifier, n_way: int, k_shot: int, want_
 
     specs = (P(AXIS), P(AXIS), P(AXIS), P(), P())
     return jax.jit(shard_over_episodes(solve_blocks, mesh, specs, P(AXIS)))
+
+
+@functools.lru_cache(MOST_FUNCTIONS)
+def jit_score(mesh: Mesh, classifier: Classifier, n_way: int, k_shot: int, want_scores: bool):
+    """Predictions (or scores) of more queries by the models that `jit_solve` returned, in the same layout."""
+
+    def score_blocks(gram_ss, gram_qs, numbers, key, models):
+        TRACES["score"] += 1
+
+        def one_block(block):
+            gram_ss, gram_qs, numbers, models = block
+            support = Support(gram_ss, numbers, key, n_way, k_shot)
+            return lax.map(lambda model: _answers(classifier, model, support, gram_qs, want_scores), models)
+
+        return lax.map(one_block, (gram_ss, gram_qs, numbers, models))
+
+    specs = (P(AXIS), P(AXIS), P(AXIS), P(), P(AXIS))
+    return jax.jit(shard_over_episodes(score_blocks, mesh, specs, P(AXIS)))
+
+
+def _answers(classifier: Classifier, model, support: Support, gram_qs, want_scores: bool):
+    def answer(gram_qs):
+        scores = classifier.score(model, support, gram_qs)
+        return scores if want_scores else argmax_class(scores)
+
+    # A class's queries at a time: one loop over all of them keeps too many sums open at once to be fast on CPUs.
+    answers = lax.map(answer, gram_qs.reshape(support.n_way, -1, *gram_qs.shape[1:]))
+    return answers.reshape(-1, *answers.shape[2:])

@@ -1,7 +1,8 @@
 """Drawn episodes: brought to the host for the records, left on the device for the solver, kept for the next store."""
 
-from collections.abc import Iterator
-from typing import NamedTuple
+import dataclasses
+import functools
+from collections.abc import Callable, Iterator
 
 import jax
 import numpy as np
@@ -23,22 +24,43 @@ _KEPT = 4
 _SHARE = 1 / 32  # of the memory budget, for what one draw leaves on the device
 
 
-class Drawn(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Drawn:
     """The episodes of one (clip table, protocol).
 
     Attributes:
-      clips: rows of the clip table, episodes x n_way x (k_shot + n_query); supports first.
-      segment: in [0, 1), same shape: which segment is used where one is drawn.
       redraws: how many draws were repeated, all in all (group-aware).
       pool: the classes and clips that were drawn from.
       identity: names what was drawn; see `Protocol.draw_identity`.
+      fetch: brings clips and segments from the device.
     """
 
-    clips: np.ndarray
-    segment: np.ndarray
     redraws: int
     pool: ClassPool
     identity: str
+    fetch: Callable[[], tuple[np.ndarray, np.ndarray]]
+
+    @functools.cached_property
+    def _fetched(self) -> tuple[np.ndarray, np.ndarray]:
+        # When they are first asked for: the devices can solve what they drew without the host's ever seeing it.
+        return self.fetch()
+
+    @property
+    def clips(self) -> np.ndarray:
+        """Rows of the clip table, episodes x n_way x (k_shot + n_query); supports first."""
+        return self._fetched[0]
+
+    @property
+    def segment(self) -> np.ndarray:
+        """In [0, 1), same shape: which segment is used where one is drawn."""
+        return self._fetched[1]
+
+    @functools.cached_property
+    def used(self) -> np.ndarray:
+        """Rows of the clip table that occur in an episode, sorted."""
+        seen = np.zeros(int(self.pool.clips.max()) + 1, bool)
+        seen[self.clips] = True
+        return np.flatnonzero(seen)
 
 
 class Drawer:
@@ -84,41 +106,55 @@ class Drawer:
         on_device = pool_arrays(pool, protocol, clips.digest)
         arguments = draw_arguments(protocol, pool)
         function = jit_draw(self._mesh, tuple(sorted(arguments.items(), key=lambda item: item[0])))
-        chosen, segments, chunks, redraws = [], [], [], 0
+        chunks: list[Draw] = []
+        fetched: list[tuple[np.ndarray, np.ndarray]] = []
+        redraws = 0
         # Clips and segments, four bytes each, of a few protocols at once.
         size = 8 * protocol.n_episodes * protocol.n_way * (protocol.k_shot + protocol.n_query)
         keep = not self._chunking.ran_out and size <= _SHARE * self._memory_bytes
         smallest = np.uint16 if len(clips) <= 2**16 else np.uint32
 
-        def take(start: int, drawn: Draw) -> None:
+        def on_host(number: int, chunk: Draw) -> tuple[np.ndarray, np.ndarray]:
+            wanted = min(shape.episodes, protocol.n_episodes - number * shape.episodes)
+            return episodes_first(chunk.clips)[:wanted].astype(smallest), episodes_first(chunk.segment)[:wanted]
+
+        def fetch() -> tuple[np.ndarray, np.ndarray]:
+            parts = fetched or [on_host(number, chunk) for number, chunk in enumerate(chunks)]
+            return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
+
+        def take(number: int, chunk: Draw) -> None:
             nonlocal redraws
-            wanted = min(shape.episodes, protocol.n_episodes - start)
-            tries = episodes_first(drawn.redraws)[:wanted]
-            if (tries < 0).any():
-                raise UserError(
-                    f"{dataset}: {int((tries < 0).sum())} episodes found no support that leaves {protocol.n_query} queries of "
-                    f"other groups in {MAX_REDRAWS} tries. Lower --n-query or --shots, or leave --group-aware out"
-                )
-            redraws += int(tries.sum())
-            chosen.append(episodes_first(drawn.clips)[:wanted].astype(smallest))
-            segments.append(episodes_first(drawn.segment)[:wanted])
+            if protocol.group_aware:
+                tries = episodes_first(chunk.redraws)[: protocol.n_episodes - number * shape.episodes]
+                if (tries < 0).any():
+                    raise UserError(
+                        f"{dataset}: {int((tries < 0).sum())} episodes found no support that leaves {protocol.n_query} queries "
+                        f"of other groups in {MAX_REDRAWS} tries. Lower --n-query or --shots, or leave --group-aware out"
+                    )
+                redraws += int(tries.sum())
             if keep:
-                chunks.append(drawn)
+                chunks.append(chunk)
+            else:
+                fetched.append(on_host(number, chunk))
 
         ahead: list[tuple[int, Draw]] = []
-        for start in range(0, protocol.n_episodes, shape.episodes):
-            ahead.append((start, PROGRAMS(function, on_device, episode_numbers(start, shape, self._mesh))))
+        for number, start in enumerate(range(0, protocol.n_episodes, shape.episodes)):
+            ahead.append((number, PROGRAMS(function, on_device, episode_numbers(start, shape, self._mesh))))
             # The host takes one chunk in while the devices draw the next.
             if len(ahead) > 1:
                 take(*ahead.pop(0))
         take(*ahead.pop())
         if keep:
             self._on_device[identity] = shape, chunks
-        return Drawn(np.concatenate(chosen), np.concatenate(segments), redraws, pool, identity)
+        return Drawn(redraws, pool, identity, fetch)
 
     def chunks(self, drawn: Drawn, shape: ChunkShape) -> Iterator[tuple[jax.Array, jax.Array]]:
         """Drawn clips and segments on the device, in chunks: as they were drawn there, or brought there again."""
-        if self._chunking.ran_out:
+        if self._chunking.ran_out and self._on_device:
+            for kept_draw in self._drawn.values():
+                kept_draw.used  # noqa: B018 - has them fetched before the device forgets them
+            for _, kept_chunks in self._on_device.values():
+                kept_chunks.clear()
             self._on_device.clear()
         kept_shape, kept = self._on_device.get(drawn.identity, (None, []))
         if kept_shape == shape:

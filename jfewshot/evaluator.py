@@ -22,10 +22,10 @@ from jaxtyping import Float, Int8
 
 from jfewshot.chunks import ChunkShape, episodes_first, in_blocks, strength_first
 from jfewshot.classifiers.specs import ClassifierSpec
-from jfewshot.compiled import PROGRAMS, TRACES, jit_rows, jit_solve
+from jfewshot.compiled import PROGRAMS, TRACES, jit_rows, jit_score, jit_solve
 from jfewshot.devices import AXIS, default_memory_budget, episode_mesh
 from jfewshot.drawn import Drawer, Drawn, episode_numbers
-from jfewshot.episodes import ClassPool, Protocol
+from jfewshot.episodes import Protocol
 from jfewshot.gram import GramSource, gram_source
 from jfewshot.memory import Chunking, is_out_of_memory
 from jfewshot.preprocessing import Transform
@@ -37,6 +37,7 @@ from jfewshot.store.clips import ClipTable
 __all__ = ["TRACES", "Drawn", "Evaluator", "Solved"]
 
 log = logging.getLogger(__name__)
+_LARGE_STORE = 4096  # segments
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,7 +118,9 @@ class Evaluator:
           One `Solved` per classifier and strength.
         """
         drawn = self.draw(clips, protocol, dataset)
-        rows, first = _rows_of_pool(clips, drawn.pool)
+        # Of a large store, thousands of episodes use a part; of a small one, nearly all.
+        large = clips.n_segments[drawn.pool.clips].sum() > _LARGE_STORE
+        rows, first = _rows_of_clips(clips, drawn.used if large else np.sort(drawn.pool.clips))
         sources: dict[bool, GramSource] = {}
         for spec in specs:
             shifted = bool(spec.classifier.translation_invariant)
@@ -190,9 +193,9 @@ class Evaluator:
         def collect():
             start, stop, support, out = waiting.popleft()
             with stage("scoring"):
-                part = [strength_first(x, stop - start) for x in jax.device_get(out)]
+                part = [strength_first(x, stop - start) for x in jax.device_get(out[:3])]
                 if several:
-                    part[0] = self._decide_by_all_segments(job, start, stop, support, part[0], shape)
+                    part[0] = self._decide_by_all_segments(job, start, stop, support, part[0], out[3], shape)
             parts.append(part)
             tell(stop)
 
@@ -202,7 +205,7 @@ class Evaluator:
             with stage("sampling"):
                 support, query = finished(PROGRAMS(rows, *on_device, clips, segment))
             numbers = episode_numbers(start, shape, self.mesh)
-            out = self._solve_chunk(job, several and protocol.query_segments == "mean", support, query, numbers)
+            out = self._solve_chunk(job, several, support, query, numbers)
             waiting.append((start, stop, support, out))
             # The host works on one chunk while the devices work on the next.
             if len(waiting) > 1:
@@ -211,30 +214,34 @@ class Evaluator:
             collect()
         return parts
 
-    def _solve_chunk(self, job: "_Job", want_scores: bool, support, query, numbers):
+    def _solve_chunk(self, job: "_Job", several: bool, support, query, numbers):
         with stage("Gram"):
             gram_ss, gram_qs = finished(job.source.blocks(support, query))
-        function = jit_solve(self.mesh, job.spec.classifier, job.protocol.n_way, job.protocol.k_shot, want_scores)
+        function = jit_solve(self.mesh, *job.static(several), want_model=several)
         with stage("solving"):
             return finished(PROGRAMS(function, gram_ss, gram_qs, numbers, job.key, job.strengths))
 
-    def _decide_by_all_segments(self, job, start, stop, support, answers, shape):
+    def _decide_by_all_segments(self, job, start, stop, support, answers, models, shape):
         """Classify the segments after each query's first, and decide each query by all of its segments."""
         protocol = job.protocol
         query_clip = job.drawn.clips[start:stop, :, protocol.k_shot :].reshape(stop - start, -1)
         passes = further_passes(job.first[query_clip], job.clips.n_segments[query_clip])
-        want_scores = protocol.query_segments == "mean"
         support = episodes_first(support)[passes.episode]
+        models = jax.tree.map(lambda x: episodes_first(x)[passes.episode], jax.device_get(models))
         numbers = (start + passes.episode).astype(np.uint32)
         sharding = NamedSharding(self.mesh, P(AXIS))
+        function = jit_score(self.mesh, *job.static(True))
         outputs = [answers[:, :0]]
         for at in range(0, len(passes.episode), shape.episodes):
             part = slice(at, at + shape.episodes)
-            blocks = [in_blocks(x[part], shape) for x in (support, passes.rows, numbers)]
-            out = self._solve_chunk(job, want_scores, *(jax.device_put(x, sharding) for x in blocks))
-            outputs.append(strength_first(jax.device_get(out[0]), len(passes.episode[part])))
+            blocks = jax.tree.map(lambda x: in_blocks(x[part], shape), (support, passes.rows, numbers, models))  # noqa: B023
+            rows, further, repeated, repeated_models = jax.device_put(blocks, sharding)
+            with stage("Gram"):
+                gram_ss, gram_qs = finished(job.source.blocks(rows, further))
+            out = PROGRAMS(function, gram_ss, gram_qs, repeated, job.key, repeated_models)
+            outputs.append(strength_first(jax.device_get(out), len(passes.episode[part])))
         further = np.concatenate(outputs, 1)
-        if want_scores:
+        if protocol.query_segments == "mean":
             return highest_mean_score(answers, further, passes)
         return majority(answers, further, passes, protocol.n_way)
 
@@ -251,10 +258,14 @@ class _Job(NamedTuple):
     first: np.ndarray
     drawn: Drawn
 
+    def static(self, several: bool) -> tuple:
+        """What the solver is compiled for: the classifier, ways, shots, and whether scores are wanted of it."""
+        protocol = self.protocol
+        return self.spec.classifier, protocol.n_way, protocol.k_shot, several and protocol.query_segments == "mean"
 
-def _rows_of_pool(clips: ClipTable, pool: ClassPool) -> tuple[np.ndarray, np.ndarray]:
-    """The view's rows that the pool's clips own, and where in that list each clip's begin (by row of the clip table)."""
-    used = np.sort(pool.clips)
+
+def _rows_of_clips(clips: ClipTable, used: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The view's rows that some clips own, and where in that list each clip's begin (by row of the clip table)."""
     count = clips.n_segments[used]
     starts = np.cumsum(count) - count
     rows = np.repeat(clips.first_segment[used] - starts, count) + np.arange(count.sum())

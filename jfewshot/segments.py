@@ -1,6 +1,6 @@
 """Queries of several segments: every segment is classified, then the clip is decided.
 
-The first segments go through with their episode. The others follow in further passes of episodes with the same supports, as
+The first segments go through with their episode. The others follow in further passes by the model that was trained then, as
 many segments to a pass as an episode has queries: time and memory grow with the segments there are, not with the longest clip.
 """
 
@@ -12,7 +12,7 @@ from jaxtyping import Float, Int, Int8
 
 
 class FurtherPasses(NamedTuple):
-    """Episodes to be solved again, on further segments of their queries.
+    """Further segments of queries, to be classified by their episodes' models.
 
     Attributes:
       episode: which episode each pass repeats.

@@ -86,7 +86,7 @@ class Logistic:
                 d_alpha = -product(solve, gradient)
                 d_bias = -total(to_bias[:, None] * gradient, 0)
                 if first:
-                    # K d_alpha + d_bias, read off the system that d_alpha solves; its digits would be lost where d is small.
+                    # K d_alpha + d_bias, read off the system that d_alpha solves instead of multiplied out.
                     d_z = -way * (gradient + penalty * d_alpha)
                 else:
                     d_z = product(gram, d_alpha) + d_bias
@@ -118,6 +118,10 @@ class Logistic:
             to_bias = row / total(row * d, 0)
             solve = solve - column[:, None] * to_bias[None]
             (alpha, bias, z), residual, steps = accelerated_steps(state, solve, to_bias, first)
+            if first:
+                # Where the inverse is inexact, z has left K alpha.
+                z = product(gram, alpha) + bias
+                residual = relative_residual(error(z), alpha)
 
             value = objective(alpha, bias, z)
             descended = value <= state.objective + 1e-5 * jnp.abs(state.objective) + 1e-6

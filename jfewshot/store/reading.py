@@ -18,6 +18,9 @@ FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
 CLIPS = "clips.csv"
 VIEW_DTYPES = ("float16", "float32")
+# The tables of clips that were read last, by the digest of their files: all encoders' stores of a dataset share one.
+_TABLES_KEPT = 32
+_tables: dict[str, ClipTable] = {}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,12 +126,23 @@ def open_store(path: Path | str) -> Store:
     """
     path = Path(path)
     manifest = read_manifest(path)
-    clips_path = path / CLIPS
-    clips = ClipTable.read(clips_path)
-    expected = manifest.get("clips_sha256")
-    if expected is not None and sha256_of_file(clips_path) != expected:
-        raise UserError(f"{clips_path} is not the file that {MANIFEST} describes; copy or extract the store again")
-    return Store(path=path, manifest=manifest, clips=clips)
+    return Store(path=path, manifest=manifest, clips=_clips(path / CLIPS, manifest.get("clips_sha256")))
+
+
+def _clips(path: Path, expected: str | None) -> ClipTable:
+    """A store's table of clips; of two stores with the same file the same object, which is read and digested once."""
+    if not path.is_file():
+        return ClipTable.read(path)
+    digest = sha256_of_file(path)
+    table = _tables.get(digest)
+    if table is None:
+        table = ClipTable.read(path)
+        while len(_tables) >= _TABLES_KEPT:
+            _tables.pop(next(iter(_tables)))
+        _tables[digest] = table
+    if expected is not None and digest != expected:
+        raise UserError(f"{path} is not the file that {MANIFEST} describes; copy or extract the store again")
+    return table
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
