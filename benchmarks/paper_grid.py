@@ -103,7 +103,7 @@ def write_grid(
     """
     wanted = [dataset.scaled(share) for dataset in datasets()[:n_datasets]]
     for dataset in wanted:
-        remove_stale_partials(out / dataset.name, older_than_s=0)
+        remove_stale_partials(out / dataset.name, older_than_s=0.0)
     # Upstream by upstream, so that an unfinished grid is a whole one of fewer upstreams.
     tables: dict[str, tuple[ClipTable, np.ndarray]] = {}
     for number, (upstream, title, dim) in enumerate(upstreams()[:n_upstreams]):

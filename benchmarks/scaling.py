@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.evaluator import embeddings
+from benchmarks.embeddings import Synthetic
 from benchmarks.measuring import in_turns, machine, markdown_table, ratio, timed, write_json
 
 
@@ -51,8 +51,9 @@ def answer(name: str, groups: list, options) -> list[dict]:
     from jfewshot.preprocessing import Transform
     from jfewshot.store import ClipTable
 
-    x, labels = embeddings(10, 40, 768)
-    clips = ClipTable.build([f"{i:05d}" for i in range(len(x))], labels)
+    labels = np.repeat(np.arange(10), 40)
+    x = Synthetic(labels, np.ones(len(labels), np.int64), 768).array()
+    clips = ClipTable.build([f"{i:05d}" for i in range(len(x))], labels.astype(str))
     protocol = Protocol(n_way=5, k_shot=options.shots, n_query=15, n_episodes=options.episodes)
     evaluators = [Evaluator(group) for group in groups]
 

@@ -63,7 +63,8 @@ def test_a_run_tells_where_the_time_went_and_leaves_a_trace(tmp_path, capsys, mo
     # What happened before, importing this test for instance, was starting up.
     assert seconds["start-up"] >= before - 0.1
     assert whole <= seconds_since_start() + 0.1
-    for name in ("reading", "compiling", "sampling", "Gram", "solving", "scoring", "statistics", "writing"):
+    # Scoring forty episodes may round to nothing.
+    for name in ("reading", "compiling", "sampling", "Gram", "solving", "statistics", "writing"):
         assert seconds[name] > 0, name
     # JAX's tools read these: XProf and TensorBoard the first, Perfetto and chrome://tracing the others.
     (written,) = (folder / "plugins" / "profile").iterdir()

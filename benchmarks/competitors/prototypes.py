@@ -18,15 +18,21 @@ def prototypical_networks():
     Importing it imports easyfsl's image networks too, which want torchvision's ResNet blocks. They are not used here: where
     torchvision is not installed, empty stand-ins for those few names will do.
     """
-    if "torchvision" not in sys.modules and importlib.util.find_spec("torchvision") is None:
-        names = ("torchvision", "torchvision.models", "torchvision.models.resnet")
+    names = ("torchvision", "torchvision.models", "torchvision.models.resnet")
+    stand_in = "torchvision" not in sys.modules and importlib.util.find_spec("torchvision") is None
+    if stand_in:
         for name in names:
             sys.modules[name] = types.ModuleType(name)
             sys.modules[name].__spec__ = importlib.machinery.ModuleSpec(name, None)
         for unused in ("BasicBlock", "Bottleneck", "conv1x1", "conv3x3"):
             setattr(sys.modules[names[-1]], unused, type(unused, (), {}))
-    from easyfsl.methods import PrototypicalNetworks
-
+    try:
+        from easyfsl.methods import PrototypicalNetworks
+    finally:
+        if stand_in:
+            # Others look for torchvision too, and would take these for it.
+            for name in names:
+                del sys.modules[name]
     return PrototypicalNetworks
 
 
