@@ -1,3 +1,4 @@
+import collections
 import gzip
 import json
 import re
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from jfewshot import profiling
+from jfewshot.compiled import PROGRAMS
 from jfewshot.errors import UserError
 from jfewshot.profiling import STAGES, Profile, finished, profile, seconds_since_start, stage
 from jfewshot.run import main
@@ -51,6 +53,8 @@ def test_a_run_tells_where_the_time_went_and_leaves_a_trace(tmp_path, capsys, mo
     make_store(tmp_path / "s")
     out, folder = tmp_path / "r", tmp_path / "profile"
     options = ["--stores", str(tmp_path / "s"), "--out", str(out), "--ways", "2", "--n-query", "2", "--episodes", "40"]
+    # As in a new process: another test may have had the same programs compiled.
+    monkeypatch.setattr(PROGRAMS, "_kept", collections.OrderedDict())
     before = seconds_since_start()
     assert main([*options, "--classifiers", "centroid", "--devices", "1", "--profile", str(folder), "--quiet"]) == 0
     printed = capsys.readouterr().out
@@ -63,8 +67,8 @@ def test_a_run_tells_where_the_time_went_and_leaves_a_trace(tmp_path, capsys, mo
     # What happened before, importing this test for instance, was starting up.
     assert seconds["start-up"] >= before - 0.1
     assert whole <= seconds_since_start() + 0.1
-    # Scoring forty episodes may round to nothing.
-    for name in ("reading", "compiling", "sampling", "Gram", "solving", "statistics", "writing"):
+    # Forty episodes may be drawn, solved and scored in no time that is worth a digit.
+    for name in ("reading", "compiling", "writing"):
         assert seconds[name] > 0, name
     # JAX's tools read these: XProf and TensorBoard the first, Perfetto and chrome://tracing the others.
     (written,) = (folder / "plugins" / "profile").iterdir()
