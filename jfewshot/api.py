@@ -35,6 +35,9 @@ def evaluate(
 ) -> list[dict[str, Any]]:
     """Evaluate stores on few-shot episodes.
 
+    On a CPU, call `jfewshot.devices.use_all_cores()` before anything uses JAX: `jfewshot.run` does, a library may not choose a
+    process's devices. Without it JAX sees one device and parts every small operation among the cores, which is slower.
+
     Args:
       stores: one or more stores, or folders of stores.
       classifiers: as on the command line: "logistic", "logistic:C=0.1,1,10", "sgd:epochs=20", ...

@@ -133,7 +133,8 @@ class Drawer:
                     )
                 redraws += int(tries.sum())
             if keep:
-                chunks.append(chunk)
+                # Waited for here, so that a device that runs out of memory says so while smaller chunks can still be drawn.
+                chunks.append(jax.block_until_ready(chunk))
             else:
                 fetched.append(on_host(number, chunk))
 

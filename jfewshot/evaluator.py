@@ -238,7 +238,8 @@ class Evaluator:
             rows, further, repeated, repeated_models = jax.device_put(blocks, sharding)
             with stage("Gram"):
                 gram_ss, gram_qs = finished(job.source.blocks(rows, further))
-            out = PROGRAMS(function, gram_ss, gram_qs, repeated, job.key, repeated_models)
+            with stage("solving"):
+                out = finished(PROGRAMS(function, gram_ss, gram_qs, repeated, job.key, repeated_models))
             outputs.append(strength_first(jax.device_get(out), len(passes.episode[part])))
         further = np.concatenate(outputs, 1)
         if protocol.query_segments == "mean":

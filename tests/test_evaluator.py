@@ -1,4 +1,5 @@
 import dataclasses
+import types
 
 import jax
 import numpy as np
@@ -152,6 +153,42 @@ def test_queries_of_several_segments_are_decided_as_by_a_plain_loop(query_segmen
     drawn = evaluator.draw(table, protocol)
     (solved,) = solve(evaluator, x, table, protocol=protocol)
     assert_agree(solved.predicted, *plain_loop(x, table, drawn, protocol, fit_centroid), least=2e-5)
+
+
+@pytest.mark.parametrize("query_segments", ["vote", "mean"])
+def test_further_segments_are_judged_by_their_own_episodes_model_at_each_strength(query_segments):
+    # Several chunks, so that an episode's number in its chunk is not its number.
+    protocol = dataclasses.replace(PROTOCOL, query_segments=query_segments, n_episodes=300)
+    table = clip_table((7, 8, 9, 10), n_segments=long_and_short)
+    x = embeddings(table, spread=1.5)
+    evaluator = Evaluator(jax.devices()[:2], block=16)
+    drawn = evaluator.draw(table, protocol)
+    together = solve(evaluator, x, table, "logistic:C=0.01,1", protocol)
+    for solved in together:
+        (alone,) = solve(evaluator, x, table, f"logistic:C={solved.strength}", protocol)
+        np.testing.assert_array_equal(solved.predicted, alone.predicted)
+    assert (together[0].predicted != together[1].predicted).any()
+    first_120 = [part[:120] for part in (drawn.clips, drawn.segment)]
+    sample = types.SimpleNamespace(clips=first_120[0], segment=first_120[1])
+    assert_agree(together[1].predicted[:120], *plain_loop(x, table, sample, protocol, fit_logistic), least=2e-5)
+
+
+def test_of_a_large_store_only_the_drawn_clips_are_taken(monkeypatch):
+    table = clip_table((400, 300, 500), n_segments=lambda clip: 1 + clip % 3)
+    x = embeddings(table, spread=1.5)
+    protocol = dataclasses.replace(PROTOCOL, n_episodes=30)
+    evaluator = Evaluator(jax.devices()[:2], block=32)
+    (whole,) = solve(evaluator, x, table, protocol=protocol)
+    drawn = evaluator.draw(table, protocol)
+    assert sorted(drawn.used) == sorted(set(drawn.clips.ravel().tolist()))
+    assert len(drawn.used) < len(table) / 2
+    monkeypatch.setattr("jfewshot.evaluator._LARGE_STORE", 100)
+    # What no episode drew is never looked at.
+    spoilt = x.copy()
+    for clip in set(range(len(table))) - set(drawn.used.tolist()):
+        spoilt[table.first_segment[clip] : table.first_segment[clip] + table.n_segments[clip]] = np.nan
+    (part,) = solve(evaluator, spoilt, table, protocol=protocol)
+    np.testing.assert_array_equal(part.predicted, whole.predicted)
 
 
 def test_a_tied_vote_goes_to_the_smallest_class(evaluator):

@@ -10,7 +10,7 @@ import pytest
 from jfewshot import gram
 from jfewshot.chunks import ChunkShape
 from jfewshot.classifiers.specs import parse_classifier
-from jfewshot.compiled import jit_draw, jit_rows, jit_solve
+from jfewshot.compiled import jit_draw, jit_rows, jit_score, jit_solve
 from jfewshot.devices import episode_mesh
 from jfewshot.drawing import draw_arguments, pool_arrays
 from jfewshot.drawn import episode_numbers
@@ -84,6 +84,26 @@ def test_every_classifier_lowers(mesh, classifier, want_scores):
     numbers = jax.ShapeDtypeStruct((SHAPE.blocks, SHAPE.block), np.uint32)
     key, strengths = np.zeros(2, np.uint32), np.ones(len(spec.strengths), np.float32)
     lowers(jit_solve(mesh, spec.classifier, 5, 5, want_scores), gram_ss, gram_qs, numbers, key, strengths)
+
+
+@pytest.mark.parametrize("want_scores", [False, True])
+def test_scoring_further_segments_lowers(mesh, want_scores):
+    spec = parse_classifier("logistic:C=0.1,1")
+    gram_ss, gram_qs = shapes((N, N), (M, N))
+    numbers = jax.ShapeDtypeStruct((SHAPE.blocks, SHAPE.block), np.uint32)
+    key, strengths = np.zeros(2, np.uint32), np.ones(2, np.float32)
+    solve = jit_solve(mesh, spec.classifier, 5, 5, want_scores, want_model=True)
+    *_, models = jax.eval_shape(solve, gram_ss, gram_qs, numbers, key, strengths)
+    models = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), models)
+    lowers(jit_score(mesh, spec.classifier, 5, 5, want_scores), gram_ss, gram_qs, numbers, key, models)
+
+
+def test_taking_all_inner_products_lowers():
+    for platform in PLATFORMS:
+        exported = jax.export.export(gram._all_products, platforms=[platform])(
+            jax.ShapeDtypeStruct((1024, 512), np.float32)
+        )
+        assert exported.platforms == (platform,)
 
 
 @pytest.mark.parametrize("classifier", ["logistic", "ridge"])

@@ -56,6 +56,19 @@ def test_weights_equal_scikit_learns_step_for_step_in_float64(n_way, k_shot, reg
         np.testing.assert_allclose(bias[episode], reference.intercept_, atol=1e-9)
 
 
+@pytest.mark.parametrize(("n_way", "k_shot"), [(3, 15), (2, 70)])
+def test_many_supports_are_found_by_gathers_and_their_losses_in_parts(n_way, k_shot):
+    """45 and 140 supports: beyond those among which one is selected, and beyond the factors of one logarithm. 1e-9 as above."""
+    with jax.enable_x64(True):
+        (weights, bias), references, epochs = both(n_way, k_shot, "shared mean", 60, np.float64)
+    for episode, reference in enumerate(references):
+        np.testing.assert_allclose(weights[episode], reference.coef_, atol=1e-9)
+        np.testing.assert_allclose(bias[episode], reference.intercept_, atol=1e-9)
+    if n_way == 2:
+        # The rate fell, and training stopped, where scikit-learn's losses say so.
+        assert epochs.tolist() == [reference.n_iter_ for reference in references]
+
+
 @pytest.mark.parametrize("regime", ["centred", "shared mean"])
 def test_float32_stays_close_to_float64(regime):
     """1e-4: a hundred epochs of float32 rounding on weights of order one."""

@@ -110,6 +110,14 @@ def test_every_other_damage_is_an_error(tmp_path, damage, message):
     assert any(message in error for error in report.errors), report
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_exactly_nan_and_infinities_are_not_finite(dtype):
+    largest = np.finfo(dtype).max
+    x = np.array([[0.0, -0.0], [largest, -largest], [1.0, np.inf], [np.nan, 1.0], [-np.inf, 1.0], [1e-7, 1.0]], dtype)
+    assert rows_not_finite(x, np.arange(6)).tolist() == [2, 3, 4]
+    assert rows_not_finite(x, np.array([5, 4, 0])).tolist() == [4]
+
+
 def test_the_view_of_a_store_larger_than_a_block_is_checked_to_its_end(tmp_path):
     table = clip_table((3000, 3000, 3000))
     x = np.random.default_rng(0).normal(size=(9000, 2)).astype(np.float32)
