@@ -36,7 +36,16 @@ def batches_ahead(
 
     dataset = grain.MapDataset.source(_Steps(load, first, last))
     if workers:
+        _let_grain_read_its_flags()
         # Each worker takes every workers-th batch, one at a time; the order is kept.
         serial = dataset.to_iter_dataset(grain.ReadOptions(num_threads=1, prefetch_buffer_size=1))
         return iter(serial.mp_prefetch(grain.MultiprocessingOptions(num_workers=workers, per_worker_buffer_size=2)))
     return iter(dataset.to_iter_dataset(grain.ReadOptions(num_threads=threads, prefetch_buffer_size=threads)))
+
+
+def _let_grain_read_its_flags() -> None:
+    # grain 0.2.18 asks an absl flag when it starts workers, which fails in programs that are no absl apps (grain issue 1355).
+    from absl import flags
+
+    if not flags.FLAGS.is_parsed():
+        flags.FLAGS.mark_as_parsed()
