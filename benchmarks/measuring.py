@@ -14,8 +14,12 @@ import numpy as np
 from jfewshot.files import atomic_write
 
 
+# Threads of BLAS and OpenMP spin for tens of milliseconds after their work, and would take a core from whoever is next.
+_REST_S = 0.2
+
+
 def in_turns(rates: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
-    """Measure several things in turn, A B C A B C ..., after one unmeasured round.
+    """Measure several things in turn, A B C A B C ..., after one unmeasured round, with a rest before each.
 
     Args:
       rates: functions that do the work once and return a rate (per second).
@@ -29,6 +33,7 @@ def in_turns(rates: Mapping[str, Callable[[], float]], rounds: int) -> dict[str,
     measured: dict[str, list[float]] = {name: [] for name in rates}
     for _ in range(rounds):
         for name, measure in rates.items():
+            time.sleep(_REST_S)
             measured[name].append(measure())
     return measured
 
