@@ -13,7 +13,6 @@ import numpy as np
 
 from jfewshot.files import atomic_write
 
-
 # Threads of BLAS and OpenMP spin for tens of milliseconds after their work, and would take a core from whoever is next.
 _REST_S = 0.2
 
