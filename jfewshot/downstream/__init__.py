@@ -2,6 +2,10 @@
 
 - `frames`: ragged frame features of a set of utterances
 - `sources`: where they come from: raw FBANK, our encoders, random encoders, stores of any other upstream
+- `cache`: those frames on disk, computed once
+- `folds`: who trains, who chooses, who is judged by
+- `fitting`: train, choose by development, average
+- `records`: one per finished run
 - `emotion`: `python -m jfewshot.downstream.emotion`
 
 Training, checkpoints, resuming and logging are `jfewshot.training`, as in pretraining.

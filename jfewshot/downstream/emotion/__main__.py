@@ -20,8 +20,7 @@ def main() -> None:
     if config.head == "light" and not config.finetune:
         logging.getLogger("jfewshot.training").setLevel(logging.WARNING)  # runs of seconds: one line each will do
     # After the flags are read: --help needs no JAX.
-    from jfewshot.downstream.emotion.experiment import chosen_data, run_experiment
-    from jfewshot.downstream.emotion.records import RecordFolder
+    from jfewshot.downstream.emotion.experiment import chosen_data, record_folder, run_experiment
     from jfewshot.downstream.emotion.report import build_report
 
     if config.write_table is not None:
@@ -30,7 +29,7 @@ def main() -> None:
         write_table(chosen_data(config), config.write_table)
         log.info("wrote %s", config.write_table)
         return
-    records = RecordFolder(config.out / "records").read() if config.report_only else run_experiment(config)
+    records = record_folder(config).read() if config.report_only else run_experiment(config)
     if not records:
         raise UserError(f"{config.out} has no finished run to report")
     from jfewshot.reporting.grid import to_rich

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from jfewshot.downstream.emotion.folds import Development
+from jfewshot.downstream.folds import Development
 from jfewshot.errors import UserError
 from jfewshot.simclr.encoder import EncoderConfig
 from jfewshot.training.config import OptimiserConfig

@@ -13,11 +13,12 @@ import jfewshot
 from jfewshot.downstream.cache import FrameCache
 from jfewshot.downstream.emotion.config import FREE, EmotionConfig
 from jfewshot.downstream.emotion.datasets import EmotionData, read_dataset
-from jfewshot.downstream.emotion.folds import Fold, make_folds
-from jfewshot.downstream.emotion.records import RecordFolder
+from jfewshot.downstream.emotion.folds import make_folds
 from jfewshot.downstream.emotion.scores import accuracy, confusion, uar
 from jfewshot.downstream.emotion.training import Plan, Scaling
 from jfewshot.downstream.emotion.trial import Trial, run_trial
+from jfewshot.downstream.folds import Fold
+from jfewshot.downstream.records import RecordFolder
 from jfewshot.downstream.sources import Source, parse_source
 from jfewshot.errors import UserError
 from jfewshot.files import sha256_of_json, writable_folder
@@ -28,6 +29,15 @@ log = logging.getLogger(__name__)
 
 # Whose shape a random encoder has where no encoder of ours is among the features.
 _SHAPE = "speech_simclr_small"
+
+
+# Raise it when the same settings and audio would give other predictions.
+NUMERICS_VERSION = 1
+
+
+def record_folder(config: EmotionConfig) -> RecordFolder:
+    """Where the experiment's records are."""
+    return RecordFolder(config.out / "records", "jfewshot-emotion", NUMERICS_VERSION)
 
 
 def run_experiment(config: EmotionConfig) -> list[dict[str, Any]]:
@@ -42,7 +52,7 @@ def run_experiment(config: EmotionConfig) -> list[dict[str, Any]]:
     data = chosen_data(config)
     sources = chosen_sources(config)
     folder = writable_folder(config.out, "the experiment")
-    records = RecordFolder(folder / "records")
+    records = record_folder(config)
     cache = FrameCache(folder / "features", [(each.name, each.path) for each in data.utterances])
     unusable = cache.unusable({source.fbank for source in sources if source.kind != "store"})
     if unusable:
@@ -166,7 +176,7 @@ def _run_seed(
             "head": config.head,
             "finetune": learns,
             "seed": seed,
-            "fold": {"number": number, "of": len(folds), "tests": fold.name, **_sizes(fold)},
+            "fold": {"number": number, "of": len(folds), "tests": fold.name, **fold.sizes()},
             "development": config.development,
             "chosen": [
                 {"step": step, config.choose_by: score}
@@ -195,7 +205,3 @@ def _run_seed(
 
 def _fold_identity(fold: Fold) -> str:
     return sha256_of_json([part.tolist() for part in (fold.training, fold.development, fold.test)])
-
-
-def _sizes(fold: Fold) -> dict[str, int]:
-    return {part: len(getattr(fold, part)) for part in ("training", "development", "test")}

@@ -1,36 +1,12 @@
-"""Which utterances train, which choose, which are judged by: groups (speakers, sessions) are never divided."""
+"""Folds of whole speakers or sessions, every emotion among the training utterances of each."""
 
-import csv
-import dataclasses
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Int
 
 from jfewshot.downstream.emotion.datasets import EmotionData
+from jfewshot.downstream.folds import Development, Fold, group_folds
 from jfewshot.errors import UserError
-
-Development = Literal["group", "random20"]
-# s3prl's share of the utterances that are left.
-_RANDOM_SHARE = 0.2
-_MOST_SINGLE_GROUPS = 10
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Fold:
-    """One split into three.
-
-    Attributes:
-      name: the groups that are tested.
-      training, development, test: numbers of utterances, ascending.
-    """
-
-    name: str
-    training: Int[np.ndarray, " n_training"]
-    development: Int[np.ndarray, " n_development"]
-    test: Int[np.ndarray, " n_test"]
 
 
 def make_folds(
@@ -45,78 +21,14 @@ def make_folds(
     Args:
       data: what is divided.
       n_folds: how many; None: the dataset's usual number, else one per group where there are at most 10, else 5.
-      assignment: a CSV with the columns group and fold instead.
-      development: `group`: the next fold's groups choose, so nobody is on two sides. `random20`: a fifth of the
-        utterances that are left, at random, as s3prl does: the speakers that choose were trained on.
-      seed: of what is drawn.
+      assignment, development, seed: see `group_folds`.
 
     Raises:
-      UserError: too few groups, a group in no fold or unknown, a class without training utterances in some fold.
+      UserError: as `group_folds`; a class without training utterances in some fold.
     """
-    groups = np.array([each.group for each in data.utterances])
-    names = sorted(set(groups.tolist()))
-    if assignment is not None:
-        fold_of: dict[str, Any] = _read_assignment(assignment, names, data)
-    else:
-        usual = data.n_folds or (len(names) if len(names) <= _MOST_SINGLE_GROUPS else 5)
-        fold_of = _balanced(names, groups, usual if n_folds is None else n_folds, data, seed)
-    order = list(dict.fromkeys(fold_of[name] for name in names))
-    least = 3 if development == "group" else 2
-    if len(order) < least:
-        raise UserError(f"{len(order)} folds of {data.title}: at least {least} are needed to train, choose and test")
-    numbers = np.array([order.index(fold_of[group]) for group in groups.tolist()])
-    folds = []
-    for number in range(len(order)):
-        rest = np.flatnonzero(numbers != number)
-        if development == "group":
-            chooses = rest[numbers[rest] == (number + 1) % len(order)]
-        else:
-            drawn = np.random.default_rng([seed, 5, number]).permutation(rest)
-            chooses = np.sort(drawn[: round(_RANDOM_SHARE * len(rest))])
-        tested = sorted(name for name in names if fold_of[name] == order[number])
-        title = ", ".join(tested) if len(tested) <= 3 else f"{len(tested)} {data.groups_are}s, {tested[0]} ..."
-        folds.append(Fold(title, np.setdiff1d(rest, chooses), chooses, np.flatnonzero(numbers == number)))
-    _check(data, folds)
-    return folds
-
-
-def _balanced(names: list[str], groups: np.ndarray, n_folds: int, data: EmotionData, seed: int) -> dict[str, int]:
-    if not 2 <= n_folds <= len(names):
-        raise UserError(
-            f"--n-folds {n_folds}: {data.title} has {len(names)} {data.groups_are}s; give 2 to {len(names)}"
-        )
-    if n_folds == len(names):
-        return {name: number for number, name in enumerate(names)}
-    # In an order that the seed draws, each to the fold with the fewest utterances so far.
-    sizes, fold_of = np.zeros(n_folds, int), {}
-    for name in np.random.default_rng([seed, 6]).permutation(names).tolist():
-        fold_of[name] = int(np.argmin(sizes))
-        sizes[fold_of[name]] += int(np.sum(groups == name))
-    return fold_of
-
-
-def _read_assignment(path: Path, names: Sequence[str], data: EmotionData) -> dict[str, str]:
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist; give a CSV with the columns group and fold") from None
-    if not rows or not {"group", "fold"} <= set(rows[0]):
-        raise UserError(f"{path} should be a CSV with the columns group and fold, a line per {data.groups_are}")
-    fold_of = {row["group"]: row["fold"] for row in rows}
-    unknown = sorted(set(fold_of) - set(names))
-    if unknown:
-        raise UserError(
-            f"{path}: fold {fold_of[unknown[0]]} has the {data.groups_are} '{unknown[0]}', who says nothing in {data.title}; "
-            f"there are {', '.join(names[:12])}"
-        )
-    forgotten = sorted(set(names) - set(fold_of))
-    if forgotten:
-        raise UserError(f"{path} puts the {data.groups_are} '{forgotten[0]}' of {data.title} in no fold; add a line")
-    return fold_of
-
-
-def _check(data: EmotionData, folds: list[Fold]) -> None:
+    groups = [each.group for each in data.utterances]
+    usual = data.n_folds if n_folds is None else n_folds
+    folds = group_folds(groups, data.title, data.groups_are, usual, assignment, development, seed)
     labels = np.array([each.label for each in data.utterances])
     for fold in folds:
         missing = sorted(set(data.classes) - set(labels[fold.training].tolist()))
@@ -125,5 +37,4 @@ def _check(data: EmotionData, folds: list[Fold]) -> None:
                 f"the fold that tests {fold.name} has no '{missing[0]}' to train on: "
                 "give other --n-folds, or leave that class out"
             )
-        if not len(fold.development):
-            raise UserError(f"the fold that tests {fold.name} has nothing to choose checkpoints by: give other folds")
+    return folds

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,17 +13,13 @@ from jaxtyping import Array, Float, Int
 
 from jfewshot.downstream.emotion.batches import every_batch, make_batch
 from jfewshot.downstream.emotion.config import Recipe
-from jfewshot.downstream.emotion.folds import Fold
 from jfewshot.downstream.emotion.scores import accuracy, confusion, uar
 from jfewshot.downstream.emotion.training import Compiled, Plan, Scaling, compiled, initial_state
+from jfewshot.downstream.fitting import Fit, fit, forget_checkpoints
+from jfewshot.downstream.folds import Fold
 from jfewshot.downstream.frames import Frames, padded_size
-from jfewshot.files import writable_folder
-from jfewshot.training.checkpoints import Checkpoints, average
 from jfewshot.training.devices import replicate, spread
 from jfewshot.training.loading import batches_ahead
-from jfewshot.training.loop import Run, continued, run_steps
-from jfewshot.training.memory import MemoryCheckpoints
-from jfewshot.training.metrics import Metrics
 from jfewshot.training.plan import LengthBuckets
 
 
@@ -108,43 +103,32 @@ def run_trial(trial: Trial, keep_checkpoints: bool = False) -> Outcome:
     def names(step: int) -> list[str]:
         return [trial.names[number] for number in training[plan.step(step)[1]]]
 
-    writable_folder(trial.folder, "the run")
     score = trial.choose_by
-    run = Run(
-        folder=trial.folder,
-        steps=steps,
-        checkpoint_every=plan.n_batches,
-        step=functions.step,
-        batches=lambda first, last: batches_ahead(load, first, last, threads=0),
-        names=names,
-        metrics=lambda first: Metrics(trial.folder, first, plan.n_batches),
-        validate=lambda params: development_scores(trial, functions, scaling, params),
-        score=score,
-        mesh=trial.mesh,
-        advice="lower --rate",
+    fitted = fit(
+        Fit(
+            folder=trial.folder,
+            steps=steps,
+            evaluate_every=plan.n_batches,
+            initial=lambda: initial_state(chosen, trial.seed, trial.encoder),
+            step=functions.step,
+            batches=lambda first, last: batches_ahead(load, first, last, threads=0),
+            names=names,
+            fixed=scaling,
+            validate=lambda params: development_scores(trial, functions, scaling, params),
+            score=score,
+            higher_is_better=score == "uar",
+            n_best=trial.recipe.average_best,
+            seed=trial.seed,
+            in_memory=is_light,
+            mesh=trial.mesh,
+        )
     )
-    folder = trial.folder / "checkpoints"
-    n_best, high = trial.recipe.average_best, score == "uar"
-    checkpoints: Checkpoints | MemoryCheckpoints
-    if is_light:
-        checkpoints = MemoryCheckpoints(n_best, high)
-    else:
-        checkpoints = Checkpoints(folder, 1, n_best, f"development_{score}", high)
-    try:
-        fresh = replicate(initial_state(chosen, trial.seed, trial.encoder), trial.mesh)
-        like = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding), fresh)
-        state = continued(fresh, checkpoints)
-        run_steps(run, state, replicate(jax.random.key(trial.seed), trial.mesh), scaling, checkpoints)
-        best = checkpoints.best(trial.recipe.average_best)
-        scores = [checkpoints.scores()[step] for step in best]
-        params = replicate(average([checkpoints.load(like, step).params for step in best]), trial.mesh)
-    finally:
-        checkpoints.close()
+    params = replicate(fitted.params, trial.mesh)
     # The test fold is looked at here, for the first time.
     logits = predict(trial, functions, scaling, params, trial.fold.test)
     if not keep_checkpoints:
-        shutil.rmtree(folder, ignore_errors=True)
-    return Outcome(best, scores, np.argmax(logits, axis=1), steps)
+        forget_checkpoints(trial.folder)
+    return Outcome(fitted.steps, fitted.development, np.argmax(logits, axis=1), steps)
 
 
 def _scaling(trial: Trial) -> Scaling:

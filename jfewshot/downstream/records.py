@@ -8,20 +8,26 @@ from typing import Any
 from jfewshot.errors import UserError
 from jfewshot.files import atomic_write, sha256_of_json
 
-FORMAT, FORMAT_VERSION = "jfewshot-emotion", 1
-# Raise it when the same settings and audio would give other predictions.
-NUMERICS_VERSION = 1
+FORMAT_VERSION = 1
 
 
 @dataclasses.dataclass(frozen=True)
 class RecordFolder:
-    """`OUT/records/<key>.json`."""
+    """`OUT/records/<key>.json`.
+
+    Attributes:
+      path: the folder.
+      format: what the records say they are, by task: `jfewshot-emotion`, `jfewshot-asr`.
+      numerics: of the task; raised when the same settings and audio would give other predictions.
+    """
 
     path: Path
+    format: str
+    numerics: int
 
     def key(self, identity: dict[str, Any]) -> str:
         """Names a run: everything that can change a prediction."""
-        return sha256_of_json({**identity, "numerics": NUMERICS_VERSION})[:20]
+        return sha256_of_json({**identity, "numerics": self.numerics})[:20]
 
     def has(self, key: str) -> bool:
         """Whether that run is done."""
@@ -31,11 +37,11 @@ class RecordFolder:
         """Keep a finished run."""
         self.path.mkdir(parents=True, exist_ok=True)
         with atomic_write(self.path / f"{key}.json", "w") as file:
-            json.dump({"format": FORMAT, "format_version": FORMAT_VERSION, "key": key, **record}, file, indent=1)
+            json.dump({"format": self.format, "format_version": FORMAT_VERSION, "key": key, **record}, file, indent=1)
             file.write("\n")
 
     def read(self) -> list[dict[str, Any]]:
-        """All records, by features, fold and seed.
+        """All records, by features, fold and seed: each has `features`, `seed` and `fold.number`.
 
         Raises:
           UserError: if one is damaged.
@@ -46,6 +52,6 @@ class RecordFolder:
                 record = json.loads(path.read_text(encoding="utf-8"))
             except ValueError as error:
                 raise UserError(f"{path} is damaged ({error}): remove it and run the same command again") from error
-            if record.get("format") == FORMAT and record.get("format_version") == FORMAT_VERSION:
+            if record.get("format") == self.format and record.get("format_version") == FORMAT_VERSION:
                 records.append(record)
         return sorted(records, key=lambda each: (each["features"], each["fold"]["number"], each["seed"]))

@@ -1,0 +1,121 @@
+"""Train, let the development utterances choose, average the chosen checkpoints: the same for every task."""
+
+import dataclasses
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from jfewshot.files import writable_folder
+from jfewshot.training.checkpoints import Checkpoints, average
+from jfewshot.training.devices import replicate
+from jfewshot.training.loop import Run, continued, run_steps
+from jfewshot.training.memory import MemoryCheckpoints
+from jfewshot.training.metrics import Metrics
+from jfewshot.training.model import Params
+from jfewshot.training.step import State
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Fit:
+    """What is trained, and how it is chosen.
+
+    Attributes:
+      folder: of checkpoints and metrics; a fit that was killed continues there.
+      steps: of the whole run.
+      evaluate_every: steps between checkpoints, each with a development score.
+      initial: makes step 0.
+      step: from `jfewshot.training.step.make_step`.
+      batches: (first, last) -> batches of steps first .. last - 1.
+      names: utterances of a step, for messages.
+      fixed: what the loss is given besides, unchanged.
+      validate: parameters -> development numbers, `score` among them.
+      score: what chooses.
+      higher_is_better: of that number.
+      n_best: checkpoints that are averaged.
+      seed: of what the steps draw.
+      in_memory: no checkpoint on disk: for fits of seconds, which begin again where they were killed.
+      mesh: the devices; None for a single one.
+      describe: a step's numbers in a few words, for people.
+    """
+
+    folder: Path
+    steps: int
+    evaluate_every: int
+    initial: Callable[[], State]
+    step: Callable
+    batches: Callable[[int, int], Iterator[Any]]
+    names: Callable[[int], list[str]]
+    fixed: Any
+    validate: Callable[[Params], dict[str, float]]
+    score: str
+    higher_is_better: bool
+    n_best: int
+    seed: int
+    in_memory: bool = False
+    mesh: jax.sharding.Mesh | None = None
+    describe: Callable[[dict[str, float]], str] = lambda values: f"loss {values['loss']:.3f}"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Fitted:
+    """What came out.
+
+    Attributes:
+      steps: the checkpoints that development chose, best first.
+      development: score of each of them.
+      params: their mean.
+      n_steps: of the whole run.
+    """
+
+    steps: list[int]
+    development: list[float]
+    params: dict[str, np.ndarray]
+    n_steps: int
+
+
+def fit(given: Fit) -> Fitted:
+    """Train, or continue, to the last step.
+
+    Raises:
+      UserError: a loss that is not finite; a checkpoint of another shape.
+    """
+    writable_folder(given.folder, "the run")
+    run = Run(
+        folder=given.folder,
+        steps=given.steps,
+        checkpoint_every=given.evaluate_every,
+        step=given.step,
+        batches=given.batches,
+        names=given.names,
+        metrics=lambda first: Metrics(given.folder, first, given.evaluate_every, describe=given.describe),
+        validate=given.validate,
+        score=given.score,
+        mesh=given.mesh,
+        advice="lower --rate",
+    )
+    folder = given.folder / "checkpoints"
+    checkpoints: Checkpoints | MemoryCheckpoints
+    if given.in_memory:
+        checkpoints = MemoryCheckpoints(given.n_best, given.higher_is_better)
+    else:
+        checkpoints = Checkpoints(folder, 1, given.n_best, f"development_{given.score}", given.higher_is_better)
+    try:
+        fresh = replicate(given.initial(), given.mesh)
+        like = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding), fresh)
+        state = continued(fresh, checkpoints)
+        run_steps(run, state, replicate(jax.random.key(given.seed), given.mesh), given.fixed, checkpoints)
+        best = checkpoints.best(given.n_best)
+        scores = [checkpoints.scores()[step] for step in best]
+        params = average([checkpoints.load(like, step).params for step in best])
+    finally:
+        checkpoints.close()
+    return Fitted(best, scores, params, given.steps)
+
+
+def forget_checkpoints(folder: Path) -> None:
+    """Remove the checkpoints of a fit whose outcome is safe."""
+    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
