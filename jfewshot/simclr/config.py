@@ -36,6 +36,9 @@ class DataConfig:
     """Shorter utterances are left out, and named."""
     buckets: int = 4
     """Utterances of like length share a batch; each bucket is a padded size and one compilation."""
+    speakers_per_batch: int | None = None
+    """Fill each batch from this many speakers, so that many negatives share the utterance's voice and recording and what is
+    said has to tell them apart; None: from all speakers alike, as in the paper."""
     normalisation: Literal["global", "speaker"] = "global"
     """Statistics of the features: the training set's, which exported encoders use too; or each speaker's, as in the
     paper."""

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from jfewshot.errors import UserError
 from jfewshot.simclr.data.manifest import Utterance
 from jfewshot.training.plan import LengthBuckets
 
@@ -34,17 +35,35 @@ class BatchPlan(LengthBuckets):
       buckets: padded sizes; at most so many.
       sample_rate: Hz.
       seed: of everything random.
+      speakers_per_batch: fill a batch from so many speakers, where they have enough utterances; None: from all.
 
     Raises:
-      UserError: fewer utterances than a batch.
+      UserError: fewer utterances than a batch; speakers asked for where none is known, or more than a batch holds.
     """
 
     def __init__(
-        self, utterances: Sequence[Utterance], batch: int, crop_samples: int, buckets: int, sample_rate: int, seed: int
+        self,
+        utterances: Sequence[Utterance],
+        batch: int,
+        crop_samples: int,
+        buckets: int,
+        sample_rate: int,
+        seed: int,
+        speakers_per_batch: int | None = None,
     ):
         self.utterances, self.sample_rate, self.crop_samples = utterances, sample_rate, crop_samples
         seconds = np.array([utterance.duration_s for utterance in utterances])
         tenth = sample_rate // 10
+        groups, together = None, 1
+        if speakers_per_batch is not None:
+            if not 1 <= speakers_per_batch <= batch:
+                raise UserError(f"--data.speakers-per-batch {speakers_per_batch}: needs 1 to --batch ({batch})")
+            speakers = [utterance.speaker for utterance in utterances]
+            if not any(speakers):
+                raise UserError(
+                    "--data.speakers-per-batch needs to know who speaks: give a manifest with a column 'speaker', or leave it out"
+                )
+            groups, together = np.unique(speakers, return_inverse=True)[1], batch // speakers_per_batch
         super().__init__(
             seconds * sample_rate,
             batch,
@@ -52,6 +71,8 @@ class BatchPlan(LengthBuckets):
             buckets,
             lambda samples: math.ceil(samples / tenth) * tenth,
             seed,
+            groups=groups,
+            together=together,
         )
 
     def names(self, step: int) -> list[str]:

@@ -99,7 +99,8 @@ def initial_state(config: TrainConfig) -> State:
 def make_plan(config: TrainConfig, utterances: list[Utterance], batch: int) -> BatchPlan:
     """The batches of a set of utterances."""
     rate = config.fbank.sample_rate
-    return BatchPlan(utterances, batch, int(config.data.crop_s * rate), config.data.buckets, rate, config.seed)
+    crop, data = int(config.data.crop_s * rate), config.data
+    return BatchPlan(utterances, batch, crop, data.buckets, rate, config.seed, data.speakers_per_batch)
 
 
 def describe(folder: Path, config: TrainConfig, training: list[Utterance], validation: list[Utterance]) -> None:

@@ -1,5 +1,6 @@
 """Manifests, batches and loading."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -118,6 +119,27 @@ def test_an_epoch_uses_nobody_twice_and_batches_are_of_like_length():
         shortest = min(plan.utterances[k].duration_s for k in members)
         assert longest - shortest < 6  # of 10 s of spread: a quarter, and those carried up
     assert len({size for size, _ in plan.epoch(0)}) <= 4
+
+
+def test_batches_of_few_speakers_come_in_runs_of_one_voice():
+    def plan(**how):
+        return BatchPlan(made_up(700), 16, 2 * RATE, 1, RATE, seed=0, **how)
+
+    def voices(members):
+        return [plan().utterances[k].speaker for k in members]
+
+    few, any_ = plan(speakers_per_batch=2).epoch(0), plan().epoch(0)
+    assert len(few) == len(any_) == 700 // 16
+    used = np.concatenate([members for _, members in few])
+    assert len(set(used.tolist())) == len(used)
+    # Of 7 speakers with 100 utterances each, 12 whole runs of 8: 84 runs fill 42 batches, two voices at most in each.
+    assert sum(len(set(voices(members))) <= 2 for _, members in few) == 42
+    assert np.mean([len(set(voices(members))) for _, members in any_]) > 5
+    with pytest.raises(UserError, match="needs 1 to --batch"):
+        plan(speakers_per_batch=17)
+    nobody = [dataclasses.replace(each, speaker="") for each in made_up(40)]
+    with pytest.raises(UserError, match="who speaks"):
+        BatchPlan(nobody, 16, 2 * RATE, 1, RATE, seed=0, speakers_per_batch=2)
 
 
 def test_steps_are_pure_functions_of_seed_and_number():
