@@ -1,0 +1,54 @@
+"""The user's own transcribed speech: a CSV of path and text."""
+
+import csv
+from pathlib import Path
+
+from jfewshot.downstream.asr.datasets.base import AsrData, Utterance
+from jfewshot.errors import UserError
+
+PARTS = ("train", "dev", "test")
+
+
+def read_table(root: Path, table: Path) -> AsrData:
+    """Utterances from a CSV with the columns path (below `root`) and text, and if known speaker and split.
+
+    With `split` (train, dev, test) the data are divided so. Without it, by speakers, each tested once; where fewer than
+    three speakers are named, a tenth at random is tested and another chooses.
+
+    Raises:
+      UserError: naming the file and line of what cannot be used.
+    """
+    try:
+        with open(table, encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            columns, rows = list(reader.fieldnames or []), list(reader)
+    except FileNotFoundError:
+        raise UserError(f"{table} does not exist; give a CSV with the columns path and text") from None
+    for wanted in ("path", "text"):
+        if wanted not in columns:
+            raise UserError(f"{table} has no column '{wanted}'; it has {', '.join(columns) or 'none'}")
+    if not rows:
+        raise UserError(f"{table} has no lines under its header")
+    utterances: dict[str, Utterance] = {}
+    for number, row in enumerate(rows, 2):
+        where = f"{table}, line {number}"
+        name = (row["path"] or "").strip()
+        text = " ".join((row["text"] or "").split())
+        if not name:
+            raise UserError(f"{where} has no path")
+        if name in utterances:
+            raise UserError(f"{where} names {name} again")
+        if not text:
+            raise UserError(f"{where} ({name}) has an empty transcript: write what is said, or take the line out")
+        path = root / name
+        if not path.exists():
+            raise UserError(f"{where} names {name}, which is not below {root}; --root is the folder of the paths")
+        part = (row.get("split") or "").strip()
+        if "split" in columns and part not in PARTS:
+            raise UserError(f"{where} ({name}) has the split '{part}'; it must be {', '.join(PARTS)}")
+        utterances[name] = Utterance(name, path, text, (row.get("speaker") or "").strip(), part)
+    found = tuple(utterances[name] for name in sorted(utterances))
+    divided = "split" in columns
+    return AsrData(
+        f"table:{table.name}", table.stem, found, *((("train",), ("dev",), ("test",)) if divided else ((), (), ()))
+    )

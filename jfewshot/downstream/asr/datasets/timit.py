@@ -1,0 +1,103 @@
+"""TIMIT: phonetically balanced sentences of 630 Americans (Garofolo et al., 1993).
+
+ROOT/
+  TRAIN/DR1/FCJF0/SI1027.WAV   .PHN (samples and phone)   .WRD (samples and word)   .TXT (samples and sentence)
+  TEST/DR1/FAKS0/ ...
+
+Names may be in lower case; audio may be NIST SPHERE, as published, or converted to WAV (`SI1027.WAV`, `SI1027.WAV.wav`).
+The two SA sentences, which everybody reads, are left out. The division is the usual one: 462 speakers train, the 24 of the
+core test set test, 50 of the other 144 choose.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+from jfewshot.downstream.asr.datasets.base import AsrData, Utterance
+from jfewshot.downstream.asr.phones import PHONES_61, fold_to_48
+from jfewshot.errors import UserError
+
+# TIMIT's own TESTSET.DOC.
+_CORE_TEST = """
+mdab0 mwbt0 felc0 mtas1 mwew0 fpas0 mjmp0 mlnt0 fpkt0 mlll0 mtls0 fjlm0 mbpm0 mklt0 fnlp0 mcmj0 mjdh0 fmgd0 mgrt0 mnjm0
+fdhc0 mjln0 mpam0 fmld0
+"""
+# Halberstadt (1998); Kaldi's and everybody's since.
+_DEVELOPMENT = """
+faks0 fdac1 fjem0 mgwt0 mjar0 mmdb1 mmdm2 mpdf0 fcmh0 fkms0 mbdg0 mbwm0 mcsh0 fadg0 fdms0 fedw0 mgjf0 mglb0 mrtk0 mtaa0
+mtdt0 mthc0 mwjg0 fnmr0 frew0 fsem0 mbns0 mmjr0 mdls0 mdlf0 mdvc0 mers0 fmah0 fdrw0 mrcs0 mrjm4 fcal1 mmwh0 fjsj0 majc0
+mjsw0 mreb0 fgjd0 fjmg0 mroa0 mteb0 mjfc0 mrjr0 fmml0 mrws1
+"""
+CORE_TEST, DEVELOPMENT = frozenset(_CORE_TEST.split()), frozenset(_DEVELOPMENT.split())
+COUNTS = {"train": 3696, "dev": 400, "core test": 192, "rest of test": 752}
+
+
+def read_timit(root: Path, say: Literal["phones", "words"] = "phones", counts_checked: bool = True) -> AsrData:
+    """Its SI and SX sentences, as 48 phones or as words.
+
+    Args:
+      root: the folder with TRAIN and TEST, or the one above.
+      say: what a transcript is.
+      counts_checked: refuse other numbers of utterances than published.
+
+    Raises:
+      UserError: audio without labels, a phone that is none of the 61, or other numbers of utterances than published.
+    """
+    utterances = []
+    for folder in (root, *sorted(path for path in root.glob("*") if path.is_dir())):
+        sides = {path.name.lower(): path for path in folder.glob("*") if path.is_dir()}
+        if {"train", "test"} <= set(sides):
+            for side in ("train", "test"):
+                utterances += _side(sides[side], side, folder, say)
+            break
+    if not utterances:
+        raise UserError(f"{root} holds no TRAIN and TEST with <dialect>/<speaker>/*.WAV; --root should be TIMIT")
+    found = tuple(sorted(utterances, key=lambda each: each.name))
+    if counts_checked:
+        for part, expected in COUNTS.items():
+            count = sum(each.part == part for each in found)
+            if count != expected:
+                raise UserError(
+                    f"{root} has {count:,} utterances of TIMIT's {part}, as published there are {expected:,}: "
+                    "copy it again, or list what you have in a CSV and give --dataset table:PATH"
+                )
+    return AsrData("timit", f"TIMIT, {say}", found, ("train",), ("dev",), ("core test",))
+
+
+def _side(folder: Path, side: str, base: Path, say: str) -> list[Utterance]:
+    utterances = []
+    for speaker_folder in sorted(path for path in folder.glob("*/*") if path.is_dir()):
+        speaker = speaker_folder.name.lower()
+        files = {path.name.lower(): path for path in speaker_folder.iterdir()}
+        for name in sorted(name for name in files if name.endswith(".wav")):
+            # SI1027.WAV.wav is the converted twin of SI1027.WAV.
+            stem = name.removesuffix(".wav").removesuffix(".wav")
+            if stem.startswith("sa") or f"{name}.wav" in files:
+                continue
+            label = files.get(f"{stem}.phn" if say == "phones" else f"{stem}.wrd")
+            if label is None:
+                wanted = ".PHN" if say == "phones" else ".WRD"
+                raise UserError(f"{files[name]} has no {wanted} beside it: copy it again")
+            text = _labels(label, say)
+            part = side if side == "train" else _test_part(speaker)
+            path = files[name]
+            utterances.append(Utterance(path.relative_to(base).as_posix(), path, text, speaker, part))
+    return utterances
+
+
+def _test_part(speaker: str) -> str:
+    if speaker in CORE_TEST:
+        return "core test"
+    return "dev" if speaker in DEVELOPMENT else "rest of test"
+
+
+def _labels(path: Path, say: str) -> str:
+    rows = [line.split() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    if not rows or any(len(row) != 3 for row in rows):
+        raise UserError(f"{path} should have lines of first sample, last sample and label; copy it again")
+    labels = [row[2].lower() for row in rows]
+    if say == "words":
+        return " ".join(labels)
+    unknown = sorted(set(labels) - PHONES_61)
+    if unknown:
+        raise UserError(f"{path} has '{unknown[0]}', which is none of TIMIT's 61 phones; copy it again")
+    return " ".join(fold_to_48(labels))

@@ -1,0 +1,95 @@
+"""Error rates (through jiwer), and how far they would move with other utterances."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from jfewshot.downstream.asr.units import Units
+from jfewshot.errors import UserError
+
+N_RESAMPLES = 2000
+_AT_ONCE = 200
+
+
+@dataclasses.dataclass(frozen=True)
+class ErrorCounts:
+    """Errors of each utterance.
+
+    Attributes:
+      metric: `WER`, `CER` or `PER`.
+      errors: substitutions, deletions and insertions of each utterance.
+      lengths: words, characters or phones of each reference.
+    """
+
+    metric: str
+    errors: Int[np.ndarray, " n"]
+    lengths: Int[np.ndarray, " n"]
+
+    @property
+    def rate(self) -> float:
+        """All errors over all that was said; may exceed 1."""
+        return float(self.errors.sum() / self.lengths.sum())
+
+
+def metrics_of(units: Units) -> tuple[str, ...]:
+    """What is reported for these units; the first chooses checkpoints."""
+    return {"characters": ("WER", "CER"), "pieces": ("WER", "CER"), "words": ("WER",), "phones": ("PER",)}[units.kind]
+
+
+def count_errors(metric: str, references: Sequence[str], hypotheses: Sequence[str]) -> ErrorCounts:
+    """Errors of each utterance, by the alignment with the fewest.
+
+    Args:
+      metric: WER and PER count what is between spaces, CER characters (spaces among them).
+      references, hypotheses: texts, one of each per utterance.
+    """
+    jiwer = _jiwer()
+    process = jiwer.process_characters if metric == "CER" else jiwer.process_words
+    found = process(list(references), list(hypotheses))
+    errors = [sum(_size(chunk) for chunk in chunks if chunk.type != "equal") for chunks in found.alignments]
+    lengths = [len(reference) for reference in found.references]
+    counts = ErrorCounts(metric, np.array(errors, np.int64), np.array(lengths, np.int64))
+    assert counts.errors.sum() == found.substitutions + found.deletions + found.insertions
+    return counts
+
+
+def _size(chunk: Any) -> int:
+    return max(chunk.ref_end_idx - chunk.ref_start_idx, chunk.hyp_end_idx - chunk.hyp_start_idx)
+
+
+def _jiwer() -> Any:
+    try:
+        import jiwer
+    except ImportError:
+        raise UserError("error rates need the package jiwer: pip install 'jfewshot[asr]'") from None
+    return jiwer
+
+
+def resampled_rates(
+    errors: Float[np.ndarray, "systems n"], lengths: Int[np.ndarray, " n"], seed: int = 0, n: int = N_RESAMPLES
+) -> Float[np.ndarray, "systems resamples"]:
+    """Error rates of utterances drawn again, with replacement (the bootstrap of Bisani and Ney, 2004).
+
+    All systems are given the same draws, so that differences between columns are paired by utterance.
+
+    Args:
+      errors: of each utterance, or their mean over seeds.
+      lengths: of the references.
+      seed: of the draws.
+      n: how many draws.
+    """
+    rng, parts = np.random.default_rng([seed, 8]), []
+    uniform = np.full(len(lengths), 1 / len(lengths))
+    for start in range(0, n, _AT_ONCE):
+        times = rng.multinomial(len(lengths), uniform, size=min(_AT_ONCE, n - start)).astype(np.float64)
+        parts.append((errors @ times.T) / (lengths @ times.T))
+    return np.concatenate(parts, axis=1)
+
+
+def interval(rates: Float[np.ndarray, " resamples"]) -> tuple[float, float]:
+    """The middle 95% of resampled rates (or of their differences)."""
+    low, high = np.quantile(rates, [0.025, 0.975])
+    return float(low), float(high)
