@@ -1,0 +1,198 @@
+"""Joint CTC/attention beam search (Watanabe et al., 2017), for a batch at once, in static shapes.
+
+A hypothesis' score is (1 - c) * attention + c * CTC prefix + l * language model + b * units, all of them natural
+logarithms. Each step extends every hypothesis by every unit, keeps the best, and puts those that end aside; it stops when
+nothing that goes on could still overtake what has ended.
+"""
+
+import functools
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from jfewshot.downstream.asr import ctc
+from jfewshot.downstream.asr.ctc import NOTHING, POSSIBLE
+from jfewshot.errors import UserError
+
+
+@dataclass(frozen=True)
+class BeamConfig:
+    """How hypotheses are searched."""
+
+    size: int = 8
+    """Hypotheses kept at each step."""
+    ctc_weight: float = 0.3
+    """Of CTC beside attention: 0 is attention alone, 1 CTC alone (where there is no decoder, always 1)."""
+    lm_weight: float = 0.3
+    """Of the language model, where there is one."""
+    unit_bonus: float = 0.0
+    """Added for every unit: longer hypotheses."""
+    n_best: int = 1
+    """How many hypotheses are wanted; the search goes on until nothing could overtake them."""
+    candidates: int = 64
+    """Where there are more units than this, CTC scores only so many of each hypothesis: those that attention and the
+    language model like best. (CTC alone scores all.)"""
+
+    def __post_init__(self) -> None:
+        if self.size < 1 or self.candidates < 1 or not 1 <= self.n_best <= self.size:
+            raise UserError("beam: size and candidates must be at least 1, and n_best from 1 to size")
+        if not 0.0 <= self.ctc_weight <= 1.0:
+            raise UserError(f"beam: ctc_weight is {self.ctc_weight}; give 0 (attention alone) to 1 (CTC alone)")
+
+
+class LanguageTable(NamedTuple):
+    """An n-gram model over units as an automaton; see `language_model`."""
+
+    log_probs: Float[Array | np.ndarray, "states n_units"]
+    """Of each unit after each state; column 0 is the end."""
+    following: Int[Array | np.ndarray, "states n_units"]
+    """State after it. State 0 is the beginning."""
+
+
+class Hypotheses(NamedTuple):
+    """The best, best first; scores below `ctc.POSSIBLE` where there are no more."""
+
+    units: Int[Array, "batch n_best longest"]
+    n_units: Int[Array, "batch n_best"]
+    scores: Float[Array, "batch n_best"]
+
+
+class _Live(NamedTuple):
+    place: Int[Array, ""]
+    units: Int[Array, "batch beam longest"]
+    last: Int[Array, "batch beam"]
+    scores: Float[Array, "batch beam"]
+    """Whole, CTC's part among it."""
+    others: Float[Array, "batch beam"]
+    """Without CTC's part."""
+    prefixes: Any
+    cache: Any
+    state: Any
+    """The language model's."""
+
+
+def beam_search(
+    log_probs: Float[Array, "batch frames n_units"],
+    n_frames: Int[Array, "batch"],
+    decoder: Any,
+    seen: Any,
+    table: LanguageTable | None,
+    config: BeamConfig,
+    longest: int,
+) -> Hypotheses:
+    """Search; to be jitted.
+
+    Args:
+      log_probs, n_frames: CTC's.
+      decoder, seen: with `step` and `empty_cache` as `Decoder` has them, and its `look` at the frames; None for CTC alone.
+      table: the language model; None for none.
+      config: static.
+      longest: units of a hypothesis at most; static.
+    """
+    batch, _, n_units = log_probs.shape
+    beam, rows = config.size, jnp.arange(batch)[:, None]
+    ctc_weight = config.ctc_weight if decoder is not None else 1.0
+    log_probs = ctc.settled(log_probs, n_frames)
+    n_candidates = n_units - 1 if ctc_weight == 1.0 else min(config.candidates, n_units - 1)
+
+    def other_scores(live: _Live):
+        """Of every next unit, without CTC's part."""
+        scores, cache = jnp.zeros((batch, beam, n_units)), live.cache
+        if decoder is not None and ctc_weight < 1.0:
+            attention, cache = decoder.step(live.last, live.place, live.cache, seen, n_frames)
+            scores = scores + (1.0 - ctc_weight) * attention
+        if table is not None:
+            scores = scores + config.lm_weight * table.log_probs[live.state]
+        return live.others[..., None] + scores, cache
+
+    def body(carry):
+        live, done = carry
+        others, cache = other_scores(live)
+        ending = others[..., 0] + (ctc_weight * ctc.ended(live.prefixes) if ctc_weight > 0 else 0.0)
+        done = _put_aside(done, live, jnp.where(live.scores > POSSIBLE, ending, NOTHING), rows)
+
+        going = others[..., 1:] + config.unit_bonus
+        units = jnp.broadcast_to(jnp.arange(1, n_units), going.shape)
+        if n_candidates < n_units - 1 and ctc_weight > 0:
+            going, units = jax.lax.top_k(going, n_candidates)
+            units = units + 1
+        scores = going
+        if ctc_weight > 0:
+            empty = live.place == 0
+            scores = going + ctc_weight * ctc.extended_scores(log_probs, live.prefixes, live.last, empty, units)
+        scores = jnp.where(live.scores[..., None] > POSSIBLE, scores, NOTHING)
+        best, chosen = jax.lax.top_k(scores.reshape(batch, -1), beam)
+        parent, at = chosen // scores.shape[2], chosen % scores.shape[2]
+        unit = units[rows, parent, at]
+        best = jnp.where(best > POSSIBLE, best, NOTHING)
+
+        def of_parent(leaf):
+            return leaf[rows, parent]
+
+        prefixes = live.prefixes
+        if ctc_weight > 0:
+            mine = jax.tree.map(of_parent, prefixes)
+            prefixes = ctc.extend(log_probs, mine, of_parent(live.last), live.place == 0, unit)
+        written = of_parent(live.units).at[:, :, live.place].set(unit)
+        return (
+            _Live(
+                live.place + 1, written, unit, best, going[rows, parent, at], prefixes,
+                jax.tree.map(of_parent, cache),
+                table.following[of_parent(live.state), unit] if table is not None else live.state,
+            ),
+            done,
+        )  # fmt: skip
+
+    def goes_on(carry):
+        live, done = carry
+        # Without a bonus, scores only fall; with one, they may still rise by so much.
+        slack = max(config.unit_bonus, 0.0) * (longest - live.place)
+        could_win = jnp.max(live.scores, axis=1) + slack > done.scores[:, config.n_best - 1]
+        return (live.place < longest) & jnp.any(could_win & (jnp.max(live.scores, axis=1) > POSSIBLE))
+
+    zeros = jnp.zeros((batch, beam), jnp.int32)
+    only_first = jnp.where(jnp.arange(beam) == 0, 0.0, NOTHING) + jnp.zeros((batch, 1))
+    first = _Live(
+        jnp.zeros((), jnp.int32), jnp.zeros((batch, beam, longest), jnp.int32), zeros, only_first,
+        jnp.zeros((batch, beam)),
+        ctc.no_units(log_probs, beam) if ctc_weight > 0 else (),
+        decoder.empty_cache(batch, beam, longest) if decoder is not None and ctc_weight < 1.0 else (),
+        zeros,
+    )  # fmt: skip
+    nobody = Hypotheses(first.units, zeros, jnp.full((batch, beam), NOTHING))
+    live, done = jax.lax.while_loop(goes_on, body, (first, nobody))
+    # What is as long as can be may still end.
+    others, _ = other_scores(live)
+    ending = others[..., 0] + (ctc_weight * ctc.ended(live.prefixes) if ctc_weight > 0 else 0.0)
+    done = _put_aside(done, live, jnp.where(live.scores > POSSIBLE, ending, NOTHING), rows)
+    return Hypotheses(*(part[:, : config.n_best] for part in done))
+
+
+def _put_aside(done: Hypotheses, live: _Live, ending: Float[Array, "batch beam"], rows) -> Hypotheses:
+    """The best of what has ended, before and now."""
+    scores, place = jax.lax.top_k(jnp.concatenate([done.scores, ending], axis=1), done.scores.shape[1])
+    units = jnp.concatenate([done.units, live.units], axis=1)[rows, place]
+    lengths = jnp.concatenate([done.n_units, jnp.full_like(done.n_units, live.place)], axis=1)[rows, place]
+    return Hypotheses(units, lengths, scores)
+
+
+def searcher(build: Any, has_decoder: bool, config: BeamConfig):
+    """The jitted search: (params, frames, CTC's log-probabilities, n_frames, table, longest) -> hypotheses.
+
+    Args:
+      build: from parameters to a `Recogniser`.
+      has_decoder: whether it has one.
+      config: static.
+    """
+
+    @functools.partial(jax.jit, static_argnames="longest")
+    def search(params, frames, log_probs, n_frames, table: LanguageTable | None, longest: int) -> Hypotheses:
+        decoder = build(params).decoder if has_decoder else None
+        seen = None if decoder is None else decoder.look(frames)
+        return beam_search(log_probs, n_frames, decoder, seen, table, config, longest)
+
+    return search

@@ -1,0 +1,82 @@
+"""The joint loss, and the log-probabilities that it and the decoder's scores are both about."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Bool, Float, Int, Key
+
+from jfewshot.downstream.asr.model import Recogniser
+from jfewshot.downstream.asr.units import BLANK
+
+
+class LogProbs(NamedTuple):
+    """Of each utterance's whole transcript, natural logarithm."""
+
+    ctc: Float[Array, "batch"]
+    attention: Float[Array, "batch"]
+    smoothed: Float[Array, "batch"]
+    """Cross-entropy with smoothed targets, negated."""
+    is_possible: Bool[Array, "batch"]
+    """Whether there are frames enough for CTC; where not, `ctc` is of no meaning."""
+
+
+def transcript_log_probs(
+    model: Recogniser,
+    frames: Float[Array, "batch frames width"],
+    n_frames: Int[Array, "batch"],
+    units: Int[Array, "batch longest"],
+    n_units: Int[Array, "batch"],
+    label_smoothing: float = 0.0,
+    keys: Key[Array, "batch"] | None = None,
+) -> LogProbs:
+    """How probable transcripts are.
+
+    Args:
+      model: whose.
+      frames, n_frames: from its `encode`.
+      units, n_units: transcripts, anything past their ends.
+      label_smoothing: share of the target that is spread evenly over all units.
+      keys: the decoder's dropout; None for none.
+    """
+    past_end = (jnp.arange(units.shape[1]) >= n_units[:, None]).astype(jnp.float32)
+    no_frame = (jnp.arange(frames.shape[1]) >= n_frames[:, None]).astype(jnp.float32)
+    ctc = -optax.ctc_loss(model.ctc_logits(frames), no_frame, units, past_end, blank_id=BLANK)
+    is_possible = n_frames >= frames_needed(units, n_units)
+    nothing = jnp.zeros_like(ctc)
+    if not model.has_decoder:
+        return LogProbs(ctc, nothing, nothing, is_possible)
+    logits = model.decoder(units, frames, n_frames, keys)
+    # Each unit, then the end.
+    targets = jnp.where(jnp.arange(units.shape[1] + 1) < n_units[:, None], jnp.pad(units, ((0, 0), (0, 1))), BLANK)
+    counts = jnp.arange(targets.shape[1]) <= n_units[:, None]
+    log_probs = jax.nn.log_softmax(logits)
+    exact = jnp.take_along_axis(log_probs, targets[..., None], axis=-1)[..., 0]
+    smooth = optax.smooth_labels(jax.nn.one_hot(targets, logits.shape[-1]), label_smoothing)
+    mixed = jnp.sum(smooth * log_probs, axis=-1)
+    return LogProbs(
+        ctc, jnp.sum(jnp.where(counts, exact, 0.0), axis=1), jnp.sum(jnp.where(counts, mixed, 0.0), axis=1), is_possible
+    )
+
+
+def frames_needed(units: Int[Array, "batch longest"], n_units: Int[Array, "batch"]) -> Int[Array, "batch"]:
+    """Frames that CTC needs at least: one for each unit, and a blank between equal neighbours."""
+    pairs = jnp.arange(1, units.shape[1]) < n_units[:, None]
+    return n_units + jnp.sum((units[:, 1:] == units[:, :-1]) & pairs, axis=1)
+
+
+def joint_loss(found: LogProbs, n_units: Int[Array, "batch"], ctc_weight: float) -> tuple[Array, dict[str, Array]]:
+    """ctc_weight * CTC + (1 - ctc_weight) * cross-entropy, per unit of the batch.
+
+    Utterances with too few frames for CTC (a fast one, made faster) have no part in it, and are counted.
+
+    Returns:
+      the loss; and metrics.
+    """
+    total = jnp.maximum(jnp.sum(n_units), 1).astype(jnp.float32)
+    ctc = -jnp.sum(jnp.where(found.is_possible, found.ctc, 0.0)) / total
+    attention = -jnp.sum(found.smoothed) / total
+    loss = ctc_weight * ctc + (1.0 - ctc_weight) * attention
+    too_short = jnp.sum(~found.is_possible & (n_units > 0)).astype(jnp.float32)
+    return loss, {"loss": loss, "ctc": ctc, "attention": attention, "too_short": too_short}

@@ -1,0 +1,63 @@
+"""What is trained: an encoder or frozen frames, CTC on top, and a decoder that looks at them."""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float, Int, Key
+
+from jfewshot.downstream.asr.decoder import Decoder, DecoderConfig
+from jfewshot.downstream.asr.recurrent import BidirectionalLayers, RecurrentConfig
+from jfewshot.simclr.encoder import Encoder, EncoderConfig
+
+
+class Recogniser(nnx.Module):
+    """Attention-CTC (a `DecoderConfig`), or recurrent layers under CTC (a `RecurrentConfig`).
+
+    Args:
+      dim: numbers per frame of what is heard.
+      n_units: the blank included.
+      head: which of the two, and its sizes.
+      encoder: below it, learning too; `dim` is its number of mel bins then. None: the frames are a frozen encoder's.
+      layer: the encoder's hidden state that is looked at.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        n_units: int,
+        head: DecoderConfig | RecurrentConfig,
+        encoder: EncoderConfig | None = None,
+        layer: int = -1,
+        *,
+        rngs: nnx.Rngs,
+    ):
+        self.layer, self.has_encoder = layer, encoder is not None
+        self.has_decoder = isinstance(head, DecoderConfig)
+        if encoder is not None:
+            self.encoder = Encoder(encoder, rngs=rngs)
+            dim = encoder.d_model
+        if isinstance(head, RecurrentConfig):
+            self.recurrent = BidirectionalLayers(dim, head, rngs=rngs)
+            dim = 2 * head.size
+        else:
+            self.decoder = Decoder(n_units, dim, head, rngs=rngs)
+        self.ctc = nnx.Linear(dim, n_units, rngs=rngs)
+
+    def encode(
+        self,
+        heard: Float[Array, "batch frames dim"],
+        n_frames: Int[Array, "batch"],
+        keys: Key[Array, "batch"] | None = None,
+    ) -> tuple[Float[Array, "batch out_frames width"], Int[Array, "batch"]]:
+        """Frames that CTC and the decoder stand on, and how many are true."""
+        if self.has_encoder:
+            states, n_frames = self.encoder(heard, n_frames, keys)
+            heard = states[self.layer]
+        if not self.has_decoder:
+            head_keys = None if keys is None else jax.vmap(jax.random.fold_in, (0, None))(keys, 1)
+            heard = self.recurrent(heard, n_frames, head_keys)
+        return heard, n_frames
+
+    def ctc_logits(self, frames: Float[Array, "batch frames width"]) -> Float[Array, "batch frames n_units"]:
+        """Of every frame, float32."""
+        return self.ctc(frames).astype(jnp.float32)
