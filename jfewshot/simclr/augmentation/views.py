@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Bool, Float, Int, Key
 
 from jfewshot.errors import UserError
 from jfewshot.simclr.augmentation.alteration import AlterationConfig
 from jfewshot.simclr.augmentation.noise import add_noise, noise_bank
-from jfewshot.simclr.augmentation.pitch import pitch
+from jfewshot.simclr.augmentation.pitch import pitch, replay
 from jfewshot.simclr.augmentation.reverb import impulse_responses, reverb, reverb_continuous
 from jfewshot.simclr.augmentation.speed import output_samples as samples_after_speed
 from jfewshot.simclr.augmentation.speed import speed
@@ -76,6 +76,13 @@ class AugmentationConfig:
             )
         if self.lowest_snr_db > self.highest_snr_db:
             raise UserError(f"SNR from {self.lowest_snr_db} to {self.highest_snr_db} dB: give the lower one first")
+        for name in ("speed", "pitch", "reverb", "noise"):
+            if not 0.0 <= (probability := getattr(self, f"{name}_probability")) <= 1.0:
+                raise UserError(f"{name} with probability {probability}: needs 0 to 1")
+
+    def may(self, name: str) -> bool:
+        """Whether a waveform augmentation is on and ever happens."""
+        return getattr(self, name) and getattr(self, f"{name}_probability") > 0.0
 
 
 class Banks(NamedTuple):
@@ -88,17 +95,17 @@ class Banks(NamedTuple):
 def make_banks(config: AugmentationConfig, samples: int, sample_rate: int, seed: int) -> Banks:
     """Compute or read the banks, for waves of at most `samples`."""
     rooms = jnp.zeros((0, 0))
-    if config.reverb and not config.reverb_continuous:
+    if config.may("reverb") and not config.reverb_continuous:
         rooms = jnp.asarray(impulse_responses(sample_rate))
     noises = jnp.zeros((0, 0))
-    if config.noise:
+    if config.may("noise"):
         noises = jnp.asarray(noise_bank(config.noise_folder, output_samples(samples, config), sample_rate, seed))
     return Banks(rooms, noises)
 
 
 def output_samples(n_samples: int, config: AugmentationConfig) -> int:
     """Static size of an augmented wave."""
-    return samples_after_speed(n_samples, config.slowest) if config.speed else n_samples
+    return samples_after_speed(n_samples, config.slowest) if config.may("speed") else n_samples
 
 
 def augment_wave(
@@ -124,28 +131,52 @@ def augment_wave(
     """
     keys = jax.random.split(key, 8)
     wave = jnp.where(jnp.arange(wave.shape[0]) < length, wave, 0.0)
-    if config.speed:
-        faster = speed(keys[0], wave, length, config.slowest, config.fastest)
-        as_it_was = jnp.pad(wave, (0, faster[0].shape[0] - wave.shape[0])), length
-        wave, length = _perhaps(keys[1], config.speed_probability, faster, as_it_was)
-    if config.pitch:
-        shifted = pitch(keys[2], wave, length, config.lowest_cents, config.highest_cents)
-        wave, length = _perhaps(keys[3], config.pitch_probability, shifted, (wave, length))
-    if config.reverb:
+    if config.may("speed") or config.may("pitch"):
+        wave, length = _replayed(keys[:4], wave, length, config)
+    if config.may("reverb"):
         if config.reverb_continuous:
             roomy = reverb_continuous(keys[4], wave, length, sample_rate)
         else:
             roomy = reverb(keys[4], wave, length, banks.rooms)
         wave, length = _perhaps(keys[5], config.reverb_probability, roomy, (wave, length))
-    if config.noise:
+    if config.may("noise"):
         noisy = add_noise(keys[6], wave, length, banks.noises, config.lowest_snr_db, config.highest_snr_db)
         wave, length = _perhaps(keys[7], config.noise_probability, noisy, (wave, length))
     return wave, length
+
+
+def _replayed(
+    keys: Key[Array, "4"], wave: Float[Array, "samples"], length: Int[Array, ""], config: AugmentationConfig
+) -> tuple[Float[Array, "augmented"], Int[Array, ""]]:
+    """Speed and pitch; where both may happen, both in one resampling (`replay`)."""
+    as_it_was = jnp.pad(wave, (0, output_samples(wave.shape[0], config) - wave.shape[0])), length
+    if not config.may("pitch"):
+        faster_only = speed(keys[0], wave, length, config.slowest, config.fastest)
+        return _perhaps(keys[1], config.speed_probability, faster_only, as_it_was)
+    if not config.may("speed"):
+        shifted_only = pitch(keys[2], *as_it_was, config.lowest_cents, config.highest_cents)
+        return _perhaps(keys[3], config.pitch_probability, shifted_only, as_it_was)
+    faster, shifted = _happens(keys[1], config.speed_probability), _happens(keys[3], config.pitch_probability)
+    factor = jax.random.uniform(keys[0], minval=config.slowest, maxval=config.fastest)
+    cents = jax.random.uniform(keys[2], minval=config.lowest_cents, maxval=config.highest_cents)
+    changed = replay(
+        wave,
+        length,
+        jnp.where(faster, factor, 1.0),
+        jnp.where(shifted, cents, 0.0),
+        config.highest_cents,
+        output_samples(wave.shape[0], config),
+    )
+    return jax.tree.map(lambda yes, no: jnp.where(faster | shifted, yes, no), changed, as_it_was)
 
 
 def _perhaps(key: Key[Array, ""], probability: float, happened, not_happened):
     """Choose between two (wave, length); under vmap both are computed."""
     if probability >= 1.0:
         return happened
-    chosen = jax.random.bernoulli(key, probability)
+    chosen = _happens(key, probability)
     return jax.tree.map(lambda yes, no: jnp.where(chosen, yes, no), happened, not_happened)
+
+
+def _happens(key: Key[Array, ""], probability: float) -> Bool[Array, ""]:
+    return jax.random.bernoulli(key, probability)

@@ -75,6 +75,13 @@ def make_views(
     return Views(features, n_frames, target, asked, dropout_key)
 
 
+def rows_at_once(rows: int) -> int:
+    """How many utterances' waves are worked on together: on a CPU few, so that they stay in its cache."""
+    if jax.default_backend() != "cpu":
+        return rows
+    return next(n for n in range(min(rows, 8), 0, -1) if rows % n == 0)
+
+
 def local_losses(
     params: Params,
     batch: Batch,
@@ -103,8 +110,9 @@ def local_losses(
         return jax.tree.map(lambda leaf: leaf.reshape(chunks, rows // chunks, *leaf.shape[1:]), tree)
 
     # No gradient flows here, so this is done once and kept: features are small beside activations.
-    parts = in_chunks((keys, batch.waves, batch.lengths, batch.speakers))
-    views = jax.lax.stop_gradient(jax.lax.map(jax.vmap(views_of), parts))
+    parts = (keys, batch.waves, batch.lengths, batch.speakers)
+    views = jax.lax.map(views_of, parts, batch_size=rows_at_once(rows // chunks))
+    views = in_chunks(jax.lax.stop_gradient(views))
 
     def encode(views):
         model = build(params)

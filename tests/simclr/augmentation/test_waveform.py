@@ -25,7 +25,7 @@ from jfewshot.simclr.augmentation import (
     reverb_continuous,
     speed,
 )
-from jfewshot.simclr.augmentation.pitch import shift
+from jfewshot.simclr.augmentation.pitch import replay, shift
 from jfewshot.simclr.augmentation.resample import TRANSITION, resample
 from jfewshot.simclr.augmentation.reverb import _apply, fft_size, transfer
 
@@ -79,6 +79,31 @@ def test_resampling_is_exact_far_from_the_start():
     out = np.asarray(resampled(wave, ratio, int(n / ratio)))
     exact = round(ratio * 2**15) / 2**15
     assert abs(int(out.argmax()) - (n - 1000) / exact) < 1
+
+
+@pytest.mark.parametrize("ratio", [0.7, 1.2, 1.9])
+def test_every_sample_of_a_long_wave_is_read_where_it_should_be(ratio):
+    # Sizes whose transform has not 2^17 points: an overflow of 32-bit positions once hid behind that, and read samples
+    # 2^17 off from 27,307 on at a speed of 1.2.
+    n = 48_000
+    band = np.zeros(n // 2 + 1, complex)
+    rng = np.random.default_rng(0)
+    band[1 : n // 8] = rng.standard_normal(n // 8 - 1) + 1j * rng.standard_normal(n // 8 - 1)
+    wave = np.fft.irfft(band)
+    fine = np.fft.irfft(np.concatenate([band, np.zeros(31 * n // 2)])) * 32
+    out = np.asarray(resampled(jnp.asarray(wave / wave.std(), jnp.float32), ratio, int(n / ratio)))
+    place = np.arange(out.size) * (round(ratio * 2**15) / 2**15)
+    wanted = fine[np.minimum(np.round(place * 32).astype(int), fine.size - 1)] / wave.std()
+    # Up to half a step of that grid: pi / 8 of a quarter of the band per step. The silence around the wave rings in.
+    assert np.abs(out - wanted)[500:-500].max() < 0.05
+
+
+def test_speed_and_pitch_in_one_are_what_they_are_apart(voice):
+    out, length = jax.jit(replay, static_argnums=(4, 5))(tone(440.0), jnp.int32(RATE), 1.15, 200.0, 300.0, 20_000)
+    assert int(length) == int(RATE / 1.15)
+    assert not np.any(out[int(length) :])
+    wanted = 440 * 1.15 * 2 ** (200 / 1200)
+    assert abs(1200 * np.log2(peak_hz(out[1000 : int(length) - 1000]) / wanted)) < 3
 
 
 @pytest.mark.parametrize("cents", [-300.0, -123.0, 0.0, 50.0, 300.0])
@@ -241,7 +266,29 @@ def test_every_augmentation_can_be_switched_off(voice):
     assert int(length) == 32_000
 
 
+@pytest.mark.parametrize("name", ["speed", "pitch", "reverb", "noise"])
+def test_what_never_happens_is_as_if_switched_off(name, voice):
+    never, off = AugmentationConfig(**{f"{name}_probability": 0.0}), AugmentationConfig(**{name: False})
+    banks = make_banks(off, 32_000, RATE, seed=0)
+    views = [
+        augment_wave(jax.random.key(3), jnp.asarray(voice), jnp.int32(30_000), banks, each) for each in (never, off)
+    ]
+    np.testing.assert_array_equal(views[0][0], views[1][0])
+    assert int(views[0][1]) == int(views[1][1])
+
+
+def test_a_probability_of_speed_and_pitch_leaves_some_waves_alone(voice):
+    config = AugmentationConfig(speed_probability=0.3, pitch_probability=0.3, reverb=False, noise=False)
+    banks = make_banks(config, 8000, RATE, seed=0)
+    run = jax.jit(jax.vmap(lambda key: augment_wave(key, jnp.asarray(voice[:8000]), jnp.int32(8000), banks, config)))
+    out, lengths = run(jax.random.split(jax.random.key(0), 64))
+    untouched = np.all(np.asarray(out)[:, :8000] == voice[:8000], axis=1)
+    # 0.49 and 0.7 of 64, within four deviations.
+    assert 15 <= untouched.sum() <= 48
+    assert 30 <= np.sum(np.asarray(lengths) == 8000) <= 60
+
+
 def test_impossible_settings_are_refused():
-    for settings in ({"slowest": 1.3}, {"lowest_cents": -3000.0}, {"lowest_snr_db": 20.0}):
+    for settings in ({"slowest": 1.3}, {"noise_probability": 1.5}, {"lowest_cents": -3000.0}, {"lowest_snr_db": 20.0}):
         with pytest.raises(UserError):
             AugmentationConfig(**settings)
