@@ -49,7 +49,7 @@ def run(study: Study, base: TrainConfig) -> None:
     rows: dict[str, list[str]] = {"fbank": ["fbank"]}
     for training in planned:
         rows.setdefault(training.row, []).append(training.name)
-    references = {"profiles": ["fbank", UNTRAINED], "ablation": ["all"], "sweep": [UNTRAINED]}[study.kind]
+    references = {"profiles": ["fbank", UNTRAINED], "ablation": [study.profile], "sweep": [UNTRAINED]}[study.kind]
     accuracies = episode_accuracy(study, stores, [name for names in rows.values() for name in names])
     records = compared(accuracies, rows, references)
     table = as_markdown(records, references)

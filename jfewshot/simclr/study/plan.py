@@ -107,7 +107,8 @@ def _profiles(study: Study, base: TrainConfig, n_utterances: int) -> dict[str, T
 
 def _ablation(study: Study, base: TrainConfig, n_utterances: int) -> dict[str, TrainConfig]:
     base = dataclasses.replace(base, profile=study.profile)
-    rows = {"all": base}
+    # Under the profile's own name, so that a folder which holds the profiles already does not train it again.
+    rows: dict[str, TrainConfig] = {study.profile: base}
     for name in AUGMENTATIONS:
         switched_off: dict[str, Any] = {name: False}
         augmentation = dataclasses.replace(base.augmentation, **switched_off)
