@@ -40,6 +40,7 @@ class Fit:
       in_memory: no checkpoint on disk: for fits of seconds, which begin again where they were killed.
       mesh: the devices; None for a single one.
       describe: a step's numbers in a few words, for people.
+      advice: what to do about a loss that is not finite.
     """
 
     folder: Path
@@ -58,6 +59,7 @@ class Fit:
     in_memory: bool = False
     mesh: jax.sharding.Mesh | None = None
     describe: Callable[[dict[str, float]], str] = lambda values: f"loss {values['loss']:.3f}"
+    advice: str = "lower --rate"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -95,7 +97,7 @@ def fit(given: Fit) -> Fitted:
         validate=given.validate,
         score=given.score,
         mesh=given.mesh,
-        advice="lower --rate",
+        advice=given.advice,
     )
     folder = given.folder / "checkpoints"
     checkpoints: Checkpoints | MemoryCheckpoints

@@ -6,9 +6,12 @@
 | `simclr:FOLDER` | hidden states of an exported encoder; `simclr:FOLDER@2` its layer 2 |
 | `random:FOLDER` | the same encoder with freshly drawn weights, another draw for every seed: the other control |
 | `store:FOLDER` | a store's view of frames (`extraction.run --pooling frames`): any other upstream |
+
+`{seed}` in a folder's name stands for a run's seed (`parse_by_seed`).
 """
 
 import dataclasses
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +30,7 @@ from jfewshot.simclr.features import FbankSettings, fbank
 from jfewshot.store import Store, open_store
 
 _ROWS_AT_ONCE = 16
+SEED = "{seed}"
 KINDS = ("fbank", "simclr:FOLDER", "random:FOLDER", "store:FOLDER")
 
 
@@ -102,6 +106,25 @@ def parse_source(text: str) -> Source:
         raise UserError(f"encoder {encoder.name} has no layer '{layer}'; it has {', '.join(layers)} and 'last'")
     title = f"{encoder.name}, random" if kind == "random" else encoder.name
     return Source(kind, title + (f" @{layer}" if layer else ""), layer or "last", encoder)
+
+
+def parse_by_seed(text: str, n_seeds: int) -> list[Source]:
+    """A source for every seed: `{seed}` in the text stands for its number, so that each seed has a pretraining of its own.
+
+    All have one name, without the number: `simclr:encoders/tera-{seed}` is called tera.
+
+    Raises:
+      UserError: as `parse_source`.
+    """
+    if SEED not in text:
+        return [parse_source(text)] * n_seeds
+    name = re.sub(r"[-_.]?" + re.escape(SEED), "", Path(text.partition(":")[2].partition("@")[0]).name)
+    if not name:
+        raise UserError(f"features '{text}': name the folders with more than the seed's number")
+    layer = text.partition("@")[2]
+    found = [parse_source(text.replace(SEED, str(seed))) for seed in range(n_seeds)]
+    title = (f"{name}, random" if found[0].kind == "random" else name) + (f" @{layer}" if layer else "")
+    return [dataclasses.replace(source, name=title) for source in found]
 
 
 def _store_source(store: Store, view: str) -> Source:

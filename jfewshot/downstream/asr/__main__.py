@@ -1,0 +1,56 @@
+"""The command line: `python -m jfewshot.downstream.asr --root LibriSpeech --features simclr:ENCODER`."""
+
+import logging
+
+import rich.console
+import tyro
+
+from jfewshot.downstream.asr.config import AsrConfig
+from jfewshot.errors import UserError, run_cli
+from jfewshot.files import atomic_write
+
+log = logging.getLogger("jfewshot.downstream.asr")
+
+
+def main() -> None:
+    """Parse, run what is missing, report."""
+    config = tyro.cli(AsrConfig, prog="python -m jfewshot.downstream.asr")
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    for noisy in ("absl", "jax", "matplotlib", "fontTools"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
+    # After the flags are read: --help needs no JAX.
+    from jfewshot.downstream.asr.experiment import record_folder, run_experiment
+
+    if config.write_lm_text is not None:
+        _write_lm_text(config)
+        return
+    records = record_folder(config).read() if config.report_only else run_experiment(config)
+    if not records:
+        raise UserError(f"{config.out} has no finished run to report")
+    from jfewshot.downstream.asr.report import build_report
+    from jfewshot.reporting.grid import to_rich
+
+    console = rich.console.Console()
+    for table in build_report(records, config.out / "report", config.formats, config.baseline):
+        console.print(to_rich(table, console.width))
+        console.print()
+    console.print(f"wrote {config.out / 'report' / 'index.html'}, and tables and figures beside it", soft_wrap=True)
+
+
+def _write_lm_text(config: AsrConfig) -> None:
+    from jfewshot.downstream.asr.language_model import lm_text
+    from jfewshot.downstream.asr.preparation import chosen_data, make_divisions
+
+    assert config.write_lm_text is not None
+    divisions = make_divisions(chosen_data(config), config, {})
+    if len(divisions) > 1:
+        raise UserError("--write-lm-text writes one fold's training transcripts: name it with --only-folds")
+    (division,) = divisions
+    with atomic_write(config.write_lm_text, "w") as file:
+        for number in division.fold.training:
+            file.write(lm_text(division.units, list(division.transcripts.units[number])) + "\n")
+    log.info("wrote %s; next: lmplz -o 5 < %s > units.arpa", config.write_lm_text, config.write_lm_text)
+
+
+if __name__ == "__main__":
+    run_cli(main)

@@ -1,0 +1,344 @@
+"""All folds and seeds of every kind of features; killed and continued at will."""
+
+import dataclasses
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import jfewshot
+from jfewshot.downstream.asr.batches import FrameSignals, Signals, WaveSignals
+from jfewshot.downstream.asr.config import DECODING, FREE, AsrConfig
+from jfewshot.downstream.asr.datasets import AsrData
+from jfewshot.downstream.asr.language_model import read_language_model
+from jfewshot.downstream.asr.preparation import (
+    Division,
+    chosen_data,
+    header_samples,
+    make_divisions,
+    note_too_short,
+    settle_unusable,
+    without,
+)
+from jfewshot.downstream.asr.scores import count_errors, metrics_of
+from jfewshot.downstream.asr.training import Fixed, Plan
+from jfewshot.downstream.asr.trial import Recognised, Trial, recognise, train
+from jfewshot.downstream.cache import FrameCache
+from jfewshot.downstream.folds import Fold
+from jfewshot.downstream.records import RecordFolder
+from jfewshot.downstream.sources import Source, fbank_frames, parse_by_seed
+from jfewshot.errors import UserError
+from jfewshot.files import sha256_of_file, sha256_of_json, writable_folder
+from jfewshot.simclr.augmentation import Banks, make_banks
+from jfewshot.simclr.export import EncoderFolder
+from jfewshot.simclr.features import FbankSettings, Moments
+from jfewshot.training.config import as_record, settle_record
+from jfewshot.training.devices import make_mesh
+
+log = logging.getLogger(__name__)
+
+# Raise it when the same settings and audio would give other predictions.
+NUMERICS_VERSION = 1
+# Utterances from which the mean and deviation of a filterbank are taken, where no encoder brings its own.
+_STATISTICS = 500
+# Frames a second that recurrent layers and CTC are given of frozen frames, at most.
+_FRAMES_PER_S = 40
+
+
+def record_folder(config: AsrConfig) -> RecordFolder:
+    """Where the experiment's records are."""
+    return RecordFolder(config.out / "records", "jfewshot-asr", NUMERICS_VERSION)
+
+
+def chosen_sources(config: AsrConfig) -> list[list[Source]]:
+    """For every kind of features, a source for each seed; controls first.
+
+    Raises:
+      UserError: two of one name.
+    """
+    texts = list(config.features)
+    if config.controls:
+        folder = next((text.partition(":")[2] for text in texts if text.startswith("simclr:")), None)
+        controls = [f"random:{folder}"] if folder and not any(text.startswith("random") for text in texts) else []
+        if _learns_nothing_below(config) and "fbank" not in texts:
+            controls.append("fbank")
+        texts = controls + texts
+    found = [
+        [_scratch(config)] * config.seeds if text == "random" else parse_by_seed(text, config.seeds) for text in texts
+    ]
+    names = [sources[0].name for sources in found]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice:
+        raise UserError(f"two features are called '{twice}'; export one of them under another --name")
+    return found
+
+
+def _learns_nothing_below(config: AsrConfig) -> bool:
+    return config.model == "recurrent" or not config.finetune
+
+
+def _scratch(config: AsrConfig) -> Source:
+    """An encoder of --encoder's shape without weights or statistics."""
+    if _learns_nothing_below(config):
+        raise UserError("features 'random' are learnt from nothing; on frozen frames give random:FOLDER")
+    folder = EncoderFolder("random", config.encoder, {}, FbankSettings(n_mels=config.encoder.n_mels))
+    return Source("random", "random", "last", folder)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Setting:
+    """What all sources share."""
+
+    config: AsrConfig
+    data: AsrData
+    divisions: list[Division]
+    cache: FrameCache
+    place: np.ndarray
+    """Of each utterance in the cache; -1 where it is not there."""
+    samples: np.ndarray
+    records: RecordFolder
+    mesh: Any
+
+
+def run_experiment(config: AsrConfig) -> list[dict[str, Any]]:
+    """Make the records that are not there yet.
+
+    Returns:
+      All records of the folder, older ones too.
+
+    Raises:
+      UserError: unusable data or features, or a folder that holds another experiment.
+    """
+    data, sources = chosen_data(config), chosen_sources(config)
+    folder = writable_folder(config.out, "the experiment")
+    unusable: dict[str, str] = {}
+    divisions = make_divisions(data, config, unusable)
+    samples = header_samples(data.utterances, 16_000, unusable)
+    # Waves are decoded while training; everything else is computed once.
+    cached = {int(n) for each in divisions for part in _cached_parts(each.fold, config) for n in part}
+    numbers = sorted(n for n in cached if data.utterances[n].name not in unusable)
+    cache = FrameCache(folder / "features", [(data.utterances[n].name, data.utterances[n].path) for n in numbers])
+    heard = {source.fbank for each in sources for source in each if source.kind != "store"}
+    silent = cache.unusable(heard)
+    cache, unusable = cache.without(set(silent)) if silent else cache, unusable | silent
+    place = _places(data, cache)
+    for plan in {_plan(config, each[0], 2, samples) for each in sources if each[0].kind != "store"}:
+        note_too_short(data, divisions, _n_frames(plan, samples), unusable, "the encoder" if plan.encoder else "this")
+    settle_unusable(unusable, len(data.utterances), config.on_error)
+    long = samples > config.longest_s * 16_000
+    divisions = without(divisions, lambda n: data.utterances[n].name not in unusable, data.title)
+    divisions = [dataclasses.replace(each, fold=_shortened(each.fold, long)) for each in divisions]
+    settle_record(folder, config, {"utterances": len(data.utterances), "digest": data.digest}, _free(config))
+    setting = _Setting(
+        config, data, divisions, cache, place, samples, record_folder(config), make_mesh(config.devices, config.batch)
+    )
+    log.info(
+        "%s: %d utterances, %.2f h, %d folds; %d kinds of features, %d seeds", data.title, len(data.utterances),
+        samples.sum() / 16_000 / 3600, len(divisions), len(sources), config.seeds,
+    )  # fmt: skip
+    for seed in range(config.seeds):
+        for each in sources:
+            for division in divisions:
+                _run(setting, each[seed], seed, division)
+    return setting.records.read()
+
+
+def _free(config: AsrConfig) -> tuple[str, ...]:
+    return (*FREE, *DECODING, *(f"beam.{field.name}" for field in dataclasses.fields(config.beam)))
+
+
+def _cached_parts(fold: Fold, config: AsrConfig) -> tuple[np.ndarray, ...]:
+    evaluated = fold.development, fold.test
+    return evaluated if _hears_waves(config) else (fold.training, *evaluated)
+
+
+def _hears_waves(config: AsrConfig) -> bool:
+    chosen = config.augmentation
+    return not _learns_nothing_below(config) and (chosen.speed or chosen.noise or chosen.pitch or chosen.reverb)
+
+
+def _places(data: AsrData, cache: FrameCache) -> np.ndarray:
+    row = {name: number for number, (name, _) in enumerate(cache.utterances)}
+    return np.array([row.get(each.name, -1) for each in data.utterances])
+
+
+def _shortened(fold: Fold, long: np.ndarray) -> Fold:
+    kept = fold.training[~long[fold.training]]
+    if len(kept) < len(fold.training):
+        log.info("%d training utterances are longer than --longest-s and left out", len(fold.training) - len(kept))
+    return dataclasses.replace(fold, training=kept)
+
+
+def _plan(config: AsrConfig, source: Source, n_units: int, samples: np.ndarray, frames: Any = None) -> Plan:
+    """What is compiled for a kind of features; without its frames, as far as the number of frames goes."""
+    learns = not _learns_nothing_below(config) and source.encoder is not None
+    waves = learns and _hears_waves(config)
+    rate = 100.0
+    if not learns and source.encoder is not None:
+        rate /= source.encoder.config.subsampling
+    if not learns and source.kind == "store" and frames is not None:
+        rate = 16_000 * frames.n_frames.sum() / max(samples.sum(), 1)
+    stack = 1 if learns else (config.stack or max(1, round(rate / _FRAMES_PER_S + 0.49)))
+    chosen = config.augmentation
+    widest = chosen.widest_time_mask * chosen.time_mask, chosen.widest_frequency_mask * chosen.frequency_mask
+    return Plan(
+        dim=source.fbank.n_mels if learns else (0 if frames is None else frames.dim),
+        n_units=n_units,
+        head=config.recurrent if config.model == "recurrent" else config.decoder,
+        optimiser=config.optimiser,
+        ctc_weight=config.ctc_weight,
+        label_smoothing=config.label_smoothing,
+        fbank=source.fbank if waves else None,
+        augmentation=dataclasses.replace(chosen, noise_folder=None) if waves else None,
+        masks=(config.n_masks, *widest) if learns else (config.n_masks, round(widest[0] * rate / 100), 0),
+        stack=stack,
+        seconds=1 / 16_000 if waves else 1 / rate,
+        encoder=source.encoder.config if learns and source.encoder else None,
+        layer=-1 if source.layer in ("last", "") or not learns else int(source.layer),
+    )
+
+
+def _n_frames(plan: Plan, samples: np.ndarray) -> np.ndarray:
+    """Frames that CTC is given of each utterance, by its header."""
+    frames = np.maximum(1 + (samples - 400) // 160, 0)
+    if plan.encoder is None and plan.seconds > 1 / 100:  # a frozen encoder that subsamples
+        frames = -(-frames // round(plan.seconds * 100))
+    return np.where(samples > 0, dataclasses.replace(plan, fbank=None).n_frames(frames), 0)
+
+
+def _run(setting: _Setting, source: Source, seed: int, division: Division) -> None:
+    """One run, unless its record is there."""
+    config, data = setting.config, setting.data
+    settings = as_record(config)
+    fold = _share(division.fold, config.train_share, seed)
+    trained = {
+        "settings": {name: value for name, value in settings.items() if name not in _free(config) and name != "beam"},
+        "data": data.digest,
+        "features": _identity(source, seed),
+        "seed": seed,
+        "train_share": config.train_share,
+        "units": division.units.record(),
+        "fold": sha256_of_json([part.tolist() for part in (fold.training, fold.development, fold.test)]),
+    }
+    decoding: dict[str, Any] = {"decode": config.decode}
+    if config.decode == "beam":
+        decoding |= {"beam": settings["beam"], "lm": config.lm and sha256_of_file(config.lm)}
+    key = setting.records.key({**trained, **decoding})
+    if setting.records.has(key):
+        return
+    table = None if config.lm is None else read_language_model(config.lm, division.units)
+    trial = _trial(setting, source, seed, division, fold, setting.records.key(trained))
+    facts = train(trial, config.keep_checkpoints)
+    found = recognise(trial, fold.test, config.beam if config.decode == "beam" else None, table)
+    record = {
+        "dataset": {"name": data.name, "title": data.title, "digest": data.digest},
+        "features": source.name + ("" if trial.plan.encoder else ", frozen"),
+        "kind": source.kind,
+        "model": config.model,
+        "units": division.units.kind,
+        "seed": seed,
+        "train_share": config.train_share,
+        "fold": {"number": division.number, "of": division.of, "tests": fold.name, **fold.sizes()},
+        "parameters": int(sum(np.size(value) for value in _sizes(trial))),
+        **facts,
+        "choose_by": config.choose_by,
+        "decoding": decoding,
+        "decoding_s": found.decoding_s,
+        **_scores(trial, found),
+        "test": _listed(data, fold, found),
+        "made_with": {"jfewshot": jfewshot.__version__, "jax": jax.__version__, "device": jax.default_backend()},
+        "identity": trained,
+    }
+    setting.records.write(key, record)
+    log.info(
+        "%s, seed %d, fold %d/%d (%s): %s, %d steps in %.1f s, decoded in %.1f s", record["features"], seed,
+        division.number + 1, division.of, fold.name,
+        ", ".join(f"{name} {100 * value:.1f}%" for name, value in record["rates"].items()),
+        facts["steps"], facts["training_s"], found.decoding_s,
+    )  # fmt: skip
+
+
+def _identity(source: Source, seed: int) -> dict[str, Any]:
+    if source.encoder is not None and not source.encoder.arrays:
+        return {"kind": "random", "encoder": dataclasses.asdict(source.encoder.config), "weights": f"seed {seed}"}
+    return source.identity(seed)
+
+
+def _share(fold: Fold, share: float, seed: int) -> Fold:
+    if share == 1.0:
+        return fold
+    drawn = np.random.default_rng([seed, 9]).permutation(fold.training)
+    return dataclasses.replace(fold, training=np.sort(drawn[: max(1, round(share * len(drawn)))]))
+
+
+def _trial(setting: _Setting, source: Source, seed: int, division: Division, fold: Fold, key: str) -> Trial:
+    config, data = setting.config, setting.data
+    learns = not _learns_nothing_below(config) and source.encoder is not None
+    frames = setting.cache.fbank(source.fbank) if learns else setting.cache.frames(source, seed)
+    plan = _plan(config, source, len(division.units), setting.samples, frames)
+    signals = FrameSignals(frames, setting.place)
+    training: Signals = signals
+    banks = Banks(jnp.zeros((0, 0)), jnp.zeros((0, 0)))
+    if plan.fbank is not None and plan.augmentation is not None:
+        training = WaveSignals([each.path for each in data.utterances], setting.samples, plan.fbank.sample_rate)
+        longest = training.round_up(setting.samples[fold.training].max())
+        banks = make_banks(config.augmentation, longest, plan.fbank.sample_rate, 0)
+    weights = None
+    if learns and source.encoder is not None and source.encoder.arrays:
+        weights = {name: jnp.asarray(value) for name, value in source.loaded(seed).folder.arrays.items()}
+    mean, std = _statistics(setting, source, fold, frames, learns)
+    fixed = Fixed(jnp.asarray(mean, jnp.float32), jnp.asarray(std, jnp.float32), banks)
+    return Trial(
+        config.out / "runs" / key, config.out / "models" / f"{key}.npz",
+        [each.name for each in data.utterances], [each.text for each in data.utterances], division.units,
+        division.transcripts, training, signals, fold, seed, plan, fixed, weights, config.batch, config.epochs,
+        config.evaluate_every, config.average_best, config.choose_by, config.buckets, config.threads, setting.mesh,
+    )  # fmt: skip
+
+
+def _statistics(setting: _Setting, source: Source, fold: Fold, frames: Any, learns: bool) -> tuple[Any, Any]:
+    """Mean and deviation of the frames: an encoder's own, else those of training utterances."""
+    if learns and source.encoder is not None and source.encoder.mean is not None:
+        return source.encoder.mean, source.encoder.std
+    chosen = np.random.default_rng(0).permutation(fold.training)[:_STATISTICS]
+    if np.all(setting.place[chosen] >= 0):
+        moments = frames.moments(setting.place[chosen])
+    else:
+        parts, _ = fbank_frames([setting.data.utterances[n].path for n in chosen], source.fbank)
+        moments = Moments()
+        for part in parts:
+            moments.update(part)
+    return moments.mean, moments.std
+
+
+def _sizes(trial: Trial) -> Sequence[Any]:
+    with np.load(trial.model_path, allow_pickle=False) as archive:
+        return [archive[name] for name in archive.files if name.startswith("params/")]
+
+
+def _scores(trial: Trial, found: Recognised) -> dict[str, Any]:
+    said = [trial.units.scored(trial.texts[number]) for number in trial.fold.test]
+    ways = {"greedy": found.greedy} | ({"beam": found.beam} if found.beam is not None else {})
+    errors: dict[str, Any] = {}
+    rates: dict[str, float] = {}
+    for way, texts in ways.items():
+        for metric in metrics_of(trial.units):
+            counts = count_errors(metric, said, [trial.units.scored(text) for text in texts])
+            errors.setdefault(way, {})[metric] = {"errors": counts.errors.tolist(), "lengths": counts.lengths.tolist()}
+            rates[f"{metric} ({way})"] = round(counts.rate, 6)
+    return {"rates": rates, "errors": errors}
+
+
+def _listed(data: AsrData, fold: Fold, found: Recognised) -> dict[str, Any]:
+    tested = [data.utterances[number] for number in fold.test]
+    return {
+        "utterances": [each.name for each in tested],
+        "parts": [each.part for each in tested],
+        "speakers": [each.speaker for each in tested],
+        "said": [each.text for each in tested],
+        "greedy": found.greedy,
+        **({"beam": found.beam, "scores": found.scores} if found.beam is not None else {}),
+    }

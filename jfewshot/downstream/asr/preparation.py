@@ -1,0 +1,165 @@
+"""From a dataset to what trials are made of: who trains, the alphabet, what cannot be used and why."""
+
+import dataclasses
+import itertools
+import logging
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from jaxtyping import Int
+
+from jfewshot.audio import AudioError, duration_s
+from jfewshot.downstream.asr.batches import Transcripts
+from jfewshot.downstream.asr.config import AsrConfig
+from jfewshot.downstream.asr.datasets import AsrData, Utterance, read_dataset
+from jfewshot.downstream.asr.datasets.base import check_texts
+from jfewshot.downstream.asr.units import Units, encode_all, learn_pieces, learn_units, read_pieces, shape_text
+from jfewshot.downstream.folds import Fold
+from jfewshot.errors import UserError
+
+log = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Division:
+    """One fold, with its alphabet.
+
+    Attributes:
+      number, of: which fold, of how many.
+      fold: who trains, chooses, is judged by.
+      units: of the training transcripts.
+      transcripts: all utterances' in that alphabet; empty for those that have other units or no part in the fold.
+    """
+
+    number: int
+    of: int
+    fold: Fold
+    units: Units
+    transcripts: Transcripts
+
+
+def chosen_data(config: AsrConfig) -> AsrData:
+    """The dataset, texts shaped, without what the user leaves out.
+
+    Raises:
+      UserError: an unknown utterance left out, or a text of which nothing is left.
+    """
+    data = read_dataset(config.dataset, config.root, (config.train_parts, config.dev_parts, config.test_parts))
+    unknown = sorted(set(config.leave_out) - {each.name for each in data.utterances})
+    if unknown:
+        raise UserError(f"--leave-out {unknown[0]}: {data.title} has no such utterance")
+    data = data.without(set(config.leave_out))
+    if config.text != "as_is":
+        shaped = tuple(dataclasses.replace(each, text=shape_text(each.text, config.text)) for each in data.utterances)
+        data = dataclasses.replace(data, utterances=shaped)
+        check_texts(f"{data.title} (--text {config.text})", data.utterances)
+    return data
+
+
+def make_divisions(data: AsrData, config: AsrConfig, unusable: dict[str, str]) -> list[Division]:
+    """Every fold that is to be run.
+
+    Args:
+      data: from `chosen_data`.
+      config: units and folds.
+      unusable: gets the name and the reason of utterances whose transcripts have units that the training lacks.
+
+    Raises:
+      UserError: a fold that is not there; units that cannot be made.
+    """
+    folds = data.folds(config.n_folds, config.folds)
+    wrong = [number for number in config.only_folds if not 0 <= number < len(folds)]
+    if wrong:
+        raise UserError(f"--only-folds {wrong[0]}: {data.title} has folds 0 to {len(folds) - 1}")
+    divisions = []
+    for number in config.only_folds or range(len(folds)):
+        fold, texts = folds[number], [each.text for each in data.utterances]
+        units = _units(config, [texts[each] for each in fold.training])
+        members = np.concatenate([fold.training, fold.development, fold.test])
+        names = [data.utterances[each].name for each in members]
+        encoded = encode_all(units, names, [texts[each] for each in members], unusable.__setitem__)
+        found: list[Sequence[int]] = [()] * len(texts)
+        for member, each in zip(members, encoded, strict=True):
+            found[member] = each
+        divisions.append(Division(number, len(folds), fold, units, Transcripts(found)))
+    return divisions
+
+
+def _units(config: AsrConfig, texts: Sequence[str]) -> Units:
+    if config.unit_kind != "pieces":
+        return learn_units(config.unit_kind, texts, config.characters)
+    return read_pieces(config.sentencepiece) if config.sentencepiece else learn_pieces(texts, config.n_pieces)
+
+
+def header_samples(utterances: Sequence[Utterance], rate: int, unusable: dict[str, str]) -> Int[np.ndarray, " n"]:
+    """Samples at a rate that files' headers promise; 0, and the reason, for those that cannot be read."""
+    found = np.zeros(len(utterances), np.int64)
+    for number, each in enumerate(utterances):
+        try:
+            found[number] = int(duration_s(each.path) * rate)
+        except AudioError as error:
+            unusable[each.name] = error.reason
+    return found
+
+
+def note_too_short(
+    data: AsrData,
+    divisions: Sequence[Division],
+    n_frames: Int[np.ndarray, " n"],
+    unusable: dict[str, str],
+    heard: str,
+) -> None:
+    """CTC needs a frame for each unit, and one between equal neighbours.
+
+    Args:
+      data: the utterances.
+      divisions: their transcripts.
+      n_frames: that CTC is given of each; 0 where that is not known.
+      unusable: gets names and reasons.
+      heard: what makes the frames, for the message.
+    """
+    for division in divisions:
+        for number, units in enumerate(division.transcripts.units):
+            needed = len(units) + sum(a == b for a, b in itertools.pairwise(units))
+            if 0 < n_frames[number] < needed:
+                unusable[data.utterances[number].name] = (
+                    f"too short for its transcript: {heard} makes {n_frames[number]} frames of it, "
+                    f"{len(units)} units need {needed}"
+                )
+
+
+def settle_unusable(unusable: dict[str, str], total: int, on_error: str) -> None:
+    """Stop, or say what is left out.
+
+    Raises:
+      UserError: naming the first.
+    """
+    if not unusable:
+        return
+    first, reason = next(iter(unusable.items()))
+    if on_error == "stop":
+        raise UserError(
+            f"{first}: {reason} ({len(unusable)} such utterances). Mend it, or pass --on-error skip to go on without"
+        )
+    for name, why in list(unusable.items())[:10]:
+        log.warning("left out: %s: %s", name, why)
+    log.warning("%d of %d utterances left out", len(unusable), total)
+
+
+def without(divisions: Sequence[Division], keep: Callable[[int], bool], title: str) -> list[Division]:
+    """The same folds, without utterances that cannot be used.
+
+    Raises:
+      UserError: a fold of which nothing is left.
+    """
+    found = []
+    for division in divisions:
+        fold = division.fold
+        parts = [
+            np.array([each for each in part if keep(each)], np.int64)
+            for part in (fold.training, fold.development, fold.test)
+        ]
+        if not all(len(part) for part in parts):
+            raise UserError(f"the fold of {title} that tests {fold.name} has nothing left to train, choose or test")
+        found.append(dataclasses.replace(division, fold=Fold(fold.name, *parts)))
+    return found

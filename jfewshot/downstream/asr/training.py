@@ -1,0 +1,186 @@
+"""Hearing, loss, step and evaluation, compiled once for all folds and seeds of one kind of features."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+from jaxtyping import Array, Float, Int, Key
+
+from jfewshot.downstream.asr.batches import Batch
+from jfewshot.downstream.asr.beam import BeamConfig, searcher
+from jfewshot.downstream.asr.decoder import DecoderConfig
+from jfewshot.downstream.asr.losses import LogProbs, joint_loss, transcript_log_probs
+from jfewshot.downstream.asr.model import Recogniser
+from jfewshot.downstream.asr.recurrent import RecurrentConfig
+from jfewshot.simclr.augmentation import AugmentationConfig, Banks, augment_wave, mask_spectrogram
+from jfewshot.simclr.encoder import EncoderConfig
+from jfewshot.simclr.features import FbankSettings, fbank, normalise
+from jfewshot.training.config import OptimiserConfig
+from jfewshot.training.model import Params, drawer, model_builder
+from jfewshot.training.schedules import learning_rate, optimiser
+from jfewshot.training.step import State, first_state, make_step
+
+
+class Fixed(NamedTuple):
+    """What stays on the device and does not change."""
+
+    mean: Float[Array, "dim"]
+    """Frames are standardised by these: the training utterances' own, or the encoder's."""
+    std: Float[Array, "dim"]
+    banks: Banks
+    """Of the augmentation."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What is compiled.
+
+    Attributes:
+      dim: numbers per frame.
+      n_units: the blank included.
+      head: decoder, or recurrent layers.
+      optimiser: and its schedule.
+      ctc_weight, label_smoothing: of the loss.
+      fbank: what waves are heard through; None where frames are given.
+      augmentation: of waves in training; None for none.
+      masks: how many, widest over time (frames), widest over channels.
+      stack: frames that are joined to one.
+      seconds: of one step of a signal: a sample, or a frame.
+      steps: of the run, for a cosine schedule; 0 otherwise, so that runs of other lengths share what is compiled.
+      encoder, layer: an encoder that learns too.
+    """
+
+    dim: int
+    n_units: int
+    head: DecoderConfig | RecurrentConfig
+    optimiser: OptimiserConfig
+    ctc_weight: float = 0.3
+    label_smoothing: float = 0.1
+    fbank: FbankSettings | None = None
+    augmentation: AugmentationConfig | None = None
+    masks: tuple[int, int, int] = (0, 0, 0)
+    stack: int = 1
+    seconds: float = 0.01
+    steps: int = 0
+    encoder: EncoderConfig | None = None
+    layer: int = -1
+
+    def model(self, rngs: nnx.Rngs) -> Recogniser:
+        """The module."""
+        return Recogniser(self.dim * self.stack, self.n_units, self.head, self.encoder, self.layer, rngs=rngs)
+
+    @property
+    def rate(self) -> optax.Schedule:
+        """Learning rate by step. Noam's width is the decoder's, or that of both directions together."""
+        width = self.head.d_model if isinstance(self.head, DecoderConfig) else 2 * self.head.size
+        return learning_rate(self.optimiser, width, self.steps)
+
+    @property
+    def has_decoder(self) -> bool:
+        """Whether attention takes part."""
+        return isinstance(self.head, DecoderConfig)
+
+    def n_frames(self, lengths: Any) -> Any:
+        """Frames that CTC is given, for lengths (or an array of them) of what is given: samples or frames."""
+        frames = lengths
+        if self.fbank is not None:
+            frames = 1 + (lengths - self.fbank.frame_length) // self.fbank.hop_length
+        frames = -(-frames // self.stack)
+        return frames if self.encoder is None else self.encoder.n_frames(frames)
+
+
+class Evaluated(NamedTuple):
+    """What a batch comes to, without dropout and augmentation."""
+
+    frames: Float[Array, "rows frames width"]
+    n_frames: Int[Array, "rows"]
+    log_probs: Float[Array, "rows frames n_units"]
+    """CTC's."""
+    transcripts: LogProbs
+
+
+class Compiled(NamedTuple):
+    """Functions of one plan."""
+
+    draw: Callable[[int], Params]
+    step: Callable
+    evaluate: Callable[[Params, Batch, Fixed], Evaluated]
+    build: Callable[[Params], Recogniser]
+
+
+def hear(
+    batch: Batch, fixed: Fixed, plan: Plan, keys: Key[Array, "rows"] | None
+) -> tuple[Float[Array, "rows frames dim"], Int[Array, "rows"]]:
+    """Frames of a batch as the model gets them; with keys, one per utterance, augmented."""
+    signal, lengths = jnp.asarray(batch.signal), jnp.asarray(batch.lengths)
+    split = None if keys is None else jax.vmap(lambda key: jax.random.split(key, 1 + plan.masks[0]))(keys)
+    if signal.ndim == 2:
+        assert plan.fbank is not None
+        if split is not None and plan.augmentation is not None:
+            rate = plan.fbank.sample_rate
+            augment = functools.partial(augment_wave, banks=fixed.banks, config=plan.augmentation, sample_rate=rate)
+            signal, lengths = jax.vmap(lambda key, wave, length: augment(key, wave, length))(
+                split[:, 0], signal, lengths
+            )
+        signal, lengths = fbank(signal, lengths, plan.fbank)
+    frames = normalise(signal, lengths, fixed.mean, fixed.std)
+    if split is not None:
+        for number in range(plan.masks[0]):
+            mask = functools.partial(mask_spectrogram, widest_time=plan.masks[1], widest_frequency=plan.masks[2])
+            frames = jax.vmap(mask)(split[:, 1 + number], frames, lengths)
+    if plan.stack > 1:
+        size = -(-frames.shape[1] // plan.stack) * plan.stack
+        frames = jnp.pad(frames, ((0, 0), (0, size - frames.shape[1]), (0, 0)))
+        frames = frames.reshape(frames.shape[0], size // plan.stack, -1)
+        lengths = -(-lengths // plan.stack)
+    return frames, lengths
+
+
+@functools.lru_cache(maxsize=8)
+def compiled(plan: Plan) -> Compiled:
+    """First parameters, step and evaluation; compiled once for each padded size, and kept for the next fold and seed."""
+    build = model_builder(plan.model)
+
+    def log_probs(params: Params, batch: Batch, fixed: Fixed, keys, smoothing: float):
+        model = build(params)
+        apart = (None, None, None) if keys is None else jax.vmap(lambda key: jax.random.split(key, 3))(keys).T
+        heard, n_frames = hear(batch, fixed, plan, apart[0])
+        frames, n_frames = model.encode(heard, n_frames, apart[1])
+        units, n_units = jnp.asarray(batch.units), jnp.asarray(batch.n_units)
+        found = transcript_log_probs(model, frames, n_frames, units, n_units, smoothing, apart[2])
+        return model, frames, n_frames, found
+
+    def losses(params: Params, batch: Batch, key: Key[Array, ""], fixed: Fixed):
+        keys = jax.vmap(jax.random.fold_in, (None, 0))(key, batch.rows)
+        found = log_probs(params, batch, fixed, keys, plan.label_smoothing)[-1]
+        return joint_loss(found, jnp.asarray(batch.n_units), plan.ctc_weight if plan.has_decoder else 1.0)
+
+    def evaluate(params: Params, batch: Batch, fixed: Fixed) -> Evaluated:
+        model, frames, n_frames, found = log_probs(params, batch, fixed, None, 0.0)
+        return Evaluated(frames, n_frames, jax.nn.log_softmax(model.ctc_logits(frames)), found)
+
+    def count(batch: Batch) -> dict[str, Array]:
+        return {"audio_s": jnp.sum(batch.lengths) * plan.seconds}
+
+    step = make_step(losses, optimiser(plan.optimiser, plan.rate), plan.rate, count)
+    return Compiled(drawer(plan.model), step, jax.jit(evaluate), build)
+
+
+@functools.lru_cache(maxsize=8)
+def compiled_search(plan: Plan, config: BeamConfig):
+    """The jitted beam search of a plan's models."""
+    return searcher(compiled(plan).build, plan.has_decoder, config)
+
+
+def initial_state(plan: Plan, seed: int, encoder: dict[str, Array] | None = None) -> State:
+    """Step 0: freshly drawn, but for an encoder whose weights are given (names without `encoder.`)."""
+    params = compiled(plan).draw(seed)
+    for name, value in (encoder or {}).items():
+        # A copy: a step reuses its state's memory, and the next fold begins with these weights again.
+        params[f"encoder.{name}"] = jnp.array(value, jnp.float32, copy=True)
+    return first_state(params, optimiser(plan.optimiser, plan.rate))

@@ -1,0 +1,245 @@
+"""One fold, one seed: train, let the development utterances choose, recognise the test utterances once."""
+
+import dataclasses
+import io
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from jfewshot.downstream.asr import ctc
+from jfewshot.downstream.asr.batches import (
+    Signals,
+    Transcripts,
+    every_batch,
+    longest_by_size,
+    make_batch,
+)
+from jfewshot.downstream.asr.beam import BeamConfig, LanguageTable
+from jfewshot.downstream.asr.scores import count_errors, metrics_of
+from jfewshot.downstream.asr.training import Fixed, Plan, compiled, compiled_search, initial_state
+from jfewshot.downstream.asr.units import Units
+from jfewshot.downstream.fitting import Fit, Fitted, fit, forget_checkpoints
+from jfewshot.downstream.folds import Fold
+from jfewshot.files import atomic_write
+from jfewshot.training.config import OptimiserConfig
+from jfewshot.training.devices import replicate, spread
+from jfewshot.training.loading import batches_ahead
+from jfewshot.training.plan import LengthBuckets
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Trial:
+    """What is trained on what.
+
+    Attributes:
+      folder: of its checkpoints and metrics; a trial that was killed continues there.
+      model_path: where the model that is tested is kept.
+      names, texts: of all utterances; texts as they are compared.
+      units, transcripts: the alphabet, and all utterances in it.
+      training_signals, signals: what is heard in training, and otherwise.
+      fold: who trains, who chooses, who is judged by.
+      seed: of initialisation, batches, augmentation and dropout.
+      plan: the model and its optimiser, for training; `evaluation_plan` for frames that were computed before.
+      fixed: statistics and banks.
+      encoder: weights of an encoder that learns too.
+      batch, epochs, evaluate_every, average_best, choose_by, buckets, threads: as the flags.
+      mesh: the devices; None for a single one.
+    """
+
+    folder: Path
+    model_path: Path
+    names: Sequence[str]
+    texts: Sequence[str]
+    units: Units
+    transcripts: Transcripts
+    training_signals: Signals
+    signals: Signals
+    fold: Fold
+    seed: int
+    plan: Plan
+    fixed: Fixed
+    encoder: dict[str, Any] | None = None
+    batch: int = 32
+    epochs: int = 50
+    evaluate_every: int = 1
+    average_best: int = 5
+    choose_by: str = "error"
+    buckets: int = 6
+    threads: int = 4
+    mesh: jax.sharding.Mesh | None = None
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Recognised:
+    """What was heard in the test utterances, in the fold's order.
+
+    Attributes:
+      greedy, beam: texts; `beam` is None where it was not asked for.
+      scores: of the beam's best hypothesis.
+      decoding_s: seconds that the last of the two took, compilation included.
+    """
+
+    greedy: list[str]
+    beam: list[str] | None
+    scores: list[float] | None
+    decoding_s: float
+
+
+def train(trial: Trial, keep_checkpoints: bool = False) -> dict[str, Any]:
+    """Train (or continue, or read what was trained), choose, keep the model.
+
+    Returns:
+      facts for the record: chosen steps with their development scores, steps in all, the development curve, seconds.
+
+    Raises:
+      UserError: fewer training utterances than a batch; a loss that is not finite; a checkpoint of another shape.
+    """
+    if not trial.model_path.exists():
+        began = time.perf_counter()
+        fitted = _fit(trial)
+        facts = {
+            "chosen": [list(each) for each in zip(fitted.steps, fitted.development, strict=True)],
+            "steps": fitted.n_steps,
+            "curve": _curve(trial.folder / "metrics.jsonl", fitted.n_steps),
+            "training_s": round(time.perf_counter() - began, 2),
+        }
+        _write_model(trial.model_path, fitted.params, facts)
+    if not keep_checkpoints:
+        forget_checkpoints(trial.folder)
+    return read_model(trial.model_path)[1]
+
+
+def _fit(trial: Trial) -> Fitted:
+    training, signals = trial.fold.training, trial.training_signals
+    lengths = signals.lengths
+    plan = LengthBuckets(
+        lengths[training], trial.batch, signals.round_up(lengths[training].max()), trial.buckets, signals.round_up,
+        trial.seed,
+    )  # fmt: skip
+    longest = longest_by_size(plan.sizes, lengths, trial.transcripts.lengths, training)
+    steps = trial.epochs * plan.n_batches
+    cosine = trial.plan.optimiser.schedule == "cosine"
+    chosen = dataclasses.replace(trial.plan, steps=steps if cosine else 0)
+    functions = compiled(chosen)
+
+    def load(step: int):
+        size, members = plan.step(step)
+        return make_batch(signals, trial.transcripts, training[members], size, longest[size])
+
+    fixed = replicate(trial.fixed, trial.mesh)
+    return fit(
+        Fit(
+            folder=trial.folder,
+            steps=steps,
+            evaluate_every=min(trial.evaluate_every * plan.n_batches, steps),
+            initial=lambda: initial_state(chosen, trial.seed, trial.encoder),
+            step=functions.step,
+            batches=lambda first, last: batches_ahead(load, first, last, threads=trial.threads),
+            names=lambda step: [trial.names[number] for number in training[plan.step(step)[1]]],
+            fixed=fixed,
+            validate=lambda params: development_scores(trial, params, fixed),
+            score=trial.choose_by,
+            higher_is_better=False,
+            n_best=trial.average_best,
+            seed=trial.seed,
+            mesh=trial.mesh,
+            describe=_describe,
+            advice="lower --optimiser.rate",
+        )
+    )
+
+
+def _describe(values: dict[str, float]) -> str:
+    return f"loss {values['loss']:.3f} ctc {values['ctc']:.3f} attention {values['attention']:.3f}"
+
+
+def development_scores(trial: Trial, params: Any, fixed: Fixed) -> dict[str, float]:
+    """Joint loss per unit, and the error rates of greedy CTC (`error` is the first of them)."""
+    evaluate, mesh = compiled(_evaluation_plan(trial)).evaluate, trial.mesh
+    sums, heard = np.zeros(3), dict[int, str]()
+    for numbers, batch in every_batch(trial.signals, trial.transcripts, trial.fold.development, trial.batch):
+        found = evaluate(params, spread(batch, mesh), fixed)
+        ctc_part, attention, _, possible = jax.device_get(found.transcripts)
+        n = len(numbers)
+        sums += [-np.where(possible, ctc_part, 0.0)[:n].sum(), -attention[:n].sum(), batch.n_units.sum()]
+        for number, units in zip(numbers, ctc.greedy(found.log_probs, found.n_frames), strict=False):
+            heard[int(number)] = trial.units.decode(units)
+    weight = trial.plan.ctc_weight if trial.plan.has_decoder else 1.0
+    loss = (weight * sums[0] + (1.0 - weight) * sums[1]) / sums[2]
+    said = [trial.units.scored(trial.texts[number]) for number in heard]
+    guessed = [trial.units.scored(text) for text in heard.values()]
+    rates = {metric: count_errors(metric, said, guessed).rate for metric in metrics_of(trial.units)}
+    return {"loss": float(loss), "error": next(iter(rates.values()))} | {
+        metric.lower(): rate for metric, rate in list(rates.items())[1:]
+    }
+
+
+def _evaluation_plan(trial: Trial) -> Plan:
+    # Otherwise waves and frames, and schedules of other lengths, would each be compiled for themselves.
+    return dataclasses.replace(trial.plan, optimiser=OptimiserConfig("constant"), steps=0)
+
+
+def recognise(
+    trial: Trial, utterances: np.ndarray, config: BeamConfig | None, table: LanguageTable | None
+) -> Recognised:
+    """Recognise some utterances with the kept model.
+
+    Args:
+      trial: trained.
+      utterances: in the order that texts come back.
+      config: of the beam search; None for greedy CTC alone.
+      table: the language model; None for none.
+    """
+    params = replicate(read_model(trial.model_path)[0], trial.mesh)
+    fixed, plan = replicate(trial.fixed, trial.mesh), _evaluation_plan(trial)
+    greedy, best, scores = dict[int, str](), dict[int, str](), dict[int, float]()
+    began = time.perf_counter()
+    for numbers, batch in every_batch(trial.signals, trial.transcripts, utterances, trial.batch):
+        found = compiled(plan).evaluate(params, spread(batch, trial.mesh), fixed)
+        rows = [int(number) for number in numbers]
+        units = ctc.greedy(found.log_probs, found.n_frames)
+        greedy |= {number: trial.units.decode(each) for number, each in zip(rows, units, strict=False)}
+        if config is None:
+            continue
+        search, longest = compiled_search(plan, config), found.log_probs.shape[1]
+        given = (found.log_probs, found.n_frames)
+        hypotheses = jax.device_get(search(params, found.frames, *given, table, longest=longest))
+        for row, number in enumerate(rows):
+            count = int(hypotheses.n_units[row, 0])
+            best[number] = trial.units.decode(hypotheses.units[row, 0, :count].tolist())
+            scores[number] = float(hypotheses.scores[row, 0])
+    order = [int(number) for number in utterances]
+    took = round(time.perf_counter() - began, 2)
+    if config is None:
+        return Recognised([greedy[number] for number in order], None, None, took)
+    return Recognised([greedy[n] for n in order], [best[n] for n in order], [round(scores[n], 4) for n in order], took)
+
+
+def _write_model(path: Path, params: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    buffer = io.BytesIO()
+    arrays: dict[str, Any] = {f"params/{name}": value for name, value in params.items()}
+    np.savez(buffer, **arrays, facts=np.array(json.dumps(facts)))
+    with atomic_write(path) as file:
+        file.write(buffer.getvalue())
+
+
+def read_model(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Parameters by name, and the facts of their training."""
+    with np.load(path, allow_pickle=False) as archive:
+        params = {name.removeprefix("params/"): archive[name] for name in archive.files if name.startswith("params/")}
+        return params, json.loads(str(archive["facts"]))
+
+
+def _curve(path: Path, last: int) -> list[list[float]]:
+    """(step, development loss, development error) of every evaluation."""
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    found = {
+        line["step"]: [line["validation_loss"], line["validation_error"]] for line in lines if "validation_loss" in line
+    }
+    return [[step, *found[step]] for step in sorted(found) if step <= last]
