@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Int
@@ -27,20 +27,6 @@ class Batch(NamedTuple):
     """int32 (rows,): place in the batch, from which augmentation and dropout are drawn."""
 
 
-class Signals(Protocol):
-    """Where what is heard comes from."""
-
-    @property
-    def lengths(self) -> np.ndarray:
-        """Samples or frames of each utterance."""
-
-    def load(self, utterances: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-        """Padded to `size`, and the true lengths."""
-
-    def round_up(self, length: float) -> int:
-        """The next padded size."""
-
-
 @dataclasses.dataclass(frozen=True, eq=False)
 class FrameSignals:
     """Frames that were computed before.
@@ -62,7 +48,7 @@ class FrameSignals:
         """Padded to `size`, and the true numbers."""
         return self.frames.padded(self.place[utterances], size)
 
-    def round_up(self, length: float) -> int:
+    def round_up(self, length: float | int | np.number) -> int:
         """See `padded_size`."""
         return padded_size(length)
 
@@ -95,10 +81,13 @@ class WaveSignals:
             waves[row, : len(wave)], lengths[row] = wave, len(wave)
         return waves, lengths
 
-    def round_up(self, length: float) -> int:
+    def round_up(self, length: float | int | np.number) -> int:
         """To a tenth of a second, on the grid of `padded_size`."""
         tenth = self.sample_rate // 10
         return padded_size(np.ceil(length / tenth)) * tenth
+
+
+Signals = FrameSignals | WaveSignals
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

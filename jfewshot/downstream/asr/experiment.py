@@ -126,7 +126,7 @@ def run_experiment(config: AsrConfig) -> list[dict[str, Any]]:
     cache, unusable = cache.without(set(silent)) if silent else cache, unusable | silent
     place = _places(data, cache)
     for plan in {_plan(config, each[0], 2, samples) for each in sources if each[0].kind != "store"}:
-        note_too_short(data, divisions, _n_frames(plan, samples), unusable, "the encoder" if plan.encoder else "this")
+        note_too_short(data, divisions, _n_frames(plan, samples), unusable, "the model")
     settle_unusable(unusable, len(data.utterances), config.on_error)
     long = samples > config.longest_s * 16_000
     divisions = without(divisions, lambda n: data.utterances[n].name not in unusable, data.title)

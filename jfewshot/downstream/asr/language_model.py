@@ -32,8 +32,10 @@ def read_language_model(path: Path, units: Units) -> LanguageTable:
     kenlm = _package()
     if not path.is_file():
         raise UserError(f"--lm {path} is not there; give an ARPA file or a binary of KenLM")
+    quiet = kenlm.Config()
+    quiet.show_progress, quiet.arpa_complain = False, kenlm.ARPALoadComplain.NONE
     try:
-        model = kenlm.Model(str(path))
+        model = kenlm.Model(str(path), quiet)
     except OSError as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"--lm {path} is no language model that KenLM reads ({reason})") from None

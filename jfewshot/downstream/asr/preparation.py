@@ -116,14 +116,14 @@ def note_too_short(
       divisions: their transcripts.
       n_frames: that CTC is given of each; 0 where that is not known.
       unusable: gets names and reasons.
-      heard: what makes the frames, for the message.
+      heard: who gets the frames, for the message.
     """
     for division in divisions:
         for number, units in enumerate(division.transcripts.units):
             needed = len(units) + sum(a == b for a, b in itertools.pairwise(units))
             if 0 < n_frames[number] < needed:
                 unusable[data.utterances[number].name] = (
-                    f"too short for its transcript: {heard} makes {n_frames[number]} frames of it, "
+                    f"too short for its transcript: {heard} gets {n_frames[number]} frames of it, "
                     f"{len(units)} units need {needed}"
                 )
 
