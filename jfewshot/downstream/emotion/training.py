@@ -18,7 +18,7 @@ from jfewshot.simclr.features import normalise
 from jfewshot.training.config import OptimiserConfig
 from jfewshot.training.model import Params, drawer, model_builder
 from jfewshot.training.schedules import learning_rate, optimiser
-from jfewshot.training.step import State, first_state, make_step
+from jfewshot.training.step import Losses, State, first_state, make_step
 
 
 class Scaling(NamedTuple):
@@ -68,15 +68,9 @@ class Compiled(NamedTuple):
     logits: Callable[[Params, Batch, Scaling], Float[Array, "rows classes"]]
 
 
-@functools.cache
-def compiled(plan: Plan) -> Compiled:
-    """First parameters, step and logits; compiled once for each padded size, and kept for the next fold and seed."""
-    build = model_builder(plan.model)
-
-    def logits(params: Params, batch: Batch, scaling: Scaling, keys: Key[Array, "rows"] | None = None):
-        n_frames = jnp.asarray(batch.n_frames)
-        frames = normalise(jnp.asarray(batch.frames), n_frames, scaling.mean, scaling.std)
-        return build(params)(frames, n_frames, keys)
+def loss_function(plan: Plan) -> Losses:
+    """Cross-entropy of a batch, with dropout by the step's key."""
+    logits = _logits(plan)
 
     def losses(params: Params, batch: Batch, key: Key[Array, ""], scaling: Scaling):
         keys = jax.vmap(jax.random.fold_in, (None, 0))(key, batch.rows)
@@ -85,8 +79,26 @@ def compiled(plan: Plan) -> Compiled:
         accuracy = jnp.mean((jnp.argmax(given, axis=-1) == batch.labels).astype(jnp.float32))
         return loss, {"loss": loss, "accuracy": accuracy}
 
-    step = make_step(losses, optimiser(plan.optimiser, plan.rate), plan.rate)
+    return losses
+
+
+@functools.cache
+def compiled(plan: Plan) -> Compiled:
+    """First parameters, step and logits; compiled once for each padded size, and kept for the next fold and seed."""
+    logits = _logits(plan)
+    step = make_step(loss_function(plan), optimiser(plan.optimiser, plan.rate), plan.rate)
     return Compiled(drawer(plan.model), step, jax.jit(lambda params, batch, scaling: logits(params, batch, scaling)))
+
+
+def _logits(plan: Plan):
+    build = model_builder(plan.model)
+
+    def logits(params: Params, batch: Batch, scaling: Scaling, keys: Key[Array, "rows"] | None = None):
+        n_frames = jnp.asarray(batch.n_frames)
+        frames = normalise(jnp.asarray(batch.frames), n_frames, scaling.mean, scaling.std)
+        return build(params)(frames, n_frames, keys)
+
+    return logits
 
 
 def initial_state(plan: Plan, seed: int, encoder: dict[str, Array] | None = None) -> State:

@@ -2,6 +2,7 @@
 
 - `config`: its sizes; the paper's two
 - `prenet`: the convolutions that make four frames one, in the ASR variant
+- `attention`: masked attention, fast on CPUs too
 - `transformer`: the encoder itself, masked by true lengths throughout
 - `heads`: pooling and projection for the contrast, a spectrogram head for the reconstruction
 - `arrays`: parameters by name, for files

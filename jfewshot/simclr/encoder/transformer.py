@@ -10,6 +10,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Int, Key
 
+from jfewshot.simclr.encoder.attention import masked_attention
 from jfewshot.simclr.encoder.config import EncoderConfig
 from jfewshot.simclr.encoder.prenet import ConvPrenet
 
@@ -17,10 +18,19 @@ from jfewshot.simclr.encoder.prenet import ConvPrenet
 _INPUT_DROPOUT = 1_000_000
 
 
-def linear(n_in: int, n_out: int, config: EncoderConfig, rngs: nnx.Rngs) -> nnx.Linear:
+class Linear(nnx.Linear):
+    """A linear map of all frames of all utterances as one matrix: its gradient is a plain matrix product too, for which
+    XLA transposes no copy."""
+
+    def __call__(self, x: Float[Array, "*batch n_in"]) -> Float[Array, "*batch n_out"]:
+        """Of the last axis."""
+        return super().__call__(x.reshape(-1, x.shape[-1])).reshape(*x.shape[:-1], self.out_features)
+
+
+def linear(n_in: int, n_out: int, config: EncoderConfig, rngs: nnx.Rngs) -> Linear:
     """A linear map with the configured initialisation and compute dtype, and float32 parameters."""
     init = nnx.initializers.normal(config.init_std)
-    return nnx.Linear(n_in, n_out, kernel_init=init, dtype=config.dtype, param_dtype=jnp.float32, rngs=rngs)
+    return Linear(n_in, n_out, kernel_init=init, dtype=config.dtype, param_dtype=jnp.float32, rngs=rngs)
 
 
 def layer_norm(size: int, config: EncoderConfig, rngs: nnx.Rngs) -> nnx.LayerNorm:
@@ -50,6 +60,12 @@ def dropout(x: Float[Array, "batch frames dim"], rate: float, keys: Key[Array, "
         return jax.random.bernoulli(jax.random.fold_in(key, number), 1.0 - rate, x.shape[1:])
 
     return jnp.where(jax.vmap(mask)(keys), x / (1.0 - rate), 0.0).astype(x.dtype)
+
+
+def gelu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """x Phi(x), with the normal distribution function by erf: on a CPU thrice as fast as `jax.nn.gelu`'s erfc, and as
+    exact but in relative terms far below zero (5e-7 absolute)."""
+    return 0.5 * x * (1.0 + jax.lax.erf(x * 0.5**0.5))
 
 
 @functools.cache
@@ -82,7 +98,7 @@ class Layer(nnx.Module):
         x = x + dropout(attended, rate, keys, 0)
         x = x if before else normed(self.attention_norm, x)
         hidden = self.intermediate(normed(self.output_norm, x) if before else x)
-        x = x + dropout(self.output(jax.nn.gelu(hidden, approximate=False)), rate, keys, 1)
+        x = x + dropout(self.output(gelu(hidden)), rate, keys, 1)
         return x if before else normed(self.output_norm, x)
 
     def attend(
@@ -93,16 +109,17 @@ class Layer(nnx.Module):
         query, key, value = (part(x).reshape(heads) for part in (self.query, self.key, self.value))
         # An utterance without frames would be a softmax over nothing; let it look at one frame of padding instead.
         seen = jnp.maximum(n_frames, 1).astype(jnp.int32)
-        # JAX's own attention keeps its logits in float32 beside a bfloat16 query, which strict promotion would refuse.
-        with jax.numpy_dtype_promotion("standard"):
+        if attention_of(self.config) == "cudnn":
             context = jax.nn.dot_product_attention(
-                query, key, value, key_value_seq_lengths=seen, implementation=attention_of(self.config)
+                query, key, value, key_value_seq_lengths=seen, implementation="cudnn"
             )
+        else:
+            context = masked_attention(query, key, value, (jnp.arange(x.shape[1]) < seen[:, None])[:, None])
         return self.attention_output(context.reshape(x.shape))
 
 
 def attention_of(config: EncoderConfig) -> Literal["xla", "cudnn"]:
-    """The implementation that `jax.nn.dot_product_attention` is asked for."""
+    """Which implementation computes the attention."""
     if config.attention == "auto":
         return "cudnn" if jax.default_backend() == "gpu" and config.compute_dtype == "bfloat16" else "xla"
     return config.attention
