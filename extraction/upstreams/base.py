@@ -79,6 +79,9 @@ class UpstreamOptions:
     """`bf16` or `fp16`: matrix products in half precision, faster on a GPU; the features move a little."""
     threads: int | None = None
     """CPU threads for the encoder; None: the library's own default."""
+    faster: bool = True
+    """On a CPU, compute convolutions of s3prl's wav2vec, vq-wav2vec and NPC with fewer products, which moves features by 1e-6;
+    `--no-faster` computes all as s3prl writes it."""
     trust_checkpoint: bool = False
     """Read checkpoints that hold Python objects beside numbers, which can run any code: for files you trust."""
 

@@ -1,12 +1,14 @@
 """The paper's 13 encoders and every other of s3prl, through s3prl's own code.
 
-compat.py     make s3prl importable beside today's torch and torchaudio
-paper.py      the 13: names, shortest input, where their files keep the weights
-weights.py    find and read files safely; check that everything arrived
-checking.py   is the file this encoder's?
-loading.py    name -> encoder
-encoder.py    waves -> frames
-baselines.py  the weight-free ones
+compat.py       make s3prl importable beside today's torch and torchaudio
+paper.py        the 13: names, shortest input, where their files keep the weights
+weights.py      find and read files safely; check that everything arrived
+checking.py     is the file this encoder's?
+loading.py      name -> encoder
+encoder.py      waves -> frames
+faster.py       what is computed otherwise than s3prl writes it, to the same features, on a CPU
+convolution.py  the algorithm behind it
+baselines.py    the weight-free ones
 """
 
 import functools

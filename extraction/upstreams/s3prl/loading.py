@@ -40,7 +40,7 @@ def load_s3prl(name: str, options: UpstreamOptions):
     Args:
       name: any of s3prl's upstreams: one of the paper's (`hubert_base`), a baseline (`fbank`), another (`xls_r_300m`), or
         one that reads a file of one's own (`hubert_local`, with a checkpoint).
-      options: checkpoint, device, autocast, threads, trust.
+      options: checkpoint, device, autocast, threads, faster, trust.
 
     Returns:
       An `S3prlUpstream`.
@@ -52,7 +52,7 @@ def load_s3prl(name: str, options: UpstreamOptions):
     import torch
 
     from extraction.upstreams import torch_runtime
-    from extraction.upstreams.s3prl import baselines, encoder, weights
+    from extraction.upstreams.s3prl import baselines, encoder, faster, weights
 
     torch_runtime.check_autocast(options.autocast)
     device = torch_runtime.resolve_device(options.device)
@@ -78,6 +78,8 @@ def load_s3prl(name: str, options: UpstreamOptions):
             baselines.keep_trailing_silence(expert)
         n_parameters = sum(parameter.numel() for parameter in expert.parameters())
         expert = encoder.settle(expert, device)
+        if options.faster and device.type == "cpu" and options.autocast == "none":
+            faster.speed_up(_folder(entry), expert)
         with torch_runtime.inference(device, options.autocast):
             known = kind.min_samples if kind else baselines.MIN_SAMPLES.get(name)
             min_samples = known or shortest_finite(name, encoder.as_arrays(expert, device), S3PRL_RATE)

@@ -44,8 +44,8 @@ def test_a_full_size_encoder_is_as_the_table_says_and_equals_s3prl(
     assert "another variant" not in caplog.text
     self_check(upstream)
     segment = artificial_sounds(16_000, 80_000)[:1]
-    frames = upstream.encode(segment, ["last"])["last"]
-    assert frames.shape == (1, int(row["frames_5s"]), int(row["dim"]))
-    expected = s3prl_direct(name, path)(segment[0])[-1]
-    assert np.abs(frames[0] - expected).max() < 1e-5 * np.abs(expected).max()
+    frames = upstream.encode(segment, [*upstream.layers, "last"])
+    assert frames["last"].shape == (1, int(row["frames_5s"]), int(row["dim"]))
+    for layer, expected in zip(upstream.layers, s3prl_direct(name, path)(segment[0]), strict=True):
+        assert np.abs(frames[layer][0] - expected).max() < 1e-5 * np.abs(expected).max()
     path.unlink()

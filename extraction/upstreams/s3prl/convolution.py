@@ -1,0 +1,152 @@
+"""Convolutions of long sequences with fewer products, equal to torch's up to rounding.
+
+An encoder's convolution spends k products of matrices (input channels x output channels) on each frame, k being its width.
+Frames in blocks of m share products: the k taps and the block's n inputs, m + k - 1 or more, are transformed by small constant
+matrices, multiplied point by point, and transformed back,
+
+    m frames = A' ((G taps) * (B' inputs)),    A': m x r, G: r x k, B': r x n
+
+with r products instead of m k (Winograd 1980; for networks Lavin and Gray, arXiv 1509.09308). Three taps take 1.5 products a
+frame, thirteen 2.4. Strides are undone first: with stride s, every s-th tap sees every s-th input, so that a width of 8 at
+stride 4 is a width of 2 over four times the channels.
+
+For CPUs and float32: graphics processors have enough products, and half precision would not survive the transforms.
+"""
+
+import dataclasses
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float64
+
+# Rows of a product of matrices: enough to be efficient, few enough for the caches.
+_ROWS = 512
+# Frames per block where interpolation in rational points is used, for two or three taps.
+_RATIONAL_BLOCK = 4
+_POINTS = (0.0, 1.0, -1.0, 0.5, -0.5)
+# Wider ones: Fourier transforms, long enough for at least half of a block's inputs to be new.
+_FOURIER_LENGTHS = (16, 32)
+_MOST_TAPS = 16
+_LEAST_TAPS = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Algorithm:
+    """`outputs`, `taps` and `inputs` are A', G and B' above."""
+
+    outputs: Float64[np.ndarray, "block products"]
+    taps: Float64[np.ndarray, "products width"]
+    inputs: Float64[np.ndarray, "products reach"]
+
+
+def algorithm(width: int) -> Algorithm:
+    """The one for `width` taps, 2 to 16."""
+    if width <= 3:
+        return rational(_RATIONAL_BLOCK, width)
+    return fourier(next(length for length in _FOURIER_LENGTHS if length >= 2 * width), width)
+
+
+def rational(block: int, width: int) -> Algorithm:
+    """Toom and Cook's: polynomials evaluated at `block + width - 2` rational points and at infinity.
+
+    It is the transpose of multiplying a polynomial of `block` coefficients by one of `width`.
+    """
+    n = block + width - 1
+    powers = np.array(_POINTS[: n - 1])[:, None] ** np.arange(n)
+    at = lambda length: np.vstack([powers[:, :length], np.eye(length)[-1]])  # noqa: E731 - used below only
+    return Algorithm(at(block).T, at(width), np.linalg.inv(at(n)).T)
+
+
+def fourier(n: int, width: int) -> Algorithm:
+    """Through the Fourier transform of length n, a product of complex numbers made of three real ones (Gauss).
+
+    Of frequencies f and n - f, whose values are conjugates, one is computed.
+    """
+    block = n - width + 1
+    values = np.exp(-2j * np.pi * np.outer(np.arange(n), np.arange(n)) / n)
+    outputs, taps, inputs = [], [], []
+    for frequency in range(n // 2 + 1):
+        out, tap, given = values[frequency, :block], values[frequency, :width], values[frequency].conj() / n
+        if frequency in (0, n // 2):
+            outputs, taps, inputs = [*outputs, out.real], [*taps, tap.real], [*inputs, given.real]
+            continue
+        outputs += [2 * (out.real - out.imag), -2 * out.imag, -2 * out.real]
+        taps += [tap.real, tap.imag - tap.real, tap.real + tap.imag]
+        inputs += [given.real + given.imag, given.real, given.imag]
+    return Algorithm(np.array(outputs).T, np.array(taps), np.array(inputs))
+
+
+def serves(convolution: torch.nn.Conv1d) -> bool:
+    """Whether a convolution is of the kind computed here, and gains by it."""
+    width, stride = convolution.kernel_size[0], convolution.stride[0]
+    return (
+        convolution.groups == 1
+        and convolution.dilation == (1,)
+        and convolution.padding_mode == "zeros"
+        and not isinstance(convolution.padding, str)
+        and convolution.in_channels > 1
+        and width % stride == 0
+        and _LEAST_TAPS <= width // stride <= _MOST_TAPS
+    )
+
+
+class FastConvolution:
+    """Stands for a `torch.nn.Conv1d` that `serves`.
+
+    Args:
+      convolution: stride, padding and bias.
+      weight: its weight, or what takes the weight's place.
+    """
+
+    def __init__(self, convolution: torch.nn.Conv1d, weight: Float[torch.Tensor, "out in width"]):
+        self._stride, self._padding = convolution.stride[0], convolution.padding[0]
+        self._width = weight.shape[2]
+        self._bias = convolution.bias
+        way = algorithm(self._width // self._stride)
+        self._block, self._products = way.outputs.shape
+        self._reach = way.inputs.shape[1]
+        by_phase = weight.detach().double().cpu().unflatten(2, (-1, self._stride))  # out x in x taps x phases
+        transformed = torch.einsum("rk,oikp->rpio", torch.from_numpy(way.taps), by_phase)
+        self._taps = transformed.flatten(1, 2).float().contiguous()
+        self._inputs = torch.from_numpy(way.inputs).float()
+        self._outputs = torch.from_numpy(way.outputs).float()
+
+    def __call__(self, given: Float[torch.Tensor, "batch in samples"]) -> Float[torch.Tensor, "batch out frames"]:
+        """The convolution; the result is laid out frame after frame, all channels of one beside each other."""
+        channels, samples = given.shape[1], given.shape[2] + 2 * self._padding
+        frames = (samples - self._width) // self._stride + 1
+        if frames < 1:
+            raise RuntimeError(f"{samples} samples are fewer than the {self._width} taps of a convolution")
+        blocks = -(-frames // self._block)
+        needed = self._stride * (self._block * (blocks - 1) + self._reach)
+        ordered = given.new_zeros(len(given), max(needed, samples), channels)
+        ordered[:, self._padding : self._padding + given.shape[2]] = given.transpose(1, 2)
+        # Without strides: one row of all phases' channels per frame.
+        ordered = ordered[:, : needed // self._stride * self._stride].unflatten(1, (-1, self._stride)).flatten(2)
+        result = given.new_empty(len(given), blocks * self._block, self._taps.shape[2])
+        waves = max(1, _ROWS // blocks)
+        for wave in range(0, len(given), waves):
+            for block in range(0, blocks, _ROWS):
+                self._some_blocks(ordered[wave : wave + waves], result[wave : wave + waves], block)
+        result = result[:, :frames]
+        return (result if self._bias is None else result.add_(self._bias)).transpose(1, 2)
+
+    def _some_blocks(self, ordered: torch.Tensor, result: torch.Tensor, first: int) -> None:
+        """Fill in up to `_ROWS` blocks of each wave's result."""
+        count = min(_ROWS, result.shape[1] // self._block - first)
+        rows = ordered.new_empty(len(ordered) * count, self._products, ordered.shape[2])
+        for wave, of_wave in enumerate(ordered):
+            # Overlapping blocks, not copied: each begins `block` rows after the one before.
+            (step, within), start = of_wave.stride(), of_wave.storage_offset()
+            overlapping = of_wave.as_strided(
+                (count, self._reach, of_wave.shape[1]),
+                (self._block * step, step, within),
+                start + first * self._block * step,
+            )
+            here = slice(wave * count, (wave + 1) * count)
+            torch.bmm(self._inputs.expand(count, -1, -1), overlapping, out=rows[here])
+        products = torch.bmm(rows.transpose(0, 1), self._taps)
+        for wave, of_wave in enumerate(result):
+            here = slice(wave * count, (wave + 1) * count)
+            frames = of_wave[first * self._block : (first + count) * self._block].unflatten(0, (count, self._block))
+            torch.bmm(self._outputs.expand(count, -1, -1), products[:, here].transpose(0, 1), out=frames)
