@@ -109,9 +109,9 @@ def episodes_per_second(upstream: Upstream, recordings: list[Recording], n_episo
             chosen = rng.integers(0, len(recordings), _CLIPS_PER_EPISODE)
             rows = np.stack([one_by_one(upstream, [recordings[clip]])[0] for clip in chosen])
             rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-            SGDClassifier(loss="log_loss", alpha=0, learning_rate="adaptive", eta0=0.1, tol=1e-4, n_iter_no_change=2).fit(
-                rows[: len(labels)], labels
-            ).predict(rows[len(labels) :])
+            SGDClassifier(
+                loss="log_loss", alpha=0, learning_rate="adaptive", eta0=0.1, tol=1e-4, n_iter_no_change=2
+            ).fit(rows[: len(labels)], labels).predict(rows[len(labels) :])
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that it did not converge
@@ -138,7 +138,9 @@ def gflop_per_segment(upstream: Upstream) -> float | None:
         if isinstance(module, torch.nn.RNNBase)
     ]
     with FlopCounterMode(display=False) as counter:
-        s3prls_own(upstream)(np.random.default_rng(0).standard_normal(upstream.segment_samples).astype(np.float32) * 0.1)
+        s3prls_own(upstream)(
+            np.random.default_rng(0).standard_normal(upstream.segment_samples).astype(np.float32) * 0.1
+        )
     for hook in hooks:
         hook.remove()
     return (counter.get_total_flops() + recurrent[0]) / 1e9
