@@ -15,6 +15,8 @@ cores, the better of torch's two libraries) at which one by one runs.
 """
 
 import argparse
+import contextlib
+import functools
 import logging
 import os
 import tempfile
@@ -31,6 +33,7 @@ from extraction.datasets import load_dataset
 from extraction.datasets.base import Dataset, Recording
 from extraction.pipeline import extract
 from extraction.pooling import pool
+from extraction.progress import Tally
 from extraction.replicas import Replicas
 from extraction.settings import Settings
 from extraction.upstreams import load_upstream
@@ -44,6 +47,7 @@ _HEADINGS = [
     "one by one, clips/s (threads)",
     "ours, clips/s",
     "ratio (lowest-highest)",
+    "rows moved",
     "encoders busy",
     "GFLOP a segment",
     "one by one, share of the matrix rate",
@@ -85,16 +89,19 @@ def wrapped(upstream: Upstream) -> Callable[[np.ndarray], np.ndarray]:
 
 def better_threads(upstream: Upstream, recordings: list[Recording], cores: int) -> int:
     """Which of one thread and one per core serves one by one better."""
-    import torch
 
     def rate(threads: int) -> float:
-        torch.set_num_threads(threads)
+        torch_threads(threads)
         one_by_one(upstream, recordings[:1])
         return timed(lambda: one_by_one(upstream, recordings[:4]), 4)
 
-    best = max((1, cores), key=rate)
-    torch.set_num_threads(best)
-    return best
+    return max((1, cores), key=rate)
+
+
+def torch_threads(count: int) -> None:
+    import torch
+
+    torch.set_num_threads(count)
 
 
 def episodes_per_second(upstream: Upstream, recordings: list[Recording], n_episodes: int) -> float:
@@ -119,31 +126,15 @@ def episodes_per_second(upstream: Upstream, recordings: list[Recording], n_episo
 
 
 def gflop_per_segment(upstream: Upstream) -> float | None:
-    """As torch counts the products of s3prl's own forward pass, recurrent layers (which it does not know) added; its attention
-    kernel for CPUs is not counted."""
-    import torch
+    """As torch counts the products of s3prl's own forward pass; its attention kernel for CPUs is not counted."""
     from torch.utils.flop_counter import FlopCounterMode
 
     if not hasattr(upstream, "expert"):
         return None
-    recurrent = [0]
-
-    def count(module: torch.nn.RNNBase, given: tuple, output: object) -> None:
-        steps = len(given[0].data) if hasattr(given[0], "batch_sizes") else given[0].shape[0] * given[0].shape[1]
-        recurrent[0] += 2 * steps * sum(tensor.numel() for tensor in module.parameters() if tensor.dim() == 2)
-
-    hooks = [
-        module.register_forward_hook(count)
-        for module in upstream.expert.modules()
-        if isinstance(module, torch.nn.RNNBase)
-    ]
+    segment = np.random.default_rng(0).standard_normal(upstream.segment_samples).astype(np.float32) * 0.1
     with FlopCounterMode(display=False) as counter:
-        s3prls_own(upstream)(
-            np.random.default_rng(0).standard_normal(upstream.segment_samples).astype(np.float32) * 0.1
-        )
-    for hook in hooks:
-        hook.remove()
-    return (counter.get_total_flops() + recurrent[0]) / 1e9
+        s3prls_own(upstream)(segment)
+    return counter.get_total_flops() / 1e9
 
 
 def matrix_gflops(cores: int, seconds: float = 1.5) -> float:
@@ -170,80 +161,91 @@ def matrix_gflops(cores: int, seconds: float = 1.5) -> float:
 
 
 def measure(name: str, arguments: argparse.Namespace, dataset: Dataset, root: Path, scratch: Path) -> dict:
-    """Rates of both for one encoder, in turns."""
+    """Rates of one by one and of ours in each precision, for one encoder, in turns."""
     cores = len(os.sched_getaffinity(0))
     options = UpstreamOptions(
         checkpoint=arguments.checkpoint, device="cpu", trust_checkpoint=arguments.trust_checkpoint, faster=False
     )
-    ours_options = UpstreamOptions(
-        **(vars(options) | {"autocast": arguments.autocast, "threads": 1, "faster": arguments.faster})
-    )
     upstream = load_upstream(name, options)
-    # Before the threads of one by one are set: loading for one thread each sets this process's too.
-    planned = load_upstream(name, ours_options) if arguments.autocast != "none" else upstream
     recordings = dataset.recordings(root)
-    threads = better_threads(upstream, recordings, cores)
-    expected = one_by_one(upstream, recordings)
     settings = Settings(
         batch_size=arguments.batch_size, workers=0, block_clips=-(-len(recordings) // (cores * arguments.blocks))
     )
-    shares: list[float] = []
-    moved: list[float] = []
-    with Replicas([name], ours_options, settings, cores) as crew:
+    rows: dict[str, np.ndarray] = {}
+    shares: dict[str, list[float]] = {precision: [] for precision in arguments.autocast}
 
-        def ours() -> float:
-            out = Path(tempfile.mkdtemp(dir=scratch))
-            tally = []
-            rate = timed(
-                lambda: tally.append(extract(dataset, root, [planned], out, settings, crew=crew)), len(recordings)
-            )
-            shares.append(tally[0].encoders_share)
-            rows = open_store(out / dataset.info.name / upstream.name).view("last.mean")
-            moved.append(float(np.linalg.norm(rows - expected) / np.linalg.norm(expected)))
-            assert moved[-1] < (1e-4 if arguments.autocast == "none" else 0.1), moved
-            return rate
+    def theirs() -> float:
+        return timed(lambda: rows.update(one_by_one=one_by_one(upstream, recordings)), len(recordings))
 
-        theirs = lambda: timed(lambda: one_by_one(upstream, recordings), len(recordings))  # noqa: E731
-        rates = in_turns({"ours": ours, "one_by_one": theirs}, arguments.rounds)
+    def ours(precision: str, planned: Upstream, crew: Replicas) -> float:
+        out = Path(tempfile.mkdtemp(dir=scratch))
+        tallies: list[Tally] = []
+        rate = timed(
+            lambda: tallies.append(extract(dataset, root, [planned], out, settings, crew=crew)), len(recordings)
+        )
+        shares[precision].append(tallies[0].encoders_share)
+        rows[precision] = open_store(out / dataset.info.name / upstream.name).view("last.mean")
+        return rate
+
+    with contextlib.ExitStack() as stack:
+        work: dict[str, Callable[[], float]] = {"one_by_one": theirs}
+        for precision in arguments.autocast:
+            changed = {"autocast": precision, "threads": 1, "faster": arguments.faster}
+            own_options = UpstreamOptions(**(vars(options) | changed))
+            crew = stack.enter_context(Replicas([name], own_options, settings, cores))
+            work[precision] = functools.partial(ours, precision, load_upstream(name, own_options), crew)
+        # After loading for one thread each, which set this process's threads too.
+        threads = arguments.threads or better_threads(upstream, recordings, cores)
+        torch_threads(threads)
+        rates = in_turns(work, arguments.rounds)
         played = episodes_per_second(upstream, recordings, arguments.episodes) if arguments.episodes else None
+    scale = np.linalg.norm(rows["one_by_one"])
+    moved = {precision: float(np.linalg.norm(rows[precision] - rows["one_by_one"]) / scale) for precision in shares}
+    assert all(change < (1e-5 if precision == "none" else 0.1) for precision, change in moved.items()), moved
     gflop = gflop_per_segment(upstream)
-    one_rate = np.median(rates["one_by_one"]) * len(expected) / len(recordings)
+    segments_per_s = np.median(rates["one_by_one"]) * len(rows["one_by_one"]) / len(recordings)
     return {
         "upstream": name,
         "rates": rates,
-        "ratio": ratio(rates["ours"], rates["one_by_one"])[0],
+        "ratio": {precision: ratio(rates[precision], rates["one_by_one"])[0] for precision in shares},
+        "rows_moved": moved,
+        "encoder_share": {precision: share[1:] for precision, share in shares.items()},
         "one_by_one_threads": threads,
         "replicas": cores,
-        "autocast": arguments.autocast,
         "faster": arguments.faster,
         "episodes_per_s": played,
         "gflop_per_segment": gflop,
-        "one_by_one_gflops": None if gflop is None else gflop * one_rate,
+        "one_by_one_gflops": None if gflop is None else gflop * segments_per_s,
         "matrix_gflops": arguments.matrix_gflops,
-        "encoder_share": shares[1:],
-        "rows_moved": moved[-1],
         "clips": len(recordings),
-        "segments": len(expected),
+        "segments": len(rows["one_by_one"]),
     }
 
 
-def row(result: dict) -> list[str]:
-    """Of the table that is printed."""
-    middle, least, most = ratio(result["rates"]["ours"], result["rates"]["one_by_one"])
-    fast, slow = np.median(result["rates"]["ours"]), np.median(result["rates"]["one_by_one"])
+def table_rows(result: dict) -> list[list[str]]:
+    """Of the table that is printed, one for each precision."""
+    slow = np.median(result["rates"]["one_by_one"])
     episodes = result["episodes_per_s"]
     hours = _EPISODES / episodes / 3600 if episodes else _EPISODES * _CLIPS_PER_EPISODE / slow / 3600
     gflop = result["gflop_per_segment"]
-    return [
-        result["upstream"],
-        f"{slow:.1f} ({result['one_by_one_threads']})",
-        f"{fast:.1f}",
-        f"{middle:.2f} ({least:.2f}-{most:.2f})",
-        f"{100 * np.median(result['encoder_share']):.0f}%",
-        f"{gflop:.1f}" if gflop else "",
-        f"{100 * result['one_by_one_gflops'] / result['matrix_gflops']:.0f}%" if gflop else "",
-        f"{hours:.1f} h, {_DATASET_CLIPS / fast / 60:.1f} min",
-    ]
+    rows = []
+    for precision, shares in result["encoder_share"].items():
+        rates = result["rates"][precision]
+        middle, least, most = ratio(rates, result["rates"]["one_by_one"])
+        rows.append(
+            [
+                result["upstream"] + ("" if precision == "none" else f", {precision}"),
+                f"{slow:.1f} ({result['one_by_one_threads']})",
+                f"{np.median(rates):.1f}",
+                f"{middle:.2f} ({least:.2f}-{most:.2f})",
+                f"{result['rows_moved'][precision]:.0e}",
+                f"{100 * np.median(shares):.0f}%",
+                f"{gflop:.1f}" if gflop else "",
+                f"{100 * result['one_by_one_gflops'] / result['matrix_gflops']:.0f}%" if gflop else "",
+                f"{hours:.1f} h, {_DATASET_CLIPS / np.median(rates) / 60:.1f} min",
+            ]
+        )
+    return rows
 
 
 def write_noise(folder: Path, n_clips: int) -> None:
@@ -272,13 +274,18 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=64)
     parser.add_argument("--blocks", type=int, default=2, help="parts that each replica makes")
     parser.add_argument("--batch-size", type=int)
-    parser.add_argument("--autocast", default="none", help="of ours; one by one is in float32")
+    parser.add_argument(
+        "--autocast", nargs="+", default=["none"], help="of ours, one or several; one by one is in float32"
+    )
+    parser.add_argument(
+        "--threads", type=int, help="of one by one; both 1 and the number of cores are tried if not given"
+    )
     parser.add_argument("--faster", action=argparse.BooleanOptionalAction, default=True, help="of ours")
     parser.add_argument("--episodes", type=int, default=0, help="to play the paper's way; needs scikit-learn")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    logging.basicConfig(level=logging.WARNING)
+    logging.basicConfig(level=logging.ERROR)
     about = machine()
     arguments.matrix_gflops = matrix_gflops(about["cores"])
     with tempfile.TemporaryDirectory() as temporary:
@@ -291,7 +298,7 @@ def main() -> None:
             measure(name, arguments, load_dataset("folder:clips"), scratch / "audio", scratch)
             for name in arguments.upstreams
         ]
-    print(markdown_table(_HEADINGS, [row(result) for result in results]))
+    print(markdown_table(_HEADINGS, [row for result in results for row in table_rows(result)]))
     write_json(arguments.json, {"results": results, "machine": about})
 
 

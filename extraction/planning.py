@@ -47,6 +47,14 @@ def find_recordings(dataset: Dataset, root: Path) -> tuple[list[Recording], list
         if first.clip_id == second.clip_id:
             raise UserError(f"{dataset.info.title}: clip id '{first.clip_id}' is there twice; ids name one clip each")
     _compare_with_expected(dataset, used, left_out)
+    if len({recording.label for recording in used}) == 1:
+        logger.warning(
+            "%s: all %d clips are of one class, '%s', and an episode needs several; is %s the folder that was meant?",
+            dataset.info.title,
+            len(used),
+            used[0].label,
+            root,
+        )
     return used, left_out
 
 

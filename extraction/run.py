@@ -20,6 +20,7 @@ from rich.logging import RichHandler
 from extraction.assembling import merge_all
 from extraction.datasets import dataset_names, load_dataset
 from extraction.datasets.base import Columns, Dataset
+from extraction.encoding import is_out_of_memory
 from extraction.making import Crew
 from extraction.memory import keep_freed_memory
 from extraction.on_ray import RayCrew
@@ -55,7 +56,7 @@ class Run:
     options: tyro.conf.OmitArgPrefixes[UpstreamOptions] = dataclasses.field(default_factory=UpstreamOptions)
     columns: Annotated[Columns, tyro.conf.arg(name="column")] = dataclasses.field(default_factory=Columns)
     at_once: int = 0
-    """Upstreams held in memory at a time, decoding once for these; 0: all of them."""
+    """Upstreams held in memory at a time, decoding once for these; 0: as many as it holds."""
     shard: str | None = None
     """`i/n`: make only share i (0 to n-1) of the parts, as one of a cluster's array of jobs; then --merge."""
     replicas: int | None = None
@@ -85,14 +86,14 @@ def main(arguments: list[str] | None = None) -> int:
     found = [load_dataset(name, run.columns) for name in datasets]
     roots = [_root_of(dataset, run.root, alone=len(found) == 1) for dataset in found]
     shard = Shard.parse(run.shard) if run.shard else None
-    at_once = run.at_once or len(upstreams)
     keep_freed_memory()
-    for start in range(0, len(upstreams), at_once):
-        names = upstreams[start : start + at_once]
-        loaded = [_load_checked(name, run.options) for name in names]
+    while upstreams:
+        loaded = _load_some(upstreams[: run.at_once or None], run.options)
+        names, upstreams = upstreams[: len(loaded)], upstreams[len(loaded) :]
         with _crew(run, names) as crew:
             for dataset, root in zip(found, roots, strict=True):
                 extract(dataset, root.absolute(), loaded, run.out.absolute(), run.settings, shard, crew)
+        loaded.clear()  # before the next are loaded
     return 0
 
 
@@ -102,6 +103,20 @@ def _crew(run: Run, names: Sequence[str]) -> contextlib.AbstractContextManager[C
     if run.replicas is not None:
         return Replicas(names, run.options, run.settings, run.replicas)
     return contextlib.nullcontext()
+
+
+def _load_some(names: Sequence[str], options: UpstreamOptions) -> list[Upstream]:
+    """The first of the encoders, as many as fit in memory; at least one."""
+    loaded: list[Upstream] = []
+    for name in names:
+        try:
+            loaded.append(_load_checked(name, options))
+        except Exception as error:
+            if not loaded or not is_out_of_memory(error):
+                raise
+            logger.warning("no memory for %s beside %d others: it comes after them", name, len(loaded))
+            break
+    return loaded
 
 
 def _load_checked(name: str, options: UpstreamOptions) -> Upstream:

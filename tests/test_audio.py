@@ -41,6 +41,31 @@ def test_formats_decode_to_the_same_samples(tmp_path, ending, subtype, tolerance
     np.testing.assert_allclose(wave[1000:7000], tone(16_000)[1000:7000], atol=tolerance)
 
 
+@pytest.mark.parametrize("rate", [8_000, 16_000, 22_050, 44_100, 48_000])
+@pytest.mark.parametrize(
+    ("ending", "subtype", "most_channels"),
+    [
+        *[("wav", subtype, 6) for subtype in ("PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE")],
+        ("flac", "PCM_16", 6),
+        ("flac", "PCM_24", 6),
+        ("ogg", "VORBIS", 6),
+        ("mp3", None, 2),  # as many as there can be
+    ],
+)
+def test_every_kind_of_file_at_every_rate_is_the_mean_of_its_channels(tmp_path, ending, subtype, most_channels, rate):
+    for n_channels in sorted({1, 2, most_channels}):
+        loudness = np.linspace(0.4, 1, n_channels)
+        if (ending, n_channels) == ("ogg", 6):
+            loudness[-1] = 0  # Vorbis takes the sixth for one of low notes alone
+        path = tmp_path / f"{n_channels}.{ending}"
+        soundfile.write(path, tone(rate)[:, None] * loudness, rate, subtype=subtype)
+        inner = slice(1_500, 6_500)  # lossy codecs and filters ring at the ends
+        expected = tone(16_000)[inner] * loudness.mean()
+        difference = read_audio(path, 16_000)[inner] - expected
+        lossy = ending in ("ogg", "mp3")
+        assert np.sqrt((difference**2).mean()) < (0.1 if lossy else 0.01) * np.sqrt((expected**2).mean())
+
+
 @pytest.mark.parametrize("n_channels", [1, 2, 6])
 def test_channels_are_averaged(tmp_path, n_channels):
     channels = np.random.default_rng(0).uniform(-0.5, 0.5, (1_000, n_channels)).astype(np.float32)

@@ -58,6 +58,15 @@ def test_rows_are_the_pooled_frames_of_each_segment(clips, tmp_path):
             )
 
 
+def test_float16_is_float32_rounded(clips, tmp_path):
+    run(clips, tmp_path / "full")
+    run(clips, tmp_path / "half", Settings(workers=0, block_clips=4, dtype="float16"))
+    full, half = (open_store(tmp_path / which / "birds" / "toy") for which in ("full", "half"))
+    assert not verify_store(half.path).errors
+    assert half.view("last.mean").dtype == np.float16
+    np.testing.assert_array_equal(half.view("last.mean"), full.view("last.mean").astype(np.float16))
+
+
 def test_frames_are_kept_one_a_row_each_clip_s_in_order(clips, tmp_path):
     settings = Settings(workers=0, block_clips=5, layers=("0", "last"), pooling=("frames",), segment="whole")
     run(clips, tmp_path, settings)

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import weakref
 
 import pytest
 
@@ -9,7 +10,7 @@ from extraction.run import main
 from jfewshot.errors import UserError
 from jfewshot.store import open_store
 from tests.extraction.recordings import REPOSITORY
-from tests.extraction.toy import class_folders
+from tests.extraction.toy import ToyEncoder, class_folders
 
 TOY = "tests.extraction.toy:ToyEncoder"
 
@@ -45,6 +46,37 @@ def test_a_grid_of_datasets_in_a_common_root(data, tmp_path):
     birds, frogs = (open_store(tmp_path / name / "toy") for name in ("birds", "frogs"))
     assert (len(birds.clips), len(frogs.clips)) == (6, 4)
     assert set(birds.manifest["views"]) == {"0.mean", "0.std", "1.mean", "1.std"}
+
+
+def test_encoders_that_do_not_fit_beside_others_come_after_them(data, tmp_path, monkeypatch, caplog):
+    held: set[int] = set()
+
+    def load(name, options):
+        if len(held) == 2:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        encoder = ToyEncoder()
+        encoder.name = name
+        held.add(id(encoder))
+        weakref.finalize(encoder, held.discard, id(encoder))
+        return encoder
+
+    monkeypatch.setattr("extraction.run.load_upstream", load)
+    common = ["--datasets", "folder:birds,folder:frogs", "--root", str(data), "--out", str(tmp_path), "--workers", "0"]
+    main([*common, "--upstreams", "a,b,c,d,e"])
+    assert [record.getMessage() for record in caplog.records if "no memory" in record.getMessage()] == [
+        "no memory for c beside 2 others: it comes after them",
+        "no memory for e beside 2 others: it comes after them",
+    ]
+    for dataset in ("birds", "frogs"):
+        assert sorted(path.name for path in (tmp_path / dataset).iterdir()) == ["a", "b", "c", "d", "e"]
+    held.update((-1, -2))
+    with pytest.raises(RuntimeError, match="out of memory"):
+        main([*common, "--upstreams", "f"])
+
+
+def test_standard_output_stays_empty(data, tmp_path, capfd):
+    main(["--datasets", "folder:birds", "--upstreams", TOY, "--root", str(data / "birds"), "--out", str(tmp_path)])
+    assert capfd.readouterr().out == ""
 
 
 def test_shards_and_merge_from_the_command_line(data, tmp_path):

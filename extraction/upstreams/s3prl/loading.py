@@ -58,7 +58,7 @@ def load_s3prl(name: str, options: UpstreamOptions):
     device = torch_runtime.resolve_device(options.device)
     torch_runtime.apply_threads(options)
     checkpoint = _own_checkpoint(name, options.checkpoint)
-    files = weights.Files(checkpoint, options.trust_checkpoint)
+    files = weights.Files(name, checkpoint, options.trust_checkpoint)
     with quiet(log), random_states_kept():
         entry = find_entry(name)
         arguments = _arguments(name, entry, checkpoint)

@@ -40,6 +40,7 @@ class Files:
     """The files that one encoder was built from.
 
     Attributes:
+      name: the encoder's, for messages.
       checkpoint: what the user gave: a file, a folder that holds several, or None for s3prl's cache and download.
       trusted: whether files that hold arbitrary Python objects may be read.
       urls: published addresses that the encoder asked for, in order.
@@ -47,7 +48,8 @@ class Files:
       read: contents of each file that went through `torch.load`.
     """
 
-    def __init__(self, checkpoint: Path | None, trusted: bool) -> None:
+    def __init__(self, name: str, checkpoint: Path | None, trusted: bool) -> None:
+        self.name = name
         self.checkpoint = checkpoint
         self.trusted = trusted
         self.urls: list[str] = []
@@ -71,14 +73,15 @@ class Files:
             path = given / name
             # TERA's and Mockingjay's files, of one architecture, are both published as states-1000000.ckpt.
             if not path.is_file() or name.startswith("states-"):
+                published = "" if name.startswith("states-") else f" or {name}"
                 raise UserError(
-                    f"{given} has no file for this encoder; put what {url} gives there, "
-                    f"named after the encoder (hubert_base.pt){'' if name.startswith('states-') else f' or {name}'}"
+                    f"{given} has no file for {self.name}; put what {url} gives there, "
+                    f"named after the encoder ({self.name}{Path(name).suffix}){published}"
                 )
         elif given.suffix != Path(name).suffix and (given.parent / name).is_file():
             path = given.parent / name  # an encoder of two files: the settings lie beside the weights
         elif self.urls and given in self.paths:
-            raise UserError(f"this encoder needs {name} ({url}) too: put it beside {given}")
+            raise UserError(f"{self.name} needs {name} ({url}) too: put it beside {given}")
         else:
             path = given
         self.urls.append(url)

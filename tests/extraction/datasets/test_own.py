@@ -24,6 +24,14 @@ def test_a_folder_of_class_folders_of_any_kind_of_file(tmp_path):
     assert left_out == []
 
 
+def test_clips_of_one_class_only_are_pointed_out(tmp_path, caplog):
+    """The folder above or below the one that was meant."""
+    write(tmp_path / "audio" / "a.wav", 0)
+    write(tmp_path / "audio" / "b.wav", 1)
+    find_recordings(load_dataset("folder:birds"), tmp_path)
+    assert "birds: all 2 clips are of one class, 'audio', and an episode needs several" in caplog.text
+
+
 def test_a_table_of_paths_labels_and_groups(tmp_path):
     write(tmp_path / "audio" / "a.wav", 0)
     (tmp_path / "birds.csv").write_text("path,label,group,split\naudio/a.wav,owl,site1,test\naudio/b.wav,owl,site2,\n")

@@ -1,5 +1,8 @@
 """Files that are found, and files that must not be taken for what they are not."""
 
+import email.message
+import hashlib
+import io
 import pickle
 import re
 import urllib.request
@@ -222,6 +225,37 @@ def test_a_file_in_s3prls_cache_is_never_requested(
     np.testing.assert_array_equal(upstream.encode(waves, ["last"])["last"], expected.encode(waves, ["last"])["last"])
 
 
+def test_a_download_lands_in_the_cache_and_is_made_once(
+    checkpoint: Callable, tmp_path: Path, monkeypatch, waves: np.ndarray, capfd
+):
+    compat.prepare()
+    from s3prl.util import download
+
+    class Response(io.BytesIO):
+        def info(self) -> email.message.Message:
+            header = email.message.Message()
+            header["Content-Length"] = str(len(self.getvalue()))
+            return header
+
+    asked = []
+
+    def answer(request: urllib.request.Request) -> Response:
+        asked.append(request.full_url)
+        return Response(checkpoint("npc_960hr").read_bytes())
+
+    monkeypatch.setattr(download, "_download_dir", tmp_path / "cache")
+    monkeypatch.setattr(download, "urlopen", answer)
+    fetched, again = load("npc_960hr", None), load("npc_960hr", None)
+    url = "https://huggingface.co/leo19941227/apc_series/resolve/main/npc_960hr.ckpt"
+    assert asked == [url]
+    cached = tmp_path / "cache" / f"{hashlib.sha256(url.encode()).hexdigest()}.npc_960hr.ckpt"
+    assert cached.read_bytes() == checkpoint("npc_960hr").read_bytes()
+    expected = load("npc_960hr", checkpoint("npc_960hr")).encode(waves, ["last"])["last"]
+    for upstream in (fetched, again):
+        np.testing.assert_array_equal(upstream.encode(waves, ["last"])["last"], expected)
+    assert capfd.readouterr().out == ""
+
+
 def test_without_internet_the_address_and_the_place_are_named(tmp_path: Path, monkeypatch):
     compat.prepare()
     from s3prl.util import download
@@ -251,7 +285,7 @@ def test_other_files_can_be_read_while_an_encoder_is_built(tmp_path: Path):
     path = tmp_path / "other.pt"
     torch.save({"x": torch.ones(2)}, path)
     compat.prepare()
-    with weights.watching(weights.Files(None, trusted=False)), path.open("rb") as file:
+    with weights.watching(weights.Files("it", None, trusted=False)), path.open("rb") as file:
         assert torch.equal(torch.load(file)["x"], torch.ones(2))
 
 
