@@ -261,7 +261,12 @@ def main() -> None:
         numbers[name] = {"batches_per_s": rates, "ratio": [middle, low, high]}
     print(markdown_table(["", "ours, s", "PyTorch, s", "PyTorch's time / ours", "rounds"], rows))
     sizes = {name: value for name, value in dataclasses.asdict(settings).items() if name != "json"}
-    result = {"settings": sizes, "machine": found, "device": jax.default_backend(), "largest_relative_difference": differences}
+    result = {
+        "settings": sizes,
+        "machine": found,
+        "device": jax.default_backend(),
+        "largest_relative_difference": differences,
+    }
     write_json(settings.json, result | {"measured": numbers})
 
 
