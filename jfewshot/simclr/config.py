@@ -50,6 +50,9 @@ class DataConfig:
     """Loading processes (grain); 0 loads on threads, which is as fast while decoding is the work."""
     threads: int = 4
     """Batches loaded at a time, on threads, per process."""
+    cache_gb: float = 1.0
+    """Decoded utterances kept in memory, so that what fits (9 h of 16-bit speech) is decoded once and not once an
+    epoch; 0: none."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,8 @@ class TrainConfig:
             raise UserError(f"--batch {self.batch}: contrast needs at least 2 utterances; give more, or --profile tera")
         if self.batch < 1 or self.chunks < 1 or self.batch % self.chunks:
             raise UserError(f"--batch {self.batch} does not divide into --chunks {self.chunks}")
+        if self.data.cache_gb < 0:
+            raise UserError(f"--data.cache-gb {self.data.cache_gb}: needs 0 or more")
         if not any(self.weights):
             raise UserError("both losses have weight 0: nothing to learn from")
         if self.encoder.n_mels != self.fbank.n_mels:
@@ -164,6 +169,7 @@ FREE += (
     "data.source",
     "data.workers",
     "data.threads",
+    "data.cache_gb",
     "encoder.remat",
     "encoder.attention",
     "augmentation.noise_folder",

@@ -3,7 +3,7 @@
 - `manifest`: which utterances there are, who speaks, how long
 - `batches`: which of them make up step n, and which piece of each: pure functions of seed and step, so a run
 continues exactly
-- `loader`: decoding, ahead of the device
+- `loader`: decoding, ahead of the device; `cache` keeps what was decoded
 """
 
 from jfewshot.simclr.data.batches import Batch, BatchPlan

@@ -5,12 +5,18 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from jfewshot.audio import read_audio
 from jfewshot.simclr.data.batches import Batch, BatchPlan
+from jfewshot.simclr.data.cache import WaveCache
 from jfewshot.training.loading import batches_ahead
 
 
-def load_batch(plan: BatchPlan, step: int, speakers: Mapping[str, int], share: tuple[int, int] = (0, 1)) -> Batch:
+def load_batch(
+    plan: BatchPlan,
+    step: int,
+    speakers: Mapping[str, int],
+    share: tuple[int, int] = (0, 1),
+    cache: WaveCache | None = None,
+) -> Batch:
     """Decode one step's utterances.
 
     Args:
@@ -18,18 +24,20 @@ def load_batch(plan: BatchPlan, step: int, speakers: Mapping[str, int], share: t
       step: counted from 0.
       speakers: number of each speaker's statistics; empty with global ones.
       share: (this process, of how many): which contiguous part of the rows to load.
+      cache: reads the files; None: each is decoded anew.
 
     Raises:
       AudioError: naming a file that cannot be decoded after all.
     """
     size, members = plan.step(step)
+    cache = WaveCache(plan.sample_rate, 0) if cache is None else cache
     part, parts = share
     rows = np.arange(plan.batch).reshape(parts, -1)[part]
     waves = np.zeros((len(rows), size), np.float32)
     lengths, numbers = np.zeros((2, len(rows)), np.int32)
     for place, row in enumerate(rows):
         utterance = plan.utterances[members[row]]
-        wave = read_audio(utterance.path, plan.sample_rate)
+        wave = cache.read(utterance.path)
         start = plan.crop_start(step, int(row), len(wave))
         # A header may promise a few samples fewer than there are: never more than the bucket holds.
         piece = wave[start : start + size]
@@ -46,10 +54,13 @@ def batches_from(
     share: tuple[int, int] = (0, 1),
     threads: int = 4,
     workers: int = 0,
+    cache_bytes: int = 0,
 ) -> Iterator[Batch]:
-    """Batches of steps first .. last - 1, in order, decoded ahead on threads or in worker processes."""
-    return batches_ahead(functools.partial(_load, plan, speakers, share), first, last, threads, workers)
+    """Batches of steps first .. last - 1, in order, decoded ahead on threads or in worker processes, which share
+    `cache_bytes` of memory for what they have decoded."""
+    cache = WaveCache(plan.sample_rate, cache_bytes // max(workers, 1))
+    return batches_ahead(functools.partial(_load, plan, speakers, share, cache), first, last, threads, workers)
 
 
-def _load(plan: BatchPlan, speakers: Mapping[str, int], share: tuple[int, int], step: int) -> Batch:
-    return load_batch(plan, step, speakers, share)
+def _load(plan: BatchPlan, speakers: Mapping[str, int], share: tuple[int, int], cache: WaveCache, step: int) -> Batch:
+    return load_batch(plan, step, speakers, share, cache)

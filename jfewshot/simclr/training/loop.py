@@ -69,7 +69,7 @@ def train(config: TrainConfig) -> dict[str, float]:
 
 def _run(config: TrainConfig, mesh, plan: BatchPlan, speakers, validate) -> Run:
     share = (jax.process_index(), jax.process_count())
-    loading = config.data.threads, config.data.workers
+    loading = config.data.threads, config.data.workers, int(config.data.cache_gb * 1e9)
     return Run(
         folder=config.out,
         steps=config.steps,

@@ -1,0 +1,58 @@
+"""Decoded utterances in memory, so that small corpora are decoded once and not once an epoch. NumPy only."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32
+
+from jfewshot.audio import read_audio
+
+
+class WaveCache:
+    """Reads audio files, and keeps what fits.
+
+    Nothing is ever thrown out: within an epoch every utterance is as likely to come next as any other, so those that
+    are kept serve as well as the latest would. Waves that came from 16-bit files at the wanted rate are kept as those
+    16 bits, and come back as they were.
+
+    Args:
+      sample_rate: Hz.
+      limit_bytes: at most so much is kept; 0 keeps nothing.
+    """
+
+    def __init__(self, sample_rate: int, limit_bytes: int):
+        self.sample_rate, self.limit_bytes, self.kept_bytes = sample_rate, limit_bytes, 0
+        self._waves: dict[Path, np.ndarray] = {}
+        self._lock = threading.Lock()
+
+    def read(self, path: Path) -> Float32[np.ndarray, " samples"]:
+        """The decoded wave; raises as `read_audio` does."""
+        kept = self._waves.get(path)
+        if kept is not None:
+            return _unpacked(kept)
+        wave = read_audio(path, self.sample_rate)
+        if self.kept_bytes < self.limit_bytes:
+            packed = _packed(wave)
+            with self._lock:
+                if path not in self._waves and self.kept_bytes + packed.nbytes <= self.limit_bytes:
+                    self._waves[path] = packed
+                    self.kept_bytes += packed.nbytes
+        return wave
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For worker processes: each fills its own."""
+        return {"sample_rate": self.sample_rate, "limit_bytes": self.limit_bytes}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)  # type: ignore[misc]
+
+
+def _packed(wave: Float32[np.ndarray, " samples"]) -> np.ndarray:
+    integers = np.clip(wave * 32768, -32768, 32767).astype(np.int16)
+    return integers if np.array_equal(_unpacked(integers), wave) else wave
+
+
+def _unpacked(kept: np.ndarray) -> Float32[np.ndarray, " samples"]:
+    return kept.astype(np.float32) / 32768 if kept.dtype == np.int16 else kept
