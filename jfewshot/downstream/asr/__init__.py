@@ -7,7 +7,7 @@
 - `ctc`, `beam`, `language_model`: decoding
 - `scores`: error rates, with intervals over utterances
 - `batches`, `training`, `trial`: one run: train, choose on development, recognise the test utterances once
-- `preparation`, `experiment`: all folds and seeds; resumable
+- `preparation`, `planning`, `experiment`: all folds and seeds; resumable
 - `summary`, `report`: tables, figures, one page
 - `python -m jfewshot.downstream.asr`
 """

@@ -14,6 +14,14 @@ from jfewshot.downstream.asr.batches import FrameSignals, Signals, WaveSignals
 from jfewshot.downstream.asr.config import DECODING, FREE, AsrConfig
 from jfewshot.downstream.asr.datasets import AsrData
 from jfewshot.downstream.asr.language_model import read_language_model
+from jfewshot.downstream.asr.planning import (
+    cached_parts,
+    chosen_sources,
+    frames_by_header,
+    identity,
+    is_frozen,
+    make_plan,
+)
 from jfewshot.downstream.asr.preparation import (
     Division,
     chosen_data,
@@ -24,17 +32,15 @@ from jfewshot.downstream.asr.preparation import (
     without,
 )
 from jfewshot.downstream.asr.scores import count_errors, metrics_of
-from jfewshot.downstream.asr.training import Fixed, Plan
+from jfewshot.downstream.asr.training import Fixed
 from jfewshot.downstream.asr.trial import Recognised, Trial, recognise, train
 from jfewshot.downstream.cache import FrameCache
 from jfewshot.downstream.folds import Fold
 from jfewshot.downstream.records import RecordFolder
-from jfewshot.downstream.sources import Source, fbank_frames, parse_by_seed
-from jfewshot.errors import UserError
+from jfewshot.downstream.sources import Source, fbank_frames
 from jfewshot.files import sha256_of_file, sha256_of_json, writable_folder
 from jfewshot.simclr.augmentation import Banks, make_banks
-from jfewshot.simclr.export import EncoderFolder
-from jfewshot.simclr.features import FbankSettings, Moments
+from jfewshot.simclr.features import Moments
 from jfewshot.training.config import as_record, settle_record
 from jfewshot.training.devices import make_mesh
 
@@ -44,48 +50,11 @@ log = logging.getLogger(__name__)
 NUMERICS_VERSION = 1
 # Utterances from which the mean and deviation of a filterbank are taken, where no encoder brings its own.
 _STATISTICS = 500
-# Frames a second that recurrent layers and CTC are given of frozen frames, at most.
-_FRAMES_PER_S = 40
 
 
 def record_folder(config: AsrConfig) -> RecordFolder:
     """Where the experiment's records are."""
     return RecordFolder(config.out / "records", "jfewshot-asr", NUMERICS_VERSION)
-
-
-def chosen_sources(config: AsrConfig) -> list[list[Source]]:
-    """For every kind of features, a source for each seed; controls first.
-
-    Raises:
-      UserError: two of one name.
-    """
-    texts = list(config.features)
-    if config.controls:
-        folder = next((text.partition(":")[2] for text in texts if text.startswith("simclr:")), None)
-        controls = [f"random:{folder}"] if folder and not any(text.startswith("random") for text in texts) else []
-        if _learns_nothing_below(config) and "fbank" not in texts:
-            controls.append("fbank")
-        texts = controls + texts
-    found = [
-        [_scratch(config)] * config.seeds if text == "random" else parse_by_seed(text, config.seeds) for text in texts
-    ]
-    names = [sources[0].name for sources in found]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice:
-        raise UserError(f"two features are called '{twice}'; export one of them under another --name")
-    return found
-
-
-def _learns_nothing_below(config: AsrConfig) -> bool:
-    return config.model == "recurrent" or not config.finetune
-
-
-def _scratch(config: AsrConfig) -> Source:
-    """An encoder of --encoder's shape without weights or statistics."""
-    if _learns_nothing_below(config):
-        raise UserError("features 'random' are learnt from nothing; on frozen frames give random:FOLDER")
-    folder = EncoderFolder("random", config.encoder, {}, FbankSettings(n_mels=config.encoder.n_mels))
-    return Source("random", "random", "last", folder)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -118,15 +87,15 @@ def run_experiment(config: AsrConfig) -> list[dict[str, Any]]:
     divisions = make_divisions(data, config, unusable)
     samples = header_samples(data.utterances, 16_000, unusable)
     # Waves are decoded while training; everything else is computed once.
-    cached = {int(n) for each in divisions for part in _cached_parts(each.fold, config) for n in part}
+    cached = {int(n) for each in divisions for part in cached_parts(each.fold, config) for n in part}
     numbers = sorted(n for n in cached if data.utterances[n].name not in unusable)
     cache = FrameCache(folder / "features", [(data.utterances[n].name, data.utterances[n].path) for n in numbers])
     heard = {source.fbank for each in sources for source in each if source.kind != "store"}
     silent = cache.unusable(heard)
     cache, unusable = cache.without(set(silent)) if silent else cache, unusable | silent
     place = _places(data, cache)
-    for plan in {_plan(config, each[0], 2, samples) for each in sources if each[0].kind != "store"}:
-        note_too_short(data, divisions, _n_frames(plan, samples), unusable, "the model")
+    for plan in {make_plan(config, each[0], 2, samples) for each in sources if each[0].kind != "store"}:
+        note_too_short(data, divisions, frames_by_header(plan, samples), unusable, "the model")
     settle_unusable(unusable, len(data.utterances), config.on_error)
     long = samples > config.longest_s * 16_000
     divisions = without(divisions, lambda n: data.utterances[n].name not in unusable, data.title)
@@ -150,16 +119,6 @@ def _free(config: AsrConfig) -> tuple[str, ...]:
     return (*FREE, *DECODING, *(f"beam.{field.name}" for field in dataclasses.fields(config.beam)))
 
 
-def _cached_parts(fold: Fold, config: AsrConfig) -> tuple[np.ndarray, ...]:
-    evaluated = fold.development, fold.test
-    return evaluated if _hears_waves(config) else (fold.training, *evaluated)
-
-
-def _hears_waves(config: AsrConfig) -> bool:
-    chosen = config.augmentation
-    return not _learns_nothing_below(config) and (chosen.speed or chosen.noise or chosen.pitch or chosen.reverb)
-
-
 def _places(data: AsrData, cache: FrameCache) -> np.ndarray:
     row = {name: number for number, (name, _) in enumerate(cache.utterances)}
     return np.array([row.get(each.name, -1) for each in data.utterances])
@@ -172,43 +131,6 @@ def _shortened(fold: Fold, long: np.ndarray) -> Fold:
     return dataclasses.replace(fold, training=kept)
 
 
-def _plan(config: AsrConfig, source: Source, n_units: int, samples: np.ndarray, frames: Any = None) -> Plan:
-    """What is compiled for a kind of features; without its frames, as far as the number of frames goes."""
-    learns = not _learns_nothing_below(config) and source.encoder is not None
-    waves = learns and _hears_waves(config)
-    rate = 100.0
-    if not learns and source.encoder is not None:
-        rate /= source.encoder.config.subsampling
-    if not learns and source.kind == "store" and frames is not None:
-        rate = 16_000 * frames.n_frames.sum() / max(samples.sum(), 1)
-    stack = 1 if learns else (config.stack or max(1, round(rate / _FRAMES_PER_S + 0.49)))
-    chosen = config.augmentation
-    widest = chosen.widest_time_mask * chosen.time_mask, chosen.widest_frequency_mask * chosen.frequency_mask
-    return Plan(
-        dim=source.fbank.n_mels if learns else (0 if frames is None else frames.dim),
-        n_units=n_units,
-        head=config.recurrent if config.model == "recurrent" else config.decoder,
-        optimiser=config.optimiser,
-        ctc_weight=config.ctc_weight,
-        label_smoothing=config.label_smoothing,
-        fbank=source.fbank if waves else None,
-        augmentation=dataclasses.replace(chosen, noise_folder=None) if waves else None,
-        masks=(config.n_masks, *widest) if learns else (config.n_masks, round(widest[0] * rate / 100), 0),
-        stack=stack,
-        seconds=1 / 16_000 if waves else 1 / rate,
-        encoder=source.encoder.config if learns and source.encoder else None,
-        layer=-1 if source.layer in ("last", "") or not learns else int(source.layer),
-    )
-
-
-def _n_frames(plan: Plan, samples: np.ndarray) -> np.ndarray:
-    """Frames that CTC is given of each utterance, by its header."""
-    frames = np.maximum(1 + (samples - 400) // 160, 0)
-    if plan.encoder is None and plan.seconds > 1 / 100:  # a frozen encoder that subsamples
-        frames = -(-frames // round(plan.seconds * 100))
-    return np.where(samples > 0, dataclasses.replace(plan, fbank=None).n_frames(frames), 0)
-
-
 def _run(setting: _Setting, source: Source, seed: int, division: Division) -> None:
     """One run, unless its record is there."""
     config, data = setting.config, setting.data
@@ -217,7 +139,7 @@ def _run(setting: _Setting, source: Source, seed: int, division: Division) -> No
     trained = {
         "settings": {name: value for name, value in settings.items() if name not in _free(config) and name != "beam"},
         "data": data.digest,
-        "features": _identity(source, seed),
+        "features": identity(source, seed),
         "seed": seed,
         "train_share": config.train_share,
         "units": division.units.record(),
@@ -261,12 +183,6 @@ def _run(setting: _Setting, source: Source, seed: int, division: Division) -> No
     )  # fmt: skip
 
 
-def _identity(source: Source, seed: int) -> dict[str, Any]:
-    if source.encoder is not None and not source.encoder.arrays:
-        return {"kind": "random", "encoder": dataclasses.asdict(source.encoder.config), "weights": f"seed {seed}"}
-    return source.identity(seed)
-
-
 def _share(fold: Fold, share: float, seed: int) -> Fold:
     if share == 1.0:
         return fold
@@ -276,9 +192,9 @@ def _share(fold: Fold, share: float, seed: int) -> Fold:
 
 def _trial(setting: _Setting, source: Source, seed: int, division: Division, fold: Fold, key: str) -> Trial:
     config, data = setting.config, setting.data
-    learns = not _learns_nothing_below(config) and source.encoder is not None
+    learns = not is_frozen(config) and source.encoder is not None
     frames = setting.cache.fbank(source.fbank) if learns else setting.cache.frames(source, seed)
-    plan = _plan(config, source, len(division.units), setting.samples, frames)
+    plan = make_plan(config, source, len(division.units), setting.samples, frames)
     signals = FrameSignals(frames, setting.place)
     training: Signals = signals
     banks = Banks(jnp.zeros((0, 0)), jnp.zeros((0, 0)))

@@ -236,7 +236,7 @@ def read_model(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         return params, json.loads(str(archive["facts"]))
 
 
-def _curve(path: Path, last: int) -> list[list[float]]:
+def _curve(path: Path, last: int) -> list[list[float | int]]:
     """(step, development loss, development error) of every evaluation."""
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     found = {
