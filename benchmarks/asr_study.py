@@ -101,7 +101,7 @@ def _has_all(settings: Settings, name: str) -> bool:
 def main() -> None:
     """Run what is missing, report."""
     settings = tyro.cli(Settings, description=__doc__)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.basicConfig(level=logging.INFO, format="%(message)s", force=True)
     for noisy in ("absl", "jax", "matplotlib", "fontTools", "jfewshot.training"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     console, found = rich.console.Console(width=160), {}
