@@ -79,7 +79,7 @@ def main(arguments: list[str] | None = None) -> int:
     asked = tyro.cli(Estimate, prog="python -m extraction.estimate", description=__doc__, args=arguments)
     datasets = dataset_names([name for text in asked.datasets for name in text.split(",") if name])
     upstreams = upstream_names([name for text in asked.upstreams for name in text.split(",") if name])
-    segments = {name: count_segments(name, asked.root, alone=len(datasets) == 1) for name in datasets}
+    segments = dict(count_segments(name, asked.root, alone=len(datasets) == 1) for name in datasets)
     titles = {row["name"]: row["title"] for row in paper_table()}
     speeds: dict[str, Speed] = {}
     for name in upstreams:
@@ -92,8 +92,8 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def count_segments(name: str, root: Path, *, alone: bool) -> int:
-    """Segments of 5 s of a dataset.
+def count_segments(name: str, root: Path, *, alone: bool) -> tuple[str, int]:
+    """A dataset's own name, and how many segments of 5 s it has.
 
     Raises:
       UserError: its folder is not there, and its size not published.
@@ -109,14 +109,14 @@ def count_segments(name: str, root: Path, *, alone: bool) -> int:
     if not clips:
         if dataset.info.name not in PUBLISHED_SEGMENTS:
             raise UserError(f"{name}: no clips below {folder}, and how many there are is not known; name its --root")
-        return PUBLISHED_SEGMENTS[dataset.info.name]
+        return dataset.info.name, PUBLISHED_SEGMENTS[dataset.info.name]
     lengths = []
     for clip in clips[:: max(1, len(clips) // _SAMPLED_CLIPS)]:
         try:
             lengths.append(math.ceil(duration_s(clip.path) / 5))
         except AudioError:
             continue  # the extraction will say so
-    return round(len(clips) * (sum(lengths) / max(1, len(lengths))))
+    return dataset.info.name, round(len(clips) * (sum(lengths) / max(1, len(lengths))))
 
 
 def derived(name: str, tflops: float) -> Speed:

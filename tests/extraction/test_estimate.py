@@ -46,8 +46,8 @@ def test_a_folder_that_is_there_is_counted(tmp_path, capsys):
     for name, seconds in (("a", 1), ("b", 4), ("c", 6), ("d", 11)):  # 1, 1, 2 and 3 segments
         (tmp_path / "birds" / name).mkdir(parents=True)
         soundfile.write(tmp_path / "birds" / name / "x.wav", wave(0, 8_000, seconds), 8_000)
-    assert estimate.count_segments("folder:birds", tmp_path, alone=False) == 7
-    assert estimate.count_segments("folder:birds", tmp_path / "birds", alone=True) == 7
+    assert estimate.count_segments("folder:birds", tmp_path, alone=False) == ("birds", 7)
+    assert estimate.count_segments("folder:birds", tmp_path / "birds", alone=True) == ("birds", 7)
     estimate.main(["--datasets", "folder:birds", "--root", str(tmp_path), "--upstreams", TOY, "--seconds", "0"])
     printed = capsys.readouterr().out
     assert "| birds | 7 | 0.0 |" in printed
@@ -55,7 +55,7 @@ def test_a_folder_that_is_there_is_counted(tmp_path, capsys):
 
 
 def test_a_dataset_that_is_not_there_is_counted_as_published(tmp_path):
-    assert estimate.count_segments("esc50", tmp_path, alone=True) == 2_000
+    assert estimate.count_segments("esc50", tmp_path, alone=True) == ("esc50", 2_000)
     with pytest.raises(UserError, match="how many there are is not known; name its --root"):
         estimate.count_segments("folder:birds", tmp_path, alone=False)
 

@@ -1,6 +1,6 @@
 """What is computed otherwise than s3prl writes it, to the same features, because it is much faster on a CPU.
 
-- wav2vec's, vq-wav2vec's and NPC's convolutions take fewer products (`convolution.py`): features move by rounding, 1e-6.
+- wav2vec's and vq-wav2vec's convolutions and NPC's masked ones take fewer products (`convolution.py`): features move by rounding.
 - vq-wav2vec's quantizer multiplies its codebook by rows of one 1 and many 0s, for every frame; here that row is picked.
 
 Everything else is s3prl's: modules, names, weights and hooks stay where they are. `--no-faster` leaves all as it is.
@@ -38,10 +38,11 @@ def speed_up(folder: str, expert: Any) -> int:
     for module in expert.modules():
         if module in untouched:
             continue
+        # NPC's other convolutions are narrow: little to gain, and the masked ones would magnify their rounding.
         if type(module).__name__ == "MaskConvBlock":
             module.forward = _masked(module)
             changed += 1
-        elif type(module) is torch.nn.Conv1d and serves(module):
+        elif folder != "npc" and type(module) is torch.nn.Conv1d and serves(module):
             module.forward = FastConvolution(module, module.weight)
             changed += 1
     return changed

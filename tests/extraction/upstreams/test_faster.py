@@ -10,7 +10,7 @@ from extraction.upstreams import load_upstream
 from extraction.upstreams.base import UpstreamOptions
 from extraction.upstreams.s3prl.convolution import FastConvolution, algorithm, serves
 
-SPED_UP = {"wav2vec_large": 6, "vq_wav2vec_gumbel": 3, "npc_960hr": 4}  # of the tiny ones, how many modules
+SPED_UP = {"wav2vec_large": 6, "vq_wav2vec_gumbel": 3, "npc_960hr": 2}  # of the tiny ones, how many modules
 
 
 def changed_modules(upstream) -> list[torch.nn.Module]:
