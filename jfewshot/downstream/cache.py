@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from jfewshot.downstream.frames import Frames
 from jfewshot.downstream.sources import Source, encoded_frames, fbank_frames, store_frames
-from jfewshot.files import atomic_write, sha256_of_json, writable_folder
+from jfewshot.files import atomic_write, sha256_of_file, sha256_of_json, writable_folder
 from jfewshot.simclr.features import FbankSettings
 
 log = logging.getLogger(__name__)
@@ -20,21 +20,31 @@ class FrameCache:
     """Frames of a fixed set of utterances, kept as `<key>.npy` (all frames) and `<key>.json` (how many are whose).
 
     A key names what the frames depend on: the filterbank's or encoder's settings and weights, and the audio files by
-    name and size.
+    name and contents (clips cut to one length are all of one size).
 
     Args:
       folder: made if it is not there.
       utterances: name and path of each.
+      contents: SHA-256 of files by utterance, where it is known already.
     """
 
-    def __init__(self, folder: Path, utterances: Sequence[tuple[str, Path]]):
+    def __init__(self, folder: Path, utterances: Sequence[tuple[str, Path]], contents: Mapping[str, str] | None = None):
         self.folder = writable_folder(folder, "features")
         self.utterances = list(utterances)
-        self._audio = sha256_of_json([[name, path.stat().st_size] for name, path in self.utterances])
+        known = contents or {}
+        self._contents = {
+            name: known[name] if name in known else sha256_of_file(path) for name, path in self.utterances
+        }
+
+    @property
+    def digest(self) -> str:
+        """Names the audio."""
+        return sha256_of_json([[name, self._contents[name]] for name, _ in self.utterances])
 
     def without(self, names: set[str]) -> "FrameCache":
         """The cache of the utterances that are left."""
-        return FrameCache(self.folder, [each for each in self.utterances if each[0] not in names])
+        left = [each for each in self.utterances if each[0] not in names]
+        return FrameCache(self.folder, left, self._contents)
 
     def unusable(self, settings: Iterable[FbankSettings]) -> dict[str, str]:
         """Utterances that some filterbank cannot hear, with the reason. Computes, and keeps, the frames of the rest."""
@@ -80,7 +90,7 @@ class FrameCache:
         return self._key(Source("fbank", "FBANK").identity(0) | {"fbank": vars(settings)})
 
     def _key(self, identity: dict[str, Any]) -> str:
-        return sha256_of_json({**identity, "audio": self._audio})[:20]
+        return sha256_of_json({**identity, "audio": self.digest})[:20]
 
     def _has(self, key: str) -> bool:
         return (self.folder / f"{key}.json").exists()

@@ -1,8 +1,9 @@
 """Train, let the development utterances choose, average the chosen checkpoints: the same for every task."""
 
 import dataclasses
+import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,15 @@ def fit(given: Fit) -> Fitted:
     finally:
         checkpoints.close()
     return Fitted(best, scores, params, given.steps)
+
+
+def development_curve(folder: Path, last: int, numbers: Sequence[str]) -> list[list[int | float]]:
+    """Step and development numbers of every evaluation of a fit, from what it wrote."""
+    lines = map(json.loads, (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines())
+    found = {
+        line["step"]: [line[f"validation_{name}"] for name in numbers] for line in lines if "validation_loss" in line
+    }
+    return [[step, *found[step]] for step in sorted(found) if step <= last]
 
 
 def forget_checkpoints(folder: Path) -> None:

@@ -11,8 +11,9 @@
 """
 
 import dataclasses
+import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,11 @@ from flax import nnx
 from jfewshot.audio import AudioError, read_audio
 from jfewshot.downstream.frames import Frames, padded_size
 from jfewshot.errors import UserError
-from jfewshot.simclr.encoder import Encoder, to_arrays
+from jfewshot.simclr.encoder import Encoder, EncoderConfig, to_arrays
 from jfewshot.simclr.export import EncoderFolder, LoadedEncoder, read_encoder
 from jfewshot.simclr.features import FbankSettings, fbank
 from jfewshot.store import Store, open_store
+from jfewshot.training.model import model_builder
 
 _ROWS_AT_ONCE = 16
 SEED = "{seed}"
@@ -56,6 +58,12 @@ class Source:
     def fbank(self) -> FbankSettings:
         """The filterbank that is heard through."""
         return FbankSettings() if self.encoder is None else _require_fbank(self.encoder)
+
+    @property
+    def is_control(self) -> bool:
+        """Raw FBANK, a random encoder, or one that was exported at step 0 of its training."""
+        untrained = self.encoder is not None and list(self.encoder.training.get("checkpoints", ())) == [0]
+        return self.kind in ("fbank", "random") or untrained
 
     @property
     def drawn(self) -> bool:
@@ -187,6 +195,8 @@ def encoded_frames(encoder: LoadedEncoder, heard: Frames, layer: str) -> Frames:
     """
     number = len(encoder.layers) - 1 if layer == "last" else encoder.layers.index(layer)
     folder = encoder.folder
+    hidden_state = _hidden_state(folder.config, number)
+    params = {name: jnp.asarray(value, jnp.float32) for name, value in folder.arrays.items()}
     by_length = np.argsort(heard.n_frames, kind="stable")
     counts = np.asarray(folder.config.n_frames(heard.n_frames))
     found = Frames.counted(np.empty((int(counts.sum()), encoder.dim), np.float32), counts)
@@ -198,10 +208,17 @@ def encoded_frames(encoder: LoadedEncoder, heard: Frames, layer: str) -> Frames:
         lengths = np.concatenate([lengths, np.zeros(_ROWS_AT_ONCE - len(rows), np.int32)])
         is_frame = np.arange(batch.shape[1])[:, None] < lengths[:, None, None]
         batch = np.where(is_frame, (batch - folder.mean) / folder.std, np.float32(0.0)).astype(np.float32)
-        states = np.asarray(encoder.hidden_states(jnp.asarray(batch), jnp.asarray(lengths))[number])
+        states = np.asarray(hidden_state(params, batch, lengths))
         for row, state in zip(rows, states, strict=False):
             found.of(row)[:] = state[: counts[row]]
     return found
+
+
+@functools.cache
+def _hidden_state(config: EncoderConfig, number: int) -> Callable[..., jax.Array]:
+    """From parameters and normalised frames to one hidden state; compiled once for all encoders of one shape."""
+    build = model_builder(lambda rngs: Encoder(config, rngs=rngs))
+    return jax.jit(lambda params, frames, n_frames: build(params)(frames, n_frames)[0][number])
 
 
 def store_frames(source: Source, utterance_ids: Sequence[str]) -> Frames:

@@ -1,12 +1,14 @@
 """Checkpoints of a run: orbax's, with the latest and the best kept."""
 
 import contextlib
+import dataclasses
 import errno
 import logging
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -42,14 +44,7 @@ class Checkpoints:
         policies = ocp.training.preservation_policies
         kept = [policies.LatestN(keep), policies.CustomSteps([0])]
         if keep_best:
-            kept.append(
-                policies.BestN(
-                    get_metric_fn=lambda metrics: metrics[metric],
-                    reverse=not higher_is_better,
-                    n=keep_best,
-                    keep_checkpoints_without_metrics=False,
-                )
-            )
+            kept.append(_Best(metric, keep_best, higher_is_better))
         # orbax's own log lines are for its developers; what matters of them is raised too.
         logging.getLogger("absl").setLevel(logging.CRITICAL)
         self._folder = folder
@@ -99,14 +94,33 @@ class Checkpoints:
 
     def best(self, n: int) -> list[int]:
         """The n steps with the best validation number; of equal ones the earlier."""
-        sign = -1.0 if self._higher_is_better else 1.0
-        scored = [(sign * score, step) for step, score in self.scores().items()]
-        return [step for _, step in sorted(scored)[:n]]
+        return best_steps(self.scores(), n, self._higher_is_better)
 
     def close(self) -> None:
         """Wait until everything is written."""
         with _full_disk_by_its_name(self._folder):
             self._checkpointer.close()
+
+
+def best_steps(scores: Mapping[int, float], n: int, higher_is_better: bool) -> list[int]:
+    """The n steps with the best number, best first; of equal ones the earlier."""
+    sign = -1.0 if higher_is_better else 1.0
+    return [step for _, step in sorted((sign * score, step) for step, score in scores.items())[:n]]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Best:
+    """Which checkpoints to keep: orbax's BestN, but of equal numbers the earlier, as `best` chooses (BestN keeps the later,
+    and numbers such as an average recall are often equal)."""
+
+    metric: str
+    n: int
+    higher_is_better: bool
+
+    def should_preserve(self, checkpoints: Sequence[Any], *, context: Any) -> Sequence[bool]:
+        scores = {each.step: each.metrics[self.metric] for each in checkpoints if each.metrics}
+        best = best_steps(scores, self.n, self.higher_is_better)
+        return [each.step in best for each in checkpoints]
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ Writing a checkpoint takes longer than an epoch of such a run; one that is kille
 
 import jax
 
+from jfewshot.training.checkpoints import best_steps
 from jfewshot.training.step import State
 
 
@@ -17,7 +18,7 @@ class MemoryCheckpoints:
     """
 
     def __init__(self, keep_best: int, higher_is_better: bool = False):
-        self._keep_best, self._sign = keep_best, -1.0 if higher_is_better else 1.0
+        self._keep_best, self._higher_is_better = keep_best, higher_is_better
         self._kept: dict[int, tuple[float, State]] = {}
 
     def save(self, state: State, score: float | None) -> None:
@@ -42,7 +43,7 @@ class MemoryCheckpoints:
 
     def best(self, n: int) -> list[int]:
         """The n steps with the best validation number."""
-        return [step for _, step in sorted((self._sign * score, step) for step, score in self.scores().items())[:n]]
+        return best_steps(self.scores(), n, self._higher_is_better)
 
     def close(self) -> None:
         """Nothing is waited for."""

@@ -68,6 +68,20 @@ def test_an_encoder_s_frames_are_what_it_gives_for_each_wave_alone(speech, tmp_p
     assert len(list(tmp_path.glob("*.npy"))) == 2  # filterbank and encoder, once
 
 
+def test_other_audio_of_the_same_name_and_size_is_computed_anew(speech, tmp_path):
+    import soundfile
+
+    files = []
+    for name in ("a.wav", "b.wav"):
+        soundfile.write(tmp_path / name, 0.1 * np.sin(np.arange(2000) * (0.1 if name == "a.wav" else 0.3)), 16_000)
+        files.append((name, tmp_path / name))
+    before = np.array(FrameCache(tmp_path / "cache", files).fbank(FbankSettings()).of(1))
+    (tmp_path / "b.wav").write_bytes((tmp_path / "a.wav").read_bytes())
+    after = FrameCache(tmp_path / "cache", files).fbank(FbankSettings())
+    np.testing.assert_array_equal(after.of(1), after.of(0))
+    assert np.abs(after.of(1) - before).max() > 1
+
+
 def test_random_encoders_differ_between_seeds_and_from_the_trained_one(speech, tmp_path):
     cache = FrameCache(tmp_path, utterances(speech)[:3])
     source = parse_source("random:speech_simclr_small")

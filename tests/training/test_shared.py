@@ -13,6 +13,7 @@ from jfewshot.errors import UserError, explain_os_error
 from jfewshot.training.checkpoints import Checkpoints, steps_on_disk
 from jfewshot.training.config import OptimiserConfig, as_record, differences, settle_record
 from jfewshot.training.loading import batches_ahead
+from jfewshot.training.memory import MemoryCheckpoints
 from jfewshot.training.step import first_state
 
 
@@ -41,6 +42,26 @@ def test_of_equal_scores_the_earlier_checkpoint_wins(tmp_path):
     checkpoints, _ = saved(tmp_path / "low", [0.5, 0.3, 0.3])
     assert checkpoints.best(1) == [2]
     checkpoints.close()
+
+
+@pytest.mark.parametrize("higher_is_better", [True, False])
+def test_among_many_equal_scores_the_same_checkpoints_stay_on_disk_in_memory_and_after_a_restart(
+    tmp_path, higher_is_better
+):
+    scores = [0.3, 0.5, 0.3, 0.5, 0.5, 0.3, 0.5]
+    expected = [2, 4] if higher_is_better else [1, 3]  # the first two of the best number
+    checkpoints, state = saved(tmp_path / "run", scores, higher_is_better=higher_is_better)
+    assert checkpoints.best(2) == expected
+    checkpoints.close()
+    assert steps_on_disk(tmp_path / "run") == [0, *expected, 7]
+    again = Checkpoints(tmp_path / "run", 1, 2, "development_uar", higher_is_better)
+    again.save(state._replace(step=jnp.int32(8)), 0.5 if higher_is_better else 0.3)
+    assert again.best(2) == expected
+    again.close()
+    memory = MemoryCheckpoints(2, higher_is_better)
+    for step, score in enumerate(scores, start=1):
+        memory.save(state._replace(step=jnp.int32(step)), score)
+    assert memory.best(2) == expected
 
 
 def test_a_full_disk_is_called_by_its_name_and_earlier_checkpoints_stay(tmp_path, monkeypatch):

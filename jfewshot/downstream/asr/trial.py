@@ -23,7 +23,7 @@ from jfewshot.downstream.asr.beam import BeamConfig, LanguageTable
 from jfewshot.downstream.asr.scores import count_errors, metrics_of
 from jfewshot.downstream.asr.training import Fixed, Plan, compiled, compiled_search, initial_state
 from jfewshot.downstream.asr.units import Units
-from jfewshot.downstream.fitting import Fit, Fitted, fit, forget_checkpoints
+from jfewshot.downstream.fitting import Fit, Fitted, development_curve, fit, forget_checkpoints
 from jfewshot.downstream.folds import Fold
 from jfewshot.files import atomic_write
 from jfewshot.training.config import OptimiserConfig
@@ -105,7 +105,7 @@ def train(trial: Trial, keep_checkpoints: bool = False) -> dict[str, Any]:
         facts = {
             "chosen": [list(each) for each in zip(fitted.steps, fitted.development, strict=True)],
             "steps": fitted.n_steps,
-            "curve": _curve(trial.folder / "metrics.jsonl", fitted.n_steps),
+            "curve": development_curve(trial.folder, fitted.n_steps, ("loss", "error")),
             "training_s": round(time.perf_counter() - began, 2),
         }
         _write_model(trial.model_path, fitted.params, facts)
@@ -234,12 +234,3 @@ def read_model(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     with np.load(path, allow_pickle=False) as archive:
         params = {name.removeprefix("params/"): archive[name] for name in archive.files if name.startswith("params/")}
         return params, json.loads(str(archive["facts"]))
-
-
-def _curve(path: Path, last: int) -> list[list[float | int]]:
-    """(step, development loss, development error) of every evaluation."""
-    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    found = {
-        line["step"]: [line["validation_loss"], line["validation_error"]] for line in lines if "validation_loss" in line
-    }
-    return [[step, *found[step]] for step in sorted(found) if step <= last]

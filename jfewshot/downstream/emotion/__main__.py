@@ -35,7 +35,7 @@ def main() -> None:
     from jfewshot.reporting.grid import to_rich
 
     console = rich.console.Console()
-    for table in build_report(records, config.out / "report", config.formats):
+    for table in build_report(records, config.out / "report", config.formats, config.baseline):
         console.print(to_rich(table, console.width))
         console.print()
     console.print(f"wrote {config.out / 'report' / 'index.html'}, and tables and figures beside it", soft_wrap=True)

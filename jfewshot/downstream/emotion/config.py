@@ -47,7 +47,8 @@ class EmotionConfig:
     """The dataset's folder as published; for table:PATH, the folder that its paths are below."""
     features: tuple[str, ...] = ("simclr:speech_simclr_small",)
     """simclr:FOLDER (an exported encoder, its last layer; @2 for its layer 2), store:FOLDER (any other upstream's
-    frames), random:FOLDER, fbank."""
+    frames), random:FOLDER, fbank. `{seed}` in a FOLDER is the run's seed: simclr:encoders/tera-{seed}, a pretraining
+    for each."""
     dataset: str = "iemocap"
     """iemocap, iemocap_improvised, crema_d, emodb, folder:NAME (ROOT/<emotion>/<group>/), or table:PATH (a CSV with
     path, label, group)."""
@@ -98,6 +99,8 @@ class EmotionConfig:
     """Use this many devices; None: all there are."""
     keep_checkpoints: bool = False
     """Keep those of finished runs."""
+    baseline: str | None = None
+    """Name of features that the others are compared with in the report, beside the controls."""
     formats: tuple[Literal["png", "svg", "pdf"], ...] = ("png", "svg", "pdf")
     """Of the report's figures."""
     report_only: bool = False
@@ -138,4 +141,4 @@ FREE: tuple[str, ...] = (
     "devices",
     "keep_checkpoints",
 )
-FREE += ("formats", "report_only", "dataset", "folds", "transformer.remat", "transformer.attention")
+FREE += ("baseline", "formats", "report_only", "dataset", "folds", "transformer.remat", "transformer.attention")

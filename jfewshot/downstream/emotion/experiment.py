@@ -19,7 +19,7 @@ from jfewshot.downstream.emotion.training import Plan, Scaling
 from jfewshot.downstream.emotion.trial import Trial, run_trial
 from jfewshot.downstream.folds import Fold
 from jfewshot.downstream.records import RecordFolder
-from jfewshot.downstream.sources import Source, parse_source
+from jfewshot.downstream.sources import Source, parse_by_seed
 from jfewshot.errors import UserError
 from jfewshot.files import sha256_of_json, writable_folder
 from jfewshot.training.config import as_record, settle_record
@@ -30,9 +30,8 @@ log = logging.getLogger(__name__)
 # Whose shape a random encoder has where no encoder of ours is among the features.
 _SHAPE = "speech_simclr_small"
 
-
 # Raise it when the same settings and audio would give other predictions.
-NUMERICS_VERSION = 1
+NUMERICS_VERSION = 2
 
 
 def record_folder(config: EmotionConfig) -> RecordFolder:
@@ -54,21 +53,22 @@ def run_experiment(config: EmotionConfig) -> list[dict[str, Any]]:
     folder = writable_folder(config.out, "the experiment")
     records = record_folder(config)
     cache = FrameCache(folder / "features", [(each.name, each.path) for each in data.utterances])
-    unusable = cache.unusable({source.fbank for source in sources if source.kind != "store"})
+    unusable = cache.unusable({of[0].fbank for of in sources if of[0].kind != "store"})
     if unusable:
         data = _without(data, unusable, config)
         cache = cache.without(set(unusable))
     folds = make_folds(data, config.n_folds, config.folds, config.development)
     facts = {"utterances": len(data.utterances), "classes": data.classes, "digest": data.digest}
     settle_record(folder, config, facts, FREE)
+    _refuse_other_encoders(config, sources, records.read())
     mesh = make_mesh(config.devices, config.recipe.batch)
     log.info(
         "%s: %d utterances, %d classes, %d %ss, %d folds; %d kinds of features, %d seeds",
         data.title, len(data.utterances), len(data.classes), len({each.group for each in data.utterances}),
         data.groups_are, len(folds), len(sources), config.seeds,
     )  # fmt: skip
-    for source in sources:
-        for seed in range(config.seeds):
+    for of_seeds in sources:
+        for seed, source in enumerate(of_seeds):
             _run_seed(config, data, folds, source, seed, cache, records, mesh)
     return records.read()
 
@@ -89,23 +89,44 @@ def chosen_data(config: EmotionConfig) -> EmotionData:
     return data
 
 
-def chosen_sources(config: EmotionConfig) -> list[Source]:
-    """What was asked for, and the controls.
+def chosen_sources(config: EmotionConfig) -> list[list[Source]]:
+    """What was asked for, and the controls; of each, a source for every seed (the same one where nothing is by seed).
 
     Raises:
       UserError: two of one name.
     """
-    sources = [parse_source(text) for text in config.features]
+    sources = [parse_by_seed(text, config.seeds) for text in config.features]
     if config.controls:
         encoder = next((text.partition(":")[2] for text in config.features if text.startswith("simclr:")), _SHAPE)
-        controls = [parse_source("fbank"), parse_source(f"random:{encoder}")]
-        kinds = {source.kind for source in sources}
-        sources = [control for control in controls if control.kind not in kinds] + sources
-    names = [source.name for source in sources]
+        there = [of[0] for of in sources if of[0].is_control]
+        if not any(source.kind != "fbank" for source in there):
+            sources.insert(0, parse_by_seed(f"random:{encoder}", config.seeds))
+        if not any(source.kind == "fbank" for source in there):
+            sources.insert(0, parse_by_seed("fbank", config.seeds))
+    names = [of[0].name for of in sources]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice:
         raise UserError(f"two features are called '{twice}'; export one of them under another --name")
     return sources
+
+
+def _refuse_other_encoders(
+    config: EmotionConfig, sources: Sequence[Sequence[Source]], records: Sequence[dict[str, Any]]
+) -> None:
+    """Records of another encoder under the same name would be averaged with this one's."""
+    there = {(record["features"], record["seed"]): record["identity"]["features"] for record in records}
+    for of_seeds in sources:
+        for seed, source in enumerate(of_seeds):
+            known = there.get((_title(config, source), seed))
+            if known is not None and known != source.identity(seed):
+                raise UserError(
+                    f"{config.out} holds runs of another '{source.name}' (seed {seed}): export this one under another "
+                    "--name, or give another --out"
+                )
+
+
+def _title(config: EmotionConfig, source: Source) -> str:
+    return source.name + (", fine-tuned" if config.finetune and source.encoder is not None else "")
 
 
 def _without(data: EmotionData, unusable: dict[str, str], config: EmotionConfig) -> EmotionData:
@@ -137,6 +158,7 @@ def _run_seed(
         "settings": {name: value for name, value in settings.items() if name not in FREE},
         "data": data.digest,
         "features": source.identity(seed),
+        "audio": "" if source.kind == "store" else cache.digest,
         "seed": seed,
     }
     keys = [records.key({**common, "fold": _fold_identity(fold)}) for fold in folds]
@@ -171,8 +193,8 @@ def _run_seed(
         record = {
             "dataset": {"name": data.name, "title": data.title, "digest": data.digest},
             "classes": data.classes,
-            "features": source.name + (", fine-tuned" if learns else ""),
-            "kind": source.kind,
+            "features": _title(config, source),
+            "kind": "random" if source.is_control and source.kind != "fbank" else source.kind,
             "head": config.head,
             "finetune": learns,
             "seed": seed,
@@ -183,6 +205,7 @@ def _run_seed(
                 for step, score in zip(outcome.steps, outcome.development, strict=True)
             ],
             "steps": outcome.n_steps,
+            "curve": outcome.curve,
             "uar": uar(counts),
             "accuracy": accuracy(counts),
             "test": {

@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 
-from jfewshot.downstream.emotion.summary import CONTROLS, Summary, summarise
+from jfewshot.downstream.emotion.summary import CONTROLS, Difference, Summary, summarise
 from jfewshot.errors import UserError
 from jfewshot.published import read_data_csv
 from jfewshot.reporting.document import Block, Document, Prose, Section, TableBlock
 from jfewshot.reporting.figures import bars, classes
+from jfewshot.reporting.figures.style import line_style, look, shorten
 from jfewshot.reporting.grid import MISSING, Cell, Grid, grid
 from jfewshot.reporting.page import html_page
 from jfewshot.reporting.writer import Writer
@@ -20,15 +22,26 @@ DEVELOPMENT = {
     "random20": "checkpoints chosen on a random fifth of the utterances that are not tested, of speakers trained on",
 }
 
+# More would not be told apart.
+_MOST_CURVES = 10
 
-def build_report(records: Sequence[dict[str, Any]], folder: Path, formats: Sequence[str] = ("svg",)) -> list[Grid]:
+
+def build_report(
+    records: Sequence[dict[str, Any]], folder: Path, formats: Sequence[str] = ("svg",), baseline: str | None = None
+) -> list[Grid]:
     """Write `index.html`, `tables/` and `figures/`.
+
+    Args:
+      records: of one experiment.
+      folder: to write to.
+      formats: of figures.
+      baseline: features that the others are compared with, beside the controls.
 
     Returns:
       the tables: scores, differences, folds.
 
     Raises:
-      UserError: no features have run all folds of a seed.
+      UserError: no features have run all folds of a seed; none is called as the baseline.
     """
     summaries, problems = summarise(records)
     if not summaries:
@@ -38,7 +51,7 @@ def build_report(records: Sequence[dict[str, Any]], folder: Path, formats: Seque
     title = f"Emotion recognition: {first['dataset']['title']}, {first['head']} head"
     tables = [
         writer.table("scores", scores_grid(summaries, first, title)),
-        writer.table("differences", differences_grid(summaries)),
+        writer.table("differences", differences_grid(summaries, baseline)),
         writer.table("folds", folds_grid(summaries, records)),
     ]
     blocks: list[Block] = [TableBlock(table) for table in tables[:2]]
@@ -47,16 +60,20 @@ def build_report(records: Sequence[dict[str, Any]], folder: Path, formats: Seque
         mean[:, None],
         {"speakers": half[:, None]},
         [each.name for each in summaries],
-        ["UAR"],
+        [first["dataset"]["title"]],
         1 / len(first["classes"]),
+        measure="UAR",
     )
     blocks.append(
         writer.figure(
             "uar", picture, "Unweighted average recall of each kind of features, with intervals over speakers"
         )
     )
+    told = "Development UAR and loss after each epoch, mean over folds and seeds; bands reach over the seeds"
+    curves = writer.figure("learning", learning_curves(summaries), told)
     sections = [
         Section("scores", "Scores", tuple(blocks)),
+        Section("curves", "Learning curves", (curves,)),
         Section("confusion", "Confusion", tuple(_confusions(writer, summaries, first["classes"]))),
         Section("folds", "Folds", (TableBlock(tables[2], sortable=True),)),
     ]
@@ -76,39 +93,42 @@ def scores_grid(summaries: Sequence[Summary], record: dict[str, Any], title: str
     values = [each.uar()[0] for each in summaries]
     rows: list[list[str | Cell]] = []
     for each, value in zip(summaries, values, strict=True):
-        low, high = each.seed_range()
         rows.append(
             [
                 each.name,
                 Cell(_with(*each.uar()), "best" if value == max(values) else ""),
                 _with(*each.accuracy()),
-                f"{100 * low:.1f} to {100 * high:.1f}",
-                MISSING if np.isnan(each.over_seeds()) else f"{100 * each.over_seeds():.2f}",
-                str(len(each.seeds)),
+                ", ".join(f"{100 * of_seed:.1f}" for of_seed in each.by_seed),
+                MISSING if np.isnan(each.over_seeds()) else f"± {100 * each.over_seeds():.1f}",
             ]
         )
     n_speakers = len(summaries[0].speakers)
     notes = [
-        f"In percent; ± is the 95% interval over {n_speakers} speakers (jackknife). Every utterance is tested once per seed, "
-        f"folds pooled; {record['fold']['of']} folds; {DEVELOPMENT[record['development']]}.",
+        f"In percent; ± is the 95% interval over {n_speakers} speakers (jackknife), in the last column over seeds (Student's t). "
+        f"Every utterance is tested once per seed, folds pooled; {record['fold']['of']} folds; "
+        f"{DEVELOPMENT[record['development']]}.",
         f"Guessing gives a UAR of {100 / len(record['classes']):.1f}.",
     ]
     if min(len(each.seeds) for each in summaries) < 3:
-        notes.append("Fewer than 3 seeds: the spread over seeds is not known.")
-    return grid(title, ["Features", "UAR", "Accuracy", "UAR over seeds", "std", "Seeds"], rows, notes)
+        notes.append("Fewer than 3 seeds: the spread over seeds is hardly known.")
+    return grid(title, ["Features", "UAR", "Accuracy", "UAR of each seed", "over seeds"], rows, notes)
 
 
-def differences_grid(summaries: Sequence[Summary]) -> Grid:
-    """UAR less that of each control, paired by speaker."""
-    controls = [each for each in summaries if each.kind in CONTROLS]
-    rows = []
-    for each in summaries:
-        texts = [MISSING if each is control else _signed(*each.less(control)) for control in controls]
-        rows.append([each.name, *texts])
+def differences_grid(summaries: Sequence[Summary], baseline: str | None = None) -> Grid:
+    """UAR less that of each control and of the baseline, paired by speaker and by seed."""
+    others = [each for each in summaries if each.kind in CONTROLS or each.name == baseline]
+    if baseline is not None and baseline not in [each.name for each in others]:
+        there = ", ".join(each.name for each in summaries)
+        raise UserError(f"--baseline {baseline}: no finished features of that name; there are {there}")
+    rows = [
+        [each.name, *(MISSING if each is other else _signed(each.less(other)) for other in others)]
+        for each in summaries
+    ]
     notes = (
-        "Percentage points ± 95% interval over speakers, paired by speaker. An interval that holds 0 shows no difference.",
+        "Percentage points ± 95% over speakers / 95% over seeds, paired by speaker and by seed. * 0 is outside both: "
+        "the difference holds for other such speakers, and for other such seeds.",
     )
-    return grid("Difference in UAR", ["Features", *(f"less {each.name}" for each in controls)], rows, notes)
+    return grid("Difference in UAR", ["Features", *(f"less {each.name}" for each in others)], rows, notes)
 
 
 def folds_grid(summaries: Sequence[Summary], records: Sequence[dict[str, Any]]) -> Grid:
@@ -140,6 +160,25 @@ def paper_grid(summaries: Sequence[Summary], record: dict[str, Any]) -> Grid:
     return grid("IEMOCAP, UAR in percent", ["", "UAR", "95% over speakers"], rows, notes)
 
 
+def learning_curves(summaries: Sequence[Summary]) -> Figure:
+    """Development UAR and loss over epochs."""
+    with look():
+        figure = Figure(figsize=(6.4, 2.8))
+        for place, axis in enumerate(figure.subplots(1, 2)):
+            for number, each in enumerate(summaries[:_MOST_CURVES]):
+                values = each.curve[:, :, place] * (1 if place else 100)
+                epochs = np.arange(1, values.shape[1] + 1)
+                style: dict[str, Any] = line_style(number) | {"marker": ""}
+                axis.plot(epochs, values.mean(axis=0), label=shorten(each.name), **style)
+                axis.fill_between(
+                    epochs, values.min(axis=0), values.max(axis=0), color=style["color"], alpha=0.15, lw=0
+                )
+            axis.set_xlabel("epochs")
+            axis.set_ylabel("development loss" if place else "development UAR (%)")
+        figure.legend(*axis.get_legend_handles_labels(), loc="outside right upper", frameon=False)
+    return figure
+
+
 def _confusions(writer: Writer, summaries: Sequence[Summary], names: Sequence[str]) -> list[Block]:
     blocks: list[Block] = []
     for number, each in enumerate(summaries):
@@ -157,6 +196,9 @@ def _with(value: float, half: float) -> str:
     return f"{100 * value:.1f}" if np.isnan(half) else f"{100 * value:.1f} ± {100 * half:.1f}"
 
 
-def _signed(value: float, half: float) -> str:
-    text = f"{100 * value:+.1f}".replace("-", "−")
-    return text if np.isnan(half) else f"{text} ± {100 * half:.1f}"
+def _signed(found: Difference) -> str:
+    if np.isnan(found.value):
+        return MISSING
+    text = f"{100 * found.value:+.1f}".replace("-", "−")
+    halves = [f"{100 * half:.1f}" for half in (found.over_speakers, found.over_seeds) if not np.isnan(half)]
+    return " ".join([text, *(["±", " / ".join(halves)] if halves else []), *(["*"] if found.is_shown else [])])

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from scipy import stats
 
 
@@ -54,6 +54,13 @@ def jackknife(
     without = np.array([statistic(whole - counts[..., speaker, :, :]) for speaker in range(n)])
     variance = (n - 1) / n * np.sum((without - without.mean()) ** 2)
     return value, float(stats.t.ppf(0.975, n - 1) * np.sqrt(variance))
+
+
+def half_width(values: Float[np.ndarray, " n"]) -> float:
+    """95% half-width of the mean of a few values (Student's t); NaN for one."""
+    if len(values) < 2:
+        return float("nan")
+    return float(stats.t.ppf(0.975, len(values) - 1) * stats.sem(values))
 
 
 def mean_uar(counts: Int[np.ndarray, "seeds true predicted"]) -> float:

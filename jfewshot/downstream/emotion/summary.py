@@ -5,9 +5,18 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
-from jfewshot.downstream.emotion.scores import accuracy, by_speaker, difference, jackknife, mean_accuracy, mean_uar, uar
+from jfewshot.downstream.emotion.scores import (
+    accuracy,
+    by_speaker,
+    difference,
+    half_width,
+    jackknife,
+    mean_accuracy,
+    mean_uar,
+    uar,
+)
 
 CONTROLS = ("fbank", "random")
 
@@ -21,7 +30,8 @@ class Summary:
       seeds: which have all folds.
       speakers: whom intervals are over.
       counts: confusions, seeds x speakers x true x predicted; every utterance is tested once per seed.
-      folds: UAR and accuracy of each fold, (seeds, folds).
+      fold_uar, fold_accuracy: of each fold, (seeds, folds).
+      curve: development UAR and loss after each epoch, mean over folds, (seeds, epochs, 2).
     """
 
     name: str
@@ -31,6 +41,7 @@ class Summary:
     counts: Int[np.ndarray, "seeds speakers true predicted"]
     fold_uar: np.ndarray
     fold_accuracy: np.ndarray
+    curve: np.ndarray
 
     def uar(self) -> tuple[float, float]:
         """Mean over seeds of the pooled UAR, and its 95% half-width over speakers."""
@@ -40,22 +51,44 @@ class Summary:
         """Likewise, accuracy."""
         return jackknife(self.counts, mean_accuracy)
 
+    @property
+    def by_seed(self) -> Float[np.ndarray, " seeds"]:
+        """Pooled UAR of each seed."""
+        return np.array([uar(each) for each in self.counts.sum(axis=1)])
+
     def over_seeds(self) -> float:
-        """Standard deviation over seeds of the pooled UAR (ddof 1); NaN for one seed."""
-        values = [uar(each) for each in self.counts.sum(axis=1)]
-        return float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")
+        """95% half-width of the mean UAR over seeds (Student's t); NaN for one seed."""
+        return half_width(self.by_seed)
 
-    def seed_range(self) -> tuple[float, float]:
-        """Lowest and highest pooled UAR over seeds."""
-        values = [uar(each) for each in self.counts.sum(axis=1)]
-        return min(values), max(values)
-
-    def less(self, other: "Summary") -> tuple[float, float]:
-        """Difference of the mean UARs, and its 95% half-width over speakers, paired by speaker."""
+    def less(self, other: "Summary") -> "Difference":
+        """Difference of the mean UARs, paired by speaker and by seed."""
         seeds = [seed for seed in self.seeds if seed in other.seeds]
-        mine = self.counts[[self.seeds.index(seed) for seed in seeds]]
-        theirs = other.counts[[other.seeds.index(seed) for seed in seeds]]
-        return jackknife(np.stack([mine, theirs]), difference)
+        if not seeds:
+            return Difference(float("nan"), float("nan"), float("nan"))
+        mine, theirs = (of.counts[[of.seeds.index(seed) for seed in seeds]] for of in (self, other))
+        value, speakers = jackknife(np.stack([mine, theirs]), difference)
+        by_seed = [uar(one) - uar(two) for one, two in zip(mine.sum(axis=1), theirs.sum(axis=1), strict=True)]
+        return Difference(value, speakers, half_width(np.array(by_seed)))
+
+
+@dataclasses.dataclass(frozen=True)
+class Difference:
+    """A difference of UARs.
+
+    Attributes:
+      value: mean over the seeds that both have.
+      over_speakers: 95% half-width over speakers, these seeds (of encoder and head) given.
+      over_seeds: 95% half-width over seeds, these speakers given; NaN for one seed.
+    """
+
+    value: float
+    over_speakers: float
+    over_seeds: float
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether 0 is outside both intervals."""
+        return abs(self.value) > self.over_speakers and abs(self.value) > self.over_seeds
 
 
 def summarise(records: Sequence[dict[str, Any]]) -> tuple[list[Summary], list[str]]:
@@ -90,4 +123,6 @@ def _summary(name: str, records: list[dict[str, Any]], seeds: list[int], n_folds
         counts[place] += of_fold
         fold_uar[place, record["fold"]["number"]] = uar(of_fold.sum(axis=0))
         fold_accuracy[place, record["fold"]["number"]] = accuracy(of_fold.sum(axis=0))
-    return Summary(name, records[0]["kind"], tuple(seeds), tuple(speakers), counts, fold_uar, fold_accuracy)
+    curves = [[np.array(record["curve"])[:, 1:] for record in records if record["seed"] == seed] for seed in seeds]
+    curve = np.array([np.mean(of_seed, axis=0) for of_seed in curves])
+    return Summary(name, records[0]["kind"], tuple(seeds), tuple(speakers), counts, fold_uar, fold_accuracy, curve)

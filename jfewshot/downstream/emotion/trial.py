@@ -15,7 +15,7 @@ from jfewshot.downstream.emotion.batches import every_batch, make_batch
 from jfewshot.downstream.emotion.config import Recipe
 from jfewshot.downstream.emotion.scores import accuracy, confusion, uar
 from jfewshot.downstream.emotion.training import Compiled, Plan, Scaling, compiled, initial_state
-from jfewshot.downstream.fitting import Fit, fit, forget_checkpoints
+from jfewshot.downstream.fitting import Fit, development_curve, fit, forget_checkpoints
 from jfewshot.downstream.folds import Fold
 from jfewshot.downstream.frames import Frames, padded_size
 from jfewshot.training.devices import replicate, spread
@@ -68,12 +68,14 @@ class Outcome:
       development: score of each of them.
       predicted: class of every test utterance, in the fold's order.
       n_steps: of the whole run.
+      curve: (step, development UAR, development loss) after every epoch.
     """
 
     steps: list[int]
     development: list[float]
     predicted: Int[np.ndarray, " n_test"]
     n_steps: int
+    curve: list[list[int | float]]
 
 
 def run_trial(trial: Trial, keep_checkpoints: bool = False) -> Outcome:
@@ -128,7 +130,8 @@ def run_trial(trial: Trial, keep_checkpoints: bool = False) -> Outcome:
     logits = predict(trial, functions, scaling, params, trial.fold.test)
     if not keep_checkpoints:
         forget_checkpoints(trial.folder)
-    return Outcome(fitted.steps, fitted.development, np.argmax(logits, axis=1), steps)
+    curve = development_curve(trial.folder, steps, ("uar", "loss"))
+    return Outcome(fitted.steps, fitted.development, np.argmax(logits, axis=1), steps, curve)
 
 
 def _scaling(trial: Trial) -> Scaling:

@@ -18,6 +18,7 @@ def accuracy_bars(
     datasets: Sequence[str],
     chance: float,
     title: str = "",
+    measure: str = "accuracy",
 ) -> Figure:
     """One panel per dataset, one bar per upstream; whiskers are intervals, the thick one the first, the thin one the
     second.
@@ -29,6 +30,7 @@ def accuracy_bars(
       datasets: the columns; the first 12 are drawn.
       chance: accuracy of guessing, drawn as a line.
       title: above all panels.
+      measure: what the bars are.
     """
     n_rows, n_panels = min(len(upstreams), _MOST_ROWS), min(len(datasets), _MOST_PANELS)
     columns = min(n_panels, 4)
@@ -63,7 +65,7 @@ def accuracy_bars(
             axis.set_xlim(0, 100)
             axis.set_yticks(place, [shorten(name) for name in upstreams[:n_rows]])
             if panel + columns >= n_panels:
-                axis.set_xlabel("accuracy (%)")
+                axis.set_xlabel(f"{measure} (%)")
         if title:
             figure.suptitle(title, fontsize=8, x=0.01, ha="left")
     return figure

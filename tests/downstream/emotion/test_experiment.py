@@ -5,10 +5,13 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from flax import nnx
+from scipy import stats
 from sklearn.metrics import recall_score
 
 from jfewshot.downstream.emotion import experiment
@@ -16,6 +19,9 @@ from jfewshot.downstream.emotion.config import EmotionConfig
 from jfewshot.downstream.emotion.experiment import run_experiment
 from jfewshot.downstream.emotion.report import build_report
 from jfewshot.errors import UserError
+from jfewshot.simclr.encoder import Encoder, EncoderConfig, to_arrays
+from jfewshot.simclr.export import EncoderFolder, read_encoder, write_encoder
+from jfewshot.simclr.features import FbankSettings
 
 
 @pytest.fixture
@@ -64,14 +70,71 @@ def test_controls_run_beside_and_nothing_runs_twice(config, monkeypatch):
         true, predicted = (np.concatenate([each[what] for each in both]) for what in ("true", "predicted"))
         pooled.append(recall_score(true, predicted, average="macro"))
     assert tables[0].rows[0][1].text.startswith(f"{100 * np.mean(pooled):.1f} ± ")
+    assert all(len(record["curve"]) == 3 for record in records)
+    by_seed = ", ".join(f"{100 * value:.1f}" for value in pooled)
+    assert tables[0].rows[0][3].text == by_seed
     page = (config.out / "report" / "index.html").read_text()
     assert "Emotion recognition: EmoDB, light head" in page
     assert "none of them trained on or tested" in page
     assert (config.out / "report" / "figures" / "confusion-1.svg").exists()
     # Half a seed is said to be missing, and is not averaged.
     tables = build_report(records[:-1], config.out / "report", ("svg",))
-    assert tables[0].rows[-1][-1].text in ("1", "2")
+    assert [row[3].text.count(",") for row in tables[0].rows].count(0) == 1
     assert "1 of 2 seeds have not run all folds yet" in (config.out / "report" / "index.html").read_text()
+
+
+def exported(folder, name, step, seed):
+    """An encoder as `jfewshot.simclr.export` writes it, of random weights."""
+    shape = EncoderConfig(n_layers=1, d_model=8, d_ff=16, n_heads=2, prenet="conv1d", prenet_channels=4)
+    weights = to_arrays(Encoder(shape, rngs=nnx.Rngs(seed)))
+    told = EncoderFolder(
+        name, shape, weights, FbankSettings(), np.zeros(80, np.float32), np.ones(80, np.float32),
+        training={"checkpoints": [step]},
+    )  # fmt: skip
+    write_encoder(folder, told)
+
+
+def test_an_encoder_for_each_seed_is_one_row_and_one_exported_at_step_0_is_the_control(config, tmp_path):
+    for seed in (0, 1):
+        exported(tmp_path / f"mine-{seed}", f"mine-{seed}", 300, seed)
+        exported(tmp_path / f"random-{seed}", f"random-{seed}", 0, 10 + seed)
+    features = tuple(f"simclr:{tmp_path}/{name}-{{seed}}" for name in ("mine", "random"))
+    config = dataclasses.replace(config, features=features, epochs=1)
+    records = run_experiment(config)
+    assert {(record["features"], record["kind"]) for record in records} == {
+        ("FBANK", "fbank"), ("random", "random"), ("mine", "simclr"),
+    }  # fmt: skip
+    used = {
+        record["seed"]: record["identity"]["features"]["weights"] for record in records if record["kind"] == "simclr"
+    }
+    assert used == {seed: read_encoder(tmp_path / f"mine-{seed}").revision for seed in (0, 1)}
+
+    differences = build_report(records, config.out / "report", ("svg",), "mine")[1]
+    assert list(differences.columns) == ["Features", "less FBANK", "less random", "less mine"]
+    by_name = {name: _uars(records, name) for name in ("mine", "random")}
+    difference = by_name["mine"] - by_name["random"]
+    low, high = stats.t.interval(0.95, 1, difference.mean(), stats.sem(difference))
+    cell = differences.rows[-1][2].text.replace("−", "-").removesuffix(" *")
+    assert cell.startswith(f"{100 * difference.mean():+.1f} ± ")
+    assert cell.endswith(f" / {50 * (high - low):.1f}")
+    with pytest.raises(UserError, match="--baseline theirs: no finished features of that name; there are FBANK, "):
+        build_report(records, config.out / "report", ("svg",), "theirs")
+
+    # Another encoder in the same folder would be averaged with the first.
+    exported(tmp_path / "mine-1", "mine-1", 300, 99)
+    with pytest.raises(
+        UserError, match=r"holds runs of another 'mine' \(seed 1\): export this one under another --name"
+    ):
+        run_experiment(config)
+
+
+def _uars(records, name):
+    found = []
+    for seed in (0, 1):
+        tests = [record["test"] for record in records if record["features"] == name and record["seed"] == seed]
+        true, predicted = (np.concatenate([each[what] for each in tests]) for what in ("true", "predicted"))
+        found.append(recall_score(true, predicted, average="macro"))
+    return np.array(found)
 
 
 def test_an_unusable_utterance_stops_the_experiment_or_is_left_out(config, speech, tmp_path):
@@ -104,6 +167,32 @@ def test_an_encoder_is_fine_tuned_and_says_so(config):
         "FBANK", "speech_simclr_small, random, fine-tuned", "speech_simclr_small, fine-tuned",
     }  # fmt: skip
     assert not any((config.out / "runs").glob("*/checkpoints"))
+
+
+@pytest.mark.slow  # three fresh processes: about a CPU-minute
+def test_a_process_that_is_killed_anywhere_continues_to_the_same_records(speech, tmp_path):
+    def start(out):
+        given = [sys.executable, "-m", "jfewshot.downstream.emotion", "--dataset", "emodb", "--root", speech]
+        given += ["--out", out, "--head", "light", "--features", "fbank", "--no-controls", "--batch", 12, "--width", 8]
+        given += ["--formats", "svg"]
+        return subprocess.Popen(
+            list(map(str, given)), env=os.environ | {"JAX_PLATFORMS": "cpu"}, cwd=Path(__file__).parents[3],
+            stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    def records(out):
+        return {path.name: json.loads(path.read_text())["test"] for path in (out / "records").glob("*.json")}
+
+    killed = start(tmp_path / "killed")
+    while killed.poll() is None and len(list((tmp_path / "killed" / "records").glob("*.json"))) < 3:
+        time.sleep(0.01)
+    killed.kill()
+    killed.wait()
+    assert 3 <= len(records(tmp_path / "killed")) < 12
+    assert start(tmp_path / "killed").wait() == 0
+    assert start(tmp_path / "whole").wait() == 0
+    assert len(records(tmp_path / "whole")) == 12
+    assert records(tmp_path / "killed") == records(tmp_path / "whole")
 
 
 @pytest.mark.slow  # a fresh process that compiles the paper's kind of head: about a CPU-minute

@@ -5,7 +5,16 @@ import pytest
 from scipy import stats
 from sklearn.metrics import balanced_accuracy_score, confusion_matrix, recall_score
 
-from jfewshot.downstream.emotion.scores import accuracy, by_speaker, confusion, difference, jackknife, mean_uar, uar
+from jfewshot.downstream.emotion.scores import (
+    accuracy,
+    by_speaker,
+    confusion,
+    difference,
+    half_width,
+    jackknife,
+    mean_uar,
+    uar,
+)
 
 
 @pytest.fixture
@@ -50,6 +59,13 @@ def test_a_difference_is_paired_by_speaker():
     value, half = jackknife(counts, difference)
     np.testing.assert_allclose([value, half], [0.05, 0.0], atol=1e-12)  # the same gain for everybody
     assert jackknife(counts[1], mean_uar)[1] > 0.2
+
+
+def test_the_interval_over_seeds_is_student_s():
+    values = np.array([0.41, 0.47, 0.44])
+    low, high = stats.t.interval(0.95, 2, values.mean(), stats.sem(values))
+    np.testing.assert_allclose(half_width(values), (high - low) / 2, rtol=1e-9)
+    assert np.isnan(half_width(values[:1]))
 
 
 def test_one_speaker_gives_no_interval(answers):
