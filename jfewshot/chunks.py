@@ -35,7 +35,7 @@ def chunk_shape(
     if block is None:
         if platform == "cpu":
             # A block's matrices should fit a core's second-level cache, and its rows whole vector registers.
-            block = next(size for size, most in ((128, 8), (64, 128), (16, 10**9)) if n <= most)
+            block = next(size for size, most in ((128, 8), (64, 40), (16, 10**9)) if n <= most)
         else:
             block = 4096 if n <= 32 else 512
     bytes_per_episode = 4 * (n * n + n * m) + 24 * m

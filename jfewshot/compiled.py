@@ -3,6 +3,7 @@
 import collections
 import functools
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -12,6 +13,7 @@ from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
 from jfewshot.classifiers.base import Classifier, Diagnostics, Support
+from jfewshot.classifiers.sgd import SGD
 from jfewshot.devices import AXIS, shard_over_episodes
 from jfewshot.drawing import draw
 from jfewshot.linalg import argmax_class
@@ -22,6 +24,20 @@ from jfewshot.randomness import below
 TRACES: collections.Counter[str] = collections.Counter()
 # A grid of many ways, shots and classifiers needs a few dozen programs; a process that lives for weeks should not keep all.
 MOST_FUNCTIONS, MOST_PROGRAMS = 128, 512
+_DRAWN_TOGETHER = 1024  # episodes
+# Of the two ways in which XLA writes loops for CPUs, the older vectorises a small solver's, over the episodes, where the newer
+# often does not, and is slow where episodes are large; and of processors with 512-bit vectors XLA uses half unless told
+# (benchmarks/NOTES.md has the numbers).
+_SMALL = 40  # supports
+_WIDE: dict[str, bool | str] = {"xla_cpu_prefer_vector_width": "512"}
+_OLDER: dict[str, bool | str] = {"xla_cpu_use_fusion_emitters": False}
+
+
+def solver_options(mesh: Mesh, classifier: Classifier, n_support: int) -> dict[str, bool | str]:
+    """Options to compile a solver of so many supports with."""
+    if mesh.devices.flat[0].platform != "cpu" or isinstance(classifier, SGD):
+        return {}
+    return _WIDE | _OLDER if n_support <= _SMALL else _WIDE
 
 
 class Programs:
@@ -39,20 +55,35 @@ class Programs:
     def __len__(self) -> int:
         return len(self._kept)
 
-    def __call__(self, function, *arguments):
-        """Call a jitted function, compiled first if it has not been for arguments like these."""
+    def __call__(self, function, *arguments, options: Mapping[str, bool | str] | None = None):
+        """Call a jitted function, compiled first if it has not been for arguments like these.
+
+        Args:
+          options: of the compiler; always the same for one function.
+        """
         leaves, structure = jax.tree.flatten(arguments)
         key = (function, structure, tuple((x.shape, x.dtype, getattr(x, "sharding", None)) for x in leaves))
         program = self._kept.get(key)
         if program is None:
             started = time.perf_counter()
             with stage("compiling"):
-                program = self._kept[key] = function.lower(*arguments).compile()
+                program = self._kept[key] = _compiled(function.lower(*arguments), options)
             self.compile_s += time.perf_counter() - started
             while len(self._kept) > self._most:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(key)
         return program(*arguments)
+
+
+def _compiled(lowered: jax.stages.Lowered, options: Mapping[str, bool | str] | None) -> jax.stages.Compiled:
+    if options:
+        try:
+            return lowered.compile(compiler_options=dict(options))
+        except jax.errors.JaxRuntimeError as error:
+            # Options come and go with XLA's versions; the results are the same without.
+            if "No such compile option" not in str(error):
+                raise
+    return lowered.compile()
 
 
 # One for all evaluators of a process, since their functions are shared too.
@@ -63,7 +94,16 @@ PROGRAMS = Programs()
 def jit_draw(mesh: Mesh, arguments: tuple):
     def draw_blocks(pool, numbers):
         TRACES["draw"] += 1
-        return lax.map(lambda block: draw(pool, block, **dict(arguments)), numbers)
+        # Blocks are small, for the solver's sake; drawing has fewer and shorter steps, and is better done some blocks at a time.
+        blocks, block = numbers.shape
+        some = next(g for g in range(max(1, _DRAWN_TOGETHER // block), 0, -1) if blocks % g == 0)
+
+        def draw_some(numbers):
+            drawn = draw(pool, numbers.ravel(), **dict(arguments))
+            return jax.tree.map(lambda x: jnp.moveaxis(x.reshape(*x.shape[:-1], some, block), -2, 0), drawn)
+
+        drawn = lax.map(draw_some, numbers.reshape(-1, some, block))
+        return jax.tree.map(lambda x: x.reshape(blocks, *x.shape[2:]), drawn)
 
     return jax.jit(shard_over_episodes(draw_blocks, mesh, (P(), P(AXIS)), P(AXIS)))
 

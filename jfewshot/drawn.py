@@ -112,6 +112,7 @@ class Drawer:
         # Clips and segments, four bytes each, of a few protocols at once.
         size = 8 * protocol.n_episodes * protocol.n_way * (protocol.k_shot + protocol.n_query)
         keep = not self._chunking.ran_out and size <= _SHARE * self._memory_bytes
+        on_cpu = self._mesh.devices.flat[0].platform == "cpu"
         smallest = np.uint16 if len(clips) <= 2**16 else np.uint32
 
         def on_host(number: int, chunk: Draw) -> tuple[np.ndarray, np.ndarray]:
@@ -133,8 +134,9 @@ class Drawer:
                     )
                 redraws += int(tries.sum())
             if keep:
-                # Waited for here, so that a device that runs out of memory says so while smaller chunks can still be drawn.
-                chunks.append(jax.block_until_ready(chunk))
+                # Waited for, so that a device that runs out of memory says so while smaller chunks can still be drawn. (The
+                # host's memory has no such end, and the host has better things to do.)
+                chunks.append(chunk if on_cpu else jax.block_until_ready(chunk))
             else:
                 fetched.append(on_host(number, chunk))
 

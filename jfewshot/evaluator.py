@@ -22,7 +22,7 @@ from jaxtyping import Float, Int8
 
 from jfewshot.chunks import ChunkShape, episodes_first, in_blocks, strength_first
 from jfewshot.classifiers.specs import ClassifierSpec
-from jfewshot.compiled import PROGRAMS, TRACES, jit_rows, jit_score, jit_solve
+from jfewshot.compiled import PROGRAMS, TRACES, jit_rows, jit_score, jit_solve, solver_options
 from jfewshot.devices import AXIS, default_memory_budget, episode_mesh
 from jfewshot.drawn import Drawer, Drawn, episode_numbers
 from jfewshot.episodes import Protocol
@@ -219,7 +219,12 @@ class Evaluator:
             gram_ss, gram_qs = finished(job.source.blocks(support, query))
         function = jit_solve(self.mesh, *job.static(several), want_model=several)
         with stage("solving"):
-            return finished(PROGRAMS(function, gram_ss, gram_qs, numbers, job.key, job.strengths))
+            return finished(
+                PROGRAMS(function, gram_ss, gram_qs, numbers, job.key, job.strengths, options=self._options(job))
+            )
+
+    def _options(self, job: "_Job"):
+        return solver_options(self.mesh, job.spec.classifier, job.protocol.n_support)
 
     def _decide_by_all_segments(self, job, start, stop, support, answers, models, shape):
         """Classify the segments after each query's first, and decide each query by all of its segments."""
@@ -239,7 +244,9 @@ class Evaluator:
             with stage("Gram"):
                 gram_ss, gram_qs = finished(job.source.blocks(rows, further))
             with stage("solving"):
-                out = finished(PROGRAMS(function, gram_ss, gram_qs, repeated, job.key, repeated_models))
+                out = finished(
+                    PROGRAMS(function, gram_ss, gram_qs, repeated, job.key, repeated_models, options=self._options(job))
+                )
             outputs.append(strength_first(jax.device_get(out), len(passes.episode[part])))
         further = np.concatenate(outputs, 1)
         if protocol.query_segments == "mean":

@@ -6,6 +6,8 @@ first, each episode is a small matrix product of its own and most of a vector re
 the last axis is one episode or thousands: a classifier reads like the maths for one.
 """
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 from jax import lax
@@ -14,6 +16,8 @@ from jaxtyping import Array, Float
 # Products are unrolled over blocks of this many terms: enough to keep the accumulators in registers and the loop's
 # overhead small, few enough to compile in milliseconds.
 _UNROLL = 25
+# Sums and maxima of up to so many terms are written out.
+_MOST_TERMS = 128
 # Blocks of the inverse; a block is inverted by unrolled elimination.
 _BLOCK = 5
 # From this size on LAPACK, one episode after the other, wins over elimination across episodes.
@@ -44,6 +48,23 @@ def product(a: Float[Array, "m n *episodes"], x: Float[Array, "n c *episodes"]) 
     total = lax.fori_loop(0, whole, add_block, jnp.zeros((a.shape[0], *x.shape[1:]), a.dtype))
     rest = whole * _UNROLL
     return total + _unrolled_product(a[:, rest:], x[rest:]) if rest < n else total
+
+
+def apart(function: Callable[..., jax.Array], *arguments: jax.Array) -> jax.Array:
+    """`function(*arguments)`, computed once and kept, for all who use it.
+
+    On CPUs XLA would rather compute a sum of products again in every loop that uses it, barriers or not. It does not look into
+    a branch whose condition it cannot know.
+    """
+
+    def in_a_branch(*arguments):
+        first = arguments[0].ravel()[0].astype(jnp.float32)
+        # A NaN of these bits comes out of no computation.
+        ordinary = lax.bitcast_convert_type(first, jnp.int32) != 0x7FABCDEF
+        shape = jax.eval_shape(function, *arguments)
+        return lax.cond(ordinary, function, lambda *_: jnp.zeros(shape.shape, shape.dtype), *arguments)
+
+    return lax.platform_dependent(*arguments, cpu=in_a_branch, default=function)
 
 
 def _unrolled_product(a, x):
@@ -91,22 +112,33 @@ def _eliminate_blocks(a):
     """Gauss-Jordan elimination with _BLOCK x _BLOCK pivots: one pass over the matrix per block, not per row."""
     n = a.shape[0]
 
+    numbers = jnp.arange(n).reshape(-1, *[1] * (a.ndim - 1))
+    identity = jnp.eye(_BLOCK, dtype=a.dtype).reshape(_BLOCK, _BLOCK, *[1] * (a.ndim - 2))
+
     def eliminate(block, a):
         start = block * _BLOCK
-        pivot = _eliminate(lax.dynamic_slice_in_dim(lax.dynamic_slice_in_dim(a, start, _BLOCK, 0), start, _BLOCK, 1))
-        columns = lax.dynamic_slice_in_dim(a, start, _BLOCK, 1)
-        rows = _unrolled_product(pivot, lax.dynamic_slice_in_dim(a, start, _BLOCK, 0))
-        rows = lax.dynamic_update_slice_in_dim(rows, pivot, start, 1)
-        # Where the pivot's columns stood, the update must start from zero; its own rows are replaced.
-        a = lax.dynamic_update_slice_in_dim(a, jnp.zeros_like(columns), start, 1)
-        columns = lax.dynamic_update_slice_in_dim(columns, jnp.zeros_like(pivot), start, 0)
-        a = a - _unrolled_product(columns, rows)
-        return lax.dynamic_update_slice_in_dim(a, rows, start, 0)
+        of_block = (numbers >= start) & (numbers < start + _BLOCK)
 
-    if n <= 5 * _BLOCK:
-        for block in range(n // _BLOCK):
-            a = eliminate(block, a)
-        return a
+        def pivot_of(a):
+            rows = lax.dynamic_slice_in_dim(a, start, _BLOCK, 0)
+            return _eliminate(lax.dynamic_slice_in_dim(rows, start, _BLOCK, 1))
+
+        def rows_of(a, pivot):
+            rows = _unrolled_product(pivot, lax.dynamic_slice_in_dim(a, start, _BLOCK, 0))
+            return lax.dynamic_update_slice_in_dim(rows, pivot, start, 1)
+
+        def columns_of(a):
+            # Minus the identity in the pivot's own rows, so that these become `rows`.
+            columns = lax.dynamic_slice_in_dim(a, start, _BLOCK, 1)
+            minus = jnp.broadcast_to(-identity, (_BLOCK, *columns.shape[1:]))
+            return lax.dynamic_update_slice_in_dim(columns, minus, start, 0)
+
+        pivot = apart(pivot_of, a)
+        rows, columns = apart(rows_of, a, pivot), apart(columns_of, a)
+        # Where the pivot's rows and columns stood, the update starts from zero.
+        return jnp.where(of_block | jnp.swapaxes(of_block, 0, 1), 0.0, a) - _unrolled_product(columns, rows)
+
+    # A loop, however short: written out, its steps are fused, and the earlier ones computed again and again.
     return lax.fori_loop(0, n // _BLOCK, eliminate, a)
 
 
@@ -123,8 +155,17 @@ def largest(x: Float[Array, "..."], axis: int) -> Float[Array, "..."]:
 
 def _reduced(x, axis, combine, reduce):
     n = x.shape[axis]
-    if n > _UNROLL:
+    if n > _MOST_TERMS:
         return reduce(x, axis=axis)
+    whole = n // _UNROLL
+    if whole > 1:
+        # In groups: fewer operations to compile.
+        groups = lax.slice_in_dim(x, 0, whole * _UNROLL, axis=axis)
+        groups = groups.reshape(*x.shape[:axis], whole, _UNROLL, *x.shape[axis + 1 :])
+        groups = _reduced(_reduced(groups, axis + 1, combine, reduce), axis, combine, reduce)
+        if whole * _UNROLL == n:
+            return groups
+        return combine(groups, _reduced(lax.slice_in_dim(x, whole * _UNROLL, n, axis=axis), axis, combine, reduce))
     slices = [lax.index_in_dim(x, i, axis, keepdims=False) for i in range(n)]
     # In pairs, then pairs of pairs: short chains, and smaller rounding errors.
     while len(slices) > 1:

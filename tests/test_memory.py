@@ -50,13 +50,13 @@ def run_out(monkeypatch):
     def arrange(condition):
         call, failed, seen = Programs.__call__, [], []
 
-        def may_fail(self, function, *arguments):
+        def may_fail(self, function, *arguments, **options):
             blocks = arguments[-1].shape[0] if function.__name__ == "draw_blocks" else arguments[0].shape[0]
             seen.append(function.__name__)
             if condition(function.__name__, blocks, seen):
                 failed.append((function.__name__, blocks))
                 raise out_of_memory()
-            return call(self, function, *arguments)
+            return call(self, function, *arguments, **options)
 
         monkeypatch.setattr(Programs, "__call__", may_fail)
         return failed
@@ -110,7 +110,7 @@ def test_a_block_that_does_not_fit_ends_with_what_is_needed(run_out):
 
 
 def test_other_errors_of_the_devices_are_not_taken_for_a_lack_of_memory(monkeypatch):
-    def fail(self, function, *arguments):
+    def fail(self, function, *arguments, **options):
         raise jax.errors.JaxRuntimeError("INTERNAL: something else")
 
     monkeypatch.setattr(Programs, "__call__", fail)

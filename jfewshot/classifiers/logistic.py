@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 from jfewshot.classifiers.base import Diagnostics, Linear, Strength, Support
 from jfewshot.classifiers.ridge import centred
-from jfewshot.linalg import inverse, largest, log_sum_exp, product, softmax, total
+from jfewshot.linalg import apart, inverse, largest, log_sum_exp, product, softmax, total
 
 # The relative residual at which a problem is left alone: by then its scores move by about 1e-5.
 _STOP = 1e-5
@@ -17,13 +17,16 @@ _STOP = 1e-5
 _MAY_STALL = 2e-4
 # What float32 leaves of a residual of nothing, mostly, when it is computed from the coefficients.
 _ROUNDING = 1e-4
-# Accelerated steps between two refreshes of the curvature; most normalised problems end within the first eight.
+# Steps between two refreshes of the curvature; most normalised problems end within the first eight.
 _STEPS = 8
+# The most by which a step is prolonged, as a multiple of the way from the one before.
+_FURTHEST = 8.0
 _STAGES = 40
 # How much a support's curvature may shrink from one stage to the next, and grow after a stage that failed.
 _SHRINK, _GROW = 0.25, 4.0
 _LEAST_CURVATURE = 1e-7
 _LARGEST_CURVATURE = 0.5
+_TINY = 1e-30
 
 
 class _State(NamedTuple):
@@ -34,6 +37,7 @@ class _State(NamedTuple):
     objective: Float[Array, "episodes"]
     curvature: Float[Array, "n_support episodes"]
     done: Array
+    failed: Array  # whether the last stage was undone
     stage: Array
     iterations: Array
 
@@ -46,7 +50,7 @@ class Logistic:
     On coefficients alpha with scores z = K alpha + b and P = softmax(z), the optimum has P - Y + alpha / C = 0 and columns of
     alpha that sum to zero. The Hessian acts as H K + 1 / C, where H_i = diag(p_i) - p_i p_i^T. Each *stage* replaces every H_i by
     d_i I with d_i a bound on its largest eigenvalue where the stage begins, solves that system exactly by one n x n inverse per
-    episode, and takes a few accelerated steps (Nesterov, restarted as in O'Donoghue and Candes, 2015) with it. At zero
+    episode, and takes a few steps with it, each prolonged by what the last two say of the next (Anderson acceleration). At zero
     H_i = (I - 11^T / n_way) / n_way, so the first stage starts with the exact Hessian: normalised embeddings take 4 to 8 steps
     in all, ill-conditioned problems (norm 100, C = 100) a few stages. A stage that raises the objective is undone and repeated
     with more curvature; at 1/2 (Boehning, 1992) it can only descend. Inner products must be small enough for float32: they are
@@ -80,49 +84,48 @@ class Logistic:
         def relative_residual(error_, alpha):
             return _max_abs(error_ + penalty * alpha) / _max_abs(error_)
 
-        def accelerated_steps(state: _State, solve, to_bias, first: bool):
+        def take_steps(state: _State, solve, first: bool):
             def step(carry):
-                alpha, bias, z, at_alpha, at_bias, at_z, momentum, _, count = carry
+                alpha, bias, z, at_alpha, at_bias, at_z, before, _, count = carry
                 at_error = error(at_z)
                 gradient = at_error + penalty * at_alpha
-                d_alpha = -product(solve, gradient)
-                d_bias = -total(to_bias[:, None] * gradient, 0)
+                both = -apart(product, solve, gradient)
+                d_alpha, d_bias = both[:-1], both[-1]
                 if first:
                     # K d_alpha + d_bias, read off the system that d_alpha solves instead of multiplied out.
                     d_z = -way * (gradient + penalty * d_alpha)
                 else:
-                    d_z = product(gram, d_alpha) + d_bias
+                    d_z = apart(product, gram, d_alpha) + d_bias
                 new_alpha, new_bias, new_z = at_alpha + d_alpha, at_bias + d_bias, at_z + d_z
-                # Momentum that points uphill is forgotten.
-                uphill = total(total(gradient * (new_z - z), 1), 0) > 0
-                momentum = jnp.where(uphill, 1.0, momentum)
-                next_momentum = 0.5 * (1.0 + jnp.sqrt(1.0 + 4.0 * momentum * momentum))
-                beta = (momentum - 1.0) / next_momentum
+                beta = apart(_prolongation, d_alpha, before, gradient, new_z - z)
+                beta = jnp.where((count == 0) | state.failed, 0.0, beta)
                 ahead = (
                     new_alpha + beta * (new_alpha - alpha),
                     new_bias + beta * (new_bias - bias),
                     new_z + beta * (new_z - z),
                 )
                 residual = relative_residual(at_error, at_alpha)
-                return new_alpha, new_bias, new_z, *ahead, next_momentum, residual, count + 1
+                return new_alpha, new_bias, new_z, *ahead, d_alpha, residual, count + 1
 
             here = (state.alpha, state.bias, state.z)
             infinite = jnp.full(episodes, jnp.inf, gram.dtype)
-            carry = (*here, *here, jnp.ones(episodes, gram.dtype), infinite, jnp.int32(0))
+            carry = (*here, *here, jnp.zeros_like(state.alpha), infinite, jnp.int32(0))
             carry = lax.while_loop(lambda c: (c[-1] < _STEPS) & ((c[-2] > _STOP) & ~state.done).any(), step, carry)
             return carry[:3], carry[-2], carry[-1]
 
         def stage(state: _State, first: bool = False) -> _State:
             d = state.curvature
             solve = inverse(penalty * identity + d[:, None] * gram)
-            # The intercepts are free and the coefficients sum to zero: one bordered row and column, eliminated.
-            column, row = total(solve * d[None], 1), total(solve, 0)
-            to_bias = row / total(row * d, 0)
-            solve = solve - column[:, None] * to_bias[None]
-            (alpha, bias, z), residual, steps = accelerated_steps(state, solve, to_bias, first)
+            # The intercepts are free and the coefficients sum to zero: one bordered row and column, eliminated. The last row
+            # gives the intercepts.
+            column = apart(lambda solve, d: total(solve * d[None], 1), solve, d)
+            row = apart(lambda solve: total(solve, 0), solve)
+            to_bias = apart(lambda row, d: row / total(row * d, 0), row, d)
+            solve = jnp.concatenate([solve - column[:, None] * to_bias[None], to_bias[None]])
+            (alpha, bias, z), residual, steps = take_steps(state, solve, first)
             if first:
                 # Where the inverse is inexact, z has left K alpha, and what seemed solved is not.
-                z = product(gram, alpha) + bias
+                z = apart(product, gram, alpha) + bias
                 afresh = relative_residual(error(z), alpha)
                 residual = jnp.where(afresh <= _ROUNDING, residual, afresh)
 
@@ -144,7 +147,7 @@ class Logistic:
             curvature = jnp.clip(jnp.where(accepted, softer, _GROW * d), _LEAST_CURVATURE, _LARGEST_CURVATURE)
             done = state.done | stalled | (residual <= _STOP)
             iterations = state.iterations + jnp.where(state.done, 0, steps)
-            return _State(alpha, bias, z, residual, value, curvature, done, state.stage + 1, iterations)
+            return _State(alpha, bias, z, residual, value, curvature, done, ~accepted, state.stage + 1, iterations)
 
         zeros = jnp.zeros((n, way, episodes), gram.dtype)
         start = _State(
@@ -155,6 +158,7 @@ class Logistic:
             objective=jnp.full(episodes, n * jnp.log(float(way)), gram.dtype),
             curvature=jnp.full((n, episodes), 1.0 / way, gram.dtype),
             done=jnp.zeros(episodes, bool),
+            failed=jnp.zeros(episodes, bool),
             stage=jnp.int32(0),
             iterations=jnp.zeros(episodes, jnp.int32),
         )
@@ -171,6 +175,18 @@ class Logistic:
 def _largest_eigenvalue(p: Float[Array, "n_support n_way episodes"]) -> Float[Array, "n_support episodes"]:
     """A bound on the largest eigenvalue of diag(p) - p p^T: the largest p, or (Gershgorin) twice the largest p (1 - p)."""
     return jnp.minimum(largest(p, 1), 2.0 * largest(p * (1.0 - p), 1))
+
+
+def _prolongation(step, before, gradient, moved) -> Float[Array, "episodes"]:
+    """How far ahead to go on: what would have made the last step shortest (Anderson, 1965, of depth one), but never back, nor
+    uphill."""
+    change = step - before
+    shortest = -_inner(change, step) / jnp.maximum(_inner(change, change), _TINY)
+    return jnp.where(_inner(gradient, moved) > 0, 0.0, jnp.clip(shortest, 0.0, _FURTHEST))
+
+
+def _inner(a: Float[Array, "n_support n_way episodes"], b: Float[Array, "n_support n_way episodes"]):
+    return total(total(a * b, 1), 0)
 
 
 def _max_abs(x: Float[Array, "n_support n_way episodes"]) -> Float[Array, "episodes"]:

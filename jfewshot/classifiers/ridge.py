@@ -6,7 +6,7 @@ from typing import ClassVar
 import jax.numpy as jnp
 
 from jfewshot.classifiers.base import Diagnostics, Linear, Strength, Support
-from jfewshot.linalg import inverse, product, total
+from jfewshot.linalg import apart, inverse, product, total
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,9 +27,9 @@ class Ridge:
         identity = jnp.eye(support.n_support, dtype=gram.dtype)[:, :, None]
         solve = inverse(gram + strength * identity)
         right = jnp.broadcast_to(target - mean_target, (*target.shape[:2], gram.shape[-1]))
-        alpha = product(solve, right)
+        alpha = apart(product, solve, right)
         # One step of refinement: the explicit inverse loses digits where alpha is small beside the Gram matrix.
-        alpha = alpha + product(solve, right - product(gram, alpha) - strength * alpha)
+        alpha = alpha + apart(product, solve, right - apart(product, gram, alpha) - strength * alpha)
         return Linear(alpha, mean_target - total(mean_row[:, None] * alpha, 0)), Diagnostics.none(support)
 
     def score(self, model, support, gram_qs):
@@ -41,5 +41,6 @@ def centred(gram):
 
     For coefficients that sum to zero over the supports, scores about the mean are gram_qs alpha minus (mean's product) alpha.
     """
-    mean_row = total(gram, 0) / gram.shape[0]
-    return gram - mean_row[None] - mean_row[:, None] + total(mean_row, 0) / gram.shape[0], mean_row
+    mean_row = apart(lambda gram: total(gram, 0) / gram.shape[0], gram)
+    mean = apart(lambda mean_row: total(mean_row, 0) / mean_row.shape[0], mean_row)
+    return gram - mean_row[None] - mean_row[:, None] + mean, mean_row
