@@ -53,7 +53,7 @@ def run(study: Study, base: TrainConfig) -> None:
     accuracies = episode_accuracy(study, stores, [name for names in rows.values() for name in names])
     records = compared(accuracies, rows, references)
     table = as_markdown(records, references)
-    for ending, text in {"json": json.dumps(records, indent=1) + "\n", "md": table}.items():
+    for ending, text in {"json": json.dumps(records, indent=1, allow_nan=False) + "\n", "md": table}.items():
         with atomic_write(study.out / f"{study.kind}.{ending}", "w") as file:
             file.write(text)
     log.info("%s\nper cent, ± 95%% over episodes / over seeds; also in %s", table, study.out / f"{study.kind}.json")

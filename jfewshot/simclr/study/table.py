@@ -24,7 +24,7 @@ def compared(
       references: rows that each row is compared with.
 
     Returns:
-      records with `dataset`, `shots`, `row`, `mean` and `ci_episodes`, `ci_seeds` (NaN for fewer than two seeds), and
+      records with `dataset`, `shots`, `row`, `mean` and `ci_episodes`, `ci_seeds` (None for fewer than two seeds), and
       `differences`: by reference, the same three. Over episodes: 1.96 standard errors of the mean over episodes of the
       difference averaged over seeds: other episodes of these clips, these seeds. Over seeds: Student's t over the seeds'
       differences: other seeds, these episodes. A row with seeds is compared seed by seed.
@@ -47,9 +47,9 @@ def compared(
 def _summary(values: Float[np.ndarray, "seeds episodes"]) -> dict[str, Any]:
     by_seed = values.mean(axis=1)
     n = len(by_seed)
-    over_seeds = stats.t.ppf(0.975, n - 1) * by_seed.std(ddof=1) / np.sqrt(n) if n > 1 else float("nan")
+    over_seeds = float(stats.t.ppf(0.975, n - 1) * by_seed.std(ddof=1) / np.sqrt(n)) if n > 1 else None
     mean, _, over_episodes = episode_interval(values.mean(axis=0))
-    return {"mean": mean, "ci_episodes": over_episodes, "ci_seeds": float(over_seeds), "seeds": n}
+    return {"mean": mean, "ci_episodes": over_episodes, "ci_seeds": over_seeds, "seeds": n}
 
 
 def as_markdown(records: Sequence[Mapping[str, Any]], references: Sequence[str]) -> str:
@@ -73,5 +73,5 @@ def as_markdown(records: Sequence[Mapping[str, Any]], references: Sequence[str])
 
 def _cell(summary: Mapping[str, Any], signed: bool) -> str:
     mean = f"{100 * summary['mean']:{'+' if signed else ''}.1f}"
-    over_seeds = "" if np.isnan(summary["ci_seeds"]) else f" / {100 * summary['ci_seeds']:.1f}"
+    over_seeds = "" if summary["ci_seeds"] is None else f" / {100 * summary['ci_seeds']:.1f}"
     return f"{mean} ± {100 * summary['ci_episodes']:.1f}{over_seeds}"

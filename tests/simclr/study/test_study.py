@@ -109,7 +109,7 @@ def test_differences_are_paired_by_episode_and_by_seed():
     assert a["ci_episodes"] < found["a"]["ci_episodes"] / 10
     assert found["a"]["differences"]["b"]["ci_seeds"] == pytest.approx(a["ci_seeds"], rel=0.1)
     assert "b" not in found["b"]["differences"]
-    assert np.isnan(found["fbank"]["ci_seeds"])
+    assert found["fbank"]["ci_seeds"] is None
     text = as_markdown(records, ["fbank", "b"])
     assert f"| a | {100 * a['mean']:+.1f} ± {100 * a['ci_episodes']:.1f} / {100 * a['ci_seeds']:.1f} |" in text
 
