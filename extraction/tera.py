@@ -22,6 +22,7 @@ import torch
 import tyro
 
 from jfewshot.errors import UserError, run_cli
+from jfewshot.logs import log_plainly
 from jfewshot.simclr.encoder import EncoderConfig
 from jfewshot.simclr.export import EncoderFolder, write_encoder
 
@@ -130,7 +131,7 @@ class ConvertTera:
 
 def main() -> None:
     """The command line."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    log_plainly()
     options = tyro.cli(ConvertTera)
     config, arrays = convert(options.checkpoint)
     source = f"{options.checkpoint.name}, converted from s3prl's format"

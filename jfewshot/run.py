@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from jfewshot.errors import UserError, run_cli
 from jfewshot.files import atomic_write
+from jfewshot.logs import log_plainly
 from jfewshot.options import Run, parse
 from jfewshot.profiling import profile, stage
 
@@ -19,10 +20,7 @@ log = logging.getLogger("jfewshot")
 def main(arguments: list[str] | None = None) -> int:
     """Parse the command line and run it; returns the exit status."""
     options = parse(sys.argv[1:] if arguments is None else arguments)
-    logging.basicConfig(
-        level=logging.WARNING if options.quiet else logging.INFO, format="%(message)s", stream=sys.stderr
-    )
-    logging.getLogger("jax").setLevel(logging.WARNING)
+    log_plainly(logging.WARNING if options.quiet else logging.INFO)
     return run(options)
 
 

@@ -8,6 +8,7 @@ import tyro
 from jfewshot.downstream.asr.config import AsrConfig
 from jfewshot.errors import UserError, run_cli
 from jfewshot.files import atomic_write
+from jfewshot.logs import log_plainly
 
 log = logging.getLogger("jfewshot.downstream.asr")
 
@@ -15,9 +16,7 @@ log = logging.getLogger("jfewshot.downstream.asr")
 def main() -> None:
     """Parse, run what is missing, report."""
     config = tyro.cli(AsrConfig, prog="python -m jfewshot.downstream.asr")
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    for noisy in ("absl", "jax", "matplotlib", "fontTools"):
-        logging.getLogger(noisy).setLevel(logging.ERROR)
+    log_plainly()
     # After the flags are read: --help needs no JAX.
     from jfewshot.downstream.asr.experiment import record_folder, run_experiment
 

@@ -7,6 +7,7 @@ import tyro
 
 from jfewshot.downstream.emotion.config import EmotionConfig
 from jfewshot.errors import UserError, run_cli
+from jfewshot.logs import log_plainly
 
 log = logging.getLogger("jfewshot.downstream.emotion")
 
@@ -14,9 +15,7 @@ log = logging.getLogger("jfewshot.downstream.emotion")
 def main() -> None:
     """Parse, run what is missing, report."""
     config = tyro.cli(EmotionConfig, prog="python -m jfewshot.downstream.emotion")
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    for noisy in ("absl", "jax", "matplotlib", "fontTools"):
-        logging.getLogger(noisy).setLevel(logging.ERROR)
+    log_plainly()
     if config.head == "light" and not config.finetune:
         logging.getLogger("jfewshot.training").setLevel(logging.WARNING)  # runs of seconds: one line each will do
     # After the flags are read: --help needs no JAX.

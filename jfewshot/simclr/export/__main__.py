@@ -1,18 +1,15 @@
 """`python -m jfewshot.simclr.export RUN --out FOLDER --name NAME`."""
 
-import logging
-
 import tyro
 
 from jfewshot.errors import run_cli
+from jfewshot.logs import log_plainly
 from jfewshot.simclr.export.run import ExportConfig, export
 
 
 def main() -> None:
     """Parse, export."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    for noisy in ("absl", "jax"):
-        logging.getLogger(noisy).setLevel(logging.ERROR)
+    log_plainly()
     export(tyro.cli(ExportConfig))
 
 

@@ -8,6 +8,7 @@ import tyro
 
 from jfewshot.errors import UserError, run_cli
 from jfewshot.files import atomic_write
+from jfewshot.logs import log_plainly
 from jfewshot.simclr.config import TrainConfig
 from jfewshot.simclr.data import read_utterances
 from jfewshot.simclr.study.plan import UNTRAINED, Study, trainings
@@ -17,9 +18,7 @@ log = logging.getLogger(__name__)
 
 def main() -> None:
     """Parse both halves of the command line, train, evaluate, tabulate."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    for noisy in ("absl", "jax"):
-        logging.getLogger(noisy).setLevel(logging.ERROR)
+    log_plainly()
     arguments = sys.argv[1:]
     cut = arguments.index("--") if "--" in arguments else len(arguments)
     study = tyro.cli(Study, args=arguments[:cut])
