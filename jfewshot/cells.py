@@ -6,6 +6,7 @@ import logging
 import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
@@ -232,10 +233,12 @@ def _checked_view(store: Store, name: str, clips: ClipTable, evaluator: Evaluato
     key = (str(store.path), store.digest, name, clips.segments_digest)
     if key not in _checked:
         view = store.view(name)
-        store.check_digest(name)
         count = clips.n_segments
         rows = np.repeat(clips.first_segment - (np.cumsum(count) - count), count) + np.arange(count.sum())
-        bad = rows_not_finite(view, rows)
+        with ThreadPoolExecutor(1) as beside:
+            finding = beside.submit(rows_not_finite, view, rows)
+            store.check_digest(name)
+            bad = finding.result()
         if len(bad):
             owner = clips.clip_id[np.repeat(np.arange(len(clips)), count)[np.isin(rows, bad)]]
             raise UserError(

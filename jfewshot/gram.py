@@ -80,8 +80,7 @@ def gram_source(
 def _read(view: np.ndarray, rows: np.ndarray, transform: Transform, n_rows: int, dim: int) -> np.ndarray:
     # Padded to powers of two, so that stores of like size share compiled code; zeros change no inner product.
     with stage("reading"):
-        x = transform(view[rows])
-        return np.pad(x, ((0, n_rows - x.shape[0]), (0, dim - x.shape[1])))
+        return transform.read(view, rows, (n_rows, dim))
 
 
 class Precomputed:

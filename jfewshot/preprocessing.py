@@ -9,10 +9,13 @@ from jaxtyping import Float, Int
 from jfewshot.errors import UserError
 from jfewshot.files import sha256_of_json
 from jfewshot.store.reading import Store
+from jfewshot.threads import by_blocks
 
 Preprocessing = Literal["none", "l2", "center", "center_l2", "standardize"]
 PREPROCESSINGS: tuple[str, ...] = ("none", "l2", "center", "center_l2", "standardize")
 _ROWS_AT_ONCE = 4096
+_ROWS_READ_AT_ONCE = 512  # what a core's cache holds
+_ORIGIN_FROM = 2048  # rows
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,27 +40,42 @@ class Transform:
 
     def __call__(self, rows: np.ndarray) -> Float[np.ndarray, "rows dim"]:
         """Transform some embeddings."""
-        x = np.asarray(rows, np.float32)
+        x = np.array(rows, np.float32)
         if self.mean is not None:
-            x = x - self.mean
+            x -= self.mean
         if self.scale is not None:
-            x = x / self.scale
+            x /= self.scale
         if self.unit_length:
             # An embedding of zeros has no direction and stays zero.
-            x = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), np.finfo(np.float32).tiny)
-        return x if self.origin is None else x - self.origin
+            x /= np.maximum(np.linalg.norm(x, axis=1, keepdims=True), np.finfo(np.float32).tiny)
+        if self.origin is not None:
+            x -= self.origin
+        return x
+
+    def read(
+        self, view: np.ndarray, rows: Int[np.ndarray, "rows"], shape: tuple[int, int]
+    ) -> Float[np.ndarray, "n dim"]:
+        """Some of a view's rows, transformed block by block on all cores, and zeros up to a shape."""
+        out = np.zeros(shape, np.float32)
+
+        def fill(start: int, stop: int) -> None:
+            out[start:stop, : view.shape[1]] = self(view[rows[start:stop]])
+
+        by_blocks(fill, len(rows), _ROWS_READ_AT_ONCE)
+        return out
 
     def identity(self) -> dict[str, Any]:
         """What of it a result depends on."""
         return {"name": self.name} | ({"center": self.statistics_from} if self.statistics_from else {})
 
     def with_origin(self, view: np.ndarray, rows: Int[np.ndarray, "rows"]) -> "Transform":
-        """The same, measured from the mean of some transformed embeddings.
+        """The same, measured from the mean of some transformed embeddings, or of an even sample where they are many.
 
         A decision that depends on differences between embeddings alone is the same from any origin, but float32 is not:
         from far away, all inner products are large and alike.
         """
-        return dataclasses.replace(self, origin=_moments(view, rows, self)[0].astype(np.float32))
+        sample = rows[:: -(-len(rows) // _ORIGIN_FROM)]
+        return dataclasses.replace(self, origin=self(view[sample]).mean(0, dtype=np.float64).astype(np.float32))
 
 
 def fit_transform(
