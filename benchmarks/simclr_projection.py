@@ -1,7 +1,9 @@
 """Steps per second of whole training steps on this machine's device, and how long the published trainings would take on it.
 
     python -m benchmarks.simclr_projection [--json simclr_projection.json]          # on a GPU; minutes
-    python -m benchmarks.simclr_projection --scale 0.02 --steps 2                   # a trial of the script itself, on a CPU
+    python -m benchmarks.simclr_projection --trial --scale 0.02 --steps 2           # of the script itself, on a CPU
+
+Without a GPU it refuses: what a CPU takes says nothing about the published trainings.
 
 Everything from waveform to update, on waves made up beforehand: TERA at batch 32 (s3prl's: 1 M steps) and Speech SimCLR with
 reconstruction at the paper's batch of 600 (70,300 steps, 150 epochs of 960 h), 12-s utterances. Model FLOPs are counted by hand
@@ -18,6 +20,7 @@ import jax
 import numpy as np
 import tyro
 
+from jfewshot.errors import UserError, run_cli
 from jfewshot.simclr.augmentation import make_banks
 from jfewshot.simclr.config import DataConfig, TrainConfig
 from jfewshot.simclr.data import Batch
@@ -47,6 +50,8 @@ class Settings:
     """Of the matrix products."""
     peak: float | None = None
     """FLOP/s of the device in that precision; None: known by its name, or no utilisation is given."""
+    trial: bool = False
+    """Run without a GPU all the same."""
     json: Path | None = None
     """Write the numbers here."""
 
@@ -84,10 +89,20 @@ def measured(config: TrainConfig, steps: int, total_steps: int, peak: float | No
     jax.block_until_ready(state)
     per_s = steps / (time.perf_counter() - began)
     flops = model_flops(config, n_frames(samples, FbankSettings()))
+    return {"batch": config.batch, "loss": float(metrics["loss"]), **projected(per_s, flops, total_steps, peak)}
+
+
+def projected(per_s: float, flops: float, total_steps: int, peak: float | None) -> dict[str, float | None]:
+    """What follows from steps per second.
+
+    Args:
+      per_s: steps.
+      flops: of the model, in a step.
+      total_steps: of the published training.
+      peak: of the device, FLOP/s; None: unknown.
+    """
     return {
-        "batch": config.batch,
         "steps_per_s": per_s,
-        "loss": float(metrics["loss"]),
         "model_tflop_per_s": per_s * flops / 1e12,
         "utilisation": per_s * flops / peak if peak else None,
         "hours": total_steps / per_s / 3600,
@@ -97,6 +112,11 @@ def measured(config: TrainConfig, steps: int, total_steps: int, peak: float | No
 def main() -> None:
     """Measure and print."""
     settings = tyro.cli(Settings, description=__doc__)
+    if jax.default_backend() != "gpu" and not settings.trial:
+        raise UserError(
+            f"this measures a GPU and JAX has none here, only {jax.default_backend()} (pip install 'jfewshot[cuda]' for "
+            "NVIDIA's). To try the script itself: --trial --scale 0.02 --steps 2"
+        )
     kind = jax.devices()[0].device_kind
     peak = settings.peak or next((value for name, value in PEAKS.items() if name in kind), None)
     encoder = EncoderConfig(compute_dtype=settings.compute_dtype)  # type: ignore[arg-type]
@@ -123,4 +143,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_cli(main)
