@@ -3,6 +3,7 @@
 import csv
 import json
 import logging
+import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -92,6 +93,10 @@ def _manifest_rows(manifest: Path) -> Iterable[tuple[Path, str, str, float | Non
         text = manifest.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise UserError(f"no manifest at {manifest}") from None
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{manifest} is not UTF-8 text ({error.reason} at byte {error.start}): save it as UTF-8"
+        ) from None
     try:
         if manifest.suffix == ".csv":
             rows = list(csv.DictReader(text.splitlines()))
@@ -101,24 +106,28 @@ def _manifest_rows(manifest: Path) -> Iterable[tuple[Path, str, str, float | Non
         raise UserError(f"{manifest}: not one JSON object per line ({error})") from None
     if not rows:
         raise UserError(f"{manifest} is empty")
+    if not all(isinstance(row, dict) for row in rows):
+        raise UserError(f'{manifest}: not one JSON object per line, as in {{"path": "clips/0001.flac"}}')
     missing_files = []
     for number, row in enumerate(rows, start=1):
         if not row.get("path"):
             raise UserError(
                 f"{manifest}: row {number} has no path; its columns are {', '.join(map(str, row))}, path is needed"
             )
-        path = manifest.parent / row["path"]
+        path = manifest.parent / str(row["path"])
         stated = row.get("duration_s")
         try:
             seconds = None if stated in (None, "") else float(stated)
-        except ValueError:
+            if seconds is not None and not 0.0 <= seconds < math.inf:
+                raise ValueError
+        except (TypeError, ValueError):
             raise UserError(
                 f"{manifest}: row {number} has duration_s {stated!r}; seconds as a number are needed"
             ) from None
         if not path.exists():
-            missing_files.append(row["path"])
+            missing_files.append(str(row["path"]))
             continue
-        yield path, row["path"], str(row.get("speaker") or ""), seconds
+        yield path, str(row["path"]), str(row.get("speaker") or ""), seconds
     if missing_files:
         raise UserError(
             f"{manifest} names {len(missing_files)} files that do not exist, the first is {missing_files[0]}: "

@@ -2,7 +2,7 @@
 lengths."""
 
 import functools
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -22,9 +22,10 @@ class Linear(nnx.Linear):
     """A linear map of all frames of all utterances as one matrix: its gradient is a plain matrix product too, for which
     XLA transposes no copy."""
 
-    def __call__(self, x: Float[Array, "*batch n_in"]) -> Float[Array, "*batch n_out"]:
+    def __call__(self, inputs: Float[Array, "*batch n_in"], out_sharding: Any = None) -> Float[Array, "*batch n_out"]:
         """Of the last axis."""
-        return super().__call__(x.reshape(-1, x.shape[-1])).reshape(*x.shape[:-1], self.out_features)
+        rows = super().__call__(inputs.reshape(-1, inputs.shape[-1]), out_sharding)
+        return rows.reshape(*inputs.shape[:-1], self.out_features)
 
 
 def linear(n_in: int, n_out: int, config: EncoderConfig, rngs: nnx.Rngs) -> Linear:

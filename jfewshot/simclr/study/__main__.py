@@ -48,7 +48,12 @@ def run(study: Study, base: TrainConfig) -> None:
     rows: dict[str, list[str]] = {"fbank": ["fbank"]}
     for training in planned:
         rows.setdefault(training.row, []).append(training.name)
-    references = {"profiles": ["fbank", UNTRAINED], "ablation": [study.profile], "sweep": [UNTRAINED]}[study.kind]
+    compared_with: dict[str, list[str]] = {
+        "profiles": ["fbank", UNTRAINED],
+        "ablation": [study.profile],
+        "sweep": [UNTRAINED],
+    }
+    references = compared_with[study.kind]
     accuracies = episode_accuracy(study, stores, [name for names in rows.values() for name in names])
     records = compared(accuracies, rows, references)
     table = as_markdown(records, references)

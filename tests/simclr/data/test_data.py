@@ -77,11 +77,16 @@ def test_a_manifest_may_be_csv_or_json_lines(speech):
         ("m.csv", "path\nabsent.wav\n", "1 files that do not exist, the first is absent.wav"),
         ("m.csv", "path,duration_s\nspeech/00.wav,long\n", "duration_s 'long'"),
         ("m.jsonl", "not json\n", "not one JSON object per line"),
+        ("m.jsonl", '["speech/00.wav"]\n', "not one JSON object per line"),
+        ("m.jsonl", '{"path": "speech/00.wav", "duration_s": NaN}\n', "duration_s nan"),
+        ("m.jsonl", '{"path": "speech/00.wav", "duration_s": [1]}\n', "duration_s .1."),
+        ("m.csv", "path,duration_s\nspeech/00.wav,-3\n", "duration_s '-3'"),
+        ("m.csv", "path,speaker\nspeech/00.wav,Zo\udceb\n", "is not UTF-8 text"),
         ("m.csv", "", "is empty"),
     ],
 )
 def test_a_wrong_manifest_says_what_is_wrong(speech, name, text, complaint):
-    (speech.parent / name).write_text(text)
+    (speech.parent / name).write_bytes(text.encode(errors="surrogateescape"))
     with pytest.raises(UserError, match=complaint):
         read_utterances(speech.parent / name, 0.2)
 
