@@ -32,14 +32,14 @@ def resample(wave: Float[Array, "samples"], ratio: Float[Array, ""] | float, n_o
 
     Args:
       wave: samples; silence is assumed around them.
-      ratio: between 0.5 and 2; rounded to 1/32,768 (0.05 cents).
+      ratio: above 0 and up to 4; rounded to 1/32,768 (0.05 cents at one).
       n_out: static number of output samples.
     """
     # In steps of the finer grid.
     steps = jnp.round(jnp.asarray(ratio, jnp.float32) * (2 * GRID)).astype(jnp.int32)
     fine = _twice_as_fine(wave, steps.astype(jnp.float32) / (2 * GRID))
     n = jnp.arange(n_out, dtype=jnp.int32)
-    # n * steps / GRID without overflowing 32 bits: n = q * GRID + r. Up to ratio 2, r * steps stays below 2^30.
+    # n * steps / GRID without overflowing 32 bits: n = q * GRID + r. Up to ratio 4, r * steps stays below 2^31.
     within = (n & (GRID - 1)) * steps
     start = (n >> _GRID_BITS) * steps + (within >> _GRID_BITS) + (_SILENCE - (TAPS // 2 - 1))
     # From the middle between two samples, where the kernel is even: pairs of taps share their coefficients.
