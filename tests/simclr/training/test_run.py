@@ -85,6 +85,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_step_files_and_checkp
 
 @pytest.mark.slow  # two compilations
 def test_speakers_statistics_normalise_and_events_are_written(tiny, tmp_path, voice):
+    pytest.importorskip("tensorboardX", reason="metrics for TensorBoard")
     speech = tiny.data.source
     rows = [
         {"path": str(path), "speaker": "ann" if k % 3 else "bob"} for k, path in enumerate(sorted(speech.glob("*.wav")))
