@@ -163,7 +163,7 @@ def paper_grid(summaries: Sequence[Summary], record: dict[str, Any]) -> Grid:
 def learning_curves(summaries: Sequence[Summary]) -> Figure:
     """Development UAR and loss over epochs."""
     with look():
-        figure = Figure(figsize=(6.4, 2.8))
+        figure = Figure(figsize=(6.8, 2.6))
         for place, axis in enumerate(figure.subplots(1, 2)):
             for number, each in enumerate(summaries[:_MOST_CURVES]):
                 values = each.curve[:, :, place] * (1 if place else 100)
@@ -175,7 +175,7 @@ def learning_curves(summaries: Sequence[Summary]) -> Figure:
                 )
             axis.set_xlabel("epochs")
             axis.set_ylabel("development loss" if place else "development UAR (%)")
-        figure.legend(*axis.get_legend_handles_labels(), loc="outside right upper", frameon=False)
+        figure.legend(*axis.get_legend_handles_labels(), loc="outside right center", frameon=False)
     return figure
 
 
@@ -187,7 +187,8 @@ def _confusions(writer: Writer, summaries: Sequence[Summary], names: Sequence[st
         title = f"{each.name}: rows said, columns heard, all seeds"
         blocks.append(TableBlock(writer.table(f"confusion-{number + 1}", grid(title, ["", *names], rows))))
         shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-        figure = classes.confusion_matrix(shares, names, each.name)
+        labels = classes.ConfusionLabels("said", "heard", "% of what was said")
+        figure = classes.confusion_matrix(shares, names, each.name, labels)
         blocks.append(writer.figure(f"confusion-{number + 1}", figure, f"Confusion matrix of {each.name}"))
     return blocks
 

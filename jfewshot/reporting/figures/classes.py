@@ -1,5 +1,6 @@
 """Inside one dataset: which classes are hard, which are taken for which, and how accuracy spreads over episodes."""
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +13,21 @@ from jfewshot.reporting.figures.style import SEQUENTIAL, ink_on, line_numbers, l
 MOST_CLASSES = 40
 
 
-def confusion_matrix(confusion: Float[np.ndarray, "n n"], names: Sequence[str], title: str) -> Figure:
+@dataclasses.dataclass(frozen=True)
+class ConfusionLabels:
+    """What a confusion matrix counts: its rows, columns and numbers."""
+
+    true: str = "class of the query"
+    predicted: str = "given to"
+    share: str = "% of queries, where both classes are in the episode"
+
+
+def confusion_matrix(
+    confusion: Float[np.ndarray, "n n"],
+    names: Sequence[str],
+    title: str,
+    labels: ConfusionLabels = ConfusionLabels(),
+) -> Figure:
     """Share of a class's queries (row) given to another (column), where an episode holds both; the 40 hardest
     classes."""
     keep = np.argsort(np.diag(confusion), kind="stable")[:MOST_CLASSES]
@@ -29,15 +44,15 @@ def confusion_matrix(confusion: Float[np.ndarray, "n n"], names: Sequence[str], 
                 if not np.isnan(value):
                     ink = ink_on(picture.cmap(picture.norm(100 * value)))
                     axis.text(j, i, f"{100 * value:.0f}", ha="center", va="center", fontsize=6, color=ink)
-        labels = [shorten(names[i], 22) for i in keep]
-        axis.set_xticks(range(n), labels, rotation=60, ha="right", rotation_mode="anchor")
-        axis.set_yticks(range(n), labels)
+        ticks = [shorten(names[i], 22) for i in keep]
+        axis.set_xticks(range(n), ticks, rotation=60, ha="right", rotation_mode="anchor")
+        axis.set_yticks(range(n), ticks)
         axis.tick_params(length=0)
-        axis.set_xlabel("given to")
-        axis.set_ylabel("class of the query")
+        axis.set_xlabel(labels.predicted)
+        axis.set_ylabel(labels.true)
         axis.set_title(title, loc="left")
         bar = figure.colorbar(picture, ax=axis, shrink=0.7, pad=0.02)
-        bar.set_label("% of queries, where both classes are in the episode")
+        bar.set_label(labels.share)
         bar.outline.set_visible(False)
     return figure
 
