@@ -121,7 +121,7 @@ def their_side(settings: Settings, batch: Batch, params, encoder, rate: float):
         loss.backward()
         torch.nn.utils.clip_grad_norm_(learns.parameters(), 1.0)
         optimise.step()
-        return float(loss)
+        return float(loss.detach())
 
     return (
         train,
