@@ -87,7 +87,7 @@ def config_of(study: str, settings: Settings) -> AsrConfig:
     decoder = DecoderConfig(n_layers=1, d_model=128, d_ff=256, n_heads=4)
     folds = (0,) if study == "digits" else ()
     return dataclasses.replace(
-        common, decoder=decoder, only_folds=folds, ctc_weight=0.5, batch=8, epochs=12, evaluate_every=3
+        common, decoder=decoder, only_folds=folds, ctc_weight=0.5, batch=8, epochs=10, evaluate_every=2
     )
 
 
