@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jfewshot.downstream.asr import beam as beam_module
 from jfewshot.downstream.asr import ctc
 from jfewshot.downstream.asr.beam import BeamConfig, LanguageTable, beam_search, searcher
 from jfewshot.downstream.asr.decoder import DecoderConfig
@@ -17,7 +16,7 @@ from jfewshot.training.model import drawer, model_builder
 
 N_UNITS, DIM, LONGEST = 3, 6, 4
 N_FRAMES = jnp.array([7, 5, 3])
-CONFIG = DecoderConfig(n_layers=2, d_model=8, d_ff=16, n_heads=2)
+CONFIG = DecoderConfig(n_layers=1, d_model=8, d_ff=16, n_heads=2)
 
 
 def make(rngs):
@@ -49,9 +48,14 @@ def setup():
     return params, build, frames, log_probs, texts, np.asarray(lengths), np.asarray(every)
 
 
+searchers = {}
+
+
 def search(setup, config, table=None, n_frames=N_FRAMES, longest=LONGEST):
     params, build, frames, log_probs, *_ = setup
-    return searcher(build, True, config)(params, frames, log_probs, jnp.asarray(n_frames), table, longest)
+    # Kept, so that tests of the same settings compile once.
+    run = searchers.setdefault(config, searcher(build, True, config))
+    return run(params, frames, log_probs, jnp.asarray(n_frames), table, longest)
 
 
 def expected(setup, config, table=None):
@@ -86,8 +90,17 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("with_lm", [False, True])
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    ("name", "with_lm"),
+    [
+        ("joint", False),
+        ("joint", True),
+        ("attention alone", False),
+        ("ctc alone", True),
+        ("a bonus", False),
+        pytest.param("few candidates", True, marks=pytest.mark.slow),
+    ],
+)
 def test_a_full_beam_finds_the_best_of_all_transcripts_with_the_loss_s_scores(setup, name, with_lm):
     config, table = CASES[name], language() if with_lm else None
     found = jax.device_get(search(setup, config, table))
@@ -103,29 +116,27 @@ def test_a_full_beam_finds_the_best_of_all_transcripts_with_the_loss_s_scores(se
             assert found.scores[row, rank] == pytest.approx(scores[row, number], abs=1e-4)
 
 
-def test_a_narrow_beam_is_never_better_and_a_wider_one_never_worse_here(setup):
+def test_a_narrow_beam_is_never_better(setup):
     best = expected(setup, CASES["joint"]).max(axis=1)
-    scores = [search(setup, BeamConfig(size=size, ctc_weight=0.4)).scores[:, 0] for size in (1, 4, 16)]
-    assert np.all(scores[0] <= best + 1e-4)
-    np.testing.assert_allclose(scores[2], best, atol=1e-4)
+    found = search(setup, BeamConfig(size=1, ctc_weight=0.4))
+    assert np.all(np.asarray(found.scores)[:, 0] <= best + 1e-4)
 
 
 def test_padding_and_company_change_nothing(setup):
-    params, build, frames, log_probs, *_ = setup
-    config = BeamConfig(size=4, ctc_weight=0.4)
+    params, build, frames, _, *_ = setup
+    config, n_padded = CASES["joint"], 11
     together = search(setup, config)
-    run, n_padded = searcher(build, True, config), 11
     for row in range(3):
-        rest = jnp.full((1, n_padded - int(N_FRAMES[row]), DIM), 1e3)
-        alone = jnp.concatenate([frames[row : row + 1, : N_FRAMES[row]], rest], axis=1)
+        n = int(N_FRAMES[row])
+        alone = jnp.concatenate([frames[row : row + 1, :n], jnp.full((1, n_padded - n, DIM), 1e3)], axis=1)
         of_alone = jax.nn.log_softmax(build(params).ctc_logits(alone))
-        found = run(params, alone, of_alone, jnp.asarray(N_FRAMES[row : row + 1]), None, LONGEST)
+        found = searchers[config](params, alone, of_alone, N_FRAMES[row : row + 1], None, LONGEST)
         assert found.scores[0, 0] == pytest.approx(float(together.scores[row, 0]), abs=1e-5)
-        np.testing.assert_array_equal(found.units[0], together.units[row])
+        np.testing.assert_array_equal(found.units[0, 0], together.units[row, 0])
 
 
 def test_an_utterance_without_frames_is_silent(setup):
-    found = search(setup, BeamConfig(size=2, ctc_weight=0.4), n_frames=jnp.array([0, 5, 3]))
+    found = search(setup, CASES["joint"], n_frames=jnp.array([0, 5, 3]))
     assert found.n_units[0, 0] == 0
     assert found.scores[0, 0] > ctc.POSSIBLE
 
@@ -152,8 +163,7 @@ def test_the_search_stops_once_nothing_can_overtake(setup, monkeypatch):
 
 
 def test_the_search_is_compiled_once_for_a_shape(setup):
-    run = searcher(setup[1], True, BeamConfig(size=2, ctc_weight=0.4))
-    for scale in (1.0, 2.0):
-        run(setup[0], setup[2] * scale, setup[3], jnp.asarray(N_FRAMES), None, LONGEST)
-    assert run._cache_size() == 1
-    assert beam_module.BeamConfig().size == 8
+    config = CASES["attention alone"]
+    for n_frames in (N_FRAMES, N_FRAMES - 1):
+        search(setup, config, n_frames=n_frames)
+    assert searchers[config]._cache_size() == 1
