@@ -12,7 +12,7 @@ WORDS = {"low": 300.0, "mid": 700.0, "high": 1500.0}
 @pytest.fixture(scope="module", autouse=True)
 def compiled_quickly():
     """Programs that run once are not worth optimising: the tests take half as long."""
-    before = jax.config.jax_disable_most_optimizations
+    before = jax.config.read("jax_disable_most_optimizations")
     jax.config.update("jax_disable_most_optimizations", True)
     yield
     jax.config.update("jax_disable_most_optimizations", before)
