@@ -38,6 +38,7 @@ from jfewshot.downstream.cache import FrameCache
 from jfewshot.downstream.folds import Fold
 from jfewshot.downstream.records import RecordFolder
 from jfewshot.downstream.sources import Source, fbank_frames
+from jfewshot.errors import UserError
 from jfewshot.files import sha256_of_file, sha256_of_json, writable_folder
 from jfewshot.simclr.augmentation import Banks, make_banks
 from jfewshot.simclr.features import Moments
@@ -48,6 +49,7 @@ log = logging.getLogger(__name__)
 
 # Raise it when the same settings and audio would give other predictions.
 NUMERICS_VERSION = 1
+_RATE = 16_000
 # Utterances from which the mean and deviation of a filterbank are taken, where no encoder brings its own.
 _STATISTICS = 500
 
@@ -85,19 +87,22 @@ def run_experiment(config: AsrConfig) -> list[dict[str, Any]]:
     folder = writable_folder(config.out, "the experiment")
     unusable: dict[str, str] = {}
     divisions = make_divisions(data, config, unusable)
-    samples = header_samples(data.utterances, 16_000, unusable)
+    samples = header_samples(data.utterances, _RATE, unusable)
     # Waves are decoded while training; everything else is computed once.
     cached = {int(n) for each in divisions for part in cached_parts(each.fold, config) for n in part}
     numbers = sorted(n for n in cached if data.utterances[n].name not in unusable)
     cache = FrameCache(folder / "features", [(data.utterances[n].name, data.utterances[n].path) for n in numbers])
     heard = {source.fbank for each in sources for source in each if source.kind != "store"}
+    other = sorted({settings.sample_rate for settings in heard} - {_RATE})
+    if other:
+        raise UserError(f"an encoder hears {other[0]} Hz; recognition is built for {_RATE} Hz: give one of that rate")
     silent = cache.unusable(heard)
     cache, unusable = cache.without(set(silent)) if silent else cache, unusable | silent
     place = _places(data, cache)
     for plan in {make_plan(config, each[0], 2, samples) for each in sources if each[0].kind != "store"}:
         note_too_short(data, divisions, frames_by_header(plan, samples), unusable, "the model")
     settle_unusable(unusable, len(data.utterances), config.on_error)
-    long = samples > config.longest_s * 16_000
+    long = samples > config.longest_s * _RATE
     divisions = without(divisions, lambda n: data.utterances[n].name not in unusable, data.title)
     divisions = [dataclasses.replace(each, fold=_shortened(each.fold, long)) for each in divisions]
     settle_record(folder, config, {"utterances": len(data.utterances), "digest": data.digest}, _free(config))
@@ -106,7 +111,7 @@ def run_experiment(config: AsrConfig) -> list[dict[str, Any]]:
     )
     log.info(
         "%s: %d utterances, %.2f h, %d folds; %d kinds of features, %d seeds", data.title, len(data.utterances),
-        samples.sum() / 16_000 / 3600, len(divisions), len(sources), config.seeds,
+        samples.sum() / _RATE / 3600, len(divisions), len(sources), config.seeds,
     )  # fmt: skip
     for seed in range(config.seeds):
         for each in sources:

@@ -148,6 +148,13 @@ def test_what_can_be_learnt_is_learnt_and_the_test_utterances_choose_nothing(con
     )
     assert (other["chosen"], other["curve"]) == (record["chosen"], record["curve"])  # to the last bit
     assert other["rates"] != record["rates"]
+    # An utterance that cannot be used is left out where that is asked for.
+    (changed / "bob-3.wav").write_bytes(b"RIFF, but no more")
+    (changed / "ann-5.wav").write_bytes(b"")
+    skipping = dataclasses.replace(config, root=changed, out=config.out / "skipping", epochs=1, on_error="skip")
+    (record,) = run_experiment(skipping)
+    assert "ann-5.wav" not in record["test"]["utterances"]
+    assert record["fold"]["development"] + record["fold"]["training"] + record["fold"]["test"] == 34
 
 
 @pytest.mark.slow  # compiles a transformer's gradient with augmentation: about a CPU-minute
