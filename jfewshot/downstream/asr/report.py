@@ -72,7 +72,8 @@ def build_report(
 
 def _baselines(summaries: Sequence[Summary], name: str | None) -> dict[tuple[str, float], Summary]:
     """What each part and share of the training data is compared with."""
-    chosen = name or next((each.row.features for each in summaries if is_control(each.row)), None)
+    controls = sorted((each.row for each in summaries if is_control(each.row)), key=lambda row: row.kind == "fbank")
+    chosen = name or (controls[0].features if controls else None)
     found = {(each.row.part, each.row.train_share): each for each in summaries if each.row.features == chosen}
     if name is not None and not found:
         there = ", ".join(dict.fromkeys(each.row.features for each in summaries))
