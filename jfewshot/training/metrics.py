@@ -36,6 +36,7 @@ class Metrics:
         describe: Callable[[dict[str, float]], str] = lambda values: f"loss {values['loss']:.3f}",
     ):
         self.every, self._describe = every, describe
+        self._writer = _tensorboard_writer(folder) if tensorboard else None
         self._path = folder / "metrics.jsonl"
         lines = self._path.read_text(encoding="utf-8").splitlines() if self._path.exists() else []
         # A killed run may have left half a line; that step is past the checkpoint and comes again.
@@ -43,7 +44,6 @@ class Metrics:
         with atomic_write(self._path, "w") as file:
             file.writelines(line + "\n" for line in kept)
         self._file = open(self._path, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 closed by close()
-        self._writer = _tensorboard_writer(folder) if tensorboard else None
         self._console = Console(stderr=True) if sys.stderr.isatty() else None
         self._since, self._steps, self._audio_s, self._wait_s = time.perf_counter(), 0, 0.0, 0.0
 
