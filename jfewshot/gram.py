@@ -91,7 +91,9 @@ class Precomputed:
     def __init__(self, embeddings: np.ndarray, mesh: Mesh):
         self._mesh = mesh
         # Devices that share a processor share the work; others would have to send each other what they have as fast themselves.
-        shared = mesh.devices.flat[0].platform == "cpu" and len(embeddings) % mesh.devices.size == 0
+        # Among several processes, collectives go through sockets, even between one process's devices, and say so on stdout.
+        on_one_cpu = mesh.devices.flat[0].platform == "cpu" and jax.process_count() == 1
+        shared = on_one_cpu and mesh.devices.size > 1 and len(embeddings) % mesh.devices.size == 0
         lies = NamedSharding(mesh, P(AXIS) if shared else P())
         function = _jit_shared_products(mesh) if shared else _all_products
         # Waited for, so that memory runs out here if it does.
