@@ -6,7 +6,6 @@ import logging
 import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
@@ -19,10 +18,10 @@ from jfewshot.errors import UserError
 from jfewshot.evaluator import Evaluator, Solved
 from jfewshot.preprocessing import Transform, fit_transform
 from jfewshot.profiling import stage
-from jfewshot.results import Records, ResultFolder
+from jfewshot.results import Records
 from jfewshot.statistics.intervals import correct_from_predicted, pool_interval
 from jfewshot.store import ClipTable, Store
-from jfewshot.store.checking import rows_not_finite
+from jfewshot.store.checked import CheckedViews, Wanted
 
 log = logging.getLogger(__name__)
 
@@ -150,7 +149,7 @@ def _default_view(store: Store) -> str:
     return "last.mean" if "last.mean" in store.views else store.views[0]
 
 
-def missing_of(cell: Cell, folder: ResultFolder) -> list[float | None]:
+def missing_of(cell: Cell, folder: Records) -> list[float | None]:
     """The strengths of a cell whose records are not there."""
     return [strength for strength in cell.spec.strengths if folder.find(cell.identity(strength)) is None]
 
@@ -172,7 +171,7 @@ def evaluate_cells(
     Yields:
       Each record, and whether it was computed now (rather than found).
     """
-    for cell in cells:
+    for number, cell in enumerate(cells):
         missing = []
         for strength in cell.spec.strengths:
             found = folder.find(cell.identity(strength)) if folder else None
@@ -193,13 +192,27 @@ def evaluate_cells(
                 yield found | names, False
         if missing:
             wanted = dataclasses.replace(cell, spec=cell.spec._replace(strengths=tuple(missing)))
-            yield from ((record, True) for record in _compute(wanted, evaluator, folder, on_progress))
+            then = next((later for later in cells[number + 1 :] if _is_next(later, cell, folder)), None)
+            yield from ((record, True) for record in _compute(wanted, then, evaluator, folder, on_progress))
 
 
-def _compute(cell, evaluator, folder, on_progress) -> Iterator[dict[str, Any]]:
+def _view_of(cell: Cell) -> Wanted:
+    return Wanted(cell.store, cell.view, cell.clips)
+
+
+def _is_next(later: Cell, cell: Cell, folder: Records | None) -> bool:
+    """Whether a cell is of another view, and to be computed."""
+    return _view_of(later).key != _view_of(cell).key and (folder is None or bool(missing_of(later, folder)))
+
+
+# In this process, whoever evaluates: one cell may be asked for alone, and the next may be of the same view.
+_CHECKED = CheckedViews()
+
+
+def _compute(cell, then, evaluator, folder, on_progress) -> Iterator[dict[str, Any]]:
     store, clips = cell.store, cell.clips
     with stage("reading"):
-        view = _checked_view(store, cell.view, clips, evaluator)
+        view = _CHECKED.get(_view_of(cell), None if then is None else _view_of(then))
     drawn = evaluator.draw(clips, cell.protocol, store.dataset)
     draws = ""
     if folder is not None:
@@ -223,31 +236,6 @@ def _compute(cell, evaluator, folder, on_progress) -> Iterator[dict[str, Any]]:
         with stage("writing"):
             record = folder.write_cell(record, solved.predicted) if folder else record | {"predicted": solved.predicted}
         yield record
-
-
-# The view checked last in this process: (path, store, view, clips) to the memory map.
-_checked: dict[tuple[str, str, str, str], np.ndarray] = {}
-
-
-def _checked_view(store: Store, name: str, clips: ClipTable, evaluator: Evaluator) -> np.ndarray:
-    key = (str(store.path), store.digest, name, clips.segments_digest)
-    if key not in _checked:
-        view = store.view(name)
-        count = clips.n_segments
-        rows = np.repeat(clips.first_segment - (np.cumsum(count) - count), count) + np.arange(count.sum())
-        with ThreadPoolExecutor(1) as beside:
-            finding = beside.submit(rows_not_finite, view, rows)
-            store.check_digest(name)
-            bad = finding.result()
-        if len(bad):
-            owner = clips.clip_id[np.repeat(np.arange(len(clips)), count)[np.isin(rows, bad)]]
-            raise UserError(
-                f"{store.view_path(name)}: {len(bad)} embeddings are NaN or infinite, the first of clip '{owner[0]}'. "
-                f"Extract them again, or leave these clips out; `python -m jfewshot.store verify {store.path}` lists them"
-            )
-        _checked.clear()
-        _checked[key] = view
-    return _checked[key]
 
 
 def _record(cell: Cell, solved: Solved, drawn, evaluator: Evaluator) -> dict[str, Any]:

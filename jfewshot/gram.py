@@ -146,18 +146,33 @@ class OnDevice:
 
 @functools.lru_cache(MOST_FUNCTIONS)
 def _jit_gather_and_multiply(mesh: Mesh):
+    multiply = _episode_by_episode if mesh.devices.flat[0].platform == "cpu" else _all_episodes_at_once
+
     def gather_and_multiply(embeddings, support, query):
         def one_block(rows):
-            s, q = (embeddings.at[x].get(mode="promise_in_bounds") for x in rows)
-            return _products(s, s), _products(q, s)
+            n_support = rows[0].shape[0]
+            # An episode's rows side by side: XLA would first transpose them otherwise.
+            products = multiply(embeddings, jnp.concatenate(rows).T, n_support).transpose(1, 2, 0)
+            return products[:n_support], products[n_support:]
 
         return lax.map(one_block, (support, query))
 
     return jax.jit(shard_over_episodes(gather_and_multiply, mesh, (P(), P(AXIS), P(AXIS)), (P(AXIS), P(AXIS))))
 
 
-def _products(a: Float[Array, "m episodes dim"], b: Float[Array, "n episodes dim"]) -> Float[Array, "m n episodes"]:
-    return jnp.einsum("med,ned->mne", a, b, precision=lax.Precision.HIGHEST)
+def _all_episodes_at_once(
+    embeddings: Float[Array, "rows dim"], rows: Int32[Array, "episodes n"], n_support: int
+) -> Float[Array, "episodes n n_support"]:
+    """Inner products of each episode's rows with the first `n_support` of them, as one batched product."""
+    x = embeddings.at[rows].get(mode="promise_in_bounds")
+    return jnp.einsum("end,esd->ens", x, x[:, :n_support], precision=lax.Precision.HIGHEST)
+
+
+def _episode_by_episode(
+    embeddings: Float[Array, "rows dim"], rows: Int32[Array, "episodes n"], n_support: int
+) -> Float[Array, "episodes n n_support"]:
+    """The same as a loop: what one episode gathers stays in a core's cache, and its product is BLAS-like code."""
+    return lax.map(lambda row: _all_episodes_at_once(embeddings, row[None], n_support)[0], rows)
 
 
 class Streamed:

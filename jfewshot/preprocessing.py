@@ -16,6 +16,7 @@ PREPROCESSINGS: tuple[str, ...] = ("none", "l2", "center", "center_l2", "standar
 _ROWS_AT_ONCE = 4096
 _ROWS_READ_AT_ONCE = 512  # what a core's cache holds
 _ORIGIN_FROM = 2048  # rows
+_ALIGNMENT = 64  # bytes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Transform:
         self, view: np.ndarray, rows: Int[np.ndarray, "rows"], shape: tuple[int, int]
     ) -> Float[np.ndarray, "n dim"]:
         """Some of a view's rows, transformed block by block on all cores, and zeros up to a shape."""
-        out = np.zeros(shape, np.float32)
+        out = _aligned_zeros(shape)
 
         def fill(start: int, stop: int) -> None:
             out[start:stop, : view.shape[1]] = self(view[rows[start:stop]])
@@ -119,6 +120,14 @@ def fit_transform(
         # A feature that never changes carries nothing; dividing by one leaves it at zero.
         scale = np.where(std > 0, std, 1.0).astype(np.float32)
     return Transform(name, mean.astype(np.float32), scale, name == "center_l2", label)
+
+
+def _aligned_zeros(shape: tuple[int, int]) -> Float[np.ndarray, "rows dim"]:
+    """Zeros that all devices of a CPU can work on where they are: JAX copies what does not begin at a multiple of 64 bytes."""
+    size = int(np.prod(shape)) * 4
+    memory = np.zeros(size + _ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % _ALIGNMENT
+    return memory[start : start + size].view(np.float32).reshape(shape)
 
 
 def segment_rows(store: Store, split: str | None) -> Int[np.ndarray, "rows"]:

@@ -1,11 +1,19 @@
 from typing import ClassVar
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from jfewshot.devices import episode_mesh
-from jfewshot.gram import OnDevice, Precomputed, Streamed, gram_source
+from jfewshot.gram import (
+    OnDevice,
+    Precomputed,
+    Streamed,
+    _all_episodes_at_once,
+    _episode_by_episode,
+    gram_source,
+)
 from jfewshot.preprocessing import Transform
 from tests.synthetic_stores import clip_table, embeddings
 
@@ -78,3 +86,13 @@ def test_streaming_reads_only_the_rows_that_the_episodes_need():
     support, query = episodes_of_rows(1000, blocks=2)
     source.blocks(support, query)
     assert view.read == {999 - row for row in [*support.ravel().tolist(), *query.ravel().tolist()]}
+
+
+@pytest.mark.parametrize(("n_support", "n_query"), [(1, 1), (5, 5), (25, 75)])
+def test_an_accelerators_way_of_multiplying_gives_what_a_processors_does(n_support, n_query):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(40, 32)).astype(np.float32)
+    rows = rng.integers(0, 40, (6, n_support + n_query)).astype(np.int32)
+    expected = np.einsum("end,esd->ens", *(z.astype(np.float64) for z in (x[rows], x[rows[:, :n_support]])))
+    for multiply in (_all_episodes_at_once, _episode_by_episode):
+        np.testing.assert_allclose(multiply(jnp.asarray(x), jnp.asarray(rows), n_support), expected, atol=2e-5)

@@ -70,13 +70,14 @@ def rows_not_finite(view: np.ndarray, rows: np.ndarray) -> np.ndarray:
         part = rows[start:stop]
         # Mostly a block of the file, which need not be copied to be looked at.
         together = part[-1] - part[0] + 1 == len(part) and (np.diff(part) == 1).all()
-        finite = _finite(view[part[0] : part[-1] + 1] if together else view[part])
-        return part[:0] if finite.all() else part[~finite.all(axis=1)]
+        sound = finite(view[part[0] : part[-1] + 1] if together else view[part])
+        return part[:0] if sound.all() else part[~sound.all(axis=1)]
 
     return np.concatenate([rows[:0], *by_blocks(bad_of, len(rows), _ROWS_AT_ONCE)])
 
 
-def _finite(x: np.ndarray) -> np.ndarray:
+def finite(x: np.ndarray) -> np.ndarray:
+    """Which numbers, of float16 or float32, are neither NaN nor infinite."""
     # Half precision is emulated on most processors; an exponent of all ones is a NaN or an infinity.
     return x.view(np.uint16) & 0x7C00 != 0x7C00 if x.dtype == np.float16 else np.isfinite(x)
 

@@ -153,8 +153,8 @@ class ClipTable:
         path = Path(path)
         try:
             with open(path, encoding="utf-8", newline="") as file:
-                reader = csv.DictReader(file, strict=True)
-                rows, header = list(reader), tuple(reader.fieldnames or ())
+                reader = csv.reader(file, strict=True)
+                header, rows = next(reader, []), [row for row in reader if row]
         except FileNotFoundError as error:
             raise UserError(f"{path} is missing: a store needs its table of clips (docs/store.md)") from error
         except (UnicodeDecodeError, csv.Error) as error:
@@ -164,7 +164,8 @@ class ClipTable:
             raise UserError(f"{path} has no column '{missing[0]}'; it needs {', '.join(COLUMNS)}")
         columns: dict[str, list] = {}
         for name in COLUMNS:
-            values = [row.get(name) for row in rows]
+            at = header.index(name) if name in header else len(header)
+            values = [row[at] if at < len(row) else None for row in rows]
             if name in _OPTIONAL_TEXT:
                 values = ["" if value is None else value for value in values]
             elif None in values:

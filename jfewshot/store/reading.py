@@ -54,7 +54,7 @@ class Store:
         """SHA-256 of the manifest, which holds the digest of every other file."""
         return sha256_of_json(self.manifest)
 
-    def view(self, name: str) -> np.ndarray:
+    def view(self, name: str) -> np.memmap:
         """One view as a read-only memory map.
 
         Returns:
@@ -102,14 +102,18 @@ class Store:
             raise UserError(f"{self.path / MANIFEST} has no sha256 for view '{name}'; create the store again")
         return digest
 
-    def check_digest(self, name: str) -> None:
+    def check_digest(self, name: str, actual: str | None = None) -> None:
         """Compare a view's bytes with the manifest.
+
+        Args:
+          name: of the view.
+          actual: SHA-256 of its file, where that is known already.
 
         Raises:
           UserError: if they differ.
         """
         path, expected = self.view_path(name), self.view_digest(name)
-        if (actual := sha256_of_file(path)) != expected:
+        if (actual := actual or sha256_of_file(path)) != expected:
             raise UserError(
                 f"{path} is not the file that {MANIFEST} describes (sha256 {actual[:12]}…, expected {expected[:12]}…). "
                 "Copy or extract the store again"

@@ -1,0 +1,67 @@
+"""Large files that were read whole before, and need not be again while they stay as they were.
+
+What was found lies in the user's cache folder, under the file's path, inode, size and times, as version control systems do it:
+whatever writes to a file changes its times. `python -m jfewshot.store verify` reads everything nevertheless.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from jfewshot.compile_cache import user_cache
+from jfewshot.files import atomic_write
+
+_WORTH_KNOWING = 2**24  # bytes: less is read in milliseconds
+# Of a file changed so shortly before it was read, another change may bear the same time.
+_SETTLED_S = 2.0
+
+
+class Found(NamedTuple):
+    """What reading a file showed.
+
+    Attributes:
+      sha256: of its bytes, hexadecimal.
+      finite: whether all numbers in it are.
+    """
+
+    sha256: str
+    finite: bool
+
+
+def recall(path: Path) -> Found | None:
+    """What was found in a file, if it has not changed since."""
+    try:
+        facts = json.loads(_note(path).read_text(encoding="utf-8"))
+        return Found(str(facts["sha256"]), bool(facts["finite"])) if facts["file"] == _identity(path.stat()) else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # never read, or noted by another version
+
+
+def remember(path: Path, before: os.stat_result, found: Found) -> None:
+    """Note what was found in a file.
+
+    Args:
+      path: the file.
+      before: its status before it was read; a change while it was leaves the note worthless, and no harm done.
+      found: the findings.
+    """
+    if before.st_size < _WORTH_KNOWING or time.time() - before.st_mtime < _SETTLED_S:
+        return
+    with contextlib.suppress(OSError):  # nowhere to keep it
+        note = _note(path)
+        note.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(note, "w") as file:
+            json.dump({"path": str(path), "file": _identity(before), **found._asdict()}, file)
+
+
+def _note(path: Path) -> Path:
+    name = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:32]
+    return user_cache() / "jfewshot" / "checked" / f"{name}.json"
+
+
+def _identity(status: os.stat_result) -> list[int]:
+    return [status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
