@@ -8,7 +8,8 @@ episodes each, by the command that a user gives:
     python -m jfewshot.run --stores GRID --protocol paper --split test --classifiers CLASSIFIER --markdown table.md
 
 Wall time from the command's start to its end, start-up, reading, checking of digests, compilation, writing included:
-once with nothing compiled, once with what that run left in the compilation cache. Beside it the original, one
+once with nothing compiled and no file known, once with what that run left in the caches (compiled functions; files that
+need not be digested again). Beside it the original, one
 scikit-learn estimator after the other on the same stores and clips, extrapolated from a sample of every dataset's
 episodes (and without its encoder, which it runs anew for every clip of every episode).
 """
@@ -45,7 +46,7 @@ def our_table(
     Args:
       stores: their folders.
       out: for the table; the results go to a folder beside it, and are removed first.
-      cache: of compiled functions.
+      cache: of compiled functions and of files that are known.
     """
     results = out / f"results-{classifier}"
     shutil.rmtree(results, ignore_errors=True)
@@ -62,7 +63,7 @@ def our_table(
     ]
     command += ["--classifiers", classifier, "--episodes", str(episodes), "--out", str(results)]
     command += ["--markdown", str(out / f"table3-{classifier}.md")]
-    child = run_child(command, timeout_s, {"JAX_COMPILATION_CACHE_DIR": str(cache)})
+    child = run_child(command, timeout_s, {"JAX_COMPILATION_CACHE_DIR": str(cache), "XDG_CACHE_HOME": str(cache)})
     log.info("%s: %.1f s; %s", classifier, child.wall_s, next((x for x in child.errors.splitlines() if "/s" in x), ""))
     if child.status != 0:
         return {"failed": child.reason}
@@ -107,7 +108,7 @@ def measure(
       stores: their folders.
       episodes: per cell.
       sample: of the original's episodes, per dataset.
-      runs: 1 for the first alone, 2 for one with compiled functions at hand too.
+      runs: 1 for the first alone, 2 for one that finds the caches too.
       out: where tables and results go.
       timeout_s: after which a run is stopped.
     """
@@ -171,7 +172,7 @@ def main() -> None:
     parser.add_argument("--sample", type=int, default=50, help="episodes of the original per dataset")
     parser.add_argument("--share", type=float, default=1.0, help="of each dataset's clips")
     parser.add_argument("--upstreams", type=int, help="only the first so many of the 13")
-    parser.add_argument("--runs", type=int, choices=(1, 2), default=2, help="2: once more with the compilation cache")
+    parser.add_argument("--runs", type=int, choices=(1, 2), default=2, help="2: once more with the caches")
     parser.add_argument("--timeout-s", type=float, default=3600.0, help="stop a run that takes longer")
     parser.add_argument("--out", type=Path, default=Path("results/benchmarks/end_to_end"))
     options = parser.parse_args()
