@@ -112,11 +112,15 @@ def load_upstream(name: str, options: UpstreamOptions | None = None) -> Upstream
         return _factory(name, FAMILIES[family])(rest, options)
     if colon and all(part.isidentifier() for part in [*family.split("."), rest]):
         return load_user(name, options)
-    near = difflib.get_close_matches(name, UPSTREAMS, n=3)
+    from jfewshot.simclr.export.folder import SHIPPED  # JAX, which takes a second, for this message alone
+
+    shipped = {folder.name: f"simclr:{folder.name}" for folder in sorted(SHIPPED.iterdir()) if folder.is_dir()}
+    near = [shipped.get(close, close) for close in difflib.get_close_matches(name, [*shipped, *UPSTREAMS], n=3)]
     hint = f"did you mean {' or '.join(near)}? " if near else ""
+    there = ", ".join([*UPSTREAMS, *shipped.values()])
     families = ", ".join(f"{family}:..." for family in FAMILIES)
     raise UserError(
-        f"unknown upstream '{name}': {hint}there are {', '.join(UPSTREAMS)}; or one of these with a name of its own: {families}; "
+        f"unknown upstream '{name}': {hint}there are {there}; or one of these with a name of its own: {families}; "
         "or a class of yours, module:Class"
     )
 

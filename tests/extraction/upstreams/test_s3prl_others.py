@@ -111,6 +111,9 @@ def test_unknown_names_are_answered_with_near_ones():
         load_upstream("s3prl:hubert_bse", CPU)
     with pytest.raises(UserError, match=r"did you mean .*hubert_base"):
         load_upstream("hubert_bse", CPU)
+    # Ours are found by the name that tables show, without their family's.
+    with pytest.raises(UserError, match="did you mean simclr:speech_simclr_small"):
+        load_upstream("speech_simclr_small", CPU)
 
 
 def test_an_upstream_whose_packages_are_missing_names_them(monkeypatch):
