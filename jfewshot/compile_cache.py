@@ -12,7 +12,7 @@ import platform
 from pathlib import Path
 
 from jfewshot.errors import UserError
-from jfewshot.files import writable_folder
+from jfewshot.files import user_cache, writable_folder
 
 log = logging.getLogger(__name__)
 
@@ -49,15 +49,6 @@ def use_compile_cache(wanted: bool = True) -> Path | None:
         return None
     jax.config.update("jax_compilation_cache_dir", str(folder))
     return folder
-
-
-def user_cache() -> Path:
-    """The user's folder for what can be made again."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    try:
-        return Path(base) if base else Path.home() / ".cache"
-    except RuntimeError as error:  # no home at all, as in some containers
-        raise OSError(str(error)) from error
 
 
 def prune(folder: Path, most_bytes: int = MOST_BYTES) -> None:

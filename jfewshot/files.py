@@ -111,6 +111,15 @@ def writable_folder(path: Path | str, purpose: str) -> Path:
     return path
 
 
+def user_cache() -> Path:
+    """The user's folder for what can be made again."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    try:
+        return Path(base) if base else Path.home() / ".cache"
+    except RuntimeError as error:  # no home at all, as in some containers
+        raise OSError(str(error)) from error
+
+
 def sha256_of_file(path: Path | str) -> str:
     """Hexadecimal SHA-256 of a file's bytes."""
     with open(path, "rb") as file:

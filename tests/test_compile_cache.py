@@ -8,7 +8,8 @@ import jax
 import pytest
 
 from jfewshot import compile_cache
-from jfewshot.compile_cache import prune, use_compile_cache, user_cache
+from jfewshot.compile_cache import prune, use_compile_cache
+from jfewshot.files import user_cache
 
 
 @pytest.fixture

@@ -12,8 +12,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from jfewshot.compile_cache import user_cache
-from jfewshot.files import atomic_write
+from jfewshot.files import atomic_write, user_cache
 
 _WORTH_KNOWING = 2**24  # bytes: less is read in milliseconds
 # Of a file changed so shortly before it was read, another change may bear the same time.
