@@ -1,7 +1,10 @@
+import jax
 import numpy as np
 import pytest
+from jax.sharding import NamedSharding, PartitionSpec
 from sklearn.preprocessing import StandardScaler, normalize
 
+from jfewshot.devices import episode_mesh
 from jfewshot.errors import UserError
 from jfewshot.preprocessing import fit_transform, segment_rows
 from tests.synthetic_stores import clip_table, embeddings, make_store
@@ -126,3 +129,12 @@ def test_another_store_of_another_dimension_or_without_the_view_is_refused(store
     other = make_store(tmp_path / "b", views={"0.mean": embeddings(clip_table())})
     with pytest.raises(UserError, match=r"has no view 'last\.mean'"):
         fit_transform("center", store, "last.mean", center_from=other)
+
+
+@pytest.mark.parametrize("n_rows", [1, 7, 600])
+def test_what_is_read_lies_where_all_devices_of_a_processor_can_use_it(store, n_rows):
+    x = fit_transform("l2", store, "last.mean").read(store.view("last.mean"), np.arange(n_rows) % 20, (n_rows + 3, 16))
+    assert not x[n_rows:].any()
+    everywhere = NamedSharding(episode_mesh(jax.devices()), PartitionSpec())
+    parts = jax.device_put(x, everywhere).addressable_shards
+    assert {part.data.unsafe_buffer_pointer() for part in parts} == {x.ctypes.data}
