@@ -18,6 +18,10 @@ import numpy as np
 from jaxtyping import Float, Float32
 
 from jfewshot.errors import UserError
+from jfewshot.files import files_below
+
+# What libsndfile reads.
+AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif")
 
 # One analysis frame of nearly every encoder: clips, and tails behind a full segment, that are shorter say nothing.
 MIN_DURATION_S = 0.025
@@ -39,6 +43,11 @@ class AudioError(UserError):
     def __init__(self, path: Path | str, reason: str):
         super().__init__(f"{path}: {reason}")
         self.reason = reason
+
+
+def audio_below(folder: Path | str) -> list[Path]:
+    """Every audio file below a folder, hidden ones left out, in the order of their paths; linked folders are followed."""
+    return [path for path in files_below(folder) if path.suffix.lower() in AUDIO_SUFFIXES]
 
 
 def read_audio(

@@ -9,6 +9,7 @@ from jfewshot.files import (
     atomic_folder,
     atomic_write,
     canonical_json,
+    files_below,
     remove_stale_partials,
     sha256_of_json,
     writable_folder,
@@ -128,3 +129,20 @@ def test_a_bug_keeps_its_traceback():
 
     with pytest.raises(RuntimeError, match="a bug"):
         run_cli(main)
+
+
+def test_linked_folders_are_followed_and_loops_are_not(tmp_path):
+    here, elsewhere = tmp_path / "here", tmp_path / "elsewhere"
+    for path in (here / "b" / "2.wav", here / "1.wav", here / ".hidden" / "3.wav", elsewhere / "deep" / "4.wav"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    (here / ".5.wav").touch()
+    (here / "a").symlink_to(elsewhere, target_is_directory=True)
+    (here / "c").symlink_to(elsewhere, target_is_directory=True)
+    (elsewhere / "deep" / "up").symlink_to(here, target_is_directory=True)
+    (elsewhere / "itself").symlink_to(elsewhere, target_is_directory=True)
+    names = [path.relative_to(here).as_posix() for path in files_below(here)]
+    assert names == ["1.wav", "a/deep/4.wav", "b/2.wav", "c/deep/4.wav"]
+    hidden = {path.relative_to(here).as_posix() for path in files_below(str(here), hidden=True)} - set(names)
+    assert hidden == {".5.wav", ".hidden/3.wav"}
+    assert files_below(tmp_path / "nothing") == []

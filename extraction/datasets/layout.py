@@ -1,14 +1,11 @@
 """Reading a publisher's folder: tables, audio files, and errors that say how the folder must look."""
 
 import csv
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from extraction.datasets.base import DatasetInfo
 from jfewshot.errors import UserError
-
-AUDIO_ENDINGS = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif")
 
 
 def require_folder(root: Path, info: DatasetInfo, *needed: str) -> None:
@@ -46,19 +43,6 @@ def read_table(path: Path, columns: Sequence[str], delimiter: str = ",") -> list
     if missing:
         raise UserError(f"{path} has no column {', '.join(missing)}; it has {', '.join(header)}")
     return rows
-
-
-def audio_files(folder: Path) -> Iterator[Path]:
-    """Every audio file below a folder, hidden ones left out, in the order of their paths."""
-    found = []
-    for parent, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        found += [
-            Path(parent, name)
-            for name in names
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in AUDIO_ENDINGS
-        ]
-    yield from sorted(found)
 
 
 def clip_id_below(root: Path, path: Path) -> str:

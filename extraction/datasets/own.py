@@ -17,7 +17,8 @@ import dataclasses
 from pathlib import Path
 
 from extraction.datasets.base import Columns, DatasetInfo, Recording
-from extraction.datasets.layout import audio_files, clip_id_below, read_table, require_folder, subfolders
+from extraction.datasets.layout import clip_id_below, read_table, require_folder, subfolders
+from jfewshot.audio import audio_below
 from jfewshot.errors import UserError
 
 
@@ -34,7 +35,7 @@ class ClassFolders:
         found = [
             Recording(clip_id_below(root, path), path, folder.name, group=_group(folder, path))
             for folder in subfolders(root)
-            for path in audio_files(folder)
+            for path in audio_below(folder)
         ]
         if not found:
             raise UserError(f"{root} holds no audio files in folders; it should look like {root}/<class>/<clip>.wav")

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from extraction.datasets.base import DatasetInfo, Recording
 from extraction.datasets.filters import leave_out_longer_than
-from extraction.datasets.layout import audio_files, clip_id_below, require_folder, subfolders
+from extraction.datasets.layout import clip_id_below, require_folder, subfolders
 from extraction.datasets.splits import class_splits
+from jfewshot.audio import audio_below
 from jfewshot.errors import UserError
 
 MAX_DURATION_S = 180.0
@@ -45,7 +46,7 @@ class Watkins:
                 split=splits.get(folder.name, ""),
             )
             for folder in folders
-            for path in audio_files(folder)
+            for path in audio_below(folder)
         ]
         return leave_out_longer_than(found, MAX_DURATION_S)
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from jfewshot.errors import UserError
-from jfewshot.files import PARTIAL, sha256_of_file, sha256_of_json
+from jfewshot.files import PARTIAL, files_below, sha256_of_file, sha256_of_json
 from jfewshot.store.clips import ClipTable
 
 FORMAT = "jfewshot-store"
@@ -197,8 +197,8 @@ def find_stores(*roots: Path | str) -> list[Path]:
             raise UserError(f"{root} does not exist; name the folder of a store, or one with stores below it")
         here = [
             manifest.parent
-            for manifest in sorted(root.rglob(MANIFEST))
-            if not any(part.endswith(PARTIAL) for part in manifest.parts)
+            for manifest in files_below(root, hidden=True)
+            if manifest.name == MANIFEST and not any(part.endswith(PARTIAL) for part in manifest.parts)
         ]
         if not here:
             raise UserError(

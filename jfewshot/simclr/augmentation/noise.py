@@ -8,12 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
-from jfewshot.audio import AudioError, read_audio
+from jfewshot.audio import AUDIO_SUFFIXES, AudioError, audio_below, read_audio
 from jfewshot.errors import UserError
 
 log = logging.getLogger(__name__)
-
-AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".opus")
 
 
 def add_noise(
@@ -67,7 +65,7 @@ def noise_bank(folder: Path | None, samples: int, sample_rate: int, seed: int, l
     """
     if folder is None:
         return coloured_noise(samples, seed)
-    files = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES)
+    files = audio_below(folder)
     pieces = []
     for path in files:
         try:

@@ -11,13 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from jfewshot.audio import AudioError, duration_s
+from jfewshot.audio import AUDIO_SUFFIXES, AudioError, audio_below, duration_s
 from jfewshot.errors import UserError
 from jfewshot.files import sha256_of_json
 
 log = logging.getLogger(__name__)
 
-AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3")
 # LibriSpeech: <speaker>/<chapter>/<speaker>-<chapter>-<number>.flac
 _LIBRISPEECH = re.compile(r"(\d+)-(\d+)-\d{4,}\.flac")
 
@@ -81,11 +80,10 @@ def read_utterances(source: Path, shortest_s: float) -> list[Utterance]:
 
 
 def _folder_rows(folder: Path) -> Iterable[tuple[Path, str, str, float | None]]:
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in AUDIO_SUFFIXES:
-            match = _LIBRISPEECH.fullmatch(path.name)
-            published = match is not None and path.parent.name == match[2] and path.parent.parent.name == match[1]
-            yield path, path.relative_to(folder).as_posix(), match[1] if match and published else "", None
+    for path in audio_below(folder):
+        match = _LIBRISPEECH.fullmatch(path.name)
+        published = match is not None and path.parent.name == match[2] and path.parent.parent.name == match[1]
+        yield path, path.relative_to(folder).as_posix(), match[1] if match and published else "", None
 
 
 def _manifest_rows(manifest: Path) -> Iterable[tuple[Path, str, str, float | None]]:

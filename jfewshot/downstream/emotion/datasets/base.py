@@ -8,8 +8,6 @@ from pathlib import Path
 from jfewshot.errors import UserError
 from jfewshot.files import sha256_of_json
 
-AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3")
-
 
 @dataclasses.dataclass(frozen=True)
 class Utterance:
@@ -76,13 +74,3 @@ def check_counts(title: str, utterances: list[Utterance], expected: Mapping[str,
                 f"{title} has {found[label]:,} utterances of {label}, as published there are {count:,}: "
                 "copy it again, or list what you have in a CSV and give --dataset table:PATH"
             )
-
-
-def audio_below(folder: Path) -> list[Path]:
-    """Every audio file below a folder, hidden ones left out, in the order of their paths."""
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in AUDIO_SUFFIXES
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )

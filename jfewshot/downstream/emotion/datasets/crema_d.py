@@ -6,7 +6,8 @@ ROOT/
 
 from pathlib import Path
 
-from jfewshot.downstream.emotion.datasets.base import EmotionData, Utterance, audio_below
+from jfewshot.audio import audio_below
+from jfewshot.downstream.emotion.datasets.base import EmotionData, Utterance
 from jfewshot.errors import UserError
 
 EMOTIONS = {"ANG": "angry", "DIS": "disgust", "FEA": "fear", "HAP": "happy", "NEU": "neutral", "SAD": "sad"}

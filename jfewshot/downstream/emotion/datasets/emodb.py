@@ -7,7 +7,8 @@ ROOT/
 import re
 from pathlib import Path
 
-from jfewshot.downstream.emotion.datasets.base import EmotionData, Utterance, audio_below
+from jfewshot.audio import audio_below
+from jfewshot.downstream.emotion.datasets.base import EmotionData, Utterance
 from jfewshot.errors import UserError
 
 # By the German words: Wut, Langeweile, Ekel, Angst, Freude, Trauer.
