@@ -51,8 +51,8 @@ def train(config: TrainConfig) -> dict[str, float]:
     folder = writable_folder(config.out, "the run")
     utterances = read_utterances(config.data.source, config.data.shortest_s)
     training, validation = split_validation(utterances, config.data.validation_share, config.seed)
+    plan = make_plan(config, training, config.batch)  # before the folder is this run's, for it may find them unusable
     describe(folder, config, training, validation)
-    plan = make_plan(config, training, config.batch)
     mean, std, speakers = feature_statistics(training, config, folder / "statistics.npz")
     samples = int(config.data.crop_s * config.fbank.sample_rate)
     banks = make_banks(config.augmentation, samples, config.fbank.sample_rate, config.seed)

@@ -136,6 +136,8 @@ def test_impossible_settings_are_refused(tiny, change, complaint):
 def test_more_utterances_than_there_are_cannot_make_a_batch(tiny):
     with pytest.raises(UserError, match="48 utterances do not fill a batch of 64"):
         train(dataclasses.replace(tiny, batch=64))
+    # The folder is nobody's yet: with settings that the data allow, the run can begin there.
+    assert not (tiny.out / "config.json").exists()
 
 
 def test_the_average_of_no_checkpoints_is_refused():
