@@ -202,7 +202,10 @@ def _view_of(cell: Cell) -> Wanted:
 
 def _is_next(later: Cell, cell: Cell, folder: Records | None) -> bool:
     """Whether a cell is of another view, and to be computed."""
-    return _view_of(later).key != _view_of(cell).key and (folder is None or bool(missing_of(later, folder)))
+    try:
+        return _view_of(later).key != _view_of(cell).key and (folder is None or bool(missing_of(later, folder)))
+    except UserError:
+        return False  # said when its turn comes; what stands before it is computed first
 
 
 # In this process, whoever evaluates: one cell may be asked for alone, and the next may be of the same view.

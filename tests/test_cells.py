@@ -7,6 +7,7 @@ from jfewshot import cells as module
 from jfewshot.cells import evaluate_cells, plan_cells
 from jfewshot.classifiers.specs import parse_classifier
 from jfewshot.episodes import Protocol
+from jfewshot.errors import UserError
 from jfewshot.evaluator import Evaluator
 from jfewshot.results import ResultFolder
 from jfewshot.store.checked import CheckedViews
@@ -60,3 +61,12 @@ def test_stores_whose_records_are_there_are_not_made_ready(tmp_path, noting):
     assert noting.asked == [("a", "d"), ("d", None)]
     assert [is_new for _, is_new in everything] == [True, False, False, True]
     np.testing.assert_equal(everything[1][0]["accuracy"], first["b"][0]["accuracy"])
+
+
+def test_what_is_wrong_with_the_next_store_is_said_when_its_turn_comes(tmp_path, noting):
+    cells, folder = cells_of(tmp_path, ("a", "b")), ResultFolder(tmp_path / "results")
+    del cells[1].store.manifest["views"]["last.mean"]["sha256"]
+    records = evaluate_cells(cells, Evaluator(), folder)
+    assert next(records)[0]["upstream"]["name"] == "a"
+    with pytest.raises(UserError, match=r"no sha256 for view 'last\.mean'"):
+        next(records)
