@@ -19,18 +19,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.measuring import markdown_table
-from jfewshot import gram
-from jfewshot.chunks import ChunkShape
+from benchmarks.tools.measuring import markdown_table
 from jfewshot.classifiers.specs import parse_classifier
-from jfewshot.compiled import TRACES, jit_draw, jit_rows, jit_solve
-from jfewshot.devices import episode_mesh
-from jfewshot.drawing import draw_arguments, pool_arrays
-from jfewshot.drawn import episode_numbers
-from jfewshot.episodes import Protocol, class_pool
-from jfewshot.evaluator import Evaluator
+from jfewshot.episodes.drawing import draw_arguments, pool_arrays
+from jfewshot.episodes.pool import class_pool
+from jfewshot.episodes.protocol import Protocol
+from jfewshot.evaluator import gram
+from jfewshot.evaluator.chunking import ChunkShape
+from jfewshot.evaluator.devices import episode_mesh
+from jfewshot.evaluator.drawer import episode_numbers
+from jfewshot.evaluator.evaluator import Evaluator
+from jfewshot.evaluator.preprocessing import Transform
+from jfewshot.evaluator.programs import TRACES, jit_draw, jit_rows, jit_solve
 from jfewshot.files import atomic_write
-from jfewshot.preprocessing import Transform
 from jfewshot.store import ClipTable
 
 NUMBERS = Path(__file__).parent / "measured" / "compiled_costs.json"

@@ -26,13 +26,13 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.child import run_child
-from benchmarks.competitors.base import blas_threads
-from benchmarks.competitors.scikit_learn import estimator, fit_and_predict
-from benchmarks.measuring import machine, markdown_table, write_json
 from benchmarks.paper_grid import write_grid
-from jfewshot.errors import run_cli
-from jfewshot.preprocessing import Transform
+from benchmarks.suite.competitors.base import blas_threads
+from benchmarks.suite.competitors.scikit_learn import estimator, fit_and_predict
+from benchmarks.tools.child import run_child
+from benchmarks.tools.measuring import machine, markdown_table, write_json
+from jfewshot.commandline import run_cli
+from jfewshot.evaluator.preprocessing import Transform
 from jfewshot.store import Store, open_store
 
 log = logging.getLogger("benchmarks")
@@ -78,8 +78,8 @@ def our_table(
 
 def original_seconds_per_episode(store: Store, classifier: str, episodes: int) -> float:
     """Seconds per episode of the original on one store: read, normalise, fit, predict every segment, vote."""
-    from jfewshot.episodes import Protocol
-    from jfewshot.evaluator import Evaluator
+    from jfewshot.episodes.protocol import Protocol
+    from jfewshot.evaluator.evaluator import Evaluator
 
     protocol = Protocol(n_query=1, n_episodes=episodes, split="test")
     drawn = Evaluator().draw(store.clips, protocol, store.dataset)

@@ -28,13 +28,13 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from benchmarks.measuring import in_turns, machine, markdown_table, ratio, timed, write_json
+from benchmarks.tools.measuring import in_turns, machine, markdown_table, ratio, timed, write_json
+from extraction.crews.replicas import Replicas
 from extraction.datasets import load_dataset
 from extraction.datasets.base import Dataset, Recording
 from extraction.pipeline import extract
 from extraction.pooling import pool
 from extraction.progress import Tally
-from extraction.replicas import Replicas
 from extraction.settings import Settings
 from extraction.upstreams import load_upstream
 from extraction.upstreams.base import Upstream, UpstreamOptions

@@ -16,12 +16,11 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.embeddings import Look, Synthetic
-from jfewshot.errors import run_cli
+from benchmarks.tools.embeddings import Look, Synthetic
+from jfewshot.commandline import run_cli
 from jfewshot.files import PARTIAL, remove_stale_partials
-from jfewshot.run import sample_stores
 from jfewshot.store import ClipTable, write_store
-from jfewshot.store.reading import MANIFEST
+from jfewshot.store.reading import MANIFEST, sample_stores
 
 log = logging.getLogger(__name__)
 

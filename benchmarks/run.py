@@ -12,13 +12,14 @@ from typing import Any, Literal
 
 import tyro
 
-from benchmarks.child import run_child
-from benchmarks.competitors import COMPETITORS
-from benchmarks.figure import draw_figure
-from benchmarks.measuring import machine, write_json
-from benchmarks.rows import OURS, Row, full_grid, quick_grid
-from benchmarks.table import render
-from jfewshot.errors import UserError, run_cli
+from benchmarks.suite.competitors import COMPETITORS
+from benchmarks.suite.figure import draw_figure
+from benchmarks.suite.rows import OURS, Row, full_grid, quick_grid
+from benchmarks.suite.table import render
+from benchmarks.tools.child import run_child
+from benchmarks.tools.measuring import machine, write_json
+from jfewshot.commandline import run_cli
+from jfewshot.errors import UserError
 
 log = logging.getLogger("benchmarks")
 # What is measured in a row's own process is lost with it; so are its compiled functions, unless they are kept here.
@@ -151,7 +152,7 @@ def _measure(row: Row, options: Suite, device: str, scratch: Path) -> dict[str, 
     command = [
         sys.executable,
         "-m",
-        "benchmarks.one_row",
+        "benchmarks.suite.one_row",
         "--row",
         json.dumps(row.identity()),
         "--scratch",

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.embeddings import Synthetic
-from benchmarks.measuring import in_turns, machine, markdown_table, ratio, timed, write_json
+from benchmarks.tools.embeddings import Synthetic
+from benchmarks.tools.measuring import in_turns, machine, markdown_table, ratio, timed, write_json
 
 
 def main() -> None:
@@ -46,9 +46,9 @@ def main() -> None:
 def answer(name: str, groups: list, options) -> list[dict]:
     """Measure one classifier on growing groups of devices."""
     from jfewshot.classifiers.specs import parse_classifier
-    from jfewshot.episodes import Protocol
-    from jfewshot.evaluator import Evaluator
-    from jfewshot.preprocessing import Transform
+    from jfewshot.episodes.protocol import Protocol
+    from jfewshot.evaluator.evaluator import Evaluator
+    from jfewshot.evaluator.preprocessing import Transform
     from jfewshot.store import ClipTable
 
     labels = np.repeat(np.arange(10), 40)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from extraction.parts import SUFFIX, Parts
-from extraction.planning import made_with
+from extraction.planning import versions_of
 from jfewshot.errors import UserError
 from jfewshot.store import ClipTable, Store, open_store, write_store
 
@@ -61,7 +61,7 @@ def assemble(parts: Parts, store: Path) -> Store:
         segment_samples=plan["segment_samples"],
         preprocessing=plan["preprocessing"],
         left_out=sorted(left_out, key=lambda item: item["clip_id"]),
-        made_with=made_with(parts),
+        made_with=versions_of(parts),
     )
     parts.remove()
     logger.info("%s: %d clips, %d segments, %d left out", store, len(table), n_segments.sum(), len(left_out))

@@ -29,7 +29,8 @@ from extraction.upstreams import ALIASES, load_upstream, upstream_names
 from extraction.upstreams.base import UpstreamOptions
 from extraction.upstreams.paper_table import paper_table
 from jfewshot.audio import AudioError, duration_s
-from jfewshot.errors import UserError, run_cli
+from jfewshot.commandline import run_cli
+from jfewshot.errors import UserError
 
 # Segments of 5 s. Published counts and durations; BirdCLEF's and Common Voice's are rough.
 PUBLISHED_SEGMENTS = {

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from extraction.allocator import keep_freed_memory
 from extraction.decoding import Decoded, Decoder
 from extraction.encoding import BatchEncoder, EncodedBlock
-from extraction.memory import keep_freed_memory
 from extraction.parts import Parts
 from extraction.progress import Tally
 from extraction.settings import Settings

@@ -2,19 +2,17 @@
 
 import collections
 import dataclasses
-import importlib.metadata
 import itertools
 import logging
-import platform
 from pathlib import Path
 
-import jfewshot
 from extraction.datasets.base import Dataset, Recording
 from extraction.datasets.splits import class_splits
 from extraction.parts import Parts, parts_folder
 from extraction.pooling import FRAMES, check_poolings
 from extraction.settings import Settings
 from extraction.upstreams.base import Upstream, resolve_layers
+from jfewshot._version import made_with
 from jfewshot.audio import MIN_DURATION_S, PREPROCESSING
 from jfewshot.errors import UserError
 from jfewshot.files import sha256_of_json
@@ -110,18 +108,12 @@ def make_plan(
     return Parts(parts_folder(store), plan, tuple(recordings))
 
 
-def made_with(parts: Parts) -> dict[str, str]:
+def versions_of(parts: Parts) -> dict[str, str]:
     """Versions of what turns audio into rows, for the manifest, and the digest of the plan.
 
     `plan` is how a later run sees that a finished store is the one asked for.
     """
-    versions = {"jfewshot": jfewshot.__version__, "python": platform.python_version(), "plan": parts.digest}
-    for package in ("numpy", "soundfile", "soxr", *parts.plan["packages"]):
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue  # parts may be merged where audio and encoders cannot be read
-    return versions
+    return made_with("numpy", "soundfile", "soxr", *parts.plan["packages"]) | {"plan": parts.digest}
 
 
 def _preprocessing(segment_samples: int | None, sample_rate: int) -> str:

@@ -17,21 +17,21 @@ import tyro
 from rich.console import Console
 from rich.logging import RichHandler
 
+from extraction.allocator import keep_freed_memory
 from extraction.assembling import merge_all
+from extraction.crews.on_ray import RayCrew
+from extraction.crews.replicas import Replicas
 from extraction.datasets import dataset_names, load_dataset
 from extraction.datasets.base import Columns, Dataset
 from extraction.encoding import is_out_of_memory
 from extraction.making import Crew
-from extraction.memory import keep_freed_memory
-from extraction.on_ray import RayCrew
 from extraction.pipeline import Shard, extract
-from extraction.replicas import Replicas
 from extraction.settings import Settings
 from extraction.upstreams import load_upstream, upstream_names
 from extraction.upstreams.base import Upstream, UpstreamOptions
 from extraction.upstreams.self_check import change_by_autocast, self_check
-from jfewshot.errors import UserError, run_cli
-from jfewshot.logs import log_plainly
+from jfewshot.commandline import log_plainly, run_cli
+from jfewshot.errors import UserError
 
 logger = logging.getLogger(__name__)
 

@@ -22,8 +22,8 @@ from extraction.pipeline import extract
 from extraction.settings import Settings
 from extraction.upstreams import load_upstream
 from extraction.upstreams.base import UpstreamOptions
-from jfewshot.errors import UserError, run_cli
-from jfewshot.logs import log_plainly
+from jfewshot.commandline import log_plainly, run_cli
+from jfewshot.errors import UserError
 
 UPSTREAMS = (
     "fbank",

@@ -21,8 +21,8 @@ import numpy as np
 import torch
 import tyro
 
-from jfewshot.errors import UserError, run_cli
-from jfewshot.logs import log_plainly
+from jfewshot.commandline import log_plainly, run_cli
+from jfewshot.errors import UserError
 from jfewshot.simclr.encoder import EncoderConfig
 from jfewshot.simclr.export import EncoderFolder, write_encoder
 

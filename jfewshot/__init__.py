@@ -10,12 +10,14 @@ reporting/, simclr/. Nothing here imports torch, and stores are read without imp
 
 from typing import TYPE_CHECKING, Any
 
+from jfewshot._version import __version__ as __version__
+
 if TYPE_CHECKING:
     from jfewshot.api import evaluate
+    from jfewshot.evaluator.devices import use_all_cores
     from jfewshot.store import create_store, open_store
 
-__version__ = "0.1.0"
-__all__ = ["create_store", "evaluate", "open_store"]
+__all__ = ["create_store", "evaluate", "open_store", "use_all_cores"]
 
 
 def __getattr__(name: str) -> Any:
@@ -24,6 +26,10 @@ def __getattr__(name: str) -> Any:
         from jfewshot.api import evaluate
 
         return evaluate
+    if name == "use_all_cores":
+        from jfewshot.evaluator.devices import use_all_cores
+
+        return use_all_cores
     if name in ("create_store", "open_store"):
         import jfewshot.store
 

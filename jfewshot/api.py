@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jfewshot.cells import evaluate_cells, plan_cells
+from jfewshot.cells.computing import evaluate_cells
+from jfewshot.cells.planning import plan_cells
 from jfewshot.classifiers.specs import parse_classifier
-from jfewshot.episodes import Protocol, QuerySegments
-from jfewshot.evaluator import Evaluator
+from jfewshot.episodes.protocol import QuerySegments
+from jfewshot.evaluator.evaluator import Evaluator
 from jfewshot.results import ResultFolder
 from jfewshot.store import Store, find_stores, open_store
 
@@ -35,8 +36,9 @@ def evaluate(
 ) -> list[dict[str, Any]]:
     """Evaluate stores on few-shot episodes.
 
-    On a CPU, call `jfewshot.devices.use_all_cores()` before anything uses JAX: `jfewshot.run` does, a library may not choose a
-    process's devices. Without it JAX sees one device and parts every small operation among the cores, which is slower.
+    On a CPU, call `jfewshot.use_all_cores()` before anything uses JAX: a library may not choose a process's devices, so only
+    the command line does it by itself. Without that call JAX sees one device and splits every small operation among the
+    cores, which is slower.
 
     Args:
       stores: one or more stores, or folders of stores.
@@ -72,11 +74,11 @@ def evaluate(
     opened: list[Store] = []
     for item in listed:
         opened.extend([item] if isinstance(item, Store) else map(open_store, find_stores(item)))
-    all_shots = [shots] if isinstance(shots, int) else list(shots)
-    protocols = [
-        Protocol(
-            n_way=way,
-            k_shot=shot,
+    cells = plan_cells(
+        opened,
+        protocols(
+            [ways] if isinstance(ways, int) else ways,
+            [shots] if isinstance(shots, int) else shots,
             n_query=n_query,
             n_episodes=n_episodes,
             seed=seed,
@@ -84,14 +86,7 @@ def evaluate(
             min_clips=min_clips,
             group_aware=group_aware,
             query_segments=query_segments,
-            nested_shots=max(all_shots),
-        )
-        for way in ([ways] if isinstance(ways, int) else ways)
-        for shot in all_shots
-    ]
-    cells = plan_cells(
-        opened,
-        protocols,
+        ),
         [parse_classifier(text) for text in ([classifiers] if isinstance(classifiers, str) else classifiers)],
         preprocessing=preprocessing,
         views=views,

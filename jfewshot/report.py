@@ -13,7 +13,8 @@ import rich.logging
 import rich.text
 import tyro
 
-from jfewshot.errors import UserError, run_cli
+from jfewshot.commandline import run_cli
+from jfewshot.errors import UserError
 from jfewshot.reporting.grid import to_rich
 from jfewshot.results import read_results
 
@@ -89,7 +90,7 @@ def _handler() -> logging.Handler:
 def _report(options: ReportOptions, console: rich.console.Console) -> int:
     from jfewshot.reporting.build import Choices, build_report
     from jfewshot.reporting.outside import read_outside_table
-    from jfewshot.tables import rich_table
+    from jfewshot.reporting.tables import rich_table
 
     if options.compare_at_most < 2:
         raise UserError(f"--compare-at-most is {options.compare_at_most}; pairs need at least 2")

@@ -1,6 +1,5 @@
 """The evaluator's command line: which stores, which episodes, which classifiers -> results."""
 
-import importlib.resources
 import logging
 import shlex
 import sys
@@ -8,9 +7,9 @@ import time
 from pathlib import Path
 from typing import NoReturn
 
-from jfewshot.errors import UserError, run_cli
+from jfewshot.commandline import log_plainly, run_cli
+from jfewshot.errors import UserError
 from jfewshot.files import atomic_write
-from jfewshot.logs import log_plainly
 from jfewshot.options import Run, parse
 from jfewshot.profiling import profile, stage
 
@@ -28,8 +27,8 @@ def run(options: Run) -> int:
     """Do what the options say: evaluate what is missing, then print the tables."""
     _check(options)
     # What needs JAX comes in from here on, so that --help and mistakes need not wait for it.
-    from jfewshot.compile_cache import use_compile_cache
-    from jfewshot.devices import use_all_cores
+    from jfewshot.evaluator.compile_cache import use_compile_cache
+    from jfewshot.evaluator.devices import use_all_cores
 
     use_all_cores()
     use_compile_cache(options.compile_cache)
@@ -56,14 +55,14 @@ def _check(options: Run) -> None:
 def _evaluate(options: Run) -> int:
     started = time.perf_counter()
     with stage("start-up"):
-        from jfewshot.cells import evaluate_cells
-        from jfewshot.evaluator import Evaluator
-        from jfewshot.progress import episode_progress
+        from jfewshot.cells.computing import evaluate_cells
+        from jfewshot.cells.progress import episode_progress
+        from jfewshot.evaluator.evaluator import Evaluator
         from jfewshot.results import ResultFolder
 
         group = None
         if options.coordinator is not None:
-            from jfewshot.processes import evaluate_together, join
+            from jfewshot.cells.processes import evaluate_together, join
 
             group = join(options.coordinator, options.processes, options.process)
         devices = _devices(options.devices)
@@ -108,17 +107,18 @@ def _evaluate(options: Run) -> int:
 
 
 def _cells(options: Run) -> list:
-    from jfewshot.cells import plan_cells
+    from jfewshot.cells.planning import plan_cells
     from jfewshot.classifiers.specs import parse_classifier
-    from jfewshot.episodes import Protocol
+    from jfewshot.episodes.protocol import protocols
     from jfewshot.store import open_store
 
     paper = options.protocol == "paper"
-    shots = options.shots or (1,)
-    protocols = [
-        Protocol(
-            n_way=way,
-            k_shot=shot,
+    specs = [parse_classifier(text) for text in options.classifiers or ("sgd" if paper else "logistic",)]
+    return plan_cells(
+        _stores(options),
+        protocols(
+            options.ways or (5,),
+            options.shots or (1,),
             n_query=(1 if paper else 15) if options.n_query is None else options.n_query,
             n_episodes=options.episodes,
             seed=options.seed,
@@ -126,15 +126,7 @@ def _cells(options: Run) -> list:
             min_clips=options.min_clips,
             group_aware=options.group_aware,
             query_segments=options.query_segments,
-            nested_shots=max(shots),
-        )
-        for way in dict.fromkeys(options.ways or (5,))
-        for shot in dict.fromkeys(shots)
-    ]
-    specs = [parse_classifier(text) for text in options.classifiers or ("sgd" if paper else "logistic",)]
-    return plan_cells(
-        _stores(options),
-        protocols,
+        ),
         specs,
         preprocessing=options.preprocessing,
         views=options.views or None,
@@ -159,11 +151,6 @@ def _stores(options: Run) -> list:
     return stores
 
 
-def sample_stores() -> Path:
-    """The folder of the stores that come with the package."""
-    return Path(str(importlib.resources.files("jfewshot"))) / "data" / "stores"
-
-
 def _shard(text: str) -> tuple[int, int]:
     number, slash, of = text.partition("/")
     if not (slash and number.isdecimal() and of.isdecimal() and int(number) < int(of)):
@@ -185,7 +172,7 @@ def _devices(wanted: int | None):
 def _print_tables(records: list[dict], options: Run) -> None:
     import rich.console
 
-    from jfewshot.tables import Format, leaderboards, render, rich_table
+    from jfewshot.reporting.tables import Format, leaderboards, render, rich_table
 
     interval = ("ci95", "pool_ci95") if options.interval == "both" else options.interval
     boards = leaderboards(records, interval)

@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from jfewshot.errors import UserError, explain_os_error, run_cli
+from jfewshot.commandline import explain_os_error, run_cli
+from jfewshot.errors import UserError
 from jfewshot.files import (
     atomic_folder,
     atomic_write,

@@ -14,7 +14,7 @@ import jax
 import pytest
 
 import jfewshot
-from jfewshot.evaluator import Evaluator
+from jfewshot.evaluator.evaluator import Evaluator
 from jfewshot.results import read_results
 from tests.synthetic_stores import clip_table, make_store
 
@@ -144,7 +144,7 @@ def test_another_run_into_the_same_folder_at_any_moment_does_no_harm(
 
 PROGRAM = """
 import sys
-from jfewshot.errors import run_cli
+from jfewshot.commandline import run_cli
 from jfewshot.run import main
 status = main(sys.argv[1:])
 assert "torch" not in sys.modules, "the evaluator imported torch"

@@ -7,14 +7,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jfewshot import gram
-from jfewshot.chunks import ChunkShape
 from jfewshot.classifiers.specs import parse_classifier
-from jfewshot.compiled import jit_draw, jit_rows, jit_score, jit_solve
-from jfewshot.devices import episode_mesh
-from jfewshot.drawing import draw_arguments, pool_arrays
-from jfewshot.drawn import episode_numbers
-from jfewshot.episodes import Protocol, class_pool
+from jfewshot.episodes.drawing import draw_arguments, pool_arrays
+from jfewshot.episodes.pool import class_pool
+from jfewshot.episodes.protocol import Protocol
+from jfewshot.evaluator import gram
+from jfewshot.evaluator.chunking import ChunkShape
+from jfewshot.evaluator.devices import episode_mesh
+from jfewshot.evaluator.drawer import episode_numbers
+from jfewshot.evaluator.programs import jit_draw, jit_rows, jit_score, jit_solve
 from tests.synthetic_stores import clip_table
 
 PLATFORMS = ("tpu", "cuda")

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from jfewshot import profiling
-from jfewshot.compiled import PROGRAMS
 from jfewshot.errors import UserError
+from jfewshot.evaluator.programs import PROGRAMS
 from jfewshot.profiling import STAGES, Profile, finished, profile, seconds_since_start, stage
 from jfewshot.run import main
 from tests.synthetic_stores import make_store

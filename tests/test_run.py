@@ -5,7 +5,7 @@ import jax
 import numpy as np
 import pytest
 
-from jfewshot.errors import run_cli
+from jfewshot.commandline import run_cli
 from jfewshot.results import read_results
 from jfewshot.run import main
 from tests.store.test_reading_and_writing import edit_manifest

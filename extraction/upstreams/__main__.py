@@ -12,7 +12,8 @@ from extraction.upstreams.base import UpstreamOptions
 from extraction.upstreams.paper_table import paper_table
 from extraction.upstreams.s3prl.baselines import TITLES
 from extraction.upstreams.self_check import change_by_autocast, self_check
-from jfewshot.errors import UserError, run_cli
+from jfewshot.commandline import run_cli
+from jfewshot.errors import UserError
 
 # What follows the colon, for `list`.
 FAMILY_HINTS = {

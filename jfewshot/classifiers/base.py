@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, UInt32
 
-from jfewshot.linalg import product
+from jfewshot.classifiers.linalg import product
 
 
 @functools.partial(
@@ -155,3 +155,13 @@ def class_sums(
     for shot in range(1, support.k_shot):
         total = total + by_class[:, :, shot]
     return total
+
+
+def centred(gram):
+    """The Gram matrix of the supports about their mean, and the mean's inner product with each support.
+
+    For coefficients that sum to zero over the supports, scores about the mean are gram_qs alpha minus (mean's product) alpha.
+    """
+    mean_row = apart(lambda gram: total(gram, 0) / gram.shape[0], gram)
+    mean = apart(lambda mean_row: total(mean_row, 0) / mean_row.shape[0], mean_row)
+    return gram - mean_row[None] - mean_row[:, None] + mean, mean_row

@@ -7,9 +7,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from jfewshot.classifiers.base import Diagnostics, Linear, Strength, Support
-from jfewshot.classifiers.ridge import centred
-from jfewshot.linalg import apart, inverse, largest, log_sum_exp, product, softmax, total
+from jfewshot.classifiers.base import Diagnostics, Linear, Strength, Support, centred
+from jfewshot.classifiers.linalg import apart, inverse, largest, log_sum_exp, product, softmax, total
 
 # The relative residual at which a problem is left alone: by then its scores move by about 1e-5.
 _STOP = 1e-5

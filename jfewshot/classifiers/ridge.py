@@ -6,7 +6,7 @@ from typing import ClassVar
 import jax.numpy as jnp
 
 from jfewshot.classifiers.base import Diagnostics, Linear, Strength, Support
-from jfewshot.linalg import apart, inverse, product, total
+from jfewshot.classifiers.linalg import apart, inverse, product, total
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,13 +34,3 @@ class Ridge:
 
     def score(self, model, support, gram_qs):
         return model.scores(gram_qs)
-
-
-def centred(gram):
-    """The Gram matrix of the supports about their mean, and the mean's inner product with each support.
-
-    For coefficients that sum to zero over the supports, scores about the mean are gram_qs alpha minus (mean's product) alpha.
-    """
-    mean_row = apart(lambda gram: total(gram, 0) / gram.shape[0], gram)
-    mean = apart(lambda mean_row: total(mean_row, 0) / mean_row.shape[0], mean_row)
-    return gram - mean_row[None] - mean_row[:, None] + mean, mean_row

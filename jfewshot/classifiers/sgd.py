@@ -8,7 +8,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Int32
 
 from jfewshot.classifiers.base import Diagnostics, Linear, Strength, Support
-from jfewshot.linalg import total
+from jfewshot.classifiers.linalg import total
 from jfewshot.randomness import below, random_pairs
 
 _RATE = 0.1  # eta0

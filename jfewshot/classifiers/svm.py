@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jfewshot.classifiers.base import Diagnostics, Linear, Strength, Support
-from jfewshot.linalg import inverse, product
+from jfewshot.classifiers.linalg import inverse, product
 
 _STOP = 1e-5
 # Below it, a Newton step that gains nothing has met float32's limit.

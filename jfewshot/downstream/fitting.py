@@ -11,10 +11,9 @@ import jax
 import numpy as np
 
 from jfewshot.files import writable_folder
-from jfewshot.training.checkpoints import Checkpoints, average
+from jfewshot.training.checkpoints import Checkpoints, MemoryCheckpoints, average
 from jfewshot.training.devices import replicate
 from jfewshot.training.loop import Run, continued, run_steps
-from jfewshot.training.memory import MemoryCheckpoints
 from jfewshot.training.metrics import Metrics
 from jfewshot.training.model import Params
 from jfewshot.training.step import State

@@ -16,12 +16,12 @@ from jfewshot.reporting.leaderboard import Leaderboard, leaderboards
 from jfewshot.reporting.outside import OutsideTable, beside_published, correlate_board, superb_table
 from jfewshot.reporting.page import html_page
 from jfewshot.reporting.paper import correlation_grid
+from jfewshot.reporting.tables import Format, Style, render
 from jfewshot.reporting.trends import trends
 from jfewshot.reporting.writer import Writer
 from jfewshot.results import Results
 from jfewshot.statistics.correlation import Method
 from jfewshot.statistics.paired import PoolKind
-from jfewshot.tables import Format, Style, render
 
 # Confusion matrices and hardest classes are drawn for this many datasets of the fullest leaderboard.
 _MOST_CLASS_FIGURES = 4

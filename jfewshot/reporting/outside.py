@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from jfewshot import published
 from jfewshot.errors import UserError
+from jfewshot.reporting import published
 from jfewshot.reporting.grid import Grid, grid
 from jfewshot.reporting.leaderboard import Leaderboard
 from jfewshot.statistics import Correlations, correlations, logit

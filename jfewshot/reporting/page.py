@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-import jfewshot
+from jfewshot._version import __version__
 from jfewshot.reporting.document import Block, BoardBlock, Chart, Document, Picture, Prose, TableBlock
 from jfewshot.reporting.grid import MISSING, Grid
 from jfewshot.reporting.leaderboard import INTERVALS, Leaderboard
-from jfewshot.tables import leaderboard_grid
+from jfewshot.reporting.tables import leaderboard_grid
 
 # Above this many cells in the report, the numbers of its tables are no buttons (those on the pages of an upstream or a dataset
 # still are) and digests are cut to what tells them apart, so that the file stays below 3 MB; exports/cells.csv has all in full.
@@ -45,7 +45,7 @@ aria-pressed="false">Dark</button> <h1>{html.escape(document.title)}</h1> <p>{ht
 aria-label="Sections"><ul>{contents}</ul></nav> </header> <main> <div id="report" tabindex="-1"> {body} </div>
 <section id="detail" aria-live="polite" hidden></section> </main> <dialog id="provenance"
 aria-labelledby="provenance-title"> <form method="dialog"><button>Close</button></form> <h2
-id="provenance-title"></h2> <dl></dl> </dialog> <footer class="quiet"> <p>Made by jfewshot {jfewshot.__version__}.
+id="provenance-title"></h2> <dl></dl> </dialog> <footer class="quiet"> <p>Made by jfewshot {__version__}.
 Tables by DataTables, charts by Plotly (both MIT licence).</p> </footer> <script type="application/json"
 id="data">{page.data()}</script> <script>{_script("vendor/plotly-basic.min.js")}</script>
 <script>{_script("vendor/dataTables.min.js")}</script> <script>{_script("page/page.js")}</script> </body> </html>

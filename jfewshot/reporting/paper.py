@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from jfewshot import published
-from jfewshot.published import OTHER_SOUNDS, REFERENCE_ROW, SPEECH
+from jfewshot.reporting import published
 from jfewshot.reporting.grid import MISSING, Cell, Grid, grid
 from jfewshot.reporting.leaderboard import best_and_second
+from jfewshot.reporting.published import OTHER_SOUNDS, REFERENCE_ROW, SPEECH
 from jfewshot.statistics import Correlations, average_ranks, correlations, logit
 from jfewshot.statistics.correlation import Method
 

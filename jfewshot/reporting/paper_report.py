@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from jfewshot import published
-from jfewshot.reporting import paper
+from jfewshot.reporting import paper, published
 from jfewshot.reporting.charts import regression_chart
 from jfewshot.reporting.document import Block, Document, Prose, Section, TableBlock
 from jfewshot.reporting.figures import correlation

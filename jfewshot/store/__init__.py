@@ -10,10 +10,10 @@ NumPy and the standard library are all it takes.
   __main__.py  the command line: create, inspect, verify
 """
 
-from jfewshot.store.checking import verify_store
 from jfewshot.store.clips import ClipTable
 from jfewshot.store.creating import create_store
 from jfewshot.store.reading import Store, find_stores, open_store
+from jfewshot.store.verifying import verify_store
 from jfewshot.store.writing import write_store
 
 __all__ = ["ClipTable", "Store", "create_store", "find_stores", "open_store", "verify_store", "write_store"]

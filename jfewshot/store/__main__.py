@@ -9,10 +9,10 @@ from typing import Annotated
 import numpy as np
 import tyro
 
-from jfewshot.errors import run_cli
-from jfewshot.store.checking import verify_store
+from jfewshot.commandline import run_cli
 from jfewshot.store.creating import create_from_files
 from jfewshot.store.reading import Store, find_stores, open_store
+from jfewshot.store.verifying import verify_store
 
 
 @dataclasses.dataclass(frozen=True)

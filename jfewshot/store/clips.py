@@ -143,6 +143,24 @@ class ClipTable:
             raise UserError("clip table: no clips are left by this selection")
         return ClipTable(**fields)
 
+    def rows(self, clips: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The rows of a view that some clips own.
+
+        Args:
+          clips: indices of clips, or a bool mask.
+
+        Returns:
+          The rows, clip by clip, and where in that list each clip's rows begin.
+        """
+        count = self.n_segments[clips]
+        starts = np.cumsum(count) - count
+        return np.repeat(self.first_segment[clips] - starts, count) + np.arange(count.sum()), starts
+
+    def owner(self, rows: np.ndarray) -> np.ndarray:
+        """The index of the clip that owns each of some rows of a view; every row must have an owner."""
+        by_start = np.argsort(self.first_segment, kind="stable")
+        return by_start[np.searchsorted(self.first_segment[by_start], rows, side="right") - 1]
+
     @classmethod
     def read(cls, path: Path | str) -> "ClipTable":
         """Read `clips.csv`.

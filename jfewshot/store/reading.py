@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import importlib.resources
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -206,3 +207,8 @@ def find_stores(*roots: Path | str) -> list[Path]:
             )
         found.extend(path for path in here if path not in found)
     return found
+
+
+def sample_stores() -> Path:
+    """The folder of the stores that come with the package."""
+    return Path(str(importlib.resources.files("jfewshot"))) / "data" / "stores"

@@ -12,9 +12,8 @@ import numpy as np
 
 from jfewshot.errors import UserError
 from jfewshot.files import atomic_write
-from jfewshot.training.checkpoints import Checkpoints
+from jfewshot.training.checkpoints import Checkpoints, MemoryCheckpoints
 from jfewshot.training.devices import spread
-from jfewshot.training.memory import MemoryCheckpoints
 from jfewshot.training.metrics import Metrics
 from jfewshot.training.model import Params
 from jfewshot.training.step import State

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks import end_to_end, paper_grid
-from benchmarks.embeddings import Look, Synthetic
+from benchmarks.tools.embeddings import Look, Synthetic
 from jfewshot.store import open_store
 
 

@@ -6,14 +6,14 @@ import json
 import numpy as np
 import pytest
 
-import benchmarks.limits
 import benchmarks.run
-from benchmarks import counting, one_row
-from benchmarks.limits import Limits, measure_limits
-from benchmarks.problem import load_problem
-from benchmarks.rows import OURS, Question, Row, competitors_of, full_grid, quick_grid
+import benchmarks.suite.limits
 from benchmarks.run import Suite
-from benchmarks.table import render
+from benchmarks.suite import counting, one_row
+from benchmarks.suite.limits import Limits, measure_limits
+from benchmarks.suite.problem import load_problem
+from benchmarks.suite.rows import OURS, Question, Row, competitors_of, full_grid, quick_grid
+from benchmarks.suite.table import render
 from jfewshot.errors import UserError
 
 TINY = Question("centroid", 3, 1, 3, 16, 80, 64)
@@ -24,7 +24,7 @@ MACHINE = {"cores": 2, "processor": "a processor", "device": "cpu", "date": "202
 def tiny_grid(monkeypatch):
     rows = [Row(TINY), Row(TINY, "torch features"), Row(dataclasses.replace(TINY, classifier="logistic"), "cuML")]
     monkeypatch.setattr(benchmarks.run, "full_grid", lambda: rows)
-    monkeypatch.setattr(benchmarks.limits, "measure_limits", lambda: Limits(1e10, 1e11, 1e10, 1e9))
+    monkeypatch.setattr(benchmarks.suite.limits, "measure_limits", lambda: Limits(1e10, 1e11, 1e10, 1e9))
     return rows
 
 

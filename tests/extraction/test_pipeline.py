@@ -14,9 +14,9 @@ from extraction.pipeline import Shard, extract
 from extraction.pooling import pool
 from extraction.settings import Settings
 from jfewshot.audio import cut_segments, read_audio
-from jfewshot.cells import plan_cells
+from jfewshot.cells.planning import plan_cells
 from jfewshot.classifiers.specs import parse_classifier
-from jfewshot.episodes import Protocol
+from jfewshot.episodes.protocol import Protocol
 from jfewshot.errors import UserError
 from jfewshot.store import open_store, verify_store
 from tests.extraction.toy import ToyEncoder, class_folders

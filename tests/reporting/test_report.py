@@ -14,10 +14,10 @@ from jfewshot.reporting.build import Choices, build_report
 from jfewshot.reporting.chosen import chosen_grid
 from jfewshot.reporting.outside import OutsideTable, beside_published, correlate_board, read_outside_table
 from jfewshot.reporting.pairing import classes_of_clips, pair_dataset
+from jfewshot.reporting.tables import leaderboard, leaderboards
 from jfewshot.reporting.trends import trends
 from jfewshot.results import ResultFolder, read_results
 from jfewshot.statistics import correct_from_predicted
-from jfewshot.tables import leaderboard, leaderboards
 from tests.reporting.synthetic import record_of, write_results
 
 UPSTREAMS = {"alpha": 0.3, "βήτα": 0.8, "gamma": 2.5}

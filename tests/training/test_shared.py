@@ -9,11 +9,11 @@ import numpy as np
 import optax
 import pytest
 
-from jfewshot.errors import UserError, explain_os_error
-from jfewshot.training.checkpoints import Checkpoints, steps_on_disk
+from jfewshot.commandline import explain_os_error
+from jfewshot.errors import UserError
+from jfewshot.training.checkpoints import Checkpoints, MemoryCheckpoints, steps_on_disk
 from jfewshot.training.config import OptimiserConfig, as_record, differences, settle_record
 from jfewshot.training.loading import batches_ahead
-from jfewshot.training.memory import MemoryCheckpoints
 from jfewshot.training.step import first_state
 
 

@@ -5,10 +5,10 @@ import logging
 import rich.console
 import tyro
 
+from jfewshot.commandline import log_plainly, run_cli
 from jfewshot.downstream.asr.config import AsrConfig
-from jfewshot.errors import UserError, run_cli
+from jfewshot.errors import UserError
 from jfewshot.files import atomic_write
-from jfewshot.logs import log_plainly
 
 log = logging.getLogger("jfewshot.downstream.asr")
 

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-import jfewshot
+from jfewshot._version import made_with
 from jfewshot.downstream.asr.batches import FrameSignals, Signals, WaveSignals
 from jfewshot.downstream.asr.config import DECODING, FREE, AsrConfig
 from jfewshot.downstream.asr.datasets import AsrData
@@ -176,7 +176,7 @@ def _run(setting: _Setting, source: Source, seed: int, division: Division) -> No
         "decoding_s": found.decoding_s,
         **_scores(trial, found),
         "test": _listed(data, fold, found),
-        "made_with": {"jfewshot": jfewshot.__version__, "jax": jax.__version__, "device": jax.default_backend()},
+        "made_with": made_with("jax") | {"device": jax.default_backend()},
         "identity": trained,
     }
     setting.records.write(key, record)

@@ -5,9 +5,9 @@ import logging
 import rich.console
 import tyro
 
+from jfewshot.commandline import log_plainly, run_cli
 from jfewshot.downstream.emotion.config import EmotionConfig
-from jfewshot.errors import UserError, run_cli
-from jfewshot.logs import log_plainly
+from jfewshot.errors import UserError
 
 log = logging.getLogger("jfewshot.downstream.emotion")
 

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-import jfewshot
+from jfewshot._version import made_with
 from jfewshot.downstream.cache import FrameCache
 from jfewshot.downstream.emotion.config import FREE, EmotionConfig
 from jfewshot.downstream.emotion.datasets import EmotionData, read_dataset
@@ -215,7 +215,7 @@ def _run_seed(
                 "predicted": outcome.predicted.tolist(),
             },
             "wall_s": round(time.perf_counter() - began, 2),
-            "made_with": {"jfewshot": jfewshot.__version__, "jax": jax.__version__, "device": jax.default_backend()},
+            "made_with": made_with("jax") | {"device": jax.default_backend()},
             "identity": common,
         }
         records.write(key, record)

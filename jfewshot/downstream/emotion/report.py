@@ -9,12 +9,12 @@ from matplotlib.figure import Figure
 
 from jfewshot.downstream.emotion.summary import CONTROLS, Difference, Summary, summarise
 from jfewshot.errors import UserError
-from jfewshot.published import read_data_csv
 from jfewshot.reporting.document import Block, Document, Prose, Section, TableBlock
 from jfewshot.reporting.figures import bars, classes
 from jfewshot.reporting.figures.style import line_style, look, shorten
 from jfewshot.reporting.grid import MISSING, Cell, Grid, grid
 from jfewshot.reporting.page import html_page
+from jfewshot.reporting.published import read_data_csv
 from jfewshot.reporting.writer import Writer
 
 DEVELOPMENT = {

@@ -2,8 +2,7 @@
 
 import tyro
 
-from jfewshot.errors import run_cli
-from jfewshot.logs import log_plainly
+from jfewshot.commandline import log_plainly, run_cli
 from jfewshot.simclr.export.run import ExportConfig, export
 
 

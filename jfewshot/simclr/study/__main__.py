@@ -6,9 +6,9 @@ import sys
 
 import tyro
 
-from jfewshot.errors import UserError, run_cli
+from jfewshot.commandline import log_plainly, run_cli
+from jfewshot.errors import UserError
 from jfewshot.files import atomic_write
-from jfewshot.logs import log_plainly
 from jfewshot.simclr.config import TrainConfig
 from jfewshot.simclr.data import read_utterances
 from jfewshot.simclr.study.plan import UNTRAINED, Study, trainings

@@ -1,0 +1,1 @@
+"""The benchmark suite: jfewshot and its competitors on the same problem."""

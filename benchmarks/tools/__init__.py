@@ -1,0 +1,1 @@
+"""What every benchmark needs: timing, child processes, memory, synthetic embeddings."""

@@ -1,0 +1,84 @@
+"""Running something in a process of its own: its time from start to end, its memory, its last line."""
+
+import dataclasses
+import json
+import os
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.tools.memory import memory_bytes
+
+_POLL_S = 0.05
+
+
+@dataclasses.dataclass(frozen=True)
+class Finished:
+    """A process that ended.
+
+    Attributes:
+      wall_s: from its start to its end.
+      status: its exit status; None if it was stopped for taking too long.
+      peak_bytes: resident memory at its peak, mapped files included; None where unknown.
+      peak_own_bytes: likewise without mapped files, sampled; they are the page cache's and are given up when memory is short.
+      output, errors: what it wrote.
+    """
+
+    wall_s: float
+    status: int | None
+    peak_bytes: int | None
+    peak_own_bytes: int | None
+    output: str
+    errors: str
+
+    @property
+    def result(self) -> dict[str, Any] | None:
+        """The JSON object in its last line; None if it failed."""
+        lines = self.output.strip().splitlines()
+        return json.loads(lines[-1]) if self.status == 0 and lines else None
+
+    @property
+    def reason(self) -> str:
+        """Why it failed, in a line."""
+        if self.status is None:
+            return f"stopped after {self.wall_s:.0f} s"
+        lines = self.errors.strip().splitlines()
+        return f"exit status {self.status}: {lines[-1] if lines else 'no message'}"
+
+
+def run_child(command: Sequence[str], timeout_s: float, environment: Mapping[str, str] | None = None) -> Finished:
+    """Run a command to its end, watching its memory.
+
+    Args:
+      command: program and arguments.
+      timeout_s: after which it is stopped.
+      environment: added to this process's.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        paths = Path(folder) / "output", Path(folder) / "errors"
+        with open(paths[0], "w") as output, open(paths[1], "w") as errors:
+            started = time.perf_counter()
+            process = subprocess.Popen(
+                list(command), stdout=output, stderr=errors, env={**os.environ, **(environment or {})}
+            )
+            peak = own = None
+            try:
+                while process.poll() is None and time.perf_counter() - started < timeout_s:
+                    peak = _larger(peak, memory_bytes("VmHWM", process.pid))
+                    own = _larger(own, memory_bytes("RssAnon", process.pid))
+                    time.sleep(_POLL_S)
+            finally:
+                stopped = process.poll() is None
+                if stopped:
+                    process.kill()
+                process.wait()
+            wall_s = time.perf_counter() - started
+        texts = [path.read_text(errors="replace") for path in paths]
+    return Finished(wall_s, None if stopped else process.returncode, peak, own, *texts)
+
+
+def _larger(a: int | None, b: int | None) -> int | None:
+    return b if a is None else a if b is None else max(a, b)

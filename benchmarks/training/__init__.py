@@ -1,0 +1,1 @@
+"""Benchmarks of pretraining, emotion recognition and speech recognition."""

@@ -1,0 +1,274 @@
+"""How fast is the paper's emotion head, trained and scored, beside the same model in plain PyTorch?
+
+    python -m benchmarks.training.emotion [--batch 16] [--frames 300] [--json benchmarks/measured/emotion_cpu.json]
+
+Twelve transformer layers (256, 2048, 4 heads), average pooling, linear; float32; the same padded batch with true lengths on
+both sides. PyTorch's model is given our weights, and its logits and gradients are compared with ours first. Then, in turns:
+a training step (forward, backward, clipping, Adam) with and without dropout, and scoring. Ratios are of the same round.
+"""
+
+import dataclasses
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import tyro
+
+from benchmarks.tools.measuring import in_turns, machine, markdown_table, ratio, write_json
+from jfewshot.downstream.emotion.batches import Batch
+from jfewshot.downstream.emotion.config import PAPER_HEAD, RECIPES
+from jfewshot.downstream.emotion.training import Plan, Scaling, compiled, initial_state, loss_function
+from jfewshot.simclr.encoder.transformer import sinusoids
+
+# Relative to the largest: twelve layers of float32 sums, in another order.
+TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Sizes of the comparison."""
+
+    batch: int = 16
+    """Utterances per step."""
+    frames: int = 300
+    """Frames of the longest; the others are shorter, down to a half."""
+    dim: int = 80
+    """Numbers per frame."""
+    n_classes: int = 4
+    """Emotions."""
+    layers: int = 12
+    """Of the head."""
+    rounds: int = 5
+    """Each side takes so many steps, in turn."""
+    json: Path | None = None
+    """Write the numbers here."""
+
+
+def make_plan(settings: Settings, dropout: float) -> Plan:
+    """The paper's head."""
+    head = dataclasses.replace(PAPER_HEAD, n_layers=settings.layers, dropout=dropout)
+    return Plan(settings.dim, settings.n_classes, head, RECIPES["paper"].optimiser)
+
+
+def make_batch(settings: Settings) -> Batch:
+    """Random frames, lengths from a half to all of them."""
+    rng = np.random.default_rng(0)
+    shape = settings.batch, settings.frames, settings.dim
+    lengths = np.linspace(settings.frames // 2, settings.frames, settings.batch).astype(np.int32)
+    frames = rng.standard_normal(shape).astype(np.float32)
+    frames *= np.arange(settings.frames)[None, :, None] < lengths[:, None, None]
+    labels = rng.integers(0, settings.n_classes, settings.batch).astype(np.int32)
+    return Batch(frames, lengths, labels, np.arange(settings.batch, dtype=np.int32))
+
+
+def torch_model(plan: Plan, params: dict[str, np.ndarray], dropout: float) -> Any:
+    """PyTorch's own transformer with these parameters, dropout where ours is (attention weights and the inner layer have
+    none)."""
+    import torch
+
+    config = plan.head
+    assert not isinstance(config, int)
+
+    class Head(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            layer = torch.nn.TransformerEncoderLayer(
+                config.d_model, config.n_heads, config.d_ff, dropout, "gelu", config.layer_norm_eps, batch_first=True
+            )
+            self.input = torch.nn.Linear(plan.dim, config.d_model)
+            self.norm = torch.nn.LayerNorm(config.d_model, config.layer_norm_eps)
+            self.dropout = torch.nn.Dropout(dropout)
+            self.layers = torch.nn.TransformerEncoder(layer, config.n_layers, enable_nested_tensor=False)
+            self.output = torch.nn.Linear(config.d_model, plan.n_classes)
+
+        def forward(self, frames, is_padding):
+            positions = torch.from_numpy(sinusoids(frames.shape[1], config.d_model))
+            hidden = self.dropout(self.norm(self.input(frames) + positions))
+            hidden = self.layers(hidden, src_key_padding_mask=is_padding)
+            kept = (~is_padding)[..., None].float()
+            return self.output((hidden * kept).sum(1) / kept.sum(1))
+
+    model = Head()
+    for layer in model.layers.layers:
+        layer.self_attn.dropout = layer.dropout.p = 0.0
+    model.load_state_dict({name: torch.from_numpy(value) for name, value in torch_names(params, config.n_layers)})
+    return model
+
+
+def torch_names(params: dict[str, np.ndarray], n_layers: int) -> list[tuple[str, np.ndarray]]:
+    """Our parameters (or gradients) under PyTorch's names, in its shapes."""
+    found: list[tuple[str, np.ndarray]] = []
+
+    def add(theirs: str, *ours: str) -> None:
+        kernels = [np.asarray(params[f"head.{name}.kernel"]) for name in ours]
+        biases = [np.asarray(params[f"head.{name}.bias"]) for name in ours]
+        separator = "_" if theirs.endswith("in_proj") else "."
+        found.append((f"{theirs}{separator}weight", np.ascontiguousarray(np.concatenate(kernels, axis=1).T)))
+        found.append((f"{theirs}{separator}bias", np.concatenate(biases)))
+
+    def add_norm(theirs: str, ours: str) -> None:
+        found.append((f"{theirs}.weight", np.array(params[f"head.{ours}.scale"])))
+        found.append((f"{theirs}.bias", np.array(params[f"head.{ours}.bias"])))
+
+    add("input", "transformer.input")
+    add_norm("norm", "transformer.input_norm")
+    for number in range(n_layers):
+        there, here = f"layers.layers.{number}", f"transformer.layers.{number}"
+        add(f"{there}.self_attn.in_proj", *(f"{here}.{part}" for part in ("query", "key", "value")))
+        add(f"{there}.self_attn.out_proj", f"{here}.attention_output")
+        add(f"{there}.linear1", f"{here}.intermediate")
+        add(f"{there}.linear2", f"{here}.output")
+        add_norm(f"{there}.norm1", f"{here}.attention_norm")
+        add_norm(f"{there}.norm2", f"{here}.output_norm")
+    add("output", "output")
+    return found
+
+
+def torch_batch(batch: Batch) -> tuple[Any, Any, Any]:
+    """Frames, which of them are padding, labels."""
+    import torch
+
+    is_padding = torch.arange(batch.frames.shape[1])[None] >= torch.from_numpy(batch.n_frames)[:, None]
+    return torch.from_numpy(batch.frames), is_padding, torch.from_numpy(batch.labels).long()
+
+
+def drawn_params(settings: Settings) -> dict[str, np.ndarray]:
+    """Weights five times the usual ones, so that every layer has a say in the logits."""
+    params = initial_state(make_plan(settings, 0.0), 0).params
+    return {name: np.asarray(value) * (5.0 if name.endswith("kernel") else 1.0) for name, value in params.items()}
+
+
+def compare(settings: Settings, batch: Batch) -> dict[str, float]:
+    """Largest difference of the logits, and of any parameter's gradient, relative to the largest of them.
+
+    Raises:
+      ValueError: beyond `TOLERANCE`.
+    """
+    import torch
+
+    plan, params = make_plan(settings, 0.0), drawn_params(settings)
+    scaling = Scaling(jnp.zeros(settings.dim), jnp.ones(settings.dim))
+    mine = compiled(plan).logits(params, batch, scaling)
+    gradient = jax.jit(jax.grad(loss_function(plan), has_aux=True))(params, batch, jax.random.key(0), scaling)[0]
+    model = torch_model(plan, params, 0.0)
+    frames, is_padding, labels = torch_batch(batch)
+    theirs = model(frames, is_padding)
+    torch.nn.functional.cross_entropy(theirs, labels).backward()
+    by_name = {name: value.grad.numpy() for name, value in model.named_parameters()}
+    differences = [
+        np.abs(value - by_name[name]).max() / np.abs(by_name[name]).max()
+        for name, value in torch_names(gradient, settings.layers)
+        # Keys' biases move all of a query's logits alike: their gradient is zero but for rounding.
+        if not name.endswith("in_proj_bias")
+    ]
+    found = {
+        "logits": float(np.abs(np.asarray(mine) - theirs.detach().numpy()).max() / np.abs(mine).max()),
+        "gradient": float(max(differences)),
+    }
+    if max(found.values()) > TOLERANCE:
+        raise ValueError(f"these are two models, not one: {found}")
+    return found
+
+
+def per_second(work: Callable[[], Any]) -> Callable[[], float]:
+    """A function that does the work once and returns how often a second holds it."""
+
+    def measure() -> float:
+        began = time.perf_counter()
+        work()
+        return 1 / (time.perf_counter() - began)
+
+    return measure
+
+
+def jax_training(settings: Settings, batch: Batch, dropout: float) -> Callable[[], Any]:
+    """One of our steps."""
+    plan = make_plan(settings, dropout)
+    step, key = compiled(plan).step, jax.random.key(0)
+    scaling = Scaling(jnp.zeros(settings.dim), jnp.ones(settings.dim))
+    held = [initial_state(plan, 0)]
+    given = Batch(*map(jnp.asarray, batch))
+
+    def work() -> None:
+        held[0], metrics = step(held[0], given, key, scaling)
+        jax.block_until_ready((held[0].params, metrics))
+
+    return work
+
+
+def torch_training(settings: Settings, batch: Batch, dropout: float) -> Callable[[], Any]:
+    """One of PyTorch's."""
+    import torch
+
+    model = torch_model(make_plan(settings, dropout), initial_state(make_plan(settings, dropout), 0).params, dropout)
+    optimise = torch.optim.Adam(model.parameters(), lr=1e-5, betas=(0.9, 0.98), eps=1e-8)
+    frames, is_padding, labels = torch_batch(batch)
+
+    def work() -> None:
+        optimise.zero_grad()
+        torch.nn.functional.cross_entropy(model(frames, is_padding), labels).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimise.step()
+
+    return work
+
+
+def jax_scoring(settings: Settings, batch: Batch) -> Callable[[], Any]:
+    """Our logits of a batch."""
+    plan = make_plan(settings, 0.0)
+    params, given = initial_state(plan, 0).params, Batch(*map(jnp.asarray, batch))
+    scaling = Scaling(jnp.zeros(settings.dim), jnp.ones(settings.dim))
+    return lambda: jax.block_until_ready(compiled(plan).logits(params, given, scaling))
+
+
+def torch_scoring(settings: Settings, batch: Batch) -> Callable[[], Any]:
+    """PyTorch's, by its fused layers."""
+    import torch
+
+    plan = make_plan(settings, 0.0)
+    model = torch_model(plan, initial_state(plan, 0).params, 0.0).eval()
+    frames, is_padding, _ = torch_batch(batch)
+
+    def work() -> Any:
+        with torch.inference_mode():
+            return model(frames, is_padding)
+
+    return work
+
+
+def main() -> None:
+    """Compare, measure, print."""
+    settings = tyro.cli(Settings, description=__doc__)
+    found, batch = machine(), make_batch(settings)
+    differences = compare(settings, batch)
+    print(f"largest relative difference: logits {differences['logits']:.1e}, gradient {differences['gradient']:.1e}")
+    pairs = {
+        "training step": (jax_training(settings, batch, 0.0), torch_training(settings, batch, 0.0)),
+        "training step, dropout 0.1": (jax_training(settings, batch, 0.1), torch_training(settings, batch, 0.1)),
+        "scoring": (jax_scoring(settings, batch), torch_scoring(settings, batch)),
+    }
+    rows, numbers = [], {}
+    for name, (ours, theirs) in pairs.items():
+        rates = in_turns({"jax": per_second(ours), "torch": per_second(theirs)}, settings.rounds)
+        middle, low, high = ratio(rates["jax"], rates["torch"])
+        seconds = [f"{1 / np.median(rates[side]):.2f}" for side in ("jax", "torch")]
+        rows.append([name, *seconds, f"{middle:.2f}", f"{low:.2f} to {high:.2f}"])
+        numbers[name] = {"batches_per_s": rates, "ratio": [middle, low, high]}
+    print(markdown_table(["", "ours, s", "PyTorch, s", "PyTorch's time / ours", "rounds"], rows))
+    sizes = {name: value for name, value in dataclasses.asdict(settings).items() if name != "json"}
+    result = {
+        "settings": sizes,
+        "machine": found,
+        "device": jax.default_backend(),
+        "largest_relative_difference": differences,
+    }
+    write_json(settings.json, result | {"measured": numbers})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,147 @@
+"""Steps per second of whole training steps on this machine's device, and how long the published trainings would take on it.
+
+    python -m benchmarks.training.simclr_projection [--json simclr_projection.json]          # on a GPU; minutes
+    python -m benchmarks.training.simclr_projection --trial --scale 0.02 --steps 2           # of the script itself, on a CPU
+
+Without a GPU it refuses: what a CPU takes says nothing about the published trainings.
+
+Everything from waveform to update, on waves made up beforehand: TERA at batch 32 (s3prl's: 1 M steps) and Speech SimCLR with
+reconstruction at the paper's batch of 600 (70,300 steps, 150 epochs of 960 h), 12-s utterances. Model FLOPs are counted by hand
+(matrix products of the encoder, forward and twice that backward), not those of augmentation or of what is recomputed.
+"""
+
+import dataclasses
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import jax
+import numpy as np
+import tyro
+
+from jfewshot.commandline import run_cli
+from jfewshot.errors import UserError
+from jfewshot.simclr.augmentation import make_banks
+from jfewshot.simclr.config import DataConfig, TrainConfig
+from jfewshot.simclr.data import Batch
+from jfewshot.simclr.encoder import EncoderConfig
+from jfewshot.simclr.features import FbankSettings, n_frames
+from jfewshot.simclr.training.loop import initial_state
+from jfewshot.simclr.training.step import Fixed, train_step
+
+# Dense bfloat16 peak of a device, FLOP/s, from its maker's data sheet; by a part of JAX's name for it.
+PEAKS = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "L40": 181e12, "T4": 65e12, "V100": 125e12}
+TERA_STEPS, SIMCLR_STEPS = 1_000_000, 70_300
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is measured."""
+
+    scale: float = 1.0
+    """Multiplies both batches."""
+    crop_s: float = 12.0
+    """Seconds of each utterance."""
+    chunks: int = 10
+    """Of the batch of 600."""
+    steps: int = 20
+    """Timed, after one to compile."""
+    compute_dtype: str = "bfloat16"
+    """Of the matrix products."""
+    peak: float | None = None
+    """FLOP/s of the device in that precision; None: known by its name, or no utilisation is given."""
+    trial: bool = False
+    """Run without a GPU all the same."""
+    json: Path | None = None
+    """Write the numbers here."""
+
+
+def model_flops(config: TrainConfig, frames: int) -> float:
+    """Of the encoder's matrix products in one step, forward and backward."""
+    encoder = config.encoder
+    out = encoder.n_frames(frames)
+    a_layer = 2 * out * (4 * encoder.d_model**2 + 2 * encoder.d_model * encoder.d_ff) + 4 * out**2 * encoder.d_model
+    forward = encoder.n_layers * a_layer + 2 * frames * encoder.n_mels * encoder.d_model
+    return 3.0 * config.batch * config.n_views * forward
+
+
+def measured(config: TrainConfig, steps: int, total_steps: int, peak: float | None) -> dict[str, float | None]:
+    """Steps per second and what follows from it."""
+    samples = int(config.data.crop_s * config.fbank.sample_rate)
+    rng = np.random.default_rng(0)
+    batch = Batch(
+        *jax.device_put(
+            (
+                0.1 * rng.standard_normal((config.batch, samples)).astype(np.float32),
+                np.full(config.batch, samples, np.int32),
+                np.arange(config.batch, dtype=np.int32),
+                np.zeros(config.batch, np.int32),
+            )
+        )
+    )
+    banks = make_banks(config.augmentation, samples, config.fbank.sample_rate, 0)
+    fixed = jax.device_put(Fixed(banks, np.full((1, 80), -6, np.float32), np.full((1, 80), 3, np.float32)))
+    step, state, key = train_step(config), initial_state(config), jax.random.key(0)
+    state, _ = jax.block_until_ready(step(state, batch, key, fixed))
+    began = time.perf_counter()
+    for _ in range(steps):
+        state, metrics = step(state, batch, key, fixed)
+    jax.block_until_ready(state)
+    per_s = steps / (time.perf_counter() - began)
+    flops = model_flops(config, n_frames(samples, FbankSettings()))
+    return {"batch": config.batch, "loss": float(metrics["loss"]), **projected(per_s, flops, total_steps, peak)}
+
+
+def projected(per_s: float, flops: float, total_steps: int, peak: float | None) -> dict[str, float | None]:
+    """What follows from steps per second.
+
+    Args:
+      per_s: steps.
+      flops: of the model, in a step.
+      total_steps: of the published training.
+      peak: of the device, FLOP/s; None: unknown.
+    """
+    return {
+        "steps_per_s": per_s,
+        "model_tflop_per_s": per_s * flops / 1e12,
+        "utilisation": per_s * flops / peak if peak else None,
+        "hours": total_steps / per_s / 3600,
+    }
+
+
+def main() -> None:
+    """Measure and print."""
+    settings = tyro.cli(Settings, description=__doc__)
+    if jax.default_backend() != "gpu" and not settings.trial:
+        raise UserError(
+            f"this measures a GPU and JAX has none here, only {jax.default_backend()} (pip install 'jfewshot[cuda]' for "
+            "NVIDIA's). To try the script itself: --trial --scale 0.02 --steps 2"
+        )
+    kind = jax.devices()[0].device_kind
+    peak = settings.peak or next((value for name, value in PEAKS.items() if name in kind), None)
+    encoder = EncoderConfig(compute_dtype=settings.compute_dtype)  # type: ignore[arg-type]
+    base = TrainConfig(DataConfig(Path(), crop_s=settings.crop_s), Path(), encoder=encoder)
+    chunks = settings.chunks if settings.scale == 1.0 else 1
+    runs = {
+        "tera": (dataclasses.replace(base, profile="tera", batch=max(round(32 * settings.scale), 1)), TERA_STEPS),
+        "speech_simclr_recon": (
+            dataclasses.replace(base, batch=max(round(600 * settings.scale), 2), chunks=chunks),
+            SIMCLR_STEPS,
+        ),
+    }
+    rows = {}
+    for name, (config, total) in runs.items():
+        row = rows[name] = measured(config, settings.steps, total, peak)
+        share = "unknown" if row["utilisation"] is None else f"{row['utilisation']:.1%}"
+        print(
+            f"{name}: batch {config.batch} x {settings.crop_s:g} s: {row['steps_per_s']:.3f} steps/s, "
+            f"{row['model_tflop_per_s']:.2f} model TFLOP/s, utilisation {share}; "
+            f"{total:,} steps take {row['hours']:.1f} h ({kind})"
+        )
+    if settings.json:
+        settings.json.write_text(json.dumps({"device": kind, "peak_flop_per_s": peak, "rows": rows}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    run_cli(main)

@@ -1,0 +1,1 @@
+"""Who does the extraction: one process, several processes, or a Ray cluster."""

@@ -1,0 +1,173 @@
+"""From cells to records: what is already there is found, the rest is computed."""
+
+import dataclasses
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from jfewshot._version import made_with
+from jfewshot.cells.planning import Cell
+from jfewshot.errors import UserError
+from jfewshot.evaluator.evaluator import Evaluator, Solved
+from jfewshot.profiling import stage
+from jfewshot.results import Records
+from jfewshot.statistics.intervals import correct_from_predicted, pool_interval
+from jfewshot.store.view_checks import CheckedViews, Wanted
+
+log = logging.getLogger(__name__)
+
+
+def missing_of(cell: Cell, folder: Records) -> list[float | None]:
+    """The strengths of a cell whose records are not there."""
+    return [strength for strength in cell.spec.strengths if folder.find(cell.identity(strength)) is None]
+
+
+def evaluate_cells(
+    cells: Sequence[Cell],
+    evaluator: Evaluator,
+    folder: Records | None,
+    on_progress: Callable[[int], None] = lambda episodes: None,
+) -> Iterator[tuple[dict[str, Any], bool]]:
+    """Compute what is not there yet.
+
+    Args:
+      cells: what is wanted.
+      evaluator: the devices.
+      folder: where records are looked up and written; None to keep nothing.
+      on_progress: called with a number of episodes whenever so many are done, found ones included.
+
+    Yields:
+      Each record, and whether it was computed now (rather than found).
+    """
+    for number, cell in enumerate(cells):
+        missing = []
+        for strength in cell.spec.strengths:
+            found = folder.find(cell.identity(strength)) if folder else None
+            if found is None:
+                missing.append(strength)
+            else:
+                on_progress(cell.protocol.n_episodes)
+                names = _names(cell)
+                was = found["upstream"]["name"], found["dataset"]["name"], found["view"]["name"]
+                now = names["upstream"]["name"], names["dataset"]["name"], names["view"]["name"]
+                if was != now:
+                    log.warning(
+                        "%s on %s, %s: the very embeddings of %s on %s, %s; the record is kept under that name",
+                        *now,
+                        *was,
+                    )
+                # A result belongs to its embeddings, which may have got another name, or have two.
+                yield found | names, False
+        if missing:
+            wanted = dataclasses.replace(cell, spec=cell.spec._replace(strengths=tuple(missing)))
+            then = next((later for later in cells[number + 1 :] if _is_next(later, cell, folder)), None)
+            yield from ((record, True) for record in _compute(wanted, then, evaluator, folder, on_progress))
+
+
+def _view_of(cell: Cell) -> Wanted:
+    return Wanted(cell.store, cell.view, cell.clips)
+
+
+def _is_next(later: Cell, cell: Cell, folder: Records | None) -> bool:
+    """Whether a cell is of another view, and to be computed."""
+    try:
+        return _view_of(later).key != _view_of(cell).key and (folder is None or bool(missing_of(later, folder)))
+    except UserError:
+        return False  # said when its turn comes; what stands before it is computed first
+
+
+# In this process, whoever evaluates: one cell may be asked for alone, and the next may be of the same view.
+_CHECKED = CheckedViews()
+
+
+def _compute(cell, then, evaluator, folder, on_progress) -> Iterator[dict[str, Any]]:
+    store, clips = cell.store, cell.clips
+    with stage("reading"):
+        view = _CHECKED.get(_view_of(cell), None if then is None else _view_of(then))
+    drawn = evaluator.draw(clips, cell.protocol, store.dataset)
+    draws = ""
+    if folder is not None:
+        with stage("writing"):
+            draws = folder.write_draws(
+                cell.protocol.draw_identity(clips.digest),
+                {
+                    "clips": drawn.clips,
+                    "segment": drawn.segment[:, :, : cell.protocol.k_shot],
+                    "clip_id": clips.clip_id,
+                    "class": clips.class_name,
+                    "group": clips.group,
+                    "split": clips.split,
+                },
+            )
+    for solved in evaluator.evaluate(
+        view, clips, cell.transform, cell.protocol, [cell.spec], dataset=store.dataset, on_progress=on_progress
+    ):
+        with stage("statistics"):
+            record = _record(cell, solved, drawn, evaluator) | {"draws": draws}
+        with stage("writing"):
+            record = folder.write_cell(record, solved.predicted) if folder else record | {"predicted": solved.predicted}
+        yield record
+
+
+def _record(cell: Cell, solved: Solved, drawn, evaluator: Evaluator) -> dict[str, Any]:
+    protocol = cell.protocol
+    tolerance = solved.spec.classifier.tolerance
+    # JSON has no word for NaN or an infinity.
+    residual = np.nan_to_num(solved.residual, nan=float(np.finfo(np.float32).max))
+    pool_clips = np.sort(drawn.pool.clips)
+    episodes_per_s = protocol.n_episodes / max(solved.wall_s, 1e-9)
+    return {
+        "identity": cell.identity(solved.strength),
+        **_names(cell),
+        "counts": {
+            "clips": len(pool_clips),
+            "classes": len(drawn.pool.names),
+            "segments": int(cell.clips.n_segments[pool_clips].sum()),
+            "classes_left_out": [{"class": name, "clips": n} for name, n in drawn.pool.left_out],
+            "redraws": drawn.redraws,
+        },
+        "accuracy": _accuracy(cell, solved, drawn),
+        "solver": {}
+        if tolerance is None
+        else {
+            "residual_max": float(residual.max()),
+            "residual_median": float(np.median(residual)),
+            "not_converged": int((~(residual <= tolerance)).sum()),
+            "tolerance": tolerance,
+            "iterations_mean": float(solved.iterations.mean()),
+        },
+        "timing": {
+            "wall_s": round(solved.wall_s, 6),
+            "episodes_per_s": round(episodes_per_s, 1),
+            "compile_s": round(solved.compile_s, 6),
+            "inner_products": solved.gram_kind,
+            "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        },
+        "made_with": made_with("jax", "numpy")
+        | {
+            "device": evaluator.mesh.devices.flat[0].device_kind,
+            "n_devices": int(evaluator.mesh.devices.size),
+        },
+    }
+
+
+def _names(cell: Cell) -> dict[str, Any]:
+    """What a record says of where its embeddings came from."""
+    store, facts = cell.store, cell.store.manifest["views"][cell.view]
+    return {
+        "dataset": dict(store.manifest["dataset"]),
+        "upstream": dict(store.manifest["upstream"]),
+        "view": {"name": cell.view} | {key: facts.get(key) for key in ("layer", "pooling", "dim")},
+        "store": {"path": str(store.path), "digest": store.digest},
+    }
+
+
+def _accuracy(cell: Cell, solved: Solved, drawn) -> dict[str, float | None]:
+    class_of_clip = np.full(len(cell.clips), -1, np.int64)
+    class_of_clip[drawn.pool.clips] = np.repeat(np.arange(len(drawn.pool.count)), drawn.pool.count)
+    correct = correct_from_predicted(solved.predicted, cell.protocol.n_way)
+    interval = pool_interval(correct, drawn.clips, class_of_clip, cell.protocol.k_shot)
+    return interval._asdict()

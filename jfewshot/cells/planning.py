@@ -1,0 +1,139 @@
+"""From stores and options to cells: what is to be computed, and what names it."""
+
+import dataclasses
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from jfewshot.classifiers.specs import ClassifierSpec
+from jfewshot.episodes.protocol import Protocol
+from jfewshot.errors import UserError
+from jfewshot.evaluator.preprocessing import Transform, fit_transform
+from jfewshot.store import ClipTable, Store
+
+log = logging.getLogger(__name__)
+
+# Raised when a change of the evaluator's arithmetic would change predictions beyond rounding: old records are then computed anew.
+NUMERICS_VERSION = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """One thing to evaluate: a view of a store, under a protocol, by a classifier at one or more strengths.
+
+    Attributes:
+      store: the embeddings.
+      clips: the clips that take part (the store's, or those common to all stores of its dataset).
+      view: name of the view.
+      transform: the fitted preprocessing.
+      protocol: how episodes are drawn and scored.
+      spec: classifier and strengths; each strength has a record of its own.
+    """
+
+    store: Store
+    clips: ClipTable
+    view: str
+    transform: Transform
+    protocol: Protocol
+    spec: ClassifierSpec
+
+    def identity(self, strength: float | None) -> dict[str, Any]:
+        """Everything that can change a prediction, and nothing else."""
+        kind = self.spec.classifier.strength
+        return {
+            "clip_table": self.clips.digest,
+            "embeddings": self.store.view_digest(self.view),
+            "segments": self.clips.segments_digest,
+            "preprocessing": self.transform.identity(),
+            "classifier": self.spec.identity(),
+            "strength": None if kind is None else {"name": kind.name, "value": strength},
+            "protocol": self.protocol.identity(),
+            "numerics": NUMERICS_VERSION,
+        }
+
+
+def plan_cells(
+    stores: Sequence[Store],
+    protocols: Sequence[Protocol],
+    specs: Sequence[ClassifierSpec],
+    *,
+    preprocessing: str = "l2",
+    views: Sequence[str] | None = None,
+    center_from: Store | None = None,
+    transductive: bool = False,
+    intersect_clips: bool = False,
+) -> list[Cell]:
+    """All cells of a run, in the order in which they are best computed.
+
+    Args:
+      stores: what to evaluate.
+      protocols, specs: each with each.
+      preprocessing, center_from, transductive: see `fit_transform`.
+      views: names of views; None for each store's `last.mean`, or its first.
+      intersect_clips: where stores of one dataset hold different clips, take those that all of them hold.
+
+    Raises:
+      UserError: if two stores of one dataset hold different clips (unless `intersect_clips`), two stores are of one upstream and
+        dataset, or a view or preprocessing does not fit.
+    """
+    cells: list[Cell] = []
+    for group in _by_dataset(stores):
+        tables = _paired_tables(group, intersect_clips)
+        for store, clips in zip(group, tables, strict=True):
+            for view in views or [_default_view(store)]:
+                if view not in store.views:
+                    raise UserError(f"{store.path} has no view '{view}'; it has {', '.join(store.views)}")
+                if view.endswith(".frames"):
+                    raise UserError(
+                        f"view '{view}' of {store.path} holds frames, which episodes cannot use: extract it pooled "
+                        "(--pooling mean), or train on them (python -m jfewshot.downstream.emotion)"
+                    )
+                transform = fit_transform(
+                    preprocessing, store, view, center_from=center_from, transductive=transductive
+                )
+                cells.extend(
+                    Cell(store, clips, view, transform, protocol, spec) for protocol in protocols for spec in specs
+                )
+    return cells
+
+
+def _by_dataset(stores: Sequence[Store]) -> list[list[Store]]:
+    groups: dict[str, list[Store]] = {}
+    for store in stores:
+        group = groups.setdefault(store.dataset, [])
+        twin = next((other for other in group if other.upstream == store.upstream), None)
+        if twin is not None:
+            raise UserError(
+                f"{twin.path} and {store.path} are both '{store.upstream}' on '{store.dataset}'. "
+                "Evaluate them into different result folders, or give one upstream another name"
+            )
+        group.append(store)
+    return list(groups.values())
+
+
+def _paired_tables(stores: list[Store], intersect: bool) -> list[ClipTable]:
+    """Clip tables with one digest for all stores of a dataset."""
+    tables = [store.clips for store in stores]
+    if len({table.digest for table in tables}) == 1:
+        return tables
+    rows = [set(zip(*(c.tolist() for c in (t.clip_id, t.class_name, t.group, t.split)), strict=True)) for t in tables]
+    common = set.intersection(*rows)
+    if not intersect:
+        other = next(number for number, table in enumerate(tables) if table.digest != tables[0].digest)
+        example = min(rows[0] ^ rows[other])[0]
+        raise UserError(
+            f"{stores[0].path} ({len(rows[0])} clips) and {stores[other].path} ({len(rows[other])}) hold different clips of "
+            f"'{stores[0].dataset}' ('{example}' for one), so their episodes would not be paired. "
+            "Pass --clips intersection to use the clips they share, or extract the same clips"
+        )
+    if not common:
+        raise UserError(f"the stores of '{stores[0].dataset}' have no clip in common (id, class, group and split)")
+    ids = {row[0] for row in common}
+    log.info("%s: %d clips are common to all stores", stores[0].dataset, len(ids))
+    return [table.select(np.array([clip in ids for clip in table.clip_id.tolist()])) for table in tables]
+
+
+def _default_view(store: Store) -> str:
+    return "last.mean" if "last.mean" in store.views else store.views[0]

@@ -1,0 +1,293 @@
+"""One run by several processes: the hosts of a TPU slice, the tasks of a SLURM job, or any machines that reach each other.
+
+Cells are handed out, those of one store together, to whichever process is free, and each process works on the devices it has:
+no array ever crosses from one to another. What is found travels through JAX's coordinator to process 0, which alone writes
+records, so that the hosts need no disk in common for results (each must find the stores, though). A cell's result does not
+depend on who computed it.
+"""
+
+import dataclasses
+import io
+import json
+import logging
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from jfewshot.cells.computing import evaluate_cells, missing_of
+from jfewshot.cells.planning import Cell
+from jfewshot.errors import UserError
+from jfewshot.evaluator.evaluator import Evaluator
+from jfewshot.files import sha256_of_json
+from jfewshot.results import ResultFolder, key_of, packed
+
+log = logging.getLogger(__name__)
+
+_PART_BYTES = 2**20  # of a message; the coordinator's messages are limited
+_PATIENCE_S = 600.0  # for the others to open their stores
+_ALL_CLAIMED = 2**20  # more than there are stores, and far from the limit of the 32-bit counter when many stop at once
+
+
+class Group:
+    """The processes of a run, as one of them sees it.
+
+    Args:
+      client: of JAX's coordination service.
+      index: this process's number; 0 leads.
+      count: how many there are.
+    """
+
+    def __init__(self, client: Any, index: int, count: int):
+        self.index, self.count = index, count
+        self._client = client
+        self._sent = 0
+        self._received = [0] * count
+
+    # ---- work
+
+    def publish_plan(self, plan: Mapping[str, Any]) -> None:
+        """Let process 0 say what there is to do."""
+        self._client.key_value_set("jfewshot/plan", json.dumps(plan))
+
+    def plan(self) -> dict[str, Any]:
+        """What process 0 said; waits for it."""
+        return json.loads(self._client.blocking_key_value_get("jfewshot/plan", int(_PATIENCE_S * 1000)))
+
+    def claim(self) -> int:
+        """The number of the next piece of work, which is nobody else's."""
+        return self._client.key_value_increment("jfewshot/claimed", 1) - 1
+
+    def stop(self) -> None:
+        """Leave nothing to be claimed."""
+        self._client.key_value_increment("jfewshot/claimed", _ALL_CLAIMED)
+
+    # ---- messages to process 0
+
+    def send(self, kind: str, facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = None) -> None:
+        """Send something to process 0."""
+        data = bytes(packed(arrays or {}))
+        parts = [data[at : at + _PART_BYTES] for at in range(0, len(data), _PART_BYTES)]
+        where = self._mailbox(self.index, self._sent)
+        for number, part in enumerate(parts):
+            self._client.key_value_set_bytes(f"{where}/{number}", part)
+        # The head comes last: who sees it finds the rest.
+        head = {"kind": kind, "parts": len(parts), "facts": facts}
+        self._client.key_value_set(f"{where}/head", json.dumps(head))
+        self._sent += 1
+
+    def receive(self, sender: int) -> tuple[str, dict[str, Any], dict[str, np.ndarray]] | None:
+        """A process's next message (kind, facts, arrays), or None if there is none yet."""
+        where = self._mailbox(sender, self._received[sender])
+        try:
+            head = json.loads(self._client.key_value_try_get(f"{where}/head"))
+        except jax.errors.JaxRuntimeError as error:
+            if "NOT_FOUND" not in str(error):
+                raise
+            return None
+        parts = [self._client.blocking_key_value_get_bytes(f"{where}/{n}", 60_000) for n in range(head["parts"])]
+        self._client.key_value_delete(where)
+        self._received[sender] += 1
+        with np.load(io.BytesIO(b"".join(parts)), allow_pickle=False) as archive:
+            return head["kind"], head["facts"], dict(archive)
+
+    @staticmethod
+    def _mailbox(sender: int, number: int) -> str:
+        return f"jfewshot/from/{sender}/{number}"
+
+
+def join(coordinator: str, processes: int | None, process: int | None) -> Group:
+    """Become one of several processes; before JAX is first used.
+
+    Args:
+      coordinator: "auto" where JAX knows the cluster (SLURM, Open MPI, Kubernetes, TPU slices), else HOST:PORT on which process 0
+        will listen.
+      processes, process: how many there are, and which this is; with HOST:PORT only.
+
+    Raises:
+      UserError: if they do not fit together, or there is no cluster to be known.
+    """
+    if coordinator == "auto":
+        if processes is not None or process is not None:
+            raise UserError("--coordinator auto finds --processes and --process by itself; leave them out")
+        try:
+            jax.distributed.initialize()
+        except (ValueError, RuntimeError) as error:
+            raise UserError(
+                f"--coordinator auto: JAX sees no cluster here ({error}). Write --coordinator HOST:PORT --processes N --process I"
+            ) from error
+    else:
+        host, colon, port = coordinator.rpartition(":")
+        if not (host and colon and port.isdecimal() and 0 < int(port) < 2**16):
+            raise UserError(f"--coordinator is '{coordinator}'; write auto, or HOST:PORT as in node17:12345")
+        if processes is None or process is None or not 0 <= process < processes:
+            raise UserError(
+                f"--coordinator {coordinator} needs --processes N and --process I with I from 0 to N - 1; "
+                f"they are {processes} and {process}"
+            )
+        jax.distributed.initialize(coordinator, processes, process)
+    from jax._src import distributed  # JAX shows its key-value store to its own packages alone
+
+    return Group(distributed.global_state.client, jax.process_index(), jax.process_count())
+
+
+class Elsewhere:
+    """Stands for the result folder in all processes but the first: what is written goes to process 0."""
+
+    def __init__(self, group: Group):
+        self._group = group
+        self._sent_draws: set[str] = set()
+
+    def find(self, identity: Mapping[str, Any]) -> None:
+        """Nothing: process 0 has looked."""
+
+    def write_draws(self, protocol: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> str:
+        """Send drawn clips, once; returns the file's name."""
+        key = key_of(protocol)
+        if key not in self._sent_draws:
+            self._sent_draws.add(key)
+            self._group.send("draws", dict(protocol), arrays)
+        return f"{key}.npz"
+
+    def write_cell(self, record: dict[str, Any], predicted: np.ndarray) -> dict[str, Any]:
+        """Send a cell's record and predictions."""
+        self._group.send("cell", record, {"predicted": predicted})
+        return record | {"key": key_of(record["identity"])}
+
+
+def evaluate_together(
+    cells: Sequence[Cell],
+    evaluator: Evaluator,
+    folder: ResultFolder | None,
+    group: Group,
+    on_progress: Callable[[int], None] = lambda episodes: None,
+) -> Iterator[tuple[dict[str, Any], bool]]:
+    """`evaluate_cells` by a group of processes, all of which call this with the same cells.
+
+    Args:
+      folder: process 0's; None in the others.
+
+    Yields:
+      In process 0 each record, and whether it was computed now, after all are there; in the others nothing.
+
+    Raises:
+      UserError: in process 0 whatever any process met, after what was found is written.
+    """
+    if group.index or folder is None:
+        _help(cells, evaluator, group)
+        return
+    units = _units(cells, folder, on_progress)
+    group.publish_plan({"cells": _digest(cells), "units": units})
+    leader = _Leader(group, folder, on_progress)
+    try:
+        for unit in _claimed(group, units):
+            for record, _ in evaluate_cells(_cells_of(unit, cells), evaluator, folder, on_progress):
+                leader.computed.add(record["key"])
+                leader.collect()
+    except BaseException:
+        group.stop()
+        raise
+    leader.wait_for_all()
+    for record, is_new in evaluate_cells(cells, evaluator, folder):
+        yield record, is_new or record["key"] in leader.computed
+
+
+def _help(cells: Sequence[Cell], evaluator: Evaluator, group: Group) -> None:
+    """What processes 1, 2, ... do."""
+    try:
+        plan = group.plan()
+        if plan["cells"] != _digest(cells):
+            raise UserError(
+                "it plans other cells than process 0: give all processes the same options and the same stores"
+            )
+        folder = Elsewhere(group)
+        for unit in _claimed(group, plan["units"]):
+            for _ in evaluate_cells(_cells_of(unit, cells), evaluator, folder):
+                pass
+    except UserError as error:
+        group.send("trouble", {"text": f"process {group.index} on {socket.gethostname()}: {error}"})
+        raise
+    except BaseException as error:
+        said = f"{type(error).__name__}: {error}"
+        group.send("trouble", {"text": f"process {group.index} on {socket.gethostname()} ended: {said}; see its log"})
+        raise
+    group.send("finished", {})
+
+
+class _Leader:
+    """What process 0 does beside its own share: it takes in what the others send."""
+
+    def __init__(self, group: Group, folder: ResultFolder, on_progress: Callable[[int], None]):
+        self.computed: set[str] = set()
+        self._group, self._folder, self._on_progress = group, folder, on_progress
+        self._working = set(range(1, group.count))
+        self._troubles: list[str] = []
+
+    def collect(self) -> bool:
+        """Take in all that has come; returns whether there was anything."""
+        any_came = False
+        for sender in sorted(self._working):
+            while sender in self._working and (message := self._group.receive(sender)) is not None:
+                any_came = True
+                self._take(sender, *message)
+        return any_came
+
+    def _take(self, sender: int, kind: str, facts: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+        if kind == "draws":
+            self._folder.write_draws(facts, arrays)
+        elif kind == "cell":
+            record = self._folder.write_cell(facts, arrays["predicted"])
+            self.computed.add(record["key"])
+            self._on_progress(facts["identity"]["protocol"]["n_episodes"])
+        else:
+            self._working.discard(sender)
+            if kind == "trouble":
+                self._troubles.append(facts["text"])
+                self._group.stop()
+
+    def wait_for_all(self) -> None:
+        """Take in what comes until every process has finished."""
+        while self._working:
+            if not self.collect():
+                time.sleep(0.02)
+        if self._troubles:
+            raise UserError("; ".join(self._troubles))
+
+
+Unit = list[tuple[int, list[float | None]]]
+
+
+def _units(cells: Sequence[Cell], folder: ResultFolder, on_progress: Callable[[int], None]) -> list[Unit]:
+    """What is not there yet, as numbers of cells and strengths: what shares a view in one piece, nothing twice."""
+    pieces: dict[tuple[str, str], Unit] = {}
+    seen: set[str] = set()
+    for number, cell in enumerate(cells):
+        strengths = []
+        for strength in missing_of(cell, folder):
+            key = key_of(cell.identity(strength))
+            if key not in seen:
+                seen.add(key)
+                strengths.append(strength)
+        on_progress(cell.protocol.n_episodes * (len(cell.spec.strengths) - len(strengths)))
+        if strengths:
+            pieces.setdefault((str(cell.store.path), cell.view), []).append((number, strengths))
+    return list(pieces.values())
+
+
+def _claimed(group: Group, units: Sequence[Unit]) -> Iterator[Unit]:
+    while (number := group.claim()) < len(units):
+        yield units[number]
+
+
+def _cells_of(unit: Unit, cells: Sequence[Cell]) -> list[Cell]:
+    return [
+        dataclasses.replace(cells[number], spec=cells[number].spec._replace(strengths=tuple(strengths)))
+        for number, strengths in unit
+    ]
+
+
+def _digest(cells: Sequence[Cell]) -> str:
+    return sha256_of_json([[cell.identity(strength) for strength in cell.spec.strengths] for cell in cells])

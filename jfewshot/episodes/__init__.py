@@ -1,0 +1,1 @@
+"""What an episode is (NumPy only), and how episodes are drawn (JAX)."""

@@ -1,0 +1,124 @@
+"""The classes and clips that episodes of a protocol are drawn from."""
+
+import dataclasses
+
+import numpy as np
+
+from jfewshot.episodes.protocol import Protocol
+from jfewshot.errors import UserError
+from jfewshot.store.clips import ClipTable
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassPool:
+    """The clips that episodes are drawn from, by class; make one with `class_pool`.
+
+    Attributes:
+      names: the classes, sorted.
+      start, count: int32, one per class: its clips are `clips[start : start + count]`.
+      clips: int32, rows of the clip table, grouped by class, in the table's order within a class.
+      group: int32, one per entry of `clips`: a number for its group; clips without a group are each their own.
+      left_out: (class, number of clips) for each class that `min_clips` left out.
+    """
+
+    names: np.ndarray
+    start: np.ndarray
+    count: np.ndarray
+    clips: np.ndarray
+    group: np.ndarray
+    left_out: tuple[tuple[str, int], ...]
+
+
+def class_pool(clips: ClipTable, protocol: Protocol, dataset: str = "the store") -> ClassPool:
+    """Sort the clips into classes and check that episodes can be drawn.
+
+    Args:
+      clips: the whole table; the protocol's split is selected here.
+      protocol: what will be drawn.
+      dataset: its name, for messages.
+
+    Raises:
+      UserError: if the split is not there, a class has too few clips, there are fewer classes than ways, or groups leave
+        a class no queries.
+    """
+    rows = np.arange(len(clips), dtype=np.int32)
+    if protocol.split is not None:
+        rows = rows[clips.split == protocol.split]
+        if not len(rows):
+            known = sorted(set(clips.split.tolist()) - {""})
+            raise UserError(
+                f"{dataset} has no clips in split '{protocol.split}'; "
+                + (f"it has {', '.join(known)}" if known else "its clips name no splits: leave --split out")
+            )
+    names, class_of_row, count = np.unique(clips.class_name[rows], return_inverse=True, return_counts=True)
+    needed = protocol.drawn_per_class
+    least = protocol.min_clips if protocol.min_clips is not None else 0
+    kept = count >= least
+    left_out = tuple((str(name), int(n)) for name, n in zip(names[~kept], count[~kept], strict=True))
+    short = [(str(name), int(n)) for name, n in zip(names[kept], count[kept], strict=True) if n < needed]
+    if short:
+        raise UserError(_too_few_clips(dataset, short, protocol, int(count.max())))
+    if kept.sum() < protocol.n_way:
+        raise UserError(
+            f"{dataset} has {kept.sum()} classes"
+            + (f" with at least {least} clips (of {len(names)})" if left_out else "")
+            + f"; {protocol.n_way}-way needs {protocol.n_way}. Lower --ways"
+            + (" or --min-clips" if left_out else "")
+        )
+    in_kept = kept[class_of_row]
+    order = np.argsort(class_of_row[in_kept], kind="stable")
+    pooled = rows[in_kept][order]
+    count = count[kept].astype(np.int32)
+    pool = ClassPool(
+        names=names[kept],
+        start=(np.cumsum(count) - count).astype(np.int32),
+        count=count,
+        clips=pooled,
+        group=_group_numbers(clips.group[pooled]),
+        left_out=left_out,
+    )
+    if protocol.group_aware:
+        _check_groups(pool, clips, protocol, dataset)
+    return pool
+
+
+def _group_numbers(groups: np.ndarray) -> np.ndarray:
+    # A clip of unknown group shares it with nobody.
+    named = np.unique(groups, return_inverse=True)[1].astype(np.int32)
+    unknown = groups == ""
+    named[unknown] = len(groups) + np.arange(unknown.sum(), dtype=np.int32)
+    return named
+
+
+def _too_few_clips(dataset: str, short: list[tuple[str, int]], protocol: Protocol, largest: int) -> str:
+    needed = protocol.drawn_per_class
+    (name, n), others = short[0], len(short) - 1
+    what = f"{protocol.k_shot}-shot with {protocol.n_query} queries needs {needed}"
+    seen = f"{dataset}: class '{name}' has {n} clip{'s' if n != 1 else ''}" + (
+        f" ({others} more too few)" if others else ""
+    )
+    if largest < needed:
+        return f"{seen}; {what}, and the largest class has {largest}. Lower --shots or --n-query"
+    return f"{seen}; {what}. Lower --n-query, or pass --min-clips {needed} to drop small classes (they will be listed)"
+
+
+def _check_groups(pool: ClassPool, clips: ClipTable, protocol: Protocol, dataset: str) -> None:
+    if not (clips.group[pool.clips] != "").any():
+        raise UserError(f"{dataset}: --group-aware needs groups, and no clip has one; leave it out")
+    for name, start, count in zip(pool.names, pool.start, pool.count, strict=True):
+        sizes = np.unique(pool.group[start : start + count], return_counts=True)[1]
+        if count - _smallest_total(sizes.tolist(), protocol.shots_drawn) < protocol.n_query:
+            raise UserError(
+                f"{dataset}: class '{name}' has {count} clips in {len(sizes)} group{'s' if len(sizes) > 1 else ''}; whatever "
+                f"the {protocol.shots_drawn}-shot support, fewer than {protocol.n_query} queries of other groups are left. "
+                "Lower --n-query or --shots, or leave --group-aware out"
+            )
+
+
+def _smallest_total(sizes: list[int], least: int) -> int:
+    """The smallest sum of some of the sizes that is at least `least`: what the support that leaves the most queries excludes."""
+    reachable = 1  # bit t is set where some of the sizes sum to t
+    for size in sizes:
+        reachable |= reachable << size
+    above = reachable >> least
+    return least + (above & -above).bit_length() - 1

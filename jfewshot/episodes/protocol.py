@@ -1,0 +1,107 @@
+"""What an episode is: how it is drawn and how it is scored."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from jfewshot.errors import UserError
+
+QuerySegments = Literal["vote", "mean", "one"]
+# Counters of the random stream give 7 bits to redraws, 9 to the class's slot and 16 to the position in it (drawing.py).
+MAX_WAYS, MAX_DRAWN = 512, 65_535
+
+
+@dataclasses.dataclass(frozen=True)
+class Protocol:
+    """How few-shot episodes are drawn and scored; everything that two results must share to be compared.
+
+    Attributes:
+      n_way: classes per episode.
+      k_shot: support clips per class.
+      n_query: query clips per class.
+      n_episodes: how many episodes.
+      seed: names the sequence of episodes: episode i under a seed is the same clips for every upstream and classifier.
+      split: draw from the clips of this split only; None for all.
+      min_clips: leave out classes with fewer clips; None to insist that every class has enough.
+      group_aware: no query shares a group (speaker, recording, site) with a support clip of its episode.
+      query_segments: a query clip of several segments is decided by majority over them ("vote", ties to the smallest class
+        index), by their mean score ("mean"), or by one drawn at random ("one").
+      nested_shots: the largest number of shots drawn together: the supports of fewer shots are the first of these, with the
+        same queries. It changes a draw only where `group_aware`; None for `k_shot`.
+    """
+
+    n_way: int = 5
+    k_shot: int = 1
+    n_query: int = 15
+    n_episodes: int = 10_000
+    seed: int = 42
+    split: str | None = None
+    min_clips: int | None = None
+    group_aware: bool = False
+    query_segments: QuerySegments = "vote"
+    nested_shots: int | None = None
+
+    def __post_init__(self):
+        for name, least in (("n_way", 2), ("k_shot", 1), ("n_query", 1), ("n_episodes", 1)):
+            if getattr(self, name) < least:
+                raise UserError(f"{name} is {getattr(self, name)}; it must be at least {least}")
+        if self.n_way > MAX_WAYS or self.drawn_per_class > MAX_DRAWN or self.n_way > 127:
+            raise UserError(f"{self.n_way}-way with {self.drawn_per_class} clips per class is more than this draws")
+        if self.n_episodes >= 2**32:
+            raise UserError(f"n_episodes is {self.n_episodes}; episode numbers are 32-bit, so fewer than 2**32")
+        if self.nested_shots is not None and self.nested_shots < self.k_shot:
+            raise UserError(f"nested_shots is {self.nested_shots}, fewer than the {self.k_shot} shots of the episode")
+        if self.query_segments not in ("vote", "mean", "one"):
+            raise UserError(f"query_segments is '{self.query_segments}'; choose vote, mean or one")
+
+    @property
+    def n_support(self) -> int:
+        """Support clips per episode."""
+        return self.n_way * self.k_shot
+
+    @property
+    def n_queries(self) -> int:
+        """Query clips per episode."""
+        return self.n_way * self.n_query
+
+    @property
+    def shots_drawn(self) -> int:
+        """Support clips drawn per class, before the first `k_shot` are taken."""
+        return (self.nested_shots or self.k_shot) if self.group_aware else self.k_shot
+
+    @property
+    def drawn_per_class(self) -> int:
+        """Clips drawn per class."""
+        return self.shots_drawn + self.n_query
+
+    def draw_identity(self, clip_table: str) -> dict[str, Any]:
+        """What a draw depends on, and nothing more: the key of the file of draws."""
+        identity = {"clip_table": clip_table, **dataclasses.asdict(self)}
+        del identity["query_segments"]
+        identity["nested_shots"] = self.shots_drawn if self.group_aware else None
+        return identity
+
+    def identity(self) -> dict[str, Any]:
+        """What a result depends on."""
+        return {**dataclasses.asdict(self), "nested_shots": self.shots_drawn if self.group_aware else None}
+
+
+def protocols(ways: Sequence[int], shots: Sequence[int], **settings: Any) -> list[Protocol]:
+    """One protocol for each number of ways with each number of shots, on nested supports with the same queries.
+
+    Args:
+      ways: numbers of classes; a repeated one counts once.
+      shots: numbers of support clips per class; a repeated one counts once.
+      **settings: the other fields of `Protocol`.
+
+    Returns:
+      The protocols, all shots of the first number of ways first.
+
+    Raises:
+      UserError: on a value that no protocol can have.
+    """
+    return [
+        Protocol(n_way=way, k_shot=shot, nested_shots=max(shots), **settings)
+        for way in dict.fromkeys(ways)
+        for shot in dict.fromkeys(shots)
+    ]

@@ -1,0 +1,1 @@
+"""The evaluator: the only room that knows of batches, chunks, devices, and of where inner products come from."""

@@ -1,0 +1,141 @@
+"""How many episodes are solved at once: the chunks that a memory budget allows, smaller ones after a device ran out of memory,
+and the two layouts of a chunk (by episode on the host, in blocks on the device)."""
+
+import logging
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from jfewshot.episodes.protocol import Protocol
+from jfewshot.errors import UserError
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+# Bytes of inner products per chunk on a CPU: enough blocks to keep every core busy, few enough to stay near the caches.
+_CPU_CHUNK_BYTES = 64 * 2**20
+
+
+class ChunkShape(NamedTuple):
+    """How many episodes are solved at once.
+
+    Attributes:
+      blocks: over all devices.
+      block: episodes per block.
+    """
+
+    blocks: int
+    block: int
+
+    @property
+    def episodes(self) -> int:
+        return self.blocks * self.block
+
+
+def chunk_shape(
+    protocol: Protocol, n_devices: int, platform: str, memory_bytes: int, block: int | None = None
+) -> ChunkShape:
+    """Blocks that suit the device, and as many of them as the memory allows and the episodes fill."""
+    n, m = protocol.n_support, protocol.n_queries
+    if block is None:
+        if platform == "cpu":
+            # A block's matrices should fit a core's second-level cache, and its rows whole vector registers.
+            block = next(size for size, most in ((128, 8), (64, 40), (16, 10**9)) if n <= most)
+        else:
+            block = 4096 if n <= 32 else 512
+    bytes_per_episode = 4 * (n * n + n * m) + 24 * m
+    limit = memory_bytes // 8 if platform != "cpu" else min(_CPU_CHUNK_BYTES, memory_bytes // 8)
+    most = max(1, limit // (bytes_per_episode * block * n_devices))
+    per_device = -(-protocol.n_episodes // (block * n_devices))
+    chunks = -(-per_device // most)
+    return ChunkShape(-(-per_device // chunks) * n_devices, block)
+
+
+def in_blocks(x: np.ndarray, shape: ChunkShape) -> np.ndarray:
+    """[episodes, ...] to [blocks, ..., episodes of a block]; a short chunk is filled up with its first episode."""
+    short = shape.episodes - len(x)
+    if short:
+        x = np.concatenate([x, np.repeat(x[:1], short, axis=0)])
+    return np.ascontiguousarray(np.moveaxis(x.reshape(shape.blocks, shape.block, *x.shape[1:]), 1, -1))
+
+
+def episodes_first(x: jax.Array | np.ndarray) -> np.ndarray:
+    """[blocks, ..., episodes of a block] to [episodes, ...]."""
+    moved = np.moveaxis(np.asarray(x), -1, 1)
+    return moved.reshape(-1, *moved.shape[2:])
+
+
+def strength_first(x: np.ndarray, n_episodes: int) -> np.ndarray:
+    """[blocks, strengths, ..., episodes of a block] to [strengths, episodes, ...]."""
+    return np.moveaxis(episodes_first(x)[:n_episodes], 1, 0)
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an error of JAX's says that memory ran out, on a device or while compiling for one."""
+    return isinstance(error, jax.errors.JaxRuntimeError) and str(error).startswith("RESOURCE_EXHAUSTED")
+
+
+class Chunking:
+    """The shapes of chunks: what fits the budget, or, where that ran out of memory, less.
+
+    Args:
+      mesh: the devices.
+      memory_bytes: what may be used, over all devices.
+      block: episodes per block; None for what suits the device and the episode's size.
+
+    Attributes:
+      ran_out: whether memory has run out so far.
+    """
+
+    def __init__(self, mesh: Mesh, memory_bytes: int, block: int | None = None):
+        self.ran_out = False
+        self._mesh, self._memory_bytes, self._block = mesh, memory_bytes, block
+        self._most_blocks: dict[tuple[int, ...], int] = {}
+
+    def shape(self, protocol: Protocol) -> ChunkShape:
+        """Of a protocol's chunks."""
+        devices = self._mesh.devices
+        shape = chunk_shape(protocol, devices.size, devices.flat[0].platform, self._memory_bytes, self._block)
+        return shape._replace(blocks=min(shape.blocks, self._most_blocks.get(_size(protocol), shape.blocks)))
+
+    def run(self, protocol: Protocol, work: Callable[[ChunkShape], T]) -> T:
+        """Do some work in chunks; where a device has no memory left, again in chunks of half the size, from then on.
+
+        Raises:
+          UserError: if memory runs out with one block per device.
+        """
+        while True:
+            shape = self.shape(protocol)
+            try:
+                return work(shape)
+            except jax.errors.JaxRuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+                self._halve(shape, protocol, error)
+
+    def _halve(self, shape: ChunkShape, protocol: Protocol, error: Exception) -> None:
+        self.ran_out = True
+        n_devices = self._mesh.devices.size
+        blocks = shape.blocks // n_devices // 2 * n_devices
+        if not blocks:
+            n, m = protocol.n_support, protocol.n_queries
+            raise UserError(
+                f"out of memory: one block of {shape.block} episodes per device ({protocol.n_way}-way {protocol.k_shot}-shot, "
+                f"{protocol.n_query} queries) needs {4 * shape.block * n * (n + m) / 2**30:.2g} GiB for inner products alone, "
+                "beside the embeddings. Lower --memory-gb, so that these stay on disk, or --n-query or --shots, or use a "
+                "larger device"
+            ) from error
+        self._most_blocks[_size(protocol)] = blocks
+        log.warning(
+            "out of memory with %d episodes at once; going on with %d (%s)",
+            shape.episodes,
+            shape._replace(blocks=blocks).episodes,
+            str(error).splitlines()[0][:100],
+        )
+
+
+def _size(protocol: Protocol) -> tuple[int, ...]:
+    return protocol.n_way, protocol.k_shot, protocol.n_query, protocol.group_aware

@@ -1,0 +1,286 @@
+"""Thousands of episodes at once: the only place that knows of batches, chunks and devices.
+
+The way of a chunk: episode numbers -> drawn clips (drawing.py) -> rows of the embeddings -> inner products (gram.py) ->
+classifiers -> predicted class slots. Arrays on the device are [blocks, ..., episodes of a block]: blocks are spread over the
+devices and worked off one after the other, so that a block's matrices stay in a core's cache; within a block the episodes are
+last (linalg.py). The solver is compiled once per (classifier, ways, shots, queries) and serves every store.
+"""
+
+import collections
+import dataclasses
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+from jaxtyping import Float, Int8
+
+from jfewshot.classifiers.specs import ClassifierSpec
+from jfewshot.episodes.protocol import Protocol
+from jfewshot.evaluator.chunking import (
+    Chunking,
+    ChunkShape,
+    episodes_first,
+    in_blocks,
+    is_out_of_memory,
+    strength_first,
+)
+from jfewshot.evaluator.devices import AXIS, default_memory_budget, episode_mesh
+from jfewshot.evaluator.drawer import Drawer, Drawn, episode_numbers
+from jfewshot.evaluator.gram import GramSource, gram_source
+from jfewshot.evaluator.preprocessing import Transform
+from jfewshot.evaluator.programs import PROGRAMS, TRACES, jit_rows, jit_score, jit_solve, solver_options
+from jfewshot.evaluator.segments import further_passes, highest_mean_score, majority
+from jfewshot.profiling import finished, stage
+from jfewshot.randomness import stream_key
+from jfewshot.store.clips import ClipTable
+
+__all__ = ["TRACES", "Drawn", "Evaluator", "Solved"]
+
+log = logging.getLogger(__name__)
+_LARGE_STORE = 4096  # segments
+
+
+@dataclasses.dataclass(frozen=True)
+class Solved:
+    """What the evaluator found for one classifier at one strength.
+
+    Attributes:
+      spec: the classifier.
+      strength: the strength, or None.
+      predicted: the slot each query was given to, queries in class-major order.
+      residual, iterations: per episode; NaN for closed forms.
+      wall_s: time for the episodes, compilation apart, shared among the strengths solved together.
+      compile_s: time for compiling, likewise.
+      gram_kind: where the inner products came from.
+    """
+
+    spec: ClassifierSpec
+    strength: float | None
+    predicted: Int8[np.ndarray, "episodes queries"]
+    residual: Float[np.ndarray, "episodes"]
+    iterations: Float[np.ndarray, "episodes"]
+    wall_s: float
+    compile_s: float
+    gram_kind: str
+
+
+class Evaluator:
+    """Evaluates classifiers on episodes; keep one for a whole run, so that compiled code and drawn episodes are shared.
+
+    Args:
+      devices: to spread episodes over; None for all of this process's.
+      memory_bytes: what may be used for embeddings, Gram matrices and chunks; None for a share of what there is.
+      block: episodes per block; None for what suits the device and the episode's size.
+    """
+
+    def __init__(
+        self, devices: list[jax.Device] | None = None, memory_bytes: int | None = None, block: int | None = None
+    ):
+        self.mesh: Mesh = episode_mesh(devices)
+        self.memory_bytes = default_memory_budget() if memory_bytes is None else memory_bytes
+        self._chunking = Chunking(self.mesh, self.memory_bytes, block)
+        self._drawer = Drawer(self.mesh, self._chunking, self.memory_bytes)
+
+    def draw(self, clips: ClipTable, protocol: Protocol, dataset: str = "the store") -> Drawn:
+        """Draw a protocol's episodes, or return those drawn before.
+
+        Raises:
+          UserError: if the clips do not allow the protocol (see `class_pool`), or if group-aware redraws run out.
+        """
+        return self._drawer.draw(clips, protocol, dataset)
+
+    def forget_draws(self) -> None:
+        """Drop the drawn episodes that are kept for the next store of the same dataset."""
+        self._drawer.forget()
+
+    def evaluate(
+        self,
+        view: np.ndarray,
+        clips: ClipTable,
+        transform: Transform,
+        protocol: Protocol,
+        specs: Sequence[ClassifierSpec],
+        *,
+        dataset: str = "the store",
+        on_progress: Callable[[int], None] = lambda episodes: None,
+    ) -> Iterator[Solved]:
+        """Evaluate classifiers on one view under one protocol.
+
+        Args:
+          view: segments x dim, as stored.
+          clips: which rows are whose; may be fewer clips than the view holds.
+          transform: the preprocessing.
+          specs: classifiers with their strengths.
+          dataset: its name, for messages.
+          on_progress: called with the number of episodes just solved.
+
+        Yields:
+          One `Solved` per classifier and strength.
+        """
+        drawn = self.draw(clips, protocol, dataset)
+        # Of a large store, thousands of episodes use a part; of a small one, nearly all.
+        large = clips.n_segments[drawn.pool.clips].sum() > _LARGE_STORE
+        rows, first = _rows_of_clips(clips, drawn.used if large else np.sort(drawn.pool.clips))
+        sources: dict[bool, GramSource] = {}
+        for spec in specs:
+            shifted = bool(spec.classifier.translation_invariant)
+            if shifted not in sources:
+                with stage("reading"):
+                    fitted = transform.with_origin(view, rows) if shifted else transform
+                wanted = protocol.n_episodes * protocol.n_support * (protocol.n_support + protocol.n_queries)
+                sources[shifted] = self._source(view, rows, fitted, wanted)
+            yield from self._solve_all(sources[shifted], clips, first, drawn, protocol, spec, on_progress)
+
+    def _source(self, view, rows, transform, wanted: int) -> GramSource:
+        budget = self.memory_bytes
+        while True:
+            try:
+                with stage("Gram"):
+                    return gram_source(view, rows, transform, self.mesh, budget, wanted)
+            except jax.errors.JaxRuntimeError as error:
+                if not is_out_of_memory(error) or not budget:
+                    raise
+                # With none at all, embeddings stay on disk.
+                budget //= 4
+            log.warning("out of memory for the embeddings; going on with %.2g GiB for them", budget / 2**30)
+
+    def _solve_all(self, source, clips, first, drawn, protocol, spec, on_progress) -> Iterator[Solved]:
+        started, compiled_before = time.perf_counter(), PROGRAMS.compile_s
+        job = _Job(
+            source=source,
+            spec=spec,
+            protocol=protocol,
+            strengths=jnp.array([1.0 if value is None else value for value in spec.strengths], jnp.float32),
+            key=jnp.asarray(stream_key(protocol.seed, clips.digest, "classifier", spec.name)),
+            clips=clips,
+            first=first,
+            drawn=drawn,
+        )
+        told = 0
+
+        def tell(solved: int) -> None:
+            # What is solved again, in smaller chunks, is told of once.
+            nonlocal told
+            if solved > told:
+                on_progress(solved - told)
+                told = solved
+
+        parts = self._chunking.run(protocol, lambda shape: self._solve_chunks(job, shape, tell))
+        predicted, residual, iterations = (np.concatenate(part, 1) for part in zip(*parts, strict=True))
+        compile_s = PROGRAMS.compile_s - compiled_before
+        wall_s = time.perf_counter() - started - compile_s
+        for number, strength in enumerate(spec.strengths):
+            yield Solved(
+                spec=spec,
+                strength=strength,
+                predicted=predicted[number],
+                residual=residual[number],
+                iterations=iterations[number],
+                wall_s=wall_s / len(spec.strengths),
+                compile_s=compile_s / len(spec.strengths),
+                gram_kind=source.kind,
+            )
+
+    def _solve_chunks(self, job: "_Job", shape: ChunkShape, tell: Callable[[int], None]) -> list[list[np.ndarray]]:
+        """Predictions (or scores), residuals and iterations of each chunk, strengths and episodes first."""
+        protocol, pool, n_segments = job.protocol, job.drawn.pool, job.clips.n_segments
+        several = protocol.query_segments != "one" and bool((n_segments[pool.clips] > 1).any())
+        on_device = jax.device_put((job.first, n_segments.astype(np.int32)), NamedSharding(self.mesh, P()))
+        rows = jit_rows(self.mesh, protocol.k_shot, protocol.query_segments == "one")
+        parts: list[list[np.ndarray]] = []
+        waiting: collections.deque[tuple] = collections.deque()
+
+        def collect():
+            start, stop, support, out = waiting.popleft()
+            with stage("scoring"):
+                part = [strength_first(x, stop - start) for x in jax.device_get(out[:3])]
+                if several:
+                    part[0] = self._decide_by_all_segments(job, start, stop, support, part[0], out[3], shape)
+            parts.append(part)
+            tell(stop)
+
+        for number, (clips, segment) in enumerate(self._drawer.chunks(job.drawn, shape)):
+            start = number * shape.episodes
+            stop = min(start + shape.episodes, protocol.n_episodes)
+            with stage("sampling"):
+                support, query = finished(PROGRAMS(rows, *on_device, clips, segment))
+            numbers = episode_numbers(start, shape, self.mesh)
+            out = self._solve_chunk(job, several, support, query, numbers)
+            waiting.append((start, stop, support, out))
+            # The host works on one chunk while the devices work on the next.
+            if len(waiting) > 1:
+                collect()
+        while waiting:
+            collect()
+        return parts
+
+    def _solve_chunk(self, job: "_Job", several: bool, support, query, numbers):
+        with stage("Gram"):
+            gram_ss, gram_qs = finished(job.source.blocks(support, query))
+        function = jit_solve(self.mesh, *job.static(several), want_model=several)
+        with stage("solving"):
+            return finished(
+                PROGRAMS(function, gram_ss, gram_qs, numbers, job.key, job.strengths, options=self._options(job))
+            )
+
+    def _options(self, job: "_Job"):
+        return solver_options(self.mesh, job.spec.classifier, job.protocol.n_support)
+
+    def _decide_by_all_segments(self, job, start, stop, support, answers, models, shape):
+        """Classify the segments after each query's first, and decide each query by all of its segments."""
+        protocol = job.protocol
+        query_clip = job.drawn.clips[start:stop, :, protocol.k_shot :].reshape(stop - start, -1)
+        passes = further_passes(job.first[query_clip], job.clips.n_segments[query_clip])
+        support = episodes_first(support)[passes.episode]
+        models = jax.tree.map(lambda x: episodes_first(x)[passes.episode], jax.device_get(models))
+        numbers = (start + passes.episode).astype(np.uint32)
+        sharding = NamedSharding(self.mesh, P(AXIS))
+        function = jit_score(self.mesh, *job.static(True))
+        outputs = [answers[:, :0]]
+        for at in range(0, len(passes.episode), shape.episodes):
+            part = slice(at, at + shape.episodes)
+            blocks = jax.tree.map(lambda x: in_blocks(x[part], shape), (support, passes.rows, numbers, models))  # noqa: B023
+            rows, further, repeated, repeated_models = jax.device_put(blocks, sharding)
+            with stage("Gram"):
+                gram_ss, gram_qs = finished(job.source.blocks(rows, further))
+            with stage("solving"):
+                out = finished(
+                    PROGRAMS(function, gram_ss, gram_qs, repeated, job.key, repeated_models, options=self._options(job))
+                )
+            outputs.append(strength_first(jax.device_get(out), len(passes.episode[part])))
+        further = np.concatenate(outputs, 1)
+        if protocol.query_segments == "mean":
+            return highest_mean_score(answers, further, passes)
+        return majority(answers, further, passes, protocol.n_way)
+
+
+class _Job(NamedTuple):
+    """What is solved: the same for all chunks of a classifier's run."""
+
+    source: GramSource
+    spec: ClassifierSpec
+    protocol: Protocol
+    strengths: jax.Array
+    key: jax.Array
+    clips: ClipTable
+    first: np.ndarray
+    drawn: Drawn
+
+    def static(self, several: bool) -> tuple:
+        """What the solver is compiled for: the classifier, ways, shots, and whether scores are wanted of it."""
+        protocol = self.protocol
+        return self.spec.classifier, protocol.n_way, protocol.k_shot, several and protocol.query_segments == "mean"
+
+
+def _rows_of_clips(clips: ClipTable, used: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The view's rows that some clips own, and where in that list each clip's begin (by row of the clip table)."""
+    rows, starts = clips.rows(used)
+    first = np.full(len(clips), -1, np.int32)
+    first[used] = starts
+    return rows, first

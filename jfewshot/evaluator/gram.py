@@ -1,0 +1,205 @@
+"""The inner products that episodes need: looked up in one matrix, or gathered and multiplied.
+
+Three sources of the same numbers. `Precomputed` takes all inner products once and looks blocks up: the fastest by far, for
+stores of a few thousand segments. `OnDevice` keeps the embeddings on the device and multiplies per block of episodes.
+`Streamed` leaves them on disk and reads, transforms and multiplies what a chunk needs, so that a store may be larger than memory.
+All products are float32 at full precision (no TF32).
+"""
+
+import functools
+from typing import Protocol, runtime_checkable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+from jaxtyping import Array, Float, Int32
+
+from jfewshot.episodes.drawing import power_of_two
+from jfewshot.evaluator.devices import AXIS, shard_over_episodes
+from jfewshot.evaluator.preprocessing import Transform
+from jfewshot.evaluator.programs import MOST_FUNCTIONS, PROGRAMS
+from jfewshot.profiling import stage
+
+# The whole matrix is worth its S^2 products when episodes would ask for about as many, and always for small stores.
+_ALWAYS_PRECOMPUTE = 2048
+_PRECOMPUTE_SHARE = 0.25  # of the memory budget
+_ON_DEVICE_SHARE = 0.25
+
+Blocks = tuple[
+    Float[Array, "blocks n_support n_support episodes"],
+    Float[Array, "blocks n_query n_support episodes"],
+]
+
+
+@runtime_checkable
+class GramSource(Protocol):
+    """Inner products among supports, and of queries with supports, for blocks of episodes.
+
+    Rows are numbers of embeddings in the source, not in the store's file.
+    """
+
+    kind: str
+
+    def blocks(
+        self, support: Int32[Array, "blocks n_support episodes"], query: Int32[Array, "blocks n_query episodes"]
+    ) -> Blocks: ...
+
+
+def gram_source(
+    view: np.ndarray,
+    rows: np.ndarray,
+    transform: Transform,
+    mesh: Mesh,
+    budget_bytes: int,
+    products_wanted: int | float,
+) -> GramSource:
+    """Choose a source for some embeddings.
+
+    Args:
+      view: segments x dim, as stored.
+      rows: which of its rows, in the order in which the source will number them.
+      transform: applied to rows.
+      mesh: of devices, over episodes.
+      budget_bytes: memory that may be used, over all devices.
+      products_wanted: inner products that the episodes will ask for, all in all.
+    """
+    n_rows, padded = len(rows), power_of_two(len(rows))
+    dim = power_of_two(view.shape[1])
+    copies = mesh.devices.size
+    worth_it = n_rows <= _ALWAYS_PRECOMPUTE or n_rows**2 <= products_wanted
+    if worth_it and 4 * padded**2 * copies <= _PRECOMPUTE_SHARE * budget_bytes:
+        return Precomputed(_read(view, rows, transform, padded, dim), mesh)
+    if 4 * padded * dim * copies <= _ON_DEVICE_SHARE * budget_bytes:
+        return OnDevice(_read(view, rows, transform, padded, dim), mesh)
+    return Streamed(view, rows, transform, mesh)
+
+
+def _read(view: np.ndarray, rows: np.ndarray, transform: Transform, n_rows: int, dim: int) -> np.ndarray:
+    # Padded to powers of two, so that stores of like size share compiled code; zeros change no inner product.
+    with stage("reading"):
+        return transform.read(view, rows, (n_rows, dim))
+
+
+class Precomputed:
+    """Blocks looked up in the matrix of all inner products."""
+
+    kind = "precomputed"
+
+    def __init__(self, embeddings: np.ndarray, mesh: Mesh):
+        self._mesh = mesh
+        # Devices that share a processor share the work; others would have to send each other what they have as fast themselves.
+        # Among several processes, collectives go through sockets, even between one process's devices, and say so on stdout.
+        on_one_cpu = mesh.devices.flat[0].platform == "cpu" and jax.process_count() == 1
+        shared = on_one_cpu and mesh.devices.size > 1 and len(embeddings) % mesh.devices.size == 0
+        lies = NamedSharding(mesh, P(AXIS) if shared else P())
+        function = _jit_shared_products(mesh) if shared else _all_products
+        # Waited for, so that memory runs out here if it does.
+        self._gram = jax.block_until_ready(PROGRAMS(function, jax.device_put(embeddings, lies)))
+
+    def blocks(self, support, query) -> Blocks:
+        return PROGRAMS(_jit_lookup(self._mesh), self._gram, support, query)
+
+
+@jax.jit
+def _all_products(x):
+    return jnp.matmul(x, x.T, precision=lax.Precision.HIGHEST)
+
+
+@functools.lru_cache(MOST_FUNCTIONS)
+def _jit_shared_products(mesh: Mesh):
+    def products(mine):
+        everybodys = lax.all_gather(mine, AXIS, tiled=True)
+        return lax.all_gather(jnp.matmul(mine, everybodys.T, precision=lax.Precision.HIGHEST), AXIS, tiled=True)
+
+    return jax.jit(shard_over_episodes(products, mesh, (P(AXIS),), P()))
+
+
+@functools.lru_cache(MOST_FUNCTIONS)
+def _jit_lookup(mesh: Mesh):
+    def lookup(gram, support, query):
+        flat, width = gram.reshape(-1), gram.shape[1]
+
+        def products(rows):
+            position = rows[:, :, None] * width + support[:, None]
+            return flat.at[position].get(mode="promise_in_bounds")
+
+        return products(support), products(query)
+
+    return jax.jit(shard_over_episodes(lookup, mesh, (P(), P(AXIS), P(AXIS)), (P(AXIS), P(AXIS))))
+
+
+class OnDevice:
+    """Blocks multiplied from embeddings that lie on the device."""
+
+    kind = "on device"
+
+    def __init__(self, embeddings: np.ndarray, mesh: Mesh):
+        self._mesh = mesh
+        self._embeddings = jax.device_put(embeddings, NamedSharding(mesh, P()))
+
+    def blocks(self, support, query) -> Blocks:
+        return PROGRAMS(_jit_gather_and_multiply(self._mesh), self._embeddings, support, query)
+
+
+@functools.lru_cache(MOST_FUNCTIONS)
+def _jit_gather_and_multiply(mesh: Mesh):
+    multiply = _episode_by_episode if mesh.devices.flat[0].platform == "cpu" else _all_episodes_at_once
+
+    def gather_and_multiply(embeddings, support, query):
+        def one_block(rows):
+            n_support = rows[0].shape[0]
+            # An episode's rows side by side: XLA would first transpose them otherwise.
+            products = multiply(embeddings, jnp.concatenate(rows).T, n_support).transpose(1, 2, 0)
+            return products[:n_support], products[n_support:]
+
+        return lax.map(one_block, (support, query))
+
+    return jax.jit(shard_over_episodes(gather_and_multiply, mesh, (P(), P(AXIS), P(AXIS)), (P(AXIS), P(AXIS))))
+
+
+def _all_episodes_at_once(
+    embeddings: Float[Array, "rows dim"], rows: Int32[Array, "episodes n"], n_support: int
+) -> Float[Array, "episodes n n_support"]:
+    """Inner products of each episode's rows with the first `n_support` of them, as one batched product."""
+    x = embeddings.at[rows].get(mode="promise_in_bounds")
+    return jnp.einsum("end,esd->ens", x, x[:, :n_support], precision=lax.Precision.HIGHEST)
+
+
+def _episode_by_episode(
+    embeddings: Float[Array, "rows dim"], rows: Int32[Array, "episodes n"], n_support: int
+) -> Float[Array, "episodes n n_support"]:
+    """The same as a loop: what one episode gathers stays in a core's cache, and its product is BLAS-like code."""
+    return lax.map(lambda row: _all_episodes_at_once(embeddings, row[None], n_support)[0], rows)
+
+
+class Streamed:
+    """Blocks multiplied from embeddings read from disk as they are needed."""
+
+    kind = "streamed"
+
+    def __init__(self, view: np.ndarray, rows: np.ndarray, transform: Transform, mesh: Mesh):
+        self._view, self._rows, self._transform, self._mesh = view, rows, transform, mesh
+
+    def blocks(self, support, query) -> Blocks:
+        # A few blocks at a time: a block's embeddings are dim / n_support times larger than its products.
+        step = self._mesh.devices.size
+        support, query = np.asarray(support), np.asarray(query)
+        pieces = [self._multiply(support[i : i + step], query[i : i + step]) for i in range(0, len(support), step)]
+        sharding = NamedSharding(self._mesh, P(AXIS))
+        return tuple(jax.device_put(np.concatenate(part), sharding) for part in zip(*pieces, strict=True))
+
+    def _multiply(self, support: np.ndarray, query: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        # Sorted unique rows are read once each and in the file's order.
+        needed, inverse = np.unique(np.concatenate([support, query], 1), return_inverse=True)
+        dim = power_of_two(self._view.shape[1])
+        rows = _read(self._view, self._rows[needed], self._transform, power_of_two(len(needed)), dim)
+        number = inverse.reshape(support.shape[0], -1, support.shape[2]).astype(np.int32)
+        n_support = support.shape[1]
+        sharding = NamedSharding(self._mesh, P(AXIS))
+        on_device = [jax.device_put(x, sharding) for x in (number[:, :n_support], number[:, n_support:])]
+        embeddings = jax.device_put(rows, NamedSharding(self._mesh, P()))
+        gram_ss, gram_qs = PROGRAMS(_jit_gather_and_multiply(self._mesh), embeddings, *on_device)
+        return np.asarray(gram_ss), np.asarray(gram_qs)

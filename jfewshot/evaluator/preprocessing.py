@@ -1,0 +1,153 @@
+"""What is done to embeddings before their inner products are taken, on the whole store (NumPy only)."""
+
+import dataclasses
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from jfewshot.errors import UserError
+from jfewshot.files import sha256_of_json
+from jfewshot.store.reading import Store
+from jfewshot.threads import by_blocks
+
+Preprocessing = Literal["none", "l2", "center", "center_l2", "standardize"]
+PREPROCESSINGS: tuple[str, ...] = ("none", "l2", "center", "center_l2", "standardize")
+_ROWS_AT_ONCE = 4096
+_ROWS_READ_AT_ONCE = 512  # what a core's cache holds
+_ORIGIN_FROM = 2048  # rows
+_ALIGNMENT = 64  # bytes
+
+
+@dataclasses.dataclass(frozen=True)
+class Transform:
+    """A preprocessing with its statistics; rows go in as stored and come out as float32.
+
+    Attributes:
+      name: the preprocessing.
+      mean: subtracted from each embedding; None for nothing.
+      scale: what each feature is divided by after that; None for nothing.
+      unit_length: whether embeddings are divided by their length last.
+      statistics_from: "train", "transductive", or the digest of another store's view; None where there are no statistics.
+      origin: subtracted at the very end, for classifiers that do not depend on it (see `with_origin`); None for nothing.
+    """
+
+    name: str
+    mean: Float[np.ndarray, "dim"] | None = None
+    scale: Float[np.ndarray, "dim"] | None = None
+    unit_length: bool = False
+    statistics_from: str | None = None
+    origin: Float[np.ndarray, "dim"] | None = None
+
+    def __call__(self, rows: np.ndarray) -> Float[np.ndarray, "rows dim"]:
+        """Transform some embeddings."""
+        x = np.array(rows, np.float32)
+        if self.mean is not None:
+            x -= self.mean
+        if self.scale is not None:
+            x /= self.scale
+        if self.unit_length:
+            # An embedding of zeros has no direction and stays zero.
+            x /= np.maximum(np.linalg.norm(x, axis=1, keepdims=True), np.finfo(np.float32).tiny)
+        if self.origin is not None:
+            x -= self.origin
+        return x
+
+    def read(
+        self, view: np.ndarray, rows: Int[np.ndarray, "rows"], shape: tuple[int, int]
+    ) -> Float[np.ndarray, "n dim"]:
+        """Some of a view's rows, transformed block by block on all cores, and zeros up to a shape."""
+        out = _aligned_zeros(shape)
+
+        def fill(start: int, stop: int) -> None:
+            out[start:stop, : view.shape[1]] = self(view[rows[start:stop]])
+
+        by_blocks(fill, len(rows), _ROWS_READ_AT_ONCE)
+        return out
+
+    def identity(self) -> dict[str, Any]:
+        """What of it a result depends on."""
+        return {"name": self.name} | ({"center": self.statistics_from} if self.statistics_from else {})
+
+    def with_origin(self, view: np.ndarray, rows: Int[np.ndarray, "rows"]) -> "Transform":
+        """The same, measured from the mean of some transformed embeddings, or of an even sample where they are many.
+
+        A decision that depends on differences between embeddings alone is the same from any origin, but float32 is not:
+        from far away, all inner products are large and alike.
+        """
+        sample = rows[:: -(-len(rows) // _ORIGIN_FROM)]
+        return dataclasses.replace(self, origin=self(view[sample]).mean(0, dtype=np.float64).astype(np.float32))
+
+
+def fit_transform(
+    name: str, store: Store, view: str, *, center_from: Store | None = None, transductive: bool = False
+) -> Transform:
+    """Choose and fit a preprocessing.
+
+    Args:
+      name: one of `PREPROCESSINGS`.
+      store, view: the embeddings to be evaluated.
+      center_from: take the statistics from the same view of this store instead.
+      transductive: take them from all of the store's own clips, test clips included (and say so in the results).
+
+    Raises:
+      UserError: on an unknown name, or if statistics are needed and the store has no training split to take them from.
+    """
+    if name not in PREPROCESSINGS:
+        raise UserError(f"unknown preprocessing '{name}'; there are {', '.join(PREPROCESSINGS)}")
+    if name == "none":
+        return Transform(name)
+    if name == "l2":
+        return Transform(name, unit_length=True)
+    source, label, rows = store, "", np.array([], np.int64)
+    if center_from is not None:
+        source, rows = center_from, segment_rows(center_from, None)
+        if source.view(view).shape[1] != store.view(view).shape[1]:
+            raise UserError(f"--center-from {source.path}: its view '{view}' has another dimension than {store.path}'s")
+        label = sha256_of_json([source.view_digest(view), source.clips.segments_digest])
+    elif transductive:
+        rows, label = segment_rows(store, None), "transductive"
+    elif (store.clips.split == "train").any():
+        rows, label = segment_rows(store, "train"), "train"
+    else:
+        raise UserError(
+            f"preprocessing '{name}' needs a mean, and {store.path} has no training split to take it from. "
+            "Pass --center-from STORE, or --transductive to use the evaluated clips' own (the results will say so)"
+        )
+    mean, std = _moments(source.view(view), rows, Transform("none"))
+    scale = None
+    if name == "standardize":
+        # A feature that never changes carries nothing; dividing by one leaves it at zero.
+        scale = np.where(std > 0, std, 1.0).astype(np.float32)
+    return Transform(name, mean.astype(np.float32), scale, name == "center_l2", label)
+
+
+def _aligned_zeros(shape: tuple[int, int]) -> Float[np.ndarray, "rows dim"]:
+    """Zeros that all devices of a CPU can work on where they are: JAX copies what does not begin at a multiple of 64 bytes."""
+    size = int(np.prod(shape)) * 4
+    memory = np.zeros(size + _ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % _ALIGNMENT
+    return memory[start : start + size].view(np.float32).reshape(shape)
+
+
+def segment_rows(store: Store, split: str | None) -> Int[np.ndarray, "rows"]:
+    """The rows of a view that belong to clips of a split (None: of any)."""
+    clips = store.clips
+    wanted = np.ones(len(clips), bool) if split is None else clips.split == split
+    return clips.rows(wanted)[0]
+
+
+def _moments(view, rows, transform):
+    """Mean and standard deviation per feature, in float64, in blocks, of transformed embeddings."""
+    total = np.zeros(view.shape[1])
+    squares = np.zeros(view.shape[1])
+    shift = np.zeros(view.shape[1])
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        x = transform(view[rows[start : start + _ROWS_AT_ONCE]]).astype(np.float64)
+        # About the first block's mean, so that squares do not cancel where features have large means.
+        shift = shift if start else x.mean(0)
+        x -= shift
+        total += x.sum(0)
+        squares += (x * x).sum(0)
+    mean = total / len(rows)
+    return mean + shift, np.sqrt(np.maximum(squares / len(rows) - mean**2, 0.0))

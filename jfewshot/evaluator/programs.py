@@ -1,0 +1,176 @@
+"""The evaluator's compiled functions, and how they are compiled: once per shape, timed apart, the last few hundred kept."""
+
+import collections
+import functools
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.sharding import Mesh
+from jax.sharding import PartitionSpec as P
+
+from jfewshot.classifiers.base import Classifier, Diagnostics, Support
+from jfewshot.classifiers.linalg import argmax_class
+from jfewshot.classifiers.sgd import SGD
+from jfewshot.episodes.drawing import draw
+from jfewshot.evaluator.devices import AXIS, shard_over_episodes
+from jfewshot.profiling import stage
+from jfewshot.randomness import below
+
+# How often each compiled function was traced, by name; a test holds it down.
+TRACES: collections.Counter[str] = collections.Counter()
+# A grid of many ways, shots and classifiers needs a few dozen programs; a process that lives for weeks should not keep all.
+MOST_FUNCTIONS, MOST_PROGRAMS = 128, 512
+_DRAWN_TOGETHER = 1024  # episodes
+# Of the two ways in which XLA writes loops for CPUs, the older vectorises a small solver's, over the episodes, where the newer
+# often does not, and is slow where episodes are large; and of processors with 512-bit vectors XLA uses half unless told
+# (benchmarks/NOTES.md has the numbers).
+_SMALL = 40  # supports
+_WIDE: dict[str, bool | str] = {"xla_cpu_prefer_vector_width": "512"}
+_OLDER: dict[str, bool | str] = {"xla_cpu_use_fusion_emitters": False}
+
+
+def solver_options(mesh: Mesh, classifier: Classifier, n_support: int) -> dict[str, bool | str]:
+    """Options to compile a solver of so many supports with."""
+    if mesh.devices.flat[0].platform != "cpu" or isinstance(classifier, SGD):
+        return {}
+    return _WIDE | _OLDER if n_support <= _SMALL else _WIDE
+
+
+class Programs:
+    """Compiled programs by function and shapes, dtypes and shardings of its arguments; the least recently used are dropped.
+
+    Attributes:
+      compile_s: seconds spent compiling so far.
+    """
+
+    def __init__(self, most: int = MOST_PROGRAMS):
+        self.compile_s = 0.0
+        self._most = most
+        self._kept: collections.OrderedDict[tuple, Any] = collections.OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def __call__(self, function, *arguments, options: Mapping[str, bool | str] | None = None):
+        """Call a jitted function, compiled first if it has not been for arguments like these.
+
+        Args:
+          options: of the compiler; always the same for one function.
+        """
+        leaves, structure = jax.tree.flatten(arguments)
+        key = (function, structure, tuple((x.shape, x.dtype, getattr(x, "sharding", None)) for x in leaves))
+        program = self._kept.get(key)
+        if program is None:
+            started = time.perf_counter()
+            with stage("compiling"):
+                program = self._kept[key] = _compiled(function.lower(*arguments), options)
+            self.compile_s += time.perf_counter() - started
+            while len(self._kept) > self._most:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(key)
+        return program(*arguments)
+
+
+def _compiled(lowered: jax.stages.Lowered, options: Mapping[str, bool | str] | None) -> jax.stages.Compiled:
+    if options:
+        try:
+            return lowered.compile(compiler_options=dict(options))
+        except jax.errors.JaxRuntimeError as error:
+            # Options come and go with XLA's versions; the results are the same without.
+            if "No such compile option" not in str(error):
+                raise
+    return lowered.compile()
+
+
+# One for all evaluators of a process, since their functions are shared too.
+PROGRAMS = Programs()
+
+
+@functools.lru_cache(MOST_FUNCTIONS)
+def jit_draw(mesh: Mesh, arguments: tuple):
+    def draw_blocks(pool, numbers):
+        TRACES["draw"] += 1
+        # Blocks are small, for the solver's sake; drawing has fewer and shorter steps, and is better done some blocks at a time.
+        blocks, block = numbers.shape
+        some = next(g for g in range(max(1, _DRAWN_TOGETHER // block), 0, -1) if blocks % g == 0)
+
+        def draw_some(numbers):
+            drawn = draw(pool, numbers.ravel(), **dict(arguments))
+            return jax.tree.map(lambda x: jnp.moveaxis(x.reshape(*x.shape[:-1], some, block), -2, 0), drawn)
+
+        drawn = lax.map(draw_some, numbers.reshape(-1, some, block))
+        return jax.tree.map(lambda x: x.reshape(blocks, *x.shape[2:]), drawn)
+
+    return jax.jit(shard_over_episodes(draw_blocks, mesh, (P(), P(AXIS)), P(AXIS)))
+
+
+@functools.lru_cache(MOST_FUNCTIONS)
+def jit_rows(mesh: Mesh, k_shot: int, draw_query_segment: bool):
+    """Rows of the supports' and the queries' embeddings: a segment drawn at random, or a clip's first."""
+
+    def rows(first, n_segments, clips, segment):
+        # In integers, so that it is the exact floor(segment * n_segments) of the records.
+        word = (segment * 2.0**23).astype(jnp.uint32) << 9
+        drawn = below(word, n_segments[clips].astype(jnp.uint32)).astype(jnp.int32)
+        support, query = first[clips[:, :, :k_shot]] + drawn[:, :, :k_shot], first[clips[:, :, k_shot:]]
+        if draw_query_segment:
+            query = query + drawn[:, :, k_shot:]
+        return tuple(x.reshape(x.shape[0], -1, x.shape[-1]) for x in (support, query))
+
+    return jax.jit(shard_over_episodes(rows, mesh, (P(), P(), P(AXIS), P(AXIS)), P(AXIS)))
+
+
+@functools.lru_cache(MOST_FUNCTIONS)
+def jit_solve(mesh: Mesh, classifier: Classifier, n_way: int, k_shot: int, want_scores: bool, want_model: bool = False):
+    """Predictions (or scores), residuals, iterations and models if wanted, all [blocks, strengths, ..., episodes of a block]."""
+
+    def solve_blocks(gram_ss, gram_qs, numbers, key, strengths):
+        TRACES["solve"] += 1
+
+        def one_block(block):
+            gram_ss, gram_qs, numbers = block
+            support = Support(gram_ss, numbers, key, n_way, k_shot)
+
+            def one_strength(strength):
+                model, diagnostics = classifier.fit(support, strength)
+                answers = _answers(classifier, model, support, gram_qs, want_scores)
+                return answers, *Diagnostics(*diagnostics), *([model] if want_model else [])
+
+            return lax.map(one_strength, strengths)
+
+        return lax.map(one_block, (gram_ss, gram_qs, numbers))
+
+    specs = (P(AXIS), P(AXIS), P(AXIS), P(), P())
+    return jax.jit(shard_over_episodes(solve_blocks, mesh, specs, P(AXIS)))
+
+
+@functools.lru_cache(MOST_FUNCTIONS)
+def jit_score(mesh: Mesh, classifier: Classifier, n_way: int, k_shot: int, want_scores: bool):
+    """Predictions (or scores) of more queries by the models that `jit_solve` returned, in the same layout."""
+
+    def score_blocks(gram_ss, gram_qs, numbers, key, models):
+        TRACES["score"] += 1
+
+        def one_block(block):
+            gram_ss, gram_qs, numbers, models = block
+            support = Support(gram_ss, numbers, key, n_way, k_shot)
+            return lax.map(lambda model: _answers(classifier, model, support, gram_qs, want_scores), models)
+
+        return lax.map(one_block, (gram_ss, gram_qs, numbers, models))
+
+    specs = (P(AXIS), P(AXIS), P(AXIS), P(), P(AXIS))
+    return jax.jit(shard_over_episodes(score_blocks, mesh, specs, P(AXIS)))
+
+
+def _answers(classifier: Classifier, model, support: Support, gram_qs, want_scores: bool):
+    def answer(gram_qs):
+        scores = classifier.score(model, support, gram_qs)
+        return scores if want_scores else argmax_class(scores)
+
+    # A class's queries at a time: one loop over all of them keeps too many sums open at once to be fast on CPUs.
+    answers = lax.map(answer, gram_qs.reshape(support.n_way, -1, *gram_qs.shape[1:]))
+    return answers.reshape(-1, *answers.shape[2:])

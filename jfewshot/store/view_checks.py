@@ -1,0 +1,102 @@
+"""Views that may be used: compared with their manifests and searched for NaN, each while the one before is worked on."""
+
+import hashlib
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from jfewshot.errors import UserError
+from jfewshot.store.clips import ClipTable
+from jfewshot.store.known_files import Found, recall, remember
+from jfewshot.store.reading import Store
+from jfewshot.store.verifying import finite, rows_not_finite
+
+_BYTES_AT_ONCE = 2**20  # what a core's cache holds
+
+
+class Wanted(NamedTuple):
+    """A view, and the clips whose segments are to be sound.
+
+    Attributes:
+      store: where it lies.
+      name: of the view.
+      clips: the store's, or some of them.
+    """
+
+    store: Store
+    name: str
+    clips: ClipTable
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        return str(self.store.path), self.store.digest, self.name, self.clips.segments_digest
+
+
+class CheckedViews:
+    """The view that was checked last, and the one that is checked next, in a thread of its own.
+
+    Every byte has to be read from disk, digested and looked at, which takes as long as the episodes themselves do.
+    """
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, "jfewshot-check")
+        self._checks: dict[tuple[str, ...], Future[np.ndarray]] = {}
+
+    def get(self, wanted: Wanted, then: Wanted | None = None) -> np.ndarray:
+        """A view, segments x dim, once it is known to be sound.
+
+        Args:
+          wanted: this one.
+          then: what will be asked for after it, to be checked meanwhile.
+
+        Raises:
+          UserError: if its file is not the one that the manifest describes, or an embedding of the clips is NaN or infinite.
+        """
+        coming = [wanted] if then is None else [wanted, then]
+        self._checks = {x.key: self._checks.get(x.key) or self._thread.submit(_check, x) for x in coming}
+        try:
+            return self._checks[wanted.key].result()
+        except BaseException:
+            del self._checks[wanted.key]  # it may be mended before it is asked for again
+            raise
+
+
+def _check(wanted: Wanted) -> np.ndarray:
+    store, name, clips = wanted
+    path, view = store.view_path(name), store.view(name)
+    found = recall(path)
+    if found is None:
+        before = path.stat()
+        found = read_through(path, view)
+        remember(path, before, found)
+    store.check_digest(name, found.sha256)
+    if found.finite:
+        return view
+    bad = rows_not_finite(view, clips.rows(np.arange(len(clips)))[0])
+    if len(bad):
+        owner = clips.clip_id[clips.owner(bad)]
+        raise UserError(
+            f"{path}: {len(bad)} embeddings are NaN or infinite, the first of clip '{owner[0]}'. "
+            f"Extract them again, or leave these clips out; `python -m jfewshot.store verify {store.path}` lists them"
+        )
+    return view
+
+
+def read_through(path: Path, view: np.memmap) -> Found:
+    """Read a view's file once, for its digest and for whether its numbers are finite.
+
+    Args:
+      path: of the `.npy`.
+      view: its array, memory-mapped.
+    """
+    digest, sound = hashlib.sha256(), True
+    block = bytearray(_BYTES_AT_ONCE)
+    with open(path, "rb") as file:
+        digest.update(file.read(view.offset))
+        while n := file.readinto(block):
+            digest.update(memoryview(block)[:n])
+            # A file that ends within a number is not the one that the manifest describes.
+            sound = sound and bool(finite(np.frombuffer(block, view.dtype, n // view.itemsize)).all())
+    return Found(digest.hexdigest(), sound)

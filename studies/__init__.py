@@ -1,0 +1,1 @@
+"""Experiments that gave pages of the documentation their numbers."""

@@ -1,0 +1,73 @@
+"""The order in which cells are computed, and what is made ready for the next."""
+
+import numpy as np
+import pytest
+
+from jfewshot.cells import planning as module
+from jfewshot.cells.computing import evaluate_cells
+from jfewshot.cells.planning import plan_cells
+from jfewshot.classifiers.specs import parse_classifier
+from jfewshot.episodes.protocol import Protocol
+from jfewshot.errors import UserError
+from jfewshot.evaluator.evaluator import Evaluator
+from jfewshot.results import ResultFolder
+from jfewshot.store.view_checks import CheckedViews
+from tests.synthetic_stores import clip_table, make_store
+
+UPSTREAMS = ("a", "b", "c", "d")
+
+
+class Noting(CheckedViews):
+    """Notes what is asked for, and what is said to follow."""
+
+    def __init__(self):
+        super().__init__()
+        self.asked = []
+
+    def get(self, wanted, then=None):
+        self.asked.append((wanted.store.upstream, then and then.store.upstream))
+        return super().get(wanted, then)
+
+
+@pytest.fixture
+def noting(monkeypatch):
+    checked = Noting()
+    monkeypatch.setattr(module, "_CHECKED", checked)
+    return checked
+
+
+def cells_of(tmp_path, upstreams=UPSTREAMS, classifiers=("centroid",)):
+    table = clip_table((6,) * 5)
+    stores = [make_store(tmp_path / name, table, upstream=name, seed=ord(name)) for name in upstreams]
+    protocol = Protocol(n_query=1, n_episodes=16, split=None)
+    return plan_cells(stores, [protocol], [parse_classifier(name) for name in classifiers])
+
+
+def test_the_next_store_is_made_ready_while_one_is_worked_on(tmp_path, noting):
+    records = list(evaluate_cells(cells_of(tmp_path), Evaluator(), None))
+    assert [record["upstream"]["name"] for record, _ in records] == list(UPSTREAMS)
+    assert noting.asked == [("a", "b"), ("b", "c"), ("c", "d"), ("d", None)]
+
+
+def test_another_classifier_on_the_same_store_is_not_the_next_store(tmp_path, noting):
+    list(evaluate_cells(cells_of(tmp_path, ("a", "b"), ("centroid", "ridge")), Evaluator(), None))
+    assert noting.asked == [("a", "b"), ("a", "b"), ("b", None), ("b", None)]
+
+
+def test_stores_whose_records_are_there_are_not_made_ready(tmp_path, noting):
+    cells, folder = cells_of(tmp_path), ResultFolder(tmp_path / "results")
+    first = dict(zip("bc", evaluate_cells(cells[1:3], Evaluator(), folder), strict=True))
+    noting.asked.clear()
+    everything = list(evaluate_cells(cells, Evaluator(), folder))
+    assert noting.asked == [("a", "d"), ("d", None)]
+    assert [is_new for _, is_new in everything] == [True, False, False, True]
+    np.testing.assert_equal(everything[1][0]["accuracy"], first["b"][0]["accuracy"])
+
+
+def test_what_is_wrong_with_the_next_store_is_said_when_its_turn_comes(tmp_path, noting):
+    cells, folder = cells_of(tmp_path, ("a", "b")), ResultFolder(tmp_path / "results")
+    del cells[1].store.manifest["views"]["last.mean"]["sha256"]
+    records = evaluate_cells(cells, Evaluator(), folder)
+    assert next(records)[0]["upstream"]["name"] == "a"
+    with pytest.raises(UserError, match=r"no sha256 for view 'last\.mean'"):
+        next(records)

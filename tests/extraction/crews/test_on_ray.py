@@ -1,0 +1,125 @@
+"""Ray: a cluster of two nodes in processes of this machine, of which one is killed at work."""
+
+import importlib.util
+import os
+import threading
+import time
+import warnings
+
+import pytest
+
+from extraction.crews.on_ray import RayCrew
+from extraction.datasets import load_dataset
+from extraction.pipeline import extract
+from extraction.run import main
+from extraction.settings import Settings
+from extraction.upstreams.base import UpstreamOptions
+from jfewshot.errors import UserError
+from jfewshot.store import open_store
+from tests.extraction.recordings import REPOSITORY
+from tests.extraction.toy import ToyEncoder, class_folders
+
+TOY = "tests.extraction.toy:ToyEncoder"
+SLOW = "tests.extraction.toy:SlowToyEncoder"
+SETTINGS = Settings(workers=0, block_clips=2, batch_size=1)
+needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="the package ray is not installed")
+
+
+def files_of(store):
+    return {path.name: path.read_bytes() for path in store.iterdir()}
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory):
+    return class_folders(tmp_path_factory.mktemp("clips"), n_classes=4, clips_per_class=10)
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Two nodes of one CPU each; the first is the cluster's head, on which this process's driver runs."""
+    with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
+        warnings.simplefilter("ignore")  # Ray's own
+        patch.setenv("PYTHONPATH", str(REPOSITORY), prepend=os.pathsep)
+        patch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        import ray
+        from ray.cluster_utils import Cluster
+
+        cluster = Cluster(
+            initialize_head=True,
+            head_node_args={"num_cpus": 1, "object_store_memory": 80_000_000, "include_dashboard": False},
+        )
+        cluster.second = cluster.add_node(num_cpus=1, object_store_memory=80_000_000)
+        cluster.wait_for_nodes()
+        patch.setenv("RAY_ADDRESS", cluster.address)
+        yield cluster
+        ray.shutdown()
+        cluster.shutdown()
+
+
+@needs_ray
+def test_a_node_killed_at_work_loses_nothing(cluster, clips, tmp_path, caplog):
+    dataset = load_dataset("folder:birds")
+    extract(dataset, clips, [ToyEncoder()], tmp_path / "whole", SETTINGS)
+    parts = tmp_path / "ray" / "birds" / ".toy.parts"
+    seen: dict[str, int] = {}
+
+    def kill_a_node():
+        while len(list(parts.glob("block-*.npz"))) < 4:
+            time.sleep(0.02)
+        cluster.remove_node(cluster.second, allow_graceful=False)
+        seen["when_killed"] = len(list(parts.glob("block-*.npz")))
+
+    with RayCrew([SLOW], UpstreamOptions(), SETTINGS) as crew:
+        assert crew.size == 2
+        while any(unit is None for _, unit in crew._busy.values()):  # until both nodes have their encoder
+            done, _ = crew._ray.wait(list(crew._busy))
+            crew._idle += [crew._busy.pop(answer)[0] for answer in done]
+        killer = threading.Thread(target=kill_a_node)
+        killer.start()
+        tally = extract(dataset, clips, [ToyEncoder()], tmp_path / "ray", SETTINGS, crew=crew)
+        killer.join()
+    assert 4 <= seen["when_killed"] < 20
+    assert "a process of the cluster is gone" in caplog.text
+    assert tally.clips <= 40  # what the killed node had finished but not told is not counted
+    assert files_of(tmp_path / "ray" / "birds" / "toy") == files_of(tmp_path / "whole" / "birds" / "toy")
+
+
+@needs_ray
+def test_the_command_line_on_what_is_left_of_the_cluster(cluster, clips, tmp_path):
+    common = ["--datasets", "folder:birds", "--upstreams", TOY, "--root", str(clips), "--out", str(tmp_path / "out")]
+    main([*common, "--ray", "--block-clips", "8"])
+    assert len(open_store(tmp_path / "out" / "birds" / "toy").clips) == 40
+
+
+@needs_ray
+def test_errors_of_a_clip_come_as_they_were_raised(cluster, tmp_path):
+    clips = class_folders(tmp_path / "clips", 2, 2)
+    (clips / "class1" / "bad.wav").write_text("not audio")
+    with (
+        RayCrew([TOY], UpstreamOptions(), SETTINGS) as crew,
+        pytest.raises(UserError, match=r"^clip .*bad\.wav: cannot be decoded"),
+    ):
+        extract(load_dataset("folder:birds"), clips, [ToyEncoder()], tmp_path / "out", SETTINGS, crew=crew)
+
+
+@needs_ray
+def test_parts_that_end_every_process_are_given_up_with_a_line(cluster, clips, tmp_path):
+    with (
+        RayCrew(["tests.extraction.toy:FatalToyEncoder"], UpstreamOptions(), SETTINGS) as crew,
+        pytest.raises(UserError, match="ended 4 processes"),
+    ):
+        extract(load_dataset("folder:birds"), clips, [ToyEncoder()], tmp_path, SETTINGS, crew=crew)
+
+
+@needs_ray
+def test_no_cluster_is_said_in_a_line(monkeypatch):
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    with pytest.raises(UserError, match=r"no Ray cluster at '127\.0\.0\.1:1'.*ray start --head"):
+        RayCrew([TOY], UpstreamOptions(), SETTINGS)
+
+
+def test_without_the_package_the_extra_is_named(monkeypatch):
+    original = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "ray" else original(name))
+    with pytest.raises(UserError, match=r"pip install 'jfewshot\[ray\]'"):
+        RayCrew([TOY], UpstreamOptions(), SETTINGS)
