@@ -162,6 +162,6 @@ def centred(gram):
 
     For coefficients that sum to zero over the supports, scores about the mean are gram_qs alpha minus (mean's product) alpha.
     """
-    mean_row = apart(lambda gram: total(gram, 0) / gram.shape[0], gram)
-    mean = apart(lambda mean_row: total(mean_row, 0) / mean_row.shape[0], mean_row)
+    mean_row = computed_once(lambda gram: total(gram, 0) / gram.shape[0], gram)
+    mean = computed_once(lambda mean_row: total(mean_row, 0) / mean_row.shape[0], mean_row)
     return gram - mean_row[None] - mean_row[:, None] + mean, mean_row

@@ -50,16 +50,24 @@ def product(a: Float[Array, "m n *episodes"], x: Float[Array, "n c *episodes"]) 
     return total + _unrolled_product(a[:, rest:], x[rest:]) if rest < n else total
 
 
-def apart(function: Callable[..., jax.Array], *arguments: jax.Array) -> jax.Array:
-    """`function(*arguments)`, computed once and kept, for all who use it.
+def computed_once(function: Callable[..., jax.Array], *arguments: jax.Array) -> jax.Array:
+    """Compute `function(*arguments)` once, for all operations that use the result.
 
-    On CPUs XLA would rather compute a sum of products again in every loop that uses it, barriers or not. It does not look into
-    a branch whose condition it cannot know.
+    On CPUs this stops XLA from recomputing the result for each consumer, by hiding it behind a branch whose condition XLA
+    cannot predict. (XLA fuses a sum of products into every loop that uses it; optimisation barriers do not prevent that.) On
+    other devices `function` is called directly.
+
+    Args:
+      function: from arrays to one array.
+      arguments: the arrays; the branch looks at the first element of the first one.
+
+    Returns:
+      What `function` returns.
     """
 
     def in_a_branch(*arguments):
         first = arguments[0].ravel()[0].astype(jnp.float32)
-        # A NaN of these bits comes out of no computation.
+        # No computation produces this NaN bit pattern, so the branch is always taken.
         ordinary = lax.bitcast_convert_type(first, jnp.int32) != 0x7FABCDEF
         shape = jax.eval_shape(function, *arguments)
         return lax.cond(ordinary, function, lambda *_: jnp.zeros(shape.shape, shape.dtype), *arguments)
@@ -133,8 +141,8 @@ def _eliminate_blocks(a):
             minus = jnp.broadcast_to(-identity, (_BLOCK, *columns.shape[1:]))
             return lax.dynamic_update_slice_in_dim(columns, minus, start, 0)
 
-        pivot = apart(pivot_of, a)
-        rows, columns = apart(rows_of, a, pivot), apart(columns_of, a)
+        pivot = computed_once(pivot_of, a)
+        rows, columns = computed_once(rows_of, a, pivot), computed_once(columns_of, a)
         # Where the pivot's rows and columns stood, the update starts from zero.
         return jnp.where(of_block | jnp.swapaxes(of_block, 0, 1), 0.0, a) - _unrolled_product(columns, rows)
 

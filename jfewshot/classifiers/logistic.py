@@ -8,7 +8,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from jfewshot.classifiers.base import Diagnostics, Linear, Strength, Support, centred
-from jfewshot.classifiers.linalg import apart, inverse, largest, log_sum_exp, product, softmax, total
+from jfewshot.classifiers.linalg import computed_once, inverse, largest, log_sum_exp, product, softmax, total
 
 # The relative residual at which a problem is left alone: by then its scores move by about 1e-5.
 _STOP = 1e-5
@@ -88,15 +88,15 @@ class Logistic:
                 alpha, bias, z, at_alpha, at_bias, at_z, before, _, count = carry
                 at_error = error(at_z)
                 gradient = at_error + penalty * at_alpha
-                both = -apart(product, solve, gradient)
+                both = -computed_once(product, solve, gradient)
                 d_alpha, d_bias = both[:-1], both[-1]
                 if first:
                     # K d_alpha + d_bias, read off the system that d_alpha solves instead of multiplied out.
                     d_z = -way * (gradient + penalty * d_alpha)
                 else:
-                    d_z = apart(product, gram, d_alpha) + d_bias
+                    d_z = computed_once(product, gram, d_alpha) + d_bias
                 new_alpha, new_bias, new_z = at_alpha + d_alpha, at_bias + d_bias, at_z + d_z
-                beta = apart(_prolongation, d_alpha, before, gradient, new_z - z)
+                beta = computed_once(_prolongation, d_alpha, before, gradient, new_z - z)
                 beta = jnp.where((count == 0) | state.failed, 0.0, beta)
                 ahead = (
                     new_alpha + beta * (new_alpha - alpha),
@@ -117,14 +117,14 @@ class Logistic:
             solve = inverse(penalty * identity + d[:, None] * gram)
             # The intercepts are free and the coefficients sum to zero: one bordered row and column, eliminated. The last row
             # gives the intercepts.
-            column = apart(lambda solve, d: total(solve * d[None], 1), solve, d)
-            row = apart(lambda solve: total(solve, 0), solve)
-            to_bias = apart(lambda row, d: row / total(row * d, 0), row, d)
+            column = computed_once(lambda solve, d: total(solve * d[None], 1), solve, d)
+            row = computed_once(lambda solve: total(solve, 0), solve)
+            to_bias = computed_once(lambda row, d: row / total(row * d, 0), row, d)
             solve = jnp.concatenate([solve - column[:, None] * to_bias[None], to_bias[None]])
             (alpha, bias, z), residual, steps = take_steps(state, solve, first)
             if first:
                 # Where the inverse is inexact, z has left K alpha, and what seemed solved is not.
-                z = apart(product, gram, alpha) + bias
+                z = computed_once(product, gram, alpha) + bias
                 afresh = relative_residual(error(z), alpha)
                 residual = jnp.where(afresh <= _ROUNDING, residual, afresh)
 

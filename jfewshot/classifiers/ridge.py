@@ -6,7 +6,7 @@ from typing import ClassVar
 import jax.numpy as jnp
 
 from jfewshot.classifiers.base import Diagnostics, Linear, Strength, Support
-from jfewshot.classifiers.linalg import apart, inverse, product, total
+from jfewshot.classifiers.linalg import computed_once, inverse, product, total
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,9 +27,9 @@ class Ridge:
         identity = jnp.eye(support.n_support, dtype=gram.dtype)[:, :, None]
         solve = inverse(gram + strength * identity)
         right = jnp.broadcast_to(target - mean_target, (*target.shape[:2], gram.shape[-1]))
-        alpha = apart(product, solve, right)
+        alpha = computed_once(product, solve, right)
         # One step of refinement: the explicit inverse loses digits where alpha is small beside the Gram matrix.
-        alpha = alpha + apart(product, solve, right - apart(product, gram, alpha) - strength * alpha)
+        alpha = alpha + computed_once(product, solve, right - computed_once(product, gram, alpha) - strength * alpha)
         return Linear(alpha, mean_target - total(mean_row[:, None] * alpha, 0)), Diagnostics.none(support)
 
     def score(self, model, support, gram_qs):
