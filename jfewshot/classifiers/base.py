@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, UInt32
 
-from jfewshot.classifiers.linalg import product
+from jfewshot.classifiers.linalg import computed_once, product, total
 
 
 @functools.partial(
