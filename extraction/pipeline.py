@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from extraction.assembling import assemble, is_finished
+from extraction.crews.base import Crew
 from extraction.datasets.base import Dataset
 from extraction.decoding import Decoder
-from extraction.making import Crew, Task, make_parts
+from extraction.making import Task, make_parts
 from extraction.planning import find_recordings, make_plan
 from extraction.progress import Reporter, Tally
 from extraction.settings import Settings

@@ -19,12 +19,12 @@ from rich.logging import RichHandler
 
 from extraction.allocator import keep_freed_memory
 from extraction.assembling import merge_all
+from extraction.crews.base import Crew
 from extraction.crews.on_ray import RayCrew
 from extraction.crews.replicas import Replicas
 from extraction.datasets import dataset_names, load_dataset
 from extraction.datasets.base import Columns, Dataset
 from extraction.encoding import is_out_of_memory
-from extraction.making import Crew
 from extraction.pipeline import Shard, extract
 from extraction.settings import Settings
 from extraction.upstreams import load_upstream, upstream_names

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from extraction.making import PartMaker
+from extraction.crews.base import PartMaker
 from extraction.parts import Parts
 from extraction.progress import Tally
 from extraction.settings import Settings
@@ -95,7 +95,7 @@ class RayCrew:
             self._ray.shutdown()
 
     def make(self, folders: Mapping[int, Path], numbers: Sequence[int]) -> Iterator[Tally]:
-        """See `extraction.making.Crew.make`."""
+        """See `extraction.crews.base.Crew.make`."""
         folders = {index: folder.absolute() for index, folder in folders.items()}
         units = collections.deque(self._units(numbers))
         attempts: collections.Counter[tuple[int, ...]] = collections.Counter()

@@ -11,8 +11,8 @@ import signal
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from extraction.crews.base import PartMaker
 from extraction.decoding import end_with_parent
-from extraction.making import PartMaker
 from extraction.progress import Tally
 from extraction.settings import Settings
 from extraction.upstreams.base import UpstreamOptions
@@ -51,7 +51,7 @@ class Replicas:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def make(self, folders: Mapping[int, Path], numbers: Sequence[int]) -> Iterator[Tally]:
-        """See `extraction.making.Crew.make`."""
+        """See `extraction.crews.base.Crew.make`."""
         futures = [self._pool.submit(_make, dict(folders), [number]) for number in numbers]
         try:
             for future in concurrent.futures.as_completed(futures):
