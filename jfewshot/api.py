@@ -7,7 +7,7 @@ from typing import Any
 from jfewshot.cells.computing import evaluate_cells
 from jfewshot.cells.planning import plan_cells
 from jfewshot.classifiers.specs import parse_classifier
-from jfewshot.episodes.protocol import QuerySegments
+from jfewshot.episodes.protocol import QuerySegments, protocols
 from jfewshot.evaluator.evaluator import Evaluator
 from jfewshot.results import ResultFolder
 from jfewshot.store import Store, find_stores, open_store

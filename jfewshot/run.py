@@ -138,6 +138,7 @@ def _cells(options: Run) -> list:
 
 def _stores(options: Run) -> list:
     from jfewshot.store import find_stores, open_store
+    from jfewshot.store.reading import sample_stores
 
     stores = [open_store(path) for path in find_stores(*(options.stores or (sample_stores(),)))]
     for what, wanted in (("dataset", options.datasets), ("upstream", options.upstreams)):

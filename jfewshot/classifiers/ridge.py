@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import jax.numpy as jnp
 
-from jfewshot.classifiers.base import Diagnostics, Linear, Strength, Support
+from jfewshot.classifiers.base import Diagnostics, Linear, Strength, Support, centred
 from jfewshot.classifiers.linalg import computed_once, inverse, product, total
 
 
