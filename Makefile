@@ -1,6 +1,10 @@
 # Two commands do everything on a fresh machine:
-#   make run    set up .venv and evaluate the sample stores
-#   make test   set up .venv with all that the tests need, check the style, and run the tests
+#   make run          set up .venv and evaluate the sample stores
+#   make test         set up .venv with all that the tests need and run the tests
+# For developers:
+#   make check        style, format, types and the layers of imports; it runs no test
+#   make test-core    the tests that need neither torch nor s3prl, in an environment without them
+# Each target takes VENV=FOLDER and PYTHON=INTERPRETER, so that several Pythons can be tested side by side.
 
 PYTHON ?= $(firstword $(foreach python,python3 python3.13 python3.12 python3.11,$(shell $(python) -c "import sys; sys.version_info >= (3, 11) and print(sys.executable)" 2>/dev/null)))
 VENV ?= .venv
@@ -8,19 +12,35 @@ VENV ?= .venv
 TORCH ?= torch==2.13.0 torchaudio==2.11.0
 PIP = $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
 WORKERS ?= 2
+PYTEST = $(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadfile -rs
+# What `make check` runs: each name is a target below.
+CHECKS = check-style check-format check-types check-imports
 
-.PHONY: run test lint clean
+.PHONY: run test test-core check $(CHECKS) clean
 
 run: $(VENV)/.core
 	$(VENV)/bin/python -m jfewshot.run
 
-test: $(VENV)/.test lint
-	$(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadfile
+test: $(VENV)/.test
+	$(PYTEST)
 
-lint: $(VENV)/.test
+# These folders test encoders that run in torch; a test elsewhere that needs torch skips itself where torch is absent.
+test-core: $(VENV)/.test-core
+	$(PYTEST) --ignore tests/extraction/upstreams
+
+check: $(CHECKS)
+
+check-style: $(VENV)/.check
 	$(VENV)/bin/ruff check .
+
+check-format: $(VENV)/.check
 	$(VENV)/bin/ruff format --check .
+
+check-types: $(VENV)/.check
 	$(VENV)/bin/mypy
+
+check-imports: $(VENV)/.check
+	$(VENV)/bin/lint-imports
 
 $(VENV)/.core: pyproject.toml
 	@test -n "$(PYTHON)" || { echo "jfewshot needs Python 3.11, 3.12 or 3.13; name one with PYTHON=..." >&2; exit 1; }
@@ -32,8 +52,17 @@ $(VENV)/.core: pyproject.toml
 # pip is told of torch first and alone, so that no other package's wish brings in another build of it.
 $(VENV)/.test: $(VENV)/.core
 	$(PIP) install $(TORCH)
-	$(PIP) install --editable '.[extraction,pretrain,report,bench,test]'
+	$(PIP) install --editable '.[extraction,asr,report,bench,test]'
 	$(PIP) install --editable '.[lm]' || echo "KenLM cannot be built here (it needs a C++ compiler): its tests will be skipped"
+	touch $@
+
+$(VENV)/.test-core: $(VENV)/.core
+	$(PIP) install --editable '.[asr,report,bench,test]'
+	touch $@
+
+# mypy reads the types of the packages that the code imports, so they are installed too.
+$(VENV)/.check: $(VENV)/.core
+	$(PIP) install --editable '.[asr,report,check]'
 	touch $@
 
 clean:
