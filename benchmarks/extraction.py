@@ -35,7 +35,7 @@ from extraction.datasets.base import Dataset, Recording
 from extraction.pipeline import extract
 from extraction.pooling import pool
 from extraction.progress import Tally
-from extraction.settings import Settings
+from extraction.settings import ExtractionSettings
 from extraction.upstreams import load_upstream
 from extraction.upstreams.base import Upstream, UpstreamOptions
 from jfewshot.audio import MIN_DURATION_S, cut_segments, read_audio
@@ -168,7 +168,7 @@ def measure(name: str, arguments: argparse.Namespace, dataset: Dataset, root: Pa
     )
     upstream = load_upstream(name, options)
     recordings = dataset.recordings(root)
-    settings = Settings(
+    settings = ExtractionSettings(
         batch_size=arguments.batch_size, workers=0, block_clips=-(-len(recordings) // (cores * arguments.blocks))
     )
     rows: dict[str, np.ndarray] = {}

@@ -8,7 +8,7 @@ from extraction.decoding import Decoded, Decoder
 from extraction.encoding import BatchEncoder, EncodedBlock
 from extraction.parts import Parts
 from extraction.progress import Tally
-from extraction.settings import Settings
+from extraction.settings import ExtractionSettings
 from extraction.upstreams.base import Upstream
 from jfewshot.errors import UserError
 
@@ -21,7 +21,7 @@ class Task:
     encoder: BatchEncoder
 
     @classmethod
-    def of(cls, parts: Parts, upstream: Upstream, settings: Settings) -> "Task":
+    def of(cls, parts: Parts, upstream: Upstream, settings: ExtractionSettings) -> "Task":
         """The plan says what is made of a clip; of the settings, only the batch size, which changes no row."""
         plan = parts.plan
         encoder = BatchEncoder(

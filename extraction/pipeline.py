@@ -12,7 +12,7 @@ from extraction.decoding import Decoder
 from extraction.making import Task, make_parts
 from extraction.planning import find_recordings, make_plan
 from extraction.progress import Reporter, Tally
-from extraction.settings import Settings
+from extraction.settings import ExtractionSettings
 from extraction.upstreams.base import Upstream
 from jfewshot.errors import UserError
 from jfewshot.files import remove_stale_partials, writable_folder
@@ -49,7 +49,7 @@ def extract(
     root: Path,
     upstreams: Sequence[Upstream],
     out: Path,
-    settings: Settings | None = None,
+    settings: ExtractionSettings | None = None,
     shard: Shard | None = None,
     crew: Crew | None = None,
 ) -> Tally:
@@ -73,7 +73,7 @@ def extract(
       UserError: with `on_error="stop"`, at the first clip that cannot be used; whenever settings and folders do not
         fit.
     """
-    settings = settings or Settings()
+    settings = settings or ExtractionSettings()
     names = [upstream.name for upstream in upstreams]
     if len(set(names)) < len(names):
         raise UserError(f"two upstreams have one name, and so one store: {', '.join(names)}; name each of them once")
@@ -97,7 +97,9 @@ def extract(
     return tally
 
 
-def _make_missing(title: str, tasks: dict[int, Task], settings: Settings, shard: Shard, crew: Crew | None) -> Tally:
+def _make_missing(
+    title: str, tasks: dict[int, Task], settings: ExtractionSettings, shard: Shard, crew: Crew | None
+) -> Tally:
     missing = set().union(*(task.parts.missing() for task in tasks.values()))
     numbers = sorted(filter(shard.owns, missing))
     if not numbers:

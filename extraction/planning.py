@@ -10,7 +10,7 @@ from extraction.datasets.base import Dataset, Recording
 from extraction.datasets.splits import class_splits
 from extraction.parts import Parts, parts_folder
 from extraction.pooling import FRAMES, check_poolings
-from extraction.settings import Settings
+from extraction.settings import ExtractionSettings
 from extraction.upstreams.base import Upstream, resolve_layers
 from jfewshot._version import made_with
 from jfewshot.audio import MIN_DURATION_S, PREPROCESSING
@@ -61,7 +61,7 @@ def make_plan(
     recordings: list[Recording],
     left_out: list[dict[str, str]],
     upstream: Upstream,
-    settings: Settings,
+    settings: ExtractionSettings,
     store: Path,
 ) -> Parts:
     """The plan of one store.

@@ -26,7 +26,7 @@ from extraction.datasets import dataset_names, load_dataset
 from extraction.datasets.base import Columns, Dataset
 from extraction.encoding import is_out_of_memory
 from extraction.pipeline import Shard, extract
-from extraction.settings import Settings
+from extraction.settings import ExtractionSettings
 from extraction.upstreams import load_upstream, upstream_names
 from extraction.upstreams.base import Upstream, UpstreamOptions
 from extraction.upstreams.self_check import change_by_autocast, self_check
@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
-class Run:
+class ExtractionRun:
     """Extract embeddings: every dataset through every upstream, each into a store OUT/<dataset>/<upstream>.
 
     Each clip is decoded once for all upstreams. Finished parts are kept: after a kill, the same command goes on from
@@ -53,7 +53,7 @@ class Run:
     """Folder that holds the datasets, each in ROOT/<name>; or, for a single dataset, that dataset's own folder."""
     out: Path = Path("stores")
     """Folder of stores."""
-    settings: tyro.conf.OmitArgPrefixes[Settings] = dataclasses.field(default_factory=Settings)
+    settings: tyro.conf.OmitArgPrefixes[ExtractionSettings] = dataclasses.field(default_factory=ExtractionSettings)
     options: tyro.conf.OmitArgPrefixes[UpstreamOptions] = dataclasses.field(default_factory=UpstreamOptions)
     columns: Annotated[Columns, tyro.conf.arg(name="column")] = dataclasses.field(default_factory=Columns)
     at_once: int = 0
@@ -71,7 +71,7 @@ class Run:
 
 def main(arguments: list[str] | None = None) -> int:
     """Parse, then extract or merge."""
-    run = tyro.cli(Run, prog="python -m extraction.run", args=arguments)
+    run = tyro.cli(ExtractionRun, prog="python -m extraction.run", args=arguments)
     _log_to_stderr()
     if run.merge:
         merge_all(run.out)
@@ -98,7 +98,7 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _crew(run: Run, names: Sequence[str]) -> contextlib.AbstractContextManager[Crew | None]:
+def _crew(run: ExtractionRun, names: Sequence[str]) -> contextlib.AbstractContextManager[Crew | None]:
     if run.ray:
         return RayCrew(names, run.options, run.settings, run.replicas)
     if run.replicas is not None:

@@ -19,7 +19,7 @@ from extraction.datasets import load_dataset
 from extraction.datasets.base import Dataset
 from extraction.datasets.fsdd import fsdd_digits, fsdd_speakers
 from extraction.pipeline import extract
-from extraction.settings import Settings
+from extraction.settings import ExtractionSettings
 from extraction.upstreams import load_upstream
 from extraction.upstreams.base import UpstreamOptions
 from jfewshot.commandline import log_plainly, run_cli
@@ -82,7 +82,7 @@ def main(arguments: list[str] | None = None) -> int:
             raise UserError(f"'{name}' is not a sample dataset: there are {', '.join(known)}")
     # One thread: sums are then split the same way on every machine.
     upstreams = [load_upstream(name, UpstreamOptions(threads=1)) for name in samples.upstreams]
-    settings = Settings(dtype="float16", batch_size=8, workers=samples.workers)
+    settings = ExtractionSettings(dtype="float16", batch_size=8, workers=samples.workers)
     for name in samples.datasets:
         dataset, folder = known[name]
         extract(dataset, samples.audio / folder, upstreams, samples.out, settings)

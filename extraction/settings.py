@@ -8,7 +8,7 @@ from jfewshot.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
+class ExtractionSettings:
     """How clips become rows of a store."""
 
     layers: tuple[str, ...] = ("last",)

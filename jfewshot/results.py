@@ -8,10 +8,11 @@ import dataclasses
 import functools
 import io
 import json
+import typing
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int8
@@ -37,8 +38,8 @@ def key_of(identity: Mapping[str, Any]) -> str:
     return sha256_of_json(identity)[:_KEY_DIGITS]
 
 
-@runtime_checkable
-class Records(Protocol):
+@typing.runtime_checkable
+class Records(typing.Protocol):
     """Where an evaluation looks records up and leaves them: a `ResultFolder`, or something that sends them to one."""
 
     def find(self, identity: Mapping[str, Any]) -> dict[str, Any] | None: ...

@@ -45,7 +45,7 @@ MASKS = AugmentationConfig(speed=False, pitch=False, reverb=False, noise=False, 
 
 
 @dataclass(frozen=True)
-class Settings:
+class AsrStudy:
     """What is run."""
 
     encoders: Path
@@ -66,7 +66,7 @@ class Settings:
     """Write the tables here."""
 
 
-def config_of(study: str, settings: Settings) -> AsrConfig:
+def config_of(study: str, settings: AsrStudy) -> AsrConfig:
     """One study."""
     inits = (*INITS, *(ABLATION if settings.ablation and study == "frozen" else ()))
     there = [name for name in inits if _has_all(settings, name)]
@@ -92,7 +92,7 @@ def config_of(study: str, settings: Settings) -> AsrConfig:
     )
 
 
-def _has_all(settings: Settings, name: str) -> bool:
+def _has_all(settings: AsrStudy, name: str) -> bool:
     missing = [n for n in range(settings.seeds) if not (settings.encoders / f"{name}-{n}" / "encoder.json").exists()]
     if missing:
         logging.getLogger(__name__).warning("left out: %s (no number %d)", name, missing[0])
@@ -101,7 +101,7 @@ def _has_all(settings: Settings, name: str) -> bool:
 
 def main() -> None:
     """Run what is missing, report."""
-    settings = tyro.cli(Settings, description=__doc__)
+    settings = tyro.cli(AsrStudy, description=__doc__)
     logging.basicConfig(level=logging.INFO, format="%(message)s", force=True)
     for noisy in ("absl", "jax", "matplotlib", "fontTools", "jfewshot.training"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

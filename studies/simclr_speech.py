@@ -35,7 +35,7 @@ SHORTEST_S = 0.25
 
 
 @dataclass(frozen=True)
-class Settings:
+class SpeechPretraining:
     """From where to where."""
 
     out: Path
@@ -82,7 +82,7 @@ def arabic(folder: Path) -> tuple[list[tuple[Path, str]], list[tuple[Path, str, 
     return train, test
 
 
-def link_tests(settings: Settings) -> None:
+def link_tests(settings: SpeechPretraining) -> None:
     """Folders of class folders, of links to the published files."""
     tests: list[tuple[str, str, Path]] = []
     if settings.arabic:
@@ -112,7 +112,7 @@ def wave_of(path: Path, folder: Path):
 
 def main() -> None:
     """Convert and list."""
-    settings = tyro.cli(Settings, description=__doc__)
+    settings = tyro.cli(SpeechPretraining, description=__doc__)
     settings.out.mkdir(parents=True, exist_ok=True)
     rows, left_out, seconds = [], 0, 0.0
     with tempfile.TemporaryDirectory() as scratch:

@@ -31,7 +31,7 @@ from jfewshot.training.config import OptimiserConfig
 
 
 @dataclass(frozen=True)
-class Settings:
+class AsrBenchmark:
     """Sizes of the comparison."""
 
     batch: int = 4
@@ -52,7 +52,7 @@ class Settings:
     """Write the numbers here."""
 
 
-def make_batch(settings: Settings) -> Batch:
+def make_batch(settings: AsrBenchmark) -> Batch:
     """Random frames and transcripts, lengths from a half to all of them."""
     rng, rows = np.random.default_rng(0), settings.batch
     lengths = np.linspace(settings.frames // 2, settings.frames, rows).astype(np.int32)
@@ -64,7 +64,7 @@ def make_batch(settings: Settings) -> Batch:
     return Batch(frames, lengths, units, n_units, np.arange(rows, dtype=np.int32))
 
 
-def our_side(settings: Settings, batch: Batch, rate: float):
+def our_side(settings: AsrBenchmark, batch: Batch, rate: float):
     """Functions that measure ours, what they give, and the parameters."""
     encoder = dataclasses.replace(PAPER_ASR, n_layers=settings.layers, dropout=0.0)
     adam = OptimiserConfig("constant", rate, 1, weight_decay=0.0)
@@ -102,7 +102,7 @@ def peaked(params):
     }
 
 
-def their_side(settings: Settings, batch: Batch, params, encoder, rate: float):
+def their_side(settings: AsrBenchmark, batch: Batch, params, encoder, rate: float):
     """Likewise in PyTorch."""
     import torch
 
@@ -147,7 +147,7 @@ def check(ours, theirs) -> dict[str, float | bool]:
 
 def main() -> None:
     """Measure and print."""
-    settings = tyro.cli(Settings, description=__doc__)
+    settings = tyro.cli(AsrBenchmark, description=__doc__)
     found = {**machine(), "device": jax.default_backend()}
     batch, rate = make_batch(settings), 1e-5
     *ours, params, encoder = our_side(settings, batch, rate)

@@ -30,7 +30,7 @@ TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
-class Settings:
+class EmotionBenchmark:
     """Sizes of the comparison."""
 
     batch: int = 16
@@ -49,13 +49,13 @@ class Settings:
     """Write the numbers here."""
 
 
-def make_plan(settings: Settings, dropout: float) -> Plan:
+def make_plan(settings: EmotionBenchmark, dropout: float) -> Plan:
     """The paper's head."""
     head = dataclasses.replace(PAPER_HEAD, n_layers=settings.layers, dropout=dropout)
     return Plan(settings.dim, settings.n_classes, head, RECIPES["paper"].optimiser)
 
 
-def make_batch(settings: Settings) -> Batch:
+def make_batch(settings: EmotionBenchmark) -> Batch:
     """Random frames, lengths from a half to all of them."""
     rng = np.random.default_rng(0)
     shape = settings.batch, settings.frames, settings.dim
@@ -137,13 +137,13 @@ def torch_batch(batch: Batch) -> tuple[Any, Any, Any]:
     return torch.from_numpy(batch.frames), is_padding, torch.from_numpy(batch.labels).long()
 
 
-def drawn_params(settings: Settings) -> dict[str, np.ndarray]:
+def drawn_params(settings: EmotionBenchmark) -> dict[str, np.ndarray]:
     """Weights five times the usual ones, so that every layer has a say in the logits."""
     params = initial_state(make_plan(settings, 0.0), 0).params
     return {name: np.asarray(value) * (5.0 if name.endswith("kernel") else 1.0) for name, value in params.items()}
 
 
-def compare(settings: Settings, batch: Batch) -> dict[str, float]:
+def compare(settings: EmotionBenchmark, batch: Batch) -> dict[str, float]:
     """Largest difference of the logits, and of any parameter's gradient, relative to the largest of them.
 
     Raises:
@@ -186,7 +186,7 @@ def per_second(work: Callable[[], Any]) -> Callable[[], float]:
     return measure
 
 
-def jax_training(settings: Settings, batch: Batch, dropout: float) -> Callable[[], Any]:
+def jax_training(settings: EmotionBenchmark, batch: Batch, dropout: float) -> Callable[[], Any]:
     """One of our steps."""
     plan = make_plan(settings, dropout)
     step, key = compiled(plan).step, jax.random.key(0)
@@ -201,7 +201,7 @@ def jax_training(settings: Settings, batch: Batch, dropout: float) -> Callable[[
     return work
 
 
-def torch_training(settings: Settings, batch: Batch, dropout: float) -> Callable[[], Any]:
+def torch_training(settings: EmotionBenchmark, batch: Batch, dropout: float) -> Callable[[], Any]:
     """One of PyTorch's."""
     import torch
 
@@ -218,7 +218,7 @@ def torch_training(settings: Settings, batch: Batch, dropout: float) -> Callable
     return work
 
 
-def jax_scoring(settings: Settings, batch: Batch) -> Callable[[], Any]:
+def jax_scoring(settings: EmotionBenchmark, batch: Batch) -> Callable[[], Any]:
     """Our logits of a batch."""
     plan = make_plan(settings, 0.0)
     params, given = initial_state(plan, 0).params, Batch(*map(jnp.asarray, batch))
@@ -226,7 +226,7 @@ def jax_scoring(settings: Settings, batch: Batch) -> Callable[[], Any]:
     return lambda: jax.block_until_ready(compiled(plan).logits(params, given, scaling))
 
 
-def torch_scoring(settings: Settings, batch: Batch) -> Callable[[], Any]:
+def torch_scoring(settings: EmotionBenchmark, batch: Batch) -> Callable[[], Any]:
     """PyTorch's, by its fused layers."""
     import torch
 
@@ -243,7 +243,7 @@ def torch_scoring(settings: Settings, batch: Batch) -> Callable[[], Any]:
 
 def main() -> None:
     """Compare, measure, print."""
-    settings = tyro.cli(Settings, description=__doc__)
+    settings = tyro.cli(EmotionBenchmark, description=__doc__)
     found, batch = machine(), make_batch(settings)
     differences = compare(settings, batch)
     print(f"largest relative difference: logits {differences['logits']:.1e}, gradient {differences['gradient']:.1e}")

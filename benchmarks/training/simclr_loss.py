@@ -25,7 +25,7 @@ from jfewshot.simclr.objectives.ntxent import ntxent_sharded
 
 
 @dataclass(frozen=True)
-class Settings:
+class LossBenchmark:
     """What is measured."""
 
     utterances: int = 2048
@@ -54,7 +54,7 @@ def measured(function, z_a, z_b, rounds: int) -> dict[str, float]:
 
 def main() -> None:
     """Measure and print."""
-    settings = tyro.cli(Settings, description=__doc__)
+    settings = tyro.cli(LossBenchmark, description=__doc__)
     rng = np.random.default_rng(0)
     z_a, z_b = rng.standard_normal((2, settings.utterances, settings.dim)).astype(np.float32)
     rows = {

@@ -36,7 +36,7 @@ TERA_STEPS, SIMCLR_STEPS = 1_000_000, 70_300
 
 
 @dataclass(frozen=True)
-class Settings:
+class ProjectionBenchmark:
     """What is measured."""
 
     scale: float = 1.0
@@ -112,7 +112,7 @@ def projected(per_s: float, flops: float, total_steps: int, peak: float | None) 
 
 def main() -> None:
     """Measure and print."""
-    settings = tyro.cli(Settings, description=__doc__)
+    settings = tyro.cli(ProjectionBenchmark, description=__doc__)
     if jax.default_backend() != "gpu" and not settings.trial:
         raise UserError(
             f"this measures a GPU and JAX has none here, only {jax.default_backend()} (pip install 'jfewshot[cuda]' for "

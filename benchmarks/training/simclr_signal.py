@@ -27,7 +27,7 @@ RATE = 16_000
 
 
 @dataclass(frozen=True)
-class Settings:
+class SignalBenchmark:
     """What is measured."""
 
     seconds: float = 12.0
@@ -51,7 +51,7 @@ def fastest(run: Callable[[], object], rounds: int) -> float:
     return min(times)
 
 
-def ours(settings: Settings) -> dict[str, Callable[[], object]]:
+def ours(settings: SignalBenchmark) -> dict[str, Callable[[], object]]:
     """Our functions on a batch."""
     samples = int(settings.seconds * RATE)
     config = augmentation.AugmentationConfig()
@@ -140,7 +140,7 @@ def theirs(wave: np.ndarray) -> tuple[dict[str, Callable[[], object]], list[str]
 
 def main() -> None:
     """Measure and print."""
-    settings = tyro.cli(Settings, description=__doc__)
+    settings = tyro.cli(SignalBenchmark, description=__doc__)
     rows = []
     for name, run in ours(settings).items():
         seconds = fastest(run, settings.rounds)

@@ -10,7 +10,7 @@ from extraction.decoding import Decoder
 from extraction.making import Task, make_parts
 from extraction.parts import Parts
 from extraction.progress import Tally
-from extraction.settings import Settings
+from extraction.settings import ExtractionSettings
 from extraction.upstreams import load_upstream
 from extraction.upstreams.base import Upstream, UpstreamOptions
 from jfewshot.errors import UserError
@@ -46,7 +46,7 @@ class PartMaker:
       settings: batch size, what to do about bad clips, and processes that decode ahead (0: none but this one).
     """
 
-    def __init__(self, names: Sequence[str], options: UpstreamOptions, settings: Settings):
+    def __init__(self, names: Sequence[str], options: UpstreamOptions, settings: ExtractionSettings):
         self._names, self._options, self._settings = tuple(names), options, settings
         self._upstreams: list[Upstream] = []
         self._decoder: Decoder | None = None

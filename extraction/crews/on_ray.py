@@ -21,7 +21,7 @@ from typing import Any
 from extraction.crews.base import PartMaker
 from extraction.parts import Parts
 from extraction.progress import Tally
-from extraction.settings import Settings
+from extraction.settings import ExtractionSettings
 from extraction.upstreams.base import UpstreamOptions
 from jfewshot.errors import UserError
 
@@ -47,7 +47,9 @@ class RayCrew:
       UserError: Ray is not installed, or there is no cluster.
     """
 
-    def __init__(self, names: Sequence[str], options: UpstreamOptions, settings: Settings, size: int | None = None):
+    def __init__(
+        self, names: Sequence[str], options: UpstreamOptions, settings: ExtractionSettings, size: int | None = None
+    ):
         if importlib.util.find_spec("ray") is None:
             raise UserError("--ray needs the Python package ray, on every machine: pip install 'jfewshot[ray]'")
         import ray

@@ -14,7 +14,7 @@ from pathlib import Path
 from extraction.crews.base import PartMaker
 from extraction.decoding import end_with_parent
 from extraction.progress import Tally
-from extraction.settings import Settings
+from extraction.settings import ExtractionSettings
 from extraction.upstreams.base import UpstreamOptions
 from jfewshot.errors import UserError
 
@@ -31,7 +31,7 @@ class Replicas:
       size: how many.
     """
 
-    def __init__(self, names: Sequence[str], options: UpstreamOptions, settings: Settings, size: int):
+    def __init__(self, names: Sequence[str], options: UpstreamOptions, settings: ExtractionSettings, size: int):
         if size < 1:
             raise UserError(f"{size} replicas cannot do anything; one is the least")
         self.size = size
@@ -66,7 +66,7 @@ class Replicas:
                 future.cancel()
 
 
-def _start(names: Sequence[str], options: UpstreamOptions, settings: Settings) -> None:
+def _start(names: Sequence[str], options: UpstreamOptions, settings: ExtractionSettings) -> None:
     global _maker
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # ^C ends this process at once and without a word; the parent says one
     end_with_parent()

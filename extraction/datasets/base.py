@@ -1,8 +1,8 @@
 """What the pipeline asks of a dataset: where its recordings are, and the class, group and split of each."""
 
 import dataclasses
+import typing
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,8 +69,8 @@ class Columns:
     """Column of the split; None: `split`, if there is one; of a saved DatasetDict, its parts."""
 
 
-@runtime_checkable
-class Dataset(Protocol):
+@typing.runtime_checkable
+class Dataset(typing.Protocol):
     """A dataset: what it is, and how its folder is read."""
 
     info: DatasetInfo

@@ -1,9 +1,9 @@
 """What the pipeline asks of an encoder, whatever it is made of: a name, a rate, and frames for waves."""
 
 import dataclasses
+import typing
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32
@@ -15,8 +15,8 @@ PAPER_SAMPLE_RATE = 16_000
 PAPER_SEGMENT_SAMPLES = 80_000
 
 
-@runtime_checkable
-class Upstream(Protocol):
+@typing.runtime_checkable
+class Upstream(typing.Protocol):
     """A frozen encoder: waves in, frames of one or more layers out.
 
     Attributes:

@@ -9,7 +9,8 @@ To add a classifier, write one file in this folder with a frozen dataclass like 
 
 import dataclasses
 import functools
-from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
+import typing
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -101,8 +102,8 @@ class Strength(NamedTuple):
     default: float
 
 
-@runtime_checkable
-class Classifier(Protocol):
+@typing.runtime_checkable
+class Classifier(typing.Protocol):
     """What the evaluator needs of a classifier: a frozen dataclass whose fields are its settings.
 
     Attributes:

@@ -13,7 +13,7 @@ import numpy as np
 from jfewshot.files import writable_folder
 from jfewshot.training.checkpoints import Checkpoints, MemoryCheckpoints, average
 from jfewshot.training.devices import replicate
-from jfewshot.training.loop import Run, continued, run_steps
+from jfewshot.training.loop import TrainingRun, continued, run_steps
 from jfewshot.training.metrics import Metrics
 from jfewshot.training.model import Params
 from jfewshot.training.step import State
@@ -86,7 +86,7 @@ def fit(given: Fit) -> Fitted:
       UserError: a loss that is not finite; a checkpoint of another shape.
     """
     writable_folder(given.folder, "the run")
-    run = Run(
+    run = TrainingRun(
         folder=given.folder,
         steps=given.steps,
         checkpoint_every=given.evaluate_every,

@@ -7,7 +7,6 @@ Supports of fewer shots are the first of those of more shots, and fewer ways are
 All arrays have the episodes last (see linalg.py).
 """
 
-import functools
 from typing import NamedTuple
 
 import jax
@@ -243,8 +242,3 @@ def draw_arguments(protocol: Protocol, pool: ClassPool) -> dict[str, int | None]
         "shots_drawn": protocol.shots_drawn,
         "largest_class": power_of_two(int(pool.count.max())) if protocol.group_aware else None,
     }
-
-
-jit_draw = functools.partial(jax.jit, static_argnames=("n_way", "k_shot", "n_query", "shots_drawn", "largest_class"))(
-    draw
-)

@@ -7,7 +7,7 @@ All products are float32 at full precision (no TF32).
 """
 
 import functools
-from typing import Protocol, runtime_checkable
+import typing
 
 import jax
 import jax.numpy as jnp
@@ -34,8 +34,8 @@ Blocks = tuple[
 ]
 
 
-@runtime_checkable
-class GramSource(Protocol):
+@typing.runtime_checkable
+class GramSource(typing.Protocol):
     """Inner products among supports, and of queries with supports, for blocks of episodes.
 
     Rows are numbers of embeddings in the source, not in the store's file.

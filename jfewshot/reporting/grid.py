@@ -20,7 +20,7 @@ MISSING = "–"
 
 
 @dataclasses.dataclass(frozen=True)
-class Cell:
+class TableEntry:
     """Text with a mark. `±` and the en dash are understood by every format."""
 
     text: str
@@ -41,7 +41,7 @@ class Grid:
 
     title: str
     columns: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
+    rows: tuple[tuple[TableEntry, ...], ...]
     notes: tuple[str, ...] = ()
     n_labels: int = 1
 
@@ -49,12 +49,12 @@ class Grid:
 def grid(
     title: str,
     columns: Sequence[str],
-    rows: Sequence[Sequence[str | Cell]],
+    rows: Sequence[Sequence[str | TableEntry]],
     notes: Sequence[str] = (),
     n_labels: int = 1,
 ) -> Grid:
     """A `Grid` from rows of strings and cells."""
-    cells = tuple(tuple(c if isinstance(c, Cell) else Cell(c) for c in row) for row in rows)
+    cells = tuple(tuple(c if isinstance(c, TableEntry) else TableEntry(c) for c in row) for row in rows)
     if any(len(row) != len(columns) for row in cells):
         raise ValueError(f"every row needs {len(columns)} cells, one per column of '{title}'")
     return Grid(title, tuple(columns), cells, tuple(notes), n_labels)

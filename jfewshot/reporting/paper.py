@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from jfewshot.reporting import published
-from jfewshot.reporting.grid import MISSING, Cell, Grid, grid
+from jfewshot.reporting.grid import MISSING, Grid, TableEntry, grid
 from jfewshot.reporting.leaderboard import best_and_second
 from jfewshot.reporting.published import OTHER_SOUNDS, REFERENCE_ROW, SPEECH
 from jfewshot.statistics import Correlations, average_ranks, correlations, logit
@@ -280,11 +280,11 @@ def table_3() -> Grid:
     average, rank = table.accuracy.mean(axis=1), average_ranks(table.accuracy, "min")
     marks = [best_and_second(column) for column in table.accuracy.T] + [best_and_second(average)]
     marks.append(best_and_second(rank, largest=False))
-    rows: list[list[str | Cell]] = []
+    rows: list[list[str | TableEntry]] = []
     for i, model in enumerate(table.models):
         pairs = zip(table.accuracy[i], table.ci95[i], strict=True)
         texts = [*(f"{100 * m:.2f} ± {100 * c:.2f}" for m, c in pairs), f"{100 * average[i]:.2f}", f"{rank[i]:.1f}"]
-        rows.append([model, *(Cell(text, mark[i]) for text, mark in zip(texts, marks, strict=True))])
+        rows.append([model, *(TableEntry(text, mark[i]) for text, mark in zip(texts, marks, strict=True))])
     notes = [
         "Accuracy in percent, mean ± 95% interval over 10,000 episodes, 5-way 1-shot, one query per class, as "
         "published (arXiv 2402.01274). Avg and Avg Rank are computed here; of equal accuracies both have the better "
@@ -303,9 +303,9 @@ def claims_grid() -> Grid:
 
 def correlation_grid(found: Correlations, tasks: tuple[str, ...], metrics: tuple[str, ...], title: str) -> Grid:
     """Coefficients with their intervals; those that stand after Holm are marked."""
-    rows: list[list[str | Cell]] = []
+    rows: list[list[str | TableEntry]] = []
     for t, task in enumerate(tasks):
-        row: list[str | Cell] = [task]
+        row: list[str | TableEntry] = [task]
         for m in range(len(metrics)):
             value = found.coefficient[t, m]
             text = MISSING if np.isnan(value) else f"{value:.2f} [{found.low[t, m]:.2f}, {found.high[t, m]:.2f}]"

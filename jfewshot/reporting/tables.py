@@ -17,7 +17,7 @@ from typing import Literal
 import numpy as np
 import rich.console
 
-from jfewshot.reporting.grid import MISSING, Cell, Grid, grid, to_latex, to_markdown, to_rich, to_terminal
+from jfewshot.reporting.grid import MISSING, Grid, TableEntry, grid, to_latex, to_markdown, to_rich, to_terminal
 from jfewshot.reporting.leaderboard import INTERVALS, Leaderboard, best_and_second, leaderboard, leaderboards
 
 __all__ = ["Leaderboard", "leaderboard", "leaderboard_grid", "leaderboards", "render", "rich_table"]
@@ -66,8 +66,8 @@ def leaderboard_grid(board: Leaderboard, style: Style = "published") -> Grid:
         columns.append([_rank(rank) for rank in board.average_rank])
         marks.append(best_and_second(board.average_rank, largest=False))
         headings += ["Avg", "Avg Rank"]
-    rows: list[list[str | Cell]] = [
-        [label, *(Cell(texts[row], mark[row]) for texts, mark in zip(columns, marks, strict=True))]
+    rows: list[list[str | TableEntry]] = [
+        [label, *(TableEntry(texts[row], mark[row]) for texts, mark in zip(columns, marks, strict=True))]
         for row, label in enumerate(board.upstreams)
     ]
     return grid(board.title, headings, rows, _notes(board))

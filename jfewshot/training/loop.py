@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Run:
+class TrainingRun:
     """One run, as the loop needs it.
 
     Args:
@@ -63,7 +63,7 @@ def continued(state: State, checkpoints: Checkpoints | MemoryCheckpoints) -> Sta
 
 
 def run_steps(
-    run: Run, state: State, key: jax.Array, fixed: Any, checkpoints: Checkpoints | MemoryCheckpoints
+    run: TrainingRun, state: State, key: jax.Array, fixed: Any, checkpoints: Checkpoints | MemoryCheckpoints
 ) -> dict[str, float]:
     """Train to the last step.
 
@@ -119,7 +119,7 @@ def run_steps(
     return values
 
 
-def not_finite(run: Run, step: int, checkpoints: list[int]) -> str:
+def not_finite(run: TrainingRun, step: int, checkpoints: list[int]) -> str:
     """What to say, and write, when a loss or gradient is not finite."""
     names = run.names(step - 1)
     path = run.folder / f"not-finite-step-{step}.txt"

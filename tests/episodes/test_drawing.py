@@ -10,7 +10,7 @@ import pytest
 import scipy.stats
 
 from jfewshot.episodes import drawing
-from jfewshot.episodes.drawing import draw, draw_arguments, jit_draw, pool_arrays
+from jfewshot.episodes.drawing import draw, draw_arguments, pool_arrays
 from jfewshot.episodes.pool import class_pool
 from jfewshot.episodes.protocol import Protocol
 from jfewshot.errors import UserError
@@ -20,13 +20,15 @@ from tests.synthetic_stores import clip_table
 
 # A fair draw falls below this once in 100,000 seeds; the seeds here are fixed.
 LEAST_P = 1e-5
+# One compilation per set of arguments for the whole file.
+compiled_draw = jax.jit(draw, static_argnames=("n_way", "k_shot", "n_query", "shots_drawn", "largest_class"))
 
 
 def drawn_clips(table, protocol, episodes, **changes):
     """Clips of some episodes: episodes x n_way x drawn, and the draw."""
     pool = class_pool(table, protocol)
     arguments = draw_arguments(protocol, pool) | changes
-    result = jit_draw(pool_arrays(pool, protocol, table.digest), jnp.asarray(episodes, jnp.uint32), **arguments)
+    result = compiled_draw(pool_arrays(pool, protocol, table.digest), jnp.asarray(episodes, jnp.uint32), **arguments)
     return np.moveaxis(np.asarray(result.clips), -1, 0), result
 
 
@@ -128,7 +130,7 @@ def test_seed_and_clip_table_name_the_sequence_of_episodes():
     other_seed, _ = drawn_clips(table, Protocol(n_way=2, k_shot=1, n_query=2, seed=1), np.arange(50))
     assert (other_seed != reference).any()
     arrays = pool_arrays(pool, protocol, "another digest")
-    other_table = jit_draw(arrays, jnp.arange(50, dtype=jnp.uint32), **draw_arguments(protocol, pool))
+    other_table = compiled_draw(arrays, jnp.arange(50, dtype=jnp.uint32), **draw_arguments(protocol, pool))
     assert (np.moveaxis(np.asarray(other_table.clips), -1, 0) != reference).any()
 
 

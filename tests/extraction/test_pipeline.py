@@ -12,7 +12,7 @@ from extraction.datasets import load_dataset
 from extraction.encoding import is_out_of_memory
 from extraction.pipeline import Shard, extract
 from extraction.pooling import pool
-from extraction.settings import Settings
+from extraction.settings import ExtractionSettings
 from jfewshot.audio import cut_segments, read_audio
 from jfewshot.cells.planning import plan_cells
 from jfewshot.classifiers.specs import parse_classifier
@@ -21,7 +21,7 @@ from jfewshot.errors import UserError
 from jfewshot.store import open_store, verify_store
 from tests.extraction.toy import ToyEncoder, class_folders
 
-SETTINGS = Settings(workers=0, block_clips=4)
+SETTINGS = ExtractionSettings(workers=0, block_clips=4)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def files_of(store):
 
 
 def test_rows_are_the_pooled_frames_of_each_segment(clips, tmp_path):
-    settings = Settings(workers=0, block_clips=4, layers=("0", "last"), pooling=("mean", "min", "max", "std"))
+    settings = ExtractionSettings(workers=0, block_clips=4, layers=("0", "last"), pooling=("mean", "min", "max", "std"))
     run(clips, tmp_path, settings)
     store = open_store(tmp_path / "birds" / "toy")
     assert not verify_store(store.path).errors
@@ -60,7 +60,7 @@ def test_rows_are_the_pooled_frames_of_each_segment(clips, tmp_path):
 
 def test_float16_is_float32_rounded(clips, tmp_path):
     run(clips, tmp_path / "full")
-    run(clips, tmp_path / "half", Settings(workers=0, block_clips=4, dtype="float16"))
+    run(clips, tmp_path / "half", ExtractionSettings(workers=0, block_clips=4, dtype="float16"))
     full, half = (open_store(tmp_path / which / "birds" / "toy") for which in ("full", "half"))
     assert not verify_store(half.path).errors
     assert half.view("last.mean").dtype == np.float16
@@ -68,7 +68,7 @@ def test_float16_is_float32_rounded(clips, tmp_path):
 
 
 def test_frames_are_kept_one_a_row_each_clip_s_in_order(clips, tmp_path):
-    settings = Settings(workers=0, block_clips=5, layers=("0", "last"), pooling=("frames",), segment="whole")
+    settings = ExtractionSettings(workers=0, block_clips=5, layers=("0", "last"), pooling=("frames",), segment="whole")
     run(clips, tmp_path, settings)
     store = open_store(tmp_path / "birds" / "toy")
     assert not verify_store(store.path).errors
@@ -84,9 +84,9 @@ def test_frames_are_kept_one_a_row_each_clip_s_in_order(clips, tmp_path):
 
 def test_frames_of_segments_or_beside_other_poolings_are_refused(clips, tmp_path):
     with pytest.raises(UserError, match="pass --segment whole"):
-        run(clips, tmp_path, Settings(workers=0, pooling=("frames",)))
+        run(clips, tmp_path, ExtractionSettings(workers=0, pooling=("frames",)))
     with pytest.raises(UserError, match="two --out folders"):
-        run(clips, tmp_path, Settings(workers=0, pooling=("mean", "frames"), segment="whole"))
+        run(clips, tmp_path, ExtractionSettings(workers=0, pooling=("mean", "frames"), segment="whole"))
 
 
 def test_pooling_is_numpys(clips):
@@ -98,9 +98,9 @@ def test_pooling_is_numpys(clips):
 @pytest.mark.parametrize(
     "settings",
     [
-        Settings(workers=2, block_clips=4),
-        Settings(workers=0, block_clips=4, batch_size=1),
-        Settings(workers=1, block_clips=4, batch_size=3),
+        ExtractionSettings(workers=2, block_clips=4),
+        ExtractionSettings(workers=0, block_clips=4, batch_size=1),
+        ExtractionSettings(workers=1, block_clips=4, batch_size=3),
     ],
 )
 def test_workers_and_batches_change_nothing(clips, tmp_path, settings):
@@ -112,7 +112,7 @@ def test_workers_and_batches_change_nothing(clips, tmp_path, settings):
 def test_batches_hold_segments_of_one_length_only_and_no_padding(clips, tmp_path):
     encoder = ToyEncoder()
     encoder.segment_samples = None
-    run(clips, tmp_path, Settings(workers=0, block_clips=12, batch_size=5), [encoder])
+    run(clips, tmp_path, ExtractionSettings(workers=0, block_clips=12, batch_size=5), [encoder])
     lengths = sorted(
         {len(read_audio(clips / name, 16_000)) for name in open_store(tmp_path / "birds/toy").clips.clip_id}
     )
@@ -121,10 +121,10 @@ def test_batches_hold_segments_of_one_length_only_and_no_padding(clips, tmp_path
 
 
 def test_segment_length_can_be_chosen(clips, tmp_path):
-    run(clips, tmp_path, Settings(workers=0, segment="0.2"))
+    run(clips, tmp_path, ExtractionSettings(workers=0, segment="0.2"))
     assert open_store(tmp_path / "birds" / "toy").manifest["segment_samples"] == 3_200
     with pytest.raises(UserError, match="neither 'upstream', 'whole' nor a number"):
-        run(clips, tmp_path / "b", Settings(workers=0, segment="-1"))
+        run(clips, tmp_path / "b", ExtractionSettings(workers=0, segment="-1"))
 
 
 def test_several_upstreams_share_one_decoding(clips, tmp_path, monkeypatch):
@@ -153,14 +153,14 @@ def test_a_finished_store_is_left_alone_and_another_one_is_not_overwritten(clips
     run(clips, tmp_path, upstreams=[encoder])
     assert encoder.batches == []
     with pytest.raises(UserError, match="is there already, made of other clips or with other settings"):
-        run(clips, tmp_path, Settings(workers=0, block_clips=4, dtype="float16"))
+        run(clips, tmp_path, ExtractionSettings(workers=0, block_clips=4, dtype="float16"))
     assert files_of(tmp_path / "birds" / "toy") == before
 
 
 def test_unfinished_parts_of_another_plan_are_not_continued(clips, tmp_path):
     run(clips, tmp_path, shard=Shard(0, 2))
     with pytest.raises(UserError, match="another dtype"):
-        run(clips, tmp_path, Settings(workers=0, block_clips=4, dtype="float16"))
+        run(clips, tmp_path, ExtractionSettings(workers=0, block_clips=4, dtype="float16"))
 
 
 def test_bad_clips_stop_the_run_or_are_listed(clips, tmp_path, caplog):
@@ -172,7 +172,7 @@ def test_bad_clips_stop_the_run_or_are_listed(clips, tmp_path, caplog):
     with pytest.raises(UserError, match=r"clip9\.wav: cannot be decoded.*--on-error skip"):
         run(bad, tmp_path / "out")
     with caplog.at_level(logging.WARNING):
-        run(bad, tmp_path / "out", Settings(workers=1, block_clips=4, on_error="skip"))
+        run(bad, tmp_path / "out", ExtractionSettings(workers=1, block_clips=4, on_error="skip"))
     store = open_store(tmp_path / "out" / "birds" / "toy")
     assert len(store.clips) == 12
     reasons = {item["clip_id"]: item["reason"] for item in store.manifest["left_out"]}
@@ -198,13 +198,13 @@ def test_features_that_are_not_finite_or_too_large_for_float16_are_caught(clips,
     loud = Broken()
     loud.scale = 1e7
     with pytest.raises(UserError, match="use --dtype float32"):
-        run(clips, tmp_path / "b", Settings(workers=0, dtype="float16"), upstreams=[loud])
+        run(clips, tmp_path / "b", ExtractionSettings(workers=0, dtype="float16"), upstreams=[loud])
 
 
 def test_clips_too_short_for_the_encoder_are_named(clips, tmp_path):
     encoder = ToyEncoder()
     encoder.segment_samples, encoder.min_samples = None, 6_000
-    run(clips, tmp_path, Settings(workers=0, on_error="skip"), [encoder])
+    run(clips, tmp_path, ExtractionSettings(workers=0, on_error="skip"), [encoder])
     left_out = open_store(tmp_path / "birds" / "toy").manifest["left_out"]
     assert left_out
     assert all("too short for toy" in item["reason"] for item in left_out)
@@ -217,7 +217,7 @@ def test_clips_too_long_for_the_encoder_are_named_and_segments_refused(clips, tm
         UserError, match=r"takes at most 0\.375 s at once, segments are 0\.5 s; pass --segment 0\.375 or less"
     ):
         run(clips, tmp_path, upstreams=[encoder])
-    run(clips, tmp_path, Settings(workers=0, segment="whole", on_error="skip"), [encoder])
+    run(clips, tmp_path, ExtractionSettings(workers=0, segment="whole", on_error="skip"), [encoder])
     left_out = open_store(tmp_path / "birds" / "toy").manifest["left_out"]
     assert left_out
     assert all("too long for toy" in item["reason"] for item in left_out)
@@ -275,11 +275,11 @@ def test_an_encoder_that_does_not_fit_at_all_says_so(clips, tmp_path):
 def test_an_encoder_may_say_which_batch_serves_it_best_on_a_cpu(clips, tmp_path):
     encoder = ToyEncoder()
     encoder.cpu_batch_size = 5
-    run(clips, tmp_path, Settings(workers=0, block_clips=12), [encoder])
+    run(clips, tmp_path, ExtractionSettings(workers=0, block_clips=12), [encoder])
     assert max(size for size, _ in encoder.batches) == 5
     asked = ToyEncoder()
     asked.cpu_batch_size = 5
-    run(clips, tmp_path / "asked", Settings(workers=0, block_clips=12, batch_size=3), [asked])
+    run(clips, tmp_path / "asked", ExtractionSettings(workers=0, block_clips=12, batch_size=3), [asked])
     assert max(size for size, _ in asked.batches) == 3
 
 

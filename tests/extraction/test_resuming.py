@@ -13,7 +13,7 @@ import pytest
 import jfewshot.files
 from extraction.datasets import load_dataset
 from extraction.pipeline import extract
-from extraction.settings import Settings
+from extraction.settings import ExtractionSettings
 from tests.extraction.recordings import REPOSITORY
 from tests.extraction.toy import ToyEncoder, class_folders
 
@@ -23,7 +23,9 @@ class Killed(BaseException):
 
 
 def extract_birds(clips, out):
-    return extract(load_dataset("folder:birds"), clips, [ToyEncoder()], out, Settings(workers=0, block_clips=4))
+    return extract(
+        load_dataset("folder:birds"), clips, [ToyEncoder()], out, ExtractionSettings(workers=0, block_clips=4)
+    )
 
 
 def files_of(store):
@@ -126,7 +128,7 @@ def test_a_full_disk_keeps_what_was_finished(clips, tmp_path, monkeypatch, undis
         extract_birds(clips, tmp_path)
     monkeypatch.undo()
     encoder = ToyEncoder()
-    extract(load_dataset("folder:birds"), clips, [encoder], tmp_path, Settings(workers=0, block_clips=4))
+    extract(load_dataset("folder:birds"), clips, [encoder], tmp_path, ExtractionSettings(workers=0, block_clips=4))
     assert len(encoder.batches) < 6
     assert files_of(tmp_path / "birds" / "toy") == undisturbed
 
@@ -136,7 +138,12 @@ def test_a_damaged_part_is_named(clips, tmp_path):
     from jfewshot.errors import UserError
 
     extract(
-        load_dataset("folder:birds"), clips, [ToyEncoder()], tmp_path, Settings(workers=0, block_clips=4), Shard(0, 2)
+        load_dataset("folder:birds"),
+        clips,
+        [ToyEncoder()],
+        tmp_path,
+        ExtractionSettings(workers=0, block_clips=4),
+        Shard(0, 2),
     )
     part = next((tmp_path / "birds" / ".toy.parts").glob("block-*.npz"))
     part.write_bytes(part.read_bytes()[:100])

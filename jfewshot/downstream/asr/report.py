@@ -11,7 +11,7 @@ from jfewshot.downstream.asr.summary import Difference, Summary, is_control, sum
 from jfewshot.errors import UserError
 from jfewshot.reporting.document import Block, Document, Prose, Section, TableBlock
 from jfewshot.reporting.figures.style import line_style, look
-from jfewshot.reporting.grid import MISSING, Cell, Grid, grid
+from jfewshot.reporting.grid import MISSING, Grid, TableEntry, grid
 from jfewshot.reporting.page import html_page
 from jfewshot.reporting.writer import Writer
 
@@ -88,14 +88,14 @@ def scores_grid(summaries: Sequence[Summary], records: Sequence[dict[str, Any]],
     greedy = {s.row: s for s in summarise(records, first.metric, "greedy")[0]} if first.way == "beam" else {}
     metrics = list(dict.fromkeys(metric for _, metric in others))
     best = {part: min(each.rate for each in summaries if each.row.part == part) for part in parts}
-    rows: list[list[str | Cell]] = []
+    rows: list[list[str | TableEntry]] = []
     for each in summaries:
         low, high = each.interval()
         rate = f"{_percent(each.rate)} ({_percent(low)} to {_percent(high)})"
         rows.append(
             [
                 each.row.name,
-                Cell(rate, "best" if each.rate == best[each.row.part] else ""),
+                TableEntry(rate, "best" if each.rate == best[each.row.part] else ""),
                 *(_percent(others[each.row, metric].rate) for metric in metrics),
                 *([_percent(greedy[each.row].rate)] if greedy else []),
                 f"{_percent(each.rates.min())} to {_percent(each.rates.max())}",

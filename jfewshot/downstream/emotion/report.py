@@ -12,7 +12,7 @@ from jfewshot.errors import UserError
 from jfewshot.reporting.document import Block, Document, Prose, Section, TableBlock
 from jfewshot.reporting.figures import bars, classes
 from jfewshot.reporting.figures.style import line_style, look, shorten
-from jfewshot.reporting.grid import MISSING, Cell, Grid, grid
+from jfewshot.reporting.grid import MISSING, Grid, TableEntry, grid
 from jfewshot.reporting.page import html_page
 from jfewshot.reporting.published import read_data_csv
 from jfewshot.reporting.writer import Writer
@@ -91,12 +91,12 @@ def build_report(
 def scores_grid(summaries: Sequence[Summary], record: dict[str, Any], title: str) -> Grid:
     """UAR and accuracy of each kind of features."""
     values = [each.uar()[0] for each in summaries]
-    rows: list[list[str | Cell]] = []
+    rows: list[list[str | TableEntry]] = []
     for each, value in zip(summaries, values, strict=True):
         rows.append(
             [
                 each.name,
-                Cell(_with(*each.uar()), "best" if value == max(values) else ""),
+                TableEntry(_with(*each.uar()), "best" if value == max(values) else ""),
                 _with(*each.accuracy()),
                 ", ".join(f"{100 * of_seed:.1f}" for of_seed in each.by_seed),
                 MISSING if np.isnan(each.over_seeds()) else f"± {100 * each.over_seeds():.1f}",

@@ -28,7 +28,7 @@ from jfewshot.simclr.training.step import Fixed, train_step, validation_loss
 from jfewshot.training.checkpoints import Checkpoints
 from jfewshot.training.config import settle_record
 from jfewshot.training.devices import connect, make_mesh, replicate, spread
-from jfewshot.training.loop import Run, continued, run_steps
+from jfewshot.training.loop import TrainingRun, continued, run_steps
 from jfewshot.training.metrics import Metrics
 from jfewshot.training.step import State, first_state
 
@@ -67,10 +67,10 @@ def train(config: TrainConfig) -> dict[str, float]:
         checkpoints.close()
 
 
-def _run(config: TrainConfig, mesh, plan: BatchPlan, speakers, validate) -> Run:
+def _run(config: TrainConfig, mesh, plan: BatchPlan, speakers, validate) -> TrainingRun:
     share = (jax.process_index(), jax.process_count())
     loading = config.data.threads, config.data.workers, int(config.data.cache_gb * 1e9)
-    return Run(
+    return TrainingRun(
         folder=config.out,
         steps=config.steps,
         checkpoint_every=config.checkpoint_every,

@@ -12,7 +12,7 @@ from extraction.crews.on_ray import RayCrew
 from extraction.datasets import load_dataset
 from extraction.pipeline import extract
 from extraction.run import main
-from extraction.settings import Settings
+from extraction.settings import ExtractionSettings
 from extraction.upstreams.base import UpstreamOptions
 from jfewshot.errors import UserError
 from jfewshot.store import open_store
@@ -21,7 +21,7 @@ from tests.extraction.toy import ToyEncoder, class_folders
 
 TOY = "tests.extraction.toy:ToyEncoder"
 SLOW = "tests.extraction.toy:SlowToyEncoder"
-SETTINGS = Settings(workers=0, block_clips=2, batch_size=1)
+SETTINGS = ExtractionSettings(workers=0, block_clips=2, batch_size=1)
 needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="the package ray is not installed")
 
 

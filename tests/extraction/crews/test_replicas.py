@@ -6,13 +6,13 @@ from extraction.crews.replicas import Replicas
 from extraction.datasets import load_dataset
 from extraction.pipeline import extract
 from extraction.run import main
-from extraction.settings import Settings
+from extraction.settings import ExtractionSettings
 from extraction.upstreams.base import UpstreamOptions
 from jfewshot.errors import UserError
 from tests.extraction.toy import ToyEncoder, class_folders
 
 TOY = "tests.extraction.toy:ToyEncoder"
-SETTINGS = Settings(workers=0, block_clips=2)
+SETTINGS = ExtractionSettings(workers=0, block_clips=2)
 
 
 @pytest.fixture(scope="module")
