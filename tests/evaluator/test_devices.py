@@ -11,8 +11,8 @@ from jfewshot.classifiers.specs import parse_classifier
 from jfewshot.episodes.protocol import Protocol
 from jfewshot.evaluator.evaluator import Evaluator
 from jfewshot.evaluator.preprocessing import Transform
+from tests.evaluator.test_evaluator import MARGIN, fit_centroid, fit_logistic, plain_loop
 from tests.synthetic_stores import clip_table, embeddings
-from tests.test_evaluator import MARGIN, fit_centroid, fit_logistic, plain_loop
 
 # 9 blocks of 8: not a multiple of the number of devices.
 PROTOCOL = Protocol(n_way=3, k_shot=2, n_query=3, n_episodes=72)

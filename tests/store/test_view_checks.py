@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jfewshot.errors import UserError
-from jfewshot.store import known, open_store
+from jfewshot.store import known_files, open_store
 from jfewshot.store.known_files import Found
 from jfewshot.store.view_checks import CheckedViews, Wanted, read_through
 from tests.synthetic_stores import clip_table, make_store
@@ -22,7 +22,7 @@ def wanted(path, name="last.mean"):
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(known, "_WORTH_KNOWING", 1)
+    monkeypatch.setattr(known_files, "_WORTH_KNOWING", 1)
     return tmp_path / "cache" / "jfewshot" / "checked"
 
 
@@ -108,7 +108,7 @@ def test_a_known_file_still_has_to_be_the_manifests(tmp_path, cache):
     store = make_store(tmp_path / "a")
     path = store.view_path("last.mean")
     settle(path)
-    known.remember(path, path.stat(), Found("0" * 64, True))
+    known_files.remember(path, path.stat(), Found("0" * 64, True))
     with pytest.raises(UserError, match="is not the file that manifest"):
         CheckedViews().get(wanted(store.path))
 
@@ -122,7 +122,7 @@ def test_nothing_is_noted_of_a_file_just_written_or_where_nothing_can_be_kept(tm
     settle(path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(path))  # a file, not a folder
     CheckedViews().get(wanted(store.path))
-    assert known.recall(path) is None
+    assert known_files.recall(path) is None
 
 
 @pytest.mark.parametrize("note", ["", "[]", "{}", '{"file": []}', "null"])
@@ -130,8 +130,8 @@ def test_a_note_that_makes_no_sense_is_not_believed(tmp_path, cache, note):
     store = make_store(tmp_path / "a")
     path = store.view_path("last.mean")
     settle(path)
-    known.remember(path, path.stat(), Found("0" * 64, True))
+    known_files.remember(path, path.stat(), Found("0" * 64, True))
     (only,) = cache.iterdir()
     only.write_text(note)
-    assert known.recall(path) is None
+    assert known_files.recall(path) is None
     assert len(CheckedViews().get(wanted(store.path)))
