@@ -26,10 +26,13 @@ _CLASS_SLOT = 0x1FF  # the slot (of 9 bits) whose counters draw the classes; no 
 
 # Up to so many draws per class are written out, which the compiler turns into one pass over the episodes.
 _UNROLLED_DRAWS = 40
+# Lists of classes and of clips have at least these lengths on the device, so that all small stores share one compiled program.
+_LEAST_CLASSES = 64
+LEAST_CLIPS = 4096
 
 
 class PoolArrays(NamedTuple):
-    """A `ClassPool` on the device, padded to powers of two so that stores of like size share compiled code.
+    """A `ClassPool` on the device, padded so that stores of similar size share compiled code (`padded_length`).
 
     Attributes:
       key: of the episodes' random stream.
@@ -67,7 +70,7 @@ def pool_arrays(pool: ClassPool, protocol: Protocol, clip_table: str) -> PoolArr
     Args:
       clip_table: the clip table's digest.
     """
-    n_classes, n_clips = power_of_two(len(pool.start)), power_of_two(len(pool.clips))
+    n_classes, n_clips = padded_length(len(pool.start), _LEAST_CLASSES), padded_length(len(pool.clips), LEAST_CLIPS)
     return PoolArrays(
         key=jnp.asarray(stream_key(protocol.seed, clip_table, "episodes")),
         n_classes=jnp.uint32(len(pool.start)),
@@ -81,6 +84,14 @@ def pool_arrays(pool: ClassPool, protocol: Protocol, clip_table: str) -> PoolArr
 def power_of_two(n: int) -> int:
     """The smallest power of two that is at least n."""
     return 1 << max(0, int(n - 1).bit_length())
+
+
+def padded_length(n: int, least: int) -> int:
+    """The length to which a list on the device is padded: the smallest power of two that is at least n, and at least `least`.
+
+    Compiling for one more length takes a second; a few thousand unused entries take a few kilobytes.
+    """
+    return max(least, power_of_two(n))
 
 
 def _padded(values: np.ndarray, length: int) -> jax.Array:

@@ -21,6 +21,7 @@ from jax.sharding import PartitionSpec as P
 from jaxtyping import Float, Int8
 
 from jfewshot.classifiers.specs import ClassifierSpec
+from jfewshot.episodes.drawing import LEAST_CLIPS, padded_length
 from jfewshot.episodes.protocol import Protocol
 from jfewshot.evaluator.chunking import (
     Chunking,
@@ -191,7 +192,10 @@ class Evaluator:
         """Predictions (or scores), residuals and iterations of each chunk, strengths and episodes first."""
         protocol, pool, n_segments = job.protocol, job.drawn.pool, job.clips.n_segments
         several = protocol.query_segments != "one" and bool((n_segments[pool.clips] > 1).any())
-        on_device = jax.device_put((job.first, n_segments.astype(np.int32)), NamedSharding(self.mesh, P()))
+        # Padded, so that all small stores share one compiled program.
+        length = padded_length(len(n_segments), LEAST_CLIPS)
+        lists = (np.pad(x.astype(np.int32), (0, length - len(x))) for x in (job.first, n_segments))
+        on_device = jax.device_put(tuple(lists), NamedSharding(self.mesh, P()))
         rows = jit_rows(self.mesh, protocol.k_shot, protocol.query_segments == "one")
         parts: list[list[np.ndarray]] = []
         waiting: collections.deque[tuple] = collections.deque()
@@ -223,7 +227,7 @@ class Evaluator:
     def _solve_chunk(self, job: "_Job", several: bool, support, query, numbers):
         with stage("Gram"):
             gram_ss, gram_qs = finished(job.source.blocks(support, query))
-        function = jit_solve(self.mesh, *job.static(several), want_model=several)
+        function = jit_solve(self.mesh, *job.static(several), want_model=several or job.returns_models)
         with stage("solving"):
             return finished(
                 PROGRAMS(function, gram_ss, gram_qs, numbers, job.key, job.strengths, options=self._options(job))
@@ -271,6 +275,12 @@ class _Job(NamedTuple):
     clips: ClipTable
     first: np.ndarray
     drawn: Drawn
+
+    @property
+    def returns_models(self) -> bool:
+        """Whether the solver returns its models although nobody may ask for them: stores whose queries have one segment and
+        stores whose queries have several then share one compiled solver. One strength's models are small."""
+        return self.protocol.query_segments != "one" and len(self.spec.strengths) == 1
 
     def static(self, several: bool) -> tuple:
         """What the solver is compiled for: the classifier, ways, shots, and whether scores are wanted of it."""

@@ -221,20 +221,27 @@ def test_a_table_of_some_of_the_clips_uses_their_rows(evaluator, one_segment):
     assert_agree(solved.predicted, *plain_loop(x, some, drawn, PROTOCOL, fit_centroid))
 
 
-def test_one_solver_is_traced_for_stores_of_all_sizes_and_dimensions():
+def test_one_draw_and_one_solver_are_traced_for_stores_of_all_small_sizes_and_dimensions():
     evaluator = Evaluator(jax.devices()[:1], block=32)
     protocol = Protocol(n_way=2, k_shot=1, n_query=1, n_episodes=64)
-    before = TRACES["solve"]
+    before = TRACES.copy()
     for sizes, dim in (((3, 4), 5), ((9, 9, 9), 70), ((40, 50), 12)):
         table = clip_table(sizes)
         solve(evaluator, embeddings(table, dim), table, "ridge", protocol)
-    assert TRACES["solve"] - before == 1
+    assert TRACES["solve"] - before["solve"] == 1
+    assert TRACES["draw"] - before["draw"] == 1
+    # A clip of several segments needs the models of the solver, which the solver has returned for the other stores too.
+    table = clip_table((7, 7), n_segments=2)
+    solve(evaluator, embeddings(table), table, "ridge", protocol)
+    assert TRACES["solve"] - before["solve"] == 1
+    assert TRACES["draw"] - before["draw"] == 1
     # Another strength is another number, not another program; a second evaluator finds the first one's.
+    table = clip_table((40, 50))
     solve(evaluator, embeddings(table), table, "ridge:alpha=3", protocol)
     solve(Evaluator(jax.devices()[:1], block=32), embeddings(table), table, "ridge", protocol)
-    assert TRACES["solve"] - before == 1
+    assert TRACES["solve"] - before["solve"] == 1
     solve(evaluator, embeddings(table), table, "ridge", dataclasses.replace(protocol, k_shot=2))
-    assert TRACES["solve"] - before == 2
+    assert TRACES["solve"] - before["solve"] == 2
 
 
 def test_several_strengths_at_once_are_the_same_as_one_after_the_other(evaluator, one_segment):
