@@ -1,13 +1,11 @@
-import io
 import json
-import zipfile
 
 import numpy as np
 import pytest
 
 from jfewshot.errors import UserError
 from jfewshot.files import sha256_of_file
-from jfewshot.results import ResultFolder, key_of, packed, read_results
+from jfewshot.results import ResultFolder, key_of, read_results
 
 PREDICTED = np.array([[0, 1, 1], [2, 2, 0]], np.int8)
 DRAWS = {"clips": np.arange(4), "clip_id": np.array(["a", "ä"])}
@@ -134,16 +132,3 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="cannot write results to"):
         ResultFolder(tmp_path / "file")
-
-
-def test_packed_arrays_are_what_numpy_reads_and_hold_no_time():
-    arrays = {"a": np.arange(6, dtype=np.int8).reshape(2, 3), "b": np.array(["x", "yz"]), "c": np.array("text")}
-    data = packed(arrays)
-    with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-        assert archive.files == list(arrays)
-        for name, array in arrays.items():
-            np.testing.assert_array_equal(archive[name], array)
-            assert archive[name].dtype == array.dtype
-    # No time of writing is in it.
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        assert {info.date_time for info in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}

@@ -1,11 +1,13 @@
 """Reading a publisher's folder: tables, audio files, and errors that say how the folder must look."""
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 
 from extraction.datasets.base import DatasetInfo
 from jfewshot.errors import UserError
+from jfewshot.files.tables import read_table as rows_of
+
+_FIX = "the dataset's page in docs/datasets shows what the table must hold"
 
 
 def require_folder(root: Path, info: DatasetInfo, *needed: str) -> None:
@@ -24,25 +26,12 @@ def require_folder(root: Path, info: DatasetInfo, *needed: str) -> None:
 
 
 def read_table(path: Path, columns: Sequence[str], delimiter: str = ",") -> list[dict[str, str]]:
-    """The rows of a text table with a header.
+    """The rows of a text table with a header; see `jfewshot.files.tables.read_table`.
 
     Raises:
       UserError: if the file is missing or lacks one of `columns`.
     """
-    try:
-        # utf-8-sig: spreadsheets put a mark before the first column's name.
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, delimiter=delimiter)
-            rows = list(reader)
-            header = reader.fieldnames or []
-    except FileNotFoundError as error:
-        raise UserError(f"{path} does not exist; the dataset's page in docs/datasets shows what is needed") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path} is not a table in UTF-8 text: {error}") from error
-    missing = [column for column in columns if column not in header]
-    if missing:
-        raise UserError(f"{path} has no column {', '.join(missing)}; it has {', '.join(header)}")
-    return rows
+    return rows_of(path, columns, _FIX, delimiter)
 
 
 def clip_id_below(root: Path, path: Path) -> str:

@@ -104,9 +104,9 @@ def resolve_layers(upstream: Upstream, asked: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def true_layer(upstream: Upstream, layer: str) -> str:
-    """The layer's own name: `last` is another word for the last of `layers`."""
-    return upstream.layers[-1] if layer == "last" else layer
+def true_layer(layers: Sequence[str], layer: str) -> str:
+    """The layer's own name: `last` is another word for the last of an encoder's `layers`."""
+    return layers[-1] if layer == "last" else layer
 
 
 def require_known_layers(upstream_name: str, available: Sequence[str], asked: Sequence[str]) -> None:

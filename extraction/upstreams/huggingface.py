@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
-from extraction.upstreams.base import UpstreamOptions, require_known_layers
+from extraction.upstreams.base import UpstreamOptions, require_known_layers, true_layer
 from extraction.upstreams.isolation import quiet, random_states_kept
 from extraction.upstreams.probing import shortest_finite
 from extraction.upstreams.s3prl import compat
@@ -90,7 +90,7 @@ class HuggingFaceUpstream:
                 f"{self.name} hears {self.window_samples / self.sample_rate:g} s at most, and this wave has "
                 f"{length / self.sample_rate:.2f} s. Cut clips into segments"
             )
-        own = {layer: self.layers[-1] if layer == "last" else layer for layer in layers}
+        own = {layer: true_layer(self.layers, layer) for layer in layers}
         states = self.states(waves, tuple(own.values()))
         return {layer: states[name] for layer, name in own.items()}
 

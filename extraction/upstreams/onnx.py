@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
-from extraction.upstreams.base import UpstreamOptions, require_known_layers
+from extraction.upstreams.base import UpstreamOptions, require_known_layers, true_layer
 from extraction.upstreams.probing import TOO_SHORT, shortest_finite
 from jfewshot.errors import UserError
 from jfewshot.files import sha256_of_file
@@ -76,7 +76,7 @@ class OnnxUpstream:
         if length < self.min_samples or (self.max_samples is not None and length > self.max_samples):
             most = f" and at most {self.max_samples}" if self.max_samples else ""
             raise UserError(f"{self.name} takes at least {self.min_samples}{most} samples; this wave has {length}")
-        own = {layer: self.layers[-1] if layer == "last" else layer for layer in layers}
+        own = {layer: true_layer(self.layers, layer) for layer in layers}
         step = self.fixed_batch or len(waves)
         pieces = [self._run(waves[start : start + step], step, own) for start in range(0, len(waves), step)]
         return {layer: np.concatenate([piece[layer] for piece in pieces])[: len(waves)] for layer in layers}

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
-from extraction.upstreams.base import UpstreamOptions, require_known_layers
+from extraction.upstreams.base import UpstreamOptions, require_known_layers, true_layer
 from extraction.upstreams.probing import shortest_finite
 from jfewshot.errors import UserError
 from jfewshot.files import sha256_of_file
@@ -63,7 +63,7 @@ class UserUpstream:
     ) -> dict[str, Float32[np.ndarray, "batch frames dim"]]:
         """The user's `encode`; it is asked for layers by their own names, never for `last`."""
         require_known_layers(self.name, self.layers, layers)
-        own = {layer: self.layers[-1] if layer == "last" else layer for layer in layers}
+        own = {layer: true_layer(self.layers, layer) for layer in layers}
         frames = self._encoder.encode(waves, list(dict.fromkeys(own.values())))
         if not isinstance(frames, dict):
             raise UserError(

@@ -14,7 +14,7 @@ from jaxtyping import Float32
 from torch import Tensor, nn
 from torch.nn import functional
 
-from extraction.upstreams.base import PAPER_SEGMENT_SAMPLES, UpstreamOptions, require_known_layers
+from extraction.upstreams.base import PAPER_SEGMENT_SAMPLES, UpstreamOptions, require_known_layers, true_layer
 from extraction.upstreams.mel import power_spectrogram, slaney_filters
 from extraction.upstreams.packaged import packaged_weights
 from jfewshot.errors import UserError
@@ -128,7 +128,7 @@ class WhisperEncoder:
         mel = torch.from_numpy(np.stack([self._log_mel(wave) for wave in waves]))
         with torch.inference_mode():
             states = [state.numpy() for state in self._encoder(mel)]
-        return {layer: states[-1 if layer == "last" else int(layer)] for layer in layers}
+        return {layer: states[int(true_layer(self.layers, layer))] for layer in layers}
 
     def _log_mel(self, wave: Float32[np.ndarray, " samples"]) -> Float32[np.ndarray, "80 frames"]:
         """log10 of the mel powers, 8 decades below the loudest at most, shifted and scaled as in training."""

@@ -23,7 +23,8 @@ from jfewshot.cells.planning import Cell
 from jfewshot.errors import UserError
 from jfewshot.evaluator.evaluator import Evaluator
 from jfewshot.files import sha256_of_json
-from jfewshot.results import ResultFolder, key_of, packed
+from jfewshot.files.arrays import npz_bytes
+from jfewshot.results import ResultFolder, key_of
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +70,7 @@ class Group:
 
     def send(self, kind: str, facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = None) -> None:
         """Send something to process 0."""
-        data = bytes(packed(arrays or {}))
+        data = bytes(npz_bytes(arrays or {}))
         parts = [data[at : at + _PART_BYTES] for at in range(0, len(data), _PART_BYTES)]
         where = self._mailbox(self.index, self._sent)
         for number, part in enumerate(parts):

@@ -1,6 +1,5 @@
 """Which utterances train, which choose, which are judged by: groups (speakers, sessions) are never divided."""
 
-import csv
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ import numpy as np
 from jaxtyping import Int
 
 from jfewshot.errors import UserError
+from jfewshot.files.tables import read_table
 
 Development = Literal["group", "random20"]
 # s3prl's share of the utterances that are left.
@@ -104,13 +104,7 @@ def _balanced(
 
 
 def _read_assignment(path: Path, names: Sequence[str], title: str, groups_are: str) -> dict[str, str]:
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist; give a CSV with the columns group and fold") from None
-    if not rows or not {"group", "fold"} <= set(rows[0]):
-        raise UserError(f"{path} should be a CSV with the columns group and fold, a line per {groups_are}")
+    rows = read_table(path, ("group", "fold"), f"give a CSV with the columns group and fold, a line per {groups_are}")
     fold_of = {row["group"]: row["fold"] for row in rows}
     unknown = sorted(set(fold_of) - set(names))
     if unknown:

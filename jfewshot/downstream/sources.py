@@ -66,6 +66,11 @@ class Source:
         return self.kind in ("fbank", "random") or untrained
 
     @property
+    def layer_number(self) -> int:
+        """Index of the encoder's hidden state that is used; -1 is the last."""
+        return -1 if self.layer in ("last", "") else int(self.layer)
+
+    @property
     def drawn(self) -> bool:
         """Whether the frames depend on the seed."""
         return self.kind == "random"
@@ -193,7 +198,7 @@ def encoded_frames(encoder: LoadedEncoder, heard: Frames, layer: str) -> Frames:
       heard: its filterbank's frames, not normalised.
       layer: a name from `encoder.layers`, or `last`.
     """
-    number = len(encoder.layers) - 1 if layer == "last" else encoder.layers.index(layer)
+    number = encoder.layer_number(layer)
     folder = encoder.folder
     hidden_state = _hidden_state(folder.config, number)
     params = {name: jnp.asarray(value, jnp.float32) for name, value in folder.arrays.items()}

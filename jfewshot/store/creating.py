@@ -1,6 +1,5 @@
 """A store from somebody's own embeddings: arrays in memory, `.npy` with a CSV of labels, or a folder of arrays."""
 
-import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from jfewshot.errors import UserError
+from jfewshot.files.tables import read_table
 from jfewshot.store.clips import ClipTable
 from jfewshot.store.reading import VIEW_DTYPES, Store
 from jfewshot.store.writing import write_store
@@ -132,13 +132,7 @@ def create_from_files(
 
 
 def _read_labels(path: Path) -> list[dict[str, str]]:
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except FileNotFoundError as error:
-        raise UserError(f"{path} does not exist; give a CSV with a column 'class', one line per clip") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path} is not a CSV in UTF-8: {error}") from error
+    rows = read_table(path, (), "give a CSV with a column 'class', one line per clip")
     if not rows:
         raise UserError(f"{path} has no lines under its header; give one line per clip")
     short = next((number for number, row in enumerate(rows, 2) if None in row.values() or None in row), None)

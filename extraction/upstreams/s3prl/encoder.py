@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from jaxtyping import Float32
 
-from extraction.upstreams.base import PAPER_SEGMENT_SAMPLES, require_known_layers
+from extraction.upstreams.base import PAPER_SEGMENT_SAMPLES, require_known_layers, true_layer
 from extraction.upstreams.isolation import random_states_kept
 from extraction.upstreams.s3prl.paper import S3PRL_RATE
 from extraction.upstreams.torch_runtime import inference, without_autocast
@@ -84,7 +84,7 @@ class S3prlUpstream:
                 "ignore", message="Support for mismatched key_padding_mask"
             )  # WavLM's masks, all False here
             states = hidden_states(self.expert, torch.from_numpy(np.array(waves, np.float32)).to(self.device))
-            return {layer: _to_numpy(states[-1 if layer == "last" else int(layer)]) for layer in layers}
+            return {layer: _to_numpy(states[int(true_layer(self.layers, layer))]) for layer in layers}
 
 
 def hidden_states(expert: torch.nn.Module, waves: torch.Tensor) -> Sequence[torch.Tensor]:

@@ -97,7 +97,7 @@ def make_plan(config: AsrConfig, source: Source, n_units: int, samples: np.ndarr
         stack=stack,
         seconds=1 / 16_000 if waves else 1 / rate,
         encoder=source.encoder.config if learns and source.encoder else None,
-        layer=-1 if source.layer in ("last", "") or not learns else int(source.layer),
+        layer=source.layer_number if learns else -1,
     )
 
 

@@ -179,7 +179,7 @@ def _run_seed(
         head=config.width if config.head == "light" else config.transformer,
         optimiser=config.recipe.optimiser,
         encoder=source.encoder.config if learns and source.encoder else None,
-        layer=-1 if source.layer == "last" or not learns else int(source.layer),
+        layer=source.layer_number if learns else -1,
     )
     for number in missing:
         fold, key, began = folds[number], keys[number], time.perf_counter()

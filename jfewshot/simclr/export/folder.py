@@ -12,9 +12,7 @@ NumPy and the standard library are enough to read it.
 """
 
 import dataclasses
-import io
 import json
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +22,7 @@ import numpy as np
 
 from jfewshot.errors import UserError
 from jfewshot.files import atomic_folder, sha256_of_file
+from jfewshot.files.arrays import npz_bytes
 from jfewshot.simclr.encoder import EncoderConfig
 from jfewshot.simclr.export.card import model_card
 from jfewshot.simclr.features import FbankSettings
@@ -81,8 +80,8 @@ def write_encoder(folder: Path | str, encoder: EncoderFolder, dtype: str = "floa
     if encoder.fbank is not None:
         arrays |= {"cmvn/mean": np.asarray(encoder.mean, np.float32), "cmvn/std": np.asarray(encoder.std, np.float32)}
     with atomic_folder(folder) as partial:
-        # Not np.savez: it stamps each member with the time, and the digest names the weights.
-        _write_npz(partial / "weights.npz", arrays)
+        # The digest names the weights, so the same weights must give the same bytes. Level 6 is what released folders have.
+        (partial / "weights.npz").write_bytes(npz_bytes(dict(sorted(arrays.items())), level=6))
         manifest = {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
@@ -153,11 +152,3 @@ def _settings(kind: type, values: Mapping[str, Any], folder: Path) -> Any:
     if unknown:
         raise UserError(f"{folder / 'encoder.json'} has settings unknown to this program ({unknown}): update jfewshot")
     return kind(**values)
-
-
-def _write_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name in sorted(arrays):
-            buffer = io.BytesIO()
-            np.save(buffer, arrays[name], allow_pickle=False)
-            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), buffer.getvalue(), zipfile.ZIP_DEFLATED)

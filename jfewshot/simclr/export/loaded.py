@@ -56,7 +56,7 @@ class LoadedEncoder:
             raise UserError(
                 f"encoder {self.name} does not say how its input features are computed: give them to hidden_states"
             )
-        numbers = [self._number(layer) for layer in layers]
+        numbers = [self.layer_number(layer) for layer in layers]
         waves = np.asarray(waves, np.float32)
         batch, samples = waves.shape
         if samples < self.min_samples:
@@ -75,7 +75,12 @@ class LoadedEncoder:
         """All hidden states for features that are already normalised; zero in frames past the true end."""
         return self._from_features(self._state, features, n_frames)
 
-    def _number(self, layer: str) -> int:
+    def layer_number(self, layer: str) -> int:
+        """The number of a hidden state, from its name or from `last`.
+
+        Raises:
+          UserError: an unknown layer.
+        """
         if layer == "last":
             return len(self.layers) - 1
         if layer not in self.layers:

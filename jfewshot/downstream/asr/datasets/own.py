@@ -1,10 +1,10 @@
 """The user's own transcribed speech: a CSV of path and text."""
 
-import csv
 from pathlib import Path
 
 from jfewshot.downstream.asr.datasets.base import AsrData, Utterance
 from jfewshot.errors import UserError
+from jfewshot.files.tables import read_table as rows_of
 
 PARTS = ("train", "dev", "test")
 
@@ -18,15 +18,7 @@ def read_table(root: Path, table: Path) -> AsrData:
     Raises:
       UserError: naming the file and line of what cannot be used.
     """
-    try:
-        with open(table, encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            columns, rows = list(reader.fieldnames or []), list(reader)
-    except FileNotFoundError:
-        raise UserError(f"{table} does not exist; give a CSV with the columns path and text") from None
-    for wanted in ("path", "text"):
-        if wanted not in columns:
-            raise UserError(f"{table} has no column '{wanted}'; it has {', '.join(columns) or 'none'}")
+    rows = rows_of(table, ("path", "text"), "give a CSV with the columns path and text")
     if not rows:
         raise UserError(f"{table} has no lines under its header")
     utterances: dict[str, Utterance] = {}
@@ -44,11 +36,11 @@ def read_table(root: Path, table: Path) -> AsrData:
         if not path.exists():
             raise UserError(f"{where} names {name}, which is not below {root}; --root is the folder of the paths")
         part = (row.get("split") or "").strip()
-        if "split" in columns and part not in PARTS:
+        if "split" in row and part not in PARTS:
             raise UserError(f"{where} ({name}) has the split '{part}'; it must be {', '.join(PARTS)}")
         utterances[name] = Utterance(name, path, text, (row.get("speaker") or "").strip(), part)
     found = tuple(utterances[name] for name in sorted(utterances))
-    divided = "split" in columns
+    divided = "split" in rows[0]
     return AsrData(
         f"table:{table.name}", table.stem, found, *((("train",), ("dev",), ("test",)) if divided else ((), (), ()))
     )

@@ -10,6 +10,9 @@ from pathlib import Path
 from jfewshot.audio import audio_below
 from jfewshot.downstream.emotion.datasets.base import EmotionData, Utterance
 from jfewshot.errors import UserError
+from jfewshot.files.tables import read_table as rows_of
+
+_COLUMNS = ("path", "label", "group")
 
 
 def read_folder(root: Path, name: str) -> EmotionData:
@@ -33,22 +36,10 @@ def read_table(root: Path, table: Path) -> EmotionData:
     Raises:
       UserError: naming the first line without one of them, or whose file is not there.
     """
-    try:
-        with open(table, encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            rows, header = list(reader), reader.fieldnames or []
-    except FileNotFoundError:
-        raise UserError(f"{table} does not exist; give a CSV with the columns path, label and group") from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{table} is not a CSV in UTF-8: {error}") from None
-    for needed in ("path", "label", "group"):
-        if needed not in header:
-            raise UserError(
-                f"{table} has no column '{needed}'; it has {', '.join(header)}, path, label and group are needed"
-            )
+    rows = rows_of(table, _COLUMNS, "give a CSV with the columns path, label and group")
     utterances: dict[str, Utterance] = {}
     for number, row in enumerate(rows, start=2):
-        for needed in ("path", "label", "group"):
+        for needed in _COLUMNS:
             if not row[needed]:
                 raise UserError(
                     f"{table}: line {number} ({row['path'] or 'no path'}) has no {needed}; fill it in or remove it"

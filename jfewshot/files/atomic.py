@@ -2,8 +2,6 @@
 
 import contextlib
 import errno
-import hashlib
-import json
 import os
 import shutil
 import time
@@ -109,57 +107,3 @@ def writable_folder(path: Path | str, purpose: str) -> Path:
             f"cannot write {purpose} to {path}: {error.strerror}. Name a folder that you may write to"
         ) from error
     return path
-
-
-def files_below(folder: Path | str, hidden: bool = False) -> list[Path]:
-    """Every file below a folder, sorted by path.
-
-    Linked folders are followed, for datasets are often linked to where the disk is large; a link to a folder above it is not.
-
-    Args:
-      folder: where to look.
-      hidden: take files and folders whose names begin with a dot too.
-    """
-    found: list[Path] = []
-    above: dict[str, frozenset[str]] = {os.fspath(folder): frozenset()}
-    for parent, folders, names in os.walk(folder, followlinks=True):
-        here = os.path.realpath(parent)
-        around = above.pop(parent)
-        if here in around:
-            folders.clear()
-            continue
-        folders[:] = [name for name in folders if hidden or not name.startswith(".")]
-        above |= {os.path.join(parent, name): around | {here} for name in folders}
-        found += [Path(parent, name) for name in names if hidden or not name.startswith(".")]
-    return sorted(found)
-
-
-def user_cache() -> Path:
-    """The user's folder for what can be made again."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    try:
-        return Path(base) if base else Path.home() / ".cache"
-    except RuntimeError as error:  # no home at all, as in some containers
-        raise OSError(str(error)) from error
-
-
-def sha256_of_file(path: Path | str) -> str:
-    """Hexadecimal SHA-256 of a file's bytes."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def canonical_json(value: Any) -> str:
-    """JSON with sorted keys and no spaces: equal values give equal text, whatever the order they were put together in.
-
-    Numbers keep their type: write 1.0, not 1, where a float is meant.
-
-    Raises:
-      ValueError: for NaN or an infinity, which JSON has no word for.
-    """
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-
-
-def sha256_of_json(value: Any) -> str:
-    """Hexadecimal SHA-256 of a value's canonical JSON."""
-    return hashlib.sha256(canonical_json(value).encode()).hexdigest()

@@ -1,0 +1,33 @@
+"""Files: written whole or not at all, found, digested, and read as tables.
+
+atomic    files and folders that appear whole or not at all
+listing   what lies below a folder; the user's folder for caches
+digests   SHA-256 of files and of JSON values
+arrays    arrays as the bytes of an .npz file (loads NumPy)
+tables    text tables with a header
+"""
+
+from jfewshot.files.atomic import (
+    PARTIAL,
+    atomic_folder,
+    atomic_write,
+    publish_folder,
+    remove_stale_partials,
+    writable_folder,
+)
+from jfewshot.files.digests import canonical_json, sha256_of_file, sha256_of_json
+from jfewshot.files.listing import files_below, user_cache
+
+__all__ = [
+    "PARTIAL",
+    "atomic_folder",
+    "atomic_write",
+    "canonical_json",
+    "files_below",
+    "publish_folder",
+    "remove_stale_partials",
+    "sha256_of_file",
+    "sha256_of_json",
+    "user_cache",
+    "writable_folder",
+]

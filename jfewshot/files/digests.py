@@ -1,0 +1,28 @@
+"""Digests of files and of values."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+
+def sha256_of_file(path: Path | str) -> str:
+    """Hexadecimal SHA-256 of a file's bytes."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with sorted keys and no spaces: equal values give equal text, whatever the order they were put together in.
+
+    Numbers keep their type: write 1.0, not 1, where a float is meant.
+
+    Raises:
+      ValueError: for NaN or an infinity, which JSON has no word for.
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def sha256_of_json(value: Any) -> str:
+    """Hexadecimal SHA-256 of a value's canonical JSON."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
