@@ -5,7 +5,6 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Integer
-from scipy import stats
 
 from jfewshot.statistics.multiple import holm
 
@@ -85,6 +84,8 @@ def line_with_band(
     x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"], at: Float[np.ndarray, " m"]
 ) -> tuple[Float[np.ndarray, " m"], Float[np.ndarray, " m"]]:
     """Least-squares line of y on x at the points `at`, and the half-width of the 95% band of the line itself."""
+    from scipy import stats  # loaded late: see `ranks.rank_test`
+
     n = len(x)
     fit = stats.linregress(x, y)
     residual = y - fit.intercept - fit.slope * x
@@ -101,6 +102,8 @@ def _correlate(x: Float[np.ndarray, "b n"], y: Float[np.ndarray, "b n"], method:
 
 
 def _ranks(x: Float[np.ndarray, "b n"]) -> Float[np.ndarray, "b n"]:
+    from scipy import stats
+
     return stats.rankdata(x, axis=1)
 
 

@@ -11,7 +11,6 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Shaped
-from scipy import stats
 
 from jfewshot.statistics.multiple import holm_of_pairs
 from jfewshot.statistics.pool import Pool, PoolCovariance
@@ -69,6 +68,8 @@ def compare(covariances: Sequence[PoolCovariance], pool: PoolKind = "classes") -
       covariances: one per dataset, of the same systems in the same order.
       pool: as in `difference_variance`.
     """
+    from scipy import stats  # loaded late: see `ranks.rank_test`
+
     n_datasets = len(covariances)
     difference = np.mean([c.mean[:, None] - c.mean[None, :] for c in covariances], axis=0)
     parts = [difference_variance(c, pool)[:2] for c in covariances]

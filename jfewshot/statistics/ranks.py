@@ -4,7 +4,6 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from scipy import stats
 
 # Accuracies that read the same in a table (57.10% and 57.10%) are the same: two decimals of a percent.
 TIE_DECIMALS = 4
@@ -20,7 +19,12 @@ def rank_within_columns(
       method: what equal accuracies get. `average`, the mean of the ranks they take up (1, 2.5, 2.5, 4), as the Friedman
         test and the critical-difference diagram need; `min`, the best of them (1, 2, 2, 4), as the papers' Avg Rank.
     """
-    return stats.rankdata(-np.round(accuracy, TIE_DECIMALS), method=method, axis=0).astype(np.float64)
+    rounded = np.round(accuracy, TIE_DECIMALS)
+    better = (rounded[None] > rounded[:, None]).sum(axis=1)
+    equal = (rounded[None] == rounded[:, None]).sum(axis=1)  # counts the upstream itself
+    ranks = 1.0 + better + (0.5 * (equal - 1) if method == "average" else 0.0)
+    # An upstream without a value makes its dataset's ranks unknown.
+    return np.where(np.isnan(rounded).any(axis=0), np.nan, ranks)
 
 
 def average_ranks(
@@ -47,6 +51,8 @@ class RankTest(NamedTuple):
 
 def rank_test(accuracy: Float[np.ndarray, "n_upstreams n_datasets"], alpha: float = 0.05) -> RankTest:
     """Friedman's test and Nemenyi's critical difference (Demšar, JMLR 2006), q / sqrt(2) * sqrt(k (k + 1) / (6 n))."""
+    from scipy import stats  # loaded late: a run needs no tests, and loading takes as long as loading JAX
+
     k, n = accuracy.shape
     ranks = average_ranks(accuracy)
     if k < 2 or n < 2:

@@ -19,6 +19,17 @@ def test_ties_share_a_rank():
     np.testing.assert_allclose(average_ranks(ACCURACY), [5 / 3, 2, 7 / 3])
 
 
+@pytest.mark.parametrize("method", ["average", "min"])
+@pytest.mark.parametrize("n_upstreams", [1, 2, 9])
+def test_ranks_are_scipys_also_with_many_ties_and_missing_accuracies(method, n_upstreams):
+    rng = np.random.default_rng(n_upstreams)
+    # One decimal makes ties; digits beyond the fourth are no difference.
+    accuracy = np.round(rng.random((n_upstreams, 200)), 1) + rng.choice([0, 1e-6], size=(n_upstreams, 200))
+    accuracy[0, ::7] = np.nan
+    expected = stats.rankdata(-np.round(accuracy, 4), method=method, axis=0)
+    np.testing.assert_array_equal(rank_within_columns(accuracy, method), expected)
+
+
 # Two-tailed Nemenyi critical values at 5%, k = 2 ... 10 (Demšar 2006, Table 5a).
 NEMENYI = {2: 1.960, 3: 2.343, 4: 2.569, 5: 2.728, 6: 2.850, 7: 2.949, 8: 3.031, 9: 3.102, 10: 3.164}
 
