@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from jfewshot.cells import planning as module
+from jfewshot.cells import computing as module
 from jfewshot.cells.computing import evaluate_cells
 from jfewshot.cells.planning import plan_cells
 from jfewshot.classifiers.specs import parse_classifier
