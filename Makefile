@@ -10,16 +10,18 @@ PYTHON ?= $(firstword $(foreach python,python3 python3.13 python3.12 python3.11,
 VENV ?= .venv
 # Any torch will do; this one is what the tests were last run with. PyPI's Linux wheels of torch bring CUDA along.
 TORCH ?= torch==2.13.0 torchaudio==2.11.0
-PIP = $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
+# Where an environment has its programs.
+BIN = $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
+PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 WORKERS ?= 2
-PYTEST = $(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadfile -rs
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -rs
 # What `make check` runs: each name is a target below.
 CHECKS = check-style check-format check-types check-imports
 
 .PHONY: run test test-core check $(CHECKS) clean
 
 run: $(VENV)/.core
-	$(VENV)/bin/python -m jfewshot.run
+	$(BIN)/python -m jfewshot.run
 
 test: $(VENV)/.test
 	$(PYTEST)
@@ -31,20 +33,20 @@ test-core: $(VENV)/.test-core
 check: $(CHECKS)
 
 check-style: $(VENV)/.check
-	$(VENV)/bin/ruff check .
+	$(BIN)/ruff check .
 
 check-format: $(VENV)/.check
-	$(VENV)/bin/ruff format --check .
+	$(BIN)/ruff format --check .
 
 check-types: $(VENV)/.check
-	$(VENV)/bin/mypy
+	$(BIN)/mypy
 
 check-imports: $(VENV)/.check
-	$(VENV)/bin/lint-imports
+	$(BIN)/lint-imports
 
 $(VENV)/.core: pyproject.toml
 	@test -n "$(PYTHON)" || { echo "jfewshot needs Python 3.11, 3.12 or 3.13; name one with PYTHON=..." >&2; exit 1; }
-	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) install --upgrade pip
 	$(PIP) install --editable .
 	touch $@

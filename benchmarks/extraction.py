@@ -18,7 +18,6 @@ import argparse
 import contextlib
 import functools
 import logging
-import os
 import tempfile
 import time
 import warnings
@@ -38,6 +37,7 @@ from extraction.progress import Tally
 from extraction.settings import ExtractionSettings
 from extraction.upstreams import load_upstream
 from extraction.upstreams.base import Upstream, UpstreamOptions
+from jfewshot import threads as host_threads
 from jfewshot.audio import MIN_DURATION_S, cut_segments, read_audio
 from jfewshot.store import open_store
 
@@ -162,7 +162,7 @@ def matrix_gflops(cores: int, seconds: float = 1.5) -> float:
 
 def measure(name: str, arguments: argparse.Namespace, dataset: Dataset, root: Path, scratch: Path) -> dict:
     """Rates of one by one and of ours in each precision, for one encoder, in turns."""
-    cores = len(os.sched_getaffinity(0))
+    cores = host_threads.cores()
     options = UpstreamOptions(
         checkpoint=arguments.checkpoint, device="cpu", trust_checkpoint=arguments.trust_checkpoint, faster=False
     )

@@ -9,13 +9,13 @@ are compared to the bit, and differing predictions are counted.
 """
 
 import argparse
-import os
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.tools.embeddings import Synthetic
 from benchmarks.tools.measuring import in_turns, machine, markdown_table, ratio, timed, write_json
+from jfewshot.threads import cores
 
 
 def main() -> None:
@@ -29,8 +29,7 @@ def main() -> None:
     options = parser.parse_args()
     import jax
 
-    cores = len(os.sched_getaffinity(0))
-    jax.config.update("jax_num_cpu_devices", max([cores, *(options.devices or [])]))
+    jax.config.update("jax_num_cpu_devices", max([cores(), *(options.devices or [])]))
     there = jax.local_devices()
     counts = options.devices or [2**i for i in range(len(there).bit_length())]
     if max(counts) > len(there):

@@ -1,10 +1,10 @@
 """What a user decides about an extraction, beside which encoder and which dataset."""
 
 import dataclasses
-import os
 from typing import Literal
 
 from jfewshot.errors import UserError
+from jfewshot.threads import cores
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +32,7 @@ class ExtractionSettings:
     @property
     def n_workers(self) -> int:
         """`workers`, with None made a number."""
-        return max(1, min(16, (os.cpu_count() or 2) - 1)) if self.workers is None else self.workers
+        return max(1, min(16, cores() - 1)) if self.workers is None else self.workers
 
     def segment_samples(self, declared: int | None, sample_rate: int) -> int | None:
         """Samples per segment for an encoder that declares a length (None: whole clips) at a rate in Hz.

@@ -1,4 +1,4 @@
-"""NumPy on all cores: blocks of rows by threads, which NumPy lets run side by side."""
+"""How many cores there are, and NumPy on all of them: blocks of rows by threads, which NumPy lets run side by side."""
 
 import os
 from collections.abc import Callable
@@ -12,12 +12,15 @@ def by_blocks(work: Callable[[int, int], T], n_rows: int, rows_at_once: int) -> 
     """`work(start, stop)` for consecutive blocks of rows, by as many threads as there are cores; the results in order."""
     starts = range(0, n_rows, rows_at_once)
     blocks = [(start, min(start + rows_at_once, n_rows)) for start in starts]
-    threads = min(len(blocks), _cores())
+    threads = min(len(blocks), cores())
     if threads < 2:
         return [work(*block) for block in blocks]
     with ThreadPoolExecutor(threads) as pool:
         return list(pool.map(lambda block: work(*block), blocks))
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def cores() -> int:
+    """How many CPU cores this process may use; where the system does not tell (macOS, Windows), how many the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -60,6 +60,21 @@ def test_a_folder_appears_whole_and_replaces_one_that_stood_there(tmp_path):
     assert os.listdir(tmp_path / "f") == ["new"]
 
 
+def test_a_folder_replaces_another_where_the_system_denies_access_to_folders_that_stand_there(tmp_path, monkeypatch):
+    # Windows: WinError 5, which Python calls EACCES.
+    def replace_as_on_windows(source, target, replace=os.replace):
+        if os.path.isdir(target):
+            raise PermissionError(errno.EACCES, "Access is denied", str(source))
+        replace(source, target)
+
+    (tmp_path / "f").mkdir()
+    monkeypatch.setattr(os, "replace", replace_as_on_windows)
+    with atomic_folder(tmp_path / "f") as folder:
+        (folder / "new").touch()
+    assert os.listdir(tmp_path) == ["f"]
+    assert os.listdir(tmp_path / "f") == ["new"]
+
+
 def test_a_failed_folder_leaves_the_old_one(tmp_path):
     (tmp_path / "f").mkdir()
     (tmp_path / "f" / "old").touch()

@@ -14,7 +14,7 @@ def test_blocks_cover_all_rows_once_and_their_results_are_in_order():
 
 
 def test_blocks_are_worked_on_side_by_side(monkeypatch):
-    monkeypatch.setattr(threads, "_cores", lambda: 2)
+    monkeypatch.setattr(threads, "cores", lambda: 2)
     both = threading.Barrier(2, timeout=10)
     by_blocks(lambda start, stop: both.wait(), 8, 4)
 

@@ -7,7 +7,6 @@ Writes a JSON object as its last line.
 
 import argparse
 import json
-import os
 import sys
 import time
 from pathlib import Path
@@ -21,6 +20,7 @@ from benchmarks.suite.problem import Problem, load_problem
 from benchmarks.suite.rows import OURS, Question, Row
 from benchmarks.tools.measuring import in_turns, ratio
 from benchmarks.tools.memory import memory_bytes, reset_peak
+from jfewshot.threads import cores
 
 _CHECKED = 200  # episodes whose predictions are compared, at least
 _RANDOM_AGREES = 4.0  # standard errors by which accuracies of random solutions may differ
@@ -146,8 +146,7 @@ def check(problem: Problem, competitor: Competitor, ours: np.ndarray, theirs: np
 
 def _best_setting(problem: Problem, competitor: Competitor, device: str, seconds: float):
     """Threads first, at the middle chunk; then the other chunks."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    threads = competitor.threads or ((1,) if device == "gpu" else tuple(dict.fromkeys((1, cores))))
+    threads = competitor.threads or ((1,) if device == "gpu" else tuple(dict.fromkeys((1, cores()))))
     chunks = competitor.gpu_chunks if device == "gpu" else competitor.chunks
     middle = chunks[len(chunks) // 2]
     tried: dict[str, float] = {}

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from jfewshot.files import atomic_write
+from jfewshot.threads import cores
 
 # Threads of BLAS and OpenMP spin for tens of milliseconds after their work, and would take a core from whoever is next.
 _REST_S = 0.2
@@ -54,8 +55,8 @@ def machine() -> dict[str, Any]:
     """What the numbers were taken on."""
     return {
         "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)),
-        "load_before": round(os.getloadavg()[0], 2),
+        "cores": cores(),
+        "load_before": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
         "python": platform.python_version(),
         "date": time.strftime("%Y-%m-%d"),
         "commit": _commit(),

@@ -7,6 +7,7 @@ want it. Each row is the fastest of a few rounds. What is not installed is left 
 """
 
 import json
+import os
 import shutil
 import subprocess
 import tempfile
@@ -119,7 +120,7 @@ def theirs(wave: np.ndarray) -> tuple[dict[str, Callable[[], object]], list[str]
             "pitch: SoX -q": "pitch -q 200 rate 16000",
             "reverb: SoX": "reverb 50 50 50",
         }.items():
-            command = ["sox", str(folder / "in.wav"), "-t", "raw", "/dev/null", *effect.split()]
+            command = ["sox", str(folder / "in.wav"), "-t", "raw", os.devnull, *effect.split()]
             runs[name] = lambda command=command: subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
     else:
         missing.append("SoX")

@@ -6,7 +6,6 @@ Small encoders (recurrent ones above all) cannot keep several cores busy with on
 import concurrent.futures
 import dataclasses
 import multiprocessing
-import os
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from extraction.progress import Tally
 from extraction.settings import ExtractionSettings
 from extraction.upstreams.base import UpstreamOptions
 from jfewshot.errors import UserError
+from jfewshot.threads import cores
 
 _maker: PartMaker | None = None
 
@@ -35,7 +35,7 @@ class Replicas:
         if size < 1:
             raise UserError(f"{size} replicas cannot do anything; one is the least")
         self.size = size
-        threads = options.threads or max(1, (os.cpu_count() or 1) // size)
+        threads = options.threads or max(1, cores() // size)
         context = multiprocessing.get_context("spawn")
         self._pool = concurrent.futures.ProcessPoolExecutor(
             size,

@@ -1,11 +1,14 @@
 """The devices that episodes are spread over."""
 
+import contextlib
 import os
 
 import jax
 import numpy as np
 from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
+
+from jfewshot.threads import cores
 
 AXIS = "episodes"
 _GIB = 2**30
@@ -16,10 +19,10 @@ def use_all_cores() -> None:
 
     Does nothing where the user has chosen already, by JAX_NUM_CPU_DEVICES or XLA_FLAGS, or where JAX runs already.
     """
-    chosen = "JAX_NUM_CPU_DEVICES" in os.environ or "device_count" in os.environ.get("XLA_FLAGS", "")
-    if chosen or jax._src.xla_bridge.backends_are_initialized():
+    if "JAX_NUM_CPU_DEVICES" in os.environ or "device_count" in os.environ.get("XLA_FLAGS", ""):
         return
-    jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
+    with contextlib.suppress(RuntimeError):  # JAX raises it where its devices exist already
+        jax.config.update("jax_num_cpu_devices", cores())
 
 
 def episode_mesh(devices: list[jax.Device] | None = None) -> Mesh:

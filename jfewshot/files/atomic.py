@@ -66,8 +66,8 @@ def publish_folder(finished: Path, path: Path) -> None:
     try:
         os.replace(finished, path)
     except OSError as error:
-        # Renaming onto a folder that is not empty is refused (as either of two codes, by platform).
-        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+        # Renaming onto a folder that is not empty is refused: with one of two codes on POSIX, and as EACCES by Windows.
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.EACCES) or not path.is_dir():
             raise
         os.replace(path, aside)
         os.replace(finished, path)

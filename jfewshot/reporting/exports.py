@@ -146,12 +146,21 @@ def mteb_json(records: Sequence[Record]) -> str:
     return json.dumps(document, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
 
 
+# Windows takes these names for devices, whatever follows the first dot.
+_DEVICES = re.compile(r"con|prn|aux|nul|(com|lpt)\d", re.IGNORECASE)
+
+
 def file_names(names: Sequence[str] | Mapping[str, Any]) -> dict[str, str]:
-    """A file name for each name: letters of any script, digits, dots and dashes; no two the same, whatever the case."""
+    """A file name for each name, which every system accepts: letters of any script, digits, dots and dashes.
+
+    No two are the same, whatever the case.
+    """
     taken: set[str] = set()
     files = {}
     for name in names:
         base = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "unnamed"
+        if _DEVICES.fullmatch(base.partition(".")[0]):
+            base = f"_{base}"
         candidate, number = base[:80], 2
         while candidate.casefold() in taken:
             candidate, number = f"{base[:76]}-{number}", number + 1

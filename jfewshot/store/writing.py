@@ -13,6 +13,9 @@ from jfewshot.files import atomic_folder, atomic_write, sha256_of_file
 from jfewshot.store.clips import ClipTable
 from jfewshot.store.reading import CLIPS, FORMAT, FORMAT_VERSION, MANIFEST, VIEW_DTYPES, Store, open_store
 
+# "/" and "\\" part folders; Windows refuses the others.
+_NOT_IN_FILE_NAMES = frozenset('/\\:*?"<>|')
+
 
 def write_store(
     path: Path | str,
@@ -75,16 +78,20 @@ def write_store(
 
 def _write_view(folder: Path, name: str, view: np.ndarray | Path, clips: ClipTable) -> dict[str, Any]:
     layer, dot, pooling = name.rpartition(".")
-    if not dot or not layer or not pooling or "/" in name or "\\" in name or name.startswith("."):
+    if not dot or not layer or not pooling or name.startswith("."):
         raise UserError(f"view name '{name}' should be <layer>.<pooling>, as in last.mean")
+    if refused := sorted(set(name) & _NOT_IN_FILE_NAMES):
+        raise UserError(f"view name '{name}' holds {' '.join(refused)}, which file names cannot hold on every system")
     file = folder / f"{name}.npy"
     array = np.load(view, mmap_mode="r", allow_pickle=False) if isinstance(view, Path) else view
     if array.ndim != 2 or str(array.dtype) not in VIEW_DTYPES:
         raise UserError(f"view '{name}' is {array.dtype} of shape {array.shape}; it must be float16 or float32, 2-D")
     if len(array) < clips.n_rows:
         raise UserError(f"view '{name}' has {len(array)} rows, but the clips speak of {clips.n_rows}")
+    shape, dtype = array.shape, str(array.dtype)
     # Only now: a file that does not fit stays where its maker left it.
     if isinstance(view, Path):
+        del array  # Windows moves no file that is mapped into memory
         shutil.move(view, file)
     else:
         with atomic_write(file) as out:
@@ -92,7 +99,7 @@ def _write_view(folder: Path, name: str, view: np.ndarray | Path, clips: ClipTab
     return {
         "layer": layer,
         "pooling": pooling,
-        "dim": int(array.shape[1]),
-        "dtype": str(array.dtype),
+        "dim": int(shape[1]),
+        "dtype": dtype,
         "sha256": sha256_of_file(file),
     }
