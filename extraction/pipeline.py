@@ -1,6 +1,5 @@
 """One dataset through one or more encoders: clips decoded once, finished blocks kept, each store whole at the end."""
 
-import dataclasses
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,32 +15,9 @@ from extraction.settings import ExtractionSettings
 from extraction.upstreams.base import Upstream
 from jfewshot.errors import UserError
 from jfewshot.files import remove_stale_partials, writable_folder
+from jfewshot.sharding import Shard
 
 logger = logging.getLogger(__name__)
-
-
-@dataclasses.dataclass(frozen=True)
-class Shard:
-    """Share `index` of `count` (0-based) of an extraction's blocks."""
-
-    index: int = 0
-    count: int = 1
-
-    @classmethod
-    def parse(cls, text: str) -> "Shard":
-        """From `i/n`, i from 0 to n - 1.
-
-        Raises:
-          UserError: if it is not that.
-        """
-        index, slash, count = text.partition("/")
-        if not (slash and index.isdigit() and count.isdigit() and int(index) < int(count)):
-            raise UserError(f"shard '{text}' should be i/n with i from 0 to n-1: 0/4, 1/4, 2/4, 3/4")
-        return cls(int(index), int(count))
-
-    def owns(self, block: int) -> bool:
-        """Whether this share makes that block."""
-        return block % self.count == self.index
 
 
 def extract(

@@ -25,13 +25,14 @@ from extraction.crews.replicas import Replicas
 from extraction.datasets import dataset_names, load_dataset
 from extraction.datasets.base import Columns, Dataset
 from extraction.encoding import is_out_of_memory
-from extraction.pipeline import Shard, extract
+from extraction.pipeline import extract
 from extraction.settings import ExtractionSettings
 from extraction.upstreams import load_upstream, upstream_names
 from extraction.upstreams.base import Upstream, UpstreamOptions
 from extraction.upstreams.self_check import change_by_autocast, self_check
 from jfewshot.commandline import log_plainly, run_cli
 from jfewshot.errors import UserError
+from jfewshot.sharding import Shard
 
 logger = logging.getLogger(__name__)
 

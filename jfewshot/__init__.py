@@ -1,11 +1,37 @@
 """How good is this audio encoder with five labelled clips?
 
-  evaluate      stores -> records of few-shot accuracy (api.py)
-  create_store  your own arrays and labels -> a store (store/)
-  open_store    a store from its folder
+- `evaluate`: stores -> records of few-shot accuracy (`api`)
+- `create_store`: your own arrays and labels -> a store (`store`)
+- `open_store`: a store from its folder
+- `use_all_cores`: a JAX device per CPU core; call it before JAX is first used
 
-The rest by room: store/, episodes.py and drawing.py, gram.py, classifiers/, evaluator.py, cells.py, results.py, statistics/,
-reporting/, simclr/. Nothing here imports torch, and stores are read without importing JAX.
+The rooms, those that others build on first:
+
+- `_version`: the version of this package and of those that a record was made with
+- `errors`: the error that a user can mend
+- `threads`: NumPy on all cores
+- `randomness`: random words that depend on their purpose alone
+- `sharding`: `--shard 3/8`
+- `files`: written whole or not at all, found, digested, read as tables
+- `commandline`: how every command parses its options, logs and ends
+- `audio`: decoded, mono, resampled, cut into segments
+- `store`: the embedding store (NumPy only)
+- `profiling`: where the time of a run goes
+- `classifiers`: one file each
+- `episodes`: what an episode is, and how episodes are drawn
+- `evaluator`: thousands of episodes at once
+- `results`: one record per evaluated cell
+- `statistics`: intervals, paired tests, ranks, correlations
+- `reporting`: tables, figures, one HTML page
+- `cells`: which cells a run has, and computing them
+- `options`, `run`: `python -m jfewshot.run`
+- `report`: `python -m jfewshot.report`
+- `api`: the same from Python
+- `training`: what every training run shares
+- `simclr`: Speech SimCLR: features, augmentation, encoder, objectives, pretraining, export
+- `downstream`: emotion recognition and speech recognition on an encoder's frames
+
+Nothing here imports torch, and stores are read without importing JAX. `pyproject.toml` says which room may import which.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -12,6 +12,7 @@ from jfewshot.errors import UserError
 from jfewshot.files import atomic_write
 from jfewshot.options import Run, parse
 from jfewshot.profiling import profile, stage
+from jfewshot.sharding import Shard
 
 log = logging.getLogger("jfewshot")
 
@@ -69,8 +70,8 @@ def _evaluate(options: Run) -> int:
     with stage("reading"):
         cells = _cells(options)
     if options.shard is not None:
-        number, of = _shard(options.shard)
-        cells = cells[number::of]
+        shard = Shard.parse(options.shard)
+        cells = [cell for number, cell in enumerate(cells) if shard.owns(number)]
         if not cells:
             log.info("no cell is left for shard %s", options.shard)
             return 0
@@ -150,13 +151,6 @@ def _stores(options: Run) -> list:
     if not stores:
         raise UserError("no store is left by --datasets and --upstreams together; widen one of them")
     return stores
-
-
-def _shard(text: str) -> tuple[int, int]:
-    number, slash, of = text.partition("/")
-    if not (slash and number.isdecimal() and of.isdecimal() and int(number) < int(of)):
-        raise UserError(f"--shard is '{text}'; write i/n with i from 0 to n-1, as in 3/8")
-    return int(number), int(of)
 
 
 def _devices(wanted: int | None):

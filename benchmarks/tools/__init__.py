@@ -1,1 +1,7 @@
-"""What every benchmark needs: timing, child processes, memory, synthetic embeddings."""
+"""What every benchmark needs.
+
+- `measuring`: in turns, several times, medians and ratios
+- `child`: something in a process of its own: its time, memory and last line
+- `memory`: peak memory
+- `embeddings`: synthetic embeddings that are as hard as encoders' are
+"""

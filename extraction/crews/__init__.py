@@ -1,1 +1,6 @@
-"""Who does the extraction: one process, several processes, or a Ray cluster."""
+"""Who does the extraction beside the main process.
+
+- `base`: what a crew offers, and what each process of a crew does
+- `replicas`: several processes on one machine
+- `on_ray`: the machines of a Ray cluster
+"""

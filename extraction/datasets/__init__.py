@@ -2,6 +2,16 @@
 
 Each value is `module:factory`, imported when it is asked for. A factory of `DATASETS` takes nothing; one of
 `FAMILIES` takes what stands behind the colon (`folder:birds`, `table:clips.csv`) and which columns hold what.
+
+- `base`: what the pipeline asks of a dataset
+- `layout`: reading a publisher's folder
+- `filters`: the few-shot paper's filters
+- `splits`: the few-shot paper's split of classes
+- `esc`, `nsynth`, `fsdkaggle`, `voxceleb`, `birdclef`, `speech_commands`, `watkins`, `crema_d`: the few-shot paper's datasets
+- `speech_accent_archive`, `common_voice`: the last two of the paper's
+- `fsdd`: spoken digits
+- `own`: class folders, or a table of paths and labels
+- `hugging_face`: a folder that Hugging Face's `datasets` wrote
 """
 
 import difflib

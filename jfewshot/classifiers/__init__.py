@@ -6,6 +6,8 @@ ridge.py      ridge regression on the labels
 centroid.py   nearest class mean
 knn.py        nearest neighbours
 svm.py        linear support vector machine, squared hinge
+base.py       the contract between the evaluator and a classifier
+linalg.py     small dense linear algebra for many episodes at once
 specs.py      from "logistic:C=0.1,1,10" to a classifier and its strengths
 """
 

@@ -7,6 +7,7 @@
 - `fitting`: train, choose by development, average
 - `records`: one per finished run
 - `emotion`: `python -m jfewshot.downstream.emotion`
+- `asr`: `python -m jfewshot.downstream.asr`
 
 Training, checkpoints, resuming and logging are `jfewshot.training`, as in pretraining.
 """

@@ -1,1 +1,6 @@
-"""What an episode is (NumPy only), and how episodes are drawn (JAX)."""
+"""What an episode is (NumPy only), and how episodes are drawn (JAX).
+
+- `protocol`: ways, shots, queries, seed: what is drawn and how it is scored
+- `pool`: the classes and clips that episodes of a protocol are drawn from
+- `drawing`: drawing episodes on the device
+"""

@@ -1,1 +1,12 @@
-"""The evaluator: the only room that knows of batches, chunks, devices, and of where inner products come from."""
+"""The evaluator: the only room that knows of batches, chunks, devices, and of where inner products come from.
+
+- `evaluator`: embeddings, episodes and a classifier in, predictions out
+- `drawer`: drawn episodes, kept for the next store of the same clips
+- `gram`: inner products, looked up in one matrix, or gathered and multiplied
+- `segments`: queries of several segments
+- `preprocessing`: what is done to embeddings first (NumPy only)
+- `chunking`: how many episodes at once a memory budget allows
+- `programs`: the compiled functions
+- `compile_cache`: XLA's compiled code on disk, for the next process
+- `devices`: the devices that episodes are spread over
+"""

@@ -1,10 +1,10 @@
 """Files: written whole or not at all, found, digested, and read as tables.
 
-atomic    files and folders that appear whole or not at all
-listing   what lies below a folder; the user's folder for caches
-digests   SHA-256 of files and of JSON values
-arrays    arrays as the bytes of an .npz file (loads NumPy)
-tables    text tables with a header
+- `atomic`: files and folders that appear whole or not at all
+- `listing`: what lies below a folder; the user's folder for caches
+- `digests`: SHA-256 of files and of JSON values
+- `arrays`: arrays as the bytes of an .npz file (loads NumPy)
+- `tables`: text tables with a header
 """
 
 from jfewshot.files.atomic import (

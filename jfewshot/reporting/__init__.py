@@ -6,6 +6,8 @@
 | `labels` | names of rows and columns, as short as tells one from another |
 | `leaderboard` | upstreams x datasets out of result records: cells, averages, ranks |
 | `grid` | a table of text, and how it is written in a terminal, Markdown, LaTeX and CSV |
+| `tables` | leaderboards as tables, for terminals, papers, spreadsheets |
+| `published` | published numbers that ship with the package |
 | `pairing` | the kept predictions of one dataset's upstreams, side by side |
 | `analysis` | paired differences, ranks, hard classes of a leaderboard |
 | `trends` | curves over shots, ways and layers |

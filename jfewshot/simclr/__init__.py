@@ -6,6 +6,9 @@ step.
 - `encoder`: the transformer, its projection and its reconstruction head
 - `objectives`: NT-Xent (dense, tiled, sharded over devices) and reconstruction
 - `data`: manifests, length buckets, loading
+- `config`: a pretraining's settings
+- `training`: the training run
 - `train`: `python -m jfewshot.simclr.train`
+- `study`: trainings side by side
 - `export`: a folder that `extraction` takes as an upstream, and the callable that it loads
 """

@@ -6,7 +6,9 @@ NumPy and the standard library are all it takes.
   reading.py   opening a store, finding stores in a folder
   writing.py   writing a store whole or not at all
   creating.py  a store from somebody's own arrays and labels
-  checking.py  is it whole, is it sane
+  verifying.py is it whole, is it sane
+  view_checks.py views that may be used: compared with their manifests, searched for NaN
+  known_files.py large files that were read whole before
   __main__.py  the command line: create, inspect, verify
 """
 

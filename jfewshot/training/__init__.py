@@ -6,8 +6,7 @@
 - `step`: one jitted update from a loss function
 - `plan`: which items make up step n
 - `loading`: batches ahead of the device
-- `checkpoints`: saving, retention, resuming, averaging
-- `memory`: the same for runs that take seconds
+- `checkpoints`: saving, retention, resuming, averaging; in memory for runs that take seconds
 - `metrics`: what is written and shown
 - `devices`: several devices, several processes
 - `loop`: all of it together; `run_steps`

@@ -134,8 +134,8 @@ def test_a_full_disk_keeps_what_was_finished(clips, tmp_path, monkeypatch, undis
 
 
 def test_a_damaged_part_is_named(clips, tmp_path):
-    from extraction.pipeline import Shard
     from jfewshot.errors import UserError
+    from jfewshot.sharding import Shard
 
     extract(
         load_dataset("folder:birds"),

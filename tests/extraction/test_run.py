@@ -98,7 +98,7 @@ def test_shards_and_merge_from_the_command_line(data, tmp_path):
         (["--datasets", "folder:x", "--upstreams", f"{TOY},fbank", "--checkpoint", "a.pt"], "one encoder's weights"),
         (["--datasets", "folder:x", "--upstreams", TOY, "--layers", "7"], "no layer '7'"),
         (["--datasets", "folder:x", "--upstreams", TOY, "--pooling", "median"], "unknown pooling 'median'"),
-        (["--datasets", "folder:x", "--upstreams", TOY, "--shard", "4"], "should be i/n"),
+        (["--datasets", "folder:x", "--upstreams", TOY, "--shard", "4"], "--shard is '4'; write i/n"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_a_line(data, tmp_path, arguments, message):

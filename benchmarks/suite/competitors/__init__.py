@@ -1,4 +1,15 @@
-"""Whom we are measured against: one file each, the same small interface (base.py)."""
+"""The competitors: one file each, the same small interface.
+
+- `base`: that interface
+- `scikit_learn`: one estimator after the other
+- `prototypes`: easyfsl's prototypical networks
+- `rapids`: cuML's logistic regression
+- `torch_linear`: one `nn.Linear` per episode
+- `torch_features`: thousands of episodes at once, in feature space
+- `torch_gram`: the same on inner products
+- `torch_common`: devices, threads, compilation, precision
+- `torch_steps`: how many steps a fixed-length solver needs
+"""
 
 from benchmarks.suite.competitors import prototypes, rapids, scikit_learn, torch_features, torch_gram, torch_linear
 from benchmarks.suite.competitors.base import Competitor, Setting, Solver

@@ -1,5 +1,6 @@
 """Emotion recognition on an encoder's frames: the Speech SimCLR paper's Table 1, and a light head beside it.
 
+- `config`: an experiment's settings
 - `datasets`: IEMOCAP, CREMA-D, EmoDB, the user's own
 - `folds`: who trains, who chooses, who is judged by
 - `model`: the paper's head, the light one, and either over a fine-tuned encoder
@@ -8,6 +9,6 @@
 - `trial`: one fold, one seed: train, choose on development, predict the test fold once
 - `scores`: unweighted average recall, accuracy, intervals over speakers
 - `experiment`: all folds and seeds, the controls beside; resumable
-- `report`: tables, figures, one page
+- `summary`, `report`: tables, figures, one page
 - `python -m jfewshot.downstream.emotion`
 """

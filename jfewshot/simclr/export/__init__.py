@@ -3,7 +3,7 @@
 - `folder`: what is in it; `write_encoder`
 - `loaded`: `load_encoder(folder)`, a callable from waves to frames per layer
 - `card`: the model card
-- `python -m jfewshot.simclr.export`: from a training run to such a folder
+- `run`: `python -m jfewshot.simclr.export`: from a training run to such a folder
 """
 
 from jfewshot.simclr.export.folder import EncoderFolder, read_encoder, write_encoder

@@ -1,4 +1,8 @@
-"""What the encoder learns from: contrast between utterances, and reconstruction of what was altered."""
+"""What the encoder learns from: contrast between utterances, and reconstruction of what was altered.
+
+- `ntxent`: NT-Xent, dense, tiled, and sharded over devices
+- `reconstruction`: TERA's L1 loss
+"""
 
 from jfewshot.simclr.objectives.ntxent import Contrast, ntxent, ntxent_rows, ntxent_sharded
 from jfewshot.simclr.objectives.reconstruction import reconstruction_l1, reconstruction_sums

@@ -5,6 +5,8 @@
 | `librispeech` | `librispeech` | train-clean-100, dev-clean, test-clean; others by option |
 | `timit`, `timit_words` | `timit` | 462 speakers, 50, the core test set's 24 |
 | `table:PATH` | `own` | the user's |
+
+- `base`: what a dataset of transcribed speech is
 """
 
 from collections.abc import Sequence

@@ -6,6 +6,8 @@
 | `crema_d` | `crema_d` | 91 actors |
 | `emodb` | `emodb` | 10 actors |
 | `folder:NAME`, `table:PATH` | `own` | the user's |
+
+- `base`: what a dataset of emotional speech is
 """
 
 from collections.abc import Callable
