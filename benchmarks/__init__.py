@@ -10,3 +10,19 @@
 - `training`: pretraining, emotion recognition, speech recognition
 - `tools`: what every benchmark needs
 """
+
+from jfewshot import _moved
+
+_moved.keep_old_names(
+    {
+        "benchmarks.asr": "benchmarks.training.asr",
+        "benchmarks.emotion": "benchmarks.training.emotion",
+        "benchmarks.simclr_loss": "benchmarks.training.simclr_loss",
+        "benchmarks.simclr_projection": "benchmarks.training.simclr_projection",
+        "benchmarks.simclr_signal": "benchmarks.training.simclr_signal",
+        "benchmarks.simclr_step": "benchmarks.training.simclr_step",
+        "benchmarks.asr_speech": "studies.asr_speech",
+        "benchmarks.asr_study": "studies.asr_study",
+        "benchmarks.simclr_speech": "studies.simclr_speech",
+    }
+)

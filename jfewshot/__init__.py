@@ -8,6 +8,7 @@
 The rooms, those that others build on first:
 
 - `_version`: the version of this package and of those that a record was made with
+- `_moved`: old names of modules, for one more version
 - `errors`: the error that a user can mend
 - `threads`: NumPy on all cores
 - `randomness`: random words that depend on their purpose alone
@@ -36,12 +37,15 @@ Nothing here imports torch, and stores are read without importing JAX. `pyprojec
 
 from typing import TYPE_CHECKING, Any
 
+from jfewshot import _moved
 from jfewshot._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from jfewshot.api import evaluate
     from jfewshot.evaluator.devices import use_all_cores
     from jfewshot.store import create_store, open_store
+
+_moved.keep_old_names(_moved.MODULES)
 
 __all__ = ["create_store", "evaluate", "open_store", "use_all_cores"]
 

@@ -5,3 +5,11 @@
 - `processes`: one run by several processes
 - `progress`: how far an evaluation is
 """
+
+from typing import Any
+
+from jfewshot import _moved
+
+
+def __getattr__(name: str) -> Any:
+    return _moved.old_name(__name__, name)

@@ -4,3 +4,11 @@
 - `pool`: the classes and clips that episodes of a protocol are drawn from
 - `drawing`: drawing episodes on the device
 """
+
+from typing import Any
+
+from jfewshot import _moved
+
+
+def __getattr__(name: str) -> Any:
+    return _moved.old_name(__name__, name)

@@ -10,3 +10,11 @@
 - `compile_cache`: XLA's compiled code on disk, for the next process
 - `devices`: the devices that episodes are spread over
 """
+
+from typing import Any
+
+from jfewshot import _moved
+
+
+def __getattr__(name: str) -> Any:
+    return _moved.old_name(__name__, name)
