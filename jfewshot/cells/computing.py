@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 import time
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -11,10 +12,11 @@ import numpy as np
 from jfewshot._version import made_with
 from jfewshot.cells.planning import Cell
 from jfewshot.errors import UserError
-from jfewshot.evaluator.evaluator import Evaluator, Solved
+from jfewshot.evaluator.evaluator import Drawn, Evaluator, Solved
 from jfewshot.profiling import stage
 from jfewshot.results import Records
-from jfewshot.statistics.intervals import correct_from_predicted, pool_interval
+from jfewshot.statistics.intervals import correct_from_predicted, interval_on_pool
+from jfewshot.statistics.pool import Pool, make_pool
 from jfewshot.store.view_checks import CheckedViews, Wanted
 
 log = logging.getLogger(__name__)
@@ -165,9 +167,19 @@ def _names(cell: Cell) -> dict[str, Any]:
     }
 
 
-def _accuracy(cell: Cell, solved: Solved, drawn) -> dict[str, float | None]:
-    class_of_clip = np.full(len(cell.clips), -1, np.int64)
-    class_of_clip[drawn.pool.clips] = np.repeat(np.arange(len(drawn.pool.count)), drawn.pool.count)
+def _accuracy(cell: Cell, solved: Solved, drawn: Drawn) -> dict[str, float | None]:
     correct = correct_from_predicted(solved.predicted, cell.protocol.n_way)
-    interval = pool_interval(correct, drawn.clips, class_of_clip, cell.protocol.k_shot)
-    return interval._asdict()
+    return interval_on_pool(correct, _pool_of(drawn, len(cell.clips), cell.protocol.k_shot))._asdict()
+
+
+# Cells of one dataset and protocol share their episodes, and what the jackknife needs of these. An entry goes with its episodes.
+_POOLS: weakref.WeakKeyDictionary[Drawn, Pool] = weakref.WeakKeyDictionary()
+
+
+def _pool_of(drawn: Drawn, n_clips: int, k_shot: int) -> Pool:
+    pool = _POOLS.get(drawn)
+    if pool is None:
+        class_of_clip = np.full(n_clips, -1, np.int64)
+        class_of_clip[drawn.pool.clips] = np.repeat(np.arange(len(drawn.pool.count)), drawn.pool.count)
+        pool = _POOLS[drawn] = make_pool(drawn.clips, class_of_clip, k_shot)
+    return pool

@@ -24,7 +24,7 @@ _KEPT = 4
 _SHARE = 1 / 32  # of the memory budget, for what one draw leaves on the device
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Drawn:
     """The episodes of one (clip table, protocol).
 

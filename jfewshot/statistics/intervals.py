@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Integer, Shaped
 from scipy import special
 
-from jfewshot.statistics.pool import make_pool, pool_covariance
+from jfewshot.statistics.pool import Pool, make_pool, pool_covariance
 
 # The papers write 1.96; so that our CI95 is theirs to the last digit, so do we.
 Z95 = 1.96
@@ -67,11 +67,22 @@ def pool_interval(
       The intervals. `pool_ci95` uses Student's t with n_classes - 1 degrees of freedom: a jackknife over ten classes
       knows its own variance badly. It is never narrower than `pool_ci95_classes_fixed`, whose variance it contains.
     """
-    n_queries = clips.shape[1] * (clips.shape[2] - k_shot)
-    if correct.shape != (clips.shape[0], n_queries):
-        raise ValueError(f"{correct.shape} predictions for {clips.shape[0]} episodes of {n_queries} queries")
+    return interval_on_pool(correct, make_pool(clips, class_of_clip, k_shot))
+
+
+def interval_on_pool(correct: Shaped[np.ndarray, "n_episodes n_queries"], pool: Pool) -> AccuracyInterval:
+    """`pool_interval` for a pool that is made once and serves every system on the same episodes.
+
+    Args:
+      correct: whether each query was given its own slot, class-major (`correct_from_predicted`).
+      pool: what the episodes drew, from `make_pool`.
+    """
+    n_episodes, n_way, n_drawn = pool.clips.shape
+    n_queries = n_way * (n_drawn - pool.k_shot)
+    if correct.shape != (n_episodes, n_queries):
+        raise ValueError(f"{correct.shape} predictions for {n_episodes} episodes of {n_queries} queries")
     mean, std, ci95 = episode_interval(correct.mean(axis=1))
-    covariance = pool_covariance(correct[None], make_pool(clips, class_of_clip, k_shot))
+    covariance = pool_covariance(correct[None], pool)
     of_classes, of_clips = pool_half_widths(
         covariance.episodes[0, 0],
         None if covariance.clips is None else covariance.clips[0, 0],

@@ -16,6 +16,8 @@ clip). The noise of the mean itself, the papers' variance, is added once at the 
 number that is printed.
 """
 
+import dataclasses
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -42,7 +44,8 @@ class PoolCovariance(NamedTuple):
     n_classes: int
 
 
-class Pool(NamedTuple):
+@dataclasses.dataclass(frozen=True, eq=False)
+class Pool:
     """Which clips of which classes each episode drew, in the form the jackknife needs.
 
     Attributes:
@@ -58,6 +61,13 @@ class Pool(NamedTuple):
     clip_class: Integer[np.ndarray, " n_clips"]
     class_size: Integer[np.ndarray, " n_classes"]
     k_shot: int
+
+    @functools.cached_property
+    def appearances(self) -> tuple[Float[np.ndarray, " n_clips"], Float[np.ndarray, " n_clips"]]:
+        """How often each clip of the table was drawn: as a support, and as a query."""
+        parts = self.clips[:, :, : self.k_shot], self.clips[:, :, self.k_shot :]
+        support, query = (np.bincount(part.ravel(), minlength=len(self.clip_class)) for part in parts)
+        return support.astype(np.float64), query.astype(np.float64)
 
 
 def make_pool(
@@ -101,12 +111,14 @@ def pool_covariance(scores: Shaped[np.ndarray, "n_systems n_episodes n_queries"]
     """
     n_systems, n_episodes, _ = scores.shape
     n_way = pool.slot_class.shape[1]
-    own = scores.reshape(n_systems, n_episodes, n_way, -1).mean(axis=3, dtype=np.float64)
+    by_slot = scores.reshape(n_systems, n_episodes, n_way, -1)
+    # As a product: NumPy's mean over a short last axis takes several times as long.
+    own = by_slot.astype(np.float64) @ np.ones(by_slot.shape[3]) / by_slot.shape[3]
     mean = own.mean(axis=(1, 2))
     episode = own.mean(axis=2) - mean[:, None]
     return PoolCovariance(
         mean,
-        episode @ episode.T / n_episodes**2,
+        _products(episode, episode) / n_episodes**2,
         _clip_covariance(scores, own - mean[:, None, None], mean, pool),
         _class_covariance(episode, pool.slot_class, len(pool.class_size)),
         len(pool.class_size),
@@ -138,7 +150,7 @@ def _class_covariance(
     weight_held = share / np.maximum(held * (held - 1), 1)
     weight_rest = share / np.maximum(rest * (rest - 1), 1)
     per_episode = (weight_held - weight_rest)[slot_class].sum(axis=1) + weight_rest.sum()
-    noise = (episode * per_episode) @ episode.T
+    noise = _products(episode * per_episode, episode)
     noise -= (mean_held * held * weight_held) @ mean_held.T + (mean_rest * rest * weight_rest) @ mean_rest.T
     return (n_classes - 1) / known.sum() * (n_way / (n_classes - n_way)) ** 2 * (difference @ difference.T - noise)
 
@@ -168,36 +180,46 @@ def _clip_covariance(
     slot_class = pool.slot_class
     held = np.bincount(slot_class.ravel(), minlength=n_classes).astype(np.float64)
     others = own.sum(axis=2, keepdims=True) - own  # sum over the n_way - 1 other slots
-    supports, queries = pool.clips[:, :, :k_shot], pool.clips[:, :, k_shot:]
-    n_support = np.bincount(supports.ravel(), minlength=n_clips).astype(np.float64)
-    n_queried = np.bincount(queries.ravel(), minlength=n_clips).astype(np.float64)
-
+    supports = pool.clips[:, :, :k_shot]
+    queries = pool.clips[:, :, k_shot:].ravel()
+    n_support, n_queried = pool.appearances
     weights = _pair_weights(pool, n_support, n_queried)
     if weights is None:
         return None
     pair_ss, pair_qq, pair_sq = weights
 
-    # What each appearance says, C times over: x as a support, y as a query; then sums over each clip's appearances.
-    own_factor = (1 / (size - k_shot - 1))[slot_class]
-    other_factor = (1 / (size - k_shot))[slot_class]
+    # What an appearance as a support says, C times over (x), and the sum over each clip's appearances.
+    own_factor, other_factor = 1 / (size - k_shot - 1), 1 / (size - k_shot)
     x, own_x = np.empty((2, n_systems, n_episodes * n_way))
-    y = np.empty((n_systems, queries.size))
-    x_sum, y_sum = np.empty((2, n_systems, n_clips))
+    x_sum, own_mean = np.empty((n_systems, n_clips)), np.empty((n_systems, n_classes))
     for s in range(n_systems):
-        own_mean = (_sum_at(slot_class, own[s], n_classes) / held)[slot_class]
-        other_mean = (_sum_at(slot_class, others[s], n_classes) / held)[slot_class]
-        own_x[s] = ((own_mean - own[s]) * own_factor).ravel()
-        x[s] = k_shot * (own_x[s] + ((other_mean - others[s]) * other_factor).ravel())
-        y[s] = (((mean[s] + own_mean)[:, :, None] - scores[s].reshape(queries.shape)) * own_factor[:, :, None]).ravel()
+        own_mean[s] = _sum_at(slot_class, own[s], n_classes) / held
+        other_mean = _sum_at(slot_class, others[s], n_classes) / held
+        own_x[s] = ((own_mean[s][slot_class] - own[s]) * own_factor[slot_class]).ravel()
+        x[s] = k_shot * (own_x[s] + ((other_mean[slot_class] - others[s]) * other_factor[slot_class]).ravel())
         x_sum[s] = _sum_at(supports, np.repeat(x[s], k_shot), n_clips)
-        y_sum[s] = _sum_at(queries, y[s], n_clips)
+    # An appearance as a query says y = f (m - score), where f and m depend on the clip's class alone. So the sums over a
+    # clip's appearances follow from the number of appearances, the sum of the scores and the sum of their squares.
+    f = own_factor[pool.clip_class]
+    m = (mean[:, None] + own_mean)[:, pool.clip_class]
+    flat = scores.reshape(n_systems, -1)
+    score_sum = np.stack([_sum_at(queries, row, n_clips) for row in flat])
+    y_sum = f * (m * n_queried - score_sum)
+    weight = pair_qq * f**2
+    if flat.dtype == bool and n_systems == 1:  # a score of 0 or 1 is its own square
+        y_squares = (score_sum * weight).sum(axis=1, keepdims=True)
+    else:
+        y_squares = _products(flat * weight[queries], flat)
+    between = (score_sum * weight) @ m.T
+    y_squares = y_squares - between - between.T + (m * (weight * n_queried)) @ m.T
+
     cross = (x_sum * pair_sq) @ y_sum.T
     squares = cross + cross.T
-    squares += (x_sum * pair_ss) @ x_sum.T - (x * pair_ss[supports].sum(axis=2).ravel()) @ x.T
-    squares += (y_sum * pair_qq) @ y_sum.T - (y * pair_qq[queries.ravel()]) @ y.T
+    squares += (x_sum * pair_ss) @ x_sum.T - _products(x * pair_ss[supports].sum(axis=2).ravel(), x)
+    squares += (y_sum * pair_qq) @ y_sum.T - y_squares
     # Centring by a mean over the same episodes shrinks every pair's product by the variance of that mean: give it back.
     slot = x + own_x  # own_x is the mean of the slot's y
-    squares += (slot * ((size - 1) / (held * np.maximum(held - 1, 1)))[slot_class.ravel()]) @ slot.T
+    squares += _products(slot * ((size - 1) / (held * np.maximum(held - 1, 1)))[slot_class.ravel()], slot)
     return squares / n_classes**2
 
 
@@ -216,6 +238,13 @@ def _pair_weights(
         scale = np.where(known, (pool.class_size - 1) / np.where(known, of_class, 1), 0.0) * (len(known) / known.sum())
         weights.append(np.where(part, scale[pool.clip_class], 0.0))
     return weights[0], weights[1], weights[2]
+
+
+def _products(
+    a: Shaped[np.ndarray, "n_systems n"], b: Shaped[np.ndarray, "n_systems n"]
+) -> Float[np.ndarray, "n_systems n_systems"]:
+    """`a @ b.T`. For one system it is a sum, over which the threads of a BLAS wait for each other longer than it takes."""
+    return (a * b).sum(axis=1, keepdims=True) if len(a) == 1 else a @ b.T
 
 
 def _sum_at(

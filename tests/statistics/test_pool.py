@@ -117,6 +117,44 @@ def test_with_every_episode_drawn_it_is_the_textbook_jackknife_by_deletion():
     assert result.clips[0, 0] == pytest.approx(by_clip, rel=0.01)
 
 
+@pytest.mark.parametrize("kind", [bool, float])
+def test_the_variance_of_the_clips_is_a_sum_over_pairs_of_appearances_in_different_episodes(kind):
+    k_shot, n_way, n_classes, n_per_class = 2, 3, 5, 7
+    rng = np.random.default_rng(7)
+    clips = draw_episodes(rng, n_classes, n_per_class, 60, n_way, k_shot + 2)
+    scores = rng.random((60, n_way, 2)) if kind is float else rng.random((60, n_way, 2)) < 0.5
+    labels = np.repeat(np.arange(n_classes), n_per_class)
+    result = pool_covariance(scores.reshape(1, 60, -1), make_pool(clips, labels, k_shot))
+
+    centred = scores - scores.mean()
+    own, classes = centred.mean(axis=2), labels[clips[:, :, 0]]
+    others = own.sum(axis=1, keepdims=True) - own
+    total = 0.0
+    for c in range(n_classes):
+        episodes, slots = np.nonzero(classes == c)
+        own_mean, other_mean = own[episodes, slots].mean(), others[episodes, slots].mean()
+        a, b = 1 / (n_per_class - k_shot - 1), 1 / (n_per_class - k_shot)
+        said = {"support": [], "query": []}  # (episode, clip, what it says)
+        slot_sums = []
+        for e, slot in zip(episodes, slots, strict=True):
+            x = k_shot * ((own_mean - own[e, slot]) * a + (other_mean - others[e, slot]) * b)
+            said["support"] += [(e, clip, x) for clip in clips[e, slot, :k_shot]]
+            said["query"] += [
+                (e, clip, (own_mean - score) * a)
+                for clip, score in zip(clips[e, slot, k_shot:], centred[e, slot], strict=True)
+            ]
+            slot_sums.append(x + (own_mean - own[e, slot]) * a)
+        for first, second in itertools.product(said, repeat=2):
+            pairs = [
+                (v, w)
+                for (e, clip, v), (f, other, w) in itertools.product(said[first], said[second])
+                if clip == other and e != f
+            ]
+            total += (n_per_class - 1) * np.mean([v * w for v, w in pairs])
+        total += (n_per_class - 1) * np.square(slot_sums).sum() / (len(slot_sums) * (len(slot_sums) - 1))
+    assert result.clips[0, 0] == pytest.approx(total / n_classes**2, rel=1e-10)
+
+
 def mean_over_queries(clips, right, where, deleted):
     """Mean over the queries of some episodes, leaving out a clip as a query and in every support of that query's
     episode."""
