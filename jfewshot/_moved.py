@@ -11,7 +11,8 @@ import importlib.util
 import sys
 import types
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from typing import Any
 
 MODULES = {
     "jfewshot.chunks": "jfewshot.evaluator.chunking",
@@ -78,7 +79,7 @@ class _Finder(importlib.abc.MetaPathFinder):
         self._moved = moved
 
     def find_spec(
-        self, fullname: str, path: Sequence[str] | None = None, target: types.ModuleType | None = None
+        self, fullname: str, path: Any = None, target: types.ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
         new = self._moved.get(fullname)
         return None if new is None else importlib.machinery.ModuleSpec(fullname, _Loader(new), origin=new)
