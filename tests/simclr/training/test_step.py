@@ -61,6 +61,17 @@ def test_chunks_and_devices_change_neither_loss_nor_gradient(tiny, batch, device
     assert_same(whole, value_and_gradient(dataclasses.replace(tiny, chunks=2), batch, pair))
 
 
+def test_the_profile_with_both_losses_can_be_spread_over_devices(tiny, batch, devices):
+    # Traced, not compiled: what JAX refuses in a function of several devices, it refuses while tracing.
+    config = dataclasses.replace(tiny, profile="speech_simclr_recon")
+    pair = jax.make_mesh((2,), (AXIS,), axis_types=(AxisType.Auto,), devices=devices(2))
+    function = jax.value_and_grad(loss_function(config, pair, training=True), has_aux=True)
+    params = initial_state(config).params
+    (loss, _), gradient = jax.eval_shape(function, params, batch, jax.random.key(7), fixed_for(config))
+    assert loss.shape == ()
+    assert {name: part.shape for name, part in gradient.items()} == {name: p.shape for name, p in params.items()}
+
+
 @pytest.mark.slow  # two compilations of a whole step
 def test_half_precision_gives_float32_gradients_that_point_the_same_way(tiny, batch):
     half = dataclasses.replace(tiny, encoder=dataclasses.replace(tiny.encoder, compute_dtype="bfloat16"))
