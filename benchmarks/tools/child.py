@@ -3,6 +3,8 @@
 import dataclasses
 import json
 import os
+import re
+import signal
 import subprocess
 import tempfile
 import time
@@ -13,6 +15,8 @@ from typing import Any
 from benchmarks.tools.memory import memory_bytes
 
 _POLL_S = 0.05
+# A traceback names the exception at the start of a line: "ValueError: ...", "jax.errors.JaxRuntimeError: ...".
+_EXCEPTION = re.compile(r"(\w+\.)*\w*(Error|Exception|Interrupt|Exit)(: |$)")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,8 +49,9 @@ class Finished:
         """Why it failed, in a line."""
         if self.status is None:
             return f"stopped after {self.wall_s:.0f} s"
-        lines = self.errors.strip().splitlines()
-        return f"exit status {self.status}: {lines[-1] if lines else 'no message'}"
+        if self.status < 0:
+            return f"stopped by signal {signal.Signals(-self.status).name}"
+        return f"exit status {self.status}: {_message(self.errors)}"
 
 
 def run_child(command: Sequence[str], timeout_s: float, environment: Mapping[str, str] | None = None) -> Finished:
@@ -78,6 +83,16 @@ def run_child(command: Sequence[str], timeout_s: float, environment: Mapping[str
             wall_s = time.perf_counter() - started
         texts = [path.read_text(errors="replace") for path in paths]
     return Finished(wall_s, None if stopped else process.returncode, peak, own, *texts)
+
+
+def _message(errors: str) -> str:
+    """The line of standard error that says what went wrong.
+
+    JAX ends a traceback with remarks about the frames that it left out, so an exception's own line is often not the last.
+    """
+    lines = errors.strip().splitlines()
+    raised = [line for line in lines if _EXCEPTION.match(line)]
+    return (raised or lines or ["no message"])[-1]
 
 
 def _larger(a: int | None, b: int | None) -> int | None:

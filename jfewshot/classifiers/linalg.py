@@ -20,7 +20,7 @@ _UNROLL = 25
 _MOST_TERMS = 128
 # Blocks of the inverse; a block is inverted by unrolled elimination.
 _BLOCK = 5
-# From this size on LAPACK, one episode after the other, wins over elimination across episodes.
+# From this size on LAPACK, one episode after another, is faster than elimination across episodes.
 _LAPACK_FROM = 160
 
 
@@ -96,7 +96,9 @@ def inverse(a: Float[Array, "n n *episodes"]) -> Float[Array, "n n *episodes"]:
     if n <= 8:
         return _eliminate(a)
     if n >= _LAPACK_FROM and a.ndim > 2:
-        return jnp.moveaxis(jnp.linalg.inv(jnp.moveaxis(a, (0, 1), (-2, -1))), (-2, -1), (0, 1))
+        matrices = jnp.moveaxis(a, (0, 1), (-2, -1))
+        inverses = lax.platform_dependent(matrices, cpu=_inverse_one_by_one, default=jnp.linalg.inv)
+        return jnp.moveaxis(inverses, (-2, -1), (0, 1))
     # Pad with the identity to whole blocks: the inverse of a block-diagonal matrix is that of its blocks.
     padding = -n % _BLOCK
     if padding:
@@ -104,6 +106,17 @@ def inverse(a: Float[Array, "n n *episodes"]) -> Float[Array, "n n *episodes"]:
         ends = jnp.arange(n, n + padding)
         a = a.at[ends, ends].set(1.0)
     return _eliminate_blocks(a)[:n, :n]
+
+
+def _inverse_one_by_one(a: Float[Array, "*batch n n"]) -> Float[Array, "*batch n n"]:
+    """Inverses by LAPACK, one matrix a call, for CPUs.
+
+    A LAPACK call on a batch of matrices can hang a CPU forever. jaxlib splits such a batch into tasks for XLA's thread pool and
+    waits for them, but the call itself occupies one thread of that pool. With as many devices as threads (the default: one device
+    per core) every thread waits inside such a call, and none is left for the tasks. jaxlib 0.10.2 does so in `ParallelBatchMap`
+    for all LAPACK and triangular solves. A call on one matrix runs in the calling thread.
+    """
+    return lax.map(jnp.linalg.inv, a.reshape(-1, *a.shape[-2:])).reshape(a.shape)
 
 
 def _eliminate(a):

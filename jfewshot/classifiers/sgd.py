@@ -161,7 +161,7 @@ def _permutations(support: Support, problems: int) -> Int32[Array, "n_support pr
     place = jnp.arange(n, dtype=jnp.int32)[:, None, None]
 
     def exchange(i, permutation):
-        other = i + below(word[i], jnp.uint32(n) - i.astype(jnp.uint32)).astype(jnp.int32)
+        other = i + below(word[i], jnp.uint32(n) - jnp.uint32(i)).astype(jnp.int32)
         mine, theirs = permutation[i], jnp.where(place == other, permutation, 0).sum(0)
         return jnp.where(place == other, mine, permutation).at[i].set(theirs)
 

@@ -166,3 +166,13 @@ def test_permutations_are_permutations_and_differ_between_problems_and_episodes(
     # Each support comes first equally often: 1000 draws of a uniform place, a chi-square of 9 degrees of freedom.
     counts = np.bincount(drawn[0].ravel(), minlength=10)
     assert ((counts - 100) ** 2 / 100).sum() < 33.7  # the 0.9999 quantile
+
+
+def test_training_without_jit_is_training_with_it():
+    """`jax.disable_jit()` runs loops in Python, with Python's integers as counters: the benchmarks count operations that way."""
+    support, query = episodes(3, 2, 1, "centred", n_episodes=2)
+    problem, _ = as_problem(support, query, 3)
+    compiled, _ = jax.jit(SGD(epochs=3).fit)(problem)
+    with jax.disable_jit():
+        plain, _ = SGD(epochs=3).fit(problem)
+    np.testing.assert_allclose(plain.alpha, compiled.alpha, atol=1e-6)

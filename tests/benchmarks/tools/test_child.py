@@ -1,0 +1,31 @@
+"""Processes that a benchmark starts."""
+
+import sys
+
+from benchmarks.tools.child import run_child
+
+JAX_FAILURE = """
+import jax
+def wrong(x):
+    return x.no_such_attribute
+jax.jit(wrong)(1.0)
+"""
+
+
+def failure(code):
+    return run_child([sys.executable, "-c", code], 120, {"JAX_PLATFORMS": "cpu"}).reason
+
+
+def test_the_reason_of_a_failure_is_the_exception_and_not_jaxs_remark_about_frames():
+    reason = failure(JAX_FAILURE)
+    assert reason.startswith("exit status 1: AttributeError: ")
+    assert reason.endswith("no attribute no_such_attribute")
+
+
+def test_without_an_exception_the_last_line_is_the_reason():
+    assert failure("import sys; sys.stderr.write('first\\nlast\\n'); sys.exit(3)") == "exit status 3: last"
+    assert failure("import os; os._exit(4)") == "exit status 4: no message"
+
+
+def test_a_signal_is_named():
+    assert failure("import os, signal; os.kill(os.getpid(), signal.SIGKILL)") == "stopped by signal SIGKILL"
