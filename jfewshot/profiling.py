@@ -116,6 +116,24 @@ def finished(x: T) -> T:
 
 
 @contextlib.contextmanager
+def time_stages() -> Iterator[Profile]:
+    """Time the stages within, and write nothing.
+
+    Yields:
+      The seconds by stage, complete once the block is left.
+    """
+    global _current
+    result = Profile(time.perf_counter())
+    _current = result
+    try:
+        yield result
+    finally:
+        _current = None
+        result.enter("other")
+        result.leave()
+
+
+@contextlib.contextmanager
 def profile(folder: Path | str) -> Iterator[Profile]:
     """Time the stages within, counted from the start of the process, and let JAX write its trace.
 
