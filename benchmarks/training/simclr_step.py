@@ -19,7 +19,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tyro
 
 from benchmarks.tools.measuring import in_turns, machine, markdown_table, ratio, write_json
 from benchmarks.training.simclr_torch import Side, plain_torch, s3prl_tera
@@ -191,6 +190,8 @@ def chunk_memory_mib(settings: Settings) -> dict[int, float]:
 
 def main() -> None:
     """Compare, measure, print."""
+    import tyro  # benchmarks.gpu uses this module on machines without tyro
+
     settings = tyro.cli(Settings, description=__doc__)
     found, given = machine(), make_given(settings)
     sides = installed_sides(settings, given)

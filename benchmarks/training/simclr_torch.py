@@ -31,8 +31,16 @@ class Side:
     step: Callable[[], None]
 
 
-def plain_torch(config: EncoderConfig, features: np.ndarray, target: np.ndarray, altered: np.ndarray) -> Side:
-    """PyTorch's own transformer, AdamW as one fused kernel; no mask, since all frames are true."""
+def plain_torch(
+    config: EncoderConfig, features: np.ndarray, target: np.ndarray, altered: np.ndarray, device: str = "cpu"
+) -> Side:
+    """PyTorch's own transformer, AdamW as one fused kernel; no mask, since all frames are true.
+
+    Args:
+      config: sizes of the encoder; with compute_dtype bfloat16 the forward pass runs under torch.autocast.
+      features, target, altered: utterances x frames x mels.
+      device: torch's name of the device.
+    """
     import torch
 
     layer = torch.nn.TransformerEncoderLayer(
@@ -48,7 +56,8 @@ def plain_torch(config: EncoderConfig, features: np.ndarray, target: np.ndarray,
             self.hidden = torch.nn.Linear(config.d_model, config.d_model)
             self.norm = torch.nn.LayerNorm(config.d_model, config.layer_norm_eps)
             self.output = torch.nn.Linear(config.d_model, config.n_mels)
-            self.positions = torch.from_numpy(sinusoids(features.shape[1], config.d_model))
+            positions = torch.from_numpy(sinusoids(features.shape[1], config.d_model))
+            self.register_buffer("positions", positions)
 
         def forward(self, frames):
             states = self.layers(self.input_norm(self.input(frames) + self.positions))
@@ -56,7 +65,7 @@ def plain_torch(config: EncoderConfig, features: np.ndarray, target: np.ndarray,
 
     if config.norm != "post":
         raise ImportError("with the norm before, ours has one more at the end than PyTorch's")
-    model = Model()
+    model = Model().to(device)
     parts = {"encoder.input": "input", "encoder.input_norm": "input_norm"}
     parts |= {"head.hidden": "hidden", "head.norm": "norm", "head.output": "output"}
     for number in range(config.n_layers):
@@ -67,10 +76,12 @@ def plain_torch(config: EncoderConfig, features: np.ndarray, target: np.ndarray,
         # PyTorch keeps the three as one: rows of a matrix.
         for place, part in enumerate(("query", "key", "value")):
             parts[f"{here}.{part}"] = f"{there}.self_attn.in_proj_|{place}"
-    given = torch.from_numpy(features), torch.from_numpy(target), torch.from_numpy(altered)
+    given = [torch.from_numpy(x).to(device) for x in (features, target, altered)]
+    rounded = config.compute_dtype == "bfloat16"
 
     def loss():
-        predicted = model(given[0])
+        with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=rounded):
+            predicted = model(given[0])
         return (predicted - given[1]).abs()[given[2]].mean()
 
     return _side(model, parts, loss, torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True))
@@ -162,7 +173,7 @@ def _side(model, parts: dict[str, str], loss: Callable, optimise) -> Side:
         gradient = {}
         for name in params:
             tensor, place = tensor_of(name)
-            gradient[name] = cut(tensor.grad, place).numpy().T.copy()
+            gradient[name] = cut(tensor.grad, place).cpu().numpy().T.copy()
         return float(found.detach()), gradient
 
     def step() -> None:
