@@ -1,0 +1,122 @@
+"""How fast the evaluator is on one question: whole calls, solving alone, drawing alone, stages, memory."""
+
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from benchmarks.gpu.stores import Embeddings
+from jfewshot.classifiers.specs import parse_classifier
+from jfewshot.episodes.protocol import Protocol
+from jfewshot.evaluator.evaluator import Evaluator
+from jfewshot.evaluator.preprocessing import Transform
+from jfewshot.profiling import time_stages
+
+_UNIT = Transform("l2", unit_length=True)
+
+
+class Question(NamedTuple):
+    """What is solved.
+
+    Attributes:
+      store: the embeddings.
+      classifier: as on the command line.
+      n_way, k_shot, n_query, n_episodes: of the protocol.
+    """
+
+    store: Embeddings
+    classifier: str = "logistic"
+    n_way: int = 5
+    k_shot: int = 1
+    n_query: int = 15
+    n_episodes: int = 100_000
+
+    @property
+    def protocol(self) -> Protocol:
+        return Protocol(self.n_way, self.k_shot, self.n_query, self.n_episodes)
+
+    @property
+    def labels(self) -> dict[str, Any]:
+        """What the row's table needs."""
+        return {
+            "classifier": self.classifier,
+            "episode": f"{self.n_way}-way {self.k_shot}-shot",
+            "queries": self.n_query,
+            "store": self.store.name,
+            "episodes": self.n_episodes,
+        }
+
+
+def predictions(question: Question, block: int | None = None) -> np.ndarray:
+    """The evaluator's predictions, episodes x queries."""
+    specs = [parse_classifier(question.classifier)]
+    found = Evaluator(block=block).evaluate(question.store.view, question.store.clips, _UNIT, question.protocol, specs)
+    return next(iter(found)).predicted
+
+
+def measure(question: Question, block: int | None = None, rounds: int = 3, expected: Any = None) -> dict[str, Any]:
+    """Measure a question.
+
+    Args:
+      question: what is solved.
+      block: episodes per block; None for the evaluator's choice.
+      rounds: how often each thing is measured, after an unmeasured first call.
+      expected: predictions to compare with; None for none.
+
+    Returns:
+      Episodes per second of whole calls ("call": store in host memory to predictions in host memory, drawing included), of
+      solving alone ("solve": the store's inner products or embeddings and the draws are on the device already; predictions
+      are copied to the host) and of drawing alone ("draw"); seconds by stage of one call in which each stage is waited for.
+    """
+    evaluator = Evaluator(block=block)
+    store, protocol = question.store, question.protocol
+    spec = parse_classifier(question.classifier)
+
+    def solve(times: int = 1) -> list[Any]:
+        return list(evaluator.evaluate(store.view, store.clips, _UNIT, protocol, [spec] * times))
+
+    def call() -> None:
+        evaluator.forget_draws()
+        solve()
+
+    def draw() -> None:
+        evaluator.forget_draws()
+        evaluator.draw(store.clips, protocol)
+
+    started = time.perf_counter()
+    first = solve()[0]
+    first_s = time.perf_counter() - started
+    solved = [protocol.n_episodes / found.wall_s for found in solve(rounds + 1)[1:]]
+    rates = {"solve": solved, "call": _rates(call, protocol, rounds), "draw": _rates(draw, protocol, rounds)}
+    evaluator.forget_draws()
+    with time_stages() as stages:
+        solve()
+    device = evaluator.mesh.devices.flat[0]
+    shape = evaluator._chunking.shape(protocol)
+    truth = np.repeat(np.arange(question.n_way, dtype=np.int8), question.n_query)
+    return {
+        "rates": rates,
+        "block": shape.block,
+        "blocks": shape.blocks,
+        "chunks": -(-protocol.n_episodes // shape.episodes),
+        "inner_products": first.gram_kind,
+        "first_call_s": first_s,
+        "compile_s": first.compile_s,
+        "stages_s": stages.seconds,
+        "accuracy": float((first.predicted == truth).mean()),
+        "iterations": float(np.mean(first.iterations)) if np.isfinite(first.iterations).all() else None,
+        "device_peak_bytes": (device.memory_stats() or {}).get("peak_bytes_in_use")
+        if device.platform != "cpu"
+        else None,
+        "equal_to_expected": None if expected is None else float((first.predicted == expected).mean()),
+    }
+
+
+def _rates(work: Callable[[], None], protocol: Protocol, rounds: int) -> list[float]:
+    rates = []
+    for _ in range(rounds):
+        started = time.perf_counter()
+        work()
+        rates.append(protocol.n_episodes / (time.perf_counter() - started))
+    return rates

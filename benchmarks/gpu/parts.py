@@ -1,0 +1,269 @@
+"""What is measured, part by part, the most important part first. Each part runs in a process of its own (one_part.py)."""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from benchmarks.gpu.evaluating import Question, measure
+from benchmarks.gpu.stores import Embeddings, synthetic
+
+# A row's labels, and the function that measures the row.
+Job = tuple[dict[str, Any], Callable[[], dict[str, Any]]]
+CLASSIFIERS = ("logistic", "sgd", "ridge", "svm", "centroid", "knn")
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """What all parts are given.
+
+    Attributes:
+      scratch: folder for synthetic embeddings, shared by the parts.
+      reference: predictions made on a CPU; None to leave the check out.
+      tiny: sizes for a test on a CPU, so that every line of every part runs.
+      block: the block size that was fastest so far; None before it is known.
+    """
+
+    scratch: Path
+    reference: Path | None = None
+    tiny: bool = False
+    block: int | None = None
+
+    def small(self) -> Embeddings:
+        """The store of 400 x 768."""
+        return synthetic(400, 32 if self.tiny else 768, self.scratch)
+
+    def episodes(self, full: int) -> int:
+        """So many episodes, or a few."""
+        return 64 if self.tiny else full
+
+    def blocks(self, *full: int | None) -> tuple[int | None, ...]:
+        """Block sizes without repetition, or a single small one."""
+        return (32,) if self.tiny else tuple(dict.fromkeys(full))
+
+
+def check(setting: Setting) -> Iterator[Job]:
+    """Predictions and draws equal to a CPU's."""
+    if setting.reference is None:
+        return
+    import numpy as np
+
+    from benchmarks.gpu.reference import TINY, compare, problems
+    from jfewshot.evaluator.evaluator import Evaluator
+
+    reference = dict(np.load(setting.reference))
+    evaluator = Evaluator()
+    choice = TINY if setting.tiny else {}
+    for problem in problems(**choice):
+        protocol = problem.protocol
+        labels = {"classifier": problem.classifier, "episode": f"{protocol.n_way}-way {protocol.k_shot}-shot"}
+        yield labels | {"store": problem.store.name}, lambda problem=problem: compare(problem, reference, evaluator)
+
+
+def small(setting: Setting) -> Iterator[Job]:
+    """A small store at 100,000 and at a million episodes a call, in the evaluator's blocks and in large ones."""
+    store = setting.small()
+    for n, block in ((100_000, None), (1_000_000, None), (1_000_000, 65_536), (100_000, 100_000)):
+        question = Question(store, n_episodes=setting.episodes(n))
+        yield _job(question, 32 if setting.tiny else block)
+
+
+def blocks(setting: Setting) -> Iterator[Job]:
+    """Episodes per block, from what the evaluator takes to one block per call; predictions must not change."""
+    expected: list[Any] = []
+    for question in (Question(setting.small(), n_episodes=setting.episodes(2**20)),):
+        for block in setting.blocks(4096, 16_384, 65_536, 131_072, 262_144, 1_048_576):
+
+            def run(block=block, question=question) -> dict[str, Any]:
+                from benchmarks.gpu.evaluating import predictions
+
+                if not expected:
+                    expected.append(predictions(question))
+                return measure(question, block, expected=expected[0])
+
+            yield question.labels | {"asked_block": block}, run
+
+
+def ceilings(setting: Setting) -> Iterator[Job]:
+    """What the device can do at best: bytes copied, inner products, arithmetic."""
+
+    def run() -> dict[str, Any]:
+        from benchmarks.suite.limits import measure_limits
+
+        return {"limits": measure_limits()._asdict()}
+
+    if not setting.tiny:
+        yield {"store": "none"}, run
+
+
+def ten_million(setting: Setting) -> Iterator[Job]:
+    """Ten million episodes in one call."""
+    question = Question(setting.small(), n_episodes=setting.episodes(10_000_000))
+    yield _job(question, 32 if setting.tiny else setting.block, rounds=2)
+
+
+def grid(setting: Setting) -> Iterator[Job]:
+    """Every classifier at 5-way 1-shot, 5-way 5-shot and 20-way 5-shot."""
+    store = setting.small() if setting.tiny else synthetic(2000, 768, setting.scratch)
+    for n_way, k_shot, n, block in ((5, 1, 400_000, 65_536), (5, 5, 100_000, 32_768), (20, 5, 10_000, 2048)):
+        for classifier in CLASSIFIERS:
+            if setting.tiny and (n_way > 5 or classifier not in ("logistic", "knn")):
+                continue
+            question = Question(store, classifier, n_way, k_shot, 15, setting.episodes(n))
+            for size in setting.blocks(None, block) if classifier == "logistic" else setting.blocks(block):
+                yield _job(question, size)
+
+
+def large(setting: Setting) -> Iterator[Job]:
+    """Stores of real size, whose inner products are taken for each episode."""
+    for segments, dim, dtype, k_shot in (
+        (300_000, 768, "float32", 1),
+        (300_000, 768, "float32", 5),
+        (300_000, 768, "float16", 1),
+        (1_000_000, 1024, "float16", 1),
+    ):
+        size = (3000, 32) if setting.tiny else (segments, dim)
+        question = Question(
+            synthetic(*size, setting.scratch, dtype), k_shot=k_shot, n_episodes=setting.episodes(100_000)
+        )
+        for block in setting.blocks(None, 16_384) if (segments, k_shot, dtype) == (300_000, 1, "float32") else (None,):
+            yield _job(question, block)
+
+
+def many_shots(setting: Setting) -> Iterator[Job]:
+    """Many supports."""
+    store = setting.small() if setting.tiny else synthetic(2000, 768, setting.scratch)
+    for k_shot, n, classifier in (
+        (32, 4096, "logistic"),
+        (100, 1024, "logistic"),
+        (32, 4096, "ridge"),
+        (32, 4096, "svm"),
+    ):
+        shots = 3 if setting.tiny else k_shot
+        yield _job(Question(store, classifier, 5, shots, 15, setting.episodes(n)), None)
+
+
+def paper(setting: Setting) -> Iterator[Job]:
+    """The paper's protocol: `sgd`, one query of each class."""
+    store = setting.small()
+    for n, block in ((10_000, None), (1_000_000, 65_536)):
+        yield _job(Question(store, "sgd", n_query=1, n_episodes=setting.episodes(n)), 32 if setting.tiny else block)
+
+
+def torch_small(setting: Setting) -> Iterator[Job]:
+    """PyTorch on the small store: as it is, and compiled."""
+    questions = [
+        Question(setting.small(), k_shot=k_shot, n_way=n_way, n_episodes=setting.episodes(n))
+        for n_way, k_shot, n in ((5, 1, 524_288), (5, 5, 131_072), (20, 5, 8192))
+        if not setting.tiny or k_shot == 1
+    ]
+    if not setting.tiny:
+        questions[2] = questions[2]._replace(store=synthetic(2000, 768, setting.scratch))
+    yield from _torch(setting, questions, (4096, 32_768, 131_072))
+
+
+def torch_large(setting: Setting) -> Iterator[Job]:
+    """PyTorch on 300,000 x 768 float32, which stays on the device."""
+    size = (3000, 32) if setting.tiny else (300_000, 768)
+    store = synthetic(*size, setting.scratch)
+    yield from _torch(setting, [Question(store, n_episodes=setting.episodes(65_536))], (4096, 16_384))
+
+
+def torch_many(setting: Setting) -> Iterator[Job]:
+    """PyTorch with many supports."""
+    store = setting.small() if setting.tiny else synthetic(2000, 768, setting.scratch)
+    question = Question(store, k_shot=3 if setting.tiny else 32, n_episodes=setting.episodes(4096))
+    yield from _torch(setting, [question], (512, 4096))
+
+
+def _torch(setting: Setting, questions: list[Question], chunks: tuple[int, ...]) -> Iterator[Job]:
+    from benchmarks.gpu import pytorch
+
+    kept: dict[int, Any] = {}
+    device = "cpu" if setting.tiny else "cuda"
+    # Compiling takes long, so that every solver first runs as it is.
+    for compiled in (False,) if setting.tiny else (False, True):
+        for number, question in enumerate(questions):
+            for solver in pytorch.SOLVERS:
+
+                def run(number=number, question=question, solver=solver, compiled=compiled) -> dict[str, Any]:
+                    if number not in kept:
+                        kept.clear()
+                        kept[number] = pytorch.Episodes(question, device)
+                    return pytorch.measure(kept[number], solver, compiled, chunks)
+
+                name = f"torch {solver}{', compiled' if compiled else ''}"
+                yield question.labels | {"side": name}, run
+
+
+def pretraining(setting: Setting) -> Iterator[Job]:
+    """Our pretraining steps."""
+    from benchmarks.gpu.pretraining import simclr, tera
+
+    encoder = _encoder(setting)
+    for dtype in ("bfloat16", "float32"):
+        for batch, crop_s in ((2, 0.5),) if setting.tiny else ((32, 12.0), (128, 12.0)):
+            labels = {"store": f"Speech SimCLR step, {batch} x {crop_s} s, {dtype}"}
+            yield labels, lambda a=(batch, crop_s, dtype, encoder): simclr(*a)
+    for dtype, (batch, frames) in _tera_sizes(setting):
+        labels = {"store": f"TERA step, {batch} x {frames} frames, {dtype}"}
+        yield labels, lambda a=("jfewshot", batch, frames, dtype, encoder, ""): tera(*a)
+
+
+def torch_pretraining(setting: Setting) -> Iterator[Job]:
+    """PyTorch's step with the same sizes."""
+    from benchmarks.gpu.pretraining import tera
+
+    device, encoder = "cpu" if setting.tiny else "cuda", _encoder(setting)
+    for dtype, (batch, frames) in _tera_sizes(setting):
+        labels = {"side": "torch", "store": f"TERA step, {batch} x {frames} frames, {dtype}"}
+        yield labels, lambda a=("torch", batch, frames, dtype, encoder, device): tera(*a)
+
+
+def _encoder(setting: Setting):
+    from jfewshot.simclr.encoder import EncoderConfig
+
+    return EncoderConfig(n_layers=1, d_model=16, d_ff=32, n_heads=2) if setting.tiny else EncoderConfig()
+
+
+def _tera_sizes(setting: Setting) -> Iterator[tuple[str, tuple[int, int]]]:
+    for dtype in ("bfloat16", "float32"):
+        for size in ((2, 16),) if setting.tiny else ((32, 1200), (128, 1200)):
+            yield dtype, size
+
+
+def _job(question: Question, block: int | None, rounds: int = 3) -> Job:
+    return question.labels | {"asked_block": block}, lambda: measure(question, block, rounds)
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """A part.
+
+    Attributes:
+      jobs: its rows.
+      limit_s: after so many seconds its process is stopped.
+      without_gpu: whether JAX keeps off the GPU (PyTorch has it).
+    """
+
+    jobs: Callable[[Setting], Iterator[Job]]
+    limit_s: float
+    without_gpu: bool = False
+
+
+PARTS = {
+    "check": Part(check, 90),
+    "small": Part(small, 60),
+    "blocks": Part(blocks, 75),
+    "torch small": Part(torch_small, 75, without_gpu=True),
+    "large": Part(large, 75),
+    "torch large": Part(torch_large, 45, without_gpu=True),
+    "grid": Part(grid, 90),
+    "many shots": Part(many_shots, 60),
+    "paper": Part(paper, 40),
+    "ten million": Part(ten_million, 40),
+    "ceilings": Part(ceilings, 25),
+    "pretraining": Part(pretraining, 75),
+    "torch pretraining": Part(torch_pretraining, 40, without_gpu=True),
+    "torch many": Part(torch_many, 40, without_gpu=True),
+}

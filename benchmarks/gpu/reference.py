@@ -1,0 +1,134 @@
+"""Predictions made on a CPU, kept in a file, and compared with a GPU's.
+
+A prediction is *clear* if the best class leads the second by more than `MARGIN` on the CPU. A clear prediction must be the same
+on the GPU. Other predictions are near-ties: the order of a sum may decide them, so they are only counted.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from benchmarks.gpu.stores import SAMPLES, Embeddings, exact, sample
+from jfewshot.classifiers.specs import parse_classifier
+from jfewshot.episodes.protocol import Protocol
+from jfewshot.errors import UserError
+from jfewshot.evaluator.devices import episode_mesh
+from jfewshot.evaluator.evaluator import Evaluator
+from jfewshot.evaluator.preprocessing import Transform
+from jfewshot.evaluator.programs import jit_solve
+from jfewshot.files import atomic_write
+from jfewshot.randomness import stream_key
+
+MARGIN = 1e-4
+CLASSIFIERS = ("logistic", "sgd", "ridge", "svm", "centroid", "knn")
+EPISODES = ((5, 1), (5, 5), (20, 5))
+# Problems for a test on a CPU.
+TINY: dict[str, Any] = {"n_episodes": 8, "episodes": ((5, 1),), "stores": (), "classifiers": ("centroid", "ridge")}
+_UNIT = Transform("l2", unit_length=True)
+
+
+class Problem(NamedTuple):
+    """Embeddings, a protocol and a classifier; the reference holds the predictions of each."""
+
+    store: Embeddings
+    protocol: Protocol
+    classifier: str
+
+    @property
+    def name(self) -> str:
+        """Names the problem's arrays in the file."""
+        return f"{self.store.name}|{self.protocol.n_way}x{self.protocol.k_shot}|{self.classifier}"
+
+
+def problems(n_episodes: int = 200, episodes=EPISODES, classifiers=CLASSIFIERS, stores=SAMPLES) -> Iterator[Problem]:
+    """Every classifier on every episode on every store that has enough classes; problems of one compiled shape in a row."""
+    loaded = [exact(), *map(sample, stores)]
+    for n_way, k_shot in episodes:
+        protocol = Protocol(n_way, k_shot, 5, n_episodes)
+        for classifier in classifiers:
+            for store in loaded:
+                if len(np.unique(store.clips.class_name)) >= n_way:
+                    yield Problem(store, protocol, classifier)
+
+
+def predict(problem: Problem, evaluator: Evaluator) -> np.ndarray:
+    """The evaluator's predictions, episodes x queries."""
+    spec = parse_classifier(problem.classifier)
+    found = evaluator.evaluate(problem.store.view, problem.store.clips, _UNIT, problem.protocol, [spec])
+    return next(iter(found)).predicted
+
+
+def draw_digest(problem: Problem, evaluator: Evaluator) -> str:
+    """A digest of the drawn clips."""
+    clips = evaluator.draw(problem.store.clips, problem.protocol).clips
+    return hashlib.sha256(np.ascontiguousarray(clips, np.int32).tobytes()).hexdigest()
+
+
+def margins(problem: Problem, evaluator: Evaluator) -> np.ndarray:
+    """By how much the best class leads the second, episodes x queries.
+
+    The scores are the classifier's on inner products that NumPy takes in float64.
+    """
+    store, protocol = problem.store, problem.protocol
+    spec = parse_classifier(problem.classifier)
+    used = np.arange(len(store.view))
+    transform = _UNIT.with_origin(store.view, used) if spec.classifier.translation_invariant else _UNIT
+    x = transform(store.view).astype(np.float64)
+    rows = store.clips.first_segment[evaluator.draw(store.clips, protocol).clips]
+    n = protocol.n_episodes
+    support, query = x[rows[:, :, : protocol.k_shot]], x[rows[:, :, protocol.k_shot :]]
+    support, query = (part.reshape(n, -1, x.shape[1]) for part in (support, query))
+    # The evaluator's layout: one block of all episodes, the episodes last.
+    gram_ss, gram_qs = (
+        np.moveaxis(part @ support.swapaxes(1, 2), 0, -1)[None].astype(np.float32) for part in (support, query)
+    )
+    mesh = episode_mesh(jax.local_devices()[:1])
+    solve = jit_solve(mesh, spec.classifier, protocol.n_way, protocol.k_shot, True)
+    key = np.asarray(stream_key(protocol.seed, store.clips.digest, "classifier", spec.name))
+    strengths = np.array([1.0 if value is None else value for value in spec.strengths], np.float32)
+    scores = solve(gram_ss, gram_qs, np.arange(n, dtype=np.uint32)[None], key, strengths)[0]
+    first_and_second = np.sort(np.asarray(scores)[0, 0], axis=1)[:, -2:]
+    return (first_and_second[:, 1] - first_and_second[:, 0]).T
+
+
+def make_reference(path: Path, **choice: Any) -> int:
+    """Write predictions, which of them are clear, and digests of the draws.
+
+    Returns:
+      The number of problems.
+    """
+    evaluator = Evaluator()
+    arrays: dict[str, np.ndarray] = {}
+    for problem in problems(**choice):
+        arrays[f"{problem.name}|predicted"] = predict(problem, evaluator)
+        arrays[f"{problem.name}|clear"] = np.packbits(margins(problem, evaluator) > MARGIN)
+        arrays[f"{problem.name}|draws"] = np.array(draw_digest(problem, evaluator))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_write(path) as file:
+        np.savez_compressed(file, **arrays)
+    return len(arrays) // 3
+
+
+def compare(problem: Problem, reference: dict[str, np.ndarray], evaluator: Evaluator) -> dict[str, Any]:
+    """Predict again, and count what differs.
+
+    Raises:
+      UserError: if the reference does not hold the problem.
+    """
+    if f"{problem.name}|predicted" not in reference:
+        raise UserError(f"the reference has no '{problem.name}'; make it again with --make-reference at this commit")
+    expected = reference[f"{problem.name}|predicted"]
+    clear = np.unpackbits(reference[f"{problem.name}|clear"], count=expected.size).reshape(expected.shape).astype(bool)
+    same_draws = draw_digest(problem, evaluator) == str(reference[f"{problem.name}|draws"])
+    different = predict(problem, evaluator) != expected
+    return {
+        "predictions": int(expected.size),
+        "clear": int(clear.sum()),
+        "different_clear": int((different & clear).sum()),
+        "different_near_ties": int((different & ~clear).sum()),
+        "same_draws": bool(same_draws),
+    }
