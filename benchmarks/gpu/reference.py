@@ -96,20 +96,20 @@ def margins(problem: Problem, evaluator: Evaluator) -> np.ndarray:
 
 
 def make_reference(path: Path, **choice: Any) -> int:
-    """Write predictions, which of them are clear, and digests of the draws.
+    """Write predictions, which of them are clear, and digests of the draws; the file is written again after every problem.
 
     Returns:
       The number of problems.
     """
     evaluator = Evaluator()
     arrays: dict[str, np.ndarray] = {}
+    path.parent.mkdir(parents=True, exist_ok=True)
     for problem in problems(**choice):
         arrays[f"{problem.name}|predicted"] = predict(problem, evaluator)
         arrays[f"{problem.name}|clear"] = np.packbits(margins(problem, evaluator) > MARGIN)
         arrays[f"{problem.name}|draws"] = np.array(draw_digest(problem, evaluator))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_write(path) as file:
-        np.savez_compressed(file, **arrays)
+        with atomic_write(path) as file:
+            np.savez_compressed(file, **arrays)
     return len(arrays) // 3
 
 
