@@ -106,6 +106,11 @@ def stage(name: str) -> contextlib.AbstractContextManager[None]:
     return _NOTHING if _current is None else _Stage(_current, name)
 
 
+def is_profiling() -> bool:
+    """Whether stages are being timed. They belong to one thread: others must not enter a stage meanwhile."""
+    return _current is not None
+
+
 def finished(x: T) -> T:
     """Wait for JAX's arrays, if somebody asks where the time goes; returns them."""
     if _current is not None:

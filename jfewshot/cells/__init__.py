@@ -1,5 +1,6 @@
 """The cells of a run: what is to be computed, and computing it.
 
+- `finishing`: records are made and written while the next cell is solved
 - `planning`: from stores and options to cells, and what names each of them
 - `computing`: from cells to records; a record that is there already is not computed again
 - `processes`: one run by several processes

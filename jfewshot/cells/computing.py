@@ -1,6 +1,7 @@
 """From cells to records: what is already there is found, the rest is computed."""
 
 import dataclasses
+import functools
 import logging
 import time
 import weakref
@@ -10,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from jfewshot._version import made_with
+from jfewshot.cells.finishing import Finishing
 from jfewshot.cells.planning import Cell
 from jfewshot.errors import UserError
 from jfewshot.evaluator.evaluator import Drawn, Evaluator, Solved
 from jfewshot.profiling import stage
-from jfewshot.results import Records
+from jfewshot.results import Records, key_of
 from jfewshot.statistics.intervals import correct_from_predicted, interval_on_pool
 from jfewshot.statistics.pool import Pool, make_pool
 from jfewshot.store.view_checks import CheckedViews, Wanted
@@ -44,29 +46,46 @@ def evaluate_cells(
     Yields:
       Each record, and whether it was computed now (rather than found).
     """
-    for number, cell in enumerate(cells):
-        missing = []
-        for strength in cell.spec.strengths:
-            found = folder.find(cell.identity(strength)) if folder else None
-            if found is None:
-                missing.append(strength)
-            else:
-                on_progress(cell.protocol.n_episodes)
-                names = _names(cell)
-                was = found["upstream"]["name"], found["dataset"]["name"], found["view"]["name"]
-                now = names["upstream"]["name"], names["dataset"]["name"], names["view"]["name"]
-                if was != now:
-                    log.warning(
-                        "%s on %s, %s: the very embeddings of %s on %s, %s; the record is kept under that name",
-                        *now,
-                        *was,
-                    )
-                # A result belongs to its embeddings, which may have got another name, or have two.
-                yield found | names, False
-        if missing:
-            wanted = dataclasses.replace(cell, spec=cell.spec._replace(strengths=tuple(missing)))
-            then = next((later for later in cells[number + 1 :] if _is_next(later, cell, folder)), None)
-            yield from ((record, True) for record in _compute(wanted, then, evaluator, folder, on_progress))
+    finishing = Finishing()
+    try:
+        for number, cell in enumerate(cells):
+            if any(key_of(cell.identity(strength)) in finishing for strength in cell.spec.strengths):
+                yield from ((record, True) for record in finishing.take(0))
+            missing = []
+            for strength in cell.spec.strengths:
+                found = folder.find(cell.identity(strength)) if folder else None
+                if found is None:
+                    missing.append(strength)
+                else:
+                    on_progress(cell.protocol.n_episodes)
+                    yield from ((record, True) for record in finishing.take(0))
+                    yield _under_its_name(found, cell), False
+            if missing:
+                wanted = dataclasses.replace(cell, spec=cell.spec._replace(strengths=tuple(missing)))
+                then = next((later for later in cells[number + 1 :] if _is_next(later, cell, folder)), None)
+                for _ in _compute(wanted, then, evaluator, folder, on_progress, finishing):
+                    yield from ((record, True) for record in finishing.take())
+    except UserError:
+        yield from ((record, True) for record in finishing.take(0))
+        raise
+    else:
+        yield from ((record, True) for record in finishing.take(0))
+    finally:
+        finishing.close()
+
+
+def _under_its_name(found: dict[str, Any], cell: Cell) -> dict[str, Any]:
+    """A record that was found, with the names of a cell: a result belongs to its embeddings, which may have two names."""
+    names = _names(cell)
+    was = found["upstream"]["name"], found["dataset"]["name"], found["view"]["name"]
+    now = names["upstream"]["name"], names["dataset"]["name"], names["view"]["name"]
+    if was != now:
+        log.warning(
+            "%s on %s, %s: the very embeddings of %s on %s, %s; the record is kept under that name",
+            *now,
+            *was,
+        )
+    return found | names
 
 
 def _view_of(cell: Cell) -> Wanted:
@@ -85,33 +104,30 @@ def _is_next(later: Cell, cell: Cell, folder: Records | None) -> bool:
 _CHECKED = CheckedViews()
 
 
-def _compute(cell, then, evaluator, folder, on_progress) -> Iterator[dict[str, Any]]:
+def _compute(cell, then, evaluator, folder, on_progress, finishing) -> Iterator[None]:
+    """Solve a cell and submit its records to be finished; yields after each."""
     store, clips = cell.store, cell.clips
     with stage("reading"):
         view = _CHECKED.get(_view_of(cell), None if then is None else _view_of(then))
     drawn = evaluator.draw(clips, cell.protocol, store.dataset)
-    draws = ""
-    if folder is not None:
+    # Brought to the host by this thread, which alone may free what lies on the devices.
+    arrays = {"clips": drawn.clips, "segment": drawn.segment[:, :, : cell.protocol.k_shot]}
+
+    def finish(solved: Solved) -> dict[str, Any]:
+        with stage("statistics"):
+            record = _record(cell, solved, drawn, evaluator)
         with stage("writing"):
-            draws = folder.write_draws(
-                cell.protocol.draw_identity(clips.digest),
-                {
-                    "clips": drawn.clips,
-                    "segment": drawn.segment[:, :, : cell.protocol.k_shot],
-                    "clip_id": clips.clip_id,
-                    "class": clips.class_name,
-                    "group": clips.group,
-                    "split": clips.split,
-                },
-            )
+            if folder is None:
+                return record | {"draws": "", "predicted": solved.predicted}
+            table = {"clip_id": clips.clip_id, "class": clips.class_name, "group": clips.group, "split": clips.split}
+            draws = folder.write_draws(cell.protocol.draw_identity(clips.digest), arrays | table)
+            return folder.write_cell(record | {"draws": draws}, solved.predicted)
+
     for solved in evaluator.evaluate(
         view, clips, cell.transform, cell.protocol, [cell.spec], dataset=store.dataset, on_progress=on_progress
     ):
-        with stage("statistics"):
-            record = _record(cell, solved, drawn, evaluator) | {"draws": draws}
-        with stage("writing"):
-            record = folder.write_cell(record, solved.predicted) if folder else record | {"predicted": solved.predicted}
-        yield record
+        finishing.submit(key_of(cell.identity(solved.strength)), functools.partial(finish, solved))
+        yield
 
 
 def _record(cell: Cell, solved: Solved, drawn, evaluator: Evaluator) -> dict[str, Any]:
