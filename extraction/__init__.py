@@ -1,8 +1,9 @@
 """Audio in, embedding stores out.
 
-- `run`: the command line, `python -m extraction.run`
-- `estimate`: `python -m extraction.estimate`: how long an extraction would take
-- `settings`: what a user decides beside encoder and dataset
+- `run`: the command `jfewshot extract`; `launching` does the work
+- `estimate`: the command `jfewshot estimate`; `estimating` does the work
+- `options`: the options of these commands
+- `settings`: how encoders are loaded, and how clips become rows of a store
 - `datasets`: one file per dataset: its clips, their classes, groups and splits
 - `upstreams`: one file per family of encoders
 - `planning`: what an extraction will make, decided before any audio is read

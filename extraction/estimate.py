@@ -1,197 +1,20 @@
-"""How long an extraction will take here, and how much disk its stores will need, before it is begun.
+"""How long an extraction will take here, and how much disk its stores will need: `jfewshot estimate`."""
 
-    python -m extraction.estimate --datasets paper --upstreams paper --root data
-
-Each encoder is loaded and timed for a few seconds on batches as the extraction makes them, on this machine's GPU or CPU.
-Segments are counted from the headers of some of a dataset's files where its folder is there; else, for the paper's datasets,
-taken from published counts and mean durations. Decoding is not counted: it goes on beside the encoder (docs/extraction.md).
-
-    python -m extraction.estimate --tflops 7.8
-
-asks for neither weights nor audio: the paper's encoders at that rate of float32 operations.
-"""
-
-import collections
-import dataclasses
-import math
 import sys
-import time
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Literal
 
-import numpy as np
-import tyro
-
-from extraction.datasets import dataset_names, load_dataset
-from extraction.encoding import BatchEncoder
-from extraction.upstreams import ALIASES, load_upstream, upstream_names
-from extraction.upstreams.base import UpstreamOptions
-from extraction.upstreams.paper_table import paper_table
-from jfewshot.audio import AudioError, duration_s
 from jfewshot.commandline import run_cli
-from jfewshot.errors import UserError
-
-# Segments of 5 s. Published counts and durations; BirdCLEF's and Common Voice's are rough.
-PUBLISHED_SEGMENTS = {
-    "esc50": 2_000,
-    "nsynth": 306_000,
-    "fsdkaggle18": 18_000,
-    "voxceleb1": 330_000,
-    "birdclef2020": 550_000,
-    "scv2": 106_000,
-    "watkins": 3_000,
-    "crema_d": 7_500,
-    "saa": 13_000,
-    "commonvoice": 380_000,
-}
-_SAMPLED_CLIPS = 200
-
-
-@dataclasses.dataclass(frozen=True)
-class Estimate:
-    """Say how long each dataset will take with each encoder on this machine, and how large the stores will be."""
-
-    datasets: tuple[str, ...] = ("paper",)
-    """As for extraction.run."""
-    upstreams: tuple[str, ...] = ("paper",)
-    """As for extraction.run."""
-    root: Path = Path("data")
-    """Folder that holds the datasets; those not there are counted as published."""
-    tflops: float | None = None
-    """Rate of float32 operations (10^12 a second) to derive the times from instead of measuring; the paper's encoders only."""
-    dtype: Literal["float32", "float16"] = "float16"
-    """Of the stored numbers."""
-    seconds: float = 3.0
-    """How long each encoder is timed."""
-    options: tyro.conf.OmitArgPrefixes[UpstreamOptions] = dataclasses.field(default_factory=UpstreamOptions)
-
-
-@dataclasses.dataclass(frozen=True)
-class Speed:
-    """How many segments of 5 s an encoder takes per second, and the numbers of each in a view."""
-
-    segments_per_s: float
-    dim: int
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print two tables: times, and disk space."""
-    asked = tyro.cli(Estimate, prog="python -m extraction.estimate", description=__doc__, args=arguments)
-    datasets = dataset_names([name for text in asked.datasets for name in text.split(",") if name])
-    upstreams = upstream_names([name for text in asked.upstreams for name in text.split(",") if name])
-    segments = dict(count_segments(name, asked.root, alone=len(datasets) == 1) for name in datasets)
-    titles = {row["name"]: row["title"] for row in paper_table()}
-    speeds: dict[str, Speed] = {}
-    for name in upstreams:
-        name = ALIASES.get(name, name)
-        if asked.tflops is not None:
-            speeds[titles.get(name, name)] = derived(name, asked.tflops)
-        else:
-            speeds[titles.get(name, name)] = measured(name, asked.options, asked.seconds)
-    sys.stdout.write("\n".join([*times_table(speeds, segments), "", *disk_table(speeds, segments, asked.dtype)]) + "\n")
+    """Parse the command line and print two tables: times, and disk space; returns the exit status."""
+    from extraction.options import EstimateOptions
+    from jfewshot.commandline.parsing import start
+
+    options = start(EstimateOptions, arguments, "estimate")
+    from extraction.estimating import estimate  # after the options are read: --help needs neither NumPy nor torch
+
+    sys.stdout.write(estimate(options))
     return 0
-
-
-def count_segments(name: str, root: Path, *, alone: bool) -> tuple[str, int]:
-    """A dataset's own name, and how many segments of 5 s it has.
-
-    Raises:
-      UserError: its folder is not there, and its size not published.
-    """
-    dataset = load_dataset(name)
-    folder = next(
-        (path for path in (root / dataset.info.name, root if alone else None) if path and path.is_dir()), root
-    )
-    try:
-        clips = [clip for clip in dataset.recordings(folder) if not clip.left_out]
-    except UserError:
-        clips = []
-    if not clips:
-        if dataset.info.name not in PUBLISHED_SEGMENTS:
-            raise UserError(f"{name}: no clips below {folder}, and how many there are is not known; name its --root")
-        return dataset.info.name, PUBLISHED_SEGMENTS[dataset.info.name]
-    lengths = []
-    for clip in clips[:: max(1, len(clips) // _SAMPLED_CLIPS)]:
-        try:
-            lengths.append(math.ceil(duration_s(clip.path) / 5))
-        except AudioError:
-            continue  # the extraction will say so
-    return dataset.info.name, round(len(clips) * (sum(lengths) / max(1, len(lengths))))
-
-
-def derived(name: str, tflops: float) -> Speed:
-    """From what the encoder computes for a segment, and a rate.
-
-    Raises:
-      UserError: it is not one of the paper's, whose operations are counted.
-    """
-    for row in paper_table():
-        if row["name"] == name:
-            return Speed(tflops * 1000 / float(row["gflop_5s"]), int(row["dim"]))
-    raise UserError(f"{name}: only the paper's encoders have their operations counted; leave --tflops out to measure")
-
-
-def measured(name: str, options: UpstreamOptions, seconds: float) -> Speed:
-    """On this machine, in batches of the size that an extraction would take."""
-    upstream = load_upstream(name, options)
-    length = upstream.segment_samples or 5 * upstream.sample_rate
-    encoder = BatchEncoder(upstream, ["last"], ["mean"], length)
-    noise = 0.1 * np.random.default_rng(0).standard_normal((encoder.batch_size, length), np.float32)
-    dim = next(iter(encoder.encode_block(noise).views.values())).shape[1]
-    started, done = time.perf_counter(), 0
-    while not done or time.perf_counter() - started < seconds:
-        encoder.encode_block(noise)
-        done += len(noise)
-    seconds_of_sound = done * length / upstream.sample_rate
-    return Speed(seconds_of_sound / 5 / (time.perf_counter() - started), dim)
-
-
-def times_table(speeds: Mapping[str, Speed], segments: Mapping[str, int]) -> list[str]:
-    """A row for each encoder."""
-    total = sum(segments.values())
-    rows = [
-        [
-            title,
-            f"{speed.segments_per_s:.1f}" if speed.segments_per_s < 100 else f"{speed.segments_per_s:,.0f}",
-            *(duration(count / speed.segments_per_s) for count in [*segments.values(), total]),
-        ]
-        for title, speed in speeds.items()
-    ]
-    everything = sum(total / speed.segments_per_s for speed in speeds.values())
-    return [
-        *_markdown(["", "segments/s", *segments, "all"], rows),
-        "",
-        f"All {len(speeds) * len(segments)} cells: {duration(everything)}.",
-    ]
-
-
-def disk_table(speeds: Mapping[str, Speed], segments: Mapping[str, int], dtype: str) -> list[str]:
-    """A row for each dataset, a column for each size of vector."""
-    size = np.dtype(dtype).itemsize
-    dims = collections.Counter(speed.dim for speed in speeds.values())
-    widths = sorted(dims, reverse=True)
-    rows = [
-        [name, f"{count:,}", *(f"{count * dim * size / 1e6:.1f}" for dim in widths)]
-        for name, count in [*segments.items(), ("all", sum(segments.values()))]
-    ]
-    everything = sum(segments.values()) * size * sum(dim * number for dim, number in dims.items()) / 1e9
-    return [
-        *_markdown(["dataset", "segments of 5 s", *(f"{dim}-d store, MB" for dim in widths)], rows),
-        "",
-        f"All {len(speeds) * len(segments)} stores in {dtype}, a view each: {everything:.3g} GB.",
-    ]
-
-
-def duration(seconds: float) -> str:
-    """Two digits or so: 18 s, 46 min, 4.2 h."""
-    if seconds < 90:
-        return f"{max(1, seconds):.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
-
-
-def _markdown(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    return ["| " + " | ".join(row) + " |" for row in (headings, ["---"] * len(headings), *rows)]
 
 
 if __name__ == "__main__":

@@ -1,33 +1,78 @@
-"""What a user decides about an extraction, beside which encoder and which dataset."""
+"""What a user decides about an extraction: how encoders are loaded, and how clips become rows of a store.
+
+Loads neither NumPy nor torch, so that `--help` is quick.
+"""
 
 import dataclasses
-from typing import Literal
+from pathlib import Path
+from typing import Annotated, Literal
+
+from tyro.conf import arg
 
 from jfewshot.errors import UserError
 from jfewshot.threads import cores
 
 
 @dataclasses.dataclass(frozen=True)
+class DeviceOptions:
+    """Where and how precisely an encoder computes."""
+
+    device: Annotated[str, arg(metavar="auto|cpu|cuda|cuda:N")] = "auto"
+    """Device of the encoders. auto uses a GPU if there is one. Encoders without GPU code run on the CPU in any case."""
+    autocast: Annotated[str, arg(metavar="none|bf16|fp16")] = "none"
+    """Compute matrix products in half precision, which is faster on a GPU and changes the features slightly; the log says by
+    how much."""
+    threads: int | None = None
+    """CPU threads of each encoder. Without this option, the default of the encoder's library."""
+    faster: bool = True
+    """On a CPU, compute the convolutions of s3prl's wav2vec, vq-wav2vec and NPC with fewer products, which changes features
+    by 1e-6. Switched off, everything is computed as s3prl writes it."""
+    trust_checkpoint: bool = False
+    """Also read checkpoints that hold Python objects next to numbers. Such a file can run any code: only for files you
+    trust."""
+
+
+@dataclasses.dataclass(frozen=True)
+class UpstreamOptions(DeviceOptions):
+    """What a user may say about how an encoder is loaded; each factory takes what concerns it."""
+
+    checkpoint: Path | None = None
+    """File (or folder) with the weights, for machines without internet; None: the encoder's own download or cache."""
+    checkpoints: tuple[tuple[str, Path], ...] = ()
+    """Upstream and its checkpoint, where upstreams have different ones."""
+
+    def of(self, name: str) -> "UpstreamOptions":
+        """The options of one upstream: its own checkpoint if `checkpoints` names one, otherwise `checkpoint`."""
+        own = dict(self.checkpoints).get(name, self.checkpoint)
+        return dataclasses.replace(self, checkpoint=own, checkpoints=())
+
+
+@dataclasses.dataclass(frozen=True)
 class ExtractionSettings:
     """How clips become rows of a store."""
 
-    layers: tuple[str, ...] = ("last",)
-    """Hidden states to keep: `last` (the papers'), names or numbers of layers, or `all`."""
-    pooling: tuple[str, ...] = ("mean",)
-    """Over time: mean (the papers'), min, max, std; each gives a view of every layer. Or `frames`: no pooling, a row per
-    frame, for models trained on frames (with --segment whole)."""
+    layers: Annotated[tuple[str, ...], arg(metavar="LAYER [LAYER ...]")] = ("last",)
+    """Layers (hidden states) to keep: last, which the papers use, a layer's name or number, or all."""
+    pooling: Annotated[tuple[str, ...], arg(metavar="mean|min|max|std|frames [...]")] = ("mean",)
+    """How the frames of a segment become one row: mean, which the papers use, min, max or std. Several poolings make a view
+    of each layer for each. frames keeps a row per frame, for models that are trained on frames; it needs --segment whole."""
     dtype: Literal["float32", "float16"] = "float32"
-    """Of the stored numbers; float16 halves the disk space and keeps about 3 digits."""
-    segment: str = "upstream"
-    """`upstream`: what the encoder declares (5 s for the papers'); `whole`: clips are not cut; or seconds."""
+    """Number format of the stored embeddings. float16 halves the disk space and keeps about 3 digits."""
+    segment: Annotated[str, arg(metavar="upstream|whole|SECONDS")] = "upstream"
+    """Length of the segments that clips are cut into: upstream uses the length that the encoder declares (5 s for the papers'
+    encoders), whole does not cut clips, a number is a length in seconds."""
     on_error: Literal["stop", "skip"] = "stop"
-    """A clip that cannot be used ends the run, or is skipped and listed in the manifest with the reason."""
+    """What to do about a clip that cannot be used: stop ends the run, skip leaves the clip out and lists it with the reason
+    in the manifest."""
     batch_size: int | None = None
-    """Segments per forward pass; None: 8 on a CPU, 128 on a GPU, halved whenever the memory does not suffice."""
+    """Segments that go through the encoder at a time. Without this option, 8 on a CPU and 128 on a GPU, halved whenever the
+    memory does not suffice."""
     block_clips: int = 128
-    """Clips per finished part on disk: what a killed run loses at most, and the unit that shards share out."""
+    """Clips in each finished part on disk. A killed run loses at most one part, and --shard, --replicas and --ray share out
+    parts."""
     workers: int | None = None
-    """Processes that decode and resample ahead of the encoder; None: one per core but one, at most 16; 0: no others."""
+    """Processes that decode and resample audio ahead of the encoder; 0 decodes in the main process. Without this option, one
+    for each core but one, at most 16."""
 
     @property
     def n_workers(self) -> int:

@@ -1,203 +1,177 @@
-"""The options of the evaluator's command line: what they are, what they mean, and how they are read."""
+"""The options of `jfewshot run` and `jfewshot report`: dataclasses that are the command lines and their help."""
 
-import contextlib
 import dataclasses
-import difflib
-import io
-import itertools
-import json
-import re
-import typing
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, ClassVar, Literal
 
 import tyro
-
-from jfewshot.errors import UserError
+from tyro.conf import arg
 
 
 @dataclasses.dataclass(frozen=True)
-class Run:
+class RunOptions:
     """Evaluate stored embeddings on few-shot episodes and print a table of upstreams x datasets.
 
-    Without arguments, the sample stores that come with jfewshot: real encoders on real recordings.
-
-    Examples:
-      python -m jfewshot.run
-      python -m jfewshot.run --stores stores --shots 1 5 --classifiers logistic:C=0.1,1,10 centroid
-      python -m jfewshot.run --stores stores --protocol paper --split test --out results/paper
+    Without options, the sample stores that come with jfewshot are evaluated: real encoders on real recordings. Results that are
+    in the output folder already are not computed again, so an interrupted run continues when the same command is given.
     """
+
+    EXAMPLES: ClassVar = (
+        "jfewshot run",
+        "jfewshot run --stores stores --shots 1 5 --classifiers logistic:C=0.1,1,10 centroid",
+        "jfewshot run --stores stores --protocol paper --split test --out results/paper",
+    )
+    HEADINGS: ClassVar = {
+        "stores": "Which embeddings",
+        "protocol": "Episodes",
+        "classifiers": "Classifier and preprocessing",
+        "out": "Output",
+        "memory_gb": "Machine",
+        "shard": "Several machines",
+    }
 
     stores: tuple[Path, ...] = ()
-    """Folders of stores, or folders above them; none for the sample stores."""
-    datasets: tuple[str, ...] = ()
-    """Only the stores of these datasets."""
-    upstreams: tuple[str, ...] = ()
-    """Only the stores of these upstreams."""
-    views: tuple[str, ...] = ()
-    """Which arrays, as <layer>.<pooling>; none for last.mean (or a store's first)."""
-    protocol: Literal["default", "paper"] = "default"
-    """"paper" is that of Heggan et al. (2024): sgd with 100 epochs, L2-normalised, 5-way 1-shot, 1 query, majority vote over a
-    query's segments. Options given beside it change it."""
-    ways: Annotated[tuple[int, ...] | None, tyro.conf.arg(help_behavior_hint="(default: 5)")] = None
-    """Classes per episode; several make several tables."""
-    shots: Annotated[tuple[int, ...] | None, tyro.conf.arg(help_behavior_hint="(default: 1)")] = None
-    """Support clips per class; several make several tables, on nested supports with the same queries."""
-    n_query: Annotated[int | None, tyro.conf.arg(help_behavior_hint="(default: 15; paper: 1)")] = None
-    """Query clips per class."""
-    episodes: int = 10_000
-    """Episodes per cell."""
-    seed: int = 42
-    """Names the sequence of episodes; equal seeds mean equal clips, whatever the upstream and classifier."""
-    split: str | None = None
-    """Draw from the clips of this split only."""
-    min_clips: int | None = None
-    """Leave out classes with fewer clips (they are listed)."""
-    group_aware: bool = False
-    """No query shares a group (speaker, recording, site) with a support clip."""
-    query_segments: Literal["vote", "mean", "one"] = "vote"
-    """How a query of several segments is decided: majority, mean score, or one segment drawn at random."""
-    classifiers: Annotated[tuple[str, ...] | None, tyro.conf.arg(help_behavior_hint="(default: logistic)")] = None
-    """name[:setting=value]...: sgd, logistic, ridge, centroid, knn, svm; for instance logistic:C=0.1,1,10 (a cell for each C),
-    sgd:epochs=20, centroid:metric=cosine, knn:k=3."""
-    preprocessing: Literal["none", "l2", "center", "center_l2", "standardize"] = "l2"
-    """What is done to the embeddings first. The centred ones need a training split, --center-from or --transductive."""
-    center_from: Path | None = None
-    """Take the mean (and deviation) from this store instead."""
-    transductive: bool = False
-    """Take them from the evaluated clips themselves; the results say so."""
+    """Folders of stores, or folders that contain such folders at any depth. Without this option, the sample stores."""
+    datasets: Annotated[tuple[str, ...], arg(metavar="NAME [NAME ...]")] = ()
+    """Evaluate only the stores of these datasets. Without this option, all datasets."""
+    upstreams: Annotated[tuple[str, ...], arg(metavar="NAME [NAME ...]")] = ()
+    """Evaluate only the stores of these upstreams (encoders). Without this option, all upstreams."""
+    views: Annotated[tuple[str, ...], arg(metavar="LAYER.POOLING [LAYER.POOLING ...]")] = ()
+    """Which arrays of a store to evaluate, for instance last.mean or 3.mean; `jfewshot store inspect` lists the views of a
+    store. Without this option, last.mean, or a store's first view where there is no last.mean."""
     clips: Literal["same", "intersection"] = "same"
-    """Where stores of one dataset hold different clips: refuse, or use those they share."""
-    out: Path = Path("results")
-    """The folder for records; what is there already is not computed again."""
-    shard: str | None = None
-    """i/n: compute share i (0 to n-1) of the cells only, as one of a cluster's array of jobs."""
+    """What to do when stores of one dataset contain different clips: same refuses to run, intersection uses only the clips that
+    all of these stores share."""
+    protocol: Literal["default", "paper"] = "default"
+    """Evaluation protocol. paper is the protocol of Heggan et al. (2024): the sgd classifier with 100 epochs, L2-normalised
+    embeddings, 5-way 1-shot episodes with 1 query clip per class, and a majority vote over the segments of a query clip.
+    Other options on the command line change single parts of the protocol."""
+    ways: tuple[int, ...] | None = None
+    """Number of classes per episode. Several numbers make several tables. Without this option, 5."""
+    shots: tuple[int, ...] | None = None
+    """Number of support (training) clips per class. Several numbers make several tables; the support clips of a smaller
+    number are part of those of a larger one, and the query clips are equal. Without this option, 1."""
+    n_query: int | None = None
+    """Number of query (test) clips per class. Without this option, 15, or 1 with --protocol paper."""
+    episodes: int = 10_000
+    """Number of episodes for each combination of upstream, dataset, classifier and shots."""
+    seed: int = 42
+    """Number that determines the drawn episodes. Runs with equal seeds use the same clips for every upstream and classifier."""
+    split: Annotated[str | None, arg(metavar="NAME")] = None
+    """Draw classes and clips from this split of the dataset only, for instance test. Without this option, from all clips."""
+    min_clips: int | None = None
+    """Leave out classes with fewer clips than this number; the log lists these classes. Without this option, a class that is
+    too small for an episode is an error."""
+    group_aware: bool = False
+    """In an episode, never draw a query clip from the group (speaker, recording, site) of a support clip of its class."""
+    query_segments: Literal["vote", "mean", "one"] = "vote"
+    """How a query clip of several segments is classified: vote is the majority of its segments, mean is the class with the
+    highest mean score, one uses a single segment drawn at random."""
+    classifiers: Annotated[tuple[str, ...] | None, arg(metavar="NAME[:SETTING=VALUE] [...]")] = None
+    """Classifiers to train on the support clips: logistic, ridge, svm, sgd, centroid, knn. Settings follow a colon:
+    sgd:epochs=20, centroid:metric=cosine, knn:k=3. Several values make a result for each, as in logistic:C=0.1,1,10. Without
+    this option, logistic, or sgd with --protocol paper."""
+    preprocessing: Literal["none", "l2", "center", "center_l2", "standardize"] = "l2"
+    """Change the embeddings before classification: l2 scales each to length 1, center subtracts the mean, center_l2 subtracts
+    the mean and scales to length 1, standardize subtracts the mean and divides by the standard deviation. The mean and
+    deviation come from the training split of the dataset; a dataset without one needs --center-from or --transductive."""
+    center_from: Annotated[Path | None, arg(metavar="STORE")] = None
+    """Compute the mean and deviation for --preprocessing from the clips of this store, instead of the training split."""
+    transductive: bool = False
+    """Compute the mean and deviation for --preprocessing from the evaluated clips themselves. The results are marked as
+    transductive."""
+    out: Annotated[Path, arg(metavar="FOLDER")] = Path("results")
+    """Folder for the results. Results that are there already are read and not computed again."""
     interval: Literal["ci95", "pool_ci95", "both"] = "ci95"
-    """Which interval the table shows: the papers', the one that admits the finite pool, or both."""
-    markdown: Path | None = None
-    """Write the tables as Markdown too."""
-    latex: Path | None = None
-    """Write them as LaTeX."""
-    csv: Path | None = None
-    """Write them as CSV."""
+    """Which 95% interval the table shows: ci95 is the one that papers report, pool_ci95 accounts for the limited number of
+    clips and classes, both shows the two."""
+    markdown: Annotated[Path | None, arg(metavar="FILE")] = None
+    """Also write the tables to this file as Markdown."""
+    latex: Annotated[Path | None, arg(metavar="FILE")] = None
+    """Also write the tables to this file as LaTeX."""
+    csv: Annotated[Path | None, arg(metavar="FILE")] = None
+    """Also write the tables to this file as CSV."""
     memory_gb: float | None = None
-    """Memory for embeddings and chunks of episodes; by default a quarter of the machine's (at most 4) or half a GPU's."""
+    """Memory for embeddings and for the episodes that are computed at a time, in GB. Without this option, a quarter of the
+    machine's memory but at most 4 GB on a CPU, and half of the device's memory on a GPU."""
     devices: int | None = None
-    """Use only so many devices (CPU cores, GPUs); all by default."""
-    coordinator: str | None = None
-    """Share the cells among processes (docs/clusters.md): "auto" under SLURM, Open MPI, Kubernetes or on a TPU slice, else
-    HOST:PORT of process 0, with --processes and --process. Process 0 writes the records and prints."""
-    processes: int | None = None
-    """How many processes there are."""
-    process: int | None = None
-    """Which of them this is, from 0."""
+    """Use only this many devices (CPU cores or GPUs). Without this option, all devices."""
     compile_cache: bool = True
-    """Keep compiled code in the user's cache folder (or JAX_COMPILATION_CACHE_DIR), so that the next run starts at once."""
-    profile: Path | None = None
-    """Print where the time went, and write JAX's trace and the table to this folder. Slows the run a little."""
-    quiet: bool = False
-    """Print the tables alone."""
+    """Keep compiled code in the user's cache folder (or in the folder that JAX_COMPILATION_CACHE_DIR names), so that the next
+    run starts faster."""
+    profile: Annotated[Path | None, arg(metavar="FOLDER")] = None
+    """Print where the time went, and write this table and JAX's trace to a folder. The run becomes slightly slower."""
+    shard: Annotated[str | None, arg(metavar="I/N")] = None
+    """Compute only share I (from 0 to N-1) of N shares of the work, for instance 0/4 as one job of a cluster's array of
+    jobs."""
+    coordinator: Annotated[str | None, arg(metavar="auto|HOST:PORT")] = None
+    """Share the work among several processes (docs/clusters.md). auto finds the other processes under SLURM, Open MPI,
+    Kubernetes or on a TPU slice; otherwise name the HOST:PORT of process 0 and also give --processes and --process. Process 0
+    writes the results and prints the table."""
+    processes: int | None = None
+    """How many processes share the work; needed with --coordinator HOST:PORT."""
+    process: int | None = None
+    """Number of this process, from 0; needed with --coordinator HOST:PORT."""
 
 
-def parse(arguments: list[str]) -> Run:
-    """Read a command line.
+@dataclasses.dataclass(frozen=True)
+class ReportOptions:
+    """Turn results into tables, figures, exports and one HTML page that opens without a network.
 
-    Raises:
-      UserError: on an option that is not there or a value that does not fit it, in one line.
-      SystemExit: after printing what `--help` asks for.
+    All numbers are computed again from the records and the predictions that `jfewshot run` kept. The page is index.html in the
+    output folder; the folders tables, figures and exports hold the same results for papers, pull requests and programs.
     """
-    refused = io.StringIO()
-    arguments = _with_config(arguments)
-    try:
-        with contextlib.redirect_stderr(refused):
-            options, unknown = tyro.cli(Run, prog="python -m jfewshot.run", args=arguments, return_unknown_args=True)
-    except SystemExit as error:
-        if error.code in (0, None):
-            raise
-        raise UserError(_in_a_line(refused.getvalue(), arguments)) from error
-    if unknown and not unknown[0].startswith("-"):
-        raise UserError(f"'{unknown[0]}' belongs to no option; see --help")
-    if unknown:
-        known = [f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(Run)]
-        near = difflib.get_close_matches(unknown[0], known, 1)
-        raise UserError(f"there is no option '{unknown[0]}'; {f'did you mean {near[0]}? ' if near else ''}See --help")
-    return options
 
-
-def _in_a_line(box: str, arguments: list[str]) -> str:
-    """What tyro says in a box, in our words; where it says something unforeseen, in its own, out of the box."""
-    # The title, a rule, what is wrong, a rule, help; drawn with letters where the terminal knows no lines.
-    parts = re.split(r"[─-]{5,}", box)
-    text = " ".join(re.sub(r"[│|╭╮╰╯+]|Argument helptext.*", " ", parts[min(1, len(parts) - 1)]).split())
-    named = re.search(r"--[a-z0-9-]+", text)
-    field = named and named[0].lstrip("-").replace("-", "_")
-    if not named or field not in _FIELDS:
-        return f"{text}; see --help"
-    if "Missing value" in text:
-        return f"{named[0]} needs a value; see --help"
-    hint = typing.get_type_hints(Run)[field]
-    choices = re.findall(r"'([^' ]+)'", text.partition("Expected one of")[2])
-    what = f"choose {', '.join(choices[:-1])} or {choices[-1]}" if len(choices) > 1 else _KINDS.get(hint, "")
-    given = " ".join(_values_of(named[0], arguments))
-    return f"{named[0]} is '{given}'; {what or text}. See --help"
-
-
-def _values_of(option: str, arguments: list[str]) -> list[str]:
-    """What was given for an option, the last time it was."""
-    at = max(
-        (i for i, argument in enumerate(arguments) if argument.split("=")[0].replace("_", "-") == option), default=-1
+    EXAMPLES: ClassVar = (
+        "jfewshot report results",
+        "jfewshot report results --correlate-with wer.csv --lower-is-better wer",
+        "jfewshot report --compare results/before results/after",
+        "jfewshot report --paper",
     )
-    if at < 0:
-        return []
-    if "=" in arguments[at]:
-        return [arguments[at].partition("=")[2]]
-    return list(itertools.takewhile(lambda argument: not argument.startswith("--"), arguments[at + 1 :]))
+    HEADINGS: ClassVar = {
+        "out": "Output",
+        "interval": "Statistics",
+        "correlate_with": "Scores from elsewhere",
+        "paper": "Other reports",
+    }
 
-
-_FIELDS = {field.name for field in dataclasses.fields(Run)}
-_KINDS = {
-    int: "it must be a whole number",
-    int | None: "it must be a whole number",
-    float | None: "it must be a number",
-    tuple[int, ...] | None: "it must be whole numbers",
-}
-
-
-def _with_config(arguments: list[str]) -> list[str]:
-    """Put the options of `--config FILE` before those of the command line, which win.
-
-    The file is JSON, option names as on the command line ("n-query" or "n_query"), lists where an option takes several values.
-    """
-    if "--config" not in arguments:
-        return arguments
-    at = arguments.index("--config")
-    if at + 1 >= len(arguments):
-        raise UserError("--config needs a file")
-    path = Path(arguments[at + 1])
-    try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise UserError(f"--config {path} does not exist") from error
-    except ValueError as error:
-        raise UserError(f"--config {path} is not JSON: {error}") from error
-    if not isinstance(settings, dict):
-        raise UserError(f"--config {path} should hold an object of option names and values")
-    fields = {field.name for field in dataclasses.fields(Run)}
-    options: list[str] = []
-    rest = arguments[:at] + arguments[at + 2 :]
-    given = {argument.split("=")[0].lstrip("-").replace("-", "_") for argument in rest if argument.startswith("--")}
-    for name, value in settings.items():
-        name = name.replace("-", "_")
-        if name not in fields:
-            raise UserError(f"--config {path}: there is no option '{name}'; see --help")
-        if name not in given:
-            options += _as_arguments(name.replace("_", "-"), value)
-    return options + rest
-
-
-def _as_arguments(name: str, value: Any) -> list[str]:
-    if isinstance(value, bool):
-        return [f"--{name}" if value else f"--no-{name}"]
-    if value is None:
-        return []
-    return [f"--{name}", *(map(str, value) if isinstance(value, list) else [str(value)])]
+    results: Annotated[Path, tyro.conf.Positional] = Path("results")
+    """Folder that `jfewshot run` filled with results."""
+    out: Annotated[Path, arg(metavar="FOLDER")] = Path("report")
+    """Folder to write the report to."""
+    title: str = "Few-shot evaluation of frozen audio encoders"
+    """Heading of the HTML page."""
+    style: Literal["published", "dense"] = "published"
+    """Number format of the tables: published prints two decimals as the papers do, dense prints one decimal."""
+    formats: tuple[Literal["png", "svg", "pdf"], ...] = ("png", "svg", "pdf")
+    """File formats of the figures."""
+    figures_at_most: int = 2
+    """Draw figures for at most this many leaderboards, those with the most results first."""
+    published: bool = True
+    """Show the published Table 3 of the few-shot paper and the scores of SUPERB next to results of the same upstreams and
+    datasets."""
+    interval: Literal["both", "ci95", "pool_ci95", "pool_ci95_classes_fixed"] = "both"
+    """Which 95% interval follows each mean: ci95 holds for these clips only, as the papers report it; pool_ci95 also holds for
+    other classes and clips; pool_ci95_classes_fixed holds for other clips of these classes; both shows ci95 and pool_ci95."""
+    pool: Literal["classes", "clips"] = "classes"
+    """What a difference between two upstreams is expected to hold for: classes means other classes with other clips, clips
+    means other clips of the same classes."""
+    permutation: bool = False
+    """Compute the p-values of average differences by sign-flip permutation over classes, instead of Student's t."""
+    compare_at_most: int = 12
+    """Compare at most this many of the best upstreams in pairs."""
+    correlate_with: Annotated[Path | None, arg(metavar="FILE")] = None
+    """CSV file of scores from another benchmark, to correlate with the few-shot accuracies: upstream names in the first column
+    and one score in each further column."""
+    lower_is_better: Annotated[tuple[str, ...], arg(metavar="COLUMN [COLUMN ...]")] = ()
+    """Columns of the --correlate-with file in which a lower score is better, for instance error rates."""
+    correlation: Literal["spearman", "pearson"] = "spearman"
+    """Correlation coefficient for the scores of the --correlate-with file."""
+    logit: bool = False
+    """Before correlating, take logits of the accuracies and of those scores that lie between 0 and 1."""
+    paper: bool = False
+    """Instead of results, report the published numbers of the few-shot paper: its tables, its figures, and whether each claim
+    of its text holds."""
+    compare: Annotated[tuple[Path, Path] | None, arg(metavar="BEFORE AFTER")] = None
+    """Instead of one report, compare two folders of results: which accuracies changed, by how much, and whether the change is
+    larger than chance."""

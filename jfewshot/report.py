@@ -3,75 +3,29 @@
 `--paper` does it for the few-shot paper's published numbers, `--compare BEFORE AFTER` for two result folders.
 """
 
-import dataclasses
 import logging
-from pathlib import Path
-from typing import Annotated, Literal
-
-import rich.console
-import rich.logging
-import rich.text
-import tyro
+from typing import TYPE_CHECKING
 
 from jfewshot.commandline import run_cli
 from jfewshot.errors import UserError
-from jfewshot.reporting.grid import to_rich
-from jfewshot.results import read_results
+
+if TYPE_CHECKING:
+    import rich.console
+
+    from jfewshot.options import ReportOptions
 
 _log = logging.getLogger("jfewshot.report")
 
 
-@dataclasses.dataclass(frozen=True)
-class ReportOptions:
-    """Turn result records into tables, figures, exports and one HTML page that opens without a network.
+def main(arguments: list[str] | None = None) -> int:
+    """Parse the command line and write the report; returns the exit status."""
+    from jfewshot.commandline.parsing import start
+    from jfewshot.options import ReportOptions
 
-    Everything is recomputed from the records, their kept predictions and the drawn clips. `report/index.html` is the page;
-    `tables/`, `figures/` and `exports/` beside it hold the same for papers, pull requests and programs.
-    """
+    options = start(ReportOptions, arguments, "report")
+    import rich.console
 
-    results: Annotated[Path, tyro.conf.Positional] = Path("results")
-    """A folder that `python -m jfewshot.run` filled."""
-    out: Path = Path("report")
-    """Where to write."""
-    interval: Literal["both", "ci95", "pool_ci95", "pool_ci95_classes_fixed"] = "both"
-    """Beside every mean: `ci95` as the papers report it (these clips only), `pool_ci95` for other classes and clips,
-    `pool_ci95_classes_fixed` for other clips of these classes; `both` shows the first two."""
-    style: Literal["published", "dense"] = "published"
-    """Tables as the papers print them, or with one decimal."""
-    formats: tuple[Literal["png", "svg", "pdf"], ...] = ("png", "svg", "pdf")
-    """Formats of the figures."""
-    pool: Literal["classes", "clips"] = "classes"
-    """Paired differences ask whether they would hold for other classes with other clips, or for other clips only."""
-    permutation: bool = False
-    """p-values of average differences by sign-flip permutation over classes, rather than by Student's t."""
-    compare_at_most: int = 12
-    """Compare this many of the best upstreams in pairs."""
-    figures_at_most: int = 2
-    """Draw figures for this many of the fullest leaderboards."""
-    published: bool = True
-    """Put the published Table 3 and SUPERB's scores beside results of the same upstreams and datasets."""
-    correlate_with: Path | None = None
-    """A CSV of scores from elsewhere: upstream names in the first column, a metric in each other."""
-    lower_is_better: tuple[str, ...] = ()
-    """Columns of that CSV that are error rates."""
-    correlation: Literal["spearman", "pearson"] = "spearman"
-    """Coefficient for scores from elsewhere."""
-    logit: bool = False
-    """Correlate the logits of accuracies, and of scores that lie between 0 and 1."""
-    title: str = "Few-shot evaluation of frozen audio encoders"
-    """Heading of the page."""
-    paper: bool = False
-    """Report the few-shot paper's published numbers instead: its tables and figures, and each claim of its text, checked."""
-    compare: tuple[Path, Path] | None = None
-    """Two result folders, BEFORE AFTER: what moved, by how much, is it real."""
-
-
-def main() -> int:
-    """The command line."""
-    options = tyro.cli(ReportOptions, prog="python -m jfewshot.report")
     console = rich.console.Console()
-    logging.basicConfig(format="%(message)s", handlers=[_handler()])
-    logging.getLogger("jfewshot").setLevel(logging.INFO)  # ours only: matplotlib and fontTools have much to say
     if options.paper:
         return _paper(options, console)
     if options.compare is not None:
@@ -79,18 +33,11 @@ def main() -> int:
     return _report(options, console)
 
 
-def _handler() -> logging.Handler:
-    # Plain lines where the output is not a terminal.
-    console = rich.console.Console(stderr=True)
-    if console.is_terminal:
-        return rich.logging.RichHandler(console=console, show_time=False, show_path=False)
-    return logging.StreamHandler()
-
-
-def _report(options: ReportOptions, console: rich.console.Console) -> int:
+def _report(options: "ReportOptions", console: "rich.console.Console") -> int:
     from jfewshot.reporting.build import Choices, build_report
     from jfewshot.reporting.outside import read_outside_table
     from jfewshot.reporting.tables import rich_table
+    from jfewshot.results import read_results
 
     if options.compare_at_most < 2:
         raise UserError(f"--compare-at-most is {options.compare_at_most}; pairs need at least 2")
@@ -125,8 +72,11 @@ def _report(options: ReportOptions, console: rich.console.Console) -> int:
     return 0
 
 
-def _paper(options: ReportOptions, console: rich.console.Console) -> int:
+def _paper(options: "ReportOptions", console: "rich.console.Console") -> int:
+    import rich.text
+
     from jfewshot.reporting import paper
+    from jfewshot.reporting.grid import to_rich
     from jfewshot.reporting.paper_report import build_paper_report
 
     claims = build_paper_report(options.out, options.formats)
@@ -142,11 +92,13 @@ def _paper(options: ReportOptions, console: rich.console.Console) -> int:
     return 0
 
 
-def _compare(options: ReportOptions, console: rich.console.Console) -> int:
+def _compare(options: "ReportOptions", console: "rich.console.Console") -> int:
     from jfewshot.reporting.compare import compare_folders, moves_grid
     from jfewshot.reporting.document import Document, Prose, Section, TableBlock
+    from jfewshot.reporting.grid import to_rich
     from jfewshot.reporting.page import html_page
     from jfewshot.reporting.writer import Writer
+    from jfewshot.results import read_results
 
     assert options.compare is not None
     before, after = (read_results(path) for path in options.compare)

@@ -5,26 +5,29 @@ import shlex
 import sys
 import time
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING
 
-from jfewshot.commandline import log_plainly, run_cli
+from jfewshot.commandline import run_cli
 from jfewshot.errors import UserError
 from jfewshot.files import atomic_write
-from jfewshot.options import Run, parse
 from jfewshot.profiling import profile, stage
 from jfewshot.sharding import Shard
+
+if TYPE_CHECKING:
+    from jfewshot.options import RunOptions
 
 log = logging.getLogger("jfewshot")
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Parse the command line and run it; returns the exit status."""
-    options = parse(sys.argv[1:] if arguments is None else arguments)
-    log_plainly(logging.WARNING if options.quiet else logging.INFO)
-    return run(options)
+    from jfewshot.commandline.parsing import start
+    from jfewshot.options import RunOptions
+
+    return run(start(RunOptions, arguments, "run"))
 
 
-def run(options: Run) -> int:
+def run(options: "RunOptions") -> int:
     """Do what the options say: evaluate what is missing, then print the tables."""
     _check(options)
     # What needs JAX comes in from here on, so that --help and mistakes need not wait for it.
@@ -44,7 +47,7 @@ def run(options: Run) -> int:
     return status
 
 
-def _check(options: Run) -> None:
+def _check(options: "RunOptions") -> None:
     if options.memory_gb is not None and not options.memory_gb > 0:
         raise UserError(f"--memory-gb is {options.memory_gb}; it must be more than 0")
     if options.coordinator is None and (options.processes, options.process) != (None, None):
@@ -53,7 +56,7 @@ def _check(options: Run) -> None:
         raise UserError("--shard and --coordinator both share out the cells; choose one")
 
 
-def _evaluate(options: Run) -> int:
+def _evaluate(options: "RunOptions") -> int:
     started = time.perf_counter()
     with stage("start-up"):
         from jfewshot.cells.computing import evaluate_cells
@@ -88,7 +91,7 @@ def _evaluate(options: Run) -> int:
         f" in process {group.index} of {group.count}" if group else "",
     )
     records, computed = {}, []
-    with episode_progress(total, quiet=options.quiet or helper) as progress:
+    with episode_progress(total, quiet=helper or not log.isEnabledFor(logging.INFO)) as progress:
         if group is None:
             found = evaluate_cells(cells, evaluator, folder, progress)
         else:
@@ -107,7 +110,7 @@ def _evaluate(options: Run) -> int:
     return 0
 
 
-def _cells(options: Run) -> list:
+def _cells(options: "RunOptions") -> list:
     from jfewshot.cells.planning import plan_cells
     from jfewshot.classifiers.specs import parse_classifier
     from jfewshot.episodes.protocol import protocols
@@ -137,7 +140,7 @@ def _cells(options: Run) -> list:
     )
 
 
-def _stores(options: Run) -> list:
+def _stores(options: "RunOptions") -> list:
     from jfewshot.store import find_stores, open_store
     from jfewshot.store.reading import sample_stores
 
@@ -164,7 +167,7 @@ def _devices(wanted: int | None):
     return there[:wanted]
 
 
-def _print_tables(records: list[dict], options: Run) -> None:
+def _print_tables(records: list[dict], options: "RunOptions") -> None:
     import rich.console
 
     from jfewshot.reporting.tables import Format, leaderboards, render, rich_table
@@ -185,7 +188,7 @@ def _print_tables(records: list[dict], options: Run) -> None:
                 file.write("\n".join(render(board, form) for board in boards))
 
 
-def _summarise(records: list[dict], computed: list[dict], options: Run, elapsed_s: float) -> None:
+def _summarise(records: list[dict], computed: list[dict], options: "RunOptions", elapsed_s: float) -> None:
     for record in records:
         solver = record["solver"]
         if solver and solver["not_converged"]:
@@ -222,10 +225,5 @@ def _summarise(records: list[dict], computed: list[dict], options: Run, elapsed_
     )
 
 
-def console() -> NoReturn:
-    """The command `jfewshot`."""
-    run_cli(main)
-
-
 if __name__ == "__main__":
-    console()
+    run_cli(main)

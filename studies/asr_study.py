@@ -28,10 +28,9 @@ import tyro
 from benchmarks.tools.measuring import machine, write_json
 from jfewshot.commandline import run_cli
 from jfewshot.downstream.asr.config import AsrConfig
-from jfewshot.downstream.asr.decoder import DecoderConfig
 from jfewshot.downstream.asr.experiment import run_experiment
-from jfewshot.downstream.asr.recurrent import RecurrentConfig
 from jfewshot.downstream.asr.report import build_report
+from jfewshot.downstream.asr.settings import DecoderConfig, RecurrentConfig
 from jfewshot.downstream.asr.summary import summarise
 from jfewshot.errors import UserError
 from jfewshot.reporting.grid import to_rich

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from jfewshot.commandline import explain_os_error, run_cli
+from jfewshot.commandline import explain_os_error
 from jfewshot.errors import UserError
 from jfewshot.files import (
     atomic_folder,
@@ -114,37 +114,6 @@ def test_equal_values_have_equal_json_whatever_their_order():
     assert sha256_of_json({"a": 1, "b": 2}) == sha256_of_json({"b": 2, "a": 1}) != sha256_of_json({"a": 1.0, "b": 2})
     with pytest.raises(ValueError, match="JSON"):
         canonical_json(float("nan"))
-
-
-@pytest.mark.parametrize(
-    ("error", "status", "said"),
-    [
-        (UserError("name the thing"), 2, "error: name the thing\n"),
-        (KeyboardInterrupt(), 130, "error: interrupted; what was finished is kept"),
-        (OSError(errno.ENOSPC, "full", "x.json"), 2, "error: no space left while writing x.json"),
-        (PermissionError(errno.EACCES, "denied", "x"), 2, "error: not allowed to use x (denied)"),
-        (FileNotFoundError(errno.ENOENT, "gone", "x"), 2, "error: x does not exist"),
-        (BrokenPipeError(), 0, ""),
-    ],
-)
-def test_a_command_line_ends_on_an_error_with_a_line_and_a_status(capsys, error, status, said):
-    def main():
-        raise error
-
-    with pytest.raises(SystemExit) as caught:
-        run_cli(main)
-    assert caught.value.code == status
-    err = capsys.readouterr().err
-    assert err.startswith(said)
-    assert err.count("\n") == (1 if said else 0)
-
-
-def test_a_bug_keeps_its_traceback():
-    def main():
-        raise RuntimeError("a bug")
-
-    with pytest.raises(RuntimeError, match="a bug"):
-        run_cli(main)
 
 
 def test_linked_folders_are_followed_and_loops_are_not(tmp_path):

@@ -22,8 +22,7 @@ import tyro
 from benchmarks.tools.measuring import in_turns, machine, markdown_table, ratio, timed, write_json
 from jfewshot.downstream.asr import ctc
 from jfewshot.downstream.asr.batches import Batch
-from jfewshot.downstream.asr.beam import BeamConfig
-from jfewshot.downstream.asr.decoder import DecoderConfig
+from jfewshot.downstream.asr.settings import BeamConfig, DecoderConfig
 from jfewshot.downstream.asr.training import Fixed, Plan, compiled, compiled_search, initial_state
 from jfewshot.simclr.augmentation import Banks
 from jfewshot.simclr.encoder import PAPER_ASR

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from jfewshot.downstream.asr.decoder import DecoderConfig
+from jfewshot.downstream.asr.settings import DecoderConfig
 from jfewshot.simclr.encoder import EncoderConfig
 from jfewshot.simclr.encoder.transformer import sinusoids
 

@@ -60,13 +60,16 @@ class Columns:
     """Which columns of a table (`table:`, `hf:`) hold what."""
 
     audio: str | None = None
-    """Column of audio files; None: `path` or `file_name` of a table, the one column of type Audio of an `hf:` folder."""
+    """Column of the audio files, for datasets table:PATH and hf:FOLDER. Without this option, path or file_name of a table,
+    and the one column of type Audio of an hf: folder."""
     label: str | None = None
-    """Column of the class; None: `label` or `class`."""
+    """Column of the class. Without this option, label or class."""
     group: str | None = None
-    """Column of what must not be on both sides of an episode (speaker, site); None: `group`, if there is one."""
+    """Column of what must not be on both sides of an episode, for instance speaker or site. Without this option, group, if
+    there is such a column."""
     split: str | None = None
-    """Column of the split; None: `split`, if there is one; of a saved DatasetDict, its parts."""
+    """Column of the split. Without this option, split, if there is such a column; the parts of a saved DatasetDict are
+    splits."""
 
 
 @typing.runtime_checkable

@@ -19,15 +19,17 @@ not use. A factory takes `UpstreamOptions` (a family's: the rest of the name, th
 - `torch_runtime`: device, threads, half precision
 - `isolation`: other people's code kept from printing, warning and drawing
 - `probing`: how short a wave an encoder bears
+- `listing`, `checking`: the commands `jfewshot upstreams list` and `check`
 - `self_check`: a second of sound through an encoder before hours of work
 """
 
 import difflib
 import importlib
+import importlib.util
 from collections.abc import Sequence
+from importlib import resources
 
 from extraction.upstreams.base import Upstream, UpstreamOptions
-from extraction.upstreams.user import load_user
 from jfewshot.errors import UserError
 
 UPSTREAMS: dict[str, str] = {
@@ -114,31 +116,61 @@ def load_upstream(name: str, options: UpstreamOptions | None = None) -> Upstream
     Raises:
       UserError: unknown name (with the nearest ones), a missing package (with what to install), or what the factory found wrong.
     """
-    options = options or UpstreamOptions()
+    options = (options or UpstreamOptions()).of(name)
     name = ALIASES.get(name, name)
     if name in AMBIGUOUS:
-        raise UserError(
-            f"'{name}' is ambiguous: the paper's encoder is {AMBIGUOUS[name]}, and what s3prl calls {name} is another "
-            f"checkpoint, s3prl:{name}"
-        )
+        raise UserError(_ambiguous(name))
     family, colon, rest = name.partition(":")
     if name in UPSTREAMS:
         return _factory(name, UPSTREAMS[name])(options)
     if colon and family in FAMILIES:
         return _factory(name, FAMILIES[family])(rest, options)
     if colon and all(part.isidentifier() for part in [*family.split("."), rest]):
-        return load_user(name, options)
-    from jfewshot.simclr.export.folder import SHIPPED  # JAX, which takes a second, for this message alone
+        from extraction.upstreams.user import load_user  # NumPy, which checking names does not need
 
-    shipped = {folder.name: f"simclr:{folder.name}" for folder in sorted(SHIPPED.iterdir()) if folder.is_dir()}
-    near = [shipped.get(close, close) for close in difflib.get_close_matches(name, [*shipped, *UPSTREAMS], n=3)]
-    hint = f"did you mean {' or '.join(near)}? " if near else ""
-    there = ", ".join([*UPSTREAMS, *shipped.values()])
-    families = ", ".join(f"{family}:..." for family in FAMILIES)
-    raise UserError(
-        f"unknown upstream '{name}': {hint}there are {there}; or one of these with a name of its own: {families}; "
-        "or a class of yours, module:Class"
+        return load_user(name, options)
+    raise UserError(f"unknown upstream '{name}': {_nearest(name)}")
+
+
+def check_upstream_names(names: Sequence[str]) -> None:
+    """Refuse a name that `load_upstream` would not find, before anything is loaded.
+
+    Raises:
+      UserError: a name that is not known, with the nearest ones; or one that means two encoders.
+    """
+    for name in (ALIASES.get(name, name) for name in names):
+        if name in AMBIGUOUS:
+            raise UserError(_ambiguous(name))
+        family, colon, rest = name.partition(":")
+        is_import_path = all(part.isidentifier() for part in [*family.split("."), rest])
+        if name not in UPSTREAMS and not (colon and (family in FAMILIES or is_import_path)):
+            raise UserError(f"unknown upstream '{name}': {_nearest(name)}")
+
+
+def _ambiguous(name: str) -> str:
+    return (
+        f"'{name}' is ambiguous: the paper's encoder is {AMBIGUOUS[name]}, and what s3prl calls {name} is another "
+        f"checkpoint, s3prl:{name}"
     )
+
+
+def _nearest(name: str) -> str:
+    """The nearest names, if any are near; where the list of names is."""
+    bare = name.rpartition(":")[2]
+    shipped = resources.files("jfewshot") / "data" / "encoders"
+    known = {name: f"s3prl:{name}" for name in _s3prl_names()} | {name: name for name in UPSTREAMS}
+    known |= {folder.name: f"simclr:{folder.name}" for folder in shipped.iterdir() if folder.is_dir()}
+    near = [bare] if bare in known else difflib.get_close_matches(bare, known, n=3)
+    hint = f"did you mean {' or '.join(known[close] for close in near)}? " if near else ""
+    families = ", ".join(f"{family}:..." for family in FAMILIES)
+    return f"{hint}`jfewshot upstreams list` shows all names; {families} and your own module:Class are encoders too"
+
+
+def _s3prl_names() -> list[str]:
+    """What s3prl calls its encoders, without importing it; nothing where it is not installed."""
+    from extraction.upstreams.s3prl.loading import entry_names
+
+    return list(entry_names()) if importlib.util.find_spec("s3prl") else []
 
 
 def _factory(name: str, target: str):

@@ -1,14 +1,26 @@
 """What the pipeline asks of an encoder, whatever it is made of: a name, a rate, and frames for waves."""
 
-import dataclasses
+from __future__ import annotations  # so that NumPy, which is in types alone, is not loaded for `--help`
+
 import typing
 from collections.abc import Sequence
-from pathlib import Path
 
-import numpy as np
-from jaxtyping import Float32
-
+from extraction.settings import UpstreamOptions
 from jfewshot.errors import UserError
+
+if typing.TYPE_CHECKING:
+    import numpy as np
+    from jaxtyping import Float32
+
+__all__ = [
+    "PAPER_SAMPLE_RATE",
+    "PAPER_SEGMENT_SAMPLES",
+    "Upstream",
+    "UpstreamOptions",
+    "require_known_layers",
+    "resolve_layers",
+    "true_layer",
+]
 
 # The papers cut every clip into pieces of 5 s at 16 kHz.
 PAPER_SAMPLE_RATE = 16_000
@@ -65,25 +77,6 @@ class Upstream(typing.Protocol):
           One array per asked name, under the name as asked. True frames only: none for padding.
         """
         ...
-
-
-@dataclasses.dataclass(frozen=True)
-class UpstreamOptions:
-    """What a user may say about how an encoder is loaded; each factory takes what concerns it."""
-
-    checkpoint: Path | None = None
-    """File (or folder) with the weights, for machines without internet; None: the encoder's own download or cache."""
-    device: str = "auto"
-    """`cpu`, `cuda`, `cuda:1`; `auto` takes a GPU if there is one. Encoders without GPU code ignore it."""
-    autocast: str = "none"
-    """`bf16` or `fp16`: matrix products in half precision, faster on a GPU; the features move a little."""
-    threads: int | None = None
-    """CPU threads for the encoder; None: the library's own default."""
-    faster: bool = True
-    """On a CPU, compute convolutions of s3prl's wav2vec, vq-wav2vec and NPC with fewer products, which moves features by 1e-6;
-    `--no-faster` computes all as s3prl writes it."""
-    trust_checkpoint: bool = False
-    """Read checkpoints that hold Python objects beside numbers, which can run any code: for files you trust."""
 
 
 def resolve_layers(upstream: Upstream, asked: Sequence[str]) -> tuple[str, ...]:

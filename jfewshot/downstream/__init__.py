@@ -3,6 +3,7 @@
 - `frames`: ragged frame features of a set of utterances
 - `sources`: where they come from: raw FBANK, our encoders, random encoders, stores of any other upstream
 - `cache`: those frames on disk, computed once
+- `settings`: choices of every experiment
 - `folds`: who trains, who chooses, who is judged by
 - `fitting`: train, choose by development, average
 - `records`: one per finished run

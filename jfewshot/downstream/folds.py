@@ -3,15 +3,15 @@
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int
 
+from jfewshot.downstream.settings import Development
 from jfewshot.errors import UserError
 from jfewshot.files.tables import read_table
 
-Development = Literal["group", "random20"]
 # s3prl's share of the utterances that are left.
 _RANDOM_SHARE = 0.2
 _MOST_SINGLE_GROUPS = 10

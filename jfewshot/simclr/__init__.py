@@ -6,7 +6,7 @@ step.
 - `encoder`: the transformer, its projection and its reconstruction head
 - `objectives`: NT-Xent (dense, tiled, sharded over devices) and reconstruction
 - `data`: manifests, length buckets, loading
-- `config`: a pretraining's settings
+- `settings`: what users choose about all of these; `config` adds the rest of a pretraining's settings
 - `training`: the training run
 - `train`: `python -m jfewshot.simclr.train`
 - `study`: trainings side by side

@@ -5,12 +5,12 @@ docs/speech_simclr_choices.md lists each choice that the paper leaves open, our 
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
+
+from tyro.conf import arg
 
 from jfewshot.errors import UserError
-from jfewshot.simclr.augmentation import AugmentationConfig
-from jfewshot.simclr.encoder import EncoderConfig
-from jfewshot.simclr.features import FbankSettings
+from jfewshot.simclr.settings import AugmentationConfig, EncoderConfig, FbankSettings
 from jfewshot.training.config import OptimiserConfig
 
 Profile = Literal["speech_simclr", "speech_simclr_recon", "tera"]
@@ -25,97 +25,118 @@ PROFILES: dict[str, tuple[float, float]] = {
 
 @dataclass(frozen=True)
 class DataConfig:
-    """What is learnt from."""
+    """The speech to learn from, and how it is loaded."""
 
     source: Path
-    """A folder of audio, a manifest (.csv or .jsonl with path, and if known speaker and duration_s), or LibriSpeech's
-    folder."""
+    """Speech to learn from: a folder of audio, LibriSpeech's folder, or a manifest (.csv or .jsonl) with a column path and,
+    if they are known, speaker and duration_s."""
     crop_s: float = 12.0
-    """Longer utterances are cut to a random piece of this many seconds, another one every time."""
+    """Longest piece of an utterance, in seconds. A longer utterance is cut to a random piece of this length, a new one each
+    time."""
     shortest_s: float = 0.2
-    """Shorter utterances are left out, and named."""
+    """Leave out utterances shorter than this many seconds; the log names them."""
     buckets: int = 4
-    """Utterances of like length share a batch; each bucket is a padded size and one compilation."""
+    """Number of length groups. Utterances of similar length share a batch, which saves padding; each group needs a
+    compilation of its own."""
     speakers_per_batch: int | None = None
-    """Fill each batch from this many speakers, so that many negatives share the utterance's voice and recording and what is
-    said has to tell them apart; None: from all speakers alike, as in the paper."""
+    """Fill each batch from this many speakers, so that many negatives share voice and recording with an utterance and only
+    what is said tells them apart. Without this option, batches are drawn from all speakers, as in the paper."""
     normalisation: Literal["global", "speaker"] = "global"
-    """Statistics of the features: the training set's, which exported encoders use too; or each speaker's, as in the
-    paper."""
+    """Mean and deviation by which features are normalised: global uses those of the training set, which an exported encoder
+    needs; speaker uses those of each speaker, as in the paper."""
     statistics_utterances: int = 2000
-    """How many utterances the global statistics are computed from (drawn by the seed); all, where there are fewer."""
+    """Number of utterances, drawn by the seed, from which the global mean and deviation are computed. All utterances are used
+    where there are fewer."""
     validation_share: float = 0.0
-    """Share of the speakers held out for the validation loss; of the utterances, where speakers are not known."""
+    """Share of the speakers (of the utterances, where speakers are unknown) that is held out for the validation loss."""
     workers: int = 0
-    """Loading processes (grain); 0 loads on threads, which is as fast while decoding is the work."""
+    """Processes that load audio (needs the package grain). 0 loads on threads, which is as fast while decoding takes most of
+    the time."""
     threads: int = 4
-    """Batches loaded at a time, on threads, per process."""
+    """Number of batches that each process loads at a time."""
     cache_gb: float = 1.0
-    """Decoded utterances kept in memory, so that what fits (9 h of 16-bit speech) is decoded once and not once an
-    epoch; 0: none."""
+    """Memory in GB in which decoded utterances are kept, so that they are decoded once and not once an epoch. 1 GB holds 9
+    hours of 16-bit speech; 0 keeps nothing."""
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Pretrain a speech encoder: `python -m jfewshot.simclr.train --data.source SPEECH --out RUN`.
+    """Pretrain a speech encoder with Speech SimCLR.
 
-    The defaults are the paper's where it says, so 70,300 steps of 600 utterances, for a GPU. A run that
-    two CPU cores finish in minutes is in docs/pretraining.md. Stop it whenever you like; the same command continues it.
+    The defaults are the paper's where the paper states them: 70,300 steps of 600 utterances, for a GPU. docs/pretraining.md
+    has a run that two CPU cores finish in minutes. The run can be stopped at any time; the same command continues it.
     """
 
+    EXAMPLES: ClassVar = (
+        "jfewshot pretrain --data.source LibriSpeech --out runs/paper",
+        "jfewshot pretrain --data.source speech --out runs/small --batch 32 --steps 1500 --optimiser.warmup-steps 150",
+    )
+    HEADINGS: ClassVar = {
+        "data": "Data",
+        "out": "The run",
+        "encoder": "Encoder",
+        "augmentation": "Augmentation",
+        "optimiser": "Optimiser",
+        "fbank": "Filterbank",
+        "projection_hidden": "Loss",
+        "batch": "Batches and steps",
+        "log_every": "Log and checkpoints",
+        "devices": "Machine",
+        "coordinator": "Several machines",
+    }
+
     data: DataConfig
-    out: Path
-    """Folder of the run: checkpoints, metrics.jsonl, config.json."""
+    out: Annotated[Path, arg(metavar="FOLDER")]
+    """Folder of the run, for checkpoints, metrics.jsonl and config.json. The run in this folder is continued if there is
+    one."""
     profile: Profile = "speech_simclr_recon"
-    """speech_simclr: contrast alone; speech_simclr_recon: contrast and reconstruction; tera: reconstruction alone, of
-    one clean view."""
-    encoder: EncoderConfig = field(default_factory=EncoderConfig)
-    """The transformer."""
-    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
-    """Two views of one utterance."""
-    optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
-    """How it learns."""
-    fbank: FbankSettings = field(default_factory=FbankSettings)
-    """What it hears through."""
-    projection_hidden: int = 768
-    """Width between W1 and W2."""
-    projection_out: int = 256
-    """Width of z."""
-    temperature: float = 0.1
-    """Of NT-Xent."""
-    contrast_weight: float | None = None
-    """Overrides the profile's."""
-    reconstruction_weight: float | None = None
-    """Overrides the profile's."""
-    batch: int = 600
-    """Utterances per step, over all devices; the contrast is between all of them."""
-    chunks: int = 1
-    """The batch goes through the encoder in this many parts, with the exact gradient of the whole: memory for a batch
-    / chunks."""
-    tile_rows: int | None = None
-    """Rows of NT-Xent's logits at a time, on one device; None: all (23 MB at batch 1,200)."""
-    steps: int = 70_300
-    """Optimiser steps; 150 epochs of LibriSpeech 960 h at batch 600."""
+    """What is learnt: speech_simclr learns by contrast alone, speech_simclr_recon by contrast and reconstruction, tera by
+    reconstruction of one unaugmented view alone."""
     seed: int = 0
-    """Of initialisation, batches, crops, views and dropout."""
+    """Number that determines the initial weights, batches, crops, views and dropout."""
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
+    optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
+    fbank: FbankSettings = field(default_factory=FbankSettings)
+    projection_hidden: int = 768
+    """Width of the hidden layer of the projection head."""
+    projection_out: int = 256
+    """Width of the output of the projection head, on which the contrast is computed."""
+    temperature: float = 0.1
+    """Softmax temperature of the NT-Xent loss."""
+    contrast_weight: float | None = None
+    """Weight of the contrastive loss. Without this option, the weight of the --profile: 1, or 0 for tera."""
+    reconstruction_weight: float | None = None
+    """Weight of the reconstruction loss. Without this option, the weight of the --profile: 1, or 0 for speech_simclr."""
+    batch: int = 600
+    """Utterances per step, over all devices. The contrast is between all of them."""
+    chunks: int = 1
+    """Number of parts in which a batch goes through the encoder. More parts need less memory; the gradient is exactly that of
+    the whole batch."""
+    tile_rows: int | None = None
+    """Number of rows of the NT-Xent similarity matrix that are computed at a time, on one device. Without this option, all
+    rows, which take 23 MB at a batch of 1,200 views."""
+    steps: int = 70_300
+    """Optimiser steps of the run. The default is 150 epochs of the 960 h of LibriSpeech at a batch of 600."""
     log_every: int = 20
-    """Steps between lines."""
+    """Steps between two lines of the log."""
     checkpoint_every: int = 1000
-    """Steps between checkpoints (there is one at step 0, the untrained encoder, and one at the end)."""
+    """Steps between two checkpoints. There is also a checkpoint at step 0, the untrained encoder, and one at the end."""
     keep: int = 3
-    """Checkpoints kept, the latest."""
+    """Number of latest checkpoints to keep."""
     keep_best: int = 5
-    """Checkpoints kept besides, those with the lowest validation loss, for averaging."""
+    """Number of further checkpoints to keep, those with the lowest validation loss, for averaging."""
     tensorboard: bool = False
     """Also write metrics for TensorBoard (needs the package tensorboardX)."""
     devices: int | None = None
-    """Use this many devices; None: all there are."""
-    coordinator: str | None = None
-    """With several processes (one per host, say): address:port of the first; all get the same."""
+    """Use only this many devices. Without this option, all devices."""
+    coordinator: Annotated[str | None, arg(metavar="HOST:PORT")] = None
+    """Train in several processes, for instance one on each machine: address and port of process 0, the same for all
+    processes."""
     processes: int = 1
-    """With a coordinator: how many there are."""
+    """Number of processes; used with --coordinator."""
     process: int = 0
-    """With a coordinator: which one this is, from 0."""
+    """Number of this process, from 0; used with --coordinator."""
 
     def __post_init__(self) -> None:
         if self.batch < 2 and self.weights[0] > 0:

@@ -1,18 +1,18 @@
-"""Pretraining's command line: `python -m jfewshot.simclr.train --data.source SPEECH --out RUN`."""
+"""Pretraining's command line: `jfewshot pretrain --data.source SPEECH --out RUN`."""
 
-import tyro
-
-from jfewshot.commandline import log_plainly, run_cli
-from jfewshot.simclr.config import TrainConfig
+from jfewshot.commandline import run_cli
 
 
-def main() -> None:
-    """Parse, train."""
-    config = tyro.cli(TrainConfig)
-    log_plainly()
-    from jfewshot.simclr.training.loop import train  # after the flags are read: --help needs no JAX
+def main(arguments: list[str] | None = None) -> int:
+    """Parse the command line and train; returns the exit status."""
+    from jfewshot.commandline.parsing import start
+    from jfewshot.simclr.config import TrainConfig
+
+    config = start(TrainConfig, arguments, "pretrain")
+    from jfewshot.simclr.training.loop import train  # after the options are read: --help needs no JAX
 
     train(config)
+    return 0
 
 
 if __name__ == "__main__":

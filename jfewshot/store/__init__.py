@@ -1,6 +1,7 @@
 """The embedding store: a folder of NumPy arrays, a table of clips and a manifest (docs/store.md).
 
-NumPy and the standard library are all it takes.
+NumPy and the standard library are all it takes. Names are imported when they are asked for, so that the command line's `--help`
+does not wait for NumPy.
 
   clips.py     the table of clips and its digest
   reading.py   opening a store, finding stores in a folder
@@ -9,13 +10,34 @@ NumPy and the standard library are all it takes.
   verifying.py is it whole, is it sane
   view_checks.py views that may be used: compared with their manifests, searched for NaN
   known_files.py large files that were read whole before
+  options.py   the options of the command line
   __main__.py  the command line: create, inspect, verify
 """
 
-from jfewshot.store.clips import ClipTable
-from jfewshot.store.creating import create_store
-from jfewshot.store.reading import Store, find_stores, open_store
-from jfewshot.store.verifying import verify_store
-from jfewshot.store.writing import write_store
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jfewshot.store.clips import ClipTable
+    from jfewshot.store.creating import create_store
+    from jfewshot.store.reading import Store, find_stores, open_store
+    from jfewshot.store.verifying import verify_store
+    from jfewshot.store.writing import write_store
 
 __all__ = ["ClipTable", "Store", "create_store", "find_stores", "open_store", "verify_store", "write_store"]
+
+_ROOMS = {
+    "ClipTable": "clips",
+    "Store": "reading",
+    "create_store": "creating",
+    "find_stores": "reading",
+    "open_store": "reading",
+    "verify_store": "verifying",
+    "write_store": "writing",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ROOMS:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    return getattr(importlib.import_module(f"{__name__}.{_ROOMS[name]}"), name)

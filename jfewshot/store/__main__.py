@@ -1,99 +1,82 @@
 """The store's command line: create, inspect, verify."""
 
-import dataclasses
 import json
 import sys
-from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING
 
-import numpy as np
-import tyro
+from jfewshot.commandline import EXIT_CHECK_FAILED, run_cli
 
-from jfewshot.commandline import run_cli
-from jfewshot.store.creating import create_from_files
-from jfewshot.store.reading import Store, find_stores, open_store
-from jfewshot.store.verifying import verify_store
+if TYPE_CHECKING:
+    from jfewshot.store.options import CreateOptions, InspectOptions, VerifyOptions
+    from jfewshot.store.reading import Store
 
 
-@dataclasses.dataclass(frozen=True)
-class Create:
-    """Make a store from your own embeddings and labels.
+def main(arguments: list[str] | None = None) -> int:
+    """Run the subcommand that the arguments begin with; returns the exit status."""
+    from jfewshot.commandline.parsing import start
+    from jfewshot.store.options import CreateOptions, InspectOptions, VerifyOptions
 
-    Example: python -m jfewshot.store create --embeddings X.npy --labels labels.csv --dataset birds --upstream mine
-    --out stores/birds/mine
-    """
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    subcommand, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
+    if subcommand == "create":
+        return create(start(CreateOptions, rest, "store create"))
+    if subcommand == "inspect":
+        return inspect(start(InspectOptions, rest, "store inspect"))
+    if subcommand == "verify":
+        return verify(start(VerifyOptions, rest, "store verify"))
+    from jfewshot.commandline.front_door import main as front_door
 
-    embeddings: Path
-    """A .npy file (segments x dim, rows in the CSV's order), or a folder with one <clip_id>.npy per clip."""
-    labels: Path
-    """A CSV with a column `class` (or `label`) and, if you have them, `clip_id`, `group`, `split`, `n_segments`."""
-    dataset: str
-    """The dataset's name. Stores with the same clips are compared on the same episodes."""
-    upstream: str
-    """The encoder's name."""
-    out: Path
-    """The folder to write."""
-    view: str = "last.mean"
-    """What the embeddings are: <layer>.<pooling>."""
-    licence: str = ""
-    """The audio's licence, kept in the manifest."""
-    source: str = ""
-    """Where the audio came from, kept in the manifest."""
-
-    def run(self) -> int:
-        facts = {"name": self.dataset, "licence": self.licence, "source": self.source}
-        store = create_from_files(
-            self.out,
-            self.embeddings,
-            self.labels,
-            dataset={key: value for key, value in facts.items() if value},
-            upstream=self.upstream,
-            view=self.view,
-        )
-        sys.stdout.write(describe(store) + "\n")
-        return 0
+    return front_door(["store", *arguments]) or 0
 
 
-@dataclasses.dataclass(frozen=True)
-class Inspect:
-    """Say what is in a store, or in every store below a folder."""
+def create(options: "CreateOptions") -> int:
+    """Make a store from the user's own files."""
+    from jfewshot.store.creating import create_from_files
 
-    stores: tyro.conf.Positional[tuple[Path, ...]]
-    """Folders of stores, or folders above them."""
-    json: bool = False
-    """Print the manifests as JSON instead."""
-
-    def run(self) -> int:
-        opened = [open_store(path) for path in find_stores(*self.stores)]
-        if self.json:
-            sys.stdout.write(
-                json.dumps([dict(store.manifest) for store in opened], indent=2, ensure_ascii=False) + "\n"
-            )
-        else:
-            sys.stdout.write("\n\n".join(describe(store) for store in opened) + "\n")
-        return 0
+    facts = {"name": options.dataset, "licence": options.licence, "source": options.source}
+    store = create_from_files(
+        options.out,
+        options.embeddings,
+        options.labels,
+        dataset={key: value for key, value in facts.items() if value},
+        upstream=options.upstream,
+        view=options.view,
+    )
+    sys.stdout.write(describe(store) + "\n")
+    return 0
 
 
-@dataclasses.dataclass(frozen=True)
-class Verify:
-    """Check that stores are whole and sane. Exits 1 if one is not."""
+def inspect(options: "InspectOptions") -> int:
+    """Say what is in stores."""
+    from jfewshot.store.reading import find_stores, open_store
 
-    stores: tyro.conf.Positional[tuple[Path, ...]]
-    """Folders of stores, or folders above them."""
-
-    def run(self) -> int:
-        status = 0
-        for path in find_stores(*self.stores):
-            report = verify_store(path)
-            sys.stdout.write(f"{'BROKEN' if report.errors else 'ok'}  {path}\n")
-            sys.stdout.writelines(f"  error: {line}\n" for line in report.errors)
-            sys.stdout.writelines(f"  warning: {line}\n" for line in report.warnings)
-            status = 1 if report.errors else status
-        return status
+    opened = [open_store(path) for path in find_stores(*options.stores)]
+    if options.json:
+        sys.stdout.write(json.dumps([dict(store.manifest) for store in opened], indent=2, ensure_ascii=False) + "\n")
+    else:
+        sys.stdout.write("\n\n".join(describe(store) for store in opened) + "\n")
+    return 0
 
 
-def describe(store: Store) -> str:
+def verify(options: "VerifyOptions") -> int:
+    """Check stores; the exit status says whether all are in order."""
+    from jfewshot.store.reading import find_stores
+    from jfewshot.store.verifying import verify_store
+
+    status = 0
+    for path in find_stores(*options.stores):
+        report = verify_store(path)
+        sys.stdout.write(f"{'BROKEN' if report.errors else 'ok'}  {path}\n")
+        sys.stdout.writelines(f"  error: {line}\n" for line in report.errors)
+        sys.stdout.writelines(f"  warning: {line}\n" for line in report.warnings)
+        status = EXIT_CHECK_FAILED if report.errors else status
+    return status
+
+
+def describe(store: "Store") -> str:
     """A few lines about a store, for people."""
+    import numpy as np
+
     manifest, clips = store.manifest, store.clips
     sizes = np.unique(clips.class_name, return_counts=True)[1]
     groups = len(set(clips.group.tolist()) - {""})
@@ -126,16 +109,6 @@ def describe(store: Store) -> str:
 def _extra(facts: dict, *names: str) -> str:
     known = [str(facts[name]) for name in names if facts.get(name)]
     return f" ({'; '.join(known)})" if known else ""
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Parse the command line and run it."""
-    commands = (
-        Annotated[Create, tyro.conf.subcommand("create")]
-        | Annotated[Inspect, tyro.conf.subcommand("inspect")]
-        | Annotated[Verify, tyro.conf.subcommand("verify")]
-    )
-    return tyro.cli(commands, prog="python -m jfewshot.store", args=arguments).run()
 
 
 if __name__ == "__main__":

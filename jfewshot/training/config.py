@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import jax
-
 from jfewshot.errors import UserError
 from jfewshot.files import atomic_write
 
@@ -21,19 +19,19 @@ class OptimiserConfig:
     """AdamW, which the paper leaves open."""
 
     schedule: Literal["noam", "cosine", "constant"] = "noam"
-    """noam: rate * d_model^-0.5 * min(n^-0.5, n * warmup^-1.5). cosine: up to `rate`, then down to zero. Both after a
-    warm-up."""
+    """Learning-rate schedule after a linear warm-up. noam at step n: rate * d_model^-0.5 * min(n^-0.5, n * warmup^-1.5).
+    cosine: from the highest rate down to zero. constant: the highest rate throughout."""
     rate: float = 0.5
-    """noam: the factor k (0.5 peaks at 2.0e-4 for d_model 768 and 8,000 warm-up steps). Otherwise the highest
-    learning rate."""
+    """Learning rate. For the schedule noam, its factor (0.5 makes a highest rate of 2.0e-4 for a width of 768 and 8,000 warm-up
+    steps); for the other schedules, the highest rate."""
     warmup_steps: int = 8000
-    """Steps of linear increase."""
+    """Steps during which the learning rate increases linearly."""
     weight_decay: float = 0.01
-    """Decoupled; not on biases and LayerNorms."""
+    """Decoupled weight decay of AdamW; biases and LayerNorms have none."""
     b2: float = 0.98
-    """Decay of the squared gradient's average, as usual with Noam."""
+    """Decay rate of the running average of squared gradients; 0.98 is usual with the schedule noam."""
     clip_norm: float = 1.0
-    """Gradients are scaled down to this norm; 0 switches it off."""
+    """Scale gradients with a larger norm down to this norm; 0 switches clipping off."""
 
 
 def as_record(config: Any) -> dict[str, Any]:
@@ -76,6 +74,8 @@ def settle_record(
     Raises:
       UserError: naming the settings in which they differ.
     """
+    import jax  # here, because the command line reads these settings before it needs JAX
+
     path = folder / "config.json"
     # As JSON would give it back: tuples are lists.
     record = json.loads(json.dumps(as_record(config)))

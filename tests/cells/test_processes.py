@@ -13,7 +13,7 @@ from jfewshot.commandline import run_cli
 from jfewshot.run import main
 from tests.synthetic_stores import clip_table, make_store
 
-PROGRAM = "import sys; from jfewshot.run import console; console()"
+PROGRAM = "from jfewshot.commandline import run_cli; from jfewshot.run import main; run_cli(main)"
 OPTIONS = ["--ways", "2", "--n-query", "2", "--episodes", "60", "--classifiers", "centroid", "ridge:alpha=1,10"]
 
 

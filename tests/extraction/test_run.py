@@ -60,18 +60,24 @@ def test_encoders_that_do_not_fit_beside_others_come_after_them(data, tmp_path, 
         weakref.finalize(encoder, held.discard, id(encoder))
         return encoder
 
-    monkeypatch.setattr("extraction.run.load_upstream", load)
+    monkeypatch.setattr("extraction.launching.load_upstream", load)
     common = ["--datasets", "folder:birds,folder:frogs", "--root", str(data), "--out", str(tmp_path), "--workers", "0"]
-    main([*common, "--upstreams", "a,b,c,d,e"])
+    main([*common, "--upstreams", "fbank,mfcc,yamnet,tera_960hr,npc_960hr"])
     assert [record.getMessage() for record in caplog.records if "no memory" in record.getMessage()] == [
-        "no memory for c beside 2 others: it comes after them",
-        "no memory for e beside 2 others: it comes after them",
+        "no memory for yamnet beside 2 others: it comes after them",
+        "no memory for npc_960hr beside 2 others: it comes after them",
     ]
     for dataset in ("birds", "frogs"):
-        assert sorted(path.name for path in (tmp_path / dataset).iterdir()) == ["a", "b", "c", "d", "e"]
+        assert sorted(path.name for path in (tmp_path / dataset).iterdir()) == [
+            "fbank",
+            "mfcc",
+            "npc_960hr",
+            "tera_960hr",
+            "yamnet",
+        ]
     held.update((-1, -2))
     with pytest.raises(RuntimeError, match="out of memory"):
-        main([*common, "--upstreams", "f"])
+        main([*common, "--upstreams", "s3prl_mel"])
 
 
 def test_standard_output_stays_empty(data, tmp_path, capfd):
@@ -95,7 +101,10 @@ def test_shards_and_merge_from_the_command_line(data, tmp_path):
         (["--datasets", "esc50", "--upstreams", "hubertt_base"], "unknown upstream 'hubertt_base'"),
         (["--datasets", "esc51", "--upstreams", "fbank"], "unknown dataset 'esc51'"),
         (["--datasets", "folder:a,folder:b", "--upstreams", TOY], "looked for in ROOT/<name>"),
-        (["--datasets", "folder:x", "--upstreams", f"{TOY},fbank", "--checkpoint", "a.pt"], "one encoder's weights"),
+        (
+            ["--datasets", "folder:x", "--upstreams", f"{TOY},fbank", "--checkpoint", "a.pt"],
+            "the weights of one upstream",
+        ),
         (["--datasets", "folder:x", "--upstreams", TOY, "--layers", "7"], "no layer '7'"),
         (["--datasets", "folder:x", "--upstreams", TOY, "--pooling", "median"], "unknown pooling 'median'"),
         (["--datasets", "folder:x", "--upstreams", TOY, "--shard", "4"], "--shard is '4'; write i/n"),

@@ -1,6 +1,7 @@
 """Speech recognition on an encoder: the Speech SimCLR paper's Tables 2 and 3, as far as they go without Kaldi.
 
-- `config`: an experiment's settings
+- `config`: an experiment's settings, which are the options of `jfewshot asr`
+- `settings`: those of the decoder, the recurrent model and the beam search
 - `datasets`: LibriSpeech, TIMIT, the user's own
 - `units`, `phones`: characters, words, pieces, phones, as numbers
 - `model`, `decoder`, `recurrent`: attention-CTC, or recurrent layers under CTC

@@ -1,31 +1,35 @@
-"""The command line: `python -m jfewshot.downstream.asr --root LibriSpeech --features simclr:ENCODER`."""
+"""The command line: `jfewshot asr --root LibriSpeech --features simclr:ENCODER`."""
 
 import logging
+from typing import TYPE_CHECKING
 
-import rich.console
-import tyro
-
-from jfewshot.commandline import log_plainly, run_cli
-from jfewshot.downstream.asr.config import AsrConfig
+from jfewshot.commandline import run_cli
 from jfewshot.errors import UserError
 from jfewshot.files import atomic_write
+
+if TYPE_CHECKING:
+    from jfewshot.downstream.asr.config import AsrConfig
 
 log = logging.getLogger("jfewshot.downstream.asr")
 
 
-def main() -> None:
-    """Parse, run what is missing, report."""
-    config = tyro.cli(AsrConfig, prog="python -m jfewshot.downstream.asr")
-    log_plainly()
-    # After the flags are read: --help needs no JAX.
+def main(arguments: list[str] | None = None) -> int:
+    """Parse the command line, run what is missing, report; returns the exit status."""
+    from jfewshot.commandline.parsing import start
+    from jfewshot.downstream.asr.config import AsrConfig
+
+    config = start(AsrConfig, arguments, "asr")
+    # After the options are read: --help needs no JAX.
     from jfewshot.downstream.asr.experiment import record_folder, run_experiment
 
     if config.write_lm_text is not None:
         _write_lm_text(config)
-        return
+        return 0
     records = record_folder(config).read() if config.report_only else run_experiment(config)
     if not records:
         raise UserError(f"{config.out} has no finished run to report")
+    import rich.console
+
     from jfewshot.downstream.asr.report import build_report
     from jfewshot.reporting.grid import to_rich
 
@@ -34,9 +38,10 @@ def main() -> None:
         console.print(to_rich(table, console.width))
         console.print()
     console.print(f"wrote {config.out / 'report' / 'index.html'}, and tables and figures beside it", soft_wrap=True)
+    return 0
 
 
-def _write_lm_text(config: AsrConfig) -> None:
+def _write_lm_text(config: "AsrConfig") -> None:
     from jfewshot.downstream.asr.language_model import lm_text
     from jfewshot.downstream.asr.preparation import chosen_data, make_divisions
 

@@ -6,7 +6,6 @@ nothing that goes on could still overtake what has ended.
 """
 
 import functools
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
@@ -16,32 +15,7 @@ from jaxtyping import Array, Float, Int
 
 from jfewshot.downstream.asr import ctc
 from jfewshot.downstream.asr.ctc import NOTHING, POSSIBLE
-from jfewshot.errors import UserError
-
-
-@dataclass(frozen=True)
-class BeamConfig:
-    """How hypotheses are searched."""
-
-    size: int = 8
-    """Hypotheses kept at each step."""
-    ctc_weight: float = 0.3
-    """Of CTC beside attention: 0 is attention alone, 1 CTC alone (where there is no decoder, always 1)."""
-    lm_weight: float = 0.3
-    """Of the language model, where there is one."""
-    unit_bonus: float = 0.0
-    """Added for every unit: longer hypotheses."""
-    n_best: int = 1
-    """How many hypotheses are wanted; the search goes on until nothing could overtake them."""
-    candidates: int = 64
-    """Where there are more units than this, CTC scores only so many of each hypothesis: those that attention and the
-    language model like best. (CTC alone scores all.)"""
-
-    def __post_init__(self) -> None:
-        if self.size < 1 or self.candidates < 1 or not 1 <= self.n_best <= self.size:
-            raise UserError("beam: size and candidates must be at least 1, and n_best from 1 to size")
-        if not 0.0 <= self.ctc_weight <= 1.0:
-            raise UserError(f"beam: ctc_weight is {self.ctc_weight}; give 0 (attention alone) to 1 (CTC alone)")
+from jfewshot.downstream.asr.settings import BeamConfig
 
 
 class LanguageTable(NamedTuple):

@@ -2,15 +2,14 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
 
-from jfewshot.downstream.asr.beam import BeamConfig
-from jfewshot.downstream.asr.decoder import DecoderConfig
-from jfewshot.downstream.asr.recurrent import RecurrentConfig
+from tyro.conf import arg
+
+from jfewshot.downstream.asr.settings import BeamConfig, DecoderConfig, RecurrentConfig
 from jfewshot.downstream.asr.units import Kind, TextForm
 from jfewshot.errors import UserError
-from jfewshot.simclr.augmentation import AugmentationConfig
-from jfewshot.simclr.encoder import PAPER_ASR, EncoderConfig
+from jfewshot.simclr.settings import PAPER_ASR, AugmentationConfig, EncoderConfig
 from jfewshot.training.config import OptimiserConfig
 
 # Speed and noise, as in pretraining; pitch and reverberation are switched on by option.
@@ -20,119 +19,141 @@ RECIPE = OptimiserConfig("noam", 1.0, 8000, weight_decay=0.0)
 
 @dataclass(frozen=True)
 class AsrConfig:
-    """Speech recognition on an encoder: attention-CTC that starts from it, or recurrent CTC on its frozen frames.
+    """Train speech recognition on an encoder and report error rates.
 
-    Examples:
-      python -m jfewshot.downstream.asr --root LibriSpeech --features simclr:ENCODER --out asr
-      python -m jfewshot.downstream.asr --dataset timit --root TIMIT --features simclr:ENCODER --model recurrent --out phones
-      python -m jfewshot.downstream.asr --dataset table:mine.csv --root audio --features simclr:ENCODER --out mine
-
-    A random encoder of the first one's shape runs beside. Kill it whenever you like; the same command continues it.
-    Report: OUT/report/index.html. docs/asr.md walks from a checkpoint to the table.
+    The model is attention-CTC that starts from the encoder, or recurrent CTC on the encoder's frozen frames. A random encoder
+    of the same shape is trained as a control. The run can be stopped at any time; the same command continues it. The report
+    is OUT/report/index.html; docs/asr.md goes from a checkpoint to the table.
     """
 
-    root: Path
-    """The dataset's folder as published; for table:PATH, the folder that its paths are below."""
-    features: tuple[str, ...] = ("random",)
-    """simclr:FOLDER (an exported encoder; @2 for its layer 2), random:FOLDER (its shape, freshly drawn), random (the
-    shape of --encoder), fbank, store:FOLDER (any other upstream's frames)."""
-    dataset: str = "librispeech"
-    """librispeech, timit (48 phones, scored as 39), timit_words, or table:PATH (a CSV with path and text, and if known
-    speaker and split: train, dev, test)."""
-    out: Path = Path("asr")
-    """Folder of the experiment: models, records, report. Another start with more features or seeds adds to it."""
-    model: Literal["attention_ctc", "recurrent"] = "attention_ctc"
-    """attention_ctc: the encoder, CTC and a transformer decoder, trained jointly. recurrent: bidirectional layers under
-    CTC on frozen frames; not comparable with the paper's Table 2, whose hybrid needs Kaldi."""
-    finetune: bool = True
-    """attention_ctc: train the encoder too. Off (and always for store: and fbank): on its frozen frames."""
-    controls: bool = True
-    """A random encoder of the first simclr encoder's shape beside; where frames are frozen, raw FBANK too."""
-    seeds: int = 3
-    """Runs of everything, with seeds 0, 1, ...; at least 3 tell a difference from luck."""
-    units: Kind | None = None
-    """characters, words (a small vocabulary), phones, or pieces (sentencepiece's). None: phones for timit, else
-    characters."""
-    n_pieces: int = 1000
-    """How many sentencepiece should find in the training transcripts."""
-    sentencepiece: Path | None = None
-    """Instead: a sentencepiece .model file."""
-    text: TextForm = "as_is"
-    """Transcripts as_is, in small letters (lower), or small letters, digits and apostrophes alone (plain)."""
-    characters: str = ""
-    """Characters that are known beside those of the training transcripts."""
-    train_parts: tuple[str, ...] = ()
-    """LibriSpeech: train-clean-100 by default."""
-    dev_parts: tuple[str, ...] = ()
-    """LibriSpeech: dev-clean by default."""
-    test_parts: tuple[str, ...] = ()
-    """LibriSpeech: test-clean by default; each part has its own row in the report."""
+    EXAMPLES: ClassVar = (
+        "jfewshot asr --root LibriSpeech --features simclr:ENCODER --out asr",
+        "jfewshot asr --dataset timit --root TIMIT --features simclr:ENCODER --model recurrent --out phones",
+        "jfewshot asr --dataset table:mine.csv --root audio --features simclr:ENCODER --out mine",
+    )
+    HEADINGS: ClassVar = {
+        "root": "Data",
+        "units": "What is recognised",
+        "features": "Encoders",
+        "model": "Model",
+        "encoder": "Shape of the random encoder",
+        "decoder": "Decoder of --model attention_ctc",
+        "recurrent": "Layers of --model recurrent",
+        "augmentation": "Augmentation",
+        "optimiser": "Optimiser",
+        "batch": "Training",
+        "decode": "Decoding",
+        "out": "Output",
+    }
+
+    root: Annotated[Path, arg(metavar="FOLDER")]
+    """Folder of the dataset as it is published. For --dataset table:PATH, the folder to which the paths of the table are
+    relative."""
+    dataset: Annotated[str, arg(metavar="NAME")] = "librispeech"
+    """Dataset: librispeech, timit (48 phones, scored as 39), timit_words, or table:PATH (a CSV file with the columns path and
+    text and, if they are known, speaker and split, which is train, dev or test)."""
+    train_parts: Annotated[tuple[str, ...], arg(metavar="PART [PART ...]")] = ()
+    """Parts of LibriSpeech to train on. Without this option, train-clean-100."""
+    dev_parts: Annotated[tuple[str, ...], arg(metavar="PART [PART ...]")] = ()
+    """Parts of LibriSpeech that choose checkpoints. Without this option, dev-clean."""
+    test_parts: Annotated[tuple[str, ...], arg(metavar="PART [PART ...]")] = ()
+    """Parts of LibriSpeech to test on; each has a row of its own in the report. Without this option, test-clean."""
     n_folds: int | None = None
-    """A table without split: folds of whole speakers; None: one each for up to 10, else 5."""
-    folds: Path | None = None
-    """Instead: a CSV with the columns group (speaker) and fold."""
+    """Number of folds of whole speakers, for a table without the column split. Without this option, one fold for each of up
+    to 10 speakers, otherwise 5."""
+    folds: Annotated[Path | None, arg(metavar="FILE")] = None
+    """CSV file with the columns group (speaker) and fold, which says what the folds are, instead of --n-folds."""
     only_folds: tuple[int, ...] = ()
-    """Run only these folds, counted from 0; none for all."""
+    """Run only these folds, counted from 0. Without this option, all folds."""
     train_share: float = 1.0
-    """Train on this share of the training utterances, drawn anew for every seed: for curves over amounts of data."""
+    """Train on this share of the training utterances, drawn again for every seed. Several runs with different shares make a
+    curve over amounts of data."""
     longest_s: float = 25.0
-    """Longer utterances are not trained on."""
-    encoder: EncoderConfig = field(default_factory=lambda: PAPER_ASR)
-    """Shape of `random`; the paper's variant for recognition."""
-    decoder: DecoderConfig = field(default_factory=DecoderConfig)
-    """Of attention_ctc."""
-    recurrent: RecurrentConfig = field(default_factory=RecurrentConfig)
-    """Of recurrent."""
+    """Do not train on utterances longer than this many seconds."""
+    leave_out: Annotated[tuple[str, ...], arg(metavar="NAME [NAME ...]")] = ()
+    """Names of utterances to leave out."""
+    on_error: Literal["stop", "skip"] = "stop"
+    """What to do about an utterance that cannot be used, because it is unreadable, too short for its transcript or has an
+    unknown character: stop ends the run, skip leaves it out and names it in the log."""
+    units: Kind | None = None
+    """What is recognised: characters, words (for a small vocabulary), phones, or pieces (of words, found by sentencepiece).
+    Without this option, phones for --dataset timit and characters otherwise."""
+    n_pieces: int = 1000
+    """Number of pieces that sentencepiece finds in the training transcripts; used with --units pieces."""
+    sentencepiece: Annotated[Path | None, arg(metavar="FILE")] = None
+    """A sentencepiece .model file whose pieces are used, instead of finding pieces in the training transcripts."""
+    text: TextForm = "as_is"
+    """Form of the transcripts: as_is leaves them unchanged, lower makes all letters small, plain also removes everything but
+    letters, digits and apostrophes."""
+    characters: str = ""
+    """Further characters to know, in addition to those of the training transcripts."""
+    features: Annotated[tuple[str, ...], arg(metavar="FEATURES [FEATURES ...]")] = ("random",)
+    """Features to train on, one or more of: simclr:FOLDER (an exported encoder; simclr:FOLDER@2 is its layer 2),
+    random:FOLDER (an encoder with the shape of an exported one and random weights), random (a random encoder with the shape
+    that the --encoder options give), fbank, store:FOLDER (a store of frames of any other upstream)."""
+    finetune: bool = True
+    """With --model attention_ctc, also train the encoder. Switched off, and always for store: and fbank, the frames stay as
+    they are."""
+    controls: bool = True
+    """Also train on a random encoder with the shape of the first simclr encoder and, where frames stay as they are, on raw
+    FBANK."""
+    model: Literal["attention_ctc", "recurrent"] = "attention_ctc"
+    """Model. attention_ctc: the encoder, CTC and a transformer decoder, trained together. recurrent: bidirectional recurrent
+    layers and CTC on frozen frames; its numbers cannot be compared with the paper's Table 2, whose hybrid system needs
+    Kaldi."""
     stack: int | None = None
-    """Frozen frames that are joined to one; None: to at most 40 a second."""
+    """Number of neighbouring frozen frames that are joined to one. Without this option, as many as leave at most 40 frames a
+    second."""
     ctc_weight: float = 0.3
-    """Of CTC in the loss, beside attention."""
+    """Weight of the CTC loss compared with the attention loss, from 0 to 1."""
     label_smoothing: float = 0.1
-    """Share of the attention's target that is spread over all units."""
+    """Share of the target of the attention loss that is spread over all units."""
+    encoder: EncoderConfig = field(default_factory=lambda: PAPER_ASR)
+    decoder: DecoderConfig = field(default_factory=DecoderConfig)
+    recurrent: RecurrentConfig = field(default_factory=RecurrentConfig)
     augmentation: AugmentationConfig = field(default_factory=lambda: AUGMENTATION)
-    """Of training utterances: speed, noise, pitch, reverberation (where an encoder learns), SpecAugment's masks. The
-    alteration is pretraining's and not used."""
     n_masks: int = 2
-    """Of each kind. Widths are in 10-ms frames and mel channels; on frozen frames time alone is masked."""
+    """Number of time masks and of frequency masks on each training utterance. Widths count frames of 10 ms and mel channels.
+    Frozen frames get time masks only."""
     optimiser: OptimiserConfig = field(default_factory=lambda: RECIPE)
-    """How it learns. Noam's width is the decoder's."""
     batch: int = 32
-    """Utterances per step."""
+    """Number of utterances per step."""
     epochs: int = 50
     """Passes through the training utterances."""
+    seeds: int = 3
+    """Number of runs of each combination, with the seeds 0, 1, and so on. At least 3 are needed to tell a difference from
+    luck."""
     evaluate_every: int = 1
-    """Epochs between development scores, each with a checkpoint."""
+    """Epochs between two scores on the development utterances, each with a checkpoint."""
     average_best: int = 5
-    """Checkpoints with the best development scores that are averaged."""
+    """Number of checkpoints, the best on the development utterances, whose weights are averaged."""
     choose_by: Literal["error", "loss"] = "error"
-    """Development number that chooses checkpoints: error rate of greedy CTC, or the loss."""
+    """Number on the development utterances that chooses checkpoints: error is the error rate of greedy CTC, loss the loss."""
     buckets: int = 6
-    """Utterances of like length share a batch; each bucket is a padded size and one compilation."""
-    decode: Literal["beam", "greedy"] = "beam"
-    """Of the test utterances: joint beam search, or greedy CTC alone (which is reported beside either way)."""
-    beam: BeamConfig = field(default_factory=BeamConfig)
-    """The search."""
-    lm: Path | None = None
-    """An n-gram model of units (ARPA or KenLM's binary), for shallow fusion in the beam."""
-    write_lm_text: Path | None = None
-    """Only write the training transcripts as units, a line each, for KenLM's lmplz."""
-    leave_out: tuple[str, ...] = ()
-    """Names of utterances that are not used."""
-    on_error: Literal["stop", "skip"] = "stop"
-    """An utterance that cannot be used (unreadable, too short for its transcript, an unknown character) ends the run,
-    or is skipped and named."""
+    """Number of length groups. Utterances of similar length share a batch, which saves padding; each group needs a
+    compilation of its own."""
     threads: int = 4
-    """Batches loaded at a time."""
+    """Number of batches that are loaded at a time."""
     devices: int | None = None
-    """Use this many devices; None: all there are."""
+    """Use only this many devices. Without this option, all devices."""
+    decode: Literal["beam", "greedy"] = "beam"
+    """How test utterances are decoded: beam is a search with CTC and attention together, greedy is CTC alone. The report
+    shows greedy CTC in either case."""
+    beam: BeamConfig = field(default_factory=BeamConfig)
+    lm: Annotated[Path | None, arg(metavar="FILE")] = None
+    """N-gram language model of units (ARPA, or KenLM's binary format), whose scores are added in the beam search."""
+    out: Annotated[Path, arg(metavar="FOLDER")] = Path("asr")
+    """Folder of the experiment, for models, records and the report. Another start with more features or seeds adds to it."""
     keep_checkpoints: bool = False
-    """Keep those of finished runs; the model that was tested is kept either way (OUT/models)."""
+    """Keep the checkpoints of finished runs. The tested model is kept in OUT/models in either case."""
+    baseline: Annotated[str | None, arg(metavar="NAME")] = None
+    """Features that the report compares all others with, by their name in its table. Without this option, a random encoder."""
     formats: tuple[Literal["png", "svg", "pdf"], ...] = ("png", "svg", "pdf")
-    """Of the report's figures."""
-    baseline: str | None = None
-    """Features that the report compares all others with, by their name in its table; None: a random encoder."""
+    """File formats of the report's figures."""
     report_only: bool = False
-    """Report what is there, train nothing."""
+    """Report the finished runs and train nothing."""
+    write_lm_text: Annotated[Path | None, arg(metavar="FILE")] = None
+    """Only write the training transcripts to this file and train nothing: one utterance a line, as units, for KenLM's lmplz."""
 
     def __post_init__(self) -> None:
         counts = ("seeds", "n_masks", "batch", "epochs", "evaluate_every", "average_best", "buckets", "n_pieces")

@@ -1,43 +1,18 @@
 """The attention decoder: a transformer that writes units one after the other, looking at the encoder's frames."""
 
 import functools
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int, Key
 
-from jfewshot.errors import UserError
+from jfewshot.downstream.asr.settings import DecoderConfig
 from jfewshot.simclr.encoder.transformer import dropout, normed, sinusoids
 
 # Names the dropout of the input among those of the layers, as in the encoder.
 _INPUT_DROPOUT = 1_000_000
-
-
-@dataclass(frozen=True)
-class DecoderConfig:
-    """The paper's sizes. What it does not say: LayerNorm before each part (steady without a long warm-up)."""
-
-    n_layers: int = 3
-    """Transformer layers."""
-    d_model: int = 512
-    """Width; the encoder's may be another."""
-    d_ff: int = 1280
-    """Width of the feed-forward part."""
-    n_heads: int = 4
-    """Attention heads; must divide d_model."""
-    dropout: float = 0.1
-    """On the input and after each part, in training."""
-    compute_dtype: Literal["float32", "bfloat16"] = "float32"
-    """Of the matrix products."""
-
-    def __post_init__(self) -> None:
-        if self.d_model % self.n_heads or self.d_model % 2:
-            raise UserError(f"decoder: d_model {self.d_model} must be even and a multiple of n_heads {self.n_heads}")
-        if self.n_layers < 1:
-            raise UserError(f"decoder: n_layers is {self.n_layers}; it needs at least one")
 
 
 class Cache(NamedTuple):

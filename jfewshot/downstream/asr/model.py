@@ -5,8 +5,9 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int, Key
 
-from jfewshot.downstream.asr.decoder import Decoder, DecoderConfig
-from jfewshot.downstream.asr.recurrent import BidirectionalLayers, RecurrentConfig
+from jfewshot.downstream.asr.decoder import Decoder
+from jfewshot.downstream.asr.recurrent import BidirectionalLayers
+from jfewshot.downstream.asr.settings import DecoderConfig, RecurrentConfig
 from jfewshot.simclr.encoder import Encoder, EncoderConfig
 
 

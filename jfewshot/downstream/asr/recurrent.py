@@ -1,33 +1,12 @@
 """Bidirectional recurrent layers over padded frames, as PyTorch's GRU and LSTM compute them."""
 
-from dataclasses import dataclass
-from typing import Literal
-
 import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int, Key
 
-from jfewshot.errors import UserError
+from jfewshot.downstream.asr.settings import RecurrentConfig
 from jfewshot.simclr.encoder.transformer import dropout
-
-
-@dataclass(frozen=True)
-class RecurrentConfig:
-    """Sizes of the recurrent CTC model."""
-
-    cell: Literal["gru", "lstm"] = "gru"
-    """Which cell."""
-    n_layers: int = 2
-    """Bidirectional layers."""
-    size: int = 256
-    """Units of each direction."""
-    dropout: float = 0.2
-    """On each layer's input but the first's, and on the output, in training."""
-
-    def __post_init__(self) -> None:
-        if self.n_layers < 1 or self.size < 1:
-            raise UserError("recurrent: n_layers and size must be at least 1")
 
 
 class Direction(nnx.Module):

@@ -12,11 +12,10 @@ from flax import nnx
 from jaxtyping import Array, Float, Int, Key
 
 from jfewshot.downstream.asr.batches import Batch
-from jfewshot.downstream.asr.beam import BeamConfig, searcher
-from jfewshot.downstream.asr.decoder import DecoderConfig
+from jfewshot.downstream.asr.beam import searcher
 from jfewshot.downstream.asr.losses import LogProbs, joint_loss, transcript_log_probs
 from jfewshot.downstream.asr.model import Recogniser
-from jfewshot.downstream.asr.recurrent import RecurrentConfig
+from jfewshot.downstream.asr.settings import BeamConfig, DecoderConfig, RecurrentConfig
 from jfewshot.simclr.augmentation import AugmentationConfig, Banks, augment_wave, mask_spectrogram
 from jfewshot.simclr.encoder import EncoderConfig
 from jfewshot.simclr.features import FbankSettings, fbank, normalise

@@ -19,8 +19,9 @@ from jfewshot.downstream.asr.batches import (
     longest_by_size,
     make_batch,
 )
-from jfewshot.downstream.asr.beam import BeamConfig, LanguageTable
+from jfewshot.downstream.asr.beam import LanguageTable
 from jfewshot.downstream.asr.scores import count_errors, metrics_of
+from jfewshot.downstream.asr.settings import BeamConfig
 from jfewshot.downstream.asr.training import Fixed, Plan, compiled, compiled_search, initial_state
 from jfewshot.downstream.asr.units import Units
 from jfewshot.downstream.fitting import Fit, Fitted, development_curve, fit, forget_checkpoints

@@ -1,24 +1,22 @@
-"""The command line: `python -m jfewshot.downstream.emotion --dataset iemocap --root IEMOCAP_full_release`."""
+"""The command line: `jfewshot emotion --dataset iemocap --root IEMOCAP_full_release`."""
 
 import logging
 
-import rich.console
-import tyro
-
-from jfewshot.commandline import log_plainly, run_cli
-from jfewshot.downstream.emotion.config import EmotionConfig
+from jfewshot.commandline import run_cli
 from jfewshot.errors import UserError
 
 log = logging.getLogger("jfewshot.downstream.emotion")
 
 
-def main() -> None:
-    """Parse, run what is missing, report."""
-    config = tyro.cli(EmotionConfig, prog="python -m jfewshot.downstream.emotion")
-    log_plainly()
+def main(arguments: list[str] | None = None) -> int:
+    """Parse the command line, run what is missing, report; returns the exit status."""
+    from jfewshot.commandline.parsing import start
+    from jfewshot.downstream.emotion.config import EmotionConfig
+
+    config = start(EmotionConfig, arguments, "emotion")
     if config.head == "light" and not config.finetune:
         logging.getLogger("jfewshot.training").setLevel(logging.WARNING)  # runs of seconds: one line each will do
-    # After the flags are read: --help needs no JAX.
+    # After the options are read: --help needs no JAX.
     from jfewshot.downstream.emotion.experiment import chosen_data, record_folder, run_experiment
     from jfewshot.downstream.emotion.report import build_report
 
@@ -26,11 +24,17 @@ def main() -> None:
         from jfewshot.downstream.emotion.datasets.own import write_table
 
         write_table(chosen_data(config), config.write_table)
-        log.info("wrote %s", config.write_table)
-        return
+        log.info(
+            "wrote %s; next: jfewshot extract --datasets table:%s --pooling frames --segment whole",
+            config.write_table,
+            config.write_table,
+        )
+        return 0
     records = record_folder(config).read() if config.report_only else run_experiment(config)
     if not records:
         raise UserError(f"{config.out} has no finished run to report")
+    import rich.console
+
     from jfewshot.reporting.grid import to_rich
 
     console = rich.console.Console()
@@ -38,6 +42,7 @@ def main() -> None:
         console.print(to_rich(table, console.width))
         console.print()
     console.print(f"wrote {config.out / 'report' / 'index.html'}, and tables and figures beside it", soft_wrap=True)
+    return 0
 
 
 if __name__ == "__main__":

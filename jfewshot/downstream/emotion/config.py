@@ -3,11 +3,13 @@
 import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
 
-from jfewshot.downstream.folds import Development
+from tyro.conf import arg
+
+from jfewshot.downstream.settings import Development
 from jfewshot.errors import UserError
-from jfewshot.simclr.encoder import EncoderConfig
+from jfewshot.simclr.settings import EncoderConfig
 from jfewshot.training.config import OptimiserConfig
 
 PAPER_HEAD = EncoderConfig(n_layers=12, d_model=256, d_ff=2048, n_heads=4)
@@ -34,77 +36,99 @@ RECIPES = {
 
 @dataclass(frozen=True)
 class EmotionConfig:
-    """Emotion recognition on frames of encoders, folds by speaker or session, raw FBANK and a random encoder beside.
+    """Train an emotion classifier on the frames of encoders and test it on speakers or sessions that it was not trained on.
 
-    Examples:
-      python -m jfewshot.downstream.emotion --dataset iemocap --root IEMOCAP_full_release --features simclr:ENCODER
-      python -m jfewshot.downstream.emotion --dataset emodb --root emodb --features simclr:ENCODER --head light
-
-    Kill it whenever you like; the same command continues it. Report: OUT/report/index.html.
+    Raw FBANK and a random encoder are trained as controls. The run can be stopped at any time; the same command continues it.
+    The report is OUT/report/index.html; docs/emotion.md explains it.
     """
 
-    root: Path
-    """The dataset's folder as published; for table:PATH, the folder that its paths are below."""
-    features: tuple[str, ...] = ("simclr:speech_simclr_small",)
-    """simclr:FOLDER (an exported encoder, its last layer; @2 for its layer 2), store:FOLDER (any other upstream's
-    frames), random:FOLDER, fbank. `{seed}` in a FOLDER is the run's seed: simclr:encoders/tera-{seed}, a pretraining
-    for each."""
-    dataset: str = "iemocap"
-    """iemocap, iemocap_improvised, crema_d, emodb, folder:NAME (ROOT/<emotion>/<group>/), or table:PATH (a CSV with
-    path, label, group)."""
-    out: Path = Path("emotion")
-    """Folder of the experiment: features, records, report. Another start with more features or seeds adds to it."""
-    head: Literal["paper", "light"] = "paper"
-    """paper: transformer encoder, average pooling, linear. light: projection, average pooling, linear."""
-    finetune: bool = False
-    """Train the encoder too, from its weights (simclr) or from the start (random); store: and fbank stay as they are."""
-    controls: bool = True
-    """Raw FBANK, and a random encoder of the first simclr encoder's shape, beside."""
-    seeds: int = 3
-    """Runs of everything, with seeds 0, 1, ...; at least 3 tell a difference from luck."""
-    n_folds: int | None = None
-    """Folds of whole groups; None: the dataset's usual (IEMOCAP 5 sessions, EmoDB 10 speakers, CREMA-D 5)."""
-    folds: Path | None = None
-    """Instead: a CSV with the columns group and fold."""
-    development: Development = "group"
-    """Who chooses checkpoints: `group`, the next fold's groups; `random20`, a fifth of the rest at random, as s3prl
-    does (its speakers are trained on). The test fold never does."""
-    choose_by: Literal["uar", "loss"] = "uar"
-    """Development number that chooses checkpoints; of equal ones the earlier wins."""
-    transformer: EncoderConfig = field(default_factory=lambda: PAPER_HEAD)
-    """Of the paper's head."""
-    width: int = 256
-    """Of the light head's projection."""
-    rate: float | None = None
-    """Learning rate (noam: its factor k); None: paper 0.5, light 0.001."""
-    warmup_steps: int | None = None
-    """None: paper 8,000, light none."""
-    batch: int | None = None
-    """Utterances per step; None: paper 64, light 32."""
-    epochs: int | None = None
-    """None: paper 25, light 40."""
-    average_best: int | None = None
-    """Checkpoints that are averaged; None: 5."""
-    buckets: int = 4
-    """Utterances of like length share a batch; each bucket is a padded size and one compilation."""
+    EXAMPLES: ClassVar = (
+        "jfewshot emotion --dataset iemocap --root IEMOCAP_full_release --features simclr:ENCODER",
+        "jfewshot emotion --dataset emodb --root emodb --features simclr:ENCODER --head light",
+    )
+    HEADINGS: ClassVar = {
+        "root": "Data",
+        "features": "Encoders",
+        "n_folds": "Folds",
+        "head": "Model",
+        "transformer": "Transformer of the paper's head",
+        "width": "Training",
+        "out": "Output",
+    }
+
+    root: Annotated[Path, arg(metavar="FOLDER")]
+    """Folder of the dataset as it is published. For --dataset table:PATH, the folder to which the paths of the table are
+    relative."""
+    dataset: Annotated[str, arg(metavar="NAME")] = "iemocap"
+    """Dataset: iemocap, iemocap_improvised, crema_d, emodb, folder:NAME (audio in ROOT/EMOTION/GROUP/), or table:PATH (a CSV
+    file with the columns path, label and group)."""
     longest: int = 1500
-    """Frames; longer utterances are cut (15 s of FBANK; 60 s of an encoder that makes one frame of four)."""
-    leave_out: tuple[str, ...] = ()
-    """Names of utterances that are not used."""
+    """Longest utterance in frames; longer utterances are cut. 1500 frames are 15 s of FBANK, or 60 s of an encoder that makes
+    one frame of four."""
+    leave_out: Annotated[tuple[str, ...], arg(metavar="NAME [NAME ...]")] = ()
+    """Names of utterances to leave out."""
     on_error: Literal["stop", "skip"] = "stop"
-    """An utterance that cannot be used (unreadable, shorter than a frame) ends the run, or is skipped and named."""
-    write_table: Path | None = None
-    """Only write the dataset as a CSV, for `python -m extraction.run --datasets table:PATH --pooling frames`."""
+    """What to do about an utterance that cannot be used, because it is unreadable or shorter than a frame: stop ends the run,
+    skip leaves it out and names it in the log."""
+    features: Annotated[tuple[str, ...], arg(metavar="FEATURES [FEATURES ...]")] = ("simclr:speech_simclr_small",)
+    """Features to train on, one or more of: simclr:FOLDER (the last layer of an exported encoder; simclr:FOLDER@2 is its
+    layer 2), store:FOLDER (a store of frames of any other upstream), random:FOLDER (an encoder with the shape of an exported
+    one and random weights), fbank. The text {seed} in a FOLDER stands for the seed of the run: simclr:encoders/tera-{seed}
+    uses one pretraining for each seed."""
+    controls: bool = True
+    """Also train on raw FBANK and on a random encoder with the shape of the first simclr encoder."""
+    finetune: bool = False
+    """Also train the encoder: from its weights for simclr:, from random weights for random:. Features of store: and fbank are
+    never changed."""
+    n_folds: int | None = None
+    """Number of folds; a group (speaker, session) is never divided. Without this option, what is usual for the dataset: 5
+    sessions of IEMOCAP, 10 speakers of EmoDB, 5 folds of CREMA-D."""
+    folds: Annotated[Path | None, arg(metavar="FILE")] = None
+    """CSV file with the columns group and fold, which says what the folds are, instead of --n-folds."""
+    development: Development = "group"
+    """Utterances that choose checkpoints: group uses the groups of the next fold; random20 uses a fifth of the training
+    utterances at random, as s3prl does, so that its speakers are trained on. The test fold never chooses."""
+    head: Literal["paper", "light"] = "paper"
+    """Model on top of the frames. paper: a transformer, average pooling and a linear layer. light: a linear projection,
+    average pooling and a linear layer."""
+    transformer: EncoderConfig = field(default_factory=lambda: PAPER_HEAD)
+    width: int = 256
+    """Width of the projection of --head light."""
+    seeds: int = 3
+    """Number of runs of each combination, with the seeds 0, 1, and so on. At least 3 are needed to tell a difference from
+    luck."""
+    rate: float | None = None
+    """Learning rate; for --head paper, the factor of the Noam schedule. Without this option, 0.5 for --head paper and 0.001 for
+    --head light."""
+    warmup_steps: int | None = None
+    """Steps during which the learning rate increases. Without this option, 8,000 for --head paper and 1 for --head light."""
+    batch: int | None = None
+    """Utterances per step. Without this option, 64 for --head paper and 32 for --head light."""
+    epochs: int | None = None
+    """Passes through the training utterances. Without this option, 25 for --head paper and 40 for --head light."""
+    average_best: int | None = None
+    """Number of checkpoints, the best on the development utterances, whose weights are averaged. Without this option, 5."""
+    choose_by: Literal["uar", "loss"] = "uar"
+    """Number on the development utterances that chooses checkpoints: uar is the unweighted average recall, loss the loss. Of
+    equal ones the earlier is chosen."""
+    buckets: int = 4
+    """Number of length groups. Utterances of similar length share a batch, which saves padding; each group needs a
+    compilation of its own."""
     devices: int | None = None
-    """Use this many devices; None: all there are."""
+    """Use only this many devices. Without this option, all devices."""
+    out: Annotated[Path, arg(metavar="FOLDER")] = Path("emotion")
+    """Folder of the experiment, for features, records and the report. Another start with more features or seeds adds to it."""
     keep_checkpoints: bool = False
-    """Keep those of finished runs."""
-    baseline: str | None = None
-    """Name of features that the others are compared with in the report, beside the controls."""
+    """Keep the checkpoints of finished runs."""
+    baseline: Annotated[str | None, arg(metavar="NAME")] = None
+    """Features that the report compares all others with, in addition to the controls, by their name in its table."""
     formats: tuple[Literal["png", "svg", "pdf"], ...] = ("png", "svg", "pdf")
-    """Of the report's figures."""
+    """File formats of the report's figures."""
     report_only: bool = False
-    """Report what is there, train nothing."""
+    """Report the finished runs and train nothing."""
+    write_table: Annotated[Path | None, arg(metavar="FILE")] = None
+    """Only write the dataset to this CSV file and train nothing. `jfewshot extract --datasets table:FILE --pooling frames`
+    turns it into a store of frames of any upstream."""
 
     def __post_init__(self) -> None:
         if self.seeds < 1 or self.longest < 1 or self.buckets < 1 or self.width < 1:

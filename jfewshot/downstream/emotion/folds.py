@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from jfewshot.downstream.emotion.datasets import EmotionData
-from jfewshot.downstream.folds import Development, Fold, group_folds
+from jfewshot.downstream.folds import Fold, group_folds
+from jfewshot.downstream.settings import Development
 from jfewshot.errors import UserError
 
 

@@ -12,13 +12,14 @@ Of spectrograms:
 `views` draws which of them happen and puts them in order.
 """
 
-from jfewshot.simclr.augmentation.alteration import AlterationConfig, alter
+from jfewshot.simclr.augmentation.alteration import alter
 from jfewshot.simclr.augmentation.masks import mask_spectrogram
 from jfewshot.simclr.augmentation.noise import add_noise, coloured_noise, noise_bank
 from jfewshot.simclr.augmentation.pitch import pitch
 from jfewshot.simclr.augmentation.reverb import impulse_responses, reverb, reverb_continuous
 from jfewshot.simclr.augmentation.speed import speed
-from jfewshot.simclr.augmentation.views import AugmentationConfig, Banks, augment_wave, make_banks, output_samples
+from jfewshot.simclr.augmentation.views import Banks, augment_wave, make_banks, output_samples
+from jfewshot.simclr.settings import AlterationConfig, AugmentationConfig
 
 __all__ = [
     "AlterationConfig",

@@ -6,41 +6,11 @@ by another segment of the same utterance, 10% left as they are. Frequency: a run
 throughout. Magnitude: sometimes, noise is added to all of it.
 """
 
-from dataclasses import dataclass
-from typing import Literal
-
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key
 
-
-@dataclass(frozen=True)
-class AlterationConfig:
-    """Speech SimCLR's settings; TERA's own are 7 frames, 16 channels (a fifth of 80)."""
-
-    time: bool = True
-    """Alter segments of frames."""
-    channel: bool = True
-    """Zero a run of channels."""
-    magnitude: bool = False
-    """Sometimes add noise to every element (TERA's third; Speech SimCLR does not use it)."""
-    time_share: float = 0.15
-    """P_T: frames altered, as a share of the utterance, were no two segments to overlap."""
-    time_width: int = 4
-    """W_T: frames per segment."""
-    channel_width: int = 4
-    """W_C: at most so many channels."""
-    zero_share: float = 0.8
-    """Segments that are zeroed."""
-    replace_share: float = 0.1
-    """Segments that are replaced; the rest stays, and is to be reconstructed all the same."""
-    dice: Literal["segment", "utterance"] = "segment"
-    """Whether zero, replace or leave is drawn for each segment (as the paper reads) or once per utterance (as s3prl
-    does)."""
-    magnitude_share: float = 0.15
-    """P_N: how often noise is added."""
-    magnitude_std: float = 0.2
-    """Its deviation, in units of normalised features (s3prl's; TERA's paper calls 0.2 the variance)."""
+from jfewshot.simclr.settings import AlterationConfig
 
 
 def alter(

@@ -3,86 +3,18 @@
 Speed, pitch, reverberation, noise: a voice changes, then the room it is in, then what else is heard there.
 """
 
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from jfewshot.errors import UserError
-from jfewshot.simclr.augmentation.alteration import AlterationConfig
 from jfewshot.simclr.augmentation.noise import add_noise, noise_bank
 from jfewshot.simclr.augmentation.pitch import pitch, replay
 from jfewshot.simclr.augmentation.reverb import impulse_responses, reverb, reverb_continuous
 from jfewshot.simclr.augmentation.speed import output_samples as samples_after_speed
 from jfewshot.simclr.augmentation.speed import speed
-
-
-@dataclass(frozen=True)
-class AugmentationConfig:
-    """Which augmentations, how strong, how often. The strengths are the paper's; how often, it does not say."""
-
-    speed: bool = True
-    """Play faster or slower."""
-    slowest: float = 0.8
-    """Factor."""
-    fastest: float = 1.2
-    """Factor."""
-    speed_probability: float = 1.0
-    """The range includes 'hardly', so always."""
-    pitch: bool = True
-    """Shift the pitch."""
-    lowest_cents: float = -300.0
-    """1,200 to the octave."""
-    highest_cents: float = 300.0
-    """1,200 to the octave."""
-    pitch_probability: float = 1.0
-    """As for speed."""
-    reverb: bool = True
-    """Put it into a room, by SoX's reverb with reverberance 50, damping 50 and room scale U(0, 100)."""
-    reverb_probability: float = 0.5
-    """Half: an encoder that never hears clean speech does not know it."""
-    reverb_continuous: bool = False
-    """Room scales between whole percents, without the bank."""
-    noise: bool = True
-    """Add noise."""
-    noise_folder: Path | None = None
-    """Recordings of noise; None: generated white, pink and brown noise."""
-    lowest_snr_db: float = 5.0
-    """True decibels."""
-    highest_snr_db: float = 10.0
-    """True decibels."""
-    noise_probability: float = 0.5
-    """As for reverb."""
-    time_mask: bool = True
-    """Zero a run of frames."""
-    widest_time_mask: int = 40
-    """Frames."""
-    frequency_mask: bool = True
-    """Zero a run of channels."""
-    widest_frequency_mask: int = 10
-    """Channels."""
-    alteration: AlterationConfig = field(default_factory=AlterationConfig)
-    """What the reconstruction undoes; used by profiles with a reconstruction loss."""
-
-    def __post_init__(self) -> None:
-        if not 0.5 <= self.slowest <= self.fastest <= 2.0:
-            raise UserError(f"speed from {self.slowest} to {self.fastest}: needs 0.5 <= slowest <= fastest <= 2")
-        if not -1200.0 <= self.lowest_cents <= self.highest_cents <= 1200.0:
-            raise UserError(
-                f"pitch from {self.lowest_cents} to {self.highest_cents} cents: needs at most an octave, in order"
-            )
-        if self.lowest_snr_db > self.highest_snr_db:
-            raise UserError(f"SNR from {self.lowest_snr_db} to {self.highest_snr_db} dB: give the lower one first")
-        for name in ("speed", "pitch", "reverb", "noise"):
-            if not 0.0 <= (probability := getattr(self, f"{name}_probability")) <= 1.0:
-                raise UserError(f"{name} with probability {probability}: needs 0 to 1")
-
-    def may(self, name: str) -> bool:
-        """Whether a waveform augmentation is on and ever happens."""
-        return getattr(self, name) and getattr(self, f"{name}_probability") > 0.0
+from jfewshot.simclr.settings import AugmentationConfig
 
 
 class Banks(NamedTuple):

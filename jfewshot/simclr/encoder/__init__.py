@@ -1,6 +1,5 @@
 """The encoder and what stands on it while it learns.
 
-- `config`: its sizes; the paper's two
 - `prenet`: the convolutions that make four frames one, in the ASR variant
 - `attention`: masked attention, fast on CPUs too
 - `transformer`: the encoder itself, masked by true lengths throughout
@@ -9,9 +8,9 @@
 """
 
 from jfewshot.simclr.encoder.arrays import from_arrays, to_arrays
-from jfewshot.simclr.encoder.config import PAPER, PAPER_ASR, EncoderConfig
 from jfewshot.simclr.encoder.heads import Projection, SpectrogramHead, mean_over_frames
 from jfewshot.simclr.encoder.transformer import Encoder
+from jfewshot.simclr.settings import PAPER, PAPER_ASR, EncoderConfig
 
 __all__ = [
     "PAPER",

@@ -7,8 +7,8 @@ import numpy as np
 from flax import nnx
 
 from jfewshot.errors import UserError
-from jfewshot.simclr.encoder.config import EncoderConfig
 from jfewshot.simclr.encoder.transformer import Encoder
+from jfewshot.simclr.settings import EncoderConfig
 
 
 def to_arrays(module: nnx.Module) -> dict[str, np.ndarray]:

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
-from jfewshot.simclr.encoder.config import EncoderConfig
 from jfewshot.simclr.encoder.transformer import layer_norm, linear, normed
+from jfewshot.simclr.settings import EncoderConfig
 
 
 def mean_over_frames(

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
-from jfewshot.simclr.encoder.config import EncoderConfig
+from jfewshot.simclr.settings import EncoderConfig
 
 
 class ConvPrenet(nnx.Module):

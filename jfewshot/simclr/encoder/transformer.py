@@ -11,8 +11,8 @@ from flax import nnx
 from jaxtyping import Array, Float, Int, Key
 
 from jfewshot.simclr.encoder.attention import masked_attention
-from jfewshot.simclr.encoder.config import EncoderConfig
 from jfewshot.simclr.encoder.prenet import ConvPrenet
+from jfewshot.simclr.settings import EncoderConfig
 
 # Names the dropout of the input among those of the layers, which are 0 and 1 under each layer's own key.
 _INPUT_DROPOUT = 1_000_000

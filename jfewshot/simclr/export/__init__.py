@@ -3,10 +3,31 @@
 - `folder`: what is in it; `write_encoder`
 - `loaded`: `load_encoder(folder)`, a callable from waves to frames per layer
 - `card`: the model card
-- `run`: `python -m jfewshot.simclr.export`: from a training run to such a folder
+- `options`: the options of `jfewshot export`
+- `run`: from a training run to such a folder
+
+Names are imported when they are asked for, so that the command line's `--help` does not wait for JAX.
 """
 
-from jfewshot.simclr.export.folder import EncoderFolder, read_encoder, write_encoder
-from jfewshot.simclr.export.loaded import LoadedEncoder, load_encoder
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jfewshot.simclr.export.folder import EncoderFolder, read_encoder, write_encoder
+    from jfewshot.simclr.export.loaded import LoadedEncoder, load_encoder
 
 __all__ = ["EncoderFolder", "LoadedEncoder", "load_encoder", "read_encoder", "write_encoder"]
+
+_ROOMS = {
+    "EncoderFolder": "folder",
+    "LoadedEncoder": "loaded",
+    "load_encoder": "loaded",
+    "read_encoder": "folder",
+    "write_encoder": "folder",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ROOMS:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    return getattr(importlib.import_module(f"{__name__}.{_ROOMS[name]}"), name)

@@ -1,15 +1,18 @@
-"""`python -m jfewshot.simclr.export RUN --out FOLDER --name NAME`."""
+"""`jfewshot export RUN --out FOLDER --name NAME`."""
 
-import tyro
-
-from jfewshot.commandline import log_plainly, run_cli
-from jfewshot.simclr.export.run import ExportConfig, export
+from jfewshot.commandline import run_cli
 
 
-def main() -> None:
-    """Parse, export."""
-    log_plainly()
-    export(tyro.cli(ExportConfig))
+def main(arguments: list[str] | None = None) -> int:
+    """Parse the command line and export; returns the exit status."""
+    from jfewshot.commandline.parsing import start
+    from jfewshot.simclr.export.options import ExportOptions
+
+    options = start(ExportOptions, arguments, "export")
+    from jfewshot.simclr.export.run import export  # after the options are read: --help needs no JAX
+
+    export(options)
+    return 0
 
 
 if __name__ == "__main__":

@@ -2,46 +2,20 @@
 
 import json
 import logging
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
 
 import numpy as np
-import tyro
 
 from jfewshot.errors import UserError
 from jfewshot.simclr.config import from_record
 from jfewshot.simclr.export.folder import EncoderFolder, write_encoder
+from jfewshot.simclr.export.options import ExportOptions
 from jfewshot.training.checkpoints import Checkpoints, average, read_params, steps_on_disk
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class ExportConfig:
-    """Write a run's encoder as a folder that `extraction` takes as the upstream simclr:FOLDER."""
-
-    run: Annotated[Path, tyro.conf.Positional]
-    """Folder of the training run."""
-    out: Path
-    """Encoder folder to write."""
-    name: str
-    """The encoder's name in stores and tables."""
-    step: int | None = None
-    """Which checkpoint; None: the latest. 0 is the untrained encoder, a control."""
-    average_best: int = 0
-    """Instead: the mean of this many checkpoints with the lowest validation loss."""
-    dtype: Literal["float32", "float16"] = "float32"
-    """Of the stored weights."""
-    title: str = ""
-    """What people call it."""
-    licence: str = ""
-    """Of the weights, which the training data's licences have a say in."""
-    source: str = ""
-    """What it was trained on, by name and licence."""
-
-
-def export(options: ExportConfig) -> Path:
+def export(options: ExportOptions) -> Path:
     """Read the run, write the folder; returns it.
 
     Raises:
@@ -82,7 +56,7 @@ def export(options: ExportConfig) -> Path:
     return write_encoder(options.out, encoder, options.dtype)
 
 
-def _chosen_steps(options: ExportConfig, keep: int, keep_best: int) -> list[int]:
+def _chosen_steps(options: ExportOptions, keep: int, keep_best: int) -> list[int]:
     folder = options.run / "checkpoints"
     there = steps_on_disk(folder)
     if not there:

@@ -5,6 +5,7 @@
 """
 
 from jfewshot.simclr.features.cmvn import Moments, SpeakerMoments, normalise, normalise_per_utterance
-from jfewshot.simclr.features.fbank import FbankSettings, fbank, n_frames
+from jfewshot.simclr.features.fbank import fbank, n_frames
+from jfewshot.simclr.settings import FbankSettings
 
 __all__ = ["FbankSettings", "Moments", "SpeakerMoments", "fbank", "n_frames", "normalise", "normalise_per_utterance"]

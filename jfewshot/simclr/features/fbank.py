@@ -5,54 +5,16 @@ frame's mean, pre-emphasise, window, power spectrum, triangles on the mel axis, 
 """
 
 import functools
-from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from jfewshot.simclr.settings import FbankSettings
+
 # The logarithm's floor: Kaldi's std::numeric_limits<float>::epsilon().
 LOG_FLOOR = float(np.finfo(np.float32).eps)
-
-
-@dataclass(frozen=True)
-class FbankSettings:
-    """Settings of the filterbank; the defaults are Kaldi's with 80 bins, at 16 kHz."""
-
-    sample_rate: int = 16_000
-    """Hz."""
-    n_mels: int = 80
-    """Number of mel bins."""
-    frame_ms: float = 25.0
-    """Length of a frame in milliseconds."""
-    hop_ms: float = 10.0
-    """From one frame's start to the next, in milliseconds."""
-    low_hz: float = 20.0
-    """Lower edge of the first triangle."""
-    high_hz: float | None = None
-    """Upper edge of the last triangle; None: half the sample rate."""
-    preemphasis: float = 0.97
-    """x[n] - preemphasis * x[n - 1]."""
-    scale: float = 1.0
-    """Multiplies samples in [-1, 1]. Kaldi's tools read 16-bit integers (scale 32768), which adds 20.8 to every bin
-    above the floor; at 1.0 the logarithm's floor of 1.2e-7 sits near 16-bit quantisation noise, so digital silence is
-    no outlier."""
-
-    @property
-    def frame_length(self) -> int:
-        """Samples per frame."""
-        return int(self.sample_rate * self.frame_ms / 1000)
-
-    @property
-    def hop_length(self) -> int:
-        """Samples from one frame's start to the next."""
-        return int(self.sample_rate * self.hop_ms / 1000)
-
-    @property
-    def n_fft(self) -> int:
-        """The power of two that holds a frame."""
-        return 1 << (self.frame_length - 1).bit_length()
 
 
 def n_frames(n_samples, settings: FbankSettings = FbankSettings()):

@@ -1,39 +1,44 @@
-"""`python -m jfewshot.simclr.study --out STUDY --tests DATASET=ROOT -- --data.source SPEECH ...`."""
+"""`jfewshot study --out STUDY --tests DATASET=ROOT -- --data.source SPEECH ...`."""
 
 import json
 import logging
 import sys
+from typing import TYPE_CHECKING
 
-import tyro
-
-from jfewshot.commandline import log_plainly, run_cli
+from jfewshot.commandline import run_cli
 from jfewshot.errors import UserError
 from jfewshot.files import atomic_write
-from jfewshot.simclr.config import TrainConfig
-from jfewshot.simclr.data import read_utterances
-from jfewshot.simclr.study.plan import UNTRAINED, Study, trainings
+
+if TYPE_CHECKING:
+    from jfewshot.simclr.config import TrainConfig
+    from jfewshot.simclr.study.plan import Study
 
 log = logging.getLogger(__name__)
 
 
-def main() -> None:
-    """Parse both halves of the command line, train, evaluate, tabulate."""
-    log_plainly()
-    arguments = sys.argv[1:]
+def main(arguments: list[str] | None = None) -> int:
+    """Parse both halves of the command line, train, evaluate, tabulate; returns the exit status."""
+    from jfewshot.commandline.parsing import parse, start
+    from jfewshot.simclr.config import TrainConfig
+    from jfewshot.simclr.study.plan import Study
+
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
     cut = arguments.index("--") if "--" in arguments else len(arguments)
-    study = tyro.cli(Study, args=arguments[:cut])
+    study = start(Study, arguments[:cut], "study")
     common = arguments[cut + 1 :]
     for flag in ("--out", "--seed", "--profile"):
         if flag in common:
             raise UserError(f"{flag} after --: the study sets it itself for each training; leave it out there")
-    base = tyro.cli(TrainConfig, args=[*common, "--out", str(study.out / "runs")])
-    run(study, base)
+    run(study, parse(TrainConfig, [*common, "--out", str(study.out / "runs")], "pretrain"))
+    return 0
 
 
-def run(study: Study, base: TrainConfig) -> None:
+def run(study: "Study", base: "TrainConfig") -> None:
     """Everything that is not there yet; then the tables."""
+    from jfewshot.simclr.data import read_utterances
     from jfewshot.simclr.study.accuracy import episode_accuracy, extract_all
     from jfewshot.simclr.study.encoders import make_encoders, share_compiled_code
+    from jfewshot.simclr.study.plan import UNTRAINED, trainings
     from jfewshot.simclr.study.table import as_markdown, compared
 
     n_utterances = len(read_utterances(base.data.source, base.data.shortest_s))

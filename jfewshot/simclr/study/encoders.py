@@ -9,7 +9,7 @@ import jax
 
 from jfewshot.errors import UserError
 from jfewshot.simclr.config import FREE
-from jfewshot.simclr.export.run import ExportConfig, export
+from jfewshot.simclr.export.run import ExportOptions, export
 from jfewshot.simclr.study.plan import Training
 from jfewshot.simclr.training.loop import train
 from jfewshot.training.config import as_record, differences
@@ -39,7 +39,7 @@ def _make(training: Training, encoder: Path) -> Path:
     log.info("%s: %d steps of %d utterances", training.name, training.config.steps, training.config.batch)
     train(training.config)
     step = 0 if training.untrained else training.config.steps
-    return export(ExportConfig(training.config.out, encoder, name=training.name, step=step, title=training.name))
+    return export(ExportOptions(training.config.out, encoder, name=training.name, step=step, title=training.name))
 
 
 def _refuse_another(training: Training) -> None:

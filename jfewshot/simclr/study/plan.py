@@ -3,7 +3,9 @@
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
+
+from tyro.conf import arg
 
 from jfewshot.errors import UserError
 from jfewshot.simclr.config import Profile, TrainConfig
@@ -17,40 +19,48 @@ AUGMENTATIONS = ("speed", "pitch", "reverb", "noise", "time_mask", "frequency_ma
 
 @dataclass(frozen=True)
 class Study:
-    """Train several configurations with several seeds, and compare them by few-shot accuracy.
+    """Train several encoders with several seeds and compare them by few-shot accuracy.
 
-    What comes after `--` are flags of `python -m jfewshot.simclr.train`, common to all trainings (without --out, --seed
-    and --profile). Stop it whenever you like; the same command continues it, and a finished training is not repeated.
-
-        python -m jfewshot.simclr.study --out STUDY --tests fsdd_digits=FSDD folder:words=WORDS -- --data.source SPEECH
+    Options after `--` are options of `jfewshot pretrain` that all trainings share; --out, --seed and --profile are set by the
+    study and must not be among them. The study can be stopped at any time; the same command continues it, and a finished
+    training is not repeated.
     """
 
-    out: Path
-    """Folder of the study: runs/, encoders/, stores/, results/, and one table a kind (.md and .json)."""
-    tests: tuple[str, ...] = ()
-    """Test sets, DATASET=ROOT, each as `python -m extraction.run --datasets DATASET --root ROOT` takes it. Nothing of them may
-    be in the training data."""
+    EXAMPLES: ClassVar = (
+        "jfewshot study --out studies/first --tests fsdd_digits=FSDD folder:words=WORDS -- --data.source SPEECH --steps 1500",
+        "jfewshot study --out studies/first --kind ablation --tests fsdd_digits=FSDD -- --data.source SPEECH --steps 1500",
+    )
+    HEADINGS: ClassVar = {"out": "The study", "batches": "Grid of --kind sweep", "shots": "Few-shot evaluation"}
+
+    out: Annotated[Path, arg(metavar="FOLDER")]
+    """Folder of the study. It receives the folders runs, encoders, stores and results, and a table (.md and .json) for each
+    kind of study."""
+    tests: Annotated[tuple[str, ...], arg(metavar="DATASET=ROOT [DATASET=ROOT ...]")] = ()
+    """Test sets, each with the folder that holds its audio, as in `jfewshot extract --datasets DATASET --root ROOT`. The
+    training data must not contain any of their clips. Without this option, encoders are trained and not compared."""
     kind: Kind = "profiles"
-    """profiles: the untrained encoder, tera, speech_simclr, speech_simclr_recon. ablation: each augmentation off in turn (Table 4
-    of the paper). sweep: batch size x epochs (its Figure 2)."""
+    """What is compared. profiles: the untrained encoder, tera, speech_simclr and speech_simclr_recon. ablation: each
+    augmentation switched off in turn (Table 4 of the paper). sweep: a grid of batch sizes and epochs (Figure 2 of the
+    paper)."""
     seeds: tuple[int, ...] = (0, 1, 2)
-    """Of initialisation, batches and views; each row of the table is the mean over them."""
+    """Seeds of the trainings. Each seed is a training of its own, and a row of the table is the mean over seeds."""
     profile: Profile = "speech_simclr"
-    """Of the ablation and the sweep."""
+    """Training profile of the ablation and the sweep; `jfewshot pretrain --help` explains the profiles."""
     batches: tuple[int, ...] = (16, 32, 64)
-    """The sweep's batch sizes."""
+    """Batch sizes of the sweep."""
     epochs: tuple[int, ...] = (1, 2, 4)
-    """The sweep's epochs; each cell of the grid is trained from the start, with its own schedule."""
+    """Numbers of epochs of the sweep. Each combination with a batch size is trained from the start with its own schedule."""
     shots: tuple[int, ...] = (1, 5)
-    """Labelled clips per class."""
+    """Number of support (training) clips per class. Several numbers make several tables."""
     ways: int = 5
-    """Classes per episode."""
+    """Number of classes per episode."""
     n_query: int = 5
-    """Query clips per class."""
+    """Number of query (test) clips per class."""
     n_episodes: int = 2000
-    """The same ones for every encoder."""
-    segment: str = "whole"
-    """As --segment of the extraction: clips are not cut or repeated."""
+    """Number of episodes; the same ones for every encoder."""
+    segment: Annotated[str, arg(metavar="whole|upstream|SECONDS")] = "whole"
+    """How test clips are cut before encoding: whole does not cut, upstream uses the segment length that the encoder declares, a
+    number is a length in seconds."""
 
     def __post_init__(self) -> None:
         if len(set(self.seeds)) < len(self.seeds) or not self.seeds:

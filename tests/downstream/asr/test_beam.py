@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from jfewshot.downstream.asr import ctc
-from jfewshot.downstream.asr.beam import BeamConfig, LanguageTable, beam_search, searcher
-from jfewshot.downstream.asr.decoder import DecoderConfig
+from jfewshot.downstream.asr.beam import LanguageTable, beam_search, searcher
 from jfewshot.downstream.asr.losses import transcript_log_probs
 from jfewshot.downstream.asr.model import Recogniser
+from jfewshot.downstream.asr.settings import BeamConfig, DecoderConfig
 from jfewshot.training.model import drawer, model_builder
 
 N_UNITS, DIM, LONGEST = 3, 6, 4

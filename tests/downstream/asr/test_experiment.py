@@ -14,12 +14,10 @@ import pytest
 
 from jfewshot.downstream.asr import experiment
 from jfewshot.downstream.asr import trial as trial_module
-from jfewshot.downstream.asr.beam import BeamConfig
 from jfewshot.downstream.asr.config import AsrConfig
-from jfewshot.downstream.asr.decoder import DecoderConfig
 from jfewshot.downstream.asr.experiment import run_experiment
-from jfewshot.downstream.asr.recurrent import RecurrentConfig
 from jfewshot.downstream.asr.report import build_report
+from jfewshot.downstream.asr.settings import BeamConfig, DecoderConfig, RecurrentConfig
 from jfewshot.errors import UserError
 from jfewshot.simclr.augmentation import AugmentationConfig
 from jfewshot.simclr.encoder import Encoder, EncoderConfig, to_arrays

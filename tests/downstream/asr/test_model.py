@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from jfewshot.downstream.asr.decoder import Decoder, DecoderConfig
+from jfewshot.downstream.asr.decoder import Decoder
 from jfewshot.downstream.asr.losses import frames_needed, joint_loss, transcript_log_probs
 from jfewshot.downstream.asr.model import Recogniser
-from jfewshot.downstream.asr.recurrent import BidirectionalLayers, RecurrentConfig
+from jfewshot.downstream.asr.recurrent import BidirectionalLayers
+from jfewshot.downstream.asr.settings import DecoderConfig, RecurrentConfig
 from jfewshot.errors import UserError
 from jfewshot.simclr.encoder import EncoderConfig
 

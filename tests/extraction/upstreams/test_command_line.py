@@ -4,7 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
-from extraction.upstreams import FAMILIES, UPSTREAMS, __main__, upstream_names
+from extraction.options import LoadingOptions
+from extraction.upstreams import FAMILIES, UPSTREAMS, __main__, check_upstream_names, load_upstream, upstream_names
+from extraction.upstreams.base import UpstreamOptions
+from extraction.upstreams.listing import FAMILY_HINTS
 from jfewshot.errors import UserError
 
 
@@ -17,7 +20,7 @@ def test_list_names_every_encoder_and_family(capsys):
         "MODULE:CLASS",
     ]
     assert lines[1].split(maxsplit=1)[1] == "HuBERT Base: masked prediction of clusters; LibriSpeech 960 h"
-    assert set(__main__.FAMILY_HINTS) == set(FAMILIES)
+    assert set(FAMILY_HINTS) == set(FAMILIES)
 
 
 def test_check_says_what_an_encoder_gives(checkpoint: Callable, capsys):
@@ -27,15 +30,18 @@ def test_check_says_what_an_encoder_gives(checkpoint: Callable, capsys):
 
 
 def test_check_goes_on_after_a_failure_and_ends_with_it(capsys):
-    with pytest.raises(UserError, match="1 of 2 encoders cannot be used: nothing"):
-        __main__.main(["check", "nothing", "s3prl_mel", "--device", "cpu"])
-    failed, passed = capsys.readouterr().out.splitlines()
+    assert __main__.main(["check", "nothing", "s3prl_mel", "--device", "cpu"]) == 1
+    said = capsys.readouterr()
+    assert said.err == "error: 1 of 2 encoders cannot be used: nothing\n"
+    failed, passed = said.out.splitlines()
     assert failed.startswith("nothing                  FAILED  unknown upstream")
     assert passed.startswith("s3prl_mel                ok")
 
 
 def test_one_checkpoint_is_not_taken_for_two_encoders(checkpoint: Callable):
-    with pytest.raises(UserError, match="FILE is one encoder's, and 13 are named; check them one at a time"):
+    with pytest.raises(
+        UserError, match="FILE is the weights of one upstream, and 13 are named: give NAME=FILE for each"
+    ):
         __main__.main(["check", "paper", "--checkpoint", str(checkpoint("apc_960hr"))])
 
 
@@ -50,3 +56,56 @@ def test_paper_stands_for_its_13_in_order_and_nothing_comes_twice(paper_table: d
         *(name for name in paper_table if name != "hubert_base"),
         "fbank",
     ]
+
+
+def test_each_upstream_gets_its_own_checkpoint(tmp_path):
+    names = ["hubert_base", "s3prl:hubert_local", "tera_960hr"]
+    given = ("hubert_base=a.pt", "s3prl:hubert_local=b=c.pt", str(tmp_path))
+    options = LoadingOptions(checkpoint=given, device="cpu", faster=False).for_upstreams(names)
+    expected = {"hubert_base": "a.pt", "s3prl:hubert_local": "b=c.pt", "tera_960hr": str(tmp_path)}
+    for name, path in expected.items():
+        assert options.of(name) == UpstreamOptions("cpu", faster=False, checkpoint=type(tmp_path)(path))
+    odd = tmp_path / "a=b.pt"
+    odd.touch()
+    assert LoadingOptions(checkpoint=(str(odd),)).for_upstreams(["fbank"]).of("fbank").checkpoint == odd
+
+
+def test_the_checkpoint_of_an_upstream_reaches_its_factory(checkpoint: Callable, capsys):
+    path = checkpoint("apc_960hr")
+    arguments = ["check", "s3prl_mel", "apc_960hr", "--checkpoint", f"apc_960hr={path}", "--device", "cpu"]
+    assert __main__.main(arguments) == 0
+    assert "apc_960hr                ok  3 layers" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (("huber_base=a.pt",), "'huber_base' is not among the upstreams of this run; did you mean hubert_base"),
+        (("a.pt",), "is the weights of one upstream, and 2 are named"),
+        (("hubert_base=a.pt", "b.pt", "c.pt"), "is the weights of one upstream, and 1 are named"),
+    ],
+)
+def test_checkpoints_of_no_upstream_or_of_several_are_refused(given, message):
+    with pytest.raises(UserError, match=message):
+        LoadingOptions(checkpoint=given).for_upstreams(["hubert_base", "tera_960hr"])
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("byol_a_512", "did you mean s3prl:byol_a_512?"),
+        ("hubertt_base", "did you mean hubert_base"),
+        ("speech_simclr_smal", "did you mean simclr:speech_simclr_small"),
+        ("completely different", "unknown upstream 'completely different': `jfewshot upstreams list` shows all names"),
+    ],
+)
+def test_a_name_that_is_not_known_is_answered_with_the_nearest(name, nearest):
+    for refuse in (check_upstream_names, lambda names: load_upstream(names[0])):
+        with pytest.raises(UserError) as caught:
+            refuse([name])
+        assert nearest in str(caught.value)
+        assert len(str(caught.value)) < 300
+
+
+def test_names_that_can_be_loaded_are_not_refused():
+    check_upstream_names(["HuBERT Base", "paper_encoder:MyEncoder", "hf:a/b", "s3prl:apc", *UPSTREAMS])

@@ -14,7 +14,7 @@ import pytest
 from jfewshot.errors import UserError
 from jfewshot.simclr.config import FREE, from_record
 from jfewshot.simclr.export import load_encoder
-from jfewshot.simclr.export.run import ExportConfig, export
+from jfewshot.simclr.export.run import ExportOptions, export
 from jfewshot.simclr.training.loop import train
 from jfewshot.training import metrics as metrics_module
 from jfewshot.training.checkpoints import average, read_params, steps_on_disk
@@ -56,13 +56,13 @@ def test_a_killed_run_continues_on_the_same_curve(tiny, tmp_path, monkeypatch):
     wider = dataclasses.replace(tiny, encoder=dataclasses.replace(tiny.encoder, d_ff=64))
     with pytest.raises(UserError, match=r"encoder\.d_ff: 64 here, 32 there"):
         train(wider)
-    one = load_encoder(export(ExportConfig(tiny.out, tmp_path / "one", name="one", licence="CC0-1.0")))
+    one = load_encoder(export(ExportOptions(tiny.out, tmp_path / "one", name="one", licence="CC0-1.0")))
     parts = [read_params(tiny.out / "checkpoints", step) for step in (4, 6)]
     kernel = "layers.0.query.kernel"
     np.testing.assert_array_equal(one.folder.arrays[kernel], parts[1][f"encoder.{kernel}"])
-    untrained = load_encoder(export(ExportConfig(tiny.out, tmp_path / "zero", name="zero", step=0)))
+    untrained = load_encoder(export(ExportOptions(tiny.out, tmp_path / "zero", name="zero", step=0)))
     assert np.abs(untrained.folder.arrays[kernel] - one.folder.arrays[kernel]).max() > 1e-4
-    mean = load_encoder(export(ExportConfig(tiny.out, tmp_path / "mean", name="mean", average_best=2)))
+    mean = load_encoder(export(ExportOptions(tiny.out, tmp_path / "mean", name="mean", average_best=2)))
     best = sorted((line["validation_loss"], line["step"]) for line in curve(tiny.out) if "validation_loss" in line)[:2]
     chosen = [read_params(tiny.out / "checkpoints", step)[f"encoder.{kernel}"] for _, step in best]
     np.testing.assert_allclose(mean.folder.arrays[kernel], np.mean(chosen, axis=0), rtol=1e-6)
@@ -70,7 +70,7 @@ def test_a_killed_run_continues_on_the_same_curve(tiny, tmp_path, monkeypatch):
     assert frames.shape == (2, 12, 16)
     assert np.all(np.isfinite(frames))
     with pytest.raises(UserError, match="no checkpoint of step 5"):
-        export(ExportConfig(tiny.out, tmp_path / "five", name="five", step=5))
+        export(ExportOptions(tiny.out, tmp_path / "five", name="five", step=5))
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_names_step_files_and_checkpoint(tiny):
@@ -108,7 +108,7 @@ def test_speakers_statistics_normalise_and_events_are_written(tiny, tmp_path, vo
     assert abs(together["loss"] - values["loss"]) > 1e-5  # the speakers' rows were used
     assert any(path.stat().st_size > 500 for path in (by_speaker.out / "tensorboard").iterdir())
     # What is exported carries everybody's statistics: a speaker's own would give it away.
-    exported = load_encoder(export(ExportConfig(by_speaker.out, tmp_path / "exported", name="one")))
+    exported = load_encoder(export(ExportOptions(by_speaker.out, tmp_path / "exported", name="one")))
     np.testing.assert_array_equal(exported.folder.mean, everybody)
 
 

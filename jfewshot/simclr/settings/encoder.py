@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from typing import Literal
 
-import jax.numpy as jnp
-
 from jfewshot.errors import UserError
 
 
@@ -13,35 +11,37 @@ class EncoderConfig:
     """The transformer. The defaults are the paper's (21 M parameters), which are TERA's."""
 
     n_mels: int = 80
-    """Channels of the input."""
+    """Channels (mel bins) of the input features."""
     n_layers: int = 3
-    """Transformer layers."""
+    """Number of transformer layers."""
     d_model: int = 768
-    """Width."""
+    """Width of each transformer layer."""
     d_ff: int = 3072
-    """Width of the feed-forward part."""
+    """Width of the feed-forward part of each layer."""
     n_heads: int = 12
-    """Attention heads; must divide d_model."""
+    """Attention heads of each layer; must divide the width d-model."""
     prenet: Literal["none", "conv1d", "conv2d"] = "none"
-    """none: one frame in, one out. conv1d, conv2d: two convolutions of stride 2, so four frames become one; conv1d
-    runs over time with the mel bins as channels, conv2d over time and mel bins."""
+    """Layers before the transformer. none: one output frame per input frame. conv1d and conv2d: two convolutions of stride 2,
+    so that four input frames become one output frame; conv1d convolves over time with the mel bins as channels, conv2d over
+    time and mel bins."""
     prenet_channels: int = 256
-    """Channels of those convolutions."""
+    """Channels of the convolutions before the transformer; used by the prenets conv1d and conv2d."""
     norm: Literal["post", "pre"] = "post"
-    """LayerNorm after each residual sum (TERA, the original transformer) or before each sub-layer (steadier when
-    deep)."""
+    """Place of LayerNorm: post is after each residual sum, as in TERA and the original transformer; pre is before each
+    sub-layer, which is more stable for deep encoders."""
     layer_norm_eps: float = 1e-12
-    """TERA's and BERT's."""
+    """Epsilon of LayerNorm; the default is that of TERA and BERT."""
     dropout: float = 0.1
-    """On the input and after each sub-layer, in training."""
+    """Dropout rate during training, on the input and after each sub-layer."""
     init_std: float = 0.02
-    """Weights are drawn from a normal distribution with this deviation; biases are zero."""
+    """Standard deviation of the normal distribution from which the initial weights are drawn; biases start at zero."""
     compute_dtype: Literal["float32", "bfloat16"] = "float32"
-    """Of the matrix products; parameters, LayerNorm and loss are float32 either way."""
+    """Number format of matrix products. Parameters, LayerNorm and the loss are float32 in either case."""
     remat: bool = False
-    """Recompute each layer in the backward pass instead of keeping its activations: less memory, a third more work."""
+    """Compute the activations of each layer again in the backward pass instead of keeping them: less memory, a third more
+    work."""
     attention: Literal["auto", "xla", "cudnn"] = "auto"
-    """auto: cuDNN's fused attention on a GPU in bfloat16, XLA's otherwise."""
+    """Implementation of attention: auto uses cuDNN's fused attention on a GPU in bfloat16, and XLA's otherwise."""
 
     def __post_init__(self) -> None:
         if self.d_model % self.n_heads or self.d_model % 2:
@@ -57,6 +57,8 @@ class EncoderConfig:
     @property
     def dtype(self):
         """The compute dtype as JAX has it."""
+        import jax.numpy as jnp  # here, because the command line reads these settings before it needs JAX
+
         return jnp.dtype(self.compute_dtype)
 
     def n_frames(self, n_input_frames):

@@ -1,0 +1,114 @@
+"""An extraction from its options to its stores: load encoders, as many as fit in memory, and extract each dataset with them."""
+
+import contextlib
+import dataclasses
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from extraction.allocator import keep_freed_memory
+from extraction.assembling import merge_all
+from extraction.crews.base import Crew
+from extraction.crews.on_ray import RayCrew
+from extraction.crews.replicas import Replicas
+from extraction.datasets import dataset_names, load_dataset
+from extraction.datasets.base import Dataset
+from extraction.encoding import is_out_of_memory
+from extraction.options import ExtractOptions
+from extraction.pipeline import extract
+from extraction.upstreams import check_upstream_names, load_upstream, upstream_names
+from extraction.upstreams.base import Upstream, UpstreamOptions
+from extraction.upstreams.self_check import change_by_autocast, self_check
+from jfewshot.errors import UserError
+from jfewshot.sharding import Shard
+
+logger = logging.getLogger(__name__)
+
+
+def launch(run: ExtractOptions) -> None:
+    """Make the stores that the options ask for.
+
+    Args:
+      run: what to extract, with what, and how.
+
+    Raises:
+      UserError: a name that is not known (before any encoder is loaded), or what loading and extracting find wrong.
+    """
+    if run.merge:
+        merge_all(run.out)
+        return
+    datasets = dataset_names(_split(run.datasets, "datasets"))
+    upstreams = upstream_names(_split(run.upstreams, "upstreams"))
+    check_upstream_names(upstreams)
+    options = run.options.for_upstreams(upstreams)
+    found = [load_dataset(name, run.columns) for name in datasets]
+    roots = [_root_of(dataset, run.root, alone=len(found) == 1) for dataset in found]
+    shard = Shard.parse(run.shard) if run.shard else None
+    keep_freed_memory()
+    while upstreams:
+        loaded = _load_some(upstreams[: run.at_once or None], options)
+        names, upstreams = upstreams[: len(loaded)], upstreams[len(loaded) :]
+        with _crew(run, options, names) as crew:
+            for dataset, root in zip(found, roots, strict=True):
+                extract(dataset, root.absolute(), loaded, run.out.absolute(), run.settings, shard, crew)
+        loaded.clear()  # before the next are loaded
+
+
+def _crew(
+    run: ExtractOptions, options: UpstreamOptions, names: Sequence[str]
+) -> contextlib.AbstractContextManager[Crew | None]:
+    if run.ray:
+        return RayCrew(names, options, run.settings, run.replicas)
+    if run.replicas is not None:
+        return Replicas(names, options, run.settings, run.replicas)
+    return contextlib.nullcontext()
+
+
+def _load_some(names: Sequence[str], options: UpstreamOptions) -> list[Upstream]:
+    """The first of the encoders, as many as fit in memory; at least one."""
+    loaded: list[Upstream] = []
+    for name in names:
+        try:
+            loaded.append(_load_checked(name, options))
+        except Exception as error:
+            if not loaded or not is_out_of_memory(error):
+                raise
+            logger.warning("no memory for %s beside %d others: it comes after them", name, len(loaded))
+            break
+    return loaded
+
+
+def _load_checked(name: str, options: UpstreamOptions) -> Upstream:
+    """Load an encoder, and run a second of sound through it before hours of work."""
+    upstream = load_upstream(name, options)
+    seen = self_check(upstream)
+    frames, dim = seen.shapes[upstream.layers[-1]]
+    logger.info("%s: %d frames x %d in a second of sound, %s", upstream.name, frames, dim, upstream.revision)
+    if options.autocast != "none":
+        moved = change_by_autocast(upstream, load_upstream(name, dataclasses.replace(options, autocast="none")))
+        logger.info(
+            "%s: in %s the mean of a second of sound moves by up to %.1e of its norm",
+            upstream.name,
+            options.autocast,
+            moved,
+        )
+    return upstream
+
+
+def _split(names: Sequence[str], what: str) -> list[str]:
+    """`a,b c` -> a, b, c."""
+    split = [name for text in names for name in text.split(",") if name]
+    if not split:
+        raise UserError(f"no {what}: give --{what} NAME[,NAME...]; --help lists how")
+    return split
+
+
+def _root_of(dataset: Dataset, root: Path, *, alone: bool) -> Path:
+    if hasattr(dataset, "folder"):
+        return dataset.folder  # an `hf:` dataset says where it is
+    below = root / dataset.info.name
+    if below.is_dir():
+        return below
+    if alone:
+        return root
+    raise UserError(f"{below} is not a folder: with several datasets, each is looked for in ROOT/<name>")

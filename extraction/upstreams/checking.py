@@ -1,0 +1,57 @@
+"""Load encoders and run a second of sound through each."""
+
+import dataclasses
+import sys
+
+from extraction.options import CheckOptions
+from extraction.upstreams import load_upstream, upstream_names
+from extraction.upstreams.base import UpstreamOptions
+from extraction.upstreams.self_check import change_by_autocast, self_check
+from jfewshot.commandline import EXIT_CHECK_FAILED
+from jfewshot.errors import UserError
+
+
+def check_all(asked: CheckOptions) -> int:
+    """Check encoders, with a line for each.
+
+    Args:
+      asked: which encoders, and how they are loaded.
+
+    Returns:
+      The exit status: whether all of them can be used.
+
+    Raises:
+      UserError: no encoder is named, or a checkpoint of none of them.
+    """
+    names = upstream_names(asked.names)
+    if not names:
+        raise UserError(
+            "name at least one encoder, or 'paper' for the paper's 13; `jfewshot upstreams list` shows them"
+        )
+    options = asked.options.for_upstreams(names)
+    failed = [name for name in names if not _check(name, options)]
+    if failed:
+        sys.stderr.write(f"error: {len(failed)} of {len(names)} encoders cannot be used: {', '.join(failed)}\n")
+        return EXIT_CHECK_FAILED
+    return 0
+
+
+def _check(name: str, options: UpstreamOptions) -> bool:
+    try:
+        upstream = load_upstream(name, options)
+        seen = self_check(upstream)
+    except UserError as error:
+        sys.stdout.write(f"{name:24} FAILED  {error}\n")
+        return False
+    frames, dim = seen.shapes[upstream.layers[-1]]
+    parameters = "?" if upstream.n_parameters is None else f"{upstream.n_parameters / 1e6:.2f} M"
+    sys.stdout.write(
+        f"{upstream.name:24} ok  {len(upstream.layers)} layers, {frames} frames x {dim} in a second, {parameters} parameters, "
+        f"{seen.rate:.0f} s of sound per s, batch and single differ by {seen.batch_difference:.0e}, {upstream.revision[:19]}"
+    )
+    if options.autocast != "none":
+        exact = load_upstream(name, dataclasses.replace(options, autocast="none"))
+        sys.stdout.write(f", {options.autocast} moves means by up to {change_by_autocast(upstream, exact):.1e}")
+    sys.stdout.write("\n")
+    sys.stdout.flush()
+    return True

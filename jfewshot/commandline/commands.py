@@ -1,0 +1,139 @@
+"""Which commands there are. Modules are named as text, so that this room imports none of them.
+
+`extraction` stands on the other side of a wall: nothing in `jfewshot` imports it, and only these names lead there.
+"""
+
+import dataclasses
+import importlib
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Command:
+    """One command of `jfewshot`.
+
+    Attributes:
+      name: one word or two.
+      purpose: a line that says what it is for.
+      module: the module whose `main` runs it.
+      options: where the dataclass of its options is, as `module:Class`.
+      before: arguments that `main` is given before the user's, where one `main` serves several commands.
+    """
+
+    name: str
+    purpose: str
+    module: str
+    options: str
+    before: tuple[str, ...] = ()
+
+    def run(self, arguments: list[str]) -> int | None:
+        """Hand over to the module."""
+        return importlib.import_module(self.module).main([*self.before, *arguments])
+
+    def load_options(self) -> Any:
+        """The dataclass of its options."""
+        module, _, name = self.options.partition(":")
+        return getattr(importlib.import_module(module), name)
+
+
+GROUPS: dict[str, tuple[Command, ...]] = {
+    "See how good encoders are with few labels": (
+        Command(
+            "run",
+            "Evaluate embeddings on few-shot episodes; without options, sample stores",
+            "jfewshot.run",
+            "jfewshot.options:RunOptions",
+        ),
+        Command(
+            "report",
+            "Turn results into tables, figures and one HTML page",
+            "jfewshot.report",
+            "jfewshot.options:ReportOptions",
+        ),
+    ),
+    "Make embeddings of your own audio and encoders": (
+        Command(
+            "extract",
+            "Run encoders over audio datasets and keep the embeddings as stores",
+            "extraction.run",
+            "extraction.options:ExtractOptions",
+        ),
+        Command(
+            "estimate",
+            "Say beforehand how long an extraction takes and how much disk it needs",
+            "extraction.estimate",
+            "extraction.options:EstimateOptions",
+        ),
+        Command(
+            "upstreams list",
+            "List the encoders that can be named",
+            "extraction.upstreams.__main__",
+            "extraction.options:ListOptions",
+            ("list",),
+        ),
+        Command(
+            "upstreams check",
+            "Load encoders and test each with a second of sound",
+            "extraction.upstreams.__main__",
+            "extraction.options:CheckOptions",
+            ("check",),
+        ),
+        Command(
+            "store create",
+            "Make a store of embeddings that you computed yourself",
+            "jfewshot.store.__main__",
+            "jfewshot.store.options:CreateOptions",
+            ("create",),
+        ),
+        Command(
+            "store inspect",
+            "Say what is in stores",
+            "jfewshot.store.__main__",
+            "jfewshot.store.options:InspectOptions",
+            ("inspect",),
+        ),
+        Command(
+            "store verify",
+            "Check that stores are complete and undamaged",
+            "jfewshot.store.__main__",
+            "jfewshot.store.options:VerifyOptions",
+            ("verify",),
+        ),
+    ),
+    "Train an encoder": (
+        Command(
+            "pretrain",
+            "Pretrain a speech encoder with Speech SimCLR",
+            "jfewshot.simclr.train",
+            "jfewshot.simclr.config:TrainConfig",
+        ),
+        Command(
+            "export",
+            "Turn a pretraining run into an encoder that extract accepts",
+            "jfewshot.simclr.export.__main__",
+            "jfewshot.simclr.export.options:ExportOptions",
+        ),
+        Command(
+            "study",
+            "Compare several pretrainings by few-shot accuracy",
+            "jfewshot.simclr.study.__main__",
+            "jfewshot.simclr.study.plan:Study",
+        ),
+    ),
+    "Train models on an encoder's frames": (
+        Command(
+            "emotion",
+            "Emotion recognition",
+            "jfewshot.downstream.emotion.__main__",
+            "jfewshot.downstream.emotion.config:EmotionConfig",
+        ),
+        Command(
+            "asr",
+            "Speech recognition",
+            "jfewshot.downstream.asr.__main__",
+            "jfewshot.downstream.asr.config:AsrConfig",
+        ),
+    ),
+}
+
+COMMANDS: dict[str, Command] = {command.name: command for group in GROUPS.values() for command in group}

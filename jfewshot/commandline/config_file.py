@@ -1,0 +1,103 @@
+"""`--config FILE`: options from a TOML or JSON file. Options of the command line win."""
+
+import json
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jfewshot.commandline.options import Option
+from jfewshot.errors import UserError
+
+
+def with_config(arguments: Sequence[str], options: Sequence[Option], extra: Sequence[str] = ()) -> list[str]:
+    """Replace `--config FILE` by the options that the file holds.
+
+    A name in the file is an option's name without dashes, with `-` or `_` (`n-query`, `n_query`). Options with a common prefix
+    are a table: `[data] source = "speech"` is `--data.source speech`. An option of several values is a list.
+
+    Args:
+      arguments: the command line.
+      options: the options of the command.
+      extra: names of switches that every command has.
+
+    Returns:
+      The command line without `--config`; an option that it gives itself is not taken from the file.
+
+    Raises:
+      UserError: no such file, not TOML or JSON, or a name that is no option.
+    """
+    arguments = list(arguments)
+    at = next((i for i, text in enumerate(arguments) if text == "--config" or text.startswith("--config=")), None)
+    if at is None:
+        return arguments
+    if "=" in arguments[at]:
+        path, rest = Path(arguments[at].partition("=")[2]), arguments[:at] + arguments[at + 1 :]
+    elif at + 1 < len(arguments) and not arguments[at + 1].startswith("--"):
+        path, rest = Path(arguments[at + 1]), arguments[:at] + arguments[at + 2 :]
+    else:
+        raise UserError("--config needs a file: --config FILE, TOML or JSON")
+    if any(text == "--config" or text.startswith("--config=") for text in rest):
+        raise UserError("--config is given twice; one file holds all options")
+    given = {normal(text.split("=")[0].lstrip("-")) for text in rest if text.startswith("--")}
+    known = {normal(option.name.lower()): option for option in options}
+    named: list[str] = []
+    positional: list[str] = []
+    for name, value in _leaves(_read(path)):
+        if name in extra:
+            named += [f"--{name}"] if value else []
+        elif name not in known:
+            raise UserError(f"--config {path}: there is no option '{name}'; see --help")
+        elif known[name].is_positional:
+            positional += _texts(value)
+        elif not {name, normal(known[name].off_flag.lstrip("-"))} & given:
+            named += _as_arguments(known[name], value, path)
+    # Positional values come first, so that no option of several values swallows them.
+    first = next((i for i, text in enumerate(rest) if text.startswith("-")), len(rest))
+    return [*(rest[:first] or positional), *named, *rest[first:]]
+
+
+def normal(name: str) -> str:
+    """An option's name with dashes only."""
+    return name.replace("_", "-")
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise UserError(f"--config {path} does not exist") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"--config {path} is not UTF-8 text: {error}") from error
+    is_toml = path.suffix.lower() == ".toml"
+    try:
+        found = tomllib.loads(text) if is_toml else json.loads(text)
+    except ValueError as error:
+        what = "TOML" if is_toml else "JSON"
+        hint = "" if is_toml or path.suffix.lower() == ".json" else " (a TOML file's name must end in .toml)"
+        raise UserError(f"--config {path} is not {what}: {error}{hint}") from error
+    if not isinstance(found, dict):
+        raise UserError(f"--config {path} should hold an object of option names and values")
+    return found
+
+
+def _leaves(found: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in found.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{prefix}{normal(name)}.")
+        else:
+            yield prefix + normal(name), value
+
+
+def _as_arguments(option: Option, value: Any, path: Path) -> list[str]:
+    if value is None:
+        return []
+    if option.is_switch:
+        if not isinstance(value, bool):
+            raise UserError(f"--config {path}: {option.name} is {value!r}; it must be true or false")
+        return [option.flag if value else option.off_flag]
+    return [option.flag, *_texts(value)]
+
+
+def _texts(value: Any) -> list[str]:
+    return [str(item) for item in value] if isinstance(value, list) else [str(value)]

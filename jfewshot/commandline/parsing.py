@@ -1,0 +1,162 @@
+"""Arguments to a dataclass of options. Whatever is wrong with them is said in one line."""
+
+import contextlib
+import difflib
+import io
+import itertools
+import logging
+import re
+import sys
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import tyro
+
+from jfewshot._version import __version__
+from jfewshot.commandline.config_file import normal, with_config
+from jfewshot.commandline.helptext import help_text
+from jfewshot.commandline.logs import log_plainly
+from jfewshot.commandline.options import REQUIRED, Option, options_of
+from jfewshot.errors import UserError
+
+T = TypeVar("T")
+
+_KINDS = {int: "a whole number", float: "a number"}
+
+
+def start(kind: type[T], arguments: Sequence[str] | None, command: str) -> T:
+    """Read the options of a command and set up its logging: the first thing that every command does.
+
+    Args:
+      kind: the dataclass of its options.
+      arguments: what follows the command's name; None: `sys.argv[1:]`.
+      command: the command's name for `--help`, `store create` for instance.
+
+    Returns:
+      The options.
+
+    Raises:
+      UserError: on an option that is not there or a value that does not fit it, in one line.
+      SystemExit: after printing what `--help` or `--version` asks for.
+    """
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    found, quiet = parse_with_common(kind, arguments, command)
+    log_plainly(logging.WARNING if quiet else logging.INFO)
+    return found
+
+
+def parse(kind: type[T], arguments: Sequence[str], command: str = "") -> T:
+    """As `start`, without logging."""
+    return parse_with_common(kind, arguments, command)[0]
+
+
+def parse_with_common(kind: type[T], arguments: Sequence[str], command: str) -> tuple[T, bool]:
+    """The options, and whether `--quiet` is among the arguments."""
+    arguments = list(arguments)
+    if "--help" in arguments or "-h" in arguments:
+        sys.stdout.write(help_text(kind, command))
+        raise SystemExit(0)
+    if "--version" in arguments:
+        sys.stdout.write(f"jfewshot {__version__}\n")
+        raise SystemExit(0)
+    options = options_of(kind)
+    arguments = with_config(arguments, options, extra=("quiet",))
+    quiet = "--quiet" in arguments
+    arguments = [argument for argument in arguments if argument != "--quiet"]
+    _check_names(arguments, options)
+    for option in options:
+        _check_values(option, arguments)
+    return _by_tyro(kind, arguments, options), quiet
+
+
+def _check_names(arguments: Sequence[str], options: Sequence[Option]) -> None:
+    """Every option that is given exists, and every option that must be given is."""
+    switches = [option for option in options if option.is_switch]
+    known = [option.flag for option in options if not option.is_positional]
+    known += [option.off_flag for option in switches]
+    given = [argument.split("=")[0] for argument in arguments if _is_flag(argument)]
+    for flag in given:
+        if normal(flag) not in known:
+            raise UserError(f"there is no option '{flag}'; {_suggestion(normal(flag), known)}See --help")
+    for option in options:
+        if option.default is REQUIRED and not option.is_positional and option.flag not in map(normal, given):
+            first = option.help.split(". ")[0].rstrip(".")
+            raise UserError(f"{option.flag} {option.metavar} is missing ({first}). See --help")
+
+
+def _is_flag(argument: str) -> bool:
+    return argument.startswith("--") or (argument.startswith("-") and not re.match(r"-[\d.]|-$", argument))
+
+
+def _suggestion(flag: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(flag, known, 1)
+    if not near:
+        # `--crop-s` for `--data.crop-s`
+        near = [name for name in known if name.rpartition(".")[2] == flag.lstrip("-")][:1]
+    return f"did you mean {near[0]}? " if near else ""
+
+
+def _check_values(option: Option, arguments: Sequence[str]) -> None:
+    """The values of an option fit its type; so said in our words, before tyro says it in a box."""
+    if option.is_positional or option.is_switch:
+        return
+    values = _values_of(option.flag, arguments)
+    if values is None:
+        return
+    if not values and not (option.takes_several and option.default == ()):
+        raise UserError(f"{option.flag} needs a value: {option.flag} {option.metavar}; see --help")
+    wanted = option.n_values
+    if option.takes_several and wanted is not None and len(values) != wanted:
+        raise UserError(f"{option.flag} needs {wanted} values: {option.flag} {option.metavar}; see --help")
+    used = values if wanted is None else values[:wanted]  # a positional argument may follow
+    given = " ".join(used)
+    if option.choices and not set(used) <= set(option.choices):
+        names = option.choices
+        many = f"choose {', '.join(names[:-1])} or {names[-1]}" if len(names) > 1 else f"choose {names[0]}"
+        raise UserError(f"{option.flag} is '{given}'; {many}. See --help")
+    if option.value_kind in _KINDS and not all(_reads_as(option.value_kind, value, option.default) for value in used):
+        what = "whole numbers" if option.value_kind is int and option.takes_several else _KINDS[option.value_kind]
+        raise UserError(f"{option.flag} is '{given}'; it must be {what}. See --help")
+
+
+def _reads_as(kind: Any, value: str, default: Any) -> bool:
+    if value == "None":
+        return default is None  # tyro's word for an option that is not given
+    try:
+        kind(value)
+    except ValueError:
+        return False
+    return True
+
+
+def _values_of(flag: str, arguments: Sequence[str]) -> list[str] | None:
+    """What is given for an option, the last time it is; None if it is not."""
+    at = max((i for i, text in enumerate(arguments) if normal(text.split("=")[0]) == flag), default=-1)
+    if at < 0:
+        return None
+    if "=" in arguments[at]:
+        return [arguments[at].partition("=")[2]]
+    return list(itertools.takewhile(lambda text: not _is_flag(text), arguments[at + 1 :]))
+
+
+def _by_tyro(kind: type[T], arguments: Sequence[str], options: Sequence[Option]) -> T:
+    refused = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(refused), contextlib.redirect_stdout(io.StringIO()):
+            found, unknown = tyro.cli(kind, args=[*arguments], return_unknown_args=True)
+    except SystemExit as error:
+        raise UserError(f"{_out_of_the_box(refused.getvalue(), options)}. See --help") from error
+    if unknown:
+        raise UserError(f"'{unknown[0]}' belongs to no option; see --help")
+    return found
+
+
+def _out_of_the_box(box: str, options: Sequence[Option]) -> str:
+    """What tyro says in a box, as a line."""
+    # The title, a rule, what is wrong, a rule, help; drawn with letters where the terminal knows no lines.
+    parts = re.split(r"[─-]{5,}", box)
+    text = " ".join(re.sub(r"[│|╭╮╰╯+]|Argument helptext.*", " ", parts[min(1, len(parts) - 1)]).split())
+    missing = [o for o in options if o.is_positional and o.default is REQUIRED and o.name in text.upper()]
+    if missing and "Missing from" in text:
+        return f"{missing[0].name} is missing ({missing[0].help.split('. ')[0].rstrip('.')})"
+    return text.rstrip(".")

@@ -1,0 +1,106 @@
+"""Which augmentations make a view of an utterance, how strong they are, and how often they happen."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+from tyro.conf import arg
+
+from jfewshot.errors import UserError
+
+
+@dataclass(frozen=True)
+class AlterationConfig:
+    """TERA's alteration. The defaults are Speech SimCLR's; TERA's own are 7 frames and 16 channels (a fifth of 80)."""
+
+    time: bool = True
+    """Alter segments of frames."""
+    channel: bool = True
+    """Set a run of neighbouring channels to zero."""
+    magnitude: bool = False
+    """Sometimes add noise to every element. This is TERA's third alteration, which Speech SimCLR does not use."""
+    time_share: float = 0.15
+    """Share of the frames of an utterance that is altered, if no two altered segments overlap (P_T in the paper)."""
+    time_width: int = 4
+    """Frames of each altered segment (W_T in the paper)."""
+    channel_width: int = 4
+    """Highest number of channels that are set to zero (W_C in the paper)."""
+    zero_share: float = 0.8
+    """Share of the altered segments that are set to zero."""
+    replace_share: float = 0.1
+    """Share of the altered segments that are replaced by another segment of the same utterance. Those that are neither set to
+    zero nor replaced stay as they are, and must be reconstructed as well."""
+    dice: Literal["segment", "utterance"] = "segment"
+    """How often the choice between zero, replace and leave is drawn: for each segment, as the paper reads, or once for each
+    utterance, as s3prl does."""
+    magnitude_share: float = 0.15
+    """How often noise is added to every element (P_N in the paper)."""
+    magnitude_std: float = 0.2
+    """Standard deviation of the noise that is added to every element, in units of the normalised features. The value is
+    s3prl's; TERA's paper calls 0.2 the variance."""
+
+
+@dataclass(frozen=True)
+class AugmentationConfig:
+    """Which augmentations, how strong, how often. The strengths are the paper's; how often, it does not say."""
+
+    speed: bool = True
+    """Play the utterance faster or slower."""
+    slowest: float = 0.8
+    """Lowest factor of the speed."""
+    fastest: float = 1.2
+    """Highest factor of the speed."""
+    speed_probability: float = 1.0
+    """How often the speed is changed, from 0 to 1. The factor may be close to 1, so 1 still includes nearly unchanged
+    utterances."""
+    pitch: bool = True
+    """Shift the pitch of the utterance."""
+    lowest_cents: float = -300.0
+    """Lowest pitch shift, in cents (1,200 cents are an octave)."""
+    highest_cents: float = 300.0
+    """Highest pitch shift, in cents (1,200 cents are an octave)."""
+    pitch_probability: float = 1.0
+    """How often the pitch is shifted, from 0 to 1."""
+    reverb: bool = True
+    """Add the reverberation of a room: SoX's reverb with reverberance 50, damping 50 and a room scale drawn from 0 to 100."""
+    reverb_probability: float = 0.5
+    """How often reverberation is added, from 0 to 1. At 1 the encoder never gets speech without reverberation."""
+    reverb_continuous: bool = False
+    """Draw room scales between whole percents too. This does without precomputed impulse responses and is slower."""
+    noise: bool = True
+    """Add noise."""
+    noise_folder: Annotated[Path | None, arg(metavar="FOLDER")] = None
+    """Folder of noise recordings. Without this option, white, pink and brown noise is generated."""
+    lowest_snr_db: float = 5.0
+    """Lowest signal-to-noise ratio, in dB."""
+    highest_snr_db: float = 10.0
+    """Highest signal-to-noise ratio, in dB."""
+    noise_probability: float = 0.5
+    """How often noise is added, from 0 to 1. At 1 the encoder never gets speech without noise."""
+    time_mask: bool = True
+    """Set a run of neighbouring frames to zero."""
+    widest_time_mask: int = 40
+    """Highest number of frames that a time mask sets to zero."""
+    frequency_mask: bool = True
+    """Set a run of neighbouring channels to zero."""
+    widest_frequency_mask: int = 10
+    """Highest number of channels that a frequency mask sets to zero."""
+    alteration: AlterationConfig = field(default_factory=AlterationConfig)
+    """TERA's alteration, which the reconstruction undoes; used by profiles with a reconstruction loss."""
+
+    def __post_init__(self) -> None:
+        if not 0.5 <= self.slowest <= self.fastest <= 2.0:
+            raise UserError(f"speed from {self.slowest} to {self.fastest}: needs 0.5 <= slowest <= fastest <= 2")
+        if not -1200.0 <= self.lowest_cents <= self.highest_cents <= 1200.0:
+            raise UserError(
+                f"pitch from {self.lowest_cents} to {self.highest_cents} cents: needs at most an octave, in order"
+            )
+        if self.lowest_snr_db > self.highest_snr_db:
+            raise UserError(f"SNR from {self.lowest_snr_db} to {self.highest_snr_db} dB: give the lower one first")
+        for name in ("speed", "pitch", "reverb", "noise"):
+            if not 0.0 <= (probability := getattr(self, f"{name}_probability")) <= 1.0:
+                raise UserError(f"{name} with probability {probability}: needs 0 to 1")
+
+    def may(self, name: str) -> bool:
+        """Whether a waveform augmentation is on and ever happens."""
+        return getattr(self, name) and getattr(self, f"{name}_probability") > 0.0

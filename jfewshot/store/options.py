@@ -1,0 +1,65 @@
+"""The options of `jfewshot store create`, `inspect` and `verify`."""
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+import tyro
+from tyro.conf import arg
+
+
+@dataclasses.dataclass(frozen=True)
+class CreateOptions:
+    """Make a store from embeddings and labels of your own.
+
+    A store is a folder of arrays, a table of clips and a manifest (docs/store.md). `jfewshot run --stores FOLDER` evaluates it.
+    """
+
+    EXAMPLES: ClassVar = (
+        "jfewshot store create --embeddings X.npy --labels labels.csv --dataset birds --upstream mine --out stores/birds/mine",
+    )
+    HEADINGS: ClassVar = {"embeddings": "What the store contains", "view": "More about it"}
+
+    embeddings: Path
+    """A .npy file with one row per segment, in the order of the label file, or a folder with one file CLIP_ID.npy per clip."""
+    labels: Annotated[Path, arg(metavar="FILE")]
+    """CSV file with a row per clip. The column class (or label) is needed; the columns clip_id, group, split and n_segments are
+    used if they are there."""
+    dataset: Annotated[str, arg(metavar="NAME")]
+    """Name of the dataset. Stores of one dataset with equal clips are compared on the same episodes."""
+    upstream: Annotated[str, arg(metavar="NAME")]
+    """Name of the encoder that computed the embeddings."""
+    out: Annotated[Path, arg(metavar="FOLDER")]
+    """Folder to write the store to."""
+    view: Annotated[str, arg(metavar="LAYER.POOLING")] = "last.mean"
+    """Which layer the embeddings come from and how they were pooled over time."""
+    licence: str = ""
+    """Licence of the audio, kept in the manifest."""
+    source: str = ""
+    """Where the audio comes from, kept in the manifest."""
+
+
+@dataclasses.dataclass(frozen=True)
+class InspectOptions:
+    """Say what is in a store, or in every store below a folder: dataset, encoder, clips, classes, views, digests."""
+
+    EXAMPLES: ClassVar = ("jfewshot store inspect stores", "jfewshot store inspect stores/birds/mine --json")
+    HEADINGS: ClassVar = {"json": "Output"}
+
+    stores: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """Folders of stores, or folders that contain such folders at any depth."""
+    json: bool = False
+    """Print the manifests as a JSON list."""
+
+
+@dataclasses.dataclass(frozen=True)
+class VerifyOptions:
+    """Check that stores are complete and undamaged: every file is there, has its digest, and holds finite numbers.
+
+    Prints a line for each store and what is wrong with it; exits with 1 if a store is broken.
+    """
+
+    EXAMPLES: ClassVar = ("jfewshot store verify stores",)
+
+    stores: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """Folders of stores, or folders that contain such folders at any depth."""
