@@ -144,7 +144,7 @@ def load_huggingface(rest: str, options: UpstreamOptions) -> HuggingFaceUpstream
       UserError: transformers is missing, the model cannot be had, is no speech encoder, or its weights are not all there.
     """
     if importlib.util.find_spec("transformers") is None:
-        raise UserError("hf: encoders need the package transformers: pip install 'jfewshot[extraction,huggingface]'")
+        raise UserError("hf: encoders need the package transformers: pip install 'jfewshot[huggingface]'")
     compat.prepare_torchaudio()
     from extraction.upstreams import torch_runtime
 

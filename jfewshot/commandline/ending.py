@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import gc
 import logging
 import os
 import signal
@@ -12,7 +11,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
-from jfewshot.errors import UserError
+from jfewshot.errors import UserError, explain_missing_package
 
 # docs/commands.md lists these codes; a test compares.
 EXIT_CHECK_FAILED = 1  # what was checked is not in order (store verify, upstreams check)
@@ -21,7 +20,6 @@ EXIT_BUG = 70  # EX_SOFTWARE of sysexits.h; Python's own 1 could not be told fro
 EXIT_INTERRUPTED = 128 + 2  # SIGINT, as shells have it
 EXIT_TERMINATED = 128 + 15  # SIGTERM
 
-_OBJECTS_BETWEEN_COLLECTIONS = 100_000  # Python's default is 700
 _KEPT = "what was finished is kept, and the same command continues from there"
 
 
@@ -32,12 +30,10 @@ class Terminated(BaseException):
 def run_cli(main: Callable[[], int | None]) -> NoReturn:
     """Run a command line's `main` and exit with a code that a script can rely on (docs/commands.md).
 
-    The exit code is what `main` returns (None: 0), 2 on a `UserError` or a file-system error, 130 on ^C, 143 on SIGTERM and
-    70 on any other error. Only the last prints a traceback: it is a bug, and the report of a bug needs it.
+    The exit code is what `main` returns (None: 0), 2 on a `UserError`, a file-system error or a package of an extra that is
+    not installed, 130 on ^C, 143 on SIGTERM and 70 on any other error. Only the last prints a traceback: it is a bug, and the
+    report of a bug needs it.
     """
-    # Loading JAX and tracing its functions makes hundreds of thousands of objects that stay, and Python would look through all
-    # of them for garbage again and again: a fifteenth of the time of the default command.
-    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
     asked: list[int] = []
     try:
         with _signals(asked):
@@ -56,9 +52,13 @@ def run_cli(main: Callable[[], int | None]) -> NoReturn:
     except OSError as error:
         _say(explain_os_error(error))
         status = EXIT_USER_ERROR
-    except Exception:
+    except Exception as error:
+        missing = explain_missing_package(error) if isinstance(error, ModuleNotFoundError) else None
         if asked:  # a package that is being imported may turn ^C into an error of its own
             status = _ended_by_signal(asked)
+        elif missing:
+            _say(missing)
+            status = EXIT_USER_ERROR
         else:
             traceback.print_exc()
             status = EXIT_BUG

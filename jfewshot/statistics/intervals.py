@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Integer, Shaped
+from scipy import special
 
 from jfewshot.statistics.pool import Pool, make_pool, pool_covariance
 
@@ -98,8 +99,6 @@ def pool_half_widths(
 
     A variance that came out negative, by chance, counts as zero: then the episodes' noise is all that can be seen.
     """
-    from scipy import special  # loaded late: a run needs it first when devices are at work
-
     clip_part = 0.0 if clips is None else max(float(clips), 0.0)
     fixed = None if clips is None else Z95 * float(np.sqrt(episodes + clip_part))
     if classes is None:

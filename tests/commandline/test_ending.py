@@ -49,6 +49,29 @@ def test_a_bug_keeps_its_traceback_and_has_a_status_of_its_own(capsys):
     assert re.search(r"Traceback.*in main\n.*RuntimeError: a bug", capsys.readouterr().err, re.DOTALL)
 
 
+def test_a_missing_package_of_an_extra_is_named_with_the_extra(capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "jiwer", None)  # as if it were not installed
+
+    def main():
+        import jiwer.measures  # noqa: F401
+
+    with pytest.raises(SystemExit) as caught:
+        run_cli(main)
+    assert caught.value.code == 2
+    assert capsys.readouterr().err == (
+        "error: this command needs the Python package jiwer, which is not installed: pip install 'jfewshot[asr]'\n"
+    )
+
+
+def test_a_missing_package_of_no_extra_is_a_bug():
+    def main():
+        raise ModuleNotFoundError("No module named 'nowhere'", name="nowhere")
+
+    with pytest.raises(SystemExit) as caught:
+        run_cli(main)
+    assert caught.value.code == 70
+
+
 @pytest.mark.parametrize(("returned", "status"), [(None, 0), (0, 0), (1, 1)])
 def test_what_main_returns_is_the_status_and_handlers_are_as_before(returned, status):
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]

@@ -75,7 +75,9 @@ def _package() -> Any:
     try:
         import kenlm
     except ImportError:
-        raise UserError("--lm needs the package kenlm (and to build it, a C++ compiler): pip install kenlm") from None
+        raise UserError(
+            "--lm needs the package kenlm (and to build it, a C++ compiler): pip install 'jfewshot[lm]'"
+        ) from None
     return kenlm
 
 
