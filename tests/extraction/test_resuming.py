@@ -10,7 +10,6 @@ import time
 
 import pytest
 
-import jfewshot.files
 from extraction.datasets import load_dataset
 from extraction.pipeline import extract
 from extraction.settings import ExtractionSettings
@@ -123,7 +122,7 @@ def test_a_full_disk_keeps_what_was_finished(clips, tmp_path, monkeypatch, undis
             raise OSError(28, "No space left on device")
         original(source, target)
 
-    monkeypatch.setattr(jfewshot.files.os, "replace", replace)
+    monkeypatch.setattr(os, "replace", replace)
     with pytest.raises(OSError, match="No space left"):
         extract_birds(clips, tmp_path)
     monkeypatch.undo()
