@@ -11,7 +11,7 @@ once, so `flops` are those of one block of episodes and one round of each inner 
 import argparse
 import functools
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks.tools.measuring import markdown_table
+from benchmarks.tools.memory import temporary_bytes
 from jfewshot.classifiers.specs import parse_classifier
 from jfewshot.episodes.drawing import draw_arguments, pool_arrays
 from jfewshot.episodes.pool import class_pool
@@ -52,11 +53,11 @@ SOLVERS = (
 SHAPE = ChunkShape(blocks=2, block=128)
 
 
-def functions() -> dict[str, tuple[Callable, tuple]]:
+def functions() -> dict[str, tuple[Any, tuple]]:
     """The compiled functions of a few evaluations, by name, each with its arguments."""
     mesh = episode_mesh(jax.local_devices()[:1])
     table = _clips(10, 40)
-    found: dict[str, tuple[Callable, tuple]] = {}
+    found: dict[str, tuple[Any, tuple]] = {}
     for protocol in (ONE_SHOT, FIVE_SHOT):
         pool = class_pool(table, protocol)
         arguments = tuple(sorted(draw_arguments(protocol, pool).items(), key=lambda item: item[0]))
@@ -74,8 +75,8 @@ def functions() -> dict[str, tuple[Callable, tuple]]:
         n, m = protocol.n_support, protocol.n_queries
         function = jit_solve(mesh, parse_classifier(name).classifier, protocol.n_way, protocol.k_shot, False)
         numbers = jax.ShapeDtypeStruct((SHAPE.blocks, SHAPE.block), np.uint32)
-        arguments = (_blocks((n, n)), _blocks((m, n)), numbers, np.zeros(2, np.uint32), np.ones(1, np.float32))
-        found[f"{name} {_name(protocol)}"] = function, arguments
+        given = (_blocks((n, n)), _blocks((m, n)), numbers, np.zeros(2, np.uint32), np.ones(1, np.float32))
+        found[f"{name} {_name(protocol)}"] = function, given
     return found
 
 
@@ -89,9 +90,7 @@ def compiled_costs() -> dict[str, dict[str, float]]:
     found = {}
     for name, (function, given) in functions().items():
         compiled = function.lower(*given).compile()
-        found[name] = _counted(compiled.cost_analysis()) | {
-            "temporary bytes": float(compiled.memory_analysis().temp_size_in_bytes)
-        }
+        found[name] = _counted(compiled.cost_analysis()) | {"temporary bytes": temporary_bytes(compiled)}
     return found
 
 

@@ -9,6 +9,7 @@ are compared to the bit, and differing predictions are counted.
 """
 
 import argparse
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -68,7 +69,10 @@ def answer(name: str, groups: list, options) -> list[dict]:
         if evaluator.draw(clips, protocol).clips.tobytes() != drawn.clips.tobytes():
             raise SystemExit(f"{evaluator.mesh.devices.size} devices draw other clips; not worth timing")
     measured = in_turns(
-        {str(n): lambda e=e: timed(lambda: solve(e), options.episodes) for n, e in enumerate(evaluators)},
+        {
+            str(number): functools.partial(timed, functools.partial(solve, evaluator), options.episodes)
+            for number, evaluator in enumerate(evaluators)
+        },
         options.rounds,
     )
     rows = []

@@ -79,17 +79,20 @@ class Decoder:
             for paths in blocks:
                 yield [decode_clip(path, self._rates) for path in paths]
             return
+        pool = self._pool
         waiting: collections.deque[list[concurrent.futures.Future]] = collections.deque()
         for paths in blocks:
-            waiting.append(self._submit(paths))
+            waiting.append(self._submit(pool, paths))
             if len(waiting) > self._ahead:
                 yield self._collect(waiting.popleft())
         while waiting:
             yield self._collect(waiting.popleft())
 
-    def _submit(self, paths: Sequence[Path]) -> list[concurrent.futures.Future]:
+    def _submit(
+        self, pool: concurrent.futures.ProcessPoolExecutor, paths: Sequence[Path]
+    ) -> list[concurrent.futures.Future]:
         tasks = [paths[start : start + _CLIPS_PER_TASK] for start in range(0, len(paths), _CLIPS_PER_TASK)]
-        return [self._pool.submit(_decode_clips, task, self._rates) for task in tasks]
+        return [pool.submit(_decode_clips, task, self._rates) for task in tasks]
 
     def _collect(self, futures: list[concurrent.futures.Future]) -> list[Decoded]:
         try:
@@ -120,5 +123,7 @@ def end_with_parent() -> None:
 
 
 def _wait_for_parents_end() -> None:
-    multiprocessing.parent_process().join()
+    parent = multiprocessing.parent_process()
+    assert parent is not None  # this runs in a pool's worker
+    parent.join()
     os._exit(1)

@@ -117,10 +117,10 @@ def measured(name: str, options: UpstreamOptions, seconds: float) -> Speed:
     length = upstream.segment_samples or 5 * upstream.sample_rate
     encoder = BatchEncoder(upstream, ["last"], ["mean"], length)
     noise = 0.1 * np.random.default_rng(0).standard_normal((encoder.batch_size, length), np.float32)
-    dim = next(iter(encoder.encode_block(noise).views.values())).shape[1]
+    dim = next(iter(encoder.encode_block(list(noise)).views.values())).shape[1]
     started, done = time.perf_counter(), 0
     while not done or time.perf_counter() - started < seconds:
-        encoder.encode_block(noise)
+        encoder.encode_block(list(noise))
         done += len(noise)
     seconds_of_sound = done * length / upstream.sample_rate
     return Speed(seconds_of_sound / 5 / (time.perf_counter() - started), dim)

@@ -95,7 +95,7 @@ class Parts:
 
     def write(self, number: int, encoded: EncodedBlock) -> None:
         """Keep a finished block."""
-        arrays = {f"view:{name}": view for name, view in encoded.views.items()}
+        arrays: dict[str, Any] = {f"view:{name}": view for name, view in encoded.views.items()}
         reasons = np.array(json.dumps({str(clip): reason for clip, reason in encoded.reasons.items()}))
         with atomic_write(self.folder / _block_name(number)) as file:
             np.savez(file, n_segments=encoded.n_segments, reasons=reasons, **arrays)

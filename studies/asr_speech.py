@@ -112,7 +112,8 @@ def build_prompts(settings: Prompts) -> list[dict[str, str]]:
     if not path.exists():
         raise UserError(f"{path} is not there: install asterisk-core-sounds-en, or name the texts' folder with --docs")
     lines = gzip.decompress(path.read_bytes()).decode("utf-8", errors="replace").splitlines()
-    texts = dict(re.match(r"([\w/-]+):\s*(.*)", line).groups() for line in lines if re.match(r"[\w/-]+:", line))  # type: ignore[union-attr]
+    matches = [re.match(r"([\w/-]+):\s*(.*)", line) for line in lines]
+    texts = {match[1]: match[2] for match in matches if match}
     sounds = share / "asterisk" / "sounds" / "en_US_f_Allison"
     rows: list[dict[str, str]] = []
     with tempfile.TemporaryDirectory() as scratch:

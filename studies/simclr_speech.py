@@ -24,6 +24,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import soundfile
 import tyro
@@ -55,9 +56,9 @@ def recordings(share: Path) -> Iterator[tuple[Path, str]]:
         if not {"silence", "digits"} & set(path.parts):
             yield path, f"asterisk-{voice}"
     for path in sorted((share / "tuxpaint" / "stamps").rglob("*_desc*.ogg")):
-        language = re.search(r"_desc_(\w+)$", path.stem)
+        match = re.search(r"_desc_(\w+)$", path.stem)
         if "math" not in path.parts:
-            yield path, f"tuxpaint-{language[1] if language else 'en'}"
+            yield path, f"tuxpaint-{match[1] if match else 'en'}"
     for path in sorted((share / "klettres").rglob("*.ogg")):
         language = path.relative_to(share / "klettres").parts[0]
         if language != "ar":
@@ -114,7 +115,8 @@ def main() -> None:
     """Convert and list."""
     settings = tyro.cli(SpeechPretraining, description=__doc__)
     settings.out.mkdir(parents=True, exist_ok=True)
-    rows, left_out, seconds = [], 0, 0.0
+    rows: list[Any] = []
+    left_out, seconds = 0, 0.0
     with tempfile.TemporaryDirectory() as scratch:
         wanted = [
             *recordings(settings.root / "usr" / "share"),

@@ -10,7 +10,7 @@ import collections
 import contextlib
 import math
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.extend
@@ -84,10 +84,12 @@ def operations(problem: Problem, gram_kind: str, episodes: int = 64) -> Operatio
 @contextlib.contextmanager
 def counted() -> Iterator[collections.Counter]:
     """Count the operations of all primitives bound in the block, by name."""
-    count: collections.Counter = collections.Counter()
+    count: Any = collections.Counter()  # of floats, which typing's Counter does not allow
     original = jax.extend.core.Primitive.bind
 
     inside = False
+
+    primitive: Any = jax.extend.core.Primitive
 
     def bind(self, *arguments, **parameters):
         nonlocal inside
@@ -102,11 +104,11 @@ def counted() -> Iterator[collections.Counter]:
             count[self.name] += _size(self.name, arguments, parameters, out)
         return out
 
-    jax.extend.core.Primitive.bind = bind
+    primitive.bind = bind
     try:
         yield count
     finally:
-        jax.extend.core.Primitive.bind = original
+        primitive.bind = original
 
 
 def _size(name: str, arguments, parameters, out) -> float:

@@ -37,7 +37,8 @@ def measure_alone(problem: Problem, rounds: int, seconds: float) -> dict[str, An
     started = time.perf_counter()
     solve()
     first_s = time.perf_counter() - started
-    rates, began = [], time.perf_counter()
+    rates: list[float] = []
+    began = time.perf_counter()
     while len(rates) < rounds or (time.perf_counter() - began < seconds and len(rates) < 5 * rounds):
         started = time.perf_counter()
         solve()

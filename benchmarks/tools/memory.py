@@ -1,6 +1,8 @@
 """How much memory something takes at its peak (Linux; None elsewhere)."""
 
+import math
 from pathlib import Path
+from typing import Any
 
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
@@ -21,3 +23,13 @@ def memory_bytes(field: str = "VmHWM", process: int | None = None) -> int | None
     except OSError:
         return None
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(field + ":")), None)
+
+
+def temporary_bytes(compiled: Any) -> float:
+    """Bytes that a compiled function needs for intermediate results; NaN where the backend does not say.
+
+    Args:
+      compiled: a `jax.stages.Compiled`. (Child processes that measure memory load this file, and must not load JAX.)
+    """
+    analysis = compiled.memory_analysis()
+    return math.nan if analysis is None else float(analysis.temp_size_in_bytes)

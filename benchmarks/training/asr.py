@@ -10,6 +10,7 @@ timed from frames to units on the host. Steps are taken in turn; ratios are of t
 """
 
 import dataclasses
+import functools
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,7 +72,7 @@ def our_side(settings: AsrBenchmark, batch: Batch, rate: float):
     functions = compiled(plan)
     search = compiled_search(plan, BeamConfig(settings.beam, plan.ctc_weight))
     fixed = Fixed(jnp.zeros(80), jnp.ones(80), Banks(jnp.zeros((0, 0)), jnp.zeros((0, 0))))
-    given, key = Batch(*map(jnp.asarray, batch)), jax.random.key(0)
+    given, key = jax.device_put(batch), jax.random.key(0)
     params = peaked(jax.device_get(functions.draw(0)))
     held = [initial_state(plan, 0)._replace(params={name: jnp.array(value) for name, value in params.items()})]
     fixed_params = {name: jnp.array(value) for name, value in params.items()}
@@ -158,8 +159,8 @@ def main() -> None:
         began = time.perf_counter()
         rates = in_turns(
             {
-                "jax": lambda work=one: timed(work, settings.batch),
-                "torch": lambda work=other: timed(work, settings.batch),
+                "jax": functools.partial(timed, one, settings.batch),
+                "torch": functools.partial(timed, other, settings.batch),
             },
             settings.rounds,
         )

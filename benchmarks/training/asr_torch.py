@@ -4,6 +4,8 @@ PyTorch's own transformer layers in training; in the search, keys and values of 
 are, and all hypotheses of all utterances go through the decoder together.
 """
 
+from typing import Any
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -32,10 +34,10 @@ class TorchRecogniser(nn.Module):
         self.ctc = nn.Linear(encoder.d_model, n_units)
         self.embedding = nn.Embedding(n_units, decoder.d_model)
         self.decoder_norm = nn.LayerNorm(decoder.d_model)
-        layer = nn.TransformerDecoderLayer(
+        decoder_layer = nn.TransformerDecoderLayer(
             decoder.d_model, decoder.n_heads, decoder.d_ff, 0.0, "gelu", batch_first=True, norm_first=True
         )
-        self.decoder = nn.TransformerDecoder(layer, decoder.n_layers, nn.LayerNorm(decoder.d_model))
+        self.decoder = nn.TransformerDecoder(decoder_layer, decoder.n_layers, nn.LayerNorm(decoder.d_model))
         self.output = nn.Linear(decoder.d_model, n_units)
 
     def take_over(self, params) -> "TorchRecogniser":
@@ -57,6 +59,7 @@ class TorchRecogniser(nn.Module):
             put(module.out_proj, output)
 
         with torch.no_grad():
+            convolution: Any
             for number, convolution in enumerate(self.convolutions):
                 name = f"encoder.input.convolutions.{number}"
                 convolution.weight.copy_(torch.tensor(params[f"{name}.kernel"]).permute(3, 2, 0, 1))
@@ -208,6 +211,7 @@ class TorchRecogniser(nn.Module):
         """Log-probabilities of the next unit; (batch, hypotheses) at once."""
         batch, size = last.shape
         x, kept = self.embed(last.reshape(-1, 1), place), []
+        layer: Any
         for layer, cache, (keys, values) in zip(self.decoder.layers, caches, seen, strict=True):
             q, k, v = _project(layer.self_attn, layer.norm1(x), self.n_heads)
             k, v = (part.unflatten(0, (batch, size)) for part in (k, v))
@@ -223,6 +227,7 @@ class TorchRecogniser(nn.Module):
             attended = F.scaled_dot_product_attention(query, keys, values, visible)
             x = x + layer.multihead_attn.out_proj(attended.swapaxes(1, 2).flatten(2)).reshape(batch * size, 1, -1)
             x = x + layer.linear2(F.gelu(layer.linear1(layer.norm3(x))))
+        assert self.decoder.norm is not None
         return F.log_softmax(self.output(self.decoder.norm(x)), -1).reshape(batch, size, -1), kept
 
 

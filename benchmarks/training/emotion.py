@@ -9,7 +9,7 @@ a training step (forward, backward, clipping, Adam) with and without dropout, an
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from benchmarks.tools.measuring import in_turns, machine, markdown_table, ratio,
 from jfewshot.downstream.emotion.batches import Batch
 from jfewshot.downstream.emotion.config import PAPER_HEAD, RECIPES
 from jfewshot.downstream.emotion.training import Plan, Scaling, compiled, initial_state, loss_function
+from jfewshot.simclr.encoder import EncoderConfig
 from jfewshot.simclr.encoder.transformer import sinusoids
 
 # Relative to the largest: twelve layers of float32 sums, in another order.
@@ -66,13 +67,13 @@ def make_batch(settings: EmotionBenchmark) -> Batch:
     return Batch(frames, lengths, labels, np.arange(settings.batch, dtype=np.int32))
 
 
-def torch_model(plan: Plan, params: dict[str, np.ndarray], dropout: float) -> Any:
+def torch_model(plan: Plan, params: Mapping[str, Any], dropout: float) -> Any:
     """PyTorch's own transformer with these parameters, dropout where ours is (attention weights and the inner layer have
     none)."""
     import torch
 
-    config = plan.head
-    assert not isinstance(config, int)
+    assert not isinstance(plan.head, int)
+    config: EncoderConfig = plan.head
 
     class Head(torch.nn.Module):
         def __init__(self):
@@ -100,7 +101,7 @@ def torch_model(plan: Plan, params: dict[str, np.ndarray], dropout: float) -> An
     return model
 
 
-def torch_names(params: dict[str, np.ndarray], n_layers: int) -> list[tuple[str, np.ndarray]]:
+def torch_names(params: Mapping[str, Any], n_layers: int) -> list[tuple[str, np.ndarray]]:
     """Our parameters (or gradients) under PyTorch's names, in its shapes."""
     found: list[tuple[str, np.ndarray]] = []
 
@@ -153,7 +154,8 @@ def compare(settings: EmotionBenchmark, batch: Batch) -> dict[str, float]:
 
     plan, params = make_plan(settings, 0.0), drawn_params(settings)
     scaling = Scaling(jnp.zeros(settings.dim), jnp.ones(settings.dim))
-    mine = compiled(plan).logits(params, batch, scaling)
+    given: Any = params
+    mine = compiled(plan).logits(given, batch, scaling)
     gradient = jax.jit(jax.grad(loss_function(plan), has_aux=True))(params, batch, jax.random.key(0), scaling)[0]
     model = torch_model(plan, params, 0.0)
     frames, is_padding, labels = torch_batch(batch)
@@ -192,7 +194,7 @@ def jax_training(settings: EmotionBenchmark, batch: Batch, dropout: float) -> Ca
     step, key = compiled(plan).step, jax.random.key(0)
     scaling = Scaling(jnp.zeros(settings.dim), jnp.ones(settings.dim))
     held = [initial_state(plan, 0)]
-    given = Batch(*map(jnp.asarray, batch))
+    given = jax.device_put(batch)
 
     def work() -> None:
         held[0], metrics = step(held[0], given, key, scaling)
@@ -221,7 +223,7 @@ def torch_training(settings: EmotionBenchmark, batch: Batch, dropout: float) -> 
 def jax_scoring(settings: EmotionBenchmark, batch: Batch) -> Callable[[], Any]:
     """Our logits of a batch."""
     plan = make_plan(settings, 0.0)
-    params, given = initial_state(plan, 0).params, Batch(*map(jnp.asarray, batch))
+    params, given = initial_state(plan, 0).params, jax.device_put(batch)
     scaling = Scaling(jnp.zeros(settings.dim), jnp.ones(settings.dim))
     return lambda: jax.block_until_ready(compiled(plan).logits(params, given, scaling))
 

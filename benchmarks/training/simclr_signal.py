@@ -6,6 +6,7 @@ Ours run batched and jitted on JAX's default device; the others one clip at a ti
 want it. Each row is the fastest of a few rounds. What is not installed is left out and named.
 """
 
+import functools
 import json
 import os
 import shutil
@@ -71,7 +72,7 @@ def ours(settings: SignalBenchmark) -> dict[str, Callable[[], object]]:
     }
     jitted = {name: jax.jit(jax.vmap(function)) for name, function in functions.items()}
     return {
-        name: (lambda function=function: jax.block_until_ready(function(keys, waves, lengths)))
+        name: functools.partial(lambda function: jax.block_until_ready(function(keys, waves, lengths)), function)
         for name, function in jitted.items()
     }
 
@@ -121,7 +122,7 @@ def theirs(wave: np.ndarray) -> tuple[dict[str, Callable[[], object]], list[str]
             "reverb: SoX": "reverb 50 50 50",
         }.items():
             command = ["sox", str(folder / "in.wav"), "-t", "raw", os.devnull, *effect.split()]
-            runs[name] = lambda command=command: subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+            runs[name] = functools.partial(subprocess.run, command, check=True, stderr=subprocess.DEVNULL)
     else:
         missing.append("SoX")
     try:
@@ -133,7 +134,7 @@ def theirs(wave: np.ndarray) -> tuple[dict[str, Callable[[], object]], list[str]
             "noise: audiomentations": audiomentations.AddGaussianSNR(5.0, 10.0, p=1.0),
         }
         for name, part in parts.items():
-            runs[name] = lambda part=part: part(samples=wave, sample_rate=RATE)
+            runs[name] = functools.partial(part, samples=wave, sample_rate=RATE)
     except ImportError:
         missing.append("audiomentations")
     return runs, missing

@@ -21,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks.tools.measuring import in_turns, machine, markdown_table, ratio, write_json
+from benchmarks.tools.memory import temporary_bytes
 from benchmarks.training.simclr_torch import Side, plain_torch, s3prl_tera
 from jfewshot.simclr.augmentation import make_banks
 from jfewshot.simclr.config import DataConfig, TrainConfig
@@ -93,7 +94,7 @@ def our_loss(settings: Settings):
     """(params, given, key, nothing) -> (loss, metrics), as the step wants it."""
     build = model_builder(configuration(settings))
 
-    def loss(params, given: Given, key, fixed):
+    def loss(params, given: Any, key, fixed):
         model = build(params)
         n_frames = jnp.full(settings.batch, settings.frames, jnp.int32)
         states, _ = model.encoder(given.features, n_frames)
@@ -135,7 +136,7 @@ def our_step(settings: Settings, given: Given) -> Callable[[], Any]:
     optimise = optimiser(config.optimiser, learning_rate(config.optimiser, config.encoder.d_model, config.steps))
     step = make_step(our_loss(settings), optimise, lambda n: jnp.float32(1e-4))
     held = [first_state(drawn_params(settings), optimise)]
-    on_device = Given(*map(jnp.asarray, given))
+    on_device = jax.device_put(given)
 
     def work() -> None:
         held[0], metrics = step(held[0], on_device, jax.random.key(0), None)
@@ -184,7 +185,7 @@ def chunk_memory_mib(settings: Settings) -> dict[int, float]:
         fixed = Fixed(banks, np.zeros((1, 80), np.float32), np.ones((1, 80), np.float32))
         gradient = jax.jit(jax.grad(loss_function(config, None, True), has_aux=True))
         lowered = gradient.lower(initial_state(config).params, batch, jax.random.key(0), fixed)
-        found[chunks] = lowered.compile().memory_analysis().temp_size_in_bytes / 2**20
+        found[chunks] = temporary_bytes(lowered.compile()) / 2**20
     return found
 
 

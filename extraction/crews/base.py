@@ -66,6 +66,7 @@ class PartMaker:
         self._tasks = {
             folder: self._tasks.get(folder) or self._open(index, folder) for index, folder in folders.items()
         }
+        assert self._decoder is not None
         return list(make_parts([*self._tasks.values()], numbers, self._decoder, self._settings.on_error))
 
     def _open(self, index: int, folder: Path) -> Task:

@@ -54,7 +54,7 @@ class RayCrew:
             raise UserError("--ray needs the Python package ray, on every machine: pip install 'jfewshot[ray]'")
         import ray
 
-        self._ray = ray
+        self._ray: Any = ray
         self._own_connection = not ray.is_initialized()
         if self._own_connection:
             address = os.environ.get("RAY_ADDRESS", "auto")
@@ -79,7 +79,7 @@ class RayCrew:
             dataclasses.replace(settings, workers=workers),
         )
         needs = {"num_gpus": 1, "num_cpus": 1 + workers} if on_gpus else {"num_cpus": threads}
-        self._actor = ray.remote(max_restarts=0, **needs)(PartMaker)
+        self._actor = self._ray.remote(max_restarts=0, **needs)(PartMaker)
         self._room = ", ".join(f"{number} {what[4:-1].upper()}" for what, number in needs.items())
         self._idle: list[Any] = []
         # What is under way: by Ray's reference to the answer, the actor and its parts (None while it loads its encoders).
@@ -110,16 +110,16 @@ class RayCrew:
             if not done and not any(unit for _, unit in self._busy.values()):
                 logger.info("waiting for the cluster to have room for an encoder (%s asked for)", self._room)
             for answer in done:
-                actor, unit = self._busy.pop(answer)
+                actor, given = self._busy.pop(answer)
                 try:
                     tallies = self._ray.get(answer)
                 except self._ray.exceptions.RayTaskError as error:
                     # Raised by our own code there, where it would have been raised here.
                     raise error.cause from error
                 except self._ray.exceptions.RayError as error:
-                    self._replace(actor, unit, error, attempts)
-                    if unit:
-                        units.appendleft(unit)
+                    self._replace(actor, given, error, attempts)
+                    if given:
+                        units.appendleft(given)
                     continue
                 self._idle.append(actor)
                 yield from tallies or ()

@@ -74,4 +74,5 @@ def _start(names: Sequence[str], options: UpstreamOptions, settings: ExtractionS
 
 
 def _make(folders: Mapping[int, Path], numbers: Sequence[int]) -> list[Tally]:
+    assert _maker is not None  # made by `_start`
     return _maker.make(folders, numbers)

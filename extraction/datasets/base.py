@@ -76,7 +76,10 @@ class Columns:
 class Dataset(typing.Protocol):
     """A dataset: what it is, and how its folder is read."""
 
-    info: DatasetInfo
+    @property
+    def info(self) -> DatasetInfo:
+        """What the dataset is."""
+        ...
 
     def recordings(self, root: Path) -> list[Recording]:
         """Every recording below `root`, the folder as its publisher lays it out, in the order of clip ids.

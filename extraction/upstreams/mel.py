@@ -1,5 +1,7 @@
 """Mel filter banks as librosa builds them, for encoders that were trained behind librosa."""
 
+from typing import Literal
+
 import numpy as np
 from jaxtyping import Float32, Float64
 
@@ -27,7 +29,7 @@ def slaney_filters(sample_rate: int, n_fft: int, n_mels: int) -> Float32[np.ndar
 
 
 def power_spectrogram(
-    wave: Float32[np.ndarray, " samples"], n_fft: int, hop_length: int, pad_mode: str
+    wave: Float32[np.ndarray, " samples"], n_fft: int, hop_length: int, pad_mode: Literal["constant", "reflect"]
 ) -> Float32[np.ndarray, "n_fft//2+1 frames"]:
     """|STFT|^2 with a periodic Hann window and centred frames: 1 + samples // hop_length of them.
 

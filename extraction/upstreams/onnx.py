@@ -148,7 +148,7 @@ def _open(path: Path, options: UpstreamOptions) -> Any:
     settings.log_severity_level = 3  # errors only
     if options.threads is not None:
         settings.intra_op_num_threads = options.threads
-    providers = ["CPUExecutionProvider"]
+    providers: list[Any] = ["CPUExecutionProvider"]
     if options.device != "cpu" and "CUDAExecutionProvider" in onnxruntime.get_available_providers():
         _, _, index = options.device.partition(":")
         # TF32 would round products to 10 bits and let the batch change a feature.

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 
 import jax
 import numpy as np
@@ -14,7 +15,7 @@ from jfewshot.errors import UserError
 from jfewshot.simclr.export import LoadedEncoder, read_encoder
 
 SEGMENT_S = 5
-COMPUTE_TYPES = {"none": "float32", "bf16": "bfloat16"}
+COMPUTE_TYPES: dict[str, Literal["float32", "bfloat16"]] = {"none": "float32", "bf16": "bfloat16"}
 
 
 @dataclasses.dataclass(eq=False)

@@ -40,7 +40,10 @@ class UserUpstream:
 
     def __init__(self, path: str, encoder: Any, options: UpstreamOptions) -> None:
         self._encoder = encoder
-        given = lambda attribute, default: getattr(encoder, attribute, default)  # noqa: E731 - used below only
+
+        def given(attribute: str, default: Any) -> Any:
+            return getattr(encoder, attribute, default)
+
         self.name: str = given("name", re.sub(r"[^A-Za-z0-9_.-]", "_", path))
         self.title: str = given("title", self.name)
         self.revision: str = given("revision", None) or _revision(encoder, options)

@@ -59,6 +59,7 @@ class _Encoder(nn.Module):
         width = dims["n_audio_state"]
         self.conv1 = nn.Conv1d(dims["n_mels"], width, kernel_size=3, padding=1)
         self.conv2 = nn.Conv1d(width, width, kernel_size=3, stride=2, padding=1)
+        self.positional_embedding: Tensor
         self.register_buffer("positional_embedding", torch.zeros(dims["n_audio_ctx"], width))
         self.blocks = nn.ModuleList(_Block(width, dims["n_audio_head"]) for _ in range(dims["n_audio_layer"]))
         self.ln_post = nn.LayerNorm(width)

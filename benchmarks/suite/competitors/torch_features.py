@@ -7,6 +7,8 @@ How many is found beforehand, and not timed.
 """
 
 import functools
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -71,7 +73,7 @@ def _batched(how: How, tf32: bool):
         where = torch_device(device)
         use_threads(setting.threads)
         take = Taker(problem, where)
-        function = {"logistic": logistic, "centroid": centroid}[problem.question.classifier]
+        function: Callable[..., Any] = {"logistic": logistic, "centroid": centroid}[problem.question.classifier]
         targets = torch.eye(problem.question.n_way, device=where)[torch.from_numpy(problem.targets).to(where)]
 
         def first_chunk(steps: int) -> np.ndarray:

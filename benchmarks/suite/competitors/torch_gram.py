@@ -9,6 +9,7 @@ In two layouts: episodes first, with bmm and batched LAPACK, as torch's linear a
 sums of element-wise products that torch.compile can fuse and vectorise over episodes.
 """
 
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -120,7 +121,7 @@ def _batched(layout: Layout, how: How, tf32: bool):
         looked_up = take.store is not None and len(take.store) <= _ALL_PRODUCTS
         targets = torch.eye(problem.question.n_way, device=where)[torch.from_numpy(problem.targets).to(where)]
         last = layout == "last"
-        solver = episodes_last if last else episodes_first
+        solver: Callable[..., torch.Tensor] = episodes_last if last else episodes_first
 
         def from_products(products, support, query, steps):
             if last:
@@ -139,8 +140,11 @@ def _batched(layout: Layout, how: How, tf32: bool):
         def from_store(store, support, query, steps):
             return from_embeddings(store[support], store[query], steps)
 
+        def all_products():
+            return None if take.store is None or not looked_up else take.store @ take.store.T
+
         def chunk(functions, products, support, query, steps):
-            rows = (torch.from_numpy(x).to(where) for x in (support, query))
+            rows = [torch.from_numpy(x).to(where) for x in (support, query)]
             if looked_up:
                 return functions[0](products, *rows, steps)
             if take.store is not None:
@@ -149,7 +153,7 @@ def _batched(layout: Layout, how: How, tf32: bool):
 
         eager = (from_products, from_store, from_embeddings)
         functions = tuple(compiled(function, how) for function in eager)
-        products = take.store @ take.store.T if looked_up else None
+        products = all_products()
         part = problem.support[: setting.chunk], problem.query[: setting.chunk]
         steps = fewest_steps(lambda steps: chunk(eager, products, *part, steps).cpu().numpy())
 
@@ -157,9 +161,9 @@ def _batched(layout: Layout, how: How, tf32: bool):
             use_threads(setting.threads)
             answers = []
             with torch.inference_mode(), precision(tf32):
-                products = take.store @ take.store.T if looked_up else None
-                for wanted, rows in in_chunks((problem.support, problem.query), n, setting.chunk):
-                    answers.append(chunk(functions, products, *rows, steps).cpu().numpy()[:wanted])
+                products = all_products()
+                for wanted, (support, query) in in_chunks((problem.support, problem.query), n, setting.chunk):
+                    answers.append(chunk(functions, products, support, query, steps).cpu().numpy()[:wanted])
             return np.concatenate(answers)
 
         return solve

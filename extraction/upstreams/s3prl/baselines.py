@@ -6,6 +6,7 @@ project's own `fbank` and `mfcc`, which are not normalised.
 """
 
 import functools
+from typing import Any
 
 MIN_SAMPLES = {
     "fbank": 560,
@@ -26,13 +27,13 @@ TITLES = {
 }
 
 
-def keep_trailing_silence(expert) -> None:
+def keep_trailing_silence(expert: Any) -> None:
     """Tell `mel` and `linear` how long their waves are.
 
     Left to themselves they take trailing zeros for padding and drop them, as far as the batch's other waves allow: a
     wave that ends in digital silence would get other frames alone than in company.
     """
-    extracter = getattr(expert, "extracter", None)
+    extracter: Any = getattr(expert, "extracter", None)
     if type(extracter).__name__ != "OnlinePreprocessor":
         return
     forward = extracter.forward

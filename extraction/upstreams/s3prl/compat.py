@@ -19,7 +19,7 @@ import importlib
 import importlib.util
 import sys
 import types
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -41,7 +41,8 @@ def prepare() -> None:
             raise UserError(f"s3prl's encoders need the package {package}: pip install 'jfewshot[extraction]'")
     prepare_torchaudio()
     if importlib.util.find_spec("distutils") is None:
-        distutils, util = types.ModuleType("distutils"), types.ModuleType("distutils.util")
+        distutils: Any = types.ModuleType("distutils")
+        util: Any = types.ModuleType("distutils.util")
         distutils.util, util.strtobool = util, strtobool
         sys.modules |= {"distutils": distutils, "distutils.util": util}
 
@@ -60,7 +61,7 @@ def prepare_torchaudio() -> None:
     if torch.version.cuda is None and torch.version.hip is None and "torchaudio" not in sys.modules:
         sys.modules["torchaudio._extension"] = _absent_extension()
     try:
-        torchaudio = importlib.import_module("torchaudio")
+        torchaudio: Any = importlib.import_module("torchaudio")
     except (ImportError, OSError) as error:
         raise UserError(
             f"torchaudio does not load beside torch {torch.__version__} ({error}). With a GPU install both from one "
@@ -69,14 +70,14 @@ def prepare_torchaudio() -> None:
     if not hasattr(torchaudio, "set_audio_backend"):
         torchaudio.set_audio_backend = lambda backend=None: None
     if importlib.util.find_spec("torchaudio.sox_effects") is None:
-        effects = types.ModuleType("torchaudio.sox_effects")
+        effects: Any = types.ModuleType("torchaudio.sox_effects")
         effects.apply_effects_tensor = effects.apply_effects_file = _refuse("torchaudio.sox_effects")
         sys.modules["torchaudio.sox_effects"] = torchaudio.sox_effects = effects
 
 
 def _absent_extension() -> types.ModuleType:
     """Stands for torchaudio's compiled part, with the names that torchaudio 2.6 to 2.11 import from it."""
-    extension = types.ModuleType("torchaudio._extension")
+    extension: Any = types.ModuleType("torchaudio._extension")
     for flag in ("_IS_TORCHAUDIO_EXT_AVAILABLE", "_IS_ALIGN_AVAILABLE", "_IS_RIR_AVAILABLE", "_SOX_INITIALIZED"):
         setattr(extension, flag, False)
     extension._FFMPEG_EXT = extension._SOX_EXT = None

@@ -64,7 +64,9 @@ def fourier(n: int, width: int) -> Algorithm:
     """
     block = n - width + 1
     values = np.exp(-2j * np.pi * np.outer(np.arange(n), np.arange(n)) / n)
-    outputs, taps, inputs = [], [], []
+    outputs: list[np.ndarray] = []
+    taps: list[np.ndarray] = []
+    inputs: list[np.ndarray] = []
     for frequency in range(n // 2 + 1):
         out, tap, given = values[frequency, :block], values[frequency, :width], values[frequency].conj() / n
         if frequency in (0, n // 2):
@@ -99,6 +101,7 @@ class FastConvolution:
     """
 
     def __init__(self, convolution: torch.nn.Conv1d, weight: Float[torch.Tensor, "out in width"]):
+        assert not isinstance(convolution.padding, str)  # see `serves`
         self._stride, self._padding = convolution.stride[0], convolution.padding[0]
         self._width = weight.shape[2]
         self._bias = convolution.bias

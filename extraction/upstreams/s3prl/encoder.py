@@ -96,7 +96,7 @@ def hidden_states(expert: torch.nn.Module, waves: torch.Tensor) -> Sequence[torc
     output: dict[str, Any] = expert(list(waves))
     states = output.get("hidden_states", (output["last_hidden_state"],) if "last_hidden_state" in output else ())
     if not states or any(state.dim() != 3 or len(state) != len(waves) for state in states):
-        seen = [tuple(state.shape) for state in states] or sorted(output)
+        seen: list[Any] = [tuple(state.shape) for state in states] or sorted(output)
         raise UserError(
             f"{type(expert).__module__} returns {seen} for {len(waves)} waves; hidden states of batch x frames x dim are needed"
         )
@@ -120,6 +120,7 @@ def settle(expert: torch.nn.Module, device: torch.device) -> torch.nn.Module:
     Experts come in training mode, in which dropout is on and NPC's batch statistics move even without gradients.
     """
     expert.eval().requires_grad_(False).to(device)
+    module: Any
     for module in list(expert.modules()):
         if hasattr(module, "all_states"):
             del module.all_states  # the whole checkpoint, optimizer included
@@ -132,7 +133,7 @@ def settle(expert: torch.nn.Module, device: torch.device) -> torch.nn.Module:
     return expert
 
 
-def longest_uncut(expert: torch.nn.Module) -> int | None:
+def longest_uncut(expert: Any) -> int | None:
     """The longest wave that TERA's and Mockingjay's code takes in one piece; None for the others.
 
     n samples give 1 + n // 160 frames, so that a wave of 15 s sharp, 1,501 frames, is already cut in two.

@@ -29,12 +29,13 @@ def speed_up(folder: str, expert: Any) -> int:
     if folder not in CONVOLUTIONAL:
         return 0
     changed = 0
-    quantizer = getattr(expert.model, "vector_quantizer", None)
+    quantizer: Any = getattr(expert.model, "vector_quantizer", None)
     # Rounding would now and then let a quantizer choose another code: nothing before one is touched.
     untouched = set(expert.model.feature_extractor.modules()) if quantizer is not None else set()
     if type(quantizer).__name__ == "GumbelVectorQuantizer":
         quantizer.forward = _picking(quantizer)
         changed += 1
+    module: Any
     for module in expert.modules():
         if module in untouched:
             continue
@@ -43,7 +44,8 @@ def speed_up(folder: str, expert: Any) -> int:
             module.forward = _masked(module)
             changed += 1
         elif folder != "npc" and type(module) is torch.nn.Conv1d and serves(module):
-            module.forward = FastConvolution(module, module.weight)
+            convolution: Any = module
+            convolution.forward = FastConvolution(module, module.weight)
             changed += 1
     return changed
 

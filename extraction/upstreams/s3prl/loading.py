@@ -62,7 +62,7 @@ def load_s3prl(name: str, options: UpstreamOptions):
     with quiet(log), random_states_kept():
         entry = find_entry(name)
         arguments = _arguments(name, entry, checkpoint)
-        if arguments:
+        if arguments and checkpoint is not None:
             files.paths.append(checkpoint)
         with weights.watching(files):
             expert = _build(name, entry, arguments, files)
@@ -105,7 +105,10 @@ def load_s3prl(name: str, options: UpstreamOptions):
 @functools.cache
 def entry_names() -> dict[str, list[str]]:
     """Every hub function of s3prl with the folders that define it, read from the source without importing it."""
-    folder = Path(importlib.util.find_spec("s3prl").submodule_search_locations[0]) / "upstream"
+    spec = importlib.util.find_spec("s3prl")
+    assert spec is not None
+    assert spec.submodule_search_locations is not None
+    folder = Path(spec.submodule_search_locations[0]) / "upstream"
     found: dict[str, list[str]] = {}
     for path in sorted(folder.glob("*/hubconf.py")):
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
@@ -189,8 +192,9 @@ def _build(name: str, entry: Callable, arguments: dict[str, str], files):
         raise
     except ModuleNotFoundError as error:
         if name == "pase_plus":
+            package = str(error.name).partition(".")[0]
             raise UserError(
-                f"PASE+ needs the package '{error.name.partition('.')[0]}'. Two packages for it are not on PyPI (PyPI's own "
+                f"PASE+ needs the package '{package}'. Two packages for it are not on PyPI (PyPI's own "
                 f"'pase' is another thing): {PASE_PACKAGES}"
             ) from error
         raise UserError(f"s3prl's {name} needs the package '{error.name}': pip install {error.name}") from error
@@ -210,6 +214,7 @@ def _store_name(name: str, checkpoint: Path | None) -> str:
     if name in baselines.MIN_SAMPLES:
         return f"s3prl_{name}"
     if name.endswith(WANTS_FILE):
+        assert checkpoint is not None  # `_arguments` refuses to go on without
         return re.sub(r"[^A-Za-z0-9_.-]", "-", f"{name}-{checkpoint.stem}")
     return name
 

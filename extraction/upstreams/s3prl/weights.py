@@ -66,9 +66,10 @@ class Files:
         return self.read[path]
 
     def locate(self, url: str) -> str:
-        """The user's file for a published address."""
+        """The user's file for a published address; asked only where the user gave one."""
         name = Path(urllib.parse.unquote(urllib.parse.urlsplit(url).path)).name
         given = self.checkpoint
+        assert given is not None
         if given.is_dir():
             path = given / name
             # TERA's and Mockingjay's files, of one architecture, are both published as states-1000000.ckpt.
@@ -145,16 +146,17 @@ def watching(files: Files) -> Iterator[None]:
         found = [files.locate(url) if files.checkpoint else _fetch(url, s3prl_locate, files) for url in urls]
         return found if len(found) > 1 else found[0]
 
+    torch_module: Any = torch
     with _BUILDING:
-        askers = [module for name, module in list(sys.modules.items()) if name.startswith("s3prl.")]
+        askers: list[Any] = [module for name, module in list(sys.modules.items()) if name.startswith("s3prl.")]
         askers = [module for module in askers if getattr(module, "_urls_to_filepaths", None) is s3prl_locate]
         try:
-            torch.load = load
+            torch_module.load = load
             for module in askers:
                 module._urls_to_filepaths = locate
             yield
         finally:
-            torch.load = _torch_load
+            torch_module.load = _torch_load
             for module in askers:
                 module._urls_to_filepaths = s3prl_locate
 
