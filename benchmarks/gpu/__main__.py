@@ -143,7 +143,7 @@ def _gpu() -> dict[str, Any]:
         gpu = subprocess.run(asked, capture_output=True, text=True, timeout=20, check=True).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         gpu = "no GPU"
-    versions = {}
+    versions: dict[str, str | None] = {}
     for package in ("jax", "jaxlib", "numpy", "torch", "flax"):
         try:
             versions[package] = version(package)

@@ -1,6 +1,7 @@
 """What is measured, part by part, the most important part first. Each part runs in a process of its own (one_part.py)."""
 
 import dataclasses
+import functools
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -62,7 +63,7 @@ def check(setting: Setting) -> Iterator[Job]:
             continue
         protocol = problem.protocol
         labels = {"classifier": problem.classifier, "episode": f"{protocol.n_way}-way {protocol.k_shot}-shot"}
-        yield labels | {"store": problem.store.name}, lambda problem=problem: compare(problem, reference, evaluator)
+        yield labels | {"store": problem.store.name}, functools.partial(compare, problem, reference, evaluator)
 
 
 def small(setting: Setting) -> Iterator[Job]:
@@ -209,10 +210,10 @@ def pretraining(setting: Setting) -> Iterator[Job]:
     for dtype in ("bfloat16", "float32"):
         for batch, crop_s in ((2, 0.5),) if setting.tiny else ((32, 12.0), (128, 12.0)):
             labels = {"store": f"Speech SimCLR step, {batch} x {crop_s} s, {dtype}"}
-            yield labels, lambda a=(batch, crop_s, dtype, encoder): simclr(*a)
+            yield labels, functools.partial(simclr, batch, crop_s, dtype, encoder)
     for dtype, (batch, frames) in _tera_sizes(setting):
         labels = {"store": f"TERA step, {batch} x {frames} frames, {dtype}"}
-        yield labels, lambda a=("jfewshot", batch, frames, dtype, encoder, ""): tera(*a)
+        yield labels, functools.partial(tera, "jfewshot", batch, frames, dtype, encoder, "")
 
 
 def torch_pretraining(setting: Setting) -> Iterator[Job]:
@@ -222,7 +223,7 @@ def torch_pretraining(setting: Setting) -> Iterator[Job]:
     device, encoder = "cpu" if setting.tiny else "cuda", _encoder(setting)
     for dtype, (batch, frames) in _tera_sizes(setting):
         labels = {"side": "torch", "store": f"TERA step, {batch} x {frames} frames, {dtype}"}
-        yield labels, lambda a=("torch", batch, frames, dtype, encoder, device): tera(*a)
+        yield labels, functools.partial(tera, "torch", batch, frames, dtype, encoder, device)
 
 
 def _encoder(setting: Setting):
@@ -231,7 +232,7 @@ def _encoder(setting: Setting):
     return EncoderConfig(n_layers=1, d_model=16, d_ff=32, n_heads=2) if setting.tiny else EncoderConfig()
 
 
-def _tera_sizes(setting: Setting) -> Iterator[tuple[str, tuple[int, int]]]:
+def _tera_sizes(setting: Setting) -> Iterator[tuple[Any, tuple[int, int]]]:
     for dtype in ("bfloat16", "float32"):
         for size in ((2, 16),) if setting.tiny else ((32, 1200), (128, 1200)):
             yield dtype, size

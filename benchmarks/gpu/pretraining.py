@@ -3,12 +3,12 @@
 import dataclasses
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import numpy as np
 
-from benchmarks.training.simclr_step import Settings, make_given, our_step
+from benchmarks.training.simclr_step import StepBenchmark, make_given, our_step
 from benchmarks.training.simclr_torch import plain_torch
 from jfewshot.simclr.augmentation import make_banks
 from jfewshot.simclr.config import DataConfig, TrainConfig
@@ -18,9 +18,10 @@ from jfewshot.simclr.training.loop import initial_state
 from jfewshot.simclr.training.step import Fixed, train_step
 
 _RATE = 16_000
+ComputeType = Literal["float32", "bfloat16"]
 
 
-def simclr(batch: int, crop_s: float, dtype: str, encoder: EncoderConfig, steps: int = 5) -> dict[str, Any]:
+def simclr(batch: int, crop_s: float, dtype: ComputeType, encoder: EncoderConfig, steps: int = 5) -> dict[str, Any]:
     """Our whole step: two augmented views of each wave, features, encoder, both losses, update."""
     encoder = dataclasses.replace(encoder, compute_dtype=dtype)
     config = TrainConfig(DataConfig(Path(), crop_s=crop_s), Path(), encoder=encoder, batch=batch)
@@ -45,11 +46,11 @@ def simclr(batch: int, crop_s: float, dtype: str, encoder: EncoderConfig, steps:
 
 
 def tera(
-    side: str, batch: int, frames: int, dtype: str, encoder: EncoderConfig, device: str, steps: int = 5
+    side: str, batch: int, frames: int, dtype: ComputeType, encoder: EncoderConfig, device: str, steps: int = 5
 ) -> dict[str, Any]:
     """The reconstruction step alone on given features, ours or PyTorch's, without dropout."""
     encoder = dataclasses.replace(encoder, compute_dtype=dtype, dropout=0.0)
-    settings = Settings(batch=batch, frames=frames, encoder=encoder)
+    settings = StepBenchmark(batch=batch, frames=frames, encoder=encoder)
     given = make_given(settings)
     if side == "jfewshot":
         return _steps(our_step(settings, given), steps)

@@ -5,6 +5,7 @@ sizes are tried, the best counts. Predictions are copied to the host, as ours ar
 """
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -119,9 +120,10 @@ def _function(episodes: Episodes, solver: str):
     if solver == "features":
         return lambda support, query, steps: torch_features.logistic(store[support], store[query], targets, steps)
     last = solver == "Gram, episodes last"
-    finish = torch_gram.episodes_last if last else torch_gram.episodes_first
+    finish: Callable[..., torch.Tensor] = torch_gram.episodes_last if last else torch_gram.episodes_first
 
     def look_up(support, query, steps):
+        assert products is not None
         if last:
             support, query = support.mT, query.mT
             at = (rows[:, None] * products.shape[1] + support[None] for rows in (support, query))
@@ -130,9 +132,9 @@ def _function(episodes: Episodes, solver: str):
 
     def multiply(support, query, steps):
         support, query = store[support], store[query]
-        blocks = torch.bmm(support, support.mT), torch.bmm(query, support.mT)
+        blocks = [torch.bmm(support, support.mT), torch.bmm(query, support.mT)]
         if last:
-            blocks = tuple(x.permute(1, 2, 0).contiguous() for x in blocks)
+            blocks = [x.permute(1, 2, 0).contiguous() for x in blocks]
         return finish(*blocks, targets, steps)
 
     return multiply if products is None else look_up

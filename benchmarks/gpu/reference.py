@@ -102,7 +102,7 @@ def make_reference(path: Path, **choice: Any) -> int:
       The number of problems.
     """
     evaluator = Evaluator()
-    arrays: dict[str, np.ndarray] = {}
+    arrays: dict[str, Any] = {}
     path.parent.mkdir(parents=True, exist_ok=True)
     for problem in problems(**choice):
         arrays[f"{problem.name}|predicted"] = predict(problem, evaluator)

@@ -41,7 +41,7 @@ TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
-class Settings:
+class StepBenchmark:
     """What is measured."""
 
     batch: int = 8
@@ -67,7 +67,7 @@ class Given(NamedTuple):
     altered: np.ndarray
 
 
-def make_given(settings: Settings) -> Given:
+def make_given(settings: StepBenchmark) -> Given:
     """Random features, 15% of them altered."""
     rng = np.random.default_rng(0)
     shape = settings.batch, settings.frames, settings.encoder.n_mels
@@ -76,7 +76,7 @@ def make_given(settings: Settings) -> Given:
     return Given(np.where(altered, np.float32(0), target), target, altered)
 
 
-def configuration(settings: Settings) -> TrainConfig:
+def configuration(settings: StepBenchmark) -> TrainConfig:
     """Reconstruction alone, as our command line would run it."""
     return TrainConfig(
         DataConfig(Path()), Path(), profile="tera", encoder=settings.encoder, batch=settings.batch,
@@ -84,13 +84,13 @@ def configuration(settings: Settings) -> TrainConfig:
     )  # fmt: skip
 
 
-def drawn_params(settings: Settings) -> Params:
+def drawn_params(settings: StepBenchmark) -> Params:
     """Weights several times the usual ones, so that every layer has a say in the loss."""
     params = initial_params(configuration(settings))
     return {name: value * (3.0 if name.endswith("kernel") else 1.0) for name, value in params.items()}
 
 
-def our_loss(settings: Settings):
+def our_loss(settings: StepBenchmark):
     """(params, given, key, nothing) -> (loss, metrics), as the step wants it."""
     build = model_builder(configuration(settings))
 
@@ -104,7 +104,7 @@ def our_loss(settings: Settings):
     return loss
 
 
-def compare(settings: Settings, sides: dict[str, Side], given: Given) -> dict[str, dict[str, float]]:
+def compare(settings: StepBenchmark, sides: dict[str, Side], given: Given) -> dict[str, dict[str, float]]:
     """Relative differences of each side's loss and gradients (the largest) from ours.
 
     Raises:
@@ -130,7 +130,7 @@ def compare(settings: Settings, sides: dict[str, Side], given: Given) -> dict[st
     return found
 
 
-def our_step(settings: Settings, given: Given) -> Callable[[], Any]:
+def our_step(settings: StepBenchmark, given: Given) -> Callable[[], Any]:
     """One of our steps: the project's own, with these losses."""
     config = configuration(settings)
     optimise = optimiser(config.optimiser, learning_rate(config.optimiser, config.encoder.d_model, config.steps))
@@ -156,7 +156,7 @@ def per_second(work: Callable[[], Any]) -> Callable[[], float]:
     return measure
 
 
-def installed_sides(settings: Settings, given: Given) -> dict[str, Side]:
+def installed_sides(settings: StepBenchmark, given: Given) -> dict[str, Side]:
     """PyTorch and s3prl, where they are."""
     sides = {}
     for name, make in {"torch": plain_torch, "s3prl": s3prl_tera}.items():
@@ -167,7 +167,7 @@ def installed_sides(settings: Settings, given: Given) -> dict[str, Side]:
     return sides
 
 
-def chunk_memory_mib(settings: Settings) -> dict[int, float]:
+def chunk_memory_mib(settings: StepBenchmark) -> dict[int, float]:
     """Planned temporary memory of loss and gradient by number of chunks, in MiB."""
     samples = 160 * settings.frames + 240
     batch = Batch(
@@ -193,7 +193,7 @@ def main() -> None:
     """Compare, measure, print."""
     import tyro  # benchmarks.gpu uses this module on machines without tyro
 
-    settings = tyro.cli(Settings, description=__doc__)
+    settings = tyro.cli(StepBenchmark, description=__doc__)
     found, given = machine(), make_given(settings)
     sides = installed_sides(settings, given)
     differences = compare(settings, sides, given)

@@ -9,10 +9,17 @@ import pytest
 pytest.importorskip("torch", reason="the competitor of the pretraining step's benchmark")
 
 from benchmarks.training import simclr_step
-from benchmarks.training.simclr_step import Settings, chunk_memory_mib, compare, installed_sides, make_given, our_step
+from benchmarks.training.simclr_step import (
+    StepBenchmark,
+    chunk_memory_mib,
+    compare,
+    installed_sides,
+    make_given,
+    our_step,
+)
 from jfewshot.simclr.encoder import EncoderConfig
 
-TINY = Settings(batch=4, frames=24, encoder=EncoderConfig(n_layers=2, d_model=16, d_ff=32, n_heads=2, dropout=0.0))
+TINY = StepBenchmark(batch=4, frames=24, encoder=EncoderConfig(n_layers=2, d_model=16, d_ff=32, n_heads=2, dropout=0.0))
 
 
 @pytest.mark.filterwarnings("ignore:This overload of add_:UserWarning")  # s3prl's optimiser
