@@ -39,7 +39,9 @@ class SpeechEmbedding:
             "openwakeword", "0.4.0", f"{_MODELS}/embedding_model.onnx", _EMBEDDING_SHA256, options
         )
         mel_options = (
-            UpstreamOptions() if options.checkpoint is None else UpstreamOptions(path.with_name("melspectrogram.onnx"))
+            UpstreamOptions()
+            if options.checkpoint is None
+            else UpstreamOptions(checkpoint=path.with_name("melspectrogram.onnx"))
         )
         mel_path, _ = packaged_weights(
             "openwakeword", "0.4.0", f"{_MODELS}/melspectrogram.onnx", _MEL_SHA256, mel_options
