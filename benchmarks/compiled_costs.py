@@ -62,12 +62,16 @@ def functions() -> dict[str, tuple[Any, tuple]]:
         pool = class_pool(table, protocol)
         arguments = tuple(sorted(draw_arguments(protocol, pool).items(), key=lambda item: item[0]))
         on_device = pool_arrays(pool, protocol, table.digest)
-        found[f"draw {_name(protocol)}"] = jit_draw(mesh, arguments), (on_device, episode_numbers(0, SHAPE, mesh))
+        found[f"draw {_name(protocol)}"] = (
+            jit_draw(mesh, arguments, "uint16"),
+            (on_device, episode_numbers(0, SHAPE, mesh)),
+        )
     n, m = FIVE_SHOT.n_support, FIVE_SHOT.n_queries
     support, query = _blocks((n,), np.int32), _blocks((m,), np.int32)
     drawn = 5 + 15
     first = jnp.zeros(len(table), jnp.int32)
-    found["rows"] = jit_rows(mesh, 5, False), (first, first, _blocks((5, drawn), np.int32), _blocks((5, drawn)))
+    numbers, key = jax.ShapeDtypeStruct((SHAPE.blocks, SHAPE.block), np.uint32), np.zeros(2, np.uint32)
+    found["rows"] = jit_rows(mesh, 5, False, False), (first, first, key, _blocks((5, drawn), np.uint16), numbers)
     matrix, embeddings = (jax.ShapeDtypeStruct((512, width), np.float32) for width in (512, 1024))
     found["look up inner products"] = gram._jit_lookup(mesh), (matrix, support, query)
     found["multiply embeddings"] = gram._jit_gather_and_multiply(mesh), (embeddings, support, query)

@@ -15,7 +15,7 @@ from jfewshot.evaluator import gram
 from jfewshot.evaluator.chunking import ChunkShape
 from jfewshot.evaluator.devices import episode_mesh
 from jfewshot.evaluator.drawer import episode_numbers
-from jfewshot.evaluator.programs import jit_draw, jit_rows, jit_score, jit_solve
+from jfewshot.evaluator.programs import jit_draw, jit_rows, jit_score, jit_segments, jit_solve
 from tests.synthetic_stores import clip_table
 
 PLATFORMS = ("tpu", "cuda")
@@ -62,14 +62,18 @@ def test_drawing_lowers(mesh, settings):
     pool = class_pool(table, protocol)
     arguments = tuple(sorted(draw_arguments(protocol, pool).items(), key=lambda item: item[0]))
     numbers = episode_numbers(0, SHAPE, mesh)
-    lowers(jit_draw(mesh, arguments), pool_arrays(pool, protocol, table.digest), numbers)
+    lowers(jit_draw(mesh, arguments, "uint16"), pool_arrays(pool, protocol, table.digest), numbers)
 
 
-@pytest.mark.parametrize("draw_query_segment", [True, False])
-def test_finding_rows_lowers(mesh, draw_query_segment):
-    first = jnp.zeros(len(TABLE), jnp.int32)
-    clips, segment = shapes((5, 20), dtype=np.int32) + shapes((5, 20))
-    lowers(jit_rows(mesh, 5, draw_query_segment), first, first, clips, segment)
+@pytest.mark.parametrize("drawn", [(False, False), (True, False), (True, True)])
+def test_finding_rows_lowers(mesh, drawn):
+    first, key = jnp.zeros(len(TABLE), jnp.int32), np.zeros(2, np.uint32)
+    clips, numbers = shapes((5, 20), dtype=np.uint16) + shapes((), dtype=np.uint32)
+    lowers(jit_rows(mesh, 5, *drawn), first, first, key, clips, numbers)
+
+
+def test_drawing_segments_lowers(mesh):
+    lowers(jit_segments(mesh, 5, 5, 15, 15), np.zeros(2, np.uint32), *shapes((), dtype=np.uint32))
 
 
 def test_looking_up_and_multiplying_inner_products_lowers(mesh):

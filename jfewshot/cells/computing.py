@@ -13,6 +13,7 @@ import numpy as np
 from jfewshot._version import made_with
 from jfewshot.cells.finishing import Finishing
 from jfewshot.cells.planning import Cell
+from jfewshot.episodes.protocol import Protocol
 from jfewshot.errors import UserError
 from jfewshot.evaluator.evaluator import Drawn, Evaluator, Solved
 from jfewshot.profiling import stage
@@ -111,7 +112,7 @@ def _compute(cell, then, evaluator, folder, on_progress, finishing) -> Iterator[
         view = _CHECKED.get(_view_of(cell), None if then is None else _view_of(then))
     drawn = evaluator.draw(clips, cell.protocol, store.dataset)
     # Brought to the host by this thread, which alone may free what lies on the devices.
-    arrays = {"clips": drawn.clips, "segment": drawn.segment[:, :, : cell.protocol.k_shot]}
+    arrays = {"clips": drawn.clips, "segment": drawn.support_segment}
 
     def finish(solved: Solved) -> dict[str, Any]:
         with stage("statistics"):
@@ -146,6 +147,8 @@ def _record(cell: Cell, solved: Solved, drawn, evaluator: Evaluator) -> dict[str
             "segments": int(cell.clips.n_segments[pool_clips].sum()),
             "classes_left_out": [{"class": name, "clips": n} for name, n in drawn.pool.left_out],
             "redraws": drawn.redraws,
+            "class_redraws": drawn.class_redraws,
+            "class_episodes": _class_episodes(protocol, drawn),
         },
         "accuracy": _accuracy(cell, solved, drawn),
         "solver": {}
@@ -169,6 +172,22 @@ def _record(cell: Cell, solved: Solved, drawn, evaluator: Evaluator) -> dict[str
             "device": evaluator.mesh.devices.flat[0].device_kind,
             "n_devices": int(evaluator.mesh.devices.size),
         },
+    }
+
+
+def _class_episodes(protocol: Protocol, drawn: Drawn) -> dict[str, Any] | None:
+    """How often classes take part in group-aware episodes; of each class, where that is not left to chance alone."""
+    if not protocol.group_aware:
+        return None
+    names, episodes = drawn.pool.names.tolist(), drawn.class_episodes.tolist()
+    least, most = (names[pick(range(len(names)), key=episodes.__getitem__)] for pick in (min, max))
+    return {
+        "expected": protocol.n_episodes * protocol.n_way / len(names),
+        "least": {"class": least, "episodes": min(episodes)},
+        "most": {"class": most, "episodes": max(episodes)},
+        "all": [{"class": name, "episodes": n} for name, n in zip(names, episodes, strict=True)]
+        if drawn.class_redraws
+        else None,
     }
 
 

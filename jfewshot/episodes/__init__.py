@@ -3,6 +3,9 @@
 - `protocol`: ways, shots, queries, seed: what is drawn and how it is scored
 - `pool`: the classes and clips that episodes of a protocol are drawn from
 - `drawing`: drawing episodes on the device
+- `shuffling`: the first few entries of random orders, by which classes and clips are drawn
+- `group_aware`: drawing episodes in which no query shares a group with a support
+- `balance`: how often each class takes part, and what is said where that differs
 """
 
 from typing import Any

@@ -7,25 +7,19 @@ Supports of fewer shots are the first of those of more shots, and fewer ways are
 All arrays have the episodes last (see linalg.py).
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 from jaxtyping import Array, Float, Int32, UInt32
 
+from jfewshot.episodes.group_aware import Groups, draw_of_other_groups, group_arrays
 from jfewshot.episodes.pool import ClassPool
 from jfewshot.episodes.protocol import Protocol
-from jfewshot.randomness import below, random_pairs, stream_key
+from jfewshot.episodes.shuffling import CLASS_SLOT, Words, counters, without_replacement
+from jfewshot.randomness import random_words, stream_key
 
-# How often an episode is drawn anew when its support leaves a class too few queries of other groups.
-MAX_REDRAWS = 100
-_CLASS_SLOT = 0x1FF  # the slot (of 9 bits) whose counters draw the classes; no class has it, since ways are fewer
-
-
-# Up to so many draws per class are written out, which the compiler turns into one pass over the episodes.
-_UNROLLED_DRAWS = 40
 # Lists of classes and of clips have at least these lengths on the device, so that all small stores share one compiled program.
 _LEAST_CLASSES = 64
 LEAST_CLIPS = 4096
@@ -39,7 +33,7 @@ class PoolArrays(NamedTuple):
       n_classes: how many classes there are.
       start, size: per class, into `clips`.
       clips: rows of the clip table.
-      group: number of each entry's group.
+      groups: who shares a group; None unless group-aware.
     """
 
     key: UInt32[Array, "2"]
@@ -47,7 +41,7 @@ class PoolArrays(NamedTuple):
     start: Int32[Array, "classes"]
     size: Int32[Array, "classes"]
     clips: Int32[Array, "clips"]
-    group: Int32[Array, "clips"]
+    groups: Groups | None
 
 
 class Draw(NamedTuple):
@@ -55,13 +49,14 @@ class Draw(NamedTuple):
 
     Attributes:
       clips: rows of the clip table; of each class first its support, then its queries.
-      segment: in [0, 1): which of its clip's segments is used where one is drawn, as floor(segment * n_segments).
-      redraws: how often each episode was drawn anew (group-aware only); -1 where all tries failed.
+      redraws: how many supports of a class were drawn again until they left enough queries (group-aware only); -1 where all
+        tries failed.
+      class_redraws: how often the classes themselves were drawn again, since their supports had run out of tries.
     """
 
     clips: Int32[Array, "n_way drawn episodes"]
-    segment: Float[Array, "n_way drawn episodes"]
     redraws: Int32[Array, "episodes"]
+    class_redraws: Int32[Array, "episodes"]
 
 
 def pool_arrays(pool: ClassPool, protocol: Protocol, clip_table: str) -> PoolArrays:
@@ -77,7 +72,7 @@ def pool_arrays(pool: ClassPool, protocol: Protocol, clip_table: str) -> PoolArr
         start=_padded(pool.start, n_classes),
         size=_padded(pool.count, n_classes),
         clips=_padded(pool.clips, n_clips),
-        group=_padded(pool.group, n_clips),
+        groups=group_arrays(pool, n_clips) if protocol.group_aware else None,
     )
 
 
@@ -106,7 +101,8 @@ def draw(
     k_shot: int,
     n_query: int,
     shots_drawn: int,
-    largest_class: int | None,
+    bound_has_16_bits: bool,
+    search_steps: int | None,
 ) -> Draw:
     """Draw episodes by their numbers.
 
@@ -114,142 +110,78 @@ def draw(
       episode: episode numbers.
       n_way, k_shot, n_query: as in `Protocol`.
       shots_drawn: support clips drawn per class; `k_shot` unless group-aware.
-      largest_class: None to draw supports and queries alike; else draw group-aware, with room for classes of up to this
-        many clips.
+      bound_has_16_bits: whether there are at most 65,535 classes, and as many clips in each.
+      search_steps: group-aware only, where groups reach over classes: bisections that find a group in the largest class.
     """
-    if largest_class is None:
-        attempt = jnp.zeros(episode.shape, jnp.uint32)
-        classes = _draw_classes(pool, episode, attempt, n_way)
-        drawn, segment = _draw_of_each_class(pool, episode, attempt, classes, n_query + k_shot)
+    words = Words(pool.key, episode, bound_has_16_bits)
+    if pool.groups is None:
+        classes = draw_classes(words, pool.n_classes, n_way, None)
+        size = pool.size[classes].astype(jnp.uint32)
+        drawn = without_replacement(words, size, n_query + k_shot)
         # Queries come first in the random order, so that they stay the same whatever the number of shots.
-        turned = [jnp.concatenate([x[:, n_query:], x[:, :n_query]], 1) for x in (drawn, segment)]
-        clips = pool.clips[pool.start[classes][:, None] + turned[0]]
-        return Draw(clips, _unit_interval(turned[1]), jnp.zeros(episode.shape, jnp.int32))
-    return _draw_group_aware(pool, episode, n_way, k_shot, n_query, shots_drawn, largest_class)
+        entries = jnp.concatenate([drawn[:, n_query:], drawn[:, :n_query]], 1)
+        redraws = class_redraws = jnp.zeros(episode.shape, jnp.int32)
+    else:
+        found = draw_of_other_groups(
+            words,
+            pool.groups,
+            pool.start,
+            pool.size,
+            lambda attempt: draw_classes(words, pool.n_classes, n_way, attempt),
+            n_query=n_query,
+            shots_drawn=shots_drawn,
+            search_steps=search_steps,
+        )
+        classes, redraws, class_redraws = found.classes, found.redraws, found.class_redraws
+        entries = jnp.concatenate([found.support[:, :k_shot], found.query], 1)
+    return Draw(pool.clips[pool.start[classes][:, None] + entries], redraws, class_redraws)
 
 
-def _draw_classes(pool, episode, attempt, n_way):
-    slots = jnp.full((n_way, *episode.shape), _CLASS_SLOT, jnp.uint32)
-    counter = _counter(attempt[None], slots, jnp.arange(n_way, dtype=jnp.uint32)[:, None])
-    word, _ = random_pairs(pool.key, jnp.broadcast_to(episode, counter.shape), counter)
-    n_classes = jnp.broadcast_to(pool.n_classes, (1, *episode.shape))
-    return _without_replacement(word[None], n_classes)[0]
+def draw_classes(
+    words: Words, n_classes: UInt32[Array, ""], n_way: int, attempt: UInt32[Array, "episodes"] | None
+) -> Int32[Array, "n_way episodes"]:
+    """The classes of each episode, without replacement."""
+    slot = jnp.full(1, CLASS_SLOT, jnp.uint32)
+    size = jnp.broadcast_to(n_classes, (1, *words.episode.shape))
+    again = None if attempt is None else attempt[None]
+    return without_replacement(words, size, n_way, slots=slot, attempt=again)[0]
 
 
-def _draw_of_each_class(pool, episode, attempt, classes, n_drawn):
-    """Positions in each class, without replacement, and a word for the segment of each."""
-    shape = (classes.shape[0], n_drawn, *episode.shape)
-    slot = jnp.arange(classes.shape[0], dtype=jnp.uint32)[:, None, None]
-    position = jnp.arange(n_drawn, dtype=jnp.uint32)[None, :, None]
-    counter = jnp.broadcast_to(_counter(attempt[None, None], slot, position), shape)
-    word, segment = random_pairs(pool.key, jnp.broadcast_to(episode, shape), counter)
-    return _without_replacement(word, pool.size[classes].astype(jnp.uint32)), segment
+def segment_words(
+    key: UInt32[Array, "2"], episode: UInt32[Array, "episodes"], n_way: int, first_position: int, n: int
+) -> UInt32[Array, "n_way n episodes"]:
+    """Random words that choose a segment of each drawn clip; `below` or `unit_interval` makes something of them.
+
+    They depend on the episode and on a clip's place in it, not on the clip, and are the second words of the pairs whose first
+    words choose clips. Stores of one segment per clip need not compute them.
+
+    Args:
+      key: of the episodes' random stream.
+      episode: episode numbers.
+      n_way: classes per episode.
+      first_position: 0 for the queries, `n_query` for the supports.
+      n: clips per class.
+    """
+    slot = jnp.arange(n_way, dtype=jnp.uint32)[:, None, None]
+    position = jnp.uint32(first_position) + jnp.arange(n, dtype=jnp.uint32)[None, :, None]
+    # The lowest bits are dropped so that the number in [0, 1) that the records hold chooses exactly the same segment.
+    return (random_words((key[0], key[1]), episode, counters(slot, position), which=1) >> 9) << 9
 
 
-def _counter(attempt, slot, position):
-    return (attempt << 25) | (slot << 16) | position
-
-
-def _unit_interval(word):
-    # 23 bits, so that the largest value stays below 1 after rounding.
+def unit_interval(word: UInt32[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """A float32 in [0, 1) from a random word's upper 23 bits, so that the largest value stays below 1 after rounding."""
     return (word >> 9).astype(jnp.float32) * jnp.float32(2.0**-23)
 
 
-def _without_replacement(
-    word: UInt32[Array, "slots m episodes"], size: UInt32[Array, "slots episodes"]
-) -> Int32[Array, "slots m episodes"]:
-    """The first m entries of a uniformly random order of 0 .. size - 1 (Fisher and Yates), by exchanges that are remembered
-    instead of made.
-
-    Step j exchanges entry j with a random entry at or after it. An entry that was never exchanged holds its own number, so
-    it is enough to know, for each of the earlier steps, which place it wrote and what; the latest write to a place counts.
-    """
-    m = word.shape[1]
-    if m <= _UNROLLED_DRAWS:
-        places: list[jax.Array] = []
-        given: list[jax.Array] = []
-        chosen: list[jax.Array] = []
-        for j in range(m):
-            place = jnp.uint32(j) + below(word[:, j], size - jnp.uint32(j))
-            held, moved = place, jnp.full_like(place, j)
-            for earlier_place, earlier in zip(places, given, strict=True):
-                held = jnp.where(earlier_place == place, earlier, held)
-                moved = jnp.where(earlier_place == jnp.uint32(j), earlier, moved)
-            places.append(place)
-            given.append(moved)
-            chosen.append(held)
-        return jnp.stack(chosen, 1).astype(jnp.int32)
-
-    def step(j, state):
-        places, given, chosen = state
-        place = (j.astype(jnp.uint32) + below(word[:, j], size - j.astype(jnp.uint32))).astype(jnp.int32)
-        written, own = places == place[:, None], places == j
-        held = jnp.where(written.any(1), jnp.where(written, given, 0).sum(1), place)
-        moved = jnp.where(own.any(1), jnp.where(own, given, 0).sum(1), j)
-        # One entry per place at most: a second write to a place goes where the first is kept.
-        given = jnp.where(written, moved[:, None], given).at[:, j].set(moved)
-        places = places.at[:, j].set(jnp.where(written.any(1), -1, place))
-        return places, given, chosen.at[:, j].set(held)
-
-    empty = jnp.full(word.shape, -1, jnp.int32)
-    return lax.fori_loop(0, m, step, (empty, empty, empty))[2]
-
-
-def _draw_group_aware(pool, episode, n_way, k_shot, n_query, shots_drawn, largest_class):
-    def attempt_all(attempt):
-        classes = _draw_classes(pool, episode, attempt, n_way)
-        positions, segment = _draw_of_each_class(pool, episode, attempt, classes, shots_drawn + n_query)
-        start, count = pool.start[classes], pool.size[classes]
-        support = positions[:, :shots_drawn]
-        support_groups = pool.group[start[:, None] + support].reshape(-1, *episode.shape)
-        entry = jnp.arange(largest_class, dtype=jnp.int32)[None, :, None]
-        groups = pool.group.at[start[:, None] + entry].get(mode="fill", fill_value=-1)
-        allowed = entry < count[:, None]
-        allowed = lax.fori_loop(
-            0, support_groups.shape[0], lambda i, allowed: allowed & (groups != support_groups[i]), allowed
-        )
-        rank = jnp.cumsum(allowed, axis=1, dtype=jnp.int32)
-        available = rank[:, -1]
-        enough = (available >= n_query).all(0)
-        # The queries' own words, of the positions after the support's, now choose among the allowed clips.
-        counter = _counter(
-            attempt[None, None],
-            jnp.arange(n_way, dtype=jnp.uint32)[:, None, None],
-            jnp.arange(shots_drawn, shots_drawn + n_query, dtype=jnp.uint32)[None, :, None],
-        )
-        shape = (n_way, n_query, *episode.shape)
-        word, _ = random_pairs(pool.key, jnp.broadcast_to(episode, shape), jnp.broadcast_to(counter, shape))
-        chosen = _without_replacement(word, jnp.maximum(available, n_query).astype(jnp.uint32))
-        query = lax.map(lambda wanted: (rank <= wanted[:, None]).sum(1, dtype=jnp.int32), jnp.moveaxis(chosen, 1, 0))
-        query = jnp.minimum(jnp.moveaxis(query, 0, 1), count[:, None] - 1)
-        entries = jnp.concatenate([support[:, :k_shot], query], 1)
-        segments = jnp.concatenate([segment[:, :k_shot], segment[:, shots_drawn:]], 1)
-        return pool.clips[start[:, None] + entries], segments, enough
-
-    def redraw(state):
-        tries, clips, segment, done = state
-        new_clips, new_segment, enough = attempt_all(jnp.where(done, tries, tries + 1).astype(jnp.uint32))
-        return (
-            jnp.where(done, tries, tries + 1),
-            jnp.where(done, clips, new_clips),
-            jnp.where(done, segment, new_segment),
-            done | enough,
-        )
-
-    tries = jnp.zeros(episode.shape, jnp.int32)
-    clips, segment, done = attempt_all(tries.astype(jnp.uint32))
-    tries, clips, segment, done = lax.while_loop(
-        lambda state: (~state[3]).any() & (state[0].max() < MAX_REDRAWS), redraw, (tries, clips, segment, done)
-    )
-    return Draw(clips, _unit_interval(segment), jnp.where(done, tries, -1))
-
-
-def draw_arguments(protocol: Protocol, pool: ClassPool) -> dict[str, int | None]:
+def draw_arguments(protocol: Protocol, pool: ClassPool) -> dict[str, Any]:
     """The static arguments of `draw` for a protocol."""
+    largest = int(pool.count.max())
     return {
         "n_way": protocol.n_way,
         "k_shot": protocol.k_shot,
         "n_query": protocol.n_query,
         "shots_drawn": protocol.shots_drawn,
-        "largest_class": power_of_two(int(pool.count.max())) if protocol.group_aware else None,
+        "bound_has_16_bits": max(largest, len(pool.names)) < 2**16,
+        # In fours, so that stores of similar size share a compiled program.
+        "search_steps": -(-largest.bit_length() // 4) * 4 if protocol.group_aware and pool.groups_reach_over else None,
     }

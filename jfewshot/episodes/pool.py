@@ -16,7 +16,8 @@ class ClassPool:
     Attributes:
       names: the classes, sorted.
       start, count: int32, one per class: its clips are `clips[start : start + count]`.
-      clips: int32, rows of the clip table, grouped by class, in the table's order within a class.
+      clips: int32, rows of the clip table, grouped by class, in the table's order within a class; for a group-aware
+        protocol in the order of their groups within a class, and in the table's order within a group.
       group: int32, one per entry of `clips`: a number for its group; clips without a group are each their own.
       left_out: (class, number of clips) for each class that `min_clips` left out.
     """
@@ -27,6 +28,12 @@ class ClassPool:
     clips: np.ndarray
     group: np.ndarray
     left_out: tuple[tuple[str, int], ...]
+
+    @property
+    def groups_reach_over(self) -> bool:
+        """Whether some group has clips of several classes."""
+        class_of_clip = np.repeat(np.arange(len(self.count)), self.count)
+        return len(np.unique(self.group)) < len(np.unique(np.stack([self.group, class_of_clip]), axis=1).T)
 
 
 def class_pool(clips: ClipTable, protocol: Protocol, dataset: str = "the store") -> ClassPool:
@@ -66,15 +73,16 @@ def class_pool(clips: ClipTable, protocol: Protocol, dataset: str = "the store")
             + (" or --min-clips" if left_out else "")
         )
     in_kept = kept[class_of_row]
-    order = np.argsort(class_of_row[in_kept], kind="stable")
-    pooled = rows[in_kept][order]
+    group = _group_numbers(clips.group[rows[in_kept]])
+    # np.lexsort sorts by its last key first, and is stable.
+    order = np.lexsort(([group] if protocol.group_aware else []) + [class_of_row[in_kept]])
     count = count[kept].astype(np.int32)
     pool = ClassPool(
         names=names[kept],
         start=(np.cumsum(count) - count).astype(np.int32),
         count=count,
-        clips=pooled,
-        group=_group_numbers(clips.group[pooled]),
+        clips=rows[in_kept][order],
+        group=group[order],
         left_out=left_out,
     )
     if protocol.group_aware:

@@ -7,8 +7,12 @@ from typing import Any, Literal
 from jfewshot.errors import UserError
 
 QuerySegments = Literal["vote", "mean", "one"]
-# Counters of the random stream give 7 bits to redraws, 9 to the class's slot and 16 to the position in it (drawing.py).
+# Counters of the random stream have 9 bits for the class's slot and 16 for the position in it (shuffling.py).
 MAX_WAYS, MAX_DRAWN = 512, 65_535
+# Which episodes a group-aware protocol means; raised when they change, so that a result is never compared with one of other
+# episodes. (Version 1, without a number in its records, drew an episode's classes again with its supports, and so drew classes
+# that leave few queries too rarely. Episodes that are not group-aware have never changed.)
+GROUP_AWARE_DRAWS = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,14 +80,15 @@ class Protocol:
 
     def draw_identity(self, clip_table: str) -> dict[str, Any]:
         """What a draw depends on, and nothing more: the key of the file of draws."""
-        identity = {"clip_table": clip_table, **dataclasses.asdict(self)}
+        identity = {"clip_table": clip_table, **self.identity()}
         del identity["query_segments"]
-        identity["nested_shots"] = self.shots_drawn if self.group_aware else None
         return identity
 
     def identity(self) -> dict[str, Any]:
         """What a result depends on."""
-        return {**dataclasses.asdict(self), "nested_shots": self.shots_drawn if self.group_aware else None}
+        nested = self.shots_drawn if self.group_aware else None
+        version = {"group_aware_draws": GROUP_AWARE_DRAWS} if self.group_aware else {}
+        return {**dataclasses.asdict(self), "nested_shots": nested, **version}
 
 
 def protocols(ways: Sequence[int], shots: Sequence[int], **settings: Any) -> list[Protocol]:

@@ -9,13 +9,15 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from jfewshot.episodes.drawing import MAX_REDRAWS, Draw, draw_arguments, pool_arrays
+from jfewshot.episodes.balance import check_balance, class_episodes
+from jfewshot.episodes.drawing import Draw, draw_arguments, pool_arrays
+from jfewshot.episodes.group_aware import MAX_CLASS_DRAWS, MAX_SUPPORT_DRAWS
 from jfewshot.episodes.pool import ClassPool, class_pool
 from jfewshot.episodes.protocol import Protocol
 from jfewshot.errors import UserError
 from jfewshot.evaluator.chunking import Chunking, ChunkShape, episodes_first, in_blocks
 from jfewshot.evaluator.devices import AXIS
-from jfewshot.evaluator.programs import PROGRAMS, jit_draw
+from jfewshot.evaluator.programs import PROGRAMS, jit_draw, jit_segments
 from jfewshot.profiling import stage
 from jfewshot.store.clips import ClipTable
 
@@ -29,31 +31,38 @@ class Drawn:
     """The episodes of one (clip table, protocol).
 
     Attributes:
-      redraws: how many draws were repeated, all in all (group-aware).
+      redraws: how many supports of a class were drawn again, over all episodes (group-aware).
+      class_redraws: in how many episodes the classes were drawn again (group-aware).
       pool: the classes and clips that were drawn from.
       identity: names what was drawn; see `Protocol.draw_identity`.
-      fetch: brings clips and segments from the device.
+      key: of the random stream.
+      fetch: brings the clips from the device.
+      fetch_segments: computes the numbers that choose segments, of the supports alone or of all drawn clips.
     """
 
     redraws: int
+    class_redraws: int
     pool: ClassPool
     identity: str
-    fetch: Callable[[], tuple[np.ndarray, np.ndarray]]
+    key: jax.Array
+    fetch: Callable[[], np.ndarray]
+    fetch_segments: Callable[[bool], np.ndarray]
 
     @functools.cached_property
-    def _fetched(self) -> tuple[np.ndarray, np.ndarray]:
-        # When they are first asked for: the devices can solve what they drew without the host's ever seeing it.
-        return self.fetch()
-
-    @property
     def clips(self) -> np.ndarray:
         """Rows of the clip table, episodes x n_way x (k_shot + n_query); supports first."""
-        return self._fetched[0]
+        # Fetched when they are first asked for: the devices can solve what they drew without the host's ever seeing it.
+        return self.fetch()
 
-    @property
+    @functools.cached_property
     def segment(self) -> np.ndarray:
-        """In [0, 1), same shape: which segment is used where one is drawn."""
-        return self._fetched[1]
+        """In [0, 1), the shape of `clips`: which segment is used where one is drawn."""
+        return self.fetch_segments(False)
+
+    @functools.cached_property
+    def support_segment(self) -> np.ndarray:
+        """The supports' part of `segment`: episodes x n_way x k_shot."""
+        return self.fetch_segments(True)
 
     @functools.cached_property
     def used(self) -> np.ndarray:
@@ -61,6 +70,11 @@ class Drawn:
         seen = np.zeros(int(self.pool.clips.max()) + 1, bool)
         seen[self.clips] = True
         return np.flatnonzero(seen)
+
+    @functools.cached_property
+    def class_episodes(self) -> np.ndarray:
+        """In how many episodes each class of the pool stands."""
+        return class_episodes(self.pool, self.clips)
 
 
 class Drawer:
@@ -76,13 +90,14 @@ class Drawer:
         self._mesh, self._chunking, self._memory_bytes = mesh, chunking, memory_bytes
         self._drawn: dict[str, Drawn] = {}
         # Some of the drawn episodes are still on the device, in chunks of a shape.
-        self._on_device: dict[str, tuple[ChunkShape, list[Draw]]] = {}
+        self._on_device: dict[str, tuple[ChunkShape, list[jax.Array]]] = {}
 
     def draw(self, clips: ClipTable, protocol: Protocol, dataset: str = "the store") -> Drawn:
         """Draw a protocol's episodes, or return those drawn before.
 
         Raises:
-          UserError: if the clips do not allow the protocol (see `class_pool`), or if group-aware redraws run out.
+          UserError: if the clips do not allow the protocol (see `class_pool`), if group-aware redraws run out, or if they make
+            classes much rarer than others (see `check_balance`).
         """
         identity = repr(protocol.draw_identity(clips.digest))
         if identity not in self._drawn:
@@ -92,9 +107,12 @@ class Drawer:
                 self._on_device.pop(oldest, None)
             with stage("sampling"):
                 pool = class_pool(clips, protocol, dataset)
-                self._drawn[identity] = self._chunking.run(
+                drawn = self._chunking.run(
                     protocol, lambda shape: self._draw(clips, protocol, dataset, pool, identity, shape)
                 )
+                if drawn.class_redraws:
+                    check_balance(pool, protocol, drawn.class_episodes, drawn.class_redraws, dataset)
+                self._drawn[identity] = drawn
         return self._drawn[identity]
 
     def forget(self) -> None:
@@ -104,41 +122,52 @@ class Drawer:
 
     def _draw(self, clips, protocol, dataset, pool, identity, shape) -> Drawn:
         on_device = pool_arrays(pool, protocol, clips.digest)
-        arguments = draw_arguments(protocol, pool)
-        function = jit_draw(self._mesh, tuple(sorted(arguments.items(), key=lambda item: item[0])))
-        chunks: list[Draw] = []
-        fetched: list[tuple[np.ndarray, np.ndarray]] = []
-        redraws = 0
-        # Clips and segments, four bytes each, of a few protocols at once.
-        size = 8 * protocol.n_episodes * protocol.n_way * (protocol.k_shot + protocol.n_query)
+        arguments = tuple(sorted(draw_arguments(protocol, pool).items(), key=lambda item: item[0]))
+        # Half the bytes where rows of the clip table fit 16 bits.
+        function = jit_draw(self._mesh, arguments, "uint16" if len(clips) <= 2**16 else "uint32")
+        chunks: list[jax.Array] = []
+        fetched: list[np.ndarray] = []
+        redraws = class_redraws = 0
+        # Clips, two or four bytes each, of a few protocols at once.
+        size = 4 * protocol.n_episodes * protocol.n_way * (protocol.k_shot + protocol.n_query)
         keep = not self._chunking.ran_out and size <= _SHARE * self._memory_bytes
         on_cpu = self._mesh.devices.flat[0].platform == "cpu"
-        smallest = np.uint16 if len(clips) <= 2**16 else np.uint32
 
-        def on_host(number: int, chunk: Draw) -> tuple[np.ndarray, np.ndarray]:
-            wanted = min(shape.episodes, protocol.n_episodes - number * shape.episodes)
-            return episodes_first(chunk.clips)[:wanted].astype(smallest), episodes_first(chunk.segment)[:wanted]
+        def wanted(number: int) -> int:
+            return min(shape.episodes, protocol.n_episodes - number * shape.episodes)
 
-        def fetch() -> tuple[np.ndarray, np.ndarray]:
-            parts = fetched or [on_host(number, chunk) for number, chunk in enumerate(chunks)]
-            return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
+        def fetch() -> np.ndarray:
+            return np.concatenate(
+                fetched or [episodes_first(chunk)[: wanted(number)] for number, chunk in enumerate(chunks)]
+            )
+
+        def fetch_segments(of_supports: bool) -> np.ndarray:
+            n_query = 0 if of_supports else protocol.n_query
+            program = jit_segments(self._mesh, protocol.n_way, protocol.k_shot, protocol.n_query, n_query)
+            parts = []
+            for number, start in enumerate(range(0, protocol.n_episodes, shape.episodes)):
+                numbers = episode_numbers(start, shape, self._mesh)
+                parts.append(episodes_first(PROGRAMS(program, on_device.key, numbers))[: wanted(number)])
+            return np.concatenate(parts)
 
         def take(number: int, chunk: Draw) -> None:
-            nonlocal redraws
+            nonlocal redraws, class_redraws
             if protocol.group_aware:
-                tries = episodes_first(chunk.redraws)[: protocol.n_episodes - number * shape.episodes]
+                tries, again = (episodes_first(x)[: wanted(number)] for x in (chunk.redraws, chunk.class_redraws))
                 if (tries < 0).any():
                     raise UserError(
                         f"{dataset}: {int((tries < 0).sum())} episodes found no support that leaves {protocol.n_query} queries "
-                        f"of other groups in {MAX_REDRAWS} tries. Lower --n-query or --shots, or leave --group-aware out"
+                        f"of other groups in {MAX_SUPPORT_DRAWS:,} tries for each of {MAX_CLASS_DRAWS} sets of classes. Lower "
+                        "--n-query or --shots, or leave --group-aware out"
                     )
                 redraws += int(tries.sum())
+                class_redraws += int((again > 0).sum())
             if keep:
-                # Waited for, so that a device that runs out of memory says so while smaller chunks can still be drawn. (The
-                # host's memory has no such end, and the host has better things to do.)
-                chunks.append(chunk if on_cpu else jax.block_until_ready(chunk))
+                # Waited for on accelerators, so that one that runs out of memory says so while smaller chunks can still be
+                # drawn. A CPU's memory has no such end, and waiting would leave the host idle.
+                chunks.append(chunk.clips if on_cpu else jax.block_until_ready(chunk.clips))
             else:
-                fetched.append(on_host(number, chunk))
+                fetched.append(episodes_first(chunk.clips)[: wanted(number)])
 
         ahead: list[tuple[int, Draw]] = []
         for number, start in enumerate(range(0, protocol.n_episodes, shape.episodes)):
@@ -149,27 +178,23 @@ class Drawer:
         take(*ahead.pop())
         if keep:
             self._on_device[identity] = shape, chunks
-        return Drawn(redraws, pool, identity, fetch)
+        return Drawn(redraws, class_redraws, pool, identity, on_device.key, fetch, fetch_segments)
 
-    def chunks(self, drawn: Drawn, shape: ChunkShape) -> Iterator[tuple[jax.Array, jax.Array]]:
-        """Drawn clips and segments on the device, in chunks: as they were drawn there, or brought there again."""
+    def chunks(self, drawn: Drawn, shape: ChunkShape) -> Iterator[jax.Array]:
+        """Drawn clips on the device, in chunks: as they were drawn there, or brought there again."""
         if self._chunking.ran_out and self._on_device:
             for kept_draw in self._drawn.values():
-                kept_draw.used  # noqa: B018 - has them fetched before the device forgets them
+                kept_draw.clips  # noqa: B018 - has them fetched before the device forgets them
             for _, kept_chunks in self._on_device.values():
                 kept_chunks.clear()
             self._on_device.clear()
         kept_shape, kept = self._on_device.get(drawn.identity, (None, []))
         if kept_shape == shape:
-            yield from ((chunk.clips, chunk.segment) for chunk in kept)
+            yield from kept
             return
         sharding = NamedSharding(self._mesh, P(AXIS))
         for start in range(0, len(drawn.clips), shape.episodes):
-            part = slice(start, start + shape.episodes)
-            yield tuple(
-                jax.device_put(in_blocks(x, shape), sharding)
-                for x in (drawn.clips[part].astype(np.int32), drawn.segment[part])
-            )
+            yield jax.device_put(in_blocks(drawn.clips[start : start + shape.episodes], shape), sharding)
 
 
 def episode_numbers(start: int, shape: ChunkShape, mesh: Mesh) -> jax.Array:

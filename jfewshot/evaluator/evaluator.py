@@ -191,12 +191,13 @@ class Evaluator:
     def _solve_chunks(self, job: "_Job", shape: ChunkShape, tell: Callable[[int], None]) -> list[list[np.ndarray]]:
         """Predictions (or scores), residuals and iterations of each chunk, strengths and episodes first."""
         protocol, pool, n_segments = job.protocol, job.drawn.pool, job.clips.n_segments
-        several = protocol.query_segments != "one" and bool((n_segments[pool.clips] > 1).any())
+        long_clips = bool((n_segments[pool.clips] > 1).any())
+        several = protocol.query_segments != "one" and long_clips
         # Padded, so that all small stores share one compiled program.
         length = padded_length(len(n_segments), LEAST_CLIPS)
         lists = (np.pad(x.astype(np.int32), (0, length - len(x))) for x in (job.first, n_segments))
         on_device = jax.device_put(tuple(lists), NamedSharding(self.mesh, P()))
-        rows = jit_rows(self.mesh, protocol.k_shot, protocol.query_segments == "one")
+        rows = jit_rows(self.mesh, protocol.k_shot, long_clips, long_clips and not several)
         parts: list[list[np.ndarray]] = []
         waiting: collections.deque[tuple] = collections.deque()
 
@@ -209,12 +210,12 @@ class Evaluator:
             parts.append(part)
             tell(stop)
 
-        for number, (clips, segment) in enumerate(self._drawer.chunks(job.drawn, shape)):
+        for number, clips in enumerate(self._drawer.chunks(job.drawn, shape)):
             start = number * shape.episodes
             stop = min(start + shape.episodes, protocol.n_episodes)
-            with stage("sampling"):
-                support, query = finished(PROGRAMS(rows, *on_device, clips, segment))
             numbers = episode_numbers(start, shape, self.mesh)
+            with stage("sampling"):
+                support, query = finished(PROGRAMS(rows, *on_device, job.drawn.key, clips, numbers))
             out = self._solve_chunk(job, several, support, query, numbers)
             waiting.append((start, stop, support, out))
             # The host works on one chunk while the devices work on the next.

@@ -15,7 +15,7 @@ from jax.sharding import PartitionSpec as P
 from jfewshot.classifiers.base import Classifier, Diagnostics, Support
 from jfewshot.classifiers.linalg import argmax_class
 from jfewshot.classifiers.sgd import SGD
-from jfewshot.episodes.drawing import draw
+from jfewshot.episodes.drawing import draw, segment_words, unit_interval
 from jfewshot.evaluator.devices import AXIS, shard_over_episodes
 from jfewshot.profiling import stage
 from jfewshot.randomness import below
@@ -91,15 +91,18 @@ PROGRAMS = Programs()
 
 
 @functools.lru_cache(MOST_FUNCTIONS)
-def jit_draw(mesh: Mesh, arguments: tuple):
+def jit_draw(mesh: Mesh, arguments: tuple, dtype: str):
+    """Episodes by their numbers, in blocks; clips as `dtype`."""
+
     def draw_blocks(pool, numbers):
         TRACES["draw"] += 1
-        # Blocks are small, for the solver's sake; drawing has fewer and shorter steps, and is better done some blocks at a time.
+        # Blocks of episodes with many supports are small, for the solver's sake; drawing is better done for several at a time.
         blocks, block = numbers.shape
         some = next(g for g in range(max(1, _DRAWN_TOGETHER // block), 0, -1) if blocks % g == 0)
 
         def draw_some(numbers):
             drawn = draw(pool, numbers.ravel(), **dict(arguments))
+            drawn = drawn._replace(clips=drawn.clips.astype(dtype))
             return jax.tree.map(lambda x: jnp.moveaxis(x.reshape(*x.shape[:-1], some, block), -2, 0), drawn)
 
         drawn = lax.map(draw_some, numbers.reshape(-1, some, block))
@@ -109,19 +112,46 @@ def jit_draw(mesh: Mesh, arguments: tuple):
 
 
 @functools.lru_cache(MOST_FUNCTIONS)
-def jit_rows(mesh: Mesh, k_shot: int, draw_query_segment: bool):
-    """Rows of the supports' and the queries' embeddings: a segment drawn at random, or a clip's first."""
+def jit_segments(mesh: Mesh, n_way: int, k_shot: int, n_query: int, queries: int):
+    """Numbers in [0, 1) that choose segments: of each class's supports, then of so many of its queries."""
 
-    def rows(first, n_segments, clips, segment):
-        # In integers, so that it is the exact floor(segment * n_segments) of the records.
-        word = (segment * 2.0**23).astype(jnp.uint32) << 9
-        drawn = below(word, n_segments[clips].astype(jnp.uint32)).astype(jnp.int32)
-        support, query = first[clips[:, :, :k_shot]] + drawn[:, :, :k_shot], first[clips[:, :, k_shot:]]
-        if draw_query_segment:
-            query = query + drawn[:, :, k_shot:]
-        return tuple(x.reshape(x.shape[0], -1, x.shape[-1]) for x in (support, query))
+    def segments(key, numbers):
+        def of_block(numbers):
+            support = segment_words(key, numbers, n_way, n_query, k_shot)
+            return unit_interval(jnp.concatenate([support, segment_words(key, numbers, n_way, 0, queries)], 1))
 
-    return jax.jit(shard_over_episodes(rows, mesh, (P(), P(), P(AXIS), P(AXIS)), P(AXIS)))
+        return lax.map(of_block, numbers)
+
+    return jax.jit(shard_over_episodes(segments, mesh, (P(), P(AXIS)), P(AXIS)))
+
+
+@functools.lru_cache(MOST_FUNCTIONS)
+def jit_rows(mesh: Mesh, k_shot: int, of_supports: bool, of_queries: bool):
+    """Rows of the supports' and the queries' embeddings: a clip's first segment, or one drawn at random.
+
+    Args:
+      of_supports, of_queries: whether a segment is drawn; not needed where every clip has one.
+    """
+
+    def rows(first, n_segments, key, clips, numbers):
+        def of_block(block):
+            clips, numbers = block
+            clips = clips.astype(jnp.int32)
+            n_way, n_query = clips.shape[0], clips.shape[1] - k_shot
+
+            def find(clips, drawn, first_position):
+                found = first[clips]
+                if drawn:
+                    word = segment_words(key, numbers, n_way, first_position, clips.shape[1])
+                    found = found + below(word, n_segments[clips].astype(jnp.uint32)).astype(jnp.int32)
+                return found.reshape(-1, found.shape[-1])
+
+            return find(clips[:, :k_shot], of_supports, n_query), find(clips[:, k_shot:], of_queries, 0)
+
+        return lax.map(of_block, (clips, numbers))
+
+    specs = (P(), P(), P(), P(AXIS), P(AXIS))
+    return jax.jit(shard_over_episodes(rows, mesh, specs, (P(AXIS), P(AXIS))))
 
 
 @functools.lru_cache(MOST_FUNCTIONS)

@@ -57,7 +57,8 @@ def describe(condition: Mapping[str, Any]) -> str:
     if protocol.get("min_clips"):
         parts.append(f"classes of {protocol['min_clips']} clips and more")
     if protocol.get("group_aware"):
-        parts.append("support and queries of different groups")
+        version = "" if "group_aware_draws" in protocol else " (drawn by version 0.1.0)"
+        parts.append(f"support and queries of different groups{version}")
     query_segments = {"mean": "mean score of a query's segments", "one": "one segment per query"}
     if protocol.get("query_segments") in query_segments:
         parts.append(query_segments[protocol["query_segments"]])

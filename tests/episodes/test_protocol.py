@@ -33,6 +33,12 @@ def test_small_classes_are_left_out_and_named():
     assert pool.left_out == (("class0", 3), ("class2", 2))
 
 
+def test_a_class_of_exactly_the_least_number_of_clips_takes_part():
+    pool = class_pool(clip_table((5, 4, 6)), Protocol(n_way=2, n_query=3, min_clips=5))
+    assert pool.names.tolist() == ["class0", "class2"]
+    assert pool.left_out == (("class1", 4),)
+
+
 @pytest.mark.parametrize(
     ("sizes", "changes", "message"),
     [
@@ -148,3 +154,9 @@ def test_shots_drawn_together_are_part_of_the_identity_only_where_groups_matter(
     assert Protocol(nested_shots=5).identity() == Protocol().identity() == Protocol(nested_shots=1).identity()
     aware = [Protocol(group_aware=True, nested_shots=n).identity() for n in (None, 1, 5)]
     assert aware[0] == aware[1] != aware[2]
+
+
+def test_group_aware_draws_name_their_version_and_others_keep_the_identity_they_had():
+    assert "group_aware_draws" not in Protocol().identity() | Protocol().draw_identity("d")
+    aware = Protocol(group_aware=True)
+    assert aware.identity()["group_aware_draws"] == aware.draw_identity("d")["group_aware_draws"] == 2

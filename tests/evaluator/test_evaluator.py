@@ -11,6 +11,7 @@ from jfewshot.episodes.protocol import Protocol
 from jfewshot.errors import UserError
 from jfewshot.evaluator.evaluator import TRACES, Evaluator
 from jfewshot.evaluator.preprocessing import Transform
+from tests.episodes.one_by_one import draw_episode
 from tests.synthetic_stores import clip_table, embeddings
 
 # One shape for most tests, so that they share compiled code.
@@ -153,6 +154,24 @@ def test_queries_of_several_segments_are_decided_as_by_a_plain_loop(query_segmen
     drawn = evaluator.draw(table, protocol)
     (solved,) = solve(evaluator, x, table, protocol=protocol)
     assert_agree(solved.predicted, *plain_loop(x, table, drawn, protocol, fit_centroid), least=2e-5)
+
+
+@pytest.mark.parametrize("group_aware", [False, True])
+@pytest.mark.parametrize("query_segments", ["vote", "one"])
+def test_segments_of_long_clips_are_those_of_episodes_drawn_in_plain_python(query_segments, group_aware):
+    protocol = dataclasses.replace(PROTOCOL, query_segments=query_segments, group_aware=group_aware, n_episodes=90)
+    table = clip_table((7, 8, 9, 10), n_segments=lambda clip: 1 + clip % 4, groups_of=2)
+    x = embeddings(table, spread=1.5)
+    expected = [draw_episode(table, protocol, number) for number in range(90)]
+    clips, segment = (np.array([episode[part] for episode in expected]) for part in (0, 1))
+    evaluator = Evaluator(jax.devices()[:2], block=32)
+    drawn = evaluator.draw(table, protocol)
+    np.testing.assert_array_equal(drawn.clips, clips)
+    np.testing.assert_array_equal(drawn.segment, segment)
+    np.testing.assert_array_equal(drawn.support_segment, segment[:, :, : protocol.k_shot])
+    (solved,) = solve(evaluator, x, table, protocol=protocol)
+    independent = types.SimpleNamespace(clips=clips, segment=segment)
+    assert_agree(solved.predicted, *plain_loop(x, table, independent, protocol, fit_centroid), least=2e-5)
 
 
 @pytest.mark.parametrize("query_segments", ["vote", "mean"])

@@ -1,0 +1,62 @@
+"""How often each class takes part in group-aware episodes, and what is said where that differs from class to class."""
+
+import logging
+
+import numpy as np
+from jaxtyping import Int, Integer
+
+from jfewshot.episodes.pool import ClassPool
+from jfewshot.episodes.protocol import Protocol
+from jfewshot.errors import UserError
+
+log = logging.getLogger(__name__)
+# A class that stands in less than this share of the episodes in which it should stand makes the result one about other classes.
+LEAST_SHARE = 0.5
+_SIGMAS = 4.5  # beyond which a number of episodes is no accident of drawing
+_NAMED = 5
+
+
+def class_episodes(pool: ClassPool, clips: Integer[np.ndarray, "episodes n_way drawn"]) -> Int[np.ndarray, "classes"]:
+    """In how many episodes each class of a pool stands."""
+    class_of_clip = np.zeros(int(pool.clips.max()) + 1, np.int64)
+    class_of_clip[pool.clips] = np.repeat(np.arange(len(pool.count)), pool.count)
+    return np.bincount(class_of_clip[clips[:, :, 0]].ravel(), minlength=len(pool.count))
+
+
+def check_balance(
+    pool: ClassPool, protocol: Protocol, episodes: Int[np.ndarray, "classes"], class_redraws: int, dataset: str
+) -> None:
+    """Warn where classes take part too rarely, since their supports leave enough queries only by rare luck.
+
+    Args:
+      pool: the classes.
+      protocol: what was drawn.
+      episodes: per class; see `class_episodes`.
+      class_redraws: in how many episodes the classes were drawn again.
+      dataset: its name, for messages.
+
+    Raises:
+      UserError: if a class stands in less than `LEAST_SHARE` of its episodes.
+    """
+    if not class_redraws:
+        return  # all sets of classes are equally likely then
+    share = protocol.n_way / len(pool.names)
+    expected = protocol.n_episodes * share
+    noise = _SIGMAS * np.sqrt(expected * (1 - share))
+    order = np.argsort(episodes, kind="stable")
+    rare = [int(c) for c in order if episodes[c] < expected - noise]
+    named = ", ".join(f"'{pool.names[c]}' in {episodes[c]:,}" for c in rare[:_NAMED])
+    more = f" and {len(rare) - _NAMED} more classes" if len(rare) > _NAMED else ""
+    seen = (
+        f"{dataset}: in {class_redraws:,} of {protocol.n_episodes:,} episodes no {protocol.shots_drawn}-shot support left "
+        f"{protocol.n_query} queries of other groups, and other classes were drawn"
+    )
+    fix = "Lower --n-query or --shots, drop small classes (--min-clips), or leave --group-aware out"
+    if rare and episodes[rare[0]] + noise < LEAST_SHARE * expected:
+        raise UserError(f"{seen}, so that of {expected:,.0f} episodes expected, class {named} take part{more}. {fix}")
+    if rare:
+        log.warning(
+            "%s, so classes are not equally frequent: expected %s, %s%s. %s", seen, f"{expected:,.0f}", named, more, fix
+        )
+    else:
+        log.warning("%s; no class is rarer for it than chance explains", seen)

@@ -1,0 +1,214 @@
+"""Drawing episodes in which no query shares a group (speaker, recording, site) with a support.
+
+Classes are drawn as always. Then supports are drawn uniformly, again and again within the classes of the episode, until every
+class keeps enough clips of other groups for its queries: each class on its own, or, where groups reach over classes, all
+classes of the episode together. So classes stay uniform, and supports are uniform among those that leave enough queries.
+Queries are drawn uniformly from the clips of other groups.
+
+All arrays have the episodes last (see linalg.py).
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Bool, Int32
+
+from jfewshot.episodes.pool import ClassPool
+from jfewshot.episodes.shuffling import Words, without_replacement
+
+# How often the supports of an episode's classes are drawn before its classes are drawn again, and how often those are.
+MAX_SUPPORT_DRAWS = 1_000
+MAX_CLASS_DRAWS = 16
+
+
+class Groups(NamedTuple):
+    """Who shares a group: one entry for each of the pool's, whose clips are in the order of their groups within a class.
+
+    Attributes:
+      number: of the group.
+      run_start: where the clips of its class and group begin, counted from the class's first.
+      run_length: how many they are.
+    """
+
+    number: Int32[Array, "clips"]
+    run_start: Int32[Array, "clips"]
+    run_length: Int32[Array, "clips"]
+
+
+class GroupAware(NamedTuple):
+    """Drawn episodes; entries are counted from the first clip of their class.
+
+    Attributes:
+      classes: of each slot.
+      support, query: entries.
+      redraws: how many supports of a class were drawn again; -1 where all tries failed.
+      class_redraws: how often the classes were drawn again.
+    """
+
+    classes: Int32[Array, "n_way episodes"]
+    support: Int32[Array, "n_way shots_drawn episodes"]
+    query: Int32[Array, "n_way n_query episodes"]
+    redraws: Int32[Array, "episodes"]
+    class_redraws: Int32[Array, "episodes"]
+
+
+def group_arrays(pool: ClassPool, length: int) -> Groups:
+    """Put a pool's groups on the device, padded to so many entries."""
+    class_start = np.repeat(pool.start, pool.count)
+    entry = np.arange(len(pool.clips), dtype=np.int32)
+    begins = np.ones(len(entry), bool)
+    begins[1:] = (pool.group[1:] != pool.group[:-1]) | (class_start[1:] != class_start[:-1])
+    run = np.cumsum(begins) - 1
+    arrays = (pool.group, entry[begins][run] - class_start, np.bincount(run)[run])
+    return Groups(*(jnp.asarray(np.pad(x, (0, length - len(x))).astype(np.int32)) for x in arrays))
+
+
+def draw_of_other_groups(
+    words: Words,
+    groups: Groups,
+    start: Int32[Array, "classes"],
+    size: Int32[Array, "classes"],
+    draw_classes: Callable[[jax.Array], jax.Array],
+    *,
+    n_query: int,
+    shots_drawn: int,
+    search_steps: int | None,
+) -> GroupAware:
+    """Draw classes, supports and queries.
+
+    Args:
+      words: the random stream.
+      groups: of the pool.
+      start, size: where each class's clips begin in the pool, and how many they are.
+      draw_classes: from the number of an attempt, for each episode, to the classes of its slots.
+      n_query: queries per class.
+      shots_drawn: supports per class.
+      search_steps: bisections that find a group in the largest class, where groups reach over classes; else None.
+    """
+
+    def supports(classes, attempt):
+        count = size[classes].astype(jnp.uint32)
+        return without_replacement(
+            words, count, shots_drawn, first_position=n_query, attempt=attempt.astype(jnp.uint32)
+        )
+
+    def excluded(classes, support):
+        class_start = start[classes]
+        if search_steps is None:
+            return _runs_of_own_class(groups, class_start, support)
+        return _runs_of_all_classes(groups, class_start, size[classes], support, search_steps)
+
+    def leaves_enough(classes, attempt):
+        _, length = excluded(classes, supports(classes, attempt))
+        enough = size[classes] - length.sum(1) >= n_query
+        # Where groups reach over classes, one class's supports take queries from another: all are drawn again.
+        return enough if search_steps is None else jnp.broadcast_to(enough.all(0), enough.shape)
+
+    def wanting(state: _State):
+        return ~state.enough & (state.class_attempt < MAX_CLASS_DRAWS)
+
+    def again(state: _State) -> _State:
+        once_more = wanting(state).astype(jnp.int32)
+        attempt = state.attempt + once_more
+        spent = (attempt >= (state.class_attempt + 1) * MAX_SUPPORT_DRAWS).any(0)
+        class_attempt = state.class_attempt + spent.astype(jnp.int32)
+        attempt = jnp.where(spent, class_attempt * MAX_SUPPORT_DRAWS, attempt)
+        classes = draw_classes(class_attempt.astype(jnp.uint32))
+        enough = (state.enough & ~spent) | leaves_enough(classes, attempt)
+        return _State(class_attempt, attempt, enough, state.redraws + once_more.sum(0))
+
+    nothing = jnp.zeros(words.episode.shape, jnp.int32)
+    classes = draw_classes(nothing.astype(jnp.uint32))
+    attempt = jnp.zeros(classes.shape, jnp.int32)
+    state = lax.while_loop(
+        lambda state: wanting(state).any(),
+        again,
+        _State(nothing, attempt, leaves_enough(classes, attempt), nothing),
+    )
+    classes = draw_classes(state.class_attempt.astype(jnp.uint32))
+    support = supports(classes, state.attempt)
+    run_start, length = excluded(classes, support)
+    available = jnp.maximum(size[classes] - length.sum(1), n_query).astype(jnp.uint32)
+    query = _skip(without_replacement(words, available, n_query), run_start, length)
+    redraws = jnp.where(state.enough.all(0), state.redraws, -1)
+    return GroupAware(classes, support, jnp.minimum(query, size[classes][:, None] - 1), redraws, state.class_attempt)
+
+
+class _State(NamedTuple):
+    """Of the search for supports that leave enough queries.
+
+    Attributes:
+      class_attempt: which of its draws of classes an episode has.
+      attempt: which draw of its support each slot has; each draw of classes has `MAX_SUPPORT_DRAWS` of its own.
+      enough: whether that support leaves enough queries.
+      redraws: how many supports were drawn again.
+    """
+
+    class_attempt: Int32[Array, "episodes"]
+    attempt: Int32[Array, "n_way episodes"]
+    enough: Bool[Array, "n_way episodes"]
+    redraws: Int32[Array, "episodes"]
+
+
+def _runs_of_own_class(groups, class_start, support):
+    """Start and length, within each slot's class, of the groups of its own support; each group once, in the class's order."""
+    start = _sorted(groups.run_start[class_start[:, None] + support])
+    return start, jnp.where(_is_new(start), groups.run_length[class_start[:, None] + start], 0)
+
+
+def _runs_of_all_classes(groups, class_start, count, support, search_steps):
+    """The same of the groups of all slots' supports: a length of 0 where a class has no clip of a group."""
+    number = _sorted(groups.number[class_start[:, None] + support].reshape(1, -1, support.shape[-1]))
+    # Bisection for the first clip of the class whose group's number is not below the one that is looked for.
+    low = jnp.zeros((len(class_start), *number.shape[1:]), jnp.int32)
+    high = jnp.broadcast_to(count[:, None], low.shape)
+
+    def halve(_, bounds):
+        low, high = bounds
+        middle = (low + high) // 2
+        # With nothing left between them both stay where they are; what lies beyond the class is not looked at then.
+        below = (low < high) & (groups.number[class_start[:, None] + jnp.minimum(middle, count[:, None] - 1)] < number)
+        return jnp.where(below, middle + 1, low), jnp.where(below, high, middle)
+
+    low, _ = lax.fori_loop(0, search_steps, halve, (low, high))
+    entry = class_start[:, None] + jnp.minimum(low, count[:, None] - 1)
+    there = (low < count[:, None]) & (groups.number[entry] == number) & _is_new(number)
+    return low, jnp.where(there, groups.run_length[entry], 0)
+
+
+def _sorted(values: Int32[Array, "slots n episodes"]) -> Int32[Array, "slots n episodes"]:
+    """Sorted along the second axis, by counting for each value how many stand before it."""
+    n = values.shape[1]
+    if n == 1:
+        return values
+    place = jnp.arange(n, dtype=jnp.int32)[None, :, None]
+
+    def count(j, rank):
+        other = values[:, j, None]
+        return rank + ((other < values) | ((other == values) & (j < place))).astype(jnp.int32)
+
+    rank = lax.fori_loop(0, n, count, jnp.zeros(values.shape, jnp.int32))
+
+    def put(i, ordered):
+        return jnp.where(rank[:, i, None] == place, values[:, i, None], ordered)
+
+    return lax.fori_loop(0, n, put, values)
+
+
+def _is_new(ordered):
+    """Which of sorted values differ from the one before."""
+    new = ordered[:, 1:] != ordered[:, :-1]
+    return jnp.concatenate([jnp.ones_like(new[:, :1], shape=(ordered.shape[0], 1, ordered.shape[2])), new], 1)
+
+
+def _skip(rank, run_start, run_length):
+    """From the number of a clip among those that are left to its entry: runs that lie before it are skipped, in their order."""
+
+    def over_one_run(i, entry):
+        return jnp.where(run_start[:, i, None] <= entry, entry + run_length[:, i, None], entry)
+
+    return lax.fori_loop(0, run_start.shape[1], over_one_run, rank)
