@@ -35,7 +35,8 @@ def extract(
     are made, and `extraction.run --merge` (or `assemble`) makes the stores of them once all shards are done.
 
     Args:
-      dataset, root: what to read, and the folder where it is.
+      dataset: what to read.
+      root: the dataset's folder.
       upstreams: loaded encoders; every clip is decoded once for all of them.
       out: the folder of stores.
       settings: how clips become rows.

@@ -43,10 +43,19 @@ def evaluate(
     Args:
       stores: one or more stores, or folders of stores.
       classifiers: as on the command line: "logistic", "logistic:C=0.1,1,10", "sgd:epochs=20", ...
-      ways, shots: one or several; each with each.
-      n_query, n_episodes, seed, split, min_clips, group_aware, query_segments: see `Protocol`.
-      preprocessing, center_from, transductive: see `fit_transform`.
+      ways: classes per episode, one number or several.
+      shots: support clips per class, one number or several; every number of ways is combined with every number of shots.
+      n_query: query clips per class.
+      n_episodes: episodes per protocol.
+      seed: of the draws; the same seed gives the same episodes for every upstream and classifier.
+      preprocessing: what is done to embeddings first: "none", "l2", ... (see `fit_transform`).
       views: names of arrays; None for `last.mean`.
+      split: use only the clips of this split; None for all clips.
+      min_clips: leave out classes with fewer clips, and list them; None: such a class is an error.
+      group_aware: draw no query from a group (speaker, recording) that is in the support of its episode.
+      query_segments: how a query of several segments is decided (see `Protocol`).
+      center_from: a store whose mean is subtracted, where the preprocessing needs a mean.
+      transductive: take that mean from all clips of the store itself, test clips included.
       intersect_clips: where stores of one dataset hold different clips, use those that they share.
       out: a result folder, to keep records and to skip what is there; None to keep nothing.
       evaluator: the one of an earlier call, to share compiled code and drawn episodes; None for a new one.

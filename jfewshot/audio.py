@@ -77,7 +77,8 @@ def decode(
     """Decode a file to mono at its own rate, and say the rate in Hz; raises as `read_audio` does.
 
     Args:
-      path, max_duration_s: as for `read_audio`.
+      path: the file.
+      max_duration_s: decode no more than this.
       content: the file's bytes, where they were read already; `path` is then only what errors name.
     """
     soundfile = _package("soundfile")
@@ -111,7 +112,8 @@ def resample(wave: Float32[np.ndarray, " samples"], rate: int, wanted_rate: int)
 
     Args:
       wave: mono samples.
-      rate, wanted_rate: Hz.
+      rate: the wave's, in Hz.
+      wanted_rate: in Hz.
     """
     if rate == wanted_rate:
         return wave

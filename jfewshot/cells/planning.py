@@ -69,8 +69,11 @@ def plan_cells(
 
     Args:
       stores: what to evaluate.
-      protocols, specs: each with each.
-      preprocessing, center_from, transductive: see `fit_transform`.
+      protocols: what an episode is; each protocol is combined with each classifier.
+      specs: classifiers with their strengths.
+      preprocessing: see `fit_transform`.
+      center_from: see `fit_transform`.
+      transductive: see `fit_transform`.
       views: names of views; None for each store's `last.mean`, or its first.
       intersect_clips: where stores of one dataset hold different clips, take those that all of them hold.
 

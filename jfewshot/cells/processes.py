@@ -106,7 +106,8 @@ def join(coordinator: str, processes: int | None, process: int | None) -> Group:
     Args:
       coordinator: "auto" where JAX knows the cluster (SLURM, Open MPI, Kubernetes, TPU slices), else HOST:PORT on which process 0
         will listen.
-      processes, process: how many there are, and which this is; with HOST:PORT only.
+      processes: how many there are; with HOST:PORT only.
+      process: which of them this is, from 0; with HOST:PORT only.
 
     Raises:
       UserError: if they do not fit together, or there is no cluster to be known.
@@ -170,7 +171,11 @@ def evaluate_together(
     """`evaluate_cells` by a group of processes, all of which call this with the same cells.
 
     Args:
+      cells: what is to be computed.
+      evaluator: this process's.
       folder: process 0's; None in the others.
+      group: the processes.
+      on_progress: called in process 0 with the number of episodes just solved, by any process.
 
     Yields:
       In process 0 each record, and whether it was computed now, after all are there; in the others nothing.

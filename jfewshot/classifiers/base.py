@@ -149,6 +149,7 @@ def class_sums(
 
     Args:
       values: one column per support.
+      support: which says how many classes and shots there are.
     """
     by_class = values.reshape(values.shape[0], support.n_way, support.k_shot, *values.shape[2:])
     # Term by term: a reduction over a short middle axis is slow on CPUs.

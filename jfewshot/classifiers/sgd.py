@@ -68,6 +68,7 @@ class SGD:
         """Train with given permutations.
 
         Args:
+          support: of many episodes.
           permutation: for each problem and episode, which of the current order's supports comes at each place of the next.
 
         Returns:

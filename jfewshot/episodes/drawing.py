@@ -63,6 +63,8 @@ def pool_arrays(pool: ClassPool, protocol: Protocol, clip_table: str) -> PoolArr
     """Put a pool on the device.
 
     Args:
+      pool: the classes and clips.
+      protocol: whose seed names the random stream.
       clip_table: the clip table's digest.
     """
     n_classes, n_clips = padded_length(len(pool.start), _LEAST_CLASSES), padded_length(len(pool.clips), LEAST_CLIPS)
@@ -107,8 +109,11 @@ def draw(
     """Draw episodes by their numbers.
 
     Args:
+      pool: the classes and clips, on the device.
       episode: episode numbers.
-      n_way, k_shot, n_query: as in `Protocol`.
+      n_way: classes per episode.
+      k_shot: support clips per class.
+      n_query: query clips per class.
       shots_drawn: support clips drawn per class; `k_shot` unless group-aware.
       bound_has_16_bits: whether there are at most 65,535 classes, and as many clips in each.
       search_steps: group-aware only, where groups reach over classes: bisections that find a group in the largest class.

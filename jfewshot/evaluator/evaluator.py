@@ -117,6 +117,7 @@ class Evaluator:
           view: segments x dim, as stored.
           clips: which rows are whose; may be fewer clips than the view holds.
           transform: the preprocessing.
+          protocol: what an episode is, and how many there are.
           specs: classifiers with their strengths.
           dataset: its name, for messages.
           on_progress: called with the number of episodes just solved.

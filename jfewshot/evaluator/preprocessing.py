@@ -86,7 +86,8 @@ def fit_transform(
 
     Args:
       name: one of `PREPROCESSINGS`.
-      store, view: the embeddings to be evaluated.
+      store: the store to be evaluated.
+      view: the name of the view to be evaluated.
       center_from: take the statistics from the same view of this store instead.
       transductive: take them from all of the store's own clips, test clips included (and say so in the results).
 

@@ -59,6 +59,8 @@ class Programs:
         """Call a jitted function, compiled first if it has not been for arguments like these.
 
         Args:
+          function: a jitted function.
+          *arguments: its arguments, arrays or pytrees of arrays.
           options: of the compiler; always the same for one function.
         """
         leaves, structure = jax.tree.flatten(arguments)

@@ -48,8 +48,10 @@ class ClipTable:
         """Check and sort the rows.
 
         Args:
-          clip_id, class_name: one text per clip.
-          group, split: one text per clip; None for none.
+          clip_id: one text per clip, all different.
+          class_name: one text per clip.
+          group: one text per clip; None for none.
+          split: one text per clip; None for none.
           n_segments: one count per clip; None for one segment each.
           first_segment: one row per clip; None where the clips' segments follow each other in the order given.
 

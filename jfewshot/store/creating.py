@@ -34,9 +34,11 @@ def create_store(
       embeddings: an array of segments x dim (or clips x dim), a list with one array of segments x dim per clip, or a
         dict of view name to array. float64 is stored as float32.
       classes: the label of each clip.
-      dataset, upstream: their names, or dicts with `name` and more (docs/store.md).
+      dataset: the dataset's name, or a dict with `name` and more (docs/store.md).
+      upstream: the encoder's name, or a dict with `name` and more.
       clip_ids: a name for each clip; None numbers them.
-      groups, splits: one text per clip; None for none.
+      groups: what must not be on both sides of an episode (speaker, site), one text per clip; None for none.
+      splits: one text per clip (train, valid, test); None for none.
       n_segments: segments of each clip, in the order of the rows; None for one each, or as the list of arrays says.
       view: the view's name where `embeddings` is one array or a list.
       **facts: passed to `write_store` (sample_rate, preprocessing, ...).
@@ -90,7 +92,8 @@ def create_from_files(
         (segments x dim, or dim alone) named `<clip_id>.npy`.
       labels: a CSV with a header and a column `class` (or `label`); `clip_id`, `group`, `split` and `n_segments` are
         taken where they are there.
-      dataset, upstream: their names, or dicts with `name` and more.
+      dataset: the dataset's name, or a dict with `name` and more.
+      upstream: the encoder's name, or a dict with `name` and more.
       view: the view's name.
       **facts: passed to `write_store`.
 

@@ -37,7 +37,8 @@ def write_store(
       views: by name (`<layer>.<pooling>`), an array of segments x dim in float16 or float32, or the path of a finished
         `.npy` file, which is moved into the store (for stores larger than memory).
       clips: the table of clips; its segments are rows of every view.
-      dataset, upstream: what is known of them; `name` is required (docs/store.md lists the rest).
+      dataset: what is known of the dataset; `name` is required (docs/store.md lists the rest).
+      upstream: what is known of the encoder; `name` is required.
       sample_rate: Hz, of what the encoder was given.
       segment_samples: samples per segment; None for whole clips.
       preprocessing: what was done to the audio before the encoder, in a sentence.
