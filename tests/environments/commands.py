@@ -65,7 +65,7 @@ COMMANDS: dict[str, list[Command]] = {
         Command("-m jfewshot.report results --out report"),
         Command("-m extraction.upstreams list", says="hubert_base"),
         Command(_TRAIN, status=2, says="pip install 'jfewshot[pretrain]'"),
-        Command("-m extraction.upstreams check fbank", status=2, says="pip install 'jfewshot[extraction]'"),
+        Command("-m extraction.upstreams check fbank", status=1, says="pip install 'jfewshot[extraction]'"),
     ],
     "report": [Command("-m jfewshot.report results --out parquet", says="")],
     "pretrain": [
