@@ -83,7 +83,8 @@ def draw_of_other_groups(
     Args:
       words: the random stream.
       groups: of the pool.
-      start, size: where each class's clips begin in the pool, and how many they are.
+      start: where each class's clips begin in the pool.
+      size: how many clips each class has.
       draw_classes: from the number of an attempt, for each episode, to the classes of its slots.
       n_query: queries per class.
       shots_drawn: supports per class.

@@ -132,7 +132,10 @@ def jit_rows(mesh: Mesh, k_shot: int, of_supports: bool, of_queries: bool):
     """Rows of the supports' and the queries' embeddings: a clip's first segment, or one drawn at random.
 
     Args:
-      of_supports, of_queries: whether a segment is drawn; not needed where every clip has one.
+      mesh: the devices.
+      k_shot: support clips per class.
+      of_supports: whether a support's segment is drawn; not needed where every clip has one.
+      of_queries: whether a query's segment is drawn.
     """
 
     def rows(first, n_segments, key, clips, numbers):
