@@ -3,11 +3,12 @@
 import dataclasses
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jfewshot.files import writable_folder
@@ -130,3 +131,10 @@ def development_curve(folder: Path, last: int, numbers: Sequence[str]) -> list[l
 def forget_checkpoints(folder: Path) -> None:
     """Remove the checkpoints of a fit whose outcome is safe."""
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+
+
+def with_encoder(params: Params, encoder: Mapping[str, jax.Array] | None) -> Params:
+    """Freshly drawn parameters, the encoder's replaced by given weights (names without `encoder.`); None changes nothing."""
+    # A copy: a step reuses its state's memory, and the next fold begins with these weights again.
+    given = {f"encoder.{name}": jnp.array(value, jnp.float32, copy=True) for name, value in (encoder or {}).items()}
+    return params | given

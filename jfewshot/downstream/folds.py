@@ -10,6 +10,7 @@ from jaxtyping import Int
 
 from jfewshot.downstream.settings import Development
 from jfewshot.errors import UserError
+from jfewshot.files import sha256_of_json
 from jfewshot.files.tables import read_table
 
 # s3prl's share of the utterances that are left.
@@ -34,6 +35,10 @@ class Fold:
     def sizes(self) -> dict[str, int]:
         """How many utterances each part has."""
         return {part: len(getattr(self, part)) for part in ("training", "development", "test")}
+
+    def digest(self) -> str:
+        """Names the division in a run's identity."""
+        return sha256_of_json([part.tolist() for part in (self.training, self.development, self.test)])
 
 
 def group_folds(

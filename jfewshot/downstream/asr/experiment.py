@@ -39,7 +39,7 @@ from jfewshot.downstream.folds import Fold
 from jfewshot.downstream.records import RecordFolder
 from jfewshot.downstream.sources import Source, fbank_frames
 from jfewshot.errors import UserError
-from jfewshot.files import sha256_of_file, sha256_of_json, writable_folder
+from jfewshot.files import sha256_of_file, writable_folder
 from jfewshot.simclr.augmentation import Banks, make_banks
 from jfewshot.simclr.features import Moments
 from jfewshot.training.config import as_record, settle_record
@@ -148,7 +148,7 @@ def _run(setting: _Setting, source: Source, seed: int, division: Division) -> No
         "seed": seed,
         "train_share": config.train_share,
         "units": division.units.record(),
-        "fold": sha256_of_json([part.tolist() for part in (fold.training, fold.development, fold.test)]),
+        "fold": fold.digest(),
     }
     decoding: dict[str, Any] = {"decode": config.decode}
     if config.decode == "beam":

@@ -16,6 +16,7 @@ from jfewshot.downstream.asr.beam import searcher
 from jfewshot.downstream.asr.losses import LogProbs, joint_loss, transcript_log_probs
 from jfewshot.downstream.asr.model import Recogniser
 from jfewshot.downstream.asr.settings import BeamConfig, DecoderConfig, RecurrentConfig
+from jfewshot.downstream.fitting import with_encoder
 from jfewshot.simclr.augmentation import AugmentationConfig, Banks, augment_wave, mask_spectrogram
 from jfewshot.simclr.encoder import EncoderConfig
 from jfewshot.simclr.features import FbankSettings, fbank, normalise
@@ -178,8 +179,5 @@ def compiled_search(plan: Plan, config: BeamConfig):
 
 def initial_state(plan: Plan, seed: int, encoder: dict[str, Array] | None = None) -> State:
     """Step 0: freshly drawn, but for an encoder whose weights are given (names without `encoder.`)."""
-    params = compiled(plan).draw(seed)
-    for name, value in (encoder or {}).items():
-        # A copy: a step reuses its state's memory, and the next fold begins with these weights again.
-        params[f"encoder.{name}"] = jnp.array(value, jnp.float32, copy=True)
+    params = with_encoder(compiled(plan).draw(seed), encoder)
     return first_state(params, optimiser(plan.optimiser, plan.rate))

@@ -21,7 +21,7 @@ from jfewshot.downstream.folds import Fold
 from jfewshot.downstream.records import RecordFolder
 from jfewshot.downstream.sources import Source, parse_by_seed
 from jfewshot.errors import UserError
-from jfewshot.files import sha256_of_json, writable_folder
+from jfewshot.files import writable_folder
 from jfewshot.training.config import as_record, settle_record
 from jfewshot.training.devices import make_mesh
 
@@ -161,7 +161,7 @@ def _run_seed(
         "audio": "" if source.kind == "store" else cache.digest,
         "seed": seed,
     }
-    keys = [records.key({**common, "fold": _fold_identity(fold)}) for fold in folds]
+    keys = [records.key({**common, "fold": fold.digest()}) for fold in folds]
     missing = [number for number, key in enumerate(keys) if not records.has(key)]
     if not missing:
         return
@@ -224,7 +224,3 @@ def _run_seed(
             record["features"], seed, number + 1, len(folds), fold.name, 100 * uar(counts), 100 * accuracy(counts),
             outcome.n_steps, record["wall_s"],
         )  # fmt: skip
-
-
-def _fold_identity(fold: Fold) -> str:
-    return sha256_of_json([part.tolist() for part in (fold.training, fold.development, fold.test)])

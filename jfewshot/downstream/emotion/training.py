@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Key
 
 from jfewshot.downstream.emotion.batches import Batch
 from jfewshot.downstream.emotion.model import Classifier
+from jfewshot.downstream.fitting import with_encoder
 from jfewshot.simclr.encoder import EncoderConfig
 from jfewshot.simclr.features import normalise
 from jfewshot.training.config import OptimiserConfig
@@ -103,8 +104,5 @@ def _logits(plan: Plan):
 
 def initial_state(plan: Plan, seed: int, encoder: dict[str, Array] | None = None) -> State:
     """Step 0: freshly drawn, but for an encoder whose weights are given (names without `encoder.`)."""
-    params = compiled(plan).draw(seed)
-    for name, value in (encoder or {}).items():
-        # A copy: a step reuses its state's memory, and the next fold begins with these weights again.
-        params[f"encoder.{name}"] = jnp.array(value, jnp.float32, copy=True)
+    params = with_encoder(compiled(plan).draw(seed), encoder)
     return first_state(params, optimiser(plan.optimiser, plan.rate))
