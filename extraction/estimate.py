@@ -1,8 +1,11 @@
 """How long an extraction will take here, and how much disk its stores will need: `jfewshot estimate`."""
 
+import logging
 import sys
 
 from jfewshot.commandline import run_cli
+
+log = logging.getLogger("extraction")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -14,6 +17,9 @@ def main(arguments: list[str] | None = None) -> int:
     from extraction.estimating import estimate  # after the options are read: --help needs neither NumPy nor torch
 
     sys.stdout.write(estimate(options))
+    log.info(
+        "next: jfewshot extract --datasets %s --upstreams %s", " ".join(options.datasets), " ".join(options.upstreams)
+    )
     return 0
 
 

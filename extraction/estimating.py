@@ -21,6 +21,7 @@ from extraction.upstreams import ALIASES, check_upstream_names, load_upstream, u
 from extraction.upstreams.base import UpstreamOptions
 from extraction.upstreams.paper_table import paper_table
 from jfewshot.audio import AudioError, duration_s
+from jfewshot.commandline.progress import tracked
 from jfewshot.errors import UserError
 
 # Segments of 5 s. Published counts and durations; BirdCLEF's and Common Voice's are rough.
@@ -63,7 +64,7 @@ def estimate(asked: EstimateOptions) -> str:
     segments = dict(count_segments(name, asked.root, alone=len(datasets) == 1) for name in datasets)
     titles = {row["name"]: row["title"] for row in paper_table()}
     speeds: dict[str, Speed] = {}
-    for given in upstreams:
+    for given in tracked(upstreams, "loading and timing encoders", "encoders"):
         name = ALIASES.get(given, given)
         if asked.tflops is not None:
             speeds[titles.get(name, name)] = derived(name, asked.tflops)

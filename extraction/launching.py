@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import logging
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from extraction.pipeline import extract
 from extraction.upstreams import check_upstream_names, load_upstream, upstream_names
 from extraction.upstreams.base import Upstream, UpstreamOptions
 from extraction.upstreams.self_check import change_by_autocast, self_check
+from jfewshot.commandline.progress import Progress
 from jfewshot.errors import UserError
 from jfewshot.sharding import Shard
 
@@ -36,6 +38,7 @@ def launch(run: ExtractOptions) -> None:
     """
     if run.merge:
         merge_all(run.out)
+        logger.info("wrote %s; next: jfewshot run --stores %s", run.out, shlex.quote(str(run.out)))
         return
     datasets = dataset_names(_split(run.datasets, "datasets"))
     upstreams = upstream_names(_split(run.upstreams, "upstreams"))
@@ -45,13 +48,19 @@ def launch(run: ExtractOptions) -> None:
     roots = [_root_of(dataset, run.root, alone=len(found) == 1) for dataset in found]
     shard = Shard.parse(run.shard) if run.shard else None
     keep_freed_memory()
+    said: set[str] = set()
     while upstreams:
         loaded = _load_some(upstreams[: run.at_once or None], options)
         names, upstreams = upstreams[: len(loaded)], upstreams[len(loaded) :]
         with _crew(run, options, names) as crew:
             for dataset, root in zip(found, roots, strict=True):
-                extract(dataset, root.absolute(), loaded, run.out.absolute(), run.settings, shard, crew)
+                extract(dataset, root.absolute(), loaded, run.out.absolute(), run.settings, shard, crew, said)
         loaded.clear()  # before the next are loaded
+    out = shlex.quote(str(run.out))
+    if shard is None:
+        logger.info("wrote %s; next: jfewshot run --stores %s", run.out, out)
+    else:
+        logger.info("this share is finished; next, after all shares: jfewshot extract --merge --out %s", out)
 
 
 def _crew(
@@ -69,7 +78,8 @@ def _load_some(names: Sequence[str], options: UpstreamOptions) -> list[Upstream]
     loaded: list[Upstream] = []
     for name in names:
         try:
-            loaded.append(_load_checked(name, options))
+            with Progress(f"loading {name}"):
+                loaded.append(_load_checked(name, options))
         except Exception as error:
             if not loaded or not is_out_of_memory(error):
                 raise

@@ -28,6 +28,7 @@ def extract(
     settings: ExtractionSettings | None = None,
     shard: Shard | None = None,
     crew: Crew | None = None,
+    said: set[str] | None = None,
 ) -> Tally:
     """Make the stores `out/<dataset>/<upstream>` that are not there yet.
 
@@ -42,6 +43,7 @@ def extract(
       settings: how clips become rows.
       shard: which share of the work is this run's; None for all of it, and the stores at the end.
       crew: processes that do the work, which have loaded these upstreams in this order; None: this one does.
+      said: warnings that were given before, for other encoders of this dataset; they are not repeated, and new ones are added.
 
     Returns:
       What was done and how fast.
@@ -54,7 +56,8 @@ def extract(
     names = [upstream.name for upstream in upstreams]
     if len(set(names)) < len(names):
         raise UserError(f"two upstreams have one name, and so one store: {', '.join(names)}; name each of them once")
-    recordings, left_out = find_recordings(dataset, root)
+    said = set() if said is None else said
+    recordings, left_out = find_recordings(dataset, root, said)
     remove_stale_partials(writable_folder(out / dataset.info.name, "stores"))
     tasks: dict[int, Task] = {}
     stores = {}
@@ -67,7 +70,7 @@ def extract(
             continue
         parts.begin()
         tasks[index], stores[index] = Task.of(parts, upstream, settings), store
-    tally = _make_missing(dataset.info.name, tasks, settings, shard or Shard(), crew)
+    tally = _make_missing(dataset.info.name, tasks, settings, shard or Shard(), crew, said)
     if shard is None:
         for index, task in tasks.items():
             assemble(task.parts, stores[index])
@@ -75,7 +78,7 @@ def extract(
 
 
 def _make_missing(
-    title: str, tasks: dict[int, Task], settings: ExtractionSettings, shard: Shard, crew: Crew | None
+    title: str, tasks: dict[int, Task], settings: ExtractionSettings, shard: Shard, crew: Crew | None, said: set[str]
 ) -> Tally:
     missing = set().union(*(task.parts.missing() for task in tasks.values()))
     numbers = sorted(filter(shard.owns, missing))
@@ -83,7 +86,7 @@ def _make_missing(
         return Tally()
     parts = next(iter(tasks.values())).parts
     n_clips = sum(len(parts.block(number)) for number in numbers)
-    with Reporter(title, n_clips, crew.size if crew else 1) as reporter:
+    with Reporter(title, n_clips, crew.size if crew else 1, said) as reporter:
         if crew:
             for done in crew.make({index: task.parts.folder for index, task in tasks.items()}, numbers):
                 reporter.advance(done)

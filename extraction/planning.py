@@ -3,36 +3,44 @@
 import collections
 import dataclasses
 import itertools
-import logging
 from pathlib import Path
 
 from extraction.datasets.base import Dataset, Recording
 from extraction.datasets.splits import class_splits
 from extraction.parts import Parts, parts_folder
 from extraction.pooling import FRAMES, check_poolings
+from extraction.progress import warn_once
 from extraction.settings import ExtractionSettings
 from extraction.upstreams.base import Upstream, resolve_layers
 from jfewshot._version import made_with
 from jfewshot.audio import MIN_DURATION_S, PREPROCESSING
+from jfewshot.commandline.progress import Progress
 from jfewshot.errors import UserError
 from jfewshot.files import sha256_of_json
-
-logger = logging.getLogger(__name__)
 
 # Raise it when the same audio would give other rows.
 PIPELINE_VERSION = 1
 _NAMED_IN_WARNINGS = 10
 
 
-def find_recordings(dataset: Dataset, root: Path) -> tuple[list[Recording], list[dict[str, str]]]:
+def find_recordings(
+    dataset: Dataset, root: Path, said: set[str] | None = None
+) -> tuple[list[Recording], list[dict[str, str]]]:
     """Clips to be used, sorted by id, and those that the dataset itself leaves out, with reasons.
 
     Warns where fewer or other clips are found than the dataset is known to have, naming missing ones.
 
+    Args:
+      dataset: what to look for.
+      root: its folder.
+      said: warnings that were given before and are not repeated; new ones are added.
+
     Raises:
       UserError: if nothing is left, or an id is there twice.
     """
-    everything = dataset.recordings(root)
+    said = set() if said is None else said
+    with Progress(f"listing the clips of {dataset.info.title}"):
+        everything = dataset.recordings(root)
     used = sorted((recording for recording in everything if not recording.left_out), key=lambda r: r.clip_id)
     left_out = [
         {"clip_id": recording.clip_id, "reason": recording.left_out}
@@ -44,14 +52,12 @@ def find_recordings(dataset: Dataset, root: Path) -> tuple[list[Recording], list
     for first, second in itertools.pairwise(used):
         if first.clip_id == second.clip_id:
             raise UserError(f"{dataset.info.title}: clip id '{first.clip_id}' is there twice; ids name one clip each")
-    _compare_with_expected(dataset, used, left_out)
+    _compare_with_expected(dataset, used, left_out, said)
     if len({recording.label for recording in used}) == 1:
-        logger.warning(
-            "%s: all %d clips are of one class, '%s', and an episode needs several; is %s the folder that was meant?",
-            dataset.info.title,
-            len(used),
-            used[0].label,
-            root,
+        warn_once(
+            f"{dataset.info.title}: all {len(used)} clips are of one class, '{used[0].label}', and an episode needs several; is "
+            f"{root} the folder that was meant?",
+            said,
         )
     return used, left_out
 
@@ -125,24 +131,25 @@ def _preprocessing(segment_samples: int | None, sample_rate: int) -> str:
     )
 
 
-def _compare_with_expected(dataset: Dataset, used: list[Recording], left_out: list[dict[str, str]]) -> None:
+def _compare_with_expected(
+    dataset: Dataset, used: list[Recording], left_out: list[dict[str, str]], said: set[str]
+) -> None:
     info = dataset.info
     counts = collections.Counter(recording.label for recording in used)
     missing = sorted(set(class_splits(info.class_list)) - set(counts)) if info.class_list else []
     if info.n_clips is not None and len(used) != info.n_clips:
         fewest = sorted(counts.items(), key=lambda item: (item[1], item[0]))[:_NAMED_IN_WARNINGS]
         shown = ", ".join(f"{label} {count}" for label, count in fewest)
-        logger.warning(
-            "%s: found %d of %d clips; the classes with the fewest: %s", info.title, len(used), info.n_clips, shown
+        warn_once(
+            f"{info.title}: found {len(used)} of {info.n_clips} clips; the classes with the fewest: {shown}", said
         )
     if missing or (info.n_classes is not None and len(counts) != info.n_classes):
         shown = f"; missing: {_some(missing)}" if missing else ""
-        logger.warning(
-            "%s: found %d of %d classes%s", info.title, len(counts), info.n_classes or len(counts) + len(missing), shown
-        )
+        wanted = info.n_classes or len(counts) + len(missing)
+        warn_once(f"{info.title}: found {len(counts)} of {wanted} classes{shown}", said)
     if left_out:
         items = [f"{item['clip_id']}: {item['reason']}" for item in left_out]
-        logger.warning("%s: %d clips left out (%s)", info.title, len(left_out), _some(items, "; "))
+        warn_once(f"{info.title}: {len(left_out)} clips left out ({_some(items, '; ')})", said)
 
 
 def _some(names: list[str], between: str = ", ") -> str:

@@ -2,14 +2,12 @@
 
 import dataclasses
 import logging
-import sys
 import time
+from typing import Any
 
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from jfewshot.commandline.progress import Progress
 
 logger = logging.getLogger(__name__)
-
-_LINE_EVERY_S = 30.0
 
 
 @dataclasses.dataclass
@@ -47,52 +45,53 @@ class Tally:
 
 
 class Reporter:
-    """Shows progress through a known number of clips; use as a context manager."""
+    """Shows progress through a known number of clips; use as a context manager.
 
-    def __init__(self, title: str, n_clips: int, processes: int = 1):
-        self._title, self._n_clips = title, n_clips
+    Args:
+      title: of the dataset.
+      n_clips: clips to come.
+      processes: how many processes encode.
+      said: warnings that were given before, so that none is given twice.
+    """
+
+    def __init__(self, title: str, n_clips: int, processes: int = 1, said: set[str] | None = None):
+        self._progress = Progress(f"extracting {title}", n_clips, "clips")
+        self._said = set() if said is None else said
         self.tally = Tally(processes=processes)
-        self._started = self._last_line = time.monotonic()
-        self._bar = None
-        if sys.stderr.isatty():
-            self._bar = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(),
-                TextColumn("{task.completed}/{task.total} clips, {task.fields[rates]}"),
-                TimeRemainingColumn(),
-            )
-            self._task = self._bar.add_task(title, total=n_clips, rates="")
+        self._started = time.monotonic()
 
     def __enter__(self) -> "Reporter":
-        if self._bar is not None:
-            self._bar.start()
+        self._progress.__enter__()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *error: Any) -> None:
         self._now()
-        if self._bar is not None:
-            self._bar.stop()
+        self._progress.__exit__(*error)
 
     def advance(self, done: Tally) -> None:
-        """Count a finished block, and name the clips that it left out."""
+        """Count a finished block, and name each clip that it left out once, however many encoders left it out."""
         self.tally.clips += done.clips
         self.tally.audio_s += done.audio_s
         self.tally.encoding_s += done.encoding_s
         self.tally.left_out += done.left_out
         for message in done.left_out:
-            logger.warning("left out %s", message)
-        now = self._now()
-        rate = self.tally.clips / max(self.tally.wall_s, 1e-9)
-        audio_rate = self.tally.audio_s / max(self.tally.wall_s, 1e-9)
-        rates = f"{rate:.1f} clips/s, {audio_rate:.0f} s of audio per second"
-        if self._bar is not None:
-            self._bar.update(self._task, completed=self.tally.clips, rates=rates)
-        elif now - self._last_line > _LINE_EVERY_S:
-            self._last_line = now
-            left_s = (self._n_clips - self.tally.clips) / max(rate, 1e-9)
-            logger.info("%s: %d/%d clips, %s, %.0f s left", self._title, self.tally.clips, self._n_clips, rates, left_s)
+            warn_once(f"left out {message}", self._said)
+        wall = max(self._now(), 1e-9)
+        rates = f"{self.tally.clips / wall:.1f} clips/s, {self.tally.audio_s / wall:.0f} s of audio per second"
+        self._progress.advance(done.clips, rates)
 
     def _now(self) -> float:
-        now = time.monotonic()
-        self.tally.wall_s = now - self._started
-        return now
+        self.tally.wall_s = time.monotonic() - self._started
+        return self.tally.wall_s
+
+
+def warn_once(message: str, said: set[str]) -> None:
+    """Give a warning unless it was given before.
+
+    Args:
+      message: the warning.
+      said: warnings that were given; the message is added.
+    """
+    if message not in said:
+        said.add(message)
+        logger.warning("%s", message)

@@ -27,7 +27,6 @@ MODULES = {
     "jfewshot.memory": "jfewshot.evaluator.chunking",
     "jfewshot.preprocessing": "jfewshot.evaluator.preprocessing",
     "jfewshot.processes": "jfewshot.cells.processes",
-    "jfewshot.progress": "jfewshot.cells.progress",
     "jfewshot.published": "jfewshot.reporting.published",
     "jfewshot.segments": "jfewshot.evaluator.segments",
     "jfewshot.store.checked": "jfewshot.store.view_checks",

@@ -34,6 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _report(options: "ReportOptions", console: "rich.console.Console") -> int:
+    from jfewshot.commandline.progress import Progress
     from jfewshot.reporting.build import Choices, build_report
     from jfewshot.reporting.outside import read_outside_table
     from jfewshot.reporting.tables import rich_table
@@ -44,7 +45,8 @@ def _report(options: "ReportOptions", console: "rich.console.Console") -> int:
     outside = None
     if options.correlate_with is not None:
         outside = read_outside_table(options.correlate_with, options.lower_is_better)
-    results = read_results(options.results)
+    with Progress("reading results"):
+        results = read_results(options.results)
     if not results.records:
         raise UserError(f"{options.results} has no record that can be read: {results.problems[0]}")
     choices = Choices(
@@ -60,7 +62,8 @@ def _report(options: "ReportOptions", console: "rich.console.Console") -> int:
         correlation=options.correlation,
         logit=options.logit,
     )
-    boards, problems = build_report(results, options.out, choices, options.title)
+    with Progress("building the page, tables and figures"):
+        boards, problems = build_report(results, options.out, choices, options.title)
     for board in boards[:5]:
         console.print(rich_table(board, console.width, options.style))
         console.print()
@@ -68,18 +71,23 @@ def _report(options: "ReportOptions", console: "rich.console.Console") -> int:
         console.print(f"... and {len(boards) - 5} more conditions in {options.out / 'tables'}")
     for problem in problems:
         _log.warning("not used: %s", problem)
-    console.print(f"wrote {options.out / 'index.html'}, and tables, figures and exports beside it", soft_wrap=True)
+    _log.info(
+        "wrote %s, and tables, figures and exports in the same folder; next: open it in a browser",
+        options.out / "index.html",
+    )
     return 0
 
 
 def _paper(options: "ReportOptions", console: "rich.console.Console") -> int:
     import rich.text
 
+    from jfewshot.commandline.progress import Progress
     from jfewshot.reporting import paper
     from jfewshot.reporting.grid import to_rich
     from jfewshot.reporting.paper_report import build_paper_report
 
-    claims = build_paper_report(options.out, options.formats)
+    with Progress("building the page, tables and figures"):
+        claims = build_paper_report(options.out, options.formats)
     console.print(to_rich(paper.table_3(), console.width))
     console.print()
     for claim in claims:
@@ -88,11 +96,14 @@ def _paper(options: "ReportOptions", console: "rich.console.Console") -> int:
         console.print(rich.text.Text(f"               {claim.found}", style="dim"), soft_wrap=True)
     for note in paper.notes():
         console.print(rich.text.Text(note, style="dim"), soft_wrap=True)
-    console.print(f"\nwrote {options.out / 'index.html'}, and tables and figures beside it", soft_wrap=True)
+    _log.info(
+        "wrote %s, and tables and figures in the same folder; next: open it in a browser", options.out / "index.html"
+    )
     return 0
 
 
 def _compare(options: "ReportOptions", console: "rich.console.Console") -> int:
+    from jfewshot.commandline.progress import Progress
     from jfewshot.reporting.compare import compare_folders, moves_grid
     from jfewshot.reporting.document import Document, Prose, Section, TableBlock
     from jfewshot.reporting.grid import to_rich
@@ -101,8 +112,9 @@ def _compare(options: "ReportOptions", console: "rich.console.Console") -> int:
     from jfewshot.results import read_results
 
     assert options.compare is not None
-    before, after = (read_results(path) for path in options.compare)
-    table = moves_grid(compare_folders(before, after), f"{before.path} → {after.path}")
+    with Progress("reading and comparing results"):
+        before, after = (read_results(path) for path in options.compare)
+        table = moves_grid(compare_folders(before, after), f"{before.path} → {after.path}")
     writer = Writer(options.out, options.formats)
     writer.table("compare", table)
     blocks = [TableBlock(table, sortable=True)]
@@ -115,7 +127,7 @@ def _compare(options: "ReportOptions", console: "rich.console.Console") -> int:
     console.print(to_rich(table, console.width))
     for problem in problems:
         _log.warning("not used: %s", problem)
-    console.print(f"wrote {options.out / 'index.html'}", soft_wrap=True)
+    _log.info("wrote %s; next: open it in a browser", options.out / "index.html")
     return 0
 
 

@@ -60,7 +60,7 @@ def _evaluate(options: "RunOptions") -> int:
     started = time.perf_counter()
     with stage("start-up"):
         from jfewshot.cells.computing import evaluate_cells
-        from jfewshot.cells.progress import episode_progress
+        from jfewshot.commandline.progress import Progress
         from jfewshot.evaluator.evaluator import Evaluator
         from jfewshot.results import ResultFolder
 
@@ -70,7 +70,7 @@ def _evaluate(options: "RunOptions") -> int:
 
             group = join(options.coordinator, options.processes, options.process)
         devices = _devices(options.devices)
-    with stage("reading"):
+    with stage("reading"), Progress("reading stores"):
         cells = _cells(options)
     if options.shard is not None:
         shard = Shard.parse(options.shard)
@@ -91,17 +91,23 @@ def _evaluate(options: "RunOptions") -> int:
         f" in process {group.index} of {group.count}" if group else "",
     )
     records, computed = {}, []
-    with episode_progress(total, quiet=helper or not log.isEnabledFor(logging.INFO)) as progress:
-        if group is None:
-            found = evaluate_cells(cells, evaluator, folder, progress)
-        else:
-            found = evaluate_together(cells, evaluator, folder, group, progress)
-        for record, is_new in found:
-            # What was asked for twice is shown once.
-            names = (record[what]["name"] for what in ("upstream", "dataset", "view"))
-            records[(record["key"], *names)] = record
-            if is_new:
-                computed.append(record)
+    try:
+        with Progress("evaluating", total, "episodes", show=False if helper else None) as progress:
+            if group is None:
+                found = evaluate_cells(cells, evaluator, folder, progress.advance)
+            else:
+                found = evaluate_together(cells, evaluator, folder, group, progress.advance)
+            for record, is_new in found:
+                # What was asked for twice is shown once.
+                names = (record[what]["name"] for what in ("upstream", "dataset", "view"))
+                records[(record["key"], *names)] = record
+                if is_new:
+                    computed.append(record)
+    except Exception:
+        if records and not helper:
+            _print_tables(list(records.values()), options)
+            log.warning("an error ended the run: the table shows the %d results that are finished", len(records))
+        raise
     if helper:
         return 0
     with stage("writing"):
@@ -220,9 +226,7 @@ def _summarise(records: list[dict], computed: list[dict], options: "RunOptions",
     found = len(records) - len(computed)
     if found:
         log.info("%d of %d cells were there already", found, len(records))
-    log.info(
-        "records in %s; tables and figures: python -m jfewshot.report %s", options.out, shlex.quote(str(options.out))
-    )
+    log.info("records in %s; next, tables and figures: jfewshot report %s", options.out, shlex.quote(str(options.out)))
 
 
 if __name__ == "__main__":

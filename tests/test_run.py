@@ -303,7 +303,12 @@ def test_what_was_computed_before_a_broken_store_is_kept(stores, tmp_path, capsy
     for seed, upstream in enumerate("abc"):
         make_store(tmp_path / "s" / upstream, upstream=upstream, seed=seed)
     flip_last_byte(tmp_path / "s" / "b")
-    with pytest.raises(SystemExit):
+    with pytest.raises(SystemExit) as caught:
         run_cli(lambda: main(["--stores", str(tmp_path / "s"), "--out", str(tmp_path / "r"), *SMALL]))
-    assert "sha256" in capsys.readouterr().err
+    assert caught.value.code == 2
+    said = capsys.readouterr()
+    assert "sha256" in said.err
+    # The table of what is finished is printed all the same.
+    (record,) = read_results(tmp_path / "r").records
+    assert f"{100 * record['accuracy']['mean']:.2f}" in said.out
     assert [record["upstream"]["name"] for record in read_results(tmp_path / "r").records] == ["a"]

@@ -8,6 +8,7 @@ from extraction.upstreams import load_upstream, upstream_names
 from extraction.upstreams.base import UpstreamOptions
 from extraction.upstreams.self_check import change_by_autocast, self_check
 from jfewshot.commandline import EXIT_CHECK_FAILED
+from jfewshot.commandline.progress import Progress
 from jfewshot.errors import UserError
 
 
@@ -38,8 +39,9 @@ def check_all(asked: CheckOptions) -> int:
 
 def _check(name: str, options: UpstreamOptions) -> bool:
     try:
-        upstream = load_upstream(name, options)
-        seen = self_check(upstream)
+        with Progress(f"loading {name}"):
+            upstream = load_upstream(name, options)
+            seen = self_check(upstream)
     except UserError as error:
         sys.stdout.write(f"{name:24} FAILED  {error}\n")
         return False

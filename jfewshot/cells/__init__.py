@@ -4,7 +4,6 @@
 - `planning`: from stores and options to cells, and what names each of them
 - `computing`: from cells to records; a record that is there already is not computed again
 - `processes`: one run by several processes
-- `progress`: how far an evaluation is
 """
 
 from typing import Any

@@ -4,6 +4,7 @@ This room loads neither JAX nor NumPy, because `--help` and refused options must
 
   ending.py      exit codes, and the one line with which a command ends on an error, ^C or SIGTERM
   logs.py        plain lines on standard error
+  progress.py    how far a command is: a bar on a terminal, a plain line every 30 s elsewhere
   options.py     a dataclass of options, described: names, types, defaults, help texts, headings
   parsing.py     arguments to that dataclass; a refusal is one line
   config_file.py the options of `--config FILE`

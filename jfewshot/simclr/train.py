@@ -1,6 +1,11 @@
 """Pretraining's command line: `jfewshot pretrain --data.source SPEECH --out RUN`."""
 
+import logging
+import shlex
+
 from jfewshot.commandline import run_cli
+
+log = logging.getLogger("jfewshot.simclr")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -12,6 +17,8 @@ def main(arguments: list[str] | None = None) -> int:
     from jfewshot.simclr.training.loop import train  # after the options are read: --help needs no JAX
 
     train(config)
+    folder = shlex.quote(str(config.out))
+    log.info("wrote %s; next: jfewshot export %s --out ENCODER --name NAME", config.out, folder)
     return 0
 
 

@@ -1,6 +1,8 @@
 """The store's command line: create, inspect, verify."""
 
 import json
+import logging
+import shlex
 import sys
 from typing import TYPE_CHECKING
 
@@ -9,6 +11,8 @@ from jfewshot.commandline import EXIT_CHECK_FAILED, run_cli
 if TYPE_CHECKING:
     from jfewshot.store.options import CreateOptions, InspectOptions, VerifyOptions
     from jfewshot.store.reading import Store
+
+log = logging.getLogger("jfewshot.store")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -43,14 +47,16 @@ def create(options: "CreateOptions") -> int:
         view=options.view,
     )
     sys.stdout.write(describe(store) + "\n")
+    log.info("wrote %s; next: jfewshot run --stores %s", options.out, shlex.quote(str(options.out)))
     return 0
 
 
 def inspect(options: "InspectOptions") -> int:
     """Say what is in stores."""
+    from jfewshot.commandline.progress import tracked
     from jfewshot.store.reading import find_stores, open_store
 
-    opened = [open_store(path) for path in find_stores(*options.stores)]
+    opened = [open_store(path) for path in tracked(find_stores(*options.stores), "reading stores", "stores")]
     if options.json:
         sys.stdout.write(json.dumps([dict(store.manifest) for store in opened], indent=2, ensure_ascii=False) + "\n")
     else:
@@ -60,16 +66,18 @@ def inspect(options: "InspectOptions") -> int:
 
 def verify(options: "VerifyOptions") -> int:
     """Check stores; the exit status says whether all are in order."""
+    from jfewshot.commandline.progress import tracked
     from jfewshot.store.reading import find_stores
     from jfewshot.store.verifying import verify_store
 
-    status = 0
-    for path in find_stores(*options.stores):
+    status, lines = 0, []
+    for path in tracked(find_stores(*options.stores), "checking stores", "stores"):
         report = verify_store(path)
-        sys.stdout.write(f"{'BROKEN' if report.errors else 'ok'}  {path}\n")
-        sys.stdout.writelines(f"  error: {line}\n" for line in report.errors)
-        sys.stdout.writelines(f"  warning: {line}\n" for line in report.warnings)
+        lines.append(f"{'BROKEN' if report.errors else 'ok'}  {path}\n")
+        lines += [f"  error: {line}\n" for line in report.errors]
+        lines += [f"  warning: {line}\n" for line in report.warnings]
         status = EXIT_CHECK_FAILED if report.errors else status
+    sys.stdout.writelines(lines)
     return status
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from jfewshot.commandline.progress import Progress
 from jfewshot.errors import UserError
 from jfewshot.files import atomic_write
 from jfewshot.training.checkpoints import Checkpoints, MemoryCheckpoints
@@ -99,20 +100,24 @@ def run_steps(
         if metrics:
             metrics.add(step, values, waited, run.steps)
 
+    # The first process reports for all; a run that is finished has nothing to report.
+    shown = Progress("training", run.steps, "steps", first, None if metrics and first < run.steps else False)
     try:
-        for step in range(first + 1, run.steps + 1):
-            began = time.perf_counter()
-            batch = spread(next(batches), run.mesh)
-            waited = time.perf_counter() - began
-            state, results = run.step(state, batch, key, fixed)
-            settle()
-            pending = (step, results, waited)
-            if step % run.checkpoint_every == 0 or step == run.steps:
+        with shown:
+            for step in range(first + 1, run.steps + 1):
+                began = time.perf_counter()
+                batch = spread(next(batches), run.mesh)
+                waited = time.perf_counter() - began
+                state, results = run.step(state, batch, key, fixed)
                 settle()
-                found = run.validate(state.params) if run.validate else None
-                if metrics and found:
-                    metrics.add_validation(step, found)
-                checkpoints.save(state, found[run.score] if found else None)
+                pending = (step, results, waited)
+                if step % run.checkpoint_every == 0 or step == run.steps:
+                    settle()
+                    found = run.validate(state.params) if run.validate else None
+                    if metrics and found:
+                        metrics.add_validation(step, found)
+                    checkpoints.save(state, found[run.score] if found else None)
+                shown.advance(1, metrics.details if metrics else None)
     finally:
         if metrics:
             metrics.close()

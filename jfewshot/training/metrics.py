@@ -8,8 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from jfewshot.errors import UserError
 from jfewshot.files import atomic_write
 
@@ -25,6 +23,9 @@ class Metrics:
       every: steps between lines for people.
       tensorboard: also write events below `folder`.
       describe: a step's numbers in a few words, for people.
+
+    Attributes:
+      details: the latest line for people, without the step.
     """
 
     def __init__(
@@ -44,7 +45,7 @@ class Metrics:
         with atomic_write(self._path, "w") as file:
             file.writelines(line + "\n" for line in kept)
         self._file = open(self._path, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 closed by close()
-        self._console = Console(stderr=True) if sys.stderr.isatty() else None
+        self.details = ""
         self._since, self._steps, self._audio_s, self._wait_s = time.perf_counter(), 0, 0.0, 0.0
 
     def add(self, step: int, values: dict[str, float], wait_s: float, total: int) -> None:
@@ -64,11 +65,9 @@ class Metrics:
             "waiting for data": self._wait_s / passed,
         }
         line = self._line(step, total, values, speed)
-        if self._console is not None:
-            self._console.print(
-                line, end="\r" if step != total else "\n", highlight=False, no_wrap=True, overflow="crop"
-            )
-        else:
+        self.details = line.partition(" | ")[2]
+        # On a terminal the progress bar shows these numbers; the last line stays.
+        if not sys.stderr.isatty() or step == total:
             log.info("%s", line)
         self._since, self._steps, self._audio_s, self._wait_s = time.perf_counter(), 0, 0.0, 0.0
 

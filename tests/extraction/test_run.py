@@ -125,3 +125,20 @@ def test_errors_end_with_status_2_and_no_traceback(tmp_path):
     assert done.stdout == ""
     assert done.stderr.startswith("error: unknown upstream 'nonsense'")
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("at_once", ["0", "1"])
+def test_what_is_left_out_is_said_once_a_dataset_and_the_next_command_last(tmp_path, caplog, at_once):
+    class_folders(tmp_path / "birds", 2, 3)
+    broken = next((tmp_path / "birds").rglob("*.wav"))
+    broken.write_bytes(b"no audio")
+    out = tmp_path / "stores"
+    arguments = ["--datasets", "folder:birds", "--root", str(tmp_path / "birds"), "--out", str(out), "--workers", "0"]
+    with caplog.at_level("INFO"):
+        main([*arguments, "--upstreams", TOY, "s3prl_mel", "--on-error", "skip", "--at-once", at_once])
+    said = [record.getMessage() for record in caplog.records]
+    (line,) = [line for line in said if line.startswith("left out")]
+    assert str(broken) in line
+    assert said[-1] == f"wrote {out}; next: jfewshot run --stores {out}"
+    for store in ("toy", "s3prl_mel"):
+        assert len(open_store(out / "birds" / store).manifest["left_out"]) == 1

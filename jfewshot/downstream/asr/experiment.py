@@ -1,6 +1,7 @@
 """All folds and seeds of every kind of features; killed and continued at will."""
 
 import dataclasses
+import itertools
 import logging
 from collections.abc import Sequence
 from typing import Any
@@ -10,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jfewshot._version import made_with
+from jfewshot.commandline.progress import Progress, tracked
 from jfewshot.downstream.asr.batches import FrameSignals, Signals, WaveSignals
 from jfewshot.downstream.asr.config import DECODING, FREE, AsrConfig
 from jfewshot.downstream.asr.datasets import AsrData
@@ -96,7 +98,8 @@ def run_experiment(config: AsrConfig) -> list[dict[str, Any]]:
     other = sorted({settings.sample_rate for settings in heard} - {_RATE})
     if other:
         raise UserError(f"an encoder hears {other[0]} Hz; recognition is built for {_RATE} Hz: give one of that rate")
-    silent = cache.unusable(heard)
+    with Progress("computing features"):
+        silent = cache.unusable(heard)
     cache, unusable = cache.without(set(silent)) if silent else cache, unusable | silent
     place = _places(data, cache)
     for plan in {make_plan(config, each[0], 2, samples) for each in sources if each[0].kind != "store"}:
@@ -113,10 +116,9 @@ def run_experiment(config: AsrConfig) -> list[dict[str, Any]]:
         "%s: %d utterances, %.2f h, %d folds; %d kinds of features, %d seeds", data.title, len(data.utterances),
         samples.sum() / _RATE / 3600, len(divisions), len(sources), config.seeds,
     )  # fmt: skip
-    for seed in range(config.seeds):
-        for each in sources:
-            for division in divisions:
-                _run(setting, each[seed], seed, division)
+    runs = list(itertools.product(range(config.seeds), sources, divisions))
+    for seed, each, division in tracked(runs, "all runs", "runs"):
+        _run(setting, each[seed], seed, division)
     return setting.records.read()
 
 

@@ -35,13 +35,19 @@ def main(arguments: list[str] | None = None) -> int:
         raise UserError(f"{config.out} has no finished run to report")
     import rich.console
 
+    from jfewshot.commandline.progress import Progress
     from jfewshot.reporting.grid import to_rich
 
     console = rich.console.Console()
-    for table in build_report(records, config.out / "report", config.formats, config.baseline):
+    with Progress("building the page, tables and figures"):
+        tables = build_report(records, config.out / "report", config.formats, config.baseline)
+    for table in tables:
         console.print(to_rich(table, console.width))
         console.print()
-    console.print(f"wrote {config.out / 'report' / 'index.html'}, and tables and figures beside it", soft_wrap=True)
+    log.info(
+        "wrote %s, and tables and figures in the same folder; next: open it in a browser",
+        config.out / "report" / "index.html",
+    )
     return 0
 
 

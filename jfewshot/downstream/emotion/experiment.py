@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jfewshot._version import made_with
+from jfewshot.commandline.progress import Progress, tracked
 from jfewshot.downstream.cache import FrameCache
 from jfewshot.downstream.emotion.config import FREE, EmotionConfig
 from jfewshot.downstream.emotion.datasets import EmotionData, read_dataset
@@ -53,7 +54,8 @@ def run_experiment(config: EmotionConfig) -> list[dict[str, Any]]:
     folder = writable_folder(config.out, "the experiment")
     records = record_folder(config)
     cache = FrameCache(folder / "features", [(each.name, each.path) for each in data.utterances])
-    unusable = cache.unusable({of[0].fbank for of in sources if of[0].kind != "store"})
+    with Progress("computing features"):
+        unusable = cache.unusable({of[0].fbank for of in sources if of[0].kind != "store"})
     if unusable:
         data = _without(data, unusable, config)
         cache = cache.without(set(unusable))
@@ -67,9 +69,9 @@ def run_experiment(config: EmotionConfig) -> list[dict[str, Any]]:
         data.title, len(data.utterances), len(data.classes), len({each.group for each in data.utterances}),
         data.groups_are, len(folds), len(sources), config.seeds,
     )  # fmt: skip
-    for of_seeds in sources:
-        for seed, source in enumerate(of_seeds):
-            _run_seed(config, data, folds, source, seed, cache, records, mesh)
+    runs = [(seed, source) for of_seeds in sources for seed, source in enumerate(of_seeds)]
+    for seed, source in tracked(runs, "all folds", "features x seeds"):
+        _run_seed(config, data, folds, source, seed, cache, records, mesh)
     return records.read()
 
 

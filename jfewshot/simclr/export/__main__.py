@@ -1,6 +1,11 @@
 """`jfewshot export RUN --out FOLDER --name NAME`."""
 
+import logging
+import shlex
+
 from jfewshot.commandline import run_cli
+
+log = logging.getLogger("jfewshot.simclr")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -9,9 +14,15 @@ def main(arguments: list[str] | None = None) -> int:
     from jfewshot.simclr.export.options import ExportOptions
 
     options = start(ExportOptions, arguments, "export")
+    from jfewshot.commandline.progress import Progress
     from jfewshot.simclr.export.run import export  # after the options are read: --help needs no JAX
 
-    export(options)
+    with Progress("exporting"):
+        export(options)
+    out = shlex.quote(str(options.out))
+    log.info(
+        "wrote %s; next: jfewshot extract --upstreams simclr:%s --datasets DATASET --root FOLDER", options.out, out
+    )
     return 0
 
 

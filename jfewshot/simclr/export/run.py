@@ -52,7 +52,7 @@ def export(options: ExportOptions) -> Path:
         source=options.source,
         training=training,
     )
-    log.info("%s: checkpoints %s, written to %s", options.name, steps, options.out)
+    log.info("%s: from checkpoints %s", options.name, ", ".join(map(str, steps)))
     return write_encoder(options.out, encoder, options.dtype)
 
 

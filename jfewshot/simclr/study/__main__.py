@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shlex
 import sys
 from typing import TYPE_CHECKING
 
@@ -46,7 +47,7 @@ def run(study: "Study", base: "TrainConfig") -> None:
     share_compiled_code(study.out / "compiled")
     encoders = make_encoders(planned, study.out / "encoders")
     if not study.tests:
-        log.info("no --tests: encoders are in %s", study.out / "encoders")
+        log.info("wrote %s; next: the same command with --tests DATASET=ROOT compares them", study.out / "encoders")
         return
     stores = extract_all(study, encoders)
 
@@ -65,7 +66,12 @@ def run(study: "Study", base: "TrainConfig") -> None:
     for ending, text in {"json": json.dumps(records, indent=1, allow_nan=False) + "\n", "md": table}.items():
         with atomic_write(study.out / f"{study.kind}.{ending}", "w") as file:
             file.write(text)
-    log.info("%s\nper cent, ± 95%% over episodes / over seeds; also in %s", table, study.out / f"{study.kind}.json")
+    log.info("%s\nper cent, ± 95%% over episodes / over seeds", table)
+    log.info(
+        "wrote %s (.md and .json); next: jfewshot report %s",
+        study.out / study.kind,
+        shlex.quote(str(study.out / "results")),
+    )
 
 
 if __name__ == "__main__":

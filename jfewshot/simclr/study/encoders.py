@@ -7,6 +7,7 @@ from pathlib import Path
 
 import jax
 
+from jfewshot.commandline.progress import tracked
 from jfewshot.errors import UserError
 from jfewshot.simclr.config import FREE
 from jfewshot.simclr.export.run import ExportOptions, export
@@ -29,7 +30,8 @@ def make_encoders(trainings: Sequence[Training], folder: Path) -> list[Path]:
     Raises:
       UserError: where a training of this name with other settings is already there, naming them.
     """
-    return [_make(training, folder / training.name) for training in trainings]
+    tracked_trainings = tracked(trainings, "training encoders", "encoders")
+    return [_make(training, folder / training.name) for training in tracked_trainings]
 
 
 def _make(training: Training, encoder: Path) -> Path:

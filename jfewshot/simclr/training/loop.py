@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from jfewshot.commandline.progress import Progress
 from jfewshot.errors import UserError
 from jfewshot.files import writable_folder
 from jfewshot.simclr.augmentation import make_banks
@@ -49,7 +50,8 @@ def train(config: TrainConfig) -> dict[str, float]:
     mesh = make_mesh(config.devices, config.batch, config.chunks)
     learning_rate(config)  # an impossible schedule is found before the data is read
     folder = writable_folder(config.out, "the run")
-    utterances = read_utterances(config.data.source, config.data.shortest_s)
+    with Progress(f"reading {config.data.source}"):
+        utterances = read_utterances(config.data.source, config.data.shortest_s)
     training, validation = split_validation(utterances, config.data.validation_share, config.seed)
     plan = make_plan(config, training, config.batch)  # before the folder is this run's, for it may find them unusable
     describe(folder, config, training, validation)

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from jfewshot.audio import read_audio
+from jfewshot.commandline.progress import tracked
 from jfewshot.files import atomic_write
 from jfewshot.simclr.config import TrainConfig
 from jfewshot.simclr.data import Utterance
@@ -33,7 +34,7 @@ def feature_statistics(
             chosen = [chosen[place] for place in sorted(order[: config.data.statistics_utterances])]
         log.info("normalisation: statistics of %d utterances", len(chosen))
         speakers = SpeakerMoments()
-        for utterance in chosen:
+        for utterance in tracked(chosen, "computing mean and deviation of features", "utterances"):
             speakers.update(utterance.speaker if per_speaker else "", _features(utterance, config))
         names = sorted(speakers.by_speaker) if per_speaker else []
         moments = [speakers.all, *(speakers.by_speaker[name] for name in names)]
