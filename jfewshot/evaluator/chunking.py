@@ -19,6 +19,13 @@ T = TypeVar("T")
 _CPU_CHUNK_BYTES = 64 * 2**20
 
 
+# On an accelerator: bytes of inner products per block (a solver holds several arrays of this size at once), and a block's
+# granularity.
+_ACCELERATOR_BLOCK_BYTES = 2**30
+_MOST_ACCELERATOR_BLOCK = 65_536
+_LANES = 128
+
+
 class ChunkShape(NamedTuple):
     """How many episodes are solved at once.
 
@@ -40,18 +47,30 @@ def chunk_shape(
 ) -> ChunkShape:
     """Blocks that suit the device, and as many of them as the memory allows and the episodes fill."""
     n, m = protocol.n_support, protocol.n_queries
+    bytes_per_episode = 4 * (n * n + n * m) + 24 * m
     if block is None:
         if platform == "cpu":
             # A block's matrices should fit a core's second-level cache, and its rows whole vector registers.
             block = next(size for size, most in ((128, 8), (64, 40), (16, 10**9)) if n <= most)
         else:
-            block = 4096 if n <= 32 else 512
-    bytes_per_episode = 4 * (n * n + n * m) + 24 * m
+            block = _accelerator_block(bytes_per_episode, protocol.n_episodes, n_devices)
     limit = memory_bytes // 8 if platform != "cpu" else min(_CPU_CHUNK_BYTES, memory_bytes // 8)
     most = max(1, limit // (bytes_per_episode * block * n_devices))
     per_device = -(-protocol.n_episodes // (block * n_devices))
     chunks = -(-per_device // most)
     return ChunkShape(-(-per_device // chunks) * n_devices, block)
+
+
+def _accelerator_block(bytes_per_episode: int, n_episodes: int, n_devices: int) -> int:
+    """Episodes of a block on an accelerator, where each operation of a block costs a launch of some microseconds.
+
+    An H200 solved a million 1-shot episodes in 98 ms in blocks of 4,096, 34 in blocks of 16,384, 16 in blocks of 65,536 and 14 in
+    one block. So a block is as large as bounded memory allows, and the episodes fill all blocks evenly.
+    """
+    per_device = -(-n_episodes // n_devices)
+    most = max(_LANES, min(_MOST_ACCELERATOR_BLOCK, _ACCELERATOR_BLOCK_BYTES // bytes_per_episode))
+    blocks = -(-per_device // most)
+    return -(-per_device // (blocks * _LANES)) * _LANES
 
 
 def in_blocks(x: np.ndarray, shape: ChunkShape) -> np.ndarray:

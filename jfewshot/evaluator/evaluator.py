@@ -35,7 +35,15 @@ from jfewshot.evaluator.devices import AXIS, default_memory_budget, episode_mesh
 from jfewshot.evaluator.drawer import Drawer, Drawn, episode_numbers
 from jfewshot.evaluator.gram import GramSource, gram_source
 from jfewshot.evaluator.preprocessing import Transform
-from jfewshot.evaluator.programs import PROGRAMS, TRACES, jit_rows, jit_score, jit_solve, solver_options
+from jfewshot.evaluator.programs import (
+    PROGRAMS,
+    TRACES,
+    jit_rows,
+    jit_score,
+    jit_solve,
+    jit_strength_first,
+    solver_options,
+)
 from jfewshot.evaluator.segments import further_passes, highest_mean_score, majority
 from jfewshot.profiling import finished, stage
 from jfewshot.randomness import stream_key
@@ -84,6 +92,7 @@ class Evaluator:
         self, devices: list[jax.Device] | None = None, memory_bytes: int | None = None, block: int | None = None
     ):
         self.mesh: Mesh = episode_mesh(devices)
+        self._on_cpu = self.mesh.devices.flat[0].platform == "cpu"
         self.memory_bytes = default_memory_budget() if memory_bytes is None else memory_bytes
         self._chunking = Chunking(self.mesh, self.memory_bytes, block)
         self._drawer = Drawer(self.mesh, self._chunking, self.memory_bytes)
@@ -174,7 +183,10 @@ class Evaluator:
                 told = solved
 
         parts = self._chunking.run(protocol, lambda shape: self._solve_chunks(job, shape, tell))
-        predicted, residual, iterations = (np.concatenate(part, 1) for part in zip(*parts, strict=True))
+        # A single chunk is not copied: on an accelerator, copying took as long as solving.
+        predicted, residual, iterations = (
+            part[0] if len(part) == 1 else np.concatenate(part, 1) for part in zip(*parts, strict=True)
+        )
         compile_s = PROGRAMS.compile_s - compiled_before
         wall_s = time.perf_counter() - started - compile_s
         for number, strength in enumerate(spec.strengths):
@@ -205,7 +217,7 @@ class Evaluator:
         def collect():
             start, stop, support, out = waiting.popleft()
             with stage("scoring"):
-                part = [strength_first(x, stop - start) for x in jax.device_get(out[:3])]
+                part = self._on_host(out, stop - start)
                 if several:
                     part[0] = self._decide_by_all_segments(job, start, stop, support, part[0], out[3], shape)
             parts.append(part)
@@ -231,9 +243,18 @@ class Evaluator:
             gram_ss, gram_qs = finished(job.source.blocks(support, query))
         function = jit_solve(self.mesh, *job.static(several), want_model=several or job.returns_models)
         with stage("solving"):
-            return finished(
-                PROGRAMS(function, gram_ss, gram_qs, numbers, job.key, job.strengths, options=self._options(job))
-            )
+            out = PROGRAMS(function, gram_ss, gram_qs, numbers, job.key, job.strengths, options=self._options(job))
+            if not self._on_cpu:
+                out = *PROGRAMS(jit_strength_first(self.mesh), out[:3]), *out[3:]
+            return finished(out)
+
+    def _on_host(self, out, n_episodes: int) -> list[np.ndarray]:
+        """Predictions, residuals and iterations on the host, strengths and episodes first."""
+        fetched = jax.device_get(out[:3])
+        if not self._on_cpu:
+            return [x[:, :n_episodes] for x in fetched]
+        # One small program fewer to load, and as fast.
+        return [strength_first(x, n_episodes) for x in fetched]
 
     def _options(self, job: "_Job"):
         return solver_options(self.mesh, job.spec.classifier, job.protocol.n_support)

@@ -160,6 +160,24 @@ def jit_rows(mesh: Mesh, k_shot: int, of_supports: bool, of_queries: bool):
 
 
 @functools.lru_cache(MOST_FUNCTIONS)
+def jit_strength_first(mesh: Mesh):
+    """`chunking.strength_first` on the devices: [blocks, strengths, ..., episodes of a block] to [strengths, episodes, ...].
+
+    An accelerator transposes hundreds of times as fast as the host: of a million 1-shot episodes the host's transposition took
+    0.06 to 0.4 s beside 0.015 s of solving (H200).
+    """
+
+    def move(arrays):
+        def move_one(x):
+            moved = jnp.moveaxis(x, -1, 1)
+            return jnp.moveaxis(moved.reshape(-1, *moved.shape[2:]), 1, 0)
+
+        return jax.tree.map(move_one, arrays)
+
+    return jax.jit(shard_over_episodes(move, mesh, (P(AXIS),), P(None, AXIS)))
+
+
+@functools.lru_cache(MOST_FUNCTIONS)
 def jit_solve(mesh: Mesh, classifier: Classifier, n_way: int, k_shot: int, want_scores: bool, want_model: bool = False):
     """Predictions (or scores), residuals, iterations and models if wanted, all [blocks, strengths, ..., episodes of a block]."""
 
