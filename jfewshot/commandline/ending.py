@@ -1,5 +1,6 @@
 """How every command ends: its exit code, and one line on an error that the user can mend, on ^C and on SIGTERM."""
 
+import _thread
 import contextlib
 import errno
 import logging
@@ -27,6 +28,11 @@ class Terminated(BaseException):
     """SIGTERM arrived. Not an Exception, so that no `except Exception` on the way swallows it."""
 
 
+class Interrupted(KeyboardInterrupt):
+    """^C arrived. A class of its own, because Python ends by SIGINT, and not with our exit code, once it has seen the other one
+    leave code that a C extension runs."""
+
+
 def run_cli(main: Callable[[], int | None]) -> NoReturn:
     """Run a command line's `main` and exit with a code that a script can rely on (docs/commands.md).
 
@@ -39,11 +45,11 @@ def run_cli(main: Callable[[], int | None]) -> NoReturn:
         with _signals(asked):
             status = main() or 0
         sys.stdout.flush()  # here, where a reader that is gone is no error, and not at the interpreter's exit
+    except (KeyboardInterrupt, Terminated):
+        status = _ended_by_signal(asked)
     except UserError as error:
         _say(str(error))
         status = EXIT_USER_ERROR
-    except (KeyboardInterrupt, Terminated):
-        status = _ended_by_signal(asked)
     except BrokenPipeError:
         # The reader of our output, `head` for instance, has seen enough. Whatever is still buffered goes nowhere.
         with contextlib.suppress(OSError, ValueError):
@@ -66,11 +72,31 @@ def run_cli(main: Callable[[], int | None]) -> NoReturn:
 
 
 def _ended_by_signal(asked: list[int]) -> int:
-    if signal.SIGTERM in asked:
-        _say(f"terminated by SIGTERM; {_KEPT}")
-        return EXIT_TERMINATED
-    _say(f"interrupted; {_KEPT}")
-    return EXIT_INTERRUPTED
+    number = signal.SIGTERM if signal.SIGTERM in asked else signal.SIGINT
+    _say(_line(number))
+    return EXIT_TERMINATED if number == signal.SIGTERM else EXIT_INTERRUPTED
+
+
+def _line(number: int) -> str:
+    return f"{'terminated by SIGTERM' if number == signal.SIGTERM else 'interrupted'}; {_KEPT}"
+
+
+def _deliver(number: int) -> None:
+    """Send a signal to the main thread, which ends a wait there."""
+    main = threading.main_thread().ident
+    if hasattr(signal, "pthread_kill") and main is not None:
+        signal.pthread_kill(main, number)
+    else:  # Windows
+        _thread.interrupt_main(signal.Signals(number))
+
+
+def _is_importing(frame: Any) -> bool:
+    """Whether some module is being imported where the signal arrived."""
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 @contextlib.contextmanager
@@ -88,8 +114,21 @@ def _signals(asked: list[int]) -> Iterator[None]:
             os.kill(os.getpid(), number)
             return
         asked.append(number)
-        raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
+        if _is_importing(frame):
+            # An exception in the midst of a C extension's start can be lost, or crash the interpreter. No work is under way.
+            os.write(2, f"error: {_line(number)}\n".encode())
+            os._exit(EXIT_TERMINATED if number == signal.SIGTERM else EXIT_INTERRUPTED)
+        raise Terminated if number == signal.SIGTERM else Interrupted
 
+    def again(lost: Any) -> None:
+        # Python drops what is raised in a destructor or a callback. The signal is delivered again once this function is left.
+        if isinstance(lost.exc_value, Interrupted | Terminated):
+            number = signal.SIGTERM if isinstance(lost.exc_value, Terminated) else signal.SIGINT
+            threading.Timer(0.01, _deliver, (number,)).start()
+        else:
+            hook(lost)
+
+    hook, sys.unraisablehook = sys.unraisablehook, again
     before = {}
     for number in (signal.SIGINT, signal.SIGTERM):
         # A handler of somebody else stays, and so does a signal that the parent chose to ignore (nohup, `&` in a script).
@@ -100,6 +139,7 @@ def _signals(asked: list[int]) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        sys.unraisablehook = hook
 
 
 def explain_os_error(error: OSError) -> str:

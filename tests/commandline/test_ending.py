@@ -95,6 +95,27 @@ TRANSLATED = """
     try: time.sleep(60)
     except BaseException: raise ImportError('cannot import name') from None
 """
+# A module whose import takes long and lets no exception out.
+IMPORTED = """
+    import pathlib, tempfile
+    folder = tempfile.mkdtemp()
+    pathlib.Path(folder, "slow_to_import.py").write_text(
+        "import time\\nprint('ready', flush=True)\\n"
+        "while True:\\n  try: time.sleep(60)\\n  except BaseException: pass\\n"
+    )
+    sys.path.append(folder)
+    import slow_to_import
+"""
+# A destructor, out of which Python lets no exception.
+DESTROYED = """
+    class Slow:
+        def __del__(self):
+            print('ready', flush=True)
+            time.sleep(60)
+    one = Slow()
+    del one
+    time.sleep(60)
+"""
 # A forked child has the parent's handlers.
 FORKED = """
     import os
@@ -115,7 +136,11 @@ FORKED = """
 @pytest.mark.parametrize(
     ("number", "status", "line"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated by SIGTERM")]
 )
-@pytest.mark.parametrize("body", [SLEEP, TRANSLATED, FORKED], ids=["sleeping", "importing", "with a child"])
+@pytest.mark.parametrize(
+    "body",
+    [SLEEP, IMPORTED, TRANSLATED, DESTROYED, FORKED],
+    ids=["sleep", "import", "translated", "destructor", "child"],
+)
 def test_signals_end_a_command_with_one_line(body, number, status, line):
     process = subprocess.Popen(
         [sys.executable, "-c", WAITING.format(body=body)],
