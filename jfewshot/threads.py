@@ -8,11 +8,20 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def by_blocks(work: Callable[[int, int], T], n_rows: int, rows_at_once: int) -> list[T]:
-    """`work(start, stop)` for consecutive blocks of rows, by as many threads as there are cores; the results in order."""
+def by_blocks(
+    work: Callable[[int, int], T], n_rows: int, rows_at_once: int, most_threads: int | None = None
+) -> list[T]:
+    """`work(start, stop)` for consecutive blocks of rows, by as many threads as there are cores; the results in order.
+
+    Args:
+      work: called with the first row of a block and the row after its last.
+      n_rows: how many rows there are.
+      rows_at_once: rows of a block.
+      most_threads: upper limit on the number of threads; None for one thread per core.
+    """
     starts = range(0, n_rows, rows_at_once)
     blocks = [(start, min(start + rows_at_once, n_rows)) for start in starts]
-    threads = min(len(blocks), cores())
+    threads = min(len(blocks), cores(), most_threads or len(blocks))
     if threads < 2:
         return [work(*block) for block in blocks]
     with ThreadPoolExecutor(threads) as pool:

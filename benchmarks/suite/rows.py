@@ -54,7 +54,7 @@ class Question:
 
 
 # A store of so many segments stays a file: 300,000 x 768 are 0.9 GB in float32, and their normalised copy as much again.
-ON_DISK = 100_000
+ON_DISK = 1_000_000
 
 
 @dataclasses.dataclass(frozen=True)

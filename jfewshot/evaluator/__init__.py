@@ -2,7 +2,8 @@
 
 - `evaluator`: embeddings, episodes and a classifier in, predictions out
 - `drawer`: drawn episodes, kept for the next store of the same clips
-- `gram`: inner products, looked up in one matrix, or gathered and multiplied
+- `gram`: inner products, looked up in one matrix, or multiplied episode by episode
+- `fused`: the loops that multiply rows of a large store where they lie, compiled by Numba
 - `segments`: queries of several segments
 - `preprocessing`: what is done to embeddings first (NumPy only)
 - `chunking`: how many episodes at once a memory budget allows

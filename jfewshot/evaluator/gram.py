@@ -1,13 +1,18 @@
 """The inner products that episodes need: looked up in one matrix, or gathered and multiplied.
 
-Three sources of the same numbers. `Precomputed` takes all inner products once and looks blocks up: the fastest by far, for
-stores of a few thousand segments. `OnDevice` keeps the embeddings on the device and multiplies per block of episodes.
-`Streamed` leaves them on disk and reads, transforms and multiplies what a chunk needs, so that a store may be larger than memory.
+Four sources of the same numbers. `Precomputed` takes all inner products once and looks blocks up: the fastest by far, for
+stores of a few thousand segments. `InPlace` is for larger stores on a CPU: each episode's rows are read where the store lies (in
+memory, or in a mapped file of any size), without a copy of the store. `OnDevice` keeps the embeddings on an accelerator and
+multiplies per block of episodes. `Streamed` leaves them on disk and reads, transforms and multiplies what a chunk needs.
+`OnDevice` and `Streamed` also serve CPUs where Numba, which compiles the loops of `InPlace`, is not installed.
 All products are float32 at full precision (no TF32).
 """
 
 import functools
+import logging
+import time
 import typing
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -22,11 +27,16 @@ from jfewshot.evaluator.devices import AXIS, shard_over_episodes
 from jfewshot.evaluator.preprocessing import Transform
 from jfewshot.evaluator.programs import MOST_FUNCTIONS, PROGRAMS
 from jfewshot.profiling import stage
+from jfewshot.threads import by_blocks
 
 # The whole matrix is worth its S^2 products when episodes would ask for about as many, and always for small stores.
 _ALWAYS_PRECOMPUTE = 2048
 _PRECOMPUTE_SHARE = 0.25  # of the memory budget
 _ON_DEVICE_SHARE = 0.25
+# Embeddings of up to so many bytes are padded to powers of two, so that stores of similar size share compiled code.
+_MOST_PADDED = 64 * 2**20
+
+log = logging.getLogger(__name__)
 
 Blocks = tuple[
     Float[Array, "blocks n_support n_support episodes"],
@@ -68,17 +78,39 @@ def gram_source(
     """
     n_rows, padded = len(rows), power_of_two(len(rows))
     dim = power_of_two(view.shape[1])
-    copies = mesh.devices.size
+    on_cpu = mesh.devices.flat[0].platform == "cpu"
     worth_it = n_rows <= _ALWAYS_PRECOMPUTE or n_rows**2 <= products_wanted
-    if worth_it and 4 * padded**2 * copies <= _PRECOMPUTE_SHARE * budget_bytes:
+    if worth_it and 4 * padded**2 * mesh.devices.size <= _PRECOMPUTE_SHARE * budget_bytes:
         return Precomputed(_read(view, rows, transform, padded, dim), mesh)
-    if 4 * padded * dim * copies <= _ON_DEVICE_SHARE * budget_bytes:
-        return OnDevice(_read(view, rows, transform, padded, dim), mesh)
+    if reads_in_place(view, mesh):
+        return InPlace(view, rows, transform, mesh)
+    shape = (padded, dim) if 4 * padded * dim <= _MOST_PADDED else (n_rows, view.shape[1])
+    # The devices of one CPU share what lies in its memory.
+    copies = 1 if on_cpu else mesh.devices.size
+    if 4 * shape[0] * shape[1] * copies <= _ON_DEVICE_SHARE * budget_bytes:
+        return OnDevice(_read(view, rows, transform, *shape), mesh)
     return Streamed(view, rows, transform, mesh)
 
 
+def reads_in_place(view: np.ndarray, mesh: Mesh) -> bool:
+    """Whether episodes can be multiplied from a view's rows where they lie: on a CPU, with Numba, from ordinary arrays."""
+    ordinary = view.dtype in (np.float32, np.float16) and view.flags.c_contiguous
+    return mesh.devices.flat[0].platform == "cpu" and ordinary and _fused_products() is not None
+
+
+@functools.cache
+def _fused_products() -> Callable[..., None] | None:
+    """The compiled loops of `InPlace`; None without Numba."""
+    try:
+        from jfewshot.evaluator.fused import multiply_block
+    except ImportError as error:
+        log.info("large stores are evaluated about twice as fast with Numba: pip install 'jfewshot[fast]' (%s)", error)
+        return None
+    return multiply_block
+
+
 def _read(view: np.ndarray, rows: np.ndarray, transform: Transform, n_rows: int, dim: int) -> np.ndarray:
-    # Padded to powers of two, so that stores of like size share compiled code; zeros change no inner product.
+    # Zeros beyond the rows and the features change no inner product.
     with stage("reading"):
         return transform.read(view, rows, (n_rows, dim))
 
@@ -129,6 +161,64 @@ def _jit_lookup(mesh: Mesh):
         return products(support), products(query)
 
     return jax.jit(shard_over_episodes(lookup, mesh, (P(), P(AXIS), P(AXIS)), (P(AXIS), P(AXIS))))
+
+
+class InPlace:
+    """Blocks multiplied from rows that stay where they are: each is read, transformed and multiplied in a core's cache."""
+
+    kind = "in place"
+
+    def __init__(self, view: np.ndarray, rows: np.ndarray, transform: Transform, mesh: Mesh):
+        multiply = _fused_products()
+        assert multiply is not None
+        # As read-only plain arrays, so that mapped files and arrays in memory share compiled code.
+        stored = np.asarray(view).view(np.uint16 if view.dtype == np.float16 else np.float32)
+        self._stored, self._rows = _read_only(stored), _read_only(rows.astype(np.int64))
+        self._mesh = mesh
+        self._arguments = _transform_arguments(transform, view.shape[1])
+        self._multiply = multiply
+        started = time.perf_counter()
+        with stage("compiling"):
+            self._blocks(np.zeros((1, 1, 1), np.int32), np.zeros((1, 1, 1), np.int32))
+        PROGRAMS.compile_s += time.perf_counter() - started
+
+    def blocks(self, support, query) -> Blocks:
+        sharding = NamedSharding(self._mesh, P(AXIS))
+        gram_ss, gram_qs = self._blocks(np.asarray(support), np.asarray(query))
+        return jax.device_put(gram_ss, sharding), jax.device_put(gram_qs, sharding)
+
+    def _blocks(self, support: np.ndarray, query: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        blocks, n_support, episodes = support.shape
+        support, query = _read_only(np.ascontiguousarray(support)), _read_only(np.ascontiguousarray(query))
+        gram_ss = np.empty((blocks, n_support, n_support, episodes), np.float32)
+        gram_qs = np.empty((blocks, query.shape[1], n_support, episodes), np.float32)
+
+        def work(block: int, _: int) -> None:
+            numbers = support[block], query[block]
+            self._multiply(self._stored, self._rows, *numbers, *self._arguments, gram_ss[block], gram_qs[block])
+
+        # Numba's loops let other threads of Python run.
+        by_blocks(work, blocks, 1, self._mesh.devices.size)
+        return gram_ss, gram_qs
+
+
+def _read_only(x: np.ndarray) -> np.ndarray:
+    x = x.view()
+    x.flags.writeable = False
+    return x
+
+
+def _transform_arguments(transform: Transform, dim: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, bool, bool]:
+    """Mean, factor and origin per feature, whether the first two do anything, and whether rows get unit length; see fused.py."""
+    mean = np.zeros(dim) if transform.mean is None else transform.mean.astype(np.float64)
+    scale = np.ones(dim) if transform.scale is None else transform.scale.astype(np.float64)
+    origin = np.zeros(dim) if transform.origin is None else transform.origin.astype(np.float64)
+    if not transform.unit_length:
+        # Where nothing comes after the division, the origin is a part of the mean.
+        mean, origin = mean + origin * scale, np.zeros(dim)
+    moves = bool(mean.any() or (scale != 1).any())
+    mean, factor, origin = (_read_only(x.astype(np.float32)) for x in (mean, 1 / scale, origin))
+    return mean, factor, origin, moves, transform.unit_length
 
 
 class OnDevice:
@@ -194,7 +284,8 @@ class Streamed:
     def _multiply(self, support: np.ndarray, query: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         # Sorted unique rows are read once each and in the file's order.
         needed, inverse = np.unique(np.concatenate([support, query], 1), return_inverse=True)
-        dim = power_of_two(self._view.shape[1])
+        # Few shapes, so that little is compiled; the rows of one step are a small part of the store.
+        dim = self._view.shape[1]
         rows = _read(self._view, self._rows[needed], self._transform, power_of_two(len(needed)), dim)
         number = inverse.reshape(support.shape[0], -1, support.shape[2]).astype(np.int32)
         n_support = support.shape[1]

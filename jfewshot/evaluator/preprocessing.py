@@ -17,6 +17,7 @@ _ROWS_AT_ONCE = 4096
 _ROWS_READ_AT_ONCE = 512  # what a core's cache holds
 _ORIGIN_FROM = 2048  # rows
 _ALIGNMENT = 64  # bytes
+_SQUARES = (1e-25, 1e30)  # the squared lengths that float32 sums without loss
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,8 +48,7 @@ class Transform:
         if self.scale is not None:
             x /= self.scale
         if self.unit_length:
-            # An embedding of zeros has no direction and stays zero.
-            x /= np.maximum(np.linalg.norm(x, axis=1, keepdims=True), np.finfo(np.float32).tiny)
+            _divide_by_length(x)
         if self.origin is not None:
             x -= self.origin
         return x
@@ -121,6 +121,20 @@ def fit_transform(
         # A feature that never changes carries nothing; dividing by one leaves it at zero.
         scale = np.where(std > 0, std, 1.0).astype(np.float32)
     return Transform(name, mean.astype(np.float32), scale, name == "center_l2", label)
+
+
+def _divide_by_length(x: Float[np.ndarray, "rows dim"]) -> None:
+    """Divide each row by its length, in place; a row of zeros has no direction and stays zero."""
+    with np.errstate(over="ignore", under="ignore"):
+        squares = np.einsum("rd,rd->r", x, x)[:, None]
+    extreme = ~((squares > _SQUARES[0]) & (squares < _SQUARES[1]))[:, 0]
+    if extreme.any():
+        # Squares of 1e20 or 1e-25 are no float32. Multiplying a row by a power of two changes none of its digits.
+        exponent = np.frexp(np.abs(x[extreme]).max(1, keepdims=True))[1]
+        x[extreme] = np.ldexp(x[extreme], -exponent)
+        squares[extreme] = np.einsum("rd,rd->r", x[extreme], x[extreme])[:, None]
+    squares[squares == 0] = 1.0
+    x /= np.sqrt(squares)
 
 
 def _aligned_zeros(shape: tuple[int, int]) -> Float[np.ndarray, "rows dim"]:

@@ -126,6 +126,7 @@ def test_embeddings_that_do_not_fit_a_device_stay_on_disk(undisturbed, monkeypat
             made.append(type(self).__name__)
             raise out_of_memory()
 
+    monkeypatch.setattr(gram, "_fused_products", lambda: None)
     monkeypatch.setattr(gram, "Precomputed", type("Precomputed", (Greedy,), {}))
     monkeypatch.setattr(gram, "OnDevice", type("OnDevice", (Greedy,), {}))
     solved = solve(small_evaluator())

@@ -9,6 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from jfewshot.classifiers.specs import parse_classifier
 from jfewshot.episodes.protocol import Protocol
 from jfewshot.errors import UserError
+from jfewshot.evaluator import gram
 from jfewshot.evaluator.evaluator import TRACES, Evaluator
 from jfewshot.evaluator.preprocessing import Transform
 from tests.episodes.one_by_one import draw_episode
@@ -109,8 +110,14 @@ def test_devices_and_blocks_change_nothing(one_segment, n_devices, block):
     assert_agree(solved.predicted, reference, margins)
 
 
-@pytest.mark.parametrize(("kind", "memory"), [("precomputed", 10**9), ("on device", 40_000), ("streamed", 1000)])
-def test_every_source_of_inner_products_and_many_chunks_change_nothing(one_segment, kind, memory):
+@pytest.mark.parametrize(
+    ("kind", "memory"), [("precomputed", 10**9), ("in place", 1000), ("on device", 40_000), ("streamed", 1000)]
+)
+def test_every_source_of_inner_products_and_many_chunks_change_nothing(one_segment, kind, memory, monkeypatch):
+    if kind == "in place":
+        pytest.importorskip("numba")
+    else:
+        monkeypatch.setattr(gram, "_fused_products", lambda: None)
     table, x, reference, margins = one_segment
     (solved,) = solve(Evaluator(jax.devices()[:2], memory_bytes=memory, block=32), x, table)
     assert solved.gram_kind == kind
