@@ -67,11 +67,9 @@ def check(setting: Setting) -> Iterator[Job]:
 
 
 def small(setting: Setting) -> Iterator[Job]:
-    """A small store at 100,000 and at a million episodes a call, in the evaluator's blocks and in large ones."""
-    store = setting.small()
-    for n, block in ((100_000, None), (1_000_000, None), (1_000_000, 65_536), (100_000, 100_000)):
-        question = Question(store, n_episodes=setting.episodes(n))
-        yield _job(question, 32 if setting.tiny else block)
+    """A small store at 10,000, 100,000 and a million episodes a call."""
+    for n in (100_000, 1_000_000, 10_000):
+        yield _job(Question(setting.small(), n_episodes=setting.episodes(n)), 32 if setting.tiny else None)
 
 
 def blocks(setting: Setting) -> Iterator[Job]:
@@ -110,14 +108,13 @@ def ten_million(setting: Setting) -> Iterator[Job]:
 
 def grid(setting: Setting) -> Iterator[Job]:
     """Every classifier at 5-way 1-shot, 5-way 5-shot and 20-way 5-shot."""
-    store = setting.small() if setting.tiny else synthetic(2000, 768, setting.scratch)
-    for n_way, k_shot, n, block in ((5, 1, 400_000, 65_536), (5, 5, 100_000, 32_768), (20, 5, 10_000, 2048)):
+    store = setting.small() if setting.tiny else synthetic(4000, 768, setting.scratch)
+    for n_way, k_shot, n in ((5, 1, 400_000), (5, 5, 100_000), (20, 5, 10_000)):
         for classifier in CLASSIFIERS:
             if setting.tiny and (n_way > 5 or classifier not in ("logistic", "knn")):
                 continue
             question = Question(store, classifier, n_way, k_shot, 15, setting.episodes(n))
-            for size in setting.blocks(None, block) if classifier == "logistic" else setting.blocks(block):
-                yield _job(question, size)
+            yield _job(question, 32 if setting.tiny else None)
 
 
 def large(setting: Setting) -> Iterator[Job]:
@@ -132,8 +129,7 @@ def large(setting: Setting) -> Iterator[Job]:
         question = Question(
             synthetic(*size, setting.scratch, dtype), k_shot=k_shot, n_episodes=setting.episodes(100_000)
         )
-        for block in setting.blocks(None, 16_384) if (segments, k_shot, dtype) == (300_000, 1, "float32") else (None,):
-            yield _job(question, block)
+        yield _job(question, None)
 
 
 def many_shots(setting: Setting) -> Iterator[Job]:
@@ -152,8 +148,8 @@ def many_shots(setting: Setting) -> Iterator[Job]:
 def paper(setting: Setting) -> Iterator[Job]:
     """The paper's protocol: `sgd`, one query of each class."""
     store = setting.small()
-    for n, block in ((10_000, None), (1_000_000, 65_536)):
-        yield _job(Question(store, "sgd", n_query=1, n_episodes=setting.episodes(n)), 32 if setting.tiny else block)
+    for n in (10_000, 1_000_000):
+        yield _job(Question(store, "sgd", n_query=1, n_episodes=setting.episodes(n)), 32 if setting.tiny else None)
 
 
 def torch_small(setting: Setting) -> Iterator[Job]:
@@ -164,7 +160,7 @@ def torch_small(setting: Setting) -> Iterator[Job]:
         if not setting.tiny or k_shot == 1
     ]
     if not setting.tiny:
-        questions[2] = questions[2]._replace(store=synthetic(2000, 768, setting.scratch))
+        questions[2] = questions[2]._replace(store=synthetic(4000, 768, setting.scratch))
     yield from _torch(setting, questions, (4096, 32_768, 131_072))
 
 
@@ -258,18 +254,18 @@ class Part:
 
 
 PARTS = {
-    "check": Part(check, 90),
-    "small": Part(small, 60),
-    "blocks": Part(blocks, 75),
-    "torch small": Part(torch_small, 75, without_gpu=True),
+    "check": Part(check, 60),
+    "small": Part(small, 40),
+    "ten million": Part(ten_million, 30),
+    "torch small": Part(torch_small, 100, without_gpu=True),
     "large": Part(large, 75),
-    "torch large": Part(torch_large, 45, without_gpu=True),
+    "torch large": Part(torch_large, 30, without_gpu=True),
+    "pretraining": Part(pretraining, 60),
+    "torch pretraining": Part(torch_pretraining, 30, without_gpu=True),
+    "many shots": Part(many_shots, 45),
+    "torch many": Part(torch_many, 25, without_gpu=True),
+    "paper": Part(paper, 25),
     "grid": Part(grid, 90),
-    "many shots": Part(many_shots, 60),
-    "paper": Part(paper, 40),
-    "ten million": Part(ten_million, 40),
+    "blocks": Part(blocks, 75),
     "ceilings": Part(ceilings, 25),
-    "pretraining": Part(pretraining, 75),
-    "torch pretraining": Part(torch_pretraining, 40, without_gpu=True),
-    "torch many": Part(torch_many, 40, without_gpu=True),
 }

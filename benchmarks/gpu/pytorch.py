@@ -17,7 +17,7 @@ from jfewshot.evaluator.evaluator import Evaluator
 from jfewshot.evaluator.preprocessing import Transform
 
 _UNIT = Transform("l2", unit_length=True)
-_SMALL = 2048  # rows; a smaller store's inner products are all taken once, as ours are
+_SMALL = 4096  # rows; a smaller store's inner products are all taken once, as ours are
 _CHECKED = 2000  # episodes
 SOLVERS = ("Gram", "Gram, episodes last", "features")
 

@@ -14,6 +14,9 @@ from jfewshot.store.reading import sample_stores
 SAMPLES = ("fsdd_digits/whisper_tiny_en", "arabic_commands/yamnet", "fsdd_speakers/speech_simclr_small")
 
 
+_FEW = 4096  # segments
+
+
 class Embeddings(NamedTuple):
     """A store in memory.
 
@@ -46,7 +49,12 @@ def exact(classes: int = 40, per_class: int = 75, dim: int = 128) -> Embeddings:
 
 def synthetic(segments: int, dim: int, scratch: Path, dtype: str = "float32") -> Embeddings:
     """Embeddings like encoders' (benchmarks/tools/embeddings.py), made once and kept in a scratch folder."""
-    classes, per_class = (10, segments // 10) if segments <= 4096 else (segments // 100, 100)
+    if segments > _FEW:
+        classes = segments // 100
+    else:
+        # 4,000 segments are the store of 20-way episodes.
+        classes = 10 if segments < 4000 else 20
+    per_class = segments // classes
     path = scratch / f"{segments}x{dim}-{dtype}.npy"
     if not path.exists():
         labels = np.repeat(np.arange(classes), per_class)

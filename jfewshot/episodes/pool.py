@@ -57,7 +57,10 @@ def class_pool(clips: ClipTable, protocol: Protocol, dataset: str = "the store")
                 f"{dataset} has no clips in split '{protocol.split}'; "
                 + (f"it has {', '.join(known)}" if known else "its clips name no splits: leave --split out")
             )
-    names, class_of_row, count = np.unique(clips.class_name[rows], return_inverse=True, return_counts=True)
+    count = np.bincount(clips.class_number[rows], minlength=len(clips.classes))
+    present = count > 0
+    names, count = clips.classes[present], count[present]
+    class_of_row = (np.cumsum(present) - 1)[clips.class_number[rows]]
     needed = protocol.drawn_per_class
     least = protocol.min_clips if protocol.min_clips is not None else 0
     kept = count >= least
@@ -73,7 +76,7 @@ def class_pool(clips: ClipTable, protocol: Protocol, dataset: str = "the store")
             + (" or --min-clips" if left_out else "")
         )
     in_kept = kept[class_of_row]
-    group = _group_numbers(clips.group[rows[in_kept]])
+    group = clips.group_number[rows[in_kept]]
     # np.lexsort sorts by its last key first, and is stable.
     order = np.lexsort(([group] if protocol.group_aware else []) + [class_of_row[in_kept]])
     count = count[kept].astype(np.int32)
@@ -88,14 +91,6 @@ def class_pool(clips: ClipTable, protocol: Protocol, dataset: str = "the store")
     if protocol.group_aware:
         _check_groups(pool, clips, protocol, dataset)
     return pool
-
-
-def _group_numbers(groups: np.ndarray) -> np.ndarray:
-    # A clip of unknown group shares it with nobody.
-    named = np.unique(groups, return_inverse=True)[1].astype(np.int32)
-    unknown = groups == ""
-    named[unknown] = len(groups) + np.arange(unknown.sum(), dtype=np.int32)
-    return named
 
 
 def _too_few_clips(dataset: str, short: list[tuple[str, int]], protocol: Protocol, largest: int) -> str:

@@ -122,7 +122,25 @@ class ClipTable:
     @functools.cached_property
     def classes(self) -> np.ndarray:
         """The class names, sorted."""
-        return np.unique(self.class_name)
+        return self._sorted_classes[0]
+
+    @functools.cached_property
+    def class_number(self) -> np.ndarray:
+        """int32, one per clip: the position of its class in `classes`."""
+        return self._sorted_classes[1].astype(np.int32)
+
+    @functools.cached_property
+    def _sorted_classes(self) -> tuple[np.ndarray, np.ndarray]:
+        # Kept: sorting the texts of 300,000 clips takes longer than drawing 100,000 episodes from them.
+        return np.unique(self.class_name, return_inverse=True)
+
+    @functools.cached_property
+    def group_number(self) -> np.ndarray:
+        """int32, one per clip: equal for clips of one group; a clip of unknown group shares its number with no other clip."""
+        number = np.unique(self.group, return_inverse=True)[1].astype(np.int32)
+        unknown = self.group == ""
+        number[unknown] = len(self) + np.arange(unknown.sum(), dtype=np.int32)
+        return number
 
     @property
     def counts(self) -> dict[str, int]:
