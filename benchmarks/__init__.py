@@ -4,6 +4,8 @@
 - `suite`: its rooms: ours and the competitors on the same problem
 - `end_to_end`: the paper's whole table, from stored embeddings
 - `paper_grid`: the paper's grid at its true sizes, as a folder of stores
+- `grid`: grids of many small cells: to run, to find again, to report
+- `real_size`: stores of hundreds of thousands of segments, against the speed of the memory
 - `scaling`: more devices
 - `extraction`: extraction compared with one clip after the other
 - `compiled_costs`: operations, bytes, iterations and traces; nothing is timed

@@ -9,7 +9,7 @@ from jfewshot.cells.planning import plan_cells
 from jfewshot.classifiers.specs import parse_classifier
 from jfewshot.episodes.protocol import QuerySegments, protocols
 from jfewshot.evaluator.evaluator import Evaluator
-from jfewshot.results import ResultFolder
+from jfewshot.results import Keep, ResultFolder
 from jfewshot.store import Store, find_stores, open_store
 
 
@@ -32,6 +32,7 @@ def evaluate(
     transductive: bool = False,
     intersect_clips: bool = False,
     out: Path | str | None = None,
+    keep: Keep = "predictions",
     evaluator: Evaluator | None = None,
 ) -> list[dict[str, Any]]:
     """Evaluate stores on few-shot episodes.
@@ -58,11 +59,12 @@ def evaluate(
       transductive: take that mean from all clips of the store itself, test clips included.
       intersect_clips: where stores of one dataset hold different clips, use those that they share.
       out: a result folder, to keep records and to skip what is there; None to keep nothing.
+      keep: what `out` keeps of each cell: "predictions", or "counts" of right queries for a fifth of the disk.
       evaluator: the one of an earlier call, to share compiled code and drawn episodes; None for a new one.
 
     Returns:
       One record per store, protocol, classifier and strength (docs/results.md). Without `out`, a record also has the array
-      "predicted" (episodes x queries: the slot each query was given to).
+      "predicted" (episodes x queries: the slot each query was given to). Equal parts of several records may be one object.
 
     Raises:
       UserError: on anything the caller can mend, saying how.
@@ -103,5 +105,9 @@ def evaluate(
         transductive=transductive,
         intersect_clips=intersect_clips,
     )
-    folder = None if out is None else ResultFolder(out)
-    return [record for record, _ in evaluate_cells(cells, evaluator or Evaluator(), folder)]
+    folder = None if out is None else ResultFolder(out, keep)
+    try:
+        return [record for record, _ in evaluate_cells(cells, evaluator or Evaluator(), folder)]
+    finally:
+        if folder is not None:
+            folder.close()

@@ -82,6 +82,12 @@ class RunOptions:
     transductive."""
     out: Annotated[Path, arg(metavar="FOLDER")] = Path("results")
     """Folder for the results. Results that are there already are read and not computed again."""
+    keep: Literal["predictions", "counts"] = "predictions"
+    """What to keep of each cell next to its record: predictions keeps the predicted class of every query clip, counts keeps how
+    many query clips of each class of an episode were right. Counts take about a fifth of the disk; a report on counts shows no
+    confusion matrix, and its pairs of upstreams are compared for new classes only."""
+    estimate: bool = False
+    """Print how many cells have to be computed and how much disk their results take, and compute nothing."""
     interval: Literal["ci95", "pool_ci95", "both"] = "ci95"
     """Which 95% interval the table shows: ci95 is the one that papers report, pool_ci95 accounts for the limited number of
     clips and classes, both shows the two."""

@@ -1,5 +1,6 @@
 """The evaluator's command line: which stores, which episodes, which classifiers -> results."""
 
+import dataclasses
 import logging
 import shlex
 import sys
@@ -15,8 +16,11 @@ from jfewshot.sharding import Shard
 
 if TYPE_CHECKING:
     from jfewshot.options import RunOptions
+    from jfewshot.results import ResultFolder
 
 log = logging.getLogger("jfewshot")
+# Rows of tables that are printed; a grid of 100,000 cells has some 10,000.
+_MOST_ROWS = 400
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -54,12 +58,15 @@ def _check(options: "RunOptions") -> None:
         raise UserError("--processes and --process need --coordinator HOST:PORT")
     if options.coordinator is not None and options.shard is not None:
         raise UserError("--shard and --coordinator both share out the cells; choose one")
+    if options.estimate and options.coordinator is not None:
+        raise UserError("--estimate is for one process; leave out --coordinator")
 
 
 def _evaluate(options: "RunOptions") -> int:
     started = time.perf_counter()
     with stage("start-up"):
         from jfewshot.cells.computing import evaluate_cells
+        from jfewshot.cells.sizes import bytes_at_most, readable
         from jfewshot.commandline.progress import Progress
         from jfewshot.evaluator.evaluator import Evaluator
         from jfewshot.results import ResultFolder
@@ -79,13 +86,18 @@ def _evaluate(options: "RunOptions") -> int:
             log.info("no cell is left for shard %s", options.shard)
             return 0
     helper = group is not None and group.index > 0
-    folder = None if helper else ResultFolder(options.out)
+    folder = None if helper else ResultFolder(options.out, options.keep)
+    if options.estimate:
+        assert folder is not None
+        sys.stdout.write(_estimate(cells, folder))
+        return 0
     evaluator = Evaluator(devices, None if options.memory_gb is None else int(options.memory_gb * 2**30))
     total = sum(cell.protocol.n_episodes * len(cell.spec.strengths) for cell in cells)
     log.info(
-        "%d cells, %s episodes, on %d x %s%s",
+        "%d cells, %s episodes, results of at most %s, on %d x %s%s",
         sum(len(cell.spec.strengths) for cell in cells),
         f"{total:,}",
+        readable(bytes_at_most(cells, options.keep)),
         evaluator.mesh.devices.size,
         evaluator.mesh.devices.flat[0].device_kind,
         f" in process {group.index} of {group.count}" if group else "",
@@ -108,12 +120,41 @@ def _evaluate(options: "RunOptions") -> int:
             _print_tables(list(records.values()), options)
             log.warning("an error ended the run: the table shows the %d results that are finished", len(records))
         raise
+    finally:
+        if folder is not None:
+            folder.close()
     if helper:
         return 0
     with stage("writing"):
         _print_tables(list(records.values()), options)
     _summarise(list(records.values()), computed, options, time.perf_counter() - started)
     return 0
+
+
+def _estimate(cells: list, folder: "ResultFolder") -> str:
+    """How many cells are there, how much disk the others need, and how long those that are there took."""
+    from jfewshot.cells.sizes import bytes_at_most, readable
+
+    missing, seconds = [], []
+    for cell in cells:
+        found = {strength: folder.find(cell.key(strength)) for strength in cell.spec.strengths}
+        seconds += [float(record["timing"].get("wall_s", 0.0)) for record in found.values() if record is not None]
+        strengths = tuple(strength for strength, record in found.items() if record is None)
+        if strengths:
+            missing.append(dataclasses.replace(cell, spec=cell.spec._replace(strengths=strengths)))
+    n_missing = sum(len(cell.spec.strengths) for cell in missing)
+    predictions, counts = (readable(bytes_at_most(missing, keep)) for keep in ("predictions", "counts"))
+    lines = [
+        f"{n_missing:,} of {n_missing + len(seconds):,} cells have to be computed.",
+        f"Their results take at most {predictions}, or {counts} with --keep counts.",
+    ]
+    if seconds:
+        median = sorted(seconds)[len(seconds) // 2]
+        lines.append(
+            f"The median time to solve one of the {len(seconds):,} cells in {folder.path} was {1000 * median:.1f} ms: "
+            f"solving the others takes about {n_missing * median:,.0f} s on the same machine."
+        )
+    return "\n".join(lines) + "\n"
 
 
 def _cells(options: "RunOptions") -> list:
@@ -181,11 +222,18 @@ def _print_tables(records: list[dict], options: "RunOptions") -> None:
     interval = ("ci95", "pool_ci95") if options.interval == "both" else options.interval
     boards = leaderboards(records, interval)
     console = rich.console.Console()
+    shown = n_rows = 0
     for board in boards:
+        n_rows += len(board.upstreams)
+        if shown and n_rows > _MOST_ROWS:
+            break
         if console.is_terminal:
             console.print(rich_table(board, console.width))
         else:
             sys.stdout.write(render(board, "terminal", width=160) + "\n")
+        shown += 1
+    if shown < len(boards):
+        log.info("%d of %d tables are shown; `jfewshot report` and --csv write all of them", shown, len(boards))
     forms: dict[Format, Path | None] = {"markdown": options.markdown, "latex": options.latex, "csv": options.csv}
     for form, path in forms.items():
         if path is not None:
@@ -196,8 +244,8 @@ def _print_tables(records: list[dict], options: "RunOptions") -> None:
 
 def _summarise(records: list[dict], computed: list[dict], options: "RunOptions", elapsed_s: float) -> None:
     for record in records:
-        solver = record["solver"]
-        if solver and solver["not_converged"]:
+        solver = record.get("solver")
+        if solver and solver.get("not_converged"):
             log.warning(
                 "%s on %s: %d of %d episodes of %s did not converge (largest residual %.1e)",
                 record["upstream"]["name"],
@@ -205,9 +253,11 @@ def _summarise(records: list[dict], computed: list[dict], options: "RunOptions",
                 solver["not_converged"],
                 record["identity"]["protocol"]["n_episodes"],
                 record["identity"]["classifier"]["name"],
-                solver["residual_max"],
+                solver.get("residual_max", float("nan")),
             )
-    for name, left_out in {r["dataset"]["name"]: r["counts"]["classes_left_out"] for r in records}.items():
+    for name, left_out in {
+        r["dataset"]["name"]: (r.get("counts") or {}).get("classes_left_out") for r in records
+    }.items():
         if left_out:
             some = ", ".join(f"{item['class']} ({item['clips']})" for item in left_out[:8])
             more = f" and {len(left_out) - 8} more" if len(left_out) > 8 else ""
@@ -217,11 +267,12 @@ def _summarise(records: list[dict], computed: list[dict], options: "RunOptions",
         solving = sum(record["timing"]["wall_s"] for record in computed)
         compiling = sum(record["timing"]["compile_s"] for record in computed)
         log.info(
-            "%s episodes at %s/s (compiling took %.1f s); %.1f s in all",
+            "%s episodes at %s/s (compiling took %.1f s); %.1f s in all, %.1f ms a cell beside solving and compiling",
             f"{episodes:,}",
             f"{episodes / max(solving, 1e-9):,.0f}",
             compiling,
             elapsed_s,
+            1000 * max(elapsed_s - solving - compiling, 0.0) / len(computed),
         )
     found = len(records) - len(computed)
     if found:

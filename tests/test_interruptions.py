@@ -1,7 +1,6 @@
 """A run that is ended at any moment, by whatever, ends after another run with the results of an undisturbed one."""
 
 import errno
-import json
 import os
 import random
 import signal
@@ -16,11 +15,14 @@ import pytest
 import jfewshot
 from jfewshot.evaluator.evaluator import Evaluator
 from jfewshot.results import read_results
+from tests.results.packed import contents, keys, remove
 from tests.synthetic_stores import clip_table, make_store
 
 SETTINGS = {"ways": 2, "n_query": 2, "n_episodes": 40, "classifiers": ["centroid", "knn"]}
-# Four folders are tried, then one file of draws, and predictions and a record for each of two classifiers.
-N_WRITES = 4 + 1 + 2 * 2
+# Four folders are tried, then one file of draws is written.
+N_FILES = 4 + 1
+# Predictions and a record are appended for each of two classifiers, and both files are brought to disk at the end.
+N_APPENDED, N_SYNCED = 2 * 2, N_FILES + 2
 
 
 class Killed(BaseException):
@@ -39,32 +41,19 @@ def evaluators():
     return [Evaluator(jax.devices()[:1], block=64) for _ in range(2)]
 
 
-def contents(folder: Path):
-    """All results, times and leftovers apart."""
-    found = {}
-    for file in sorted(folder.rglob("*.*")):
-        if file.name.startswith("."):
-            continue
-        name = file.relative_to(folder).as_posix()
-        if file.suffix == ".json":
-            found[name] = {key: value for key, value in json.loads(file.read_text()).items() if key != "timing"}
-        else:
-            found[name] = file.read_bytes()
-    return found
-
-
 @pytest.fixture(scope="module")
 def undisturbed(stores, evaluators, tmp_path_factory):
     folder = tmp_path_factory.mktemp("undisturbed")
     jfewshot.evaluate(stores, **SETTINGS, out=folder, evaluator=evaluators[0])
     found = contents(folder)
-    assert sorted(name.split("/")[0] for name in found) == ["cells"] * 2 + ["draws"] + ["predictions"] * 2
+    assert len(keys(folder)) == 2
+    assert len(found) == 2 * 2 + 1
     return found
 
 
 def disturb(monkeypatch, at, how, other_run):
-    """Let the at-th write of a file go wrong; returns the list of the files that were renamed or should have been."""
-    replace, fsync, unlink, seen, synced = os.replace, os.fsync, Path.unlink, [], []
+    """Let the at-th write go wrong; returns what was renamed, brought to disk and appended, or should have been."""
+    replace, fsync, write, unlink, seen, synced, appended = os.replace, os.fsync, os.write, Path.unlink, [], [], []
 
     def disturbed_replace(source, target):
         seen.append(Path(target).name)
@@ -86,17 +75,44 @@ def disturb(monkeypatch, at, how, other_run):
             raise OSError(errno.ENOSPC, "No space left on device")
         fsync(descriptor)
 
+    def disturbed_write(descriptor, data):
+        appended.append(descriptor)
+        now = len(appended) == at
+        if now and how == "append refused":
+            raise OSError(errno.EIO, "Input/output error")
+        if now and how == "killed amid an append":
+            write(descriptor, data[: len(data) // 2])
+            raise Killed
+        if now and how == "another run amid an append":
+            other_run()
+        written = write(descriptor, data)
+        if now and how == "killed after an append":
+            raise Killed
+        return written
+
     monkeypatch.setattr(os, "replace", disturbed_replace)
     monkeypatch.setattr(os, "fsync", disturbed_fsync)
+    monkeypatch.setattr(os, "write", disturbed_write)
     monkeypatch.setattr(Path, "unlink", unlink)
-    return seen, synced
+    return seen, synced, appended
 
 
-@pytest.mark.parametrize("how", ["disk full", "rename refused", "killed before the rename", "killed after the rename"])
+@pytest.mark.parametrize(
+    ("how", "n"),
+    [
+        ("disk full", N_SYNCED),
+        ("rename refused", N_FILES),
+        ("killed before the rename", N_FILES),
+        ("killed after the rename", N_FILES),
+        ("append refused", N_APPENDED),
+        ("killed amid an append", N_APPENDED),
+        ("killed after an append", N_APPENDED),
+    ],
+)
 def test_a_run_that_ends_at_any_write_is_completed_by_the_next(
-    how, stores, evaluators, undisturbed, tmp_path, monkeypatch
+    how, n, stores, evaluators, undisturbed, tmp_path, monkeypatch
 ):
-    for at in range(1, N_WRITES + 1):
+    for at in range(1, n + 1):
         out = tmp_path / str(at)
         with monkeypatch.context() as patch:
             disturb(patch, at, how, None)
@@ -105,26 +121,27 @@ def test_a_run_that_ends_at_any_write_is_completed_by_the_next(
             if isinstance(caught.value, OSError):
                 assert str(out) in caught.value.filename
                 assert not list(out.rglob("*.partial"))
-        if list((out / "cells").glob("*.json")):
-            assert read_results(out).problems == ()
         # What is there is whole: a part of the undisturbed results.
-        assert {
-            name: found for name, found in contents(out).items() if not name.startswith(".")
-        }.items() <= undisturbed.items()
+        assert contents(out).items() <= undisturbed.items()
         jfewshot.evaluate(stores, **SETTINGS, out=out, evaluator=evaluators[0])
         assert contents(out) == undisturbed
+        assert read_results(out).problems == ()
 
 
 def test_there_are_no_other_writes_than_those_disturbed(stores, evaluators, tmp_path, monkeypatch):
-    seen, synced = disturb(monkeypatch, 0, "", None)
+    seen, synced, appended = disturb(monkeypatch, 0, "", None)
     jfewshot.evaluate(stores, **SETTINGS, out=tmp_path / "r", evaluator=evaluators[0])
-    assert len(seen) == len(synced) == N_WRITES
+    assert (len(seen), len(synced), len(appended)) == (N_FILES, N_SYNCED, N_APPENDED)
 
 
+@pytest.mark.parametrize(
+    ("how", "moments"),
+    [("another run meanwhile", range(N_FILES, N_FILES + 1)), ("another run amid an append", range(1, N_APPENDED + 1))],
+)
 def test_another_run_into_the_same_folder_at_any_moment_does_no_harm(
-    stores, evaluators, undisturbed, tmp_path, monkeypatch
+    how, moments, stores, evaluators, undisturbed, tmp_path, monkeypatch
 ):
-    for at in range(5, N_WRITES + 1):
+    for at in moments:
         out = tmp_path / str(at)
         runs = []
 
@@ -135,7 +152,7 @@ def test_another_run_into_the_same_folder_at_any_moment_does_no_harm(
                 assert contents(out) == undisturbed
 
         with monkeypatch.context() as patch:
-            disturb(patch, at, "another run meanwhile", other_run)
+            disturb(patch, at, how, other_run)
             jfewshot.evaluate(stores, **SETTINGS, out=out, evaluator=evaluators[0])
         assert runs
         assert contents(out) == undisturbed
@@ -182,25 +199,25 @@ def killed_runs(n_kills, folder, seed):
         assert process.returncode == 0
         return contents(out)
 
-    def files():
-        return sum(file.is_file() for file in (folder / "killed").rglob("*"))
+    def size():
+        return sum(file.stat().st_size for file in (folder / "killed").rglob("*.*") if not file.name.startswith("."))
 
     expected = finish(folder / "undisturbed")
     rng, amid_writing = random.Random(seed), 0
     for _ in range(n_kills):
-        # Strike once so many more files are there, or, now and then, before there are any.
-        before = files()
-        wanted = before + (rng.randint(1, 16) if rng.random() < 0.9 else 0)
+        # Strike once so many more bytes are there, or, now and then, before there are any.
+        before = size()
+        wanted = before + (rng.randint(1, 16_000) if rng.random() < 0.9 else 0)
         process = start(folder / "killed")
-        while process.poll() is None and files() < wanted:
+        while process.poll() is None and size() < wanted:
             time.sleep(0.004)
         time.sleep(rng.random() * 0.02)
-        amid_writing += process.poll() is None and files() > before
+        amid_writing += process.poll() is None and size() > before
         process.send_signal(signal.SIGKILL)
         process.communicate()
-        cells = sorted((folder / "killed").glob("cells/*.json"))
-        for cell in rng.sample(cells, len(cells) // 2):
-            cell.unlink()  # so that the next run has something to do
+        if list((folder / "killed").glob("records/*.jsonl")):
+            there = keys(folder / "killed")
+            remove(folder / "killed", *rng.sample(there, len(there) // 2))  # so that the next run has something to do
     return finish(folder / "killed"), expected, amid_writing
 
 

@@ -1,13 +1,16 @@
 import csv
 import json
+import re
 
 import jax
 import numpy as np
 import pytest
 
 from jfewshot.commandline import run_cli
+from jfewshot.errors import UserError
 from jfewshot.results import read_results
 from jfewshot.run import main
+from tests.results.packed import contents, keys, remove
 from tests.store.test_reading_and_writing import edit_manifest
 from tests.synthetic_stores import clip_table, embeddings, make_store
 
@@ -77,12 +80,59 @@ def test_a_second_run_computes_nothing_and_prints_the_same(stores, tmp_path, cap
     assert capsys.readouterr().out == first
     assert {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.*")} == files
     assert "4 of 4 cells were there already" in caplog.text
-    # A record that is gone is computed again, and it alone.
-    gone = sorted((tmp_path / "cells").iterdir())[1]
-    gone.unlink()
+    # A record that is gone is computed again, and it alone, into files of its own.
+    before = contents(tmp_path)
+    remove(tmp_path, keys(tmp_path)[1])
+    left = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.*")}
+    caplog.clear()
+    with caplog.at_level("INFO"):
+        main(arguments)
+    assert "3 of 4 cells were there already" in caplog.text
+    assert {file: file.stat().st_mtime_ns for file in left} == left
+    assert contents(tmp_path) == before
+
+
+def test_a_folder_that_can_only_be_read_is_printed_and_one_with_missing_cells_is_refused(
+    stores, tmp_path, capsys, monkeypatch
+):
+    arguments = ["--stores", str(stores), "--out", str(tmp_path), *SMALL]
     main(arguments)
-    changed = {file for file in files if file.stat().st_mtime_ns != files[file]}
-    assert {file.stem for file in changed} == {gone.stem}
+    first = capsys.readouterr().out
+
+    def refuse(path, purpose):
+        raise UserError(f"cannot write {purpose} to {path}: Read-only file system")
+
+    monkeypatch.setattr("jfewshot.results.folder.writable_folder", refuse)
+    main(arguments)
+    assert capsys.readouterr().out == first
+    with pytest.raises(UserError, match="Read-only file system"):
+        main([*arguments, "--seed", "1"])
+
+
+def test_an_estimate_says_how_much_is_left_and_computes_nothing(stores, tmp_path, capsys):
+    arguments = ["--stores", str(stores), "--out", str(tmp_path), *SMALL]
+    main([*arguments, "--estimate"])
+    assert "4 of 4 cells have to be computed" in capsys.readouterr().out
+    assert not any((tmp_path / "records").iterdir())
+    main(arguments)
+    used = sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file())
+    capsys.readouterr()
+    main([*arguments, "--estimate", "--seed", "5"])
+    found = re.search(r"at most ([\d.]+) kB", capsys.readouterr().out)
+    # Tables of clips are not counted; they are most of such a small folder of draws.
+    assert 0.5 * used < 1000 * float(found[1]) < 3 * used
+    main([*arguments, "--estimate"])
+    printed = capsys.readouterr().out
+    assert "0 of 4 cells have to be computed" in printed
+    assert "The median time to solve one of the 4 cells" in printed
+
+
+def test_counts_are_kept_on_request(stores, tmp_path):
+    main(["--stores", str(stores), "--out", str(tmp_path), *SMALL, "--keep", "counts"])
+    results = read_results(tmp_path)
+    for record in results.records:
+        assert results.right_of_slot(record).mean() / 2 == pytest.approx(record["accuracy"]["mean"], abs=1e-12)
+        assert not results.keeps_predictions(record)
 
 
 def test_stores_of_one_dataset_share_their_draws(stores, tmp_path):
@@ -102,10 +152,9 @@ def test_shards_split_the_cells_among_them(stores, tmp_path, caplog):
     arguments = ["--stores", str(stores), *SMALL, "--quiet"]
     for shard in range(3):
         main([*arguments, "--out", str(tmp_path / "parts"), "--shard", f"{shard}/3"])
-        assert len(list((tmp_path / "parts" / "cells").iterdir())) == [2, 3, 4][shard]
+        assert len(keys(tmp_path / "parts")) == [2, 3, 4][shard]
     main([*arguments, "--out", str(tmp_path / "whole")])
-    names = [sorted(file.name for file in (tmp_path / where / "cells").iterdir()) for where in ("parts", "whole")]
-    assert names[0] == names[1]
+    assert contents(tmp_path / "parts") == contents(tmp_path / "whole")
     # More shards than cells: the last ones have nothing to do, which is no error.
     assert main([*arguments, "--out", str(tmp_path / "none"), "--shard", "5/6"]) == 0
 

@@ -3,6 +3,7 @@
 - `finishing`: records are made and written while the next cell is solved
 - `planning`: from stores and options to cells, and what names each of them
 - `computing`: from cells to records; a record that is there already is not computed again
+- `sizes`: how much disk the results of cells take
 - `processes`: one run by several processes
 """
 

@@ -17,7 +17,7 @@ from jfewshot.episodes.protocol import Protocol
 from jfewshot.errors import UserError
 from jfewshot.evaluator.evaluator import Drawn, Evaluator, Solved
 from jfewshot.profiling import stage
-from jfewshot.results import Records, key_of
+from jfewshot.results import Records
 from jfewshot.statistics.intervals import correct_from_predicted, interval_on_pool
 from jfewshot.statistics.pool import Pool, make_pool
 from jfewshot.store.view_checks import CheckedViews, Wanted
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 def missing_of(cell: Cell, folder: Records) -> list[float | None]:
     """The strengths of a cell whose records are not there."""
-    return [strength for strength in cell.spec.strengths if folder.find(cell.identity(strength)) is None]
+    return [strength for strength in cell.spec.strengths if folder.find(cell.key(strength)) is None]
 
 
 def evaluate_cells(
@@ -47,14 +47,14 @@ def evaluate_cells(
     Yields:
       Each record, and whether it was computed now (rather than found).
     """
-    finishing = Finishing()
+    finishing, upcoming = Finishing(), _Upcoming(cells, folder)
     try:
         for number, cell in enumerate(cells):
-            if any(key_of(cell.identity(strength)) in finishing for strength in cell.spec.strengths):
+            if any(cell.key(strength) in finishing for strength in cell.spec.strengths):
                 yield from ((record, True) for record in finishing.take(0))
             missing = []
             for strength in cell.spec.strengths:
-                found = folder.find(cell.identity(strength)) if folder else None
+                found = folder.find(cell.key(strength)) if folder else None
                 if found is None:
                     missing.append(strength)
                 else:
@@ -62,9 +62,10 @@ def evaluate_cells(
                     yield from ((record, True) for record in finishing.take(0))
                     yield _under_its_name(found, cell), False
             if missing:
+                if folder is not None:
+                    folder.check_writable()
                 wanted = dataclasses.replace(cell, spec=cell.spec._replace(strengths=tuple(missing)))
-                then = next((later for later in cells[number + 1 :] if _is_next(later, cell, folder)), None)
-                for _ in _compute(wanted, then, evaluator, folder, on_progress, finishing):
+                for _ in _compute(wanted, upcoming.after(number), evaluator, folder, on_progress, finishing):
                     yield from ((record, True) for record in finishing.take())
     except UserError:
         yield from ((record, True) for record in finishing.take(0))
@@ -73,6 +74,8 @@ def evaluate_cells(
         yield from ((record, True) for record in finishing.take(0))
     finally:
         finishing.close()
+        if folder is not None:
+            folder.flush()
 
 
 def _under_its_name(found: dict[str, Any], cell: Cell) -> dict[str, Any]:
@@ -93,12 +96,40 @@ def _view_of(cell: Cell) -> Wanted:
     return Wanted(cell.store, cell.view, cell.clips)
 
 
-def _is_next(later: Cell, cell: Cell, folder: Records | None) -> bool:
-    """Whether a cell is of another view, and to be computed."""
-    try:
-        return _view_of(later).key != _view_of(cell).key and (folder is None or bool(missing_of(later, folder)))
-    except UserError:
-        return False  # said when its turn comes; what stands before it is computed first
+class _Upcoming:
+    """Finds the cell after the present one that is of another view and has to be computed, in one pass over all cells."""
+
+    def __init__(self, cells: Sequence[Cell], folder: Records | None):
+        self._cells, self._folder = cells, folder
+        self._place = 0
+
+    def after(self, number: int) -> Cell | None:
+        """The next cell of another view that has to be computed.
+
+        Args:
+          number: of the present cell; never smaller than in an earlier call.
+        """
+        cell = self._cells[number]
+        self._place = max(self._place, number + 1)
+        while self._place < len(self._cells):
+            later = self._cells[self._place]
+            if not _is_same_view(later, cell) and self._has_to_be_computed(later):
+                return later
+            # Cells of one view follow each other, so what is passed here is never the next view of a later cell.
+            self._place += 1
+        return None
+
+    def _has_to_be_computed(self, cell: Cell) -> bool:
+        try:
+            return self._folder is None or any(
+                self._folder.find(cell.key(strength)) is None for strength in cell.spec.strengths
+            )
+        except UserError:
+            return False  # said when its turn comes; what stands before it is computed first
+
+
+def _is_same_view(one: Cell, other: Cell) -> bool:
+    return one.store is other.store and one.view == other.view and one.clips is other.clips
 
 
 # In this process, whoever evaluates: one cell may be asked for alone, and the next may be of the same view.
@@ -113,33 +144,38 @@ def _compute(cell, then, evaluator, folder, on_progress, finishing) -> Iterator[
     drawn = evaluator.draw(clips, cell.protocol, store.dataset)
     # Brought to the host by this thread, which alone may free what lies on the devices.
     arrays = {"clips": drawn.clips, "segment": drawn.support_segment}
+    # The same for all strengths.
+    parts: dict[str, Any] = {}
 
     def finish(solved: Solved) -> dict[str, Any]:
         with stage("statistics"):
-            record = _record(cell, solved, drawn, evaluator)
+            if not parts:
+                parts.update(_shared_parts(cell, drawn, evaluator))
+            record = {"identity": cell.identity(solved.strength), **parts, **_own_parts(cell, solved, drawn)}
         with stage("writing"):
             if folder is None:
                 return record | {"draws": "", "predicted": solved.predicted}
-            table = {"clip_id": clips.clip_id, "class": clips.class_name, "group": clips.group, "split": clips.split}
-            draws = folder.write_draws(cell.protocol.draw_identity(clips.digest), arrays | table)
-            return folder.write_cell(record | {"draws": draws}, solved.predicted)
+            if "draws" not in parts:
+                table = {
+                    "clip_id": clips.clip_id,
+                    "class": clips.class_name,
+                    "group": clips.group,
+                    "split": clips.split,
+                }
+                parts["draws"] = folder.write_draws(cell.protocol.draw_identity(clips.digest), arrays | table)
+            return folder.write_cell(record | {"draws": parts["draws"]}, solved.predicted)
 
     for solved in evaluator.evaluate(
         view, clips, cell.transform, cell.protocol, [cell.spec], dataset=store.dataset, on_progress=on_progress
     ):
-        finishing.submit(key_of(cell.identity(solved.strength)), functools.partial(finish, solved))
+        finishing.submit(cell.key(solved.strength), functools.partial(finish, solved))
         yield
 
 
-def _record(cell: Cell, solved: Solved, drawn, evaluator: Evaluator) -> dict[str, Any]:
-    protocol = cell.protocol
-    tolerance = solved.spec.classifier.tolerance
-    # JSON has no word for NaN or an infinity.
-    residual = np.nan_to_num(solved.residual, nan=float(np.finfo(np.float32).max))
+def _shared_parts(cell: Cell, drawn: Drawn, evaluator: Evaluator) -> dict[str, Any]:
+    """What the records of all strengths of a cell say."""
     pool_clips = np.sort(drawn.pool.clips)
-    episodes_per_s = protocol.n_episodes / max(solved.wall_s, 1e-9)
     return {
-        "identity": cell.identity(solved.strength),
         **_names(cell),
         "counts": {
             "clips": len(pool_clips),
@@ -148,8 +184,22 @@ def _record(cell: Cell, solved: Solved, drawn, evaluator: Evaluator) -> dict[str
             "classes_left_out": [{"class": name, "clips": n} for name, n in drawn.pool.left_out],
             "redraws": drawn.redraws,
             "class_redraws": drawn.class_redraws,
-            "class_episodes": _class_episodes(protocol, drawn),
+            "class_episodes": _class_episodes(cell.protocol, drawn),
         },
+        "made_with": made_with("jax", "numpy")
+        | {
+            "device": evaluator.mesh.devices.flat[0].device_kind,
+            "n_devices": int(evaluator.mesh.devices.size),
+        },
+    }
+
+
+def _own_parts(cell: Cell, solved: Solved, drawn: Drawn) -> dict[str, Any]:
+    """What the record of one strength says."""
+    tolerance = solved.spec.classifier.tolerance
+    # JSON has no word for NaN or an infinity.
+    residual = np.nan_to_num(solved.residual, nan=float(np.finfo(np.float32).max))
+    return {
         "accuracy": _accuracy(cell, solved, drawn),
         "solver": {}
         if tolerance is None
@@ -162,15 +212,10 @@ def _record(cell: Cell, solved: Solved, drawn, evaluator: Evaluator) -> dict[str
         },
         "timing": {
             "wall_s": round(solved.wall_s, 6),
-            "episodes_per_s": round(episodes_per_s, 1),
+            "episodes_per_s": round(cell.protocol.n_episodes / max(solved.wall_s, 1e-9), 1),
             "compile_s": round(solved.compile_s, 6),
             "inner_products": solved.gram_kind,
             "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        },
-        "made_with": made_with("jax", "numpy")
-        | {
-            "device": evaluator.mesh.devices.flat[0].device_kind,
-            "n_devices": int(evaluator.mesh.devices.size),
         },
     }
 

@@ -1,6 +1,8 @@
 """From stores and options to cells: what is to be computed, and what names it."""
 
 import dataclasses
+import functools
+import hashlib
 import logging
 from collections.abc import Sequence
 from typing import Any
@@ -11,6 +13,8 @@ from jfewshot.classifiers.specs import ClassifierSpec
 from jfewshot.episodes.protocol import Protocol
 from jfewshot.errors import UserError
 from jfewshot.evaluator.preprocessing import Transform, fit_transform
+from jfewshot.files import canonical_json
+from jfewshot.results.keys import KEY_DIGITS
 from jfewshot.store import ClipTable, Store
 
 log = logging.getLogger(__name__)
@@ -40,18 +44,44 @@ class Cell:
     spec: ClassifierSpec
 
     def identity(self, strength: float | None) -> dict[str, Any]:
-        """Everything that can change a prediction, and nothing else."""
+        """Everything that can change a prediction, and nothing else.
+
+        Args:
+          strength: one of the classifier's.
+        """
+        return self._shared_identity | {"strength": self._strength(strength)}
+
+    def key(self, strength: float | None) -> str:
+        """`key_of(self.identity(strength))`; what all strengths share is digested once.
+
+        Args:
+          strength: one of the classifier's.
+        """
+        digest = self._shared_digest.copy()
+        digest.update(f"{canonical_json(self._strength(strength))}}}".encode())
+        return digest.hexdigest()[:KEY_DIGITS]
+
+    def _strength(self, strength: float | None) -> dict[str, Any] | None:
         kind = self.spec.classifier.strength
+        return None if kind is None else {"name": kind.name, "value": strength}
+
+    @functools.cached_property
+    def _shared_identity(self) -> dict[str, Any]:
         return {
             "clip_table": self.clips.digest,
             "embeddings": self.store.view_digest(self.view),
             "segments": self.clips.segments_digest,
             "preprocessing": self.transform.identity(),
             "classifier": self.spec.identity(),
-            "strength": None if kind is None else {"name": kind.name, "value": strength},
             "protocol": self.protocol.identity(),
             "numerics": NUMERICS_VERSION,
         }
+
+    @functools.cached_property
+    def _shared_digest(self) -> "hashlib._Hash":
+        # Canonical JSON sorts its fields, and "strength" is the last: what stands before it is the same for all strengths.
+        assert max(self._shared_identity) < "strength"
+        return hashlib.sha256(f'{canonical_json(self._shared_identity)[:-1]},"strength":'.encode())
 
 
 def plan_cells(

@@ -144,8 +144,18 @@ class Elsewhere:
         self._group = group
         self._sent_draws: set[str] = set()
 
-    def find(self, identity: Mapping[str, Any]) -> None:
-        """Nothing: process 0 has looked."""
+    def find(self, key: str) -> None:
+        """Nothing: process 0 has looked.
+
+        Args:
+          key: of a cell.
+        """
+
+    def check_writable(self) -> None:
+        """Nothing: process 0 writes."""
+
+    def flush(self) -> None:
+        """Nothing: process 0 writes."""
 
     def write_draws(self, protocol: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> str:
         """Send drawn clips, once; returns the file's name."""
@@ -274,7 +284,7 @@ def _units(cells: Sequence[Cell], folder: ResultFolder, on_progress: Callable[[i
     for number, cell in enumerate(cells):
         strengths = []
         for strength in missing_of(cell, folder):
-            key = key_of(cell.identity(strength))
+            key = cell.key(strength)
             if key not in seen:
                 seen.add(key)
                 strengths.append(strength)
@@ -297,4 +307,4 @@ def _cells_of(unit: Unit, cells: Sequence[Cell]) -> list[Cell]:
 
 
 def _digest(cells: Sequence[Cell]) -> str:
-    return sha256_of_json([[cell.identity(strength) for strength in cell.spec.strengths] for cell in cells])
+    return sha256_of_json([[cell.key(strength) for strength in cell.spec.strengths] for cell in cells])

@@ -17,12 +17,13 @@ from jfewshot.episodes.protocol import Protocol
 from jfewshot.errors import UserError
 from jfewshot.evaluator.chunking import Chunking, ChunkShape, episodes_first, in_blocks
 from jfewshot.evaluator.devices import AXIS
-from jfewshot.evaluator.programs import PROGRAMS, drawing_options, jit_draw, jit_segments
+from jfewshot.evaluator.programs import PROGRAMS, jit_draw, jit_segments
 from jfewshot.profiling import stage
 from jfewshot.store.clips import ClipTable
 
 # Stores of one dataset follow each other, under a few protocols each.
 _KEPT = 4
+_MOST_KEPT = 64  # of small draws: a curve over shots returns to each of its protocols for every view
 _SHARE = 1 / 32  # of the memory budget, for what one draw leaves on the device
 
 
@@ -101,7 +102,9 @@ class Drawer:
         """
         identity = repr(protocol.draw_identity(clips.digest))
         if identity not in self._drawn:
-            while len(self._drawn) >= _KEPT:
+            size = _bytes_of(protocol)
+            most = _MOST_KEPT if size * _MOST_KEPT <= _SHARE * self._memory_bytes else _KEPT
+            while len(self._drawn) >= most:
                 oldest = next(iter(self._drawn))
                 self._drawn.pop(oldest)
                 self._on_device.pop(oldest, None)
@@ -129,7 +132,7 @@ class Drawer:
         fetched: list[np.ndarray] = []
         redraws = class_redraws = 0
         # Clips, two or four bytes each, of a few protocols at once.
-        size = 4 * protocol.n_episodes * protocol.n_way * (protocol.k_shot + protocol.n_query)
+        size = _bytes_of(protocol)
         keep = not self._chunking.ran_out and size <= _SHARE * self._memory_bytes
         on_cpu = self._mesh.devices.flat[0].platform == "cpu"
 
@@ -171,8 +174,7 @@ class Drawer:
 
         ahead: list[tuple[int, Draw]] = []
         for number, start in enumerate(range(0, protocol.n_episodes, shape.episodes)):
-            numbers = episode_numbers(start, shape, self._mesh)
-            ahead.append((number, PROGRAMS(function, on_device, numbers, options=drawing_options(self._mesh))))
+            ahead.append((number, PROGRAMS(function, on_device, episode_numbers(start, shape, self._mesh))))
             # The host takes one chunk in while the devices draw the next.
             if len(ahead) > 1:
                 take(*ahead.pop(0))
@@ -198,7 +200,11 @@ class Drawer:
             yield jax.device_put(in_blocks(drawn.clips[start : start + shape.episodes], shape), sharding)
 
 
-@functools.lru_cache(256)
+def _bytes_of(protocol: Protocol) -> int:
+    """Of the clips that a protocol draws, at four bytes each."""
+    return 4 * protocol.n_episodes * protocol.n_way * (protocol.k_shot + protocol.n_query)
+
+
 def episode_numbers(start: int, shape: ChunkShape, mesh: Mesh) -> jax.Array:
     """The numbers of a chunk's episodes, on the devices."""
     numbers = np.arange(start, start + shape.episodes, dtype=np.uint64).astype(np.uint32)

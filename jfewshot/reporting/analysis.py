@@ -80,7 +80,7 @@ def analyse(
     found = [pair_dataset(results, board, column, rows, problems) for column in range(len(board.datasets))]
     paired = tuple(one for one in found if one is not None)
     compared = _most_comparable(paired, rows)
-    shared = [one for one in paired if set(compared) <= set(one.rows) and _can_tell(one)]
+    shared = [one for one in paired if set(compared) <= set(one.rows) and _can_tell(one, pool)]
     overall = counts = None
     if len(compared) > 1 and shared:
         covariances = [_select(one, compared) for one in shared]
@@ -123,8 +123,9 @@ def _most_comparable(paired: Sequence[PairedDataset], rows: list[int]) -> list[i
     return best
 
 
-def _can_tell(one: PairedDataset) -> bool:
-    return one.covariance.classes is not None or one.covariance.clips is not None
+def _can_tell(one: PairedDataset, pool: PoolKind) -> bool:
+    of_classes = pool == "classes" and one.covariance.classes is not None
+    return of_classes or one.covariance.clips is not None
 
 
 def _select(one: PairedDataset, rows: Sequence[int]):
@@ -211,11 +212,11 @@ def hardest_grid(one: PairedDataset, upstreams: Sequence[str], n: int = 10) -> G
     order = np.argsort(one.class_accuracy.mean(axis=0), kind="stable")[:n]
     rows = []
     for c in order:
-        others = one.confusion[c].copy()
+        others = np.full(len(one.class_names), np.nan) if one.confusion is None else one.confusion[c].copy()
         others[c] = np.nan
         mistaken = int(np.nanargmax(others)) if np.isfinite(others).any() else int(c)
         best = one.rows.index(one.best)
-        share = "" if mistaken == c else f"{one.class_names[mistaken]} ({100 * others[mistaken]:.0f}%)"
+        share = "" if mistaken == int(c) else f"{one.class_names[mistaken]} ({100 * others[mistaken]:.0f}%)"
         rows.append(
             [
                 one.class_names[c],

@@ -153,13 +153,13 @@ def _classes_section(writer: Writer, number: int, analysis: Analysis, names: Seq
         upstreams = [board.upstreams[row] for row in one.rows]
         blocks.append(TableBlock(writer.table(f"{name}-hardest", hardest_grid(one, board.upstreams)), sortable=True))
         best = board.upstreams[one.best]
-        title = f"{one.dataset}, {best}"
-        alt = f"Confusion matrix of {best} on {one.dataset}"
-        matrix = classes.confusion_matrix(one.confusion, one.class_names, title)
-        picture = writer.figure(
-            f"{name}-confusion", matrix, alt, f"{alt}; the table of hardest classes names the worst."
-        )
-        blocks.append(picture)
+        if one.confusion is not None:
+            alt = f"Confusion matrix of {best} on {one.dataset}"
+            matrix = classes.confusion_matrix(one.confusion, one.class_names, f"{one.dataset}, {best}")
+            picture = writer.figure(
+                f"{name}-confusion", matrix, alt, f"{alt}; the table of hardest classes names the worst."
+            )
+            blocks.append(picture)
         hardest = classes.hardest_classes(one.class_accuracy, one.class_names, upstreams, one.dataset, names)
         writer.figure(f"{name}-classes", hardest, f"Accuracy of the hardest classes of {one.dataset}")
         blocks.append(histogram_chart(one.histogram[:8], upstreams[:8], one.dataset, names))

@@ -10,7 +10,7 @@ from jfewshot.errors import UserError
 from jfewshot.files import canonical_json
 from jfewshot.reporting.conditions import condition_of, describe
 from jfewshot.reporting.grid import MISSING, Grid, grid
-from jfewshot.reporting.pairing import classes_of_clips
+from jfewshot.reporting.pairing import classes_of_clips, slot_scores
 from jfewshot.results import Results
 from jfewshot.statistics import compare, correct_from_predicted, holm, make_pool, pool_covariance
 
@@ -27,7 +27,7 @@ class Move:
       half_width: of the difference's 95% interval, which admits the pool; None where the pool is too small to tell.
       p_value: of no difference; None likewise.
       p_holm: adjusted over all cells.
-      identical: whether every single prediction is the same.
+      identical: whether every single prediction is the same; False where predictions were not kept.
     """
 
     upstream: str
@@ -122,7 +122,9 @@ def moves_grid(found: Moves, title: str) -> Grid:
 
 
 def _move(before: Results, first: Record, after: Results, second: Record) -> Move:
-    predicted = [before.predictions(first), after.predictions(second)]
+    both = ((before, first), (after, second))
+    of_slots = not all(folder.keeps_predictions(record) for folder, record in both)
+    kept = [slot_scores(*one) if of_slots else one[0].predictions(one[1]) for one in both]
     draws = before.draws(first)
     if not np.array_equal(draws["clips"], after.draws(second)["clips"]):
         raise UserError(
@@ -130,9 +132,13 @@ def _move(before: Results, first: Record, after: Results, second: Record) -> Mov
             "one protocol and seed; evaluate one of them again"
         )
     protocol = first["identity"]["protocol"]
-    correct = np.stack([correct_from_predicted(one, protocol["n_way"]) for one in predicted])
+    correct = np.stack([one if of_slots else correct_from_predicted(one, protocol["n_way"]) for one in kept])
     _, class_of_clip = classes_of_clips(draws, protocol)
-    covariance = pool_covariance(correct, make_pool(draws["clips"].astype(np.int64), class_of_clip, protocol["k_shot"]))
+    try:
+        pool = make_pool(draws["clips"].astype(np.int64), class_of_clip, protocol["k_shot"])
+    except ValueError as error:
+        raise UserError(f"{before.path}: the file of draws {first['draws']} is damaged ({error})") from error
+    covariance = pool_covariance(correct, pool, of_slots)
     half_width = p_value = None
     if covariance.clips is not None or covariance.classes is not None:
         found = compare([covariance])
@@ -147,7 +153,7 @@ def _move(before: Results, first: Record, after: Results, second: Record) -> Mov
         half_width,
         p_value,
         None,
-        bool(np.array_equal(predicted[0], predicted[1])),
+        not of_slots and bool(np.array_equal(kept[0], kept[1])),
     )
 
 

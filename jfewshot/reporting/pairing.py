@@ -35,7 +35,7 @@ class PairedDataset:
       class_names: the classes.
       class_accuracy: accuracy of each class's own queries.
       confusion: share of a class's queries given to another class, of the episodes that hold both (NaN: none does);
-        the diagonal is the share that is right. Of the best upstream.
+        the diagonal is the share that is right. Of the best upstream; None where predictions were not kept.
       best: row of the leaderboard that `confusion` is of.
       histogram: number of episodes of each upstream by number of right queries, 0 .. n_queries.
     """
@@ -46,7 +46,7 @@ class PairedDataset:
     pseudo_values: Float[np.ndarray, "n_upstreams n_classes"] | None
     class_names: tuple[str, ...]
     class_accuracy: Float[np.ndarray, "n_upstreams n_classes"]
-    confusion: Float[np.ndarray, "n_classes n_classes"]
+    confusion: Float[np.ndarray, "n_classes n_classes"] | None
     best: int
     histogram: Integer[np.ndarray, "n_upstreams n_bins"]
 
@@ -66,6 +66,8 @@ def pair_dataset(
     Returns:
       None if no upstream's predictions could be read.
     """
+    kept = [results.keeps_predictions(board.cells[row, column]) for row in rows if (row, column) in board.cells]
+    of_slots = not all(kept)
     read: list[tuple[int, np.ndarray]] = []
     draws: Mapping[str, np.ndarray] | None = None
     drawn: str | None = None
@@ -78,36 +80,54 @@ def pair_dataset(
                 f"{board.datasets[column]}: cells of one table point to different draws; evaluate them again"
             )
         try:
-            predicted = results.predictions(record)
+            scores = slot_scores(results, record) if of_slots else results.predictions(record)
             draws = results.draws(record) if draws is None else draws
         except UserError as error:
             problems.append(str(error))
             continue
         drawn = record["draws"]
-        read.append((row, predicted))
+        read.append((row, scores))
     if not read or draws is None:
         return None
     protocol = board.condition["protocol"]
     n_way, k_shot = protocol["n_way"], protocol["k_shot"]
     names, class_of_clip = classes_of_clips(draws, protocol)
     clips = draws["clips"].astype(np.int64)
-    pool = make_pool(clips, class_of_clip, k_shot)
-    correct = np.stack([correct_from_predicted(predicted, n_way) for _, predicted in read])
+    try:
+        pool = make_pool(clips, class_of_clip, k_shot)
+    except ValueError as error:
+        problems.append(f"{results.path}: the file of draws {drawn} is damaged ({error}); delete it and run again")
+        return None
+    correct = np.stack([one if of_slots else correct_from_predicted(one, n_way) for _, one in read])
     rows_read = tuple(row for row, _ in read)
     best = int(np.argmax(correct.mean(axis=(1, 2))))
     seen = np.unique(class_of_clip[clips[:, :, 0]])
-    n_queries = correct.shape[2]
+    n_queries = n_way * protocol["n_query"]
+    right = np.rint(correct.mean(axis=2) * n_queries).astype(np.int64)
     return PairedDataset(
         dataset=board.datasets[column],
         rows=rows_read,
-        covariance=pool_covariance(correct, pool),
+        covariance=pool_covariance(correct, pool, of_slots),
         pseudo_values=class_pseudo_values(correct, pool) if len(seen) > n_way else None,
         class_names=tuple(str(names[i]) for i in seen),
         class_accuracy=class_scores(correct, pool),
-        confusion=_confusion(read[best][1], pool.slot_class, len(seen)),
+        confusion=None if of_slots else _confusion(read[best][1], pool.slot_class, len(seen)),
         best=rows_read[best],
-        histogram=np.stack([np.bincount(c.sum(axis=1), minlength=n_queries + 1) for c in correct]),
+        histogram=np.stack([np.bincount(one, minlength=n_queries + 1) for one in right]),
     )
+
+
+def slot_scores(results: Results, record: Mapping[str, Any]) -> Float[np.ndarray, "n_episodes n_way"]:
+    """The share of right queries of each class of an episode, from predictions or from counts.
+
+    Args:
+      results: where they are kept.
+      record: of the cell.
+
+    Raises:
+      UserError: if they cannot be read.
+    """
+    return results.right_of_slot(record) / record["identity"]["protocol"]["n_query"]
 
 
 def classes_of_clips(

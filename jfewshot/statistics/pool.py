@@ -97,13 +97,17 @@ def make_pool(
     return Pool(clips, slot_class.reshape(clips.shape[:2]), clip_class, class_size, k_shot)
 
 
-def pool_covariance(scores: Shaped[np.ndarray, "n_systems n_episodes n_queries"], pool: Pool) -> PoolCovariance:
+def pool_covariance(
+    scores: Shaped[np.ndarray, "n_systems n_episodes n_queries"], pool: Pool, of_slots: bool = False
+) -> PoolCovariance:
     """Covariance of several systems' mean scores on the same episodes: from the episodes, the clips, the classes.
 
     Args:
       scores: score of each query (1 or True where the prediction was right), class-major, so query j belongs to slot
         `j // n_query`. Any real score will do, such as the difference between two systems.
       pool: what the episodes drew, from `make_pool`.
+      of_slots: whether there is one score per slot instead, the mean of its queries. It cannot be told then which clips were
+        right, so the covariance from the clips is None.
 
     Returns:
       Unbiased estimates (up to the jackknife's own bias, which is upward), so a diagonal entry may be negative by
@@ -119,7 +123,7 @@ def pool_covariance(scores: Shaped[np.ndarray, "n_systems n_episodes n_queries"]
     return PoolCovariance(
         mean,
         _products(episode, episode) / n_episodes**2,
-        _clip_covariance(scores, own - mean[:, None, None], mean, pool),
+        None if of_slots else _clip_covariance(scores, own - mean[:, None, None], mean, pool),
         _class_covariance(episode, pool.slot_class, len(pool.class_size)),
         len(pool.class_size),
     )

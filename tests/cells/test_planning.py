@@ -10,7 +10,7 @@ from jfewshot.classifiers.specs import parse_classifier
 from jfewshot.episodes.protocol import Protocol
 from jfewshot.errors import UserError
 from jfewshot.evaluator.evaluator import Evaluator
-from jfewshot.results import ResultFolder
+from jfewshot.results import ResultFolder, key_of
 from jfewshot.store.view_checks import CheckedViews
 from tests.synthetic_stores import clip_table, make_store
 
@@ -41,6 +41,37 @@ def cells_of(tmp_path, upstreams=UPSTREAMS, classifiers=("centroid",)):
     stores = [make_store(tmp_path / name, table, upstream=name, seed=ord(name)) for name in upstreams]
     protocol = Protocol(n_query=1, n_episodes=16, split=None)
     return plan_cells(stores, [protocol], [parse_classifier(name) for name in classifiers])
+
+
+@pytest.mark.parametrize("classifier", ["logistic:C=0.1,1", "knn", "centroid:metric=cosine"])
+def test_a_cells_key_is_that_of_its_identity(tmp_path, classifier):
+    (cell,) = cells_of(tmp_path, ("a",), (classifier,))
+    for strength in cell.spec.strengths:
+        assert cell.key(strength) == key_of(cell.identity(strength))
+    assert len({cell.key(strength) for strength in cell.spec.strengths}) == len(cell.spec.strengths)
+
+
+def test_each_cell_is_looked_up_a_few_times_however_many_there_are(tmp_path):
+    cells, found = cells_of(tmp_path), []
+
+    class Folder:
+        """Has every record."""
+
+        def find(self, key):
+            found.append(key)
+            names = {name: {"name": name} for name in ("upstream", "dataset", "view")}
+            return {"key": key, **names}
+
+        def check_writable(self): ...
+
+        def write_cell(self, record, predicted): ...
+
+        def write_draws(self, protocol, arrays): ...
+
+        def flush(self): ...
+
+    assert len(list(evaluate_cells(cells * 200, Evaluator(), Folder()))) == 800
+    assert len(found) == 800
 
 
 def test_the_next_store_is_made_ready_while_one_is_worked_on(tmp_path, noting):

@@ -1,6 +1,5 @@
 """Several processes over loopback do together what one does alone."""
 
-import json
 import os
 import socket
 import subprocess
@@ -11,6 +10,7 @@ import pytest
 
 from jfewshot.commandline import run_cli
 from jfewshot.run import main
+from tests.results.packed import contents, keys, remove
 from tests.synthetic_stores import clip_table, make_store
 
 PROGRAM = "from jfewshot.commandline import run_cli; from jfewshot.run import main; run_cli(main)"
@@ -59,23 +59,12 @@ def together(start, arguments_of_each):
     return [(process.returncode, *texts) for process, texts in zip(processes, said, strict=True)]
 
 
-def contents(folder):
-    found = {}
-    for file in sorted(folder.rglob("*.*")):
-        name = file.relative_to(folder).as_posix()
-        if file.suffix == ".json":
-            found[name] = {key: value for key, value in json.loads(file.read_text()).items() if key != "timing"}
-        else:
-            found[name] = file.read_bytes()
-    return found
-
-
 def test_two_processes_write_what_one_writes_and_the_first_prints_it(stores, start, tmp_path):
     alone = start("--stores", stores, "--out", tmp_path / "alone")
     table, log = alone.communicate()
     assert alone.returncode == 0, log
     # Of what is there already, nothing is computed again.
-    there = sorted((tmp_path / "alone" / "cells").iterdir())
+    there = keys(tmp_path / "alone")
     first, second = together(start, [["--stores", stores, "--out", tmp_path / name] for name in ("r", "nowhere")])
     assert (first[0], second[0]) == (0, 0), first[2] + second[2]
     assert contents(tmp_path / "r") == contents(tmp_path / "alone")
@@ -86,9 +75,8 @@ def test_two_processes_write_what_one_writes_and_the_first_prints_it(stores, sta
     assert not (tmp_path / "nowhere").exists()
     assert "in process 1 of 2" in second[2]
     # Of what is there already, nothing is computed again; what is not is.
-    gone = there[0].name
-    (tmp_path / "r" / "cells" / gone).unlink()
-    before = {file: file.stat().st_mtime_ns for file in tmp_path.glob("r/cells/*")}
+    remove(tmp_path / "r", there[0])
+    before = {file: file.stat().st_mtime_ns for file in tmp_path.glob("r/*/*")}
     first, second = together(start, [["--stores", stores, "--out", tmp_path / "r"]] * 2)
     assert (first[0], second[0]) == (0, 0), first[2] + second[2]
     assert {file: file.stat().st_mtime_ns for file in before} == before

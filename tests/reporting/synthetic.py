@@ -96,12 +96,13 @@ def write_results(
     n_classes=8,
     n_per_class=20,
     seed=0,
+    keep="predictions",
 ):
     """A result folder. `upstreams` maps names to the noise of their embeddings: the less, the more accurate they are.
 
     A later view has less noise; so does a larger strength, up to 1, which makes the best of each known.
     """
-    folder = ResultFolder(path)
+    folder = ResultFolder(path, keep)
     for dataset in datasets:
         rng = np.random.default_rng(int(digest(dataset)[:8], 16))
         means, spreads = sample_classes(rng, n_classes, 6)
@@ -158,4 +159,5 @@ def write_results(
                                 )
                                 record.pop("key")
                                 folder.write_cell(record | {"draws": name}, predicted)
+    folder.close()
     return path

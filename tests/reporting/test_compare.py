@@ -7,6 +7,7 @@ from jfewshot.errors import UserError
 from jfewshot.reporting.compare import compare_folders, moves_grid
 from jfewshot.results import read_results
 from tests.reporting.synthetic import write_results
+from tests.results.packed import block_file
 
 
 def folders(tmp_path, before, after, datasets=("esc", "words"), **options):
@@ -52,10 +53,16 @@ def test_what_has_no_counterpart_is_counted_and_nothing_in_common_is_an_error(tm
 def test_a_missing_file_is_named_and_the_rest_compared(tmp_path):
     before, after = folders(tmp_path, {"alpha": 0.5}, {"alpha": 0.7})
     record = before.records[0]
-    (before.path / "predictions" / record["predictions"]["file"]).unlink()
+    data = bytearray(block_file(before.path).read_bytes())
+    data[record["predictions"]["offset"]] ^= 1
+    block_file(before.path).write_bytes(data)
     found = compare_folders(before, after)
     assert len(found.moves) == 1
-    assert any("is missing" in note for note in found.notes)
+    assert any("its bytes are not those" in note for note in found.notes)
+    block_file(before.path).unlink()
+    found = compare_folders(before, after)
+    assert found.moves == ()
+    assert all("is missing" in note for note in found.notes)
 
 
 def test_other_episodes_under_one_protocol_are_refused(tmp_path):

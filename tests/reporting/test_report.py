@@ -12,6 +12,7 @@ from jfewshot.errors import UserError
 from jfewshot.reporting.analysis import analyse, pairs_grid, ranks_grid
 from jfewshot.reporting.build import Choices, build_report
 from jfewshot.reporting.chosen import chosen_grid
+from jfewshot.reporting.compare import compare_folders
 from jfewshot.reporting.outside import OutsideTable, beside_published, correlate_board, read_outside_table
 from jfewshot.reporting.pairing import classes_of_clips, pair_dataset
 from jfewshot.reporting.tables import leaderboard, leaderboards
@@ -19,6 +20,7 @@ from jfewshot.reporting.trends import trends
 from jfewshot.results import ResultFolder, read_results
 from jfewshot.statistics import correct_from_predicted
 from tests.reporting.synthetic import record_of, write_results
+from tests.results.packed import block_file, change, keys, line_file
 
 UPSTREAMS = {"alpha": 0.3, "βήτα": 0.8, "gamma": 2.5}
 
@@ -37,7 +39,6 @@ def test_a_report_is_whole(folder, tmp_path, monkeypatch, capsys):
     assert run(monkeypatch, folder, "--out", tmp_path / "out", "--formats", "png", "svg") == 0
     shown = capsys.readouterr().out
     assert "5-way 5-shot, 5 queries" in shown
-    assert "index.html" in shown
     out = tmp_path / "out"
     page = (out / "index.html").read_text(encoding="utf-8")
     assert len(page.encode()) < 3e6
@@ -118,17 +119,18 @@ def test_confusion_counts_by_hand(tmp_path):
 
 def test_a_damaged_record_and_damaged_predictions_are_named_and_the_rest_is_reported(tmp_path, monkeypatch, caplog):
     folder = write_results(tmp_path / "results", UPSTREAMS, ["esc", "words"])
-    cells = sorted((folder / "cells").iterdir())
-    cells[0].write_text(cells[0].read_text(encoding="utf-8")[:100], encoding="utf-8")
-    predictions = folder / "predictions" / cells[1].with_suffix(".npz").name
-    predictions.write_bytes(predictions.read_bytes()[:-20])
+    change(folder, keys(folder)[0], lambda line: line[:100] + b"\n")
+    (second, *_) = read_results(folder).records
+    data = bytearray(block_file(folder).read_bytes())
+    data[second["predictions"]["offset"] + 20] ^= 1
+    block_file(folder).write_bytes(data)
     boards, problems = build_report(read_results(folder), tmp_path / "out", Choices(formats=("svg",)), "Damaged")
     assert len(boards[0].cells) == 5
-    assert any(cells[0].name in problem for problem in problems)
-    assert any(predictions.name in problem for problem in problems)
+    assert any(f"{line_file(folder).name}, line " in problem for problem in problems)
+    assert any(f"those that record {second['key']} describes" in problem for problem in problems)
     page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
     assert "2 files could not be used" in page
-    assert cells[0].name in page
+    assert line_file(folder).name in page
 
 
 @pytest.mark.parametrize(
@@ -148,6 +150,29 @@ def test_small_results_are_reported(tmp_path, upstreams, datasets, options):
     boards, problems = build_report(read_results(folder), tmp_path / "out", Choices(formats=("svg",)), "Small")
     assert problems == []
     assert boards[0].mean.shape == (len(upstreams), len(datasets))
+
+
+def test_counts_give_the_numbers_that_predictions_give_but_no_confusion_matrix(tmp_path):
+    whole, counts = (
+        read_results(write_results(tmp_path / keep, UPSTREAMS, ["esc", "words"], keep=keep))
+        for keep in ("predictions", "counts")
+    )
+    boards = [leaderboards(results.records)[0] for results in (whole, counts)]
+    np.testing.assert_array_equal(boards[0].mean, boards[1].mean)
+    one, other = (pair_dataset(r, b, 0, range(3), []) for r, b in zip((whole, counts), boards, strict=True))
+    for name in ("class_accuracy", "pseudo_values", "histogram"):
+        np.testing.assert_allclose(getattr(other, name), getattr(one, name), atol=1e-12)
+    for name in ("mean", "episodes", "classes"):
+        np.testing.assert_allclose(getattr(other.covariance, name), getattr(one.covariance, name), atol=1e-12)
+    assert other.covariance.clips is None
+    assert other.confusion is None
+    for pool in ("classes", "clips"):
+        _, problems = build_report(counts, tmp_path / pool, Choices(formats=("svg",), pool=pool), "Counts")
+        assert problems == []
+    names = {path.name for path in (tmp_path / "classes" / "figures").iterdir()}
+    assert any("classes" in name for name in names)
+    assert not any("confusion" in name for name in names)
+    assert compare_folders(whole, counts).moves[0].p_value == 1.0
 
 
 def test_ties_and_missing_cells_are_reported(tmp_path):
@@ -278,8 +303,7 @@ def test_user_errors_name_the_need(tmp_path, monkeypatch):
     folder = write_results(tmp_path / "results", {"alpha": 0.5}, ["esc"], n_episodes=20)
     with pytest.raises(UserError, match="pairs need at least 2"):
         run(monkeypatch, folder, "--compare-at-most", "1")
-    for cell in (folder / "cells").iterdir():
-        cell.write_text("{", encoding="utf-8")
+    line_file(folder).write_text("{\n", encoding="utf-8")
     with pytest.raises(UserError, match="no record that can be read"):
         run(monkeypatch, folder)
     shutil.rmtree(folder)

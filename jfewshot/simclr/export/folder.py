@@ -67,15 +67,9 @@ def write_encoder(folder: Path | str, encoder: EncoderFolder, dtype: str = "floa
     """Write an encoder folder, whole or not at all; one that stands there is replaced.
 
     Args:
-      folder: folder to write.
-      encoder: configuration, weights and description of the encoder.
-      dtype: type of the stored parameters; float16 halves the file and changes hidden states by about 1e-3.
-
-    Returns:
-      the path of the folder.
-
-    Raises:
-      UserError: if a weight is not finite in `dtype`.
+      folder: where to.
+      encoder: what.
+      dtype: of the stored parameters; float16 halves the file and moves hidden states by about 1e-3.
     """
     arrays = {f"encoder/{name}": np.asarray(value, dtype) for name, value in encoder.arrays.items()}
     if not all(np.all(np.isfinite(value)) for value in arrays.values()):

@@ -1,0 +1,49 @@
+"""How much disk the results of cells take."""
+
+import math
+from collections.abc import Iterable
+
+from jfewshot.cells.planning import Cell
+from jfewshot.results import Keep, packed_bytes
+
+_RECORD_BYTES = 2600  # a line of JSON; longer where names are, or where many classes are listed
+
+
+def bytes_at_most(cells: Iterable[Cell], keep: Keep) -> int:
+    """The most disk space that the results of cells take, before a run.
+
+    Predictions are taken at what their packing needs when every label is as likely as any other; better classifiers need less.
+
+    Args:
+      cells: what is to be computed, each at all of its strengths.
+      keep: what is kept of each cell.
+
+    Returns:
+      Bytes of records, of predictions or counts, and of drawn clips.
+    """
+    total, drawn = 0, set()
+    for cell in cells:
+        protocol = cell.protocol
+        if keep == "predictions":
+            block = packed_bytes(protocol.n_episodes * protocol.n_queries, protocol.n_way)
+        else:
+            block = packed_bytes(protocol.n_episodes * protocol.n_way, protocol.n_query + 1)
+        total += len(cell.spec.strengths) * (_RECORD_BYTES + block)
+        if (cell.clips.digest, protocol) not in drawn:
+            drawn.add((cell.clips.digest, protocol))
+            row_bytes = 2 if len(cell.clips) <= 2**16 else 4
+            clips = protocol.n_way * (protocol.k_shot + protocol.n_query) * row_bytes
+            total += protocol.n_episodes * (clips + 4 * protocol.n_support)
+    return total
+
+
+def readable(n_bytes: int) -> str:
+    """Bytes for people, with two digits: 740 kB, 1.2 MB, 76 GB.
+
+    Args:
+      n_bytes: how many.
+    """
+    units = ("bytes", "kB", "MB", "GB", "TB")
+    power = min(int(math.log10(max(n_bytes, 1)) / 3), len(units) - 1)
+    value = n_bytes / 1000**power
+    return f"{value:.1f} {units[power]}" if value < 10 and power else f"{value:.0f} {units[power]}"

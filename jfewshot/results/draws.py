@@ -1,0 +1,101 @@
+"""The files of drawn clips."""
+
+import struct
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jfewshot.errors import UserError
+from jfewshot.files import atomic_write
+from jfewshot.files.arrays import npz_bytes
+
+# What NumPy, zipfile and zlib raise on damaged files. An array's header is a Python literal; its shape may ask for any memory.
+_DAMAGE = (
+    ValueError,
+    OSError,
+    EOFError,
+    KeyError,
+    IndexError,
+    TypeError,
+    SyntaxError,
+    MemoryError,
+    OverflowError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+)
+
+
+def write_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write arrays, whole or not at all.
+
+    Args:
+      path: of the .npz file.
+      arrays: by name.
+    """
+    # Through memory, for zipfile wants to seek and a full disk should fail in one place.
+    data = npz_bytes(arrays)
+    with atomic_write(path) as file:
+        file.write(data)
+
+
+def read_npz(path: Path) -> dict[str, np.ndarray]:
+    """Read the arrays of an .npz file.
+
+    Args:
+      path: of the file.
+
+    Returns:
+      Arrays by name.
+
+    Raises:
+      UserError: if the file is missing or damaged.
+    """
+    try:
+        # Opened here, for np.load leaves a damaged file open.
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
+            return dict(archive)
+    except FileNotFoundError as error:
+        raise UserError(f"{path} is missing; run the same command again and it is computed again") from error
+    except _DAMAGE as error:
+        raise _damaged(path, str(error) or type(error).__name__) from error
+
+
+def read_draws(path: Path, protocol: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Read the drawn clips of a protocol, and check that they are of its sizes.
+
+    Args:
+      path: of the file.
+      protocol: `identity.protocol` of a record that names this file.
+
+    Returns:
+      Arrays by name (docs/results.md).
+
+    Raises:
+      UserError: if the file is missing, is damaged or holds other episodes than the record says.
+    """
+    arrays = read_npz(path)
+    clips, names, classes = arrays.get("clips"), arrays.get("clip_id"), arrays.get("class")
+    if clips is None or names is None or classes is None:
+        raise _damaged(path, "it lacks 'clips', 'clip_id' or 'class'")
+    shape = protocol["n_episodes"], protocol["n_way"], protocol["k_shot"] + protocol["n_query"]
+    if clips.shape != shape or clips.dtype.kind not in "iu":
+        raise _damaged(path, f"'clips' is {clips.dtype} of shape {clips.shape}, and its record says {shape}")
+    columns = [arrays[name] for name in ("clip_id", "class", "group", "split") if name in arrays]
+    if any(column.shape != names.shape or column.ndim != 1 or column.dtype.kind != "U" for column in columns):
+        raise _damaged(path, "the columns of its table of clips do not fit each other")
+    if clips.size and not (clips.min() >= 0 and clips.max() < len(names)):
+        raise _damaged(path, "'clips' points to clips that are not in its table")
+    of_slot = np.unique(classes, return_inverse=True)[1].reshape(-1)[clips]
+    if (of_slot != of_slot[:, :, :1]).any():
+        raise _damaged(path, "an episode holds clips of two classes in one class's place")
+    return arrays
+
+
+def _damaged(path: Path, what: str) -> UserError:
+    return UserError(f"{path} is damaged ({what}); delete it and run the same command again")

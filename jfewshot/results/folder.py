@@ -1,0 +1,246 @@
+"""The folder that a run writes to and looks records up in."""
+
+import contextlib
+import errno
+import hashlib
+import threading
+import time
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Integer
+
+from jfewshot.errors import UserError
+from jfewshot.files import canonical_json, remove_stale_partials, writable_folder
+from jfewshot.results.appending import PREDICTIONS, RECORDS, Appender
+from jfewshot.results.draws import write_npz
+from jfewshot.results.indexing import Index, Place
+from jfewshot.results.keys import FORMAT, FORMAT_VERSION, key_of
+from jfewshot.results.lines import LineReader
+from jfewshot.results.packing import pack, pack_labels
+from jfewshot.results.single_files import find_single_file
+
+Keep = Literal["predictions", "counts"]
+DRAWS = "draws"
+_LOOK_AGAIN_S = 5.0
+_MOST_OPEN_FILES = 16
+
+
+@typing.runtime_checkable
+class Records(typing.Protocol):
+    """Where an evaluation looks records up and leaves them: a `ResultFolder`, or something that sends them to one."""
+
+    def find(self, key: str) -> dict[str, Any] | None: ...
+
+    def check_writable(self) -> None: ...
+
+    def write_cell(
+        self, record: dict[str, Any], predicted: Integer[np.ndarray, "episodes queries"]
+    ) -> dict[str, Any]: ...
+
+    def write_draws(self, protocol: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> str: ...
+
+    def flush(self) -> None: ...
+
+
+class ResultFolder:
+    """A folder that runs write to; several runs may, at once. Close it, or use it in a `with` statement.
+
+    Args:
+      path: made if it is not there. A folder that cannot be written to is refused when something has to be written.
+      keep: what is kept of each cell: the predicted slot of every query, or only how many queries of each class of an episode
+        were right. A record with counts is computed again where predictions are to be kept.
+
+    Raises:
+      UserError: if the folder is not there and cannot be made.
+    """
+
+    def __init__(self, path: Path | str, keep: Keep = "predictions"):
+        self.path = Path(path)
+        self._keep = keep
+        self._refusal: UserError | None = None
+        try:
+            writable_folder(self.path, "results")
+            for name in (DRAWS, RECORDS, PREDICTIONS):
+                writable_folder(self.path / name, "results")
+            remove_stale_partials(self.path / DRAWS)
+        except (UserError, OSError) as error:
+            if isinstance(error, OSError) and error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM):
+                raise
+            if not self.path.is_dir():
+                raise
+            self._refusal = (
+                error
+                if isinstance(error, UserError)
+                else UserError(f"cannot write results to {self.path}: {error.strerror}")
+            )
+        # The thread that writes records adds to the index while another looks records up.
+        self._lock = threading.Lock()
+        self._index = Index(self.path)
+        self._looked = time.monotonic()
+        self._reader = LineReader()
+        self._files = _OpenFiles()
+        self._appender: Appender | None = None
+
+    def __enter__(self) -> "ResultFolder":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def find(self, key: str) -> dict[str, Any] | None:
+        """The record of a cell, or None if it is not there, or not whole, and has to be computed.
+
+        Args:
+          key: of the cell.
+        """
+        with self._lock:
+            place = self._index.find(key)
+            if place is None and time.monotonic() - self._looked > _LOOK_AGAIN_S:
+                # Another run may be writing to this folder.
+                self._index.refresh()
+                self._looked = time.monotonic()
+                place = self._index.find(key)
+            record = self._whole(key, place) if place is not None else None
+            if record is None:
+                record = find_single_file(self.path, key, self._reader)
+        if record is None or not (self.path / DRAWS / record["draws"]).exists():
+            return None
+        kept = record["predictions"].get("kept", "predictions")
+        return record if kept == "predictions" or self._keep == "counts" else None
+
+    def _whole(self, key: str, place: Place) -> dict[str, Any] | None:
+        with contextlib.suppress(UserError, OSError):
+            line = self._files.read(self.path / RECORDS / place.file, place.offset, place.length)
+            record = self._reader.record(line, FORMAT_VERSION)
+            block = record["predictions"]
+            data = self._files.read(self.path / PREDICTIONS / block["file"], block["offset"], block["bytes"])
+            if record["key"] == key and hashlib.sha256(data).hexdigest() == block["sha256"]:
+                return record
+        return None
+
+    def check_writable(self) -> None:
+        """Refuse to go on where nothing can be written.
+
+        Raises:
+          UserError: naming the folder and the reason.
+        """
+        if self._refusal is not None:
+            raise self._refusal
+
+    def write_cell(self, record: dict[str, Any], predicted: Integer[np.ndarray, "episodes queries"]) -> dict[str, Any]:
+        """Write a cell's predictions, then its record.
+
+        Args:
+          record: all fields of docs/results.md but `format`, `format_version`, `key` and `predictions`.
+          predicted: the slot that each query was given to.
+
+        Returns:
+          The record as written.
+
+        Raises:
+          UserError: if the folder cannot be written to.
+          OSError: if the disk is full or fails; what was written before is whole.
+        """
+        self.check_writable()
+        protocol = record["identity"]["protocol"]
+        if self._keep == "predictions":
+            block = pack_labels(predicted, protocol["n_way"])
+        else:
+            block = pack(right_of_slot(predicted, protocol["n_way"]), protocol["n_query"] + 1)
+        key = key_of(record["identity"])
+        whole = {"key": key, "format": FORMAT, "format_version": FORMAT_VERSION, **record}
+        with self._lock:
+            if self._appender is None:
+                self._appender = Appender(self.path, self._index.newest)
+            try:
+                written = self._appender.append(whole, block, self._keep)
+            except BaseException:
+                # Part of a line may be there; nothing may follow it.
+                self._appender.close()
+                self._appender = None
+                self._index.refresh()
+                raise
+            self._index.add(key, Place(written.file, written.offset, written.length))
+        return written.record
+
+    def write_draws(self, protocol: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> str:
+        """Write the drawn clips of a (clip table, protocol, seed), unless they are there.
+
+        Args:
+          protocol: what the draw depends on.
+          arrays: by name (docs/results.md).
+
+        Returns:
+          The file's name.
+        """
+        name = f"{key_of(protocol)}.npz"
+        path = self.path / DRAWS / name
+        if not path.exists():
+            self.check_writable()
+            write_npz(path, {**arrays, "protocol": np.array(canonical_json(protocol))})
+        return name
+
+    def flush(self) -> None:
+        """Bring all records that were written to disk.
+
+        Raises:
+          OSError: if the disk is full or fails.
+        """
+        with self._lock:
+            if self._appender is not None:
+                self._appender.sync()
+
+    def close(self) -> None:
+        """Bring all records to disk and close the files. The folder may be used again, and then writes to new files."""
+        try:
+            self.flush()
+        finally:
+            with self._lock:
+                if self._appender is not None:
+                    self._appender.close()
+                    self._index.newest = max(self._index.newest or "", self._appender.file)
+                self._appender = None
+                self._files.close()
+
+    def __del__(self) -> None:
+        with contextlib.suppress(Exception):
+            self.close()
+
+
+def right_of_slot(
+    predicted: Integer[np.ndarray, "episodes queries"], n_way: int
+) -> Integer[np.ndarray, "episodes n_way"]:
+    """How many queries of each slot were given to it.
+
+    Args:
+      predicted: the slot each query was given to, in class-major order.
+      n_way: slots per episode.
+    """
+    by_slot = predicted.reshape(len(predicted), n_way, -1)
+    return (by_slot == np.arange(n_way, dtype=predicted.dtype)[:, None]).sum(axis=2)
+
+
+class _OpenFiles:
+    """Reads parts of files, and keeps the last few open."""
+
+    def __init__(self) -> None:
+        self._files: dict[Path, typing.BinaryIO] = {}
+
+    def read(self, path: Path, offset: int, length: int) -> bytes:
+        """Part of a file; less where the file ends."""
+        file = self._files.get(path)
+        if file is None:
+            if len(self._files) >= _MOST_OPEN_FILES:
+                self._files.pop(next(iter(self._files))).close()
+            file = self._files[path] = open(path, "rb", buffering=0)  # noqa: SIM115
+        file.seek(offset)
+        return file.read(length)
+
+    def close(self) -> None:
+        """Close them all."""
+        while self._files:
+            self._files.popitem()[1].close()

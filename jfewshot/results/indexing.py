@@ -1,0 +1,120 @@
+"""Where each record lies: the files of records are read once, and again where they have grown."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from jfewshot.results.appending import LINES, RECORDS
+from jfewshot.results.lines import key_of_line
+
+
+class Place(NamedTuple):
+    """A line of a file of records.
+
+    Attributes:
+      file: its name.
+      offset: where the line begins, in bytes.
+      length: of the line, in bytes, its newline included.
+    """
+
+    file: str
+    offset: int
+    length: int
+
+
+class Line(NamedTuple):
+    """A line that was read.
+
+    Attributes:
+      text: its bytes, without a newline at the end where it is whole.
+      place: where it lies.
+      number: from 1.
+      whole: whether it ends with a newline: the last line of a killed process does not.
+    """
+
+    text: bytes
+    place: Place
+    number: int
+    whole: bool
+
+
+def record_files(folder: Path) -> list[Path]:
+    """The files of records, oldest first.
+
+    Args:
+      folder: the result folder.
+    """
+    return sorted(path for path in (folder / RECORDS).glob(f"*{LINES}") if not path.name.startswith("."))
+
+
+def lines_of(path: Path, start: int = 0) -> Iterator[Line]:
+    """The lines of a file of records.
+
+    Args:
+      path: of the file.
+      start: where to begin, in bytes: the beginning of a line. Numbers count from there.
+
+    Yields:
+      Each line in turn.
+
+    Raises:
+      OSError: if it cannot be read.
+    """
+    offset = start
+    with open(path, "rb") as file:
+        file.seek(start)
+        for number, text in enumerate(file, 1):
+            whole = text.endswith(b"\n")
+            yield Line(text.rstrip(b"\n"), Place(path.name, offset, len(text)), number, whole)
+            offset += len(text)
+
+
+class Index:
+    """The newest line of each key.
+
+    Args:
+      folder: the result folder.
+    """
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+        self._places: dict[str, Place] = {}
+        self._read: dict[str, int] = {}  # bytes of whole lines, by file
+        self.newest: str | None = None
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Read what was appended since the last time, by any process."""
+        for path in record_files(self._folder):
+            start = self._read.get(path.name, 0)
+            self.newest = max(self.newest or "", path.name)
+            # A file that cannot be read has no records for a run; a report names it.
+            with contextlib.suppress(OSError):
+                if path.stat().st_size <= start:
+                    continue
+                for line in lines_of(path, start):
+                    if line.whole:
+                        self.add(key_of_line(line.text), line.place)
+
+    def add(self, key: str | None, place: Place) -> None:
+        """Note a line.
+
+        Args:
+          key: of the record; None for a line that is not as this project writes them, which no run uses.
+          place: where it lies.
+        """
+        self._read[place.file] = place.offset + place.length
+        if key is not None and (key not in self._places or self._places[key].file <= place.file):
+            self._places[key] = place
+
+    def find(self, key: str) -> Place | None:
+        """Where a record lies; None if it is not there.
+
+        Args:
+          key: of the record.
+        """
+        return self._places.get(key)
+
+    def __len__(self) -> int:
+        return len(self._places)

@@ -1,0 +1,220 @@
+"""A record as a line of JSON, and back, with checks of every field that a reader uses."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from jfewshot.errors import UserError
+from jfewshot.files import canonical_json
+from jfewshot.results.keys import FORMAT, KEY_DIGITS, key_of
+
+_Name = Annotated[str, msgspec.Meta(min_length=1)]
+# A file of the result folder, and none elsewhere.
+_File = Annotated[str, msgspec.Meta(pattern=r"\A[^/\\\x00]+\Z")]
+_Count = Annotated[int, msgspec.Meta(ge=0)]
+_Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
+
+
+class _Thing(msgspec.Struct):
+    name: _Name
+    title: str | None = None
+    revision: str | None = None
+
+
+class _View(msgspec.Struct):
+    name: _Name
+    layer: str | None
+    pooling: str | None
+
+
+class _Store(msgspec.Struct):
+    path: str | None = None
+    digest: str | None = None
+
+
+class _LeftOut(msgspec.Struct):
+    class_: str = msgspec.field(name="class")
+    clips: _Count = 0
+
+
+class _Counts(msgspec.Struct):
+    clips: _Count | None = None
+    classes: _Count | None = None
+    classes_left_out: list[_LeftOut] = []
+
+
+class _Preprocessing(msgspec.Struct):
+    name: _Name
+    center: str | None = None
+
+
+class _Strength(msgspec.Struct):
+    name: _Name
+    value: float | None
+
+
+class _Protocol(msgspec.Struct):
+    n_way: Annotated[int, msgspec.Meta(ge=2, le=65_536)]
+    k_shot: Annotated[int, msgspec.Meta(ge=1)]
+    n_query: Annotated[int, msgspec.Meta(ge=1)]
+    n_episodes: Annotated[int, msgspec.Meta(ge=1)]
+    seed: int
+    split: str | None = None
+    min_clips: _Count | None = None
+    group_aware: bool = False
+    query_segments: str = "vote"
+
+
+class _Predictions(msgspec.Struct):
+    file: _File
+    sha256: str
+    kept: Literal["predictions", "counts"] = "predictions"
+    offset: _Count = 0
+    bytes: _Count = 0
+
+
+class _Accuracy(msgspec.Struct):
+    mean: _Share
+    std: float
+    ci95: float
+    pool_ci95: float | None = None
+    pool_ci95_classes_fixed: float | None = None
+
+
+# What fields hold; of an object, these are the fields that a reader uses, and others may stand beside them.
+_IDENTITY: dict[str, Any] = {
+    "clip_table": str,
+    "embeddings": str,
+    "preprocessing": _Preprocessing | None,
+    "classifier": _Thing,
+    "strength": _Strength | None,
+    "protocol": _Protocol,
+}
+_RECORD: dict[str, Any] = {
+    "key": Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{20}\Z")],
+    "identity": dict[str, msgspec.Raw],
+    "dataset": _Thing,
+    "upstream": _Thing,
+    "view": _View,
+    "accuracy": _Accuracy,
+    "predictions": _Predictions,
+    "draws": _File,
+    "store": _Store | None,
+    "counts": _Counts | None,
+    "solver": dict[str, float | None] | None,
+    "timing": dict[str, float | str | None] | None,
+    "made_with": dict[str, str | float | None] | None,
+}
+_OPTIONAL = {"store", "counts", "solver", "timing", "made_with", "preprocessing", "strength"}
+# Each record has its own; all other parts are those of many records.
+_OWN = {"key", "accuracy", "predictions", "solver", "timing"}
+_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_DECODERS = {name: msgspec.json.Decoder(kind) for name, kind in {**_RECORD, **_IDENTITY}.items()}
+_KEY_FIRST = re.compile(rb'\{"key":"([0-9a-f]{%d})"' % KEY_DIGITS)
+
+
+def line_of(record: Mapping[str, Any]) -> bytes:
+    """A record as a line: its key first, then its fields in alphabetical order, as canonical JSON.
+
+    Args:
+      record: with its key.
+
+    Returns:
+      The line, with the newline at its end.
+
+    Raises:
+      ValueError: for NaN or an infinity, which JSON has no word for.
+    """
+    rest = canonical_json({name: value for name, value in record.items() if name != "key"})
+    return f'{{"key":"{record["key"]}",{rest[1:]}\n'.encode()
+
+
+def key_of_line(line: bytes) -> str | None:
+    """The key at the beginning of a line, which may be damaged after it; None where there is none.
+
+    Args:
+      line: of a file of records.
+    """
+    found = _KEY_FIRST.match(line)
+    return found[1].decode() if found else None
+
+
+class LineReader:
+    """Makes records out of lines. Parts that several records have in common become one object, which nobody may change.
+
+    Most bytes of 100,000 records are such parts: the protocol, the names, the versions. Each is decoded once and kept once.
+    """
+
+    def __init__(self) -> None:
+        self._parts: dict[tuple[str, bytes], Any] = {}
+
+    def record(self, line: bytes, version: int) -> dict[str, Any]:
+        """A record.
+
+        Args:
+          line: JSON.
+          version: which format version it has to be of.
+
+        Returns:
+          All its fields.
+
+        Raises:
+          UserError: naming the field that is not as docs/results.md has it, in a few words without the file's name.
+        """
+        try:
+            fields = _OBJECT.decode(line)
+        except (msgspec.MsgspecError, RecursionError, ValueError) as error:
+            raise UserError(f"it is no JSON object: {error}") from error
+        if _plain(fields.get("format")) != FORMAT:
+            raise UserError(f"its format is not '{FORMAT}'")
+        found = _plain(fields.get("format_version"))
+        if found != version:
+            raise UserError(f"its format version is {found}, and this reads {version} here")
+        missing = sorted(set(_RECORD) - _OPTIONAL - set(fields))
+        if missing:
+            raise UserError(f"it lacks '{missing[0]}'")
+        record = {name: self._part(name, bytes(raw)) for name, raw in fields.items() if name != "identity"}
+        record["identity"] = self._identity(bytes(fields["identity"]), record["key"])
+        return record
+
+    def _identity(self, raw: bytes, key: str) -> dict[str, Any]:
+        try:
+            fields = _DECODERS["identity"].decode(raw)
+        except (msgspec.MsgspecError, RecursionError, ValueError) as error:
+            raise UserError(f"its 'identity' is damaged: {error}") from error
+        missing = sorted(set(_IDENTITY) - _OPTIONAL - set(fields))
+        if missing:
+            raise UserError(f"it lacks 'identity.{missing[0]}'")
+        identity = {name: self._part(name, bytes(part)) for name, part in fields.items()}
+        # The line that a run wrote holds the identity as it was digested; another program may have written it in another way.
+        if hashlib.sha256(raw).hexdigest()[:KEY_DIGITS] != key and key_of(identity) != key:
+            raise UserError("its key is not that of its identity")
+        return identity
+
+    def _part(self, name: str, raw: bytes) -> Any:
+        if name in _OWN:
+            return _decoded(name, raw)
+        part = self._parts.get((name, raw))
+        if part is None:
+            part = self._parts[name, raw] = _decoded(name, raw)
+        return part
+
+
+def _decoded(name: str, raw: bytes) -> Any:
+    """A part as plain Python, once its fields are known to be what readers take them for."""
+    try:
+        if name in _DECODERS:
+            _DECODERS[name].decode(raw)
+        return msgspec.json.decode(raw)
+    except (msgspec.MsgspecError, RecursionError, ValueError) as error:
+        raise UserError(f"its '{name}' is damaged: {error}") from error
+
+
+def _plain(raw: msgspec.Raw | None) -> Any:
+    try:
+        return None if raw is None else msgspec.json.decode(bytes(raw))
+    except (msgspec.MsgspecError, RecursionError, ValueError):
+        return None

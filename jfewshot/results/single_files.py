@@ -1,0 +1,62 @@
+"""Format version 1, which had a file of JSON and a file of predictions for each cell: written no more, and still read."""
+
+from pathlib import Path
+from typing import Any
+
+from jfewshot.errors import UserError
+from jfewshot.files import sha256_of_file
+from jfewshot.results.appending import PREDICTIONS
+from jfewshot.results.lines import LineReader
+
+CELLS = "cells"
+_VERSION = 1
+
+
+def single_files(folder: Path) -> list[Path]:
+    """The files of records, sorted by key.
+
+    Args:
+      folder: the result folder.
+    """
+    return sorted((folder / CELLS).glob("*.json"))
+
+
+def read_single_file(path: Path, reader: LineReader) -> dict[str, Any]:
+    """A record.
+
+    Args:
+      path: of its file.
+      reader: makes records out of JSON.
+
+    Raises:
+      UserError: naming the file and what is wrong with it.
+    """
+    try:
+        record = reader.record(path.read_bytes(), _VERSION)
+        if record["key"] != path.stem:
+            raise UserError("its key is not the file's name")
+    except UserError as error:
+        raise UserError(f"{path} is damaged ({error}); delete it and run the same command again") from error
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror})") from error
+    return record
+
+
+def find_single_file(folder: Path, key: str, reader: LineReader) -> dict[str, Any] | None:
+    """The record of a cell, if it is there and whole.
+
+    Args:
+      folder: the result folder.
+      key: of the cell.
+      reader: makes records out of JSON.
+    """
+    path = folder / CELLS / f"{key}.json"
+    if not path.exists():
+        return None
+    try:
+        record = read_single_file(path, reader)
+        predictions = folder / PREDICTIONS / record["predictions"]["file"]
+        whole = sha256_of_file(predictions) == record["predictions"]["sha256"]
+    except (UserError, OSError):
+        return None
+    return record if whole else None

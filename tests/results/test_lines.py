@@ -1,0 +1,119 @@
+"""A damaged record is named, and the others are read."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+from jfewshot.errors import UserError
+from jfewshot.results import ResultFolder, key_of, read_results
+from jfewshot.results.lines import LineReader, key_of_line, line_of
+from tests.results.packed import change, line_file
+from tests.results.test_folder import DRAWS, PREDICTED, fill, record
+
+
+def test_a_line_begins_with_its_key_and_holds_the_identity_as_it_was_digested(tmp_path):
+    _, written = fill(tmp_path)
+    line = line_file(tmp_path).read_bytes()
+    assert key_of_line(line) == written["key"]
+    assert json.loads(line) == written
+    assert json.dumps(written["identity"], sort_keys=True, separators=(",", ":")).encode() in line
+    assert LineReader().record(line, 2) == written
+
+
+def test_a_line_that_another_program_wrote_in_its_own_way_is_read(tmp_path):
+    _, written = fill(tmp_path)
+    assert LineReader().record(json.dumps(written, indent=1).replace("\n", " ").encode(), 2) == written
+
+
+def test_equal_parts_are_one_object(tmp_path):
+    with ResultFolder(tmp_path) as folder:
+        draws = folder.write_draws({"seed": 1}, DRAWS)
+        for value in (1.0, 2.0):
+            folder.write_cell(record(strength=value) | {"draws": draws}, PREDICTED)
+    one, other = read_results(tmp_path).records
+    assert one["identity"]["protocol"] is other["identity"]["protocol"]
+    assert one["accuracy"] is not other["accuracy"]
+
+
+def replaced(old, new):
+    return lambda line: line.replace(old, new)
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (replaced(b'"mean":0.5', b'"mean":NaN'), "its 'accuracy' is damaged|no JSON object"),
+        (replaced(b'"mean":0.5', b'"mean":1e999'), "accuracy|no JSON object"),
+        (replaced(b'"mean":0.5', b'"mean":' + b"9" * 5000), "accuracy|no JSON object"),
+        (replaced(b'"mean":0.5', b'"mean":"0.5"'), "its 'accuracy' is damaged"),
+        (replaced(b'"mean":0.5', b'"mean":1.5'), "its 'accuracy' is damaged"),
+        (replaced(b'"mean":0.5', b'"mean":' + b"[" * 100_000), "accuracy|no JSON object"),
+        (replaced(b'"name":"alpha"', b'"name":["alpha"]'), "its 'upstream' is damaged"),
+        (replaced(b'"name":"alpha"', b'"name":"\xff"'), "its 'upstream' is damaged|no JSON object"),
+        (replaced(b'"name":"alpha"', b'"name":' + b"[" * 5000 + b"]" * 5000), "upstream|no JSON object"),
+        (replaced(b'"draws":"', b'"draws":"../'), "its 'draws' is damaged"),
+        (replaced(b'"draws":', b'"drawn":'), "it lacks 'draws'"),
+        (replaced(b'"n_way":3', b'"n_way":0'), "its 'protocol' is damaged"),
+        (replaced(b'"embeddings":', b'"embedding":'), "it lacks 'identity.embeddings'"),
+        (replaced(b'"value":1.0', b'"value":2.0'), "its key is not that of its identity"),
+        (replaced(b'"format":"jfewshot-result"', b'"format":"other"'), "its format is not"),
+        (replaced(b'"format_version":2', b'"format_version":3'), "its format version is 3"),
+        (lambda line: b"[]\n", "no JSON object"),
+        (lambda line: b"\n", "no JSON object"),
+        (lambda line: line[:100] + b"\n", "no JSON object"),
+        (lambda line: line[:100], "its end is missing"),
+    ],
+)
+def test_a_damaged_record_is_named_and_the_others_are_read(tmp_path, damage, words):
+    with ResultFolder(tmp_path) as folder:
+        draws = folder.write_draws({"seed": 1}, DRAWS)
+        good = folder.write_cell(record(strength=5.0) | {"draws": draws}, PREDICTED)
+        bad = folder.write_cell(record() | {"draws": draws}, PREDICTED)
+    change(tmp_path, bad["key"], damage)
+    results = read_results(tmp_path)
+    assert results.records == (good,)
+    (problem,) = results.problems
+    assert f"{line_file(tmp_path)}, line 2: the record is left out" in problem
+    assert "run the same command again" in problem
+    assert re.search(words, problem)
+    assert len(problem) < 600
+
+
+def test_any_byte_of_a_line_may_change(tmp_path):
+    _, written = fill(tmp_path)
+    line = line_file(tmp_path).read_bytes()[:-1]
+    reader, rng = LineReader(), np.random.default_rng(0)
+    n_refused = 0
+    for place in rng.integers(len(line), size=300):
+        changed = bytearray(line)
+        changed[place] = rng.integers(256)
+        try:
+            found = reader.record(bytes(changed), 2)
+        except UserError:
+            n_refused += 1
+        else:
+            assert key_of(found["identity"]) == found["key"] == written["key"]
+            assert 0 <= found["accuracy"]["mean"] <= 1
+    assert n_refused > 100
+
+
+def test_nan_is_not_written():
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        line_of({"key": "0" * 20, "mean": float("nan")})
+
+
+def test_pandas_and_polars_read_the_files_of_records(tmp_path):
+    pandas, polars = pytest.importorskip("pandas"), pytest.importorskip("polars")
+    with ResultFolder(tmp_path) as folder:
+        draws = folder.write_draws({"seed": 1}, DRAWS)
+        written = [
+            folder.write_cell(record(strength=value) | {"draws": draws}, PREDICTED) for value in (None, 1.0, 2.0)
+        ]
+    frame = pandas.read_json(line_file(tmp_path), lines=True)
+    assert frame["key"].tolist() == [each["key"] for each in written]
+    assert pandas.json_normalize(frame.to_dict("records"))["accuracy.mean"].tolist() == [0.5] * 3
+    frame = polars.read_ndjson(tmp_path / "records" / "*.jsonl", infer_schema_length=None)
+    strength = frame.select(polars.col("identity").struct.field("strength").struct.field("value"))
+    assert strength["value"].to_list() == [None, 1.0, 2.0]
