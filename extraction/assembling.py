@@ -8,20 +8,21 @@ import numpy as np
 from extraction.parts import SUFFIX, Parts
 from extraction.planning import versions_of
 from jfewshot.errors import UserError
-from jfewshot.store import ClipTable, Store, open_store, write_store
+from jfewshot.store import ClipTable, Store, check_store_place, open_store, write_store
 
 logger = logging.getLogger(__name__)
 
 
-def assemble(parts: Parts, store: Path) -> Store:
+def assemble(parts: Parts, store: Path, replace: bool = False) -> Store:
     """Write the store that the parts make, then remove them.
 
     Args:
       parts: all of their blocks on disk.
       store: folder of the store.
+      replace: replace a store that stands there.
 
     Raises:
-      UserError: if blocks are missing (says how many and which), or no clip could be used.
+      UserError: if blocks are missing (says how many and which), no clip could be used, or something stands at `store`.
     """
     missing = parts.missing()
     if missing:
@@ -62,14 +63,19 @@ def assemble(parts: Parts, store: Path) -> Store:
         preprocessing=plan["preprocessing"],
         left_out=sorted(left_out, key=lambda item: item["clip_id"]),
         made_with=versions_of(parts),
+        replace=replace,
     )
     parts.remove()
     logger.info("%s: %d clips, %d segments, %d left out", store, len(table), n_segments.sum(), len(left_out))
     return finished
 
 
-def merge_all(out: Path) -> list[Store]:
+def merge_all(out: Path, replace: bool = False) -> list[Store]:
     """Make stores of all parts below a folder of stores (`out/<dataset>/.<upstream>.parts`).
+
+    Args:
+      out: the folder of stores.
+      replace: replace stores that stand there.
 
     Raises:
       UserError: if there are none, or some are incomplete: complete ones are made first.
@@ -81,7 +87,7 @@ def merge_all(out: Path) -> list[Store]:
     for folder in folders:
         store = folder.with_name(folder.name.removeprefix(".").removesuffix(SUFFIX))
         try:
-            stores.append(assemble(Parts.open(folder), store))
+            stores.append(assemble(Parts.open(folder), store, replace))
         except UserError as error:
             incomplete.append(str(error))
     if incomplete:
@@ -89,19 +95,28 @@ def merge_all(out: Path) -> list[Store]:
     return stores
 
 
-def is_finished(parts: Parts, store: Path) -> bool:
+def is_finished(parts: Parts, store: Path, replace: bool = False) -> bool:
     """Whether the store that this plan makes is there.
 
+    Args:
+      parts: the plan.
+      store: folder of the store.
+      replace: whether another store that stands there may be replaced.
+
     Raises:
-      UserError: if another store stands in its place.
+      UserError: if something else stands in its place that may not be replaced.
     """
+    if not (store / "manifest.json").exists() or replace:
+        check_store_place(store, replace)
     if not (store / "manifest.json").exists():
         return False
     if open_store(store).manifest.get("made_with", {}).get("plan") == parts.digest:
         return True
+    if replace:
+        return False
     raise UserError(
         f"{store} is there already, made of other clips or with other settings. "
-        "Name another --out, or remove it to make it anew"
+        "Name another --out, or give --replace to replace it"
     )
 
 

@@ -37,7 +37,7 @@ def launch(run: ExtractOptions) -> None:
       UserError: a name that is not known (before any encoder is loaded), or what loading and extracting find wrong.
     """
     if run.merge:
-        merge_all(run.out)
+        merge_all(run.out, run.replace)
         logger.info("wrote %s; next: jfewshot run --stores %s", run.out, shlex.quote(str(run.out)))
         return
     datasets = dataset_names(_split(run.datasets, "datasets"))
@@ -54,7 +54,9 @@ def launch(run: ExtractOptions) -> None:
         names, upstreams = upstreams[: len(loaded)], upstreams[len(loaded) :]
         with _crew(run, options, names) as crew:
             for dataset, root in zip(found, roots, strict=True):
-                extract(dataset, root.absolute(), loaded, run.out.absolute(), run.settings, shard, crew, said)
+                extract(
+                    dataset, root.absolute(), loaded, run.out.absolute(), run.settings, shard, crew, said, run.replace
+                )
         loaded.clear()  # before the next are loaded
     out = shlex.quote(str(run.out))
     if shard is None:

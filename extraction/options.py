@@ -86,6 +86,9 @@ class ExtractOptions:
     out: Annotated[Path, arg(metavar="FOLDER")] = Path("stores")
     """Folder to write the stores to."""
     settings: OmitArgPrefixes[ExtractionSettings] = dataclasses.field(default_factory=ExtractionSettings)
+    replace: bool = False
+    """Replace stores in the --out folder that were made of other clips or with other settings. A folder that holds any other
+    file is never replaced."""
     options: OmitArgPrefixes[LoadingOptions] = dataclasses.field(default_factory=LoadingOptions)
     columns: Annotated[Columns, arg(name="column")] = dataclasses.field(default_factory=Columns)
     at_once: int = 0

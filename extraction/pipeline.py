@@ -29,6 +29,7 @@ def extract(
     shard: Shard | None = None,
     crew: Crew | None = None,
     said: set[str] | None = None,
+    replace: bool = False,
 ) -> Tally:
     """Make the stores `out/<dataset>/<upstream>` that are not there yet.
 
@@ -44,6 +45,7 @@ def extract(
       shard: which share of the work is this run's; None for all of it, and the stores at the end.
       crew: processes that do the work, which have loaded these upstreams in this order; None: this one does.
       said: warnings that were given before, for other encoders of this dataset; they are not repeated, and new ones are added.
+      replace: replace stores that were made of other clips or with other settings.
 
     Returns:
       What was done and how fast.
@@ -64,7 +66,7 @@ def extract(
     for index, upstream in enumerate(upstreams):
         store = out / dataset.info.name / upstream.name
         parts = make_plan(dataset, recordings, left_out, upstream, settings, store)
-        if is_finished(parts, store):
+        if is_finished(parts, store, replace):
             logger.info("%s is there already", store)
             parts.remove()
             continue
@@ -73,7 +75,7 @@ def extract(
     tally = _make_missing(dataset.info.name, tasks, settings, shard or Shard(), crew, said)
     if shard is None:
         for index, task in tasks.items():
-            assemble(task.parts, stores[index])
+            assemble(task.parts, stores[index], replace)
     return tally
 
 

@@ -25,6 +25,7 @@ from jfewshot.commandline import log_plainly, run_cli
 from jfewshot.errors import UserError
 from jfewshot.simclr.encoder import EncoderConfig
 from jfewshot.simclr.export import EncoderFolder, write_encoder
+from jfewshot.simclr.export.folder import check_encoder_place
 
 log = logging.getLogger(__name__)
 
@@ -127,15 +128,19 @@ class ConvertTera:
     """The encoder's name."""
     licence: str = ""
     """Of the weights."""
+    replace: bool = False
+    """Replace the encoder in the --out folder. A folder that holds any other file is never replaced."""
 
 
 def main() -> None:
     """The command line."""
     log_plainly()
     options = tyro.cli(ConvertTera)
+    check_encoder_place(options.out, options.replace)
     config, arrays = convert(options.checkpoint)
     source = f"{options.checkpoint.name}, converted from s3prl's format"
-    write_encoder(options.out, EncoderFolder(options.name, config, arrays, licence=options.licence, source=source))
+    folder = EncoderFolder(options.name, config, arrays, licence=options.licence, source=source)
+    write_encoder(options.out, folder, replace=options.replace)
     log.info("%s: %d layers of width %d, written to %s", options.name, config.n_layers, config.d_model, options.out)
 
 

@@ -43,7 +43,8 @@ def embeddings(table, dim=12, spread=1.0, seed=0, offset=0.0, dtype=np.float32):
 def make_store(
     path, table=None, dataset="birds", upstream="mine", dim=12, seed=0, dtype=np.float32, offset=0.0, views=None
 ) -> Store:
-    """Write a store of random embeddings."""
+    """Write a store of random embeddings; a store that stands there is replaced."""
     table = clip_table() if table is None else table
     views = {"last.mean": embeddings(table, dim, seed=seed, dtype=dtype, offset=offset)} if views is None else views
-    return write_store(path, views=views, clips=table, dataset={"name": dataset}, upstream={"name": upstream})
+    names = {"dataset": {"name": dataset}, "upstream": {"name": upstream}}
+    return write_store(path, views=views, clips=table, **names, replace=True)

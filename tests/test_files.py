@@ -52,12 +52,82 @@ def test_a_full_disk_is_told_by_the_files_own_name(tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == []
 
 
-def test_a_folder_appears_whole_and_replaces_one_that_stood_there(tmp_path):
-    for content in ("old", "new"):
-        with atomic_folder(tmp_path / "f") as folder:
-            (folder / content).write_text(content)
+def everything(folder):
+    return frozenset(os.listdir(folder))
+
+
+def write_folder(path, name, **options):
+    with atomic_folder(path, **options) as folder:
+        (folder / name).touch()
+
+
+def test_a_folder_appears_whole_and_replaces_one_of_its_own_files_alone_where_that_is_asked(tmp_path):
+    write_folder(tmp_path / "f", "old")
+    with pytest.raises(UserError, match=r"a finished folder is there already.*--replace"):
+        write_folder(tmp_path / "f", "new", own_files=everything)
+    write_folder(tmp_path / "f", "new", own_files=everything, replace=True)
     assert os.listdir(tmp_path) == ["f"]
     assert os.listdir(tmp_path / "f") == ["new"]
+
+
+@pytest.mark.parametrize("replace", [False, True])
+@pytest.mark.parametrize("there", ["thesis.txt", ".git/", "old.partial", "a/b/c.npy"])
+def test_a_folder_that_holds_anything_else_is_never_replaced(tmp_path, there, replace):
+    path = tmp_path / "f" / there
+    (path if there.endswith("/") else path.parent).mkdir(parents=True)
+    if not there.endswith("/"):
+        path.write_text("work")
+    with pytest.raises(UserError, match=f"it holds '{there.split('/')[0]}.*nothing was changed"):
+        write_folder(tmp_path / "f", "new", replace=replace, own_files=lambda _: frozenset({"new"}))
+    assert path.exists()
+    assert os.listdir(tmp_path) == ["f"]
+
+
+def test_what_appears_while_a_folder_is_filled_is_not_replaced_either(tmp_path):
+    def fill():
+        with atomic_folder(tmp_path / "f") as folder:
+            (folder / "new").touch()
+            (tmp_path / "f").mkdir()
+            (tmp_path / "f" / "other").touch()
+
+    with pytest.raises(UserError, match="it holds 'other'"):
+        fill()
+    assert os.listdir(tmp_path) == ["f"]
+    assert os.listdir(tmp_path / "f") == ["other"]
+
+
+@pytest.mark.parametrize("out", ["", ".", "..", "sub/.."])
+def test_the_current_folder_and_those_above_it_are_no_place_for_a_finished_folder(tmp_path, monkeypatch, out):
+    (tmp_path / "here" / "sub").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(UserError, match="is the current folder or one above it; name a new folder"):
+        write_folder(out, "new", replace=True, own_files=everything)
+    assert os.listdir(tmp_path / "here") == ["sub"]
+
+
+def test_a_folder_goes_where_a_link_leads(tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "disk", target_is_directory=True)
+    write_folder(tmp_path / "link", "new")
+    assert (tmp_path / "link").is_symlink()
+    assert os.listdir(tmp_path / "disk") == ["new"]
+
+
+def test_a_replacement_that_fails_half_way_brings_the_old_folder_back(tmp_path, monkeypatch):
+    write_folder(tmp_path / "f", "old")
+    calls = []
+
+    def fail_at_the_third(source, target, replace=os.replace):
+        calls.append(target)
+        if len(calls) == 3:
+            raise OSError(errno.EIO, "Input/output error")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", fail_at_the_third)
+    with pytest.raises(OSError, match="Input/output"):
+        write_folder(tmp_path / "f", "new", own_files=everything, replace=True)
+    assert os.listdir(tmp_path) == ["f"]
+    assert os.listdir(tmp_path / "f") == ["old"]
 
 
 def test_a_folder_replaces_another_where_the_system_denies_access_to_folders_that_stand_there(tmp_path, monkeypatch):
@@ -75,12 +145,12 @@ def test_a_folder_replaces_another_where_the_system_denies_access_to_folders_tha
     assert os.listdir(tmp_path / "f") == ["new"]
 
 
-def test_a_failed_folder_leaves_the_old_one(tmp_path):
+def test_a_failed_folder_leaves_an_old_one(tmp_path):
     (tmp_path / "f").mkdir()
     (tmp_path / "f" / "old").touch()
 
     def fail():
-        with atomic_folder(tmp_path / "f") as folder:
+        with atomic_folder(tmp_path / "f", everything, replace=True) as folder:
             (folder / "new").touch()
             raise ValueError("no")
 

@@ -47,9 +47,10 @@ def _of_language(root: Path, locale: Path, splits: dict[str, str]) -> list[Recor
     tables = [locale / name for name in _TABLES if (locale / name).is_file()]
     if not tables:
         raise UserError(f"{locale} has none of {', '.join(_TABLES)}; extract the publisher's archive again")
-    speakers = {
-        row["path"]: row["client_id"] for table in tables for row in read_table(table, ("client_id", "path"), "\t")
-    }
+    columns = ("client_id", "path")
+    # Common Voice writes its tables without quoting: a sentence may begin with a quote that nothing closes.
+    rows = [row for table in tables for row in read_table(table, columns, "\t", quoting=False)]
+    speakers = {row["path"]: row["client_id"] for row in rows}
     there = {path.name for path in (locale / "clips").iterdir()}
     unused = "" if locale.name in splits else f"language '{locale.name}' is not among the paper's {len(splits)}"
     return [

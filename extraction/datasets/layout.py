@@ -5,6 +5,7 @@ from pathlib import Path
 
 from extraction.datasets.base import DatasetInfo
 from jfewshot.errors import UserError
+from jfewshot.files.tables import Row
 from jfewshot.files.tables import read_table as rows_of
 
 _FIX = "the dataset's page in docs/datasets shows what the table must hold"
@@ -25,13 +26,13 @@ def require_folder(root: Path, info: DatasetInfo, *needed: str) -> None:
         )
 
 
-def read_table(path: Path, columns: Sequence[str], delimiter: str = ",") -> list[dict[str, str]]:
+def read_table(path: Path, columns: Sequence[str], delimiter: str = ",", quoting: bool = True) -> list[Row]:
     """The rows of a text table with a header; see `jfewshot.files.tables.read_table`.
 
     Raises:
       UserError: if the file is missing or lacks one of `columns`.
     """
-    return rows_of(path, columns, _FIX, delimiter)
+    return rows_of(path, columns, _FIX, delimiter, quoting)
 
 
 def clip_id_below(root: Path, path: Path) -> str:

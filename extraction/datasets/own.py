@@ -14,6 +14,7 @@ Hugging Face's `audiofolder` layout (`metadata.csv` with `file_name` and `label`
 """
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 from extraction.datasets.base import Columns, DatasetInfo, Recording
@@ -100,7 +101,7 @@ def _group(folder: Path, path: Path) -> str:
     return below[0] if len(below) > 1 else ""
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
+def _rows(path: Path) -> Sequence[dict[str, str]]:
     if path.suffix == ".parquet":
         try:
             from pyarrow import parquet

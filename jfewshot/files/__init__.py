@@ -1,17 +1,19 @@
 """Files: written whole or not at all, found, digested, and read as tables.
 
 - `atomic`: files and folders that appear whole or not at all
+- `places`: where a finished folder may be put
 - `listing`: what lies below a folder; the user's folder for caches
 - `digests`: SHA-256 of files and of JSON values
 - `arrays`: arrays as the bytes of an .npz file (loads NumPy)
 - `tables`: text tables with a header
+- `not_tables`: what is given in place of a table
+- `csv_cells`: cells of CSV as they are written
 """
 
 from jfewshot.files.atomic import (
     PARTIAL,
     atomic_folder,
     atomic_write,
-    publish_folder,
     remove_stale_partials,
     writable_folder,
 )
@@ -24,7 +26,6 @@ __all__ = [
     "atomic_write",
     "canonical_json",
     "files_below",
-    "publish_folder",
     "remove_stale_partials",
     "sha256_of_file",
     "sha256_of_json",

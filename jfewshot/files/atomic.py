@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from jfewshot.errors import UserError
+from jfewshot.files.places import OwnFiles, check_place
 
 # Unfinished files and folders carry this ending; a reader never looks at them.
 PARTIAL = ".partial"
@@ -43,25 +44,39 @@ def atomic_write(path: Path | str, mode: str = "wb") -> Iterator[IO[Any]]:
 
 
 @contextlib.contextmanager
-def atomic_folder(path: Path | str) -> Iterator[Path]:
+def atomic_folder(
+    path: Path | str, own_files: OwnFiles = lambda _: None, what: str = "folder", replace: bool = False
+) -> Iterator[Path]:
     """Fill a temporary folder beside `path`; on a clean exit rename it to `path`, else remove it.
 
-    A folder that stands at `path` is replaced.
+    Args:
+      path: where the folder goes. What stands there stays, unless it is an empty folder, or `replace` is given and it holds
+        nothing but files of its own manifest.
+      own_files: the files that the manifest in a folder accounts for, with the manifest; None where there is no manifest.
+      what: the kind of folder, for messages.
+      replace: whether a folder of this kind may be replaced.
+
+    Raises:
+      UserError: before anything is written, if something stands at `path` that may not be replaced.
     """
-    path = Path(path)
+    path = check_place(path, own_files, what, replace)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}{PARTIAL}")
     temporary.mkdir()
     try:
         yield temporary
-        publish_folder(temporary, path)
+        check_place(path, own_files, what, replace)  # filling it may have taken hours
+        _publish(temporary, path)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
 
 
-def publish_folder(finished: Path, path: Path) -> None:
-    """Rename a finished folder to its place; a folder that stands there moves aside first and is removed after."""
+def _publish(finished: Path, path: Path) -> None:
+    """Rename a finished folder to its place; a folder that stands there moves aside first and is removed after.
+
+    The caller has checked that the folder may be replaced.
+    """
     aside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.old{PARTIAL}")
     try:
         os.replace(finished, path)
@@ -70,7 +85,11 @@ def publish_folder(finished: Path, path: Path) -> None:
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.EACCES) or not path.is_dir():
             raise
         os.replace(path, aside)
-        os.replace(finished, path)
+        try:
+            os.replace(finished, path)
+        except BaseException:
+            os.replace(aside, path)
+            raise
         shutil.rmtree(aside, ignore_errors=True)
 
 

@@ -22,13 +22,23 @@ if TYPE_CHECKING:
     from jfewshot.store.creating import create_store
     from jfewshot.store.reading import Store, find_stores, open_store
     from jfewshot.store.verifying import verify_store
-    from jfewshot.store.writing import write_store
+    from jfewshot.store.writing import check_store_place, write_store
 
-__all__ = ["ClipTable", "Store", "create_store", "find_stores", "open_store", "verify_store", "write_store"]
+__all__ = [
+    "ClipTable",
+    "Store",
+    "check_store_place",
+    "create_store",
+    "find_stores",
+    "open_store",
+    "verify_store",
+    "write_store",
+]
 
 _ROOMS = {
     "ClipTable": "clips",
     "Store": "reading",
+    "check_store_place": "writing",
     "create_store": "creating",
     "find_stores": "reading",
     "open_store": "reading",

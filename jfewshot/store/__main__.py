@@ -45,6 +45,7 @@ def create(options: "CreateOptions") -> int:
         dataset={key: value for key, value in facts.items() if value},
         upstream=options.upstream,
         view=options.view,
+        replace=options.replace,
     )
     sys.stdout.write(describe(store) + "\n")
     log.info("wrote %s; next: jfewshot run --stores %s", options.out, shlex.quote(str(options.out)))

@@ -1,6 +1,5 @@
 """The table of clips: which recordings there are, what they are called, and which rows of a view are theirs."""
 
-import csv
 import dataclasses
 import functools
 from collections.abc import Sequence
@@ -10,6 +9,8 @@ import numpy as np
 
 from jfewshot.errors import UserError
 from jfewshot.files import atomic_write, sha256_of_json
+from jfewshot.files.csv_cells import csv_text
+from jfewshot.files.tables import read_cells
 
 COLUMNS = ("clip_id", "class", "group", "split", "first_segment", "n_segments")
 _OPTIONAL_TEXT = ("group", "split")
@@ -189,26 +190,16 @@ class ClipTable:
           UserError: if it is missing, is not UTF-8 text, or lacks a column.
         """
         path = Path(path)
-        try:
-            with open(path, encoding="utf-8", newline="") as file:
-                reader = csv.reader(file, strict=True)
-                header, rows = next(reader, []), [row for row in reader if row]
-        except FileNotFoundError as error:
-            raise UserError(f"{path} is missing: a store needs its table of clips (docs/store.md)") from error
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise UserError(f"{path} is not a table in UTF-8 CSV: {error}") from error
-        missing = [name for name in COLUMNS if name not in header and name not in _OPTIONAL_TEXT]
-        if missing:
-            raise UserError(f"{path} has no column '{missing[0]}'; it needs {', '.join(COLUMNS)}")
-        columns: dict[str, list] = {}
+        if not path.is_file():
+            raise UserError(f"{path} is missing: a store needs its table of clips (docs/store.md)")
+        needed = [name for name in COLUMNS if name not in _OPTIONAL_TEXT]
+        header, rows, _ = read_cells(
+            path, needed, f"a store needs its table of clips with {', '.join(COLUMNS)} (docs/store.md)"
+        )
+        columns: dict[str, list[str]] = {}
         for name in COLUMNS:
-            at = header.index(name) if name in header else len(header)
-            values = [row[at] if at < len(row) else None for row in rows]
-            if name in _OPTIONAL_TEXT:
-                values = ["" if value is None else value for value in values]
-            elif None in values:
-                raise UserError(f"{path}: line {values.index(None) + 2} is cut short; was the file truncated?")
-            columns[name] = values
+            at = header.index(name) if name in header else None
+            columns[name] = [""] * len(rows) if at is None else [row[at] for row in rows]
         try:
             starts = [int(value) for value in columns["first_segment"]]
             counts = [int(value) for value in columns["n_segments"]]
@@ -223,9 +214,7 @@ class ClipTable:
         """Write `clips.csv`, sorted, whole or not at all; the same table gives the same bytes."""
         columns = (self.clip_id, self.class_name, self.group, self.split, self.first_segment, self.n_segments)
         with atomic_write(path, "w") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(COLUMNS)
-            writer.writerows(zip(*(column.tolist() for column in columns), strict=True))
+            file.write(csv_text([COLUMNS, *zip(*(column.tolist() for column in columns), strict=True)]))
 
 
 def _texts(values: Sequence[str] | np.ndarray) -> np.ndarray:

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from jfewshot.errors import UserError
-from jfewshot.files.tables import read_table
+from jfewshot.files.tables import Row, read_table
 from jfewshot.store.clips import ClipTable
 from jfewshot.store.reading import VIEW_DTYPES, Store
-from jfewshot.store.writing import write_store
+from jfewshot.store.writing import check_store_place, write_store
 
 
 def create_store(
@@ -41,7 +41,7 @@ def create_store(
       splits: one text per clip (train, valid, test); None for none.
       n_segments: segments of each clip, in the order of the rows; None for one each, or as the list of arrays says.
       view: the view's name where `embeddings` is one array or a list.
-      **facts: passed to `write_store` (sample_rate, preprocessing, ...).
+      **facts: passed to `write_store` (sample_rate, preprocessing, replace=True to replace a store that stands at `path`, ...).
 
     Raises:
       UserError: if lengths or types do not fit.
@@ -49,6 +49,7 @@ def create_store(
     Example:
       >>> store = create_store("stores/birds/mine", X, labels, dataset="birds", upstream="mine")  # doctest: +SKIP
     """
+    check_store_place(path, bool(facts.get("replace", False)))
     if isinstance(embeddings, Mapping):
         views = {name: _as_view(array, name) for name, array in embeddings.items()}
     elif isinstance(embeddings, np.ndarray):
@@ -134,13 +135,10 @@ def create_from_files(
     )
 
 
-def _read_labels(path: Path) -> list[dict[str, str]]:
+def _read_labels(path: Path) -> list[Row]:
     rows = read_table(path, (), "give a CSV with a column 'class', one line per clip")
     if not rows:
         raise UserError(f"{path} has no lines under its header; give one line per clip")
-    short = next((number for number, row in enumerate(rows, 2) if None in row.values() or None in row), None)
-    if short is not None:
-        raise UserError(f"{path}: line {short} has another number of fields than the header")
     return rows
 
 

@@ -37,6 +37,8 @@ class CreateOptions:
     """Licence of the audio, kept in the manifest."""
     source: str = ""
     """Where the audio comes from, kept in the manifest."""
+    replace: bool = False
+    """Replace the store in the --out folder. A folder that holds any other file is never replaced."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,15 +1,17 @@
 """Writing a store, whole or not at all."""
 
+import hashlib
 import json
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
 from jfewshot.errors import UserError
 from jfewshot.files import atomic_folder, atomic_write, sha256_of_file
+from jfewshot.files.places import check_place, manifest_of
 from jfewshot.store.clips import ClipTable
 from jfewshot.store.reading import CLIPS, FORMAT, FORMAT_VERSION, MANIFEST, VIEW_DTYPES, Store, open_store
 
@@ -29,8 +31,9 @@ def write_store(
     preprocessing: str = "",
     left_out: Sequence[Mapping[str, str]] = (),
     made_with: Mapping[str, str] | None = None,
+    replace: bool = False,
 ) -> Store:
-    """Write a store; it appears in its place only when all of it is on disk, and replaces one that stood there.
+    """Write a store; it appears in its place only when all of it is on disk and was read back.
 
     Args:
       path: the store's folder.
@@ -44,16 +47,17 @@ def write_store(
       preprocessing: what was done to the audio before the encoder, in a sentence.
       left_out: `{"clip_id", "reason"}` for each recording that could not be used.
       made_with: versions of the programs that made it.
+      replace: replace a store that stands at `path`. A folder that holds anything else is never touched.
 
     Raises:
-      UserError: if a view's name, type or number of rows does not fit, or a name is missing.
+      UserError: if a view's name, type or number of rows does not fit, a name is missing, or something stands at `path`.
     """
     for what, facts in (("dataset", dataset), ("upstream", upstream)):
         if not facts.get("name"):
             raise UserError(f"cannot write store {path}: {what} has no name; give {what}={{'name': ...}}")
     if not views:
         raise UserError(f"cannot write store {path}: no views; give at least one array")
-    with atomic_folder(path) as folder:
+    with atomic_folder(path, own_files, "store", replace) as folder:
         described = {name: _write_view(folder, name, view, clips) for name, view in sorted(views.items())}
         clips.write(folder / CLIPS)
         manifest = {
@@ -74,7 +78,44 @@ def write_store(
         with atomic_write(folder / MANIFEST, "w") as file:
             json.dump(manifest, file, indent=2, ensure_ascii=False, sort_keys=True)
             file.write("\n")
+        _read_back(folder, clips, manifest)
     return open_store(path)
+
+
+def check_store_place(path: Path | str, replace: bool) -> None:
+    """Refuse a folder that a store may not be written to, before the work that makes the store.
+
+    Raises:
+      UserError: naming the folder and what is in it.
+    """
+    check_place(path, own_files, "store", replace)
+
+
+def own_files(folder: Path) -> frozenset[str] | None:
+    """The files that a store's manifest accounts for, with the manifest itself; None where there is none."""
+    manifest = manifest_of(folder / MANIFEST, FORMAT)
+    if manifest is None or not isinstance(manifest.get("views"), dict):
+        return None
+    return frozenset({MANIFEST, CLIPS, *(f"{name}.npy" for name in manifest["views"])})
+
+
+def _read_back(folder: Path, clips: ClipTable, manifest: Mapping[str, Any]) -> None:
+    """Read what was written before it takes its place.
+
+    Raises:
+      UserError: if a file does not say what it was written from.
+    """
+    store = open_store(folder)
+    same_table = store.clips.digest == clips.digest and store.clips.segments_digest == clips.segments_digest
+    if not same_table or store.manifest != json.loads(json.dumps(manifest)):
+        file = MANIFEST if same_table else CLIPS
+        raise UserError(
+            f"the store's {file} does not read back as it was written: is the disk sound? Nothing was replaced"
+        )
+    for name in store.views:
+        view, written = store.view(name), store.view_path(name)
+        if written.stat().st_size != view.offset + view.nbytes:
+            raise UserError(f"the store's {written.name} has not the size that was written: is the disk sound?")
 
 
 def _write_view(folder: Path, name: str, view: np.ndarray | Path, clips: ClipTable) -> dict[str, Any]:
@@ -94,13 +135,28 @@ def _write_view(folder: Path, name: str, view: np.ndarray | Path, clips: ClipTab
     if isinstance(view, Path):
         del array  # Windows moves no file that is mapped into memory
         shutil.move(view, file)
+        digest = sha256_of_file(file)
     else:
         with atomic_write(file) as out:
-            np.save(out, np.ascontiguousarray(array), allow_pickle=False)
+            digesting = _Digesting(out)
+            np.save(digesting, np.ascontiguousarray(array), allow_pickle=False)  # type: ignore[arg-type]
+        digest = digesting.digest.hexdigest()
     return {
         "layer": layer,
         "pooling": pooling,
         "dim": int(shape[1]),
         "dtype": dtype,
-        "sha256": sha256_of_file(file),
+        "sha256": digest,
     }
+
+
+class _Digesting:
+    """A file that takes the digest of what is written to it, so that an array on disk need not be read again."""
+
+    def __init__(self, file: IO[bytes]):
+        self._file = file
+        self.digest = hashlib.sha256()
+
+    def write(self, data: bytes) -> int:
+        self.digest.update(data)
+        return self._file.write(data)

@@ -107,10 +107,10 @@ def test_an_empty_table_is_refused():
     [
         ("clip_id,first_segment,n_segments\na,0,1\n", "no column 'class'"),
         ("clip_id,class,group,split,first_segment,n_segments\na,x,,,zero,1\n", "whole numbers"),
-        ("clip_id,class,group,split,first_segment,n_segments\na,x,,,0\n", "line 2 is cut short"),
+        ("clip_id,class,group,split,first_segment,n_segments\na,x,,,0\n", "line 2 has 5 fields, the header has 6"),
         ("clip_id,class,group,split,first_segment,n_segments\n", "no clips"),
         ("", "no clips|no column"),
-        ('clip_id,class,group,split,first_segment,n_segments\n"a,x,,,0,1\n', "not a table"),
+        ('clip_id,class,group,split,first_segment,n_segments\n"a,x,,,0,1\n', "line 2 cannot be read"),
     ],
 )
 def test_a_damaged_file_is_named_with_what_is_wrong(tmp_path, text, message):

@@ -104,8 +104,8 @@ def test_a_folder_of_arrays_and_a_csv_make_a_store(tmp_path):
         ("", "no lines"),
         ("class\n", "no lines"),
         ("name\ncrow\n", "no column 'class'"),
-        ("class,group\ncrow\nrook,p\n", "line 2 has another number of fields"),
-        ("class\ncrow,p\n", "line 2 has another number of fields"),
+        ("class,group\ncrow\nrook,p\n", "line 2 has 1 field, the header has 2"),
+        ("class\ncrow,p\n", "line 2 has 2 fields, the header has 1"),
         ("class,n_segments\na,one\n", "n_segments must be whole numbers"),
     ],
 )

@@ -1,7 +1,5 @@
 """Which utterances there are: from a folder, a manifest, or LibriSpeech as published."""
 
-import csv
-import json
 import logging
 import math
 import re
@@ -14,6 +12,7 @@ import numpy as np
 from jfewshot.audio import AUDIO_SUFFIXES, AudioError, audio_below, duration_s
 from jfewshot.errors import UserError
 from jfewshot.files import sha256_of_json
+from jfewshot.files.tables import read_table, refuse_nested, require_columns
 
 log = logging.getLogger(__name__)
 
@@ -87,32 +86,17 @@ def _folder_rows(folder: Path) -> Iterable[tuple[Path, str, str, float | None]]:
 
 
 def _manifest_rows(manifest: Path) -> Iterable[tuple[Path, str, str, float | None]]:
-    try:
-        text = manifest.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise UserError(f"no manifest at {manifest}") from None
-    except UnicodeDecodeError as error:
-        raise UserError(
-            f"{manifest} is not UTF-8 text ({error.reason} at byte {error.start}): save it as UTF-8"
-        ) from None
-    try:
-        if manifest.suffix == ".csv":
-            rows = list(csv.DictReader(text.splitlines()))
-        else:
-            rows = [json.loads(line) for line in text.splitlines() if line.strip()]
-    except json.JSONDecodeError as error:
-        raise UserError(f"{manifest}: not one JSON object per line ({error})") from None
+    rows = read_table(manifest, (), "give a folder, or a CSV or JSON lines with the column path")
     if not rows:
         raise UserError(f"{manifest} is empty")
-    if not all(isinstance(row, dict) for row in rows):
-        raise UserError(f'{manifest}: not one JSON object per line, as in {{"path": "clips/0001.flac"}}')
+    require_columns(manifest, list(rows[0]), ("path",), "give each recording's path")
     missing_files = []
-    for number, row in enumerate(rows, start=1):
-        if not row.get("path"):
-            raise UserError(
-                f"{manifest}: row {number} has no path; its columns are {', '.join(map(str, row))}, path is needed"
-            )
-        path = manifest.parent / str(row["path"])
+    for row in rows:
+        for column in ("path", "speaker", "duration_s"):
+            refuse_nested(manifest, row, column)
+        if not row["path"]:
+            raise UserError(f"{manifest}: line {row.line} has no path; name the recording, or remove the line")
+        path = manifest.parent / row["path"]
         stated = row.get("duration_s")
         try:
             seconds = None if stated in (None, "") else float(stated)
@@ -120,12 +104,12 @@ def _manifest_rows(manifest: Path) -> Iterable[tuple[Path, str, str, float | Non
                 raise ValueError
         except (TypeError, ValueError):
             raise UserError(
-                f"{manifest}: row {number} has duration_s {stated!r}; seconds as a number are needed"
+                f"{manifest}: line {row.line} has duration_s {stated!r}; seconds as a number are needed"
             ) from None
         if not path.exists():
-            missing_files.append(str(row["path"]))
+            missing_files.append(row["path"])
             continue
-        yield path, str(row["path"]), str(row.get("speaker") or ""), seconds
+        yield path, row["path"], row.get("speaker", ""), seconds
     if missing_files:
         raise UserError(
             f"{manifest} names {len(missing_files)} files that do not exist, the first is {missing_files[0]}: "

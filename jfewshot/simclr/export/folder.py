@@ -23,11 +23,13 @@ import numpy as np
 from jfewshot.errors import UserError
 from jfewshot.files import atomic_folder, sha256_of_file
 from jfewshot.files.arrays import npz_bytes
+from jfewshot.files.places import check_place, manifest_of
 from jfewshot.simclr.encoder import EncoderConfig
 from jfewshot.simclr.export.card import model_card
 from jfewshot.simclr.features import FbankSettings
 
 FORMAT, FORMAT_VERSION = "jfewshot-encoder", 1
+WHAT = "encoder"
 
 # Encoders that ship with the package, each under its name.
 SHIPPED = Path(__file__).parents[2] / "data" / "encoders"
@@ -63,13 +65,20 @@ class EncoderFolder:
     revision: str = ""
 
 
-def write_encoder(folder: Path | str, encoder: EncoderFolder, dtype: str = "float32") -> Path:
-    """Write an encoder folder, whole or not at all; one that stands there is replaced.
+def write_encoder(folder: Path | str, encoder: EncoderFolder, dtype: str = "float32", replace: bool = False) -> Path:
+    """Write an encoder folder, whole or not at all.
 
     Args:
-      folder: where to.
-      encoder: what.
-      dtype: of the stored parameters; float16 halves the file and moves hidden states by about 1e-3.
+      folder: folder to write.
+      encoder: configuration, weights and description of the encoder.
+      dtype: type of the stored parameters; float16 halves the file and changes hidden states by about 1e-3.
+      replace: replace an encoder folder that stands there. A folder that holds anything else is never touched.
+
+    Returns:
+      the path of the folder.
+
+    Raises:
+      UserError: if a weight is not finite in `dtype`, or something stands at `folder` that may not be replaced.
     """
     arrays = {f"encoder/{name}": np.asarray(value, dtype) for name, value in encoder.arrays.items()}
     if not all(np.all(np.isfinite(value)) for value in arrays.values()):
@@ -79,7 +88,7 @@ def write_encoder(folder: Path | str, encoder: EncoderFolder, dtype: str = "floa
         )
     if encoder.fbank is not None:
         arrays |= {"cmvn/mean": np.asarray(encoder.mean, np.float32), "cmvn/std": np.asarray(encoder.std, np.float32)}
-    with atomic_folder(folder) as partial:
+    with atomic_folder(folder, own_files, WHAT, replace) as partial:
         # The digest names the weights, so the same weights must give the same bytes. Level 6 is what released folders have.
         (partial / "weights.npz").write_bytes(npz_bytes(dict(sorted(arrays.items())), level=6))
         manifest = {
@@ -99,7 +108,23 @@ def write_encoder(folder: Path | str, encoder: EncoderFolder, dtype: str = "floa
             json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
         )
         (partial / "README.md").write_text(model_card(manifest), encoding="utf-8")
+        read_encoder(partial)
     return Path(folder)
+
+
+def check_encoder_place(folder: Path | str, replace: bool) -> None:
+    """Refuse a folder that an encoder may not be written to, before the work that makes the encoder.
+
+    Raises:
+      UserError: naming the folder and what is in it.
+    """
+    check_place(folder, own_files, WHAT, replace)
+
+
+def own_files(folder: Path) -> frozenset[str] | None:
+    """The files of an encoder folder; None where there is no encoder.json of ours."""
+    there = manifest_of(folder / "encoder.json", FORMAT) is not None
+    return frozenset({"encoder.json", "weights.npz", "README.md"}) if there else None
 
 
 def read_encoder(folder: Path | str) -> EncoderFolder:

@@ -38,3 +38,5 @@ class ExportOptions:
     """Licence of the weights; the licences of the training data may restrict it."""
     source: str = ""
     """Name and licence of the data that the encoder was trained on."""
+    replace: bool = False
+    """Replace the encoder in the --out folder. A folder that holds any other file is never replaced."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from jfewshot.errors import UserError
 from jfewshot.simclr.config import from_record
-from jfewshot.simclr.export.folder import EncoderFolder, write_encoder
+from jfewshot.simclr.export.folder import EncoderFolder, check_encoder_place, write_encoder
 from jfewshot.simclr.export.options import ExportOptions
 from jfewshot.training.checkpoints import Checkpoints, average, read_params, steps_on_disk
 
@@ -21,6 +21,7 @@ def export(options: ExportOptions) -> Path:
     Raises:
       UserError: no run there, no such checkpoint, no validation losses to choose by.
     """
+    check_encoder_place(options.out, options.replace)
     try:
         record = json.loads((options.run / "config.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -53,7 +54,7 @@ def export(options: ExportOptions) -> Path:
         training=training,
     )
     log.info("%s: from checkpoints %s", options.name, ", ".join(map(str, steps)))
-    return write_encoder(options.out, encoder, options.dtype)
+    return write_encoder(options.out, encoder, options.dtype, options.replace)
 
 
 def _chosen_steps(options: ExportOptions, keep: int, keep_best: int) -> list[int]:

@@ -73,15 +73,15 @@ def test_a_manifest_may_be_csv_or_json_lines(speech):
 @pytest.mark.parametrize(
     ("name", "text", "complaint"),
     [
-        ("m.csv", "file,speaker\na.wav,ann\n", "row 1 has no path; its columns are file, speaker"),
+        ("m.csv", "file,speaker\na.wav,ann\n", "no column .path.; it has file, speaker"),
         ("m.csv", "path\nabsent.wav\n", "1 files that do not exist, the first is absent.wav"),
         ("m.csv", "path,duration_s\nspeech/00.wav,long\n", "duration_s 'long'"),
-        ("m.jsonl", "not json\n", "not one JSON object per line"),
-        ("m.jsonl", '["speech/00.wav"]\n', "not one JSON object per line"),
-        ("m.jsonl", '{"path": "speech/00.wav", "duration_s": NaN}\n', "duration_s nan"),
-        ("m.jsonl", '{"path": "speech/00.wav", "duration_s": [1]}\n', "duration_s .1."),
+        ("m.jsonl", "not json\n", "line 1 is not JSON"),
+        ("m.jsonl", '["speech/00.wav"]\n', "one JSON object a line"),
+        ("m.jsonl", '{"path": "speech/00.wav", "duration_s": -1}\n', "duration_s '-1'"),
+        ("m.jsonl", '{"path": "speech/00.wav", "duration_s": [1]}\n', "under .duration_s., a list or object"),
         ("m.csv", "path,duration_s\nspeech/00.wav,-3\n", "duration_s '-3'"),
-        ("m.csv", "path,speaker\nspeech/00.wav,Zo\udceb\n", "is not UTF-8 text"),
+        ("m.csv", "path,speaker\nspeech/00.wav,Zo\udceb\n", "is not a table in UTF-8 text: line 2"),
         ("m.csv", "", "is empty"),
     ],
 )
@@ -96,7 +96,7 @@ def test_no_speech_is_an_error(tmp_path):
         read_utterances(tmp_path, 0.2)
     with pytest.raises(UserError, match="neither a folder nor a manifest"):
         read_utterances(tmp_path / "absent", 0.2)
-    with pytest.raises(UserError, match="no manifest"):
+    with pytest.raises(UserError, match=r"absent\.csv does not exist; give a folder"):
         read_utterances(tmp_path / "absent.csv", 0.2)
 
 

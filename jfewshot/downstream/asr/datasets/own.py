@@ -22,10 +22,10 @@ def read_table(root: Path, table: Path) -> AsrData:
     if not rows:
         raise UserError(f"{table} has no lines under its header")
     utterances: dict[str, Utterance] = {}
-    for number, row in enumerate(rows, 2):
-        where = f"{table}, line {number}"
-        name = (row["path"] or "").strip()
-        text = " ".join((row["text"] or "").split())
+    for row in rows:
+        where = f"{table}, line {row.line}"
+        name = row["path"].strip()
+        text = " ".join(row["text"].split())
         if not name:
             raise UserError(f"{where} has no path")
         if name in utterances:

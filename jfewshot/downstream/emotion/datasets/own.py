@@ -4,12 +4,13 @@
 --dataset table:PATH        a CSV with the columns path (below ROOT), label, group and, if known, speaker
 """
 
-import csv
 from pathlib import Path
 
 from jfewshot.audio import audio_below
 from jfewshot.downstream.emotion.datasets.base import EmotionData, Utterance
 from jfewshot.errors import UserError
+from jfewshot.files import atomic_write
+from jfewshot.files.csv_cells import csv_text
 from jfewshot.files.tables import read_table as rows_of
 
 _COLUMNS = ("path", "label", "group")
@@ -38,18 +39,18 @@ def read_table(root: Path, table: Path) -> EmotionData:
     """
     rows = rows_of(table, _COLUMNS, "give a CSV with the columns path, label and group")
     utterances: dict[str, Utterance] = {}
-    for number, row in enumerate(rows, start=2):
+    for row in rows:
         for needed in _COLUMNS:
             if not row[needed]:
                 raise UserError(
-                    f"{table}: line {number} ({row['path'] or 'no path'}) has no {needed}; fill it in or remove it"
+                    f"{table}: line {row.line} ({row['path'] or 'no path'}) has no {needed}; fill it in or remove it"
                 )
         path = root / row["path"]
         if not path.is_file():
-            raise UserError(f"{table}: line {number} names {row['path']}, which is not below --root {root}")
+            raise UserError(f"{table}: line {row.line} names {row['path']}, which is not below --root {root}")
         name = Path(row["path"]).as_posix()
         if name in utterances:
-            raise UserError(f"{table}: line {number} names {name} again; give each utterance one line")
+            raise UserError(f"{table}: line {row.line} names {name} again; give each utterance one line")
         utterances[name] = Utterance(name, path, row["label"], row["group"], row.get("speaker") or row["group"])
     if not utterances:
         raise UserError(f"{table} has no lines under its header")
@@ -60,7 +61,6 @@ def read_table(root: Path, table: Path) -> EmotionData:
 
 def write_table(data: EmotionData, path: Path) -> None:
     """The dataset as such a CSV, which `extraction.run --datasets table:PATH` takes too."""
-    with open(path, "w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("path", "label", "group", "speaker"))
-        writer.writerows((each.name, each.label, each.group, each.speaker) for each in data.utterances)
+    rows = [(each.name, each.label, each.group, each.speaker) for each in data.utterances]
+    with atomic_write(path, "w") as file:
+        file.write(csv_text([("path", "label", "group", "speaker"), *rows]))
