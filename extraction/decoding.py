@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from extraction.datasets.hugging_face import cell_content
-from jfewshot.audio import AudioError, decode, resample
+from jfewshot.audio import AudioError, Unusable, decode, resample
 from jfewshot.errors import UserError
 
 _CLIPS_PER_TASK = 8
@@ -38,9 +38,12 @@ def decode_clip(path: Path, sample_rates: Sequence[int]) -> Decoded:
     """Decode a file once and resample it to every rate asked for."""
     try:
         wave, rate = decode(path, content=cell_content(path))
+        waves = {wanted: resample(wave, rate, wanted) for wanted in sample_rates}
     except AudioError as error:
         return Decoded({}, 0.0, error.reason)
-    return Decoded({wanted: resample(wave, rate, wanted) for wanted in sample_rates}, len(wave) / rate)
+    except Unusable as error:
+        return Decoded({}, 0.0, str(error))
+    return Decoded(waves, len(wave) / rate)
 
 
 class Decoder:

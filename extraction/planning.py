@@ -19,7 +19,7 @@ from jfewshot.errors import UserError
 from jfewshot.files import sha256_of_json
 
 # Raise it when the same audio would give other rows.
-PIPELINE_VERSION = 1
+PIPELINE_VERSION = 2
 _NAMED_IN_WARNINGS = 10
 
 

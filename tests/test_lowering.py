@@ -15,6 +15,7 @@ from jfewshot.evaluator import gram
 from jfewshot.evaluator.chunking import ChunkShape
 from jfewshot.evaluator.devices import episode_mesh
 from jfewshot.evaluator.drawer import episode_numbers
+from jfewshot.evaluator.looked_up import jit_look_up_and_solve
 from jfewshot.evaluator.programs import jit_draw, jit_rows, jit_score, jit_segments, jit_solve
 from tests.synthetic_stores import clip_table
 
@@ -119,3 +120,13 @@ def test_solvers_of_large_supports_lower(mesh, classifier):
     numbers = jax.ShapeDtypeStruct((SHAPE.blocks, SHAPE.block), np.uint32)
     function = jit_solve(mesh, parse_classifier(classifier).classifier, n_way, k_shot, False)
     lowers(function, gram_ss, gram_qs, numbers, np.zeros(2, np.uint32), np.ones(1, np.float32))
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_looking_up_and_solving_in_one_program_lowers(mesh, several):
+    spec = parse_classifier("logistic")
+    lists, keys = jnp.zeros(len(TABLE), jnp.int32), np.zeros(2, np.uint32)
+    clips, numbers = shapes((5, 20), dtype=np.uint16) + shapes((), dtype=np.uint32)
+    function = jit_look_up_and_solve(mesh, spec.classifier, 5, 5, several, (several, False), several)
+    matrix = jax.ShapeDtypeStruct((512, 512), np.float32)
+    lowers(function, matrix, lists, lists, keys, clips, numbers, keys, np.ones(1, np.float32))

@@ -12,7 +12,7 @@ _READERS = 16
 
 
 def leave_out_longer_than(recordings: Sequence[Recording], limit_s: float) -> list[Recording]:
-    """Mark clips whose header tells a longer duration; a file that cannot be opened is left for the decoder to report.
+    """Mark clips that are longer; a file that cannot be read is left for the decoder to report.
 
     Args:
       recordings: some may be left out already; these are not opened.

@@ -4,6 +4,7 @@
 - `drawer`: drawn episodes, kept for the next store of the same clips
 - `gram`: inner products, looked up in one matrix, or multiplied episode by episode
 - `fused`: the loops that multiply rows of a large store where they lie, compiled by Numba
+- `looked_up`: rows, looked up inner products and the solution of a block in one program
 - `segments`: queries of several segments
 - `preprocessing`: what is done to embeddings first (NumPy only)
 - `chunking`: how many episodes at once a memory budget allows

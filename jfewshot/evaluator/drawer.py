@@ -17,7 +17,7 @@ from jfewshot.episodes.protocol import Protocol
 from jfewshot.errors import UserError
 from jfewshot.evaluator.chunking import Chunking, ChunkShape, episodes_first, in_blocks
 from jfewshot.evaluator.devices import AXIS
-from jfewshot.evaluator.programs import PROGRAMS, jit_draw, jit_segments
+from jfewshot.evaluator.programs import PROGRAMS, drawing_options, jit_draw, jit_segments
 from jfewshot.profiling import stage
 from jfewshot.store.clips import ClipTable
 
@@ -174,7 +174,8 @@ class Drawer:
 
         ahead: list[tuple[int, Draw]] = []
         for number, start in enumerate(range(0, protocol.n_episodes, shape.episodes)):
-            ahead.append((number, PROGRAMS(function, on_device, episode_numbers(start, shape, self._mesh))))
+            numbers = episode_numbers(start, shape, self._mesh)
+            ahead.append((number, PROGRAMS(function, on_device, numbers, options=drawing_options(self._mesh))))
             # The host takes one chunk in while the devices draw the next.
             if len(ahead) > 1:
                 take(*ahead.pop(0))
@@ -205,6 +206,7 @@ def _bytes_of(protocol: Protocol) -> int:
     return 4 * protocol.n_episodes * protocol.n_way * (protocol.k_shot + protocol.n_query)
 
 
+@functools.lru_cache(256)
 def episode_numbers(start: int, shape: ChunkShape, mesh: Mesh) -> jax.Array:
     """The numbers of a chunk's episodes, on the devices."""
     numbers = np.arange(start, start + shape.episodes, dtype=np.uint64).astype(np.uint32)

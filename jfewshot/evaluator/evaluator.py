@@ -33,7 +33,8 @@ from jfewshot.evaluator.chunking import (
 )
 from jfewshot.evaluator.devices import AXIS, default_memory_budget, episode_mesh
 from jfewshot.evaluator.drawer import Drawer, Drawn, episode_numbers
-from jfewshot.evaluator.gram import GramSource, gram_source
+from jfewshot.evaluator.gram import GramSource, Precomputed, gram_source
+from jfewshot.evaluator.looked_up import jit_look_up_and_solve
 from jfewshot.evaluator.preprocessing import Transform
 from jfewshot.evaluator.programs import (
     PROGRAMS,
@@ -210,7 +211,9 @@ class Evaluator:
         length = padded_length(len(n_segments), LEAST_CLIPS)
         lists = (np.pad(x.astype(np.int32), (0, length - len(x))) for x in (job.first, n_segments))
         on_device = jax.device_put(tuple(lists), NamedSharding(self.mesh, P()))
-        rows = jit_rows(self.mesh, protocol.k_shot, long_clips, long_clips and not several)
+        # Queries that are judged by all their segments begin with the first. (Supports then draw one even where clips have one,
+        # so that all such stores share a compiled solver.)
+        drawn = (True, False) if protocol.query_segments != "one" else (long_clips, long_clips)
         parts: list[list[np.ndarray]] = []
         waiting: collections.deque[tuple] = collections.deque()
 
@@ -227,9 +230,7 @@ class Evaluator:
             start = number * shape.episodes
             stop = min(start + shape.episodes, protocol.n_episodes)
             numbers = episode_numbers(start, shape, self.mesh)
-            with stage("sampling"):
-                support, query = finished(PROGRAMS(rows, *on_device, job.drawn.key, clips, numbers))
-            out = self._solve_chunk(job, several, support, query, numbers)
+            support, out = self._solve_chunk(job, several, drawn, on_device, clips, numbers)
             waiting.append((start, stop, support, out))
             # The host works on one chunk while the devices work on the next.
             if len(waiting) > 1:
@@ -238,15 +239,26 @@ class Evaluator:
             collect()
         return parts
 
-    def _solve_chunk(self, job: "_Job", several: bool, support, query, numbers):
+    def _solve_chunk(self, job: "_Job", several: bool, drawn: tuple[bool, bool], on_device, clips, numbers):
+        """The supports' rows (None where nobody will ask for them), and what `jit_solve` returns."""
+        want_model = several or job.returns_models
+        if self._on_cpu and isinstance(job.source, Precomputed):
+            function = jit_look_up_and_solve(self.mesh, *job.static(several), drawn, want_model)
+            arguments = (job.source.gram, *on_device, job.drawn.key, clips, numbers, job.key, job.strengths)
+            with stage("solving"):
+                out = finished(PROGRAMS(function, *arguments, options=self._options(job)))
+            return (out[0], out[1:]) if want_model else (None, out)
+        with stage("sampling"):
+            rows = jit_rows(self.mesh, job.protocol.k_shot, *drawn)
+            support, query = finished(PROGRAMS(rows, *on_device, job.drawn.key, clips, numbers))
         with stage("Gram"):
             gram_ss, gram_qs = finished(job.source.blocks(support, query))
-        function = jit_solve(self.mesh, *job.static(several), want_model=several or job.returns_models)
+        function = jit_solve(self.mesh, *job.static(several), want_model=want_model)
         with stage("solving"):
             out = PROGRAMS(function, gram_ss, gram_qs, numbers, job.key, job.strengths, options=self._options(job))
             if not self._on_cpu:
                 out = *PROGRAMS(jit_strength_first(self.mesh), out[:3]), *out[3:]
-            return finished(out)
+            return support, finished(out)
 
     def _on_host(self, out, n_episodes: int) -> list[np.ndarray]:
         """Predictions, residuals and iterations on the host, strengths and episodes first."""

@@ -129,10 +129,10 @@ class Precomputed:
         lies = NamedSharding(mesh, P(AXIS) if shared else P())
         function = _jit_shared_products(mesh) if shared else _all_products
         # Waited for, so that memory runs out here if it does.
-        self._gram = jax.block_until_ready(PROGRAMS(function, jax.device_put(embeddings, lies)))
+        self.gram = jax.block_until_ready(PROGRAMS(function, jax.device_put(embeddings, lies)))
 
     def blocks(self, support, query) -> Blocks:
-        return PROGRAMS(_jit_lookup(self._mesh), self._gram, support, query)
+        return PROGRAMS(_jit_lookup(self._mesh), self.gram, support, query)
 
 
 @jax.jit
@@ -152,15 +152,16 @@ def _jit_shared_products(mesh: Mesh):
 @functools.lru_cache(MOST_FUNCTIONS)
 def _jit_lookup(mesh: Mesh):
     def lookup(gram, support, query):
-        flat, width = gram.reshape(-1), gram.shape[1]
-
-        def products(rows):
-            position = rows[:, :, None] * width + support[:, None]
-            return flat.at[position].get(mode="promise_in_bounds")
-
-        return products(support), products(query)
+        return look_up(gram, support, support), look_up(gram, query, support)
 
     return jax.jit(shard_over_episodes(lookup, mesh, (P(), P(AXIS), P(AXIS)), (P(AXIS), P(AXIS))))
+
+
+def look_up(gram, rows, support):
+    """Inner products of some rows with the supports: [..., n, episodes] and [..., n_support, episodes] to
+    [..., n, n_support, episodes]."""
+    position = rows[..., :, None, :] * gram.shape[1] + support[..., None, :, :]
+    return gram.reshape(-1).at[position].get(mode="promise_in_bounds")
 
 
 class InPlace:

@@ -40,6 +40,11 @@ def solver_options(mesh: Mesh, classifier: Classifier, n_support: int) -> dict[s
     return _WIDE | _OLDER if n_support <= _SMALL else _WIDE
 
 
+def drawing_options(mesh: Mesh) -> dict[str, bool | str]:
+    """Options to compile drawing with."""
+    return _WIDE | _OLDER if mesh.devices.flat[0].platform == "cpu" else {}
+
+
 class Programs:
     """Compiled programs by function and shapes, dtypes and shardings of its arguments; the least recently used are dropped.
 
@@ -139,24 +144,36 @@ def jit_rows(mesh: Mesh, k_shot: int, of_supports: bool, of_queries: bool):
     """
 
     def rows(first, n_segments, key, clips, numbers):
-        def of_block(block):
-            clips, numbers = block
-            clips = clips.astype(jnp.int32)
-            n_way, n_query = clips.shape[0], clips.shape[1] - k_shot
-
-            def find(clips, drawn, first_position):
-                found = first[clips]
-                if drawn:
-                    word = segment_words(key, numbers, n_way, first_position, clips.shape[1])
-                    found = found + below(word, n_segments[clips].astype(jnp.uint32)).astype(jnp.int32)
-                return found.reshape(-1, found.shape[-1])
-
-            return find(clips[:, :k_shot], of_supports, n_query), find(clips[:, k_shot:], of_queries, 0)
-
-        return lax.map(of_block, (clips, numbers))
+        find = functools.partial(rows_of_block, first, n_segments, key, k_shot=k_shot, drawn=(of_supports, of_queries))
+        return lax.map(lambda block: find(*block), (clips, numbers))
 
     specs = (P(), P(), P(), P(AXIS), P(AXIS))
     return jax.jit(shard_over_episodes(rows, mesh, specs, (P(AXIS), P(AXIS))))
+
+
+def rows_of_block(first, n_segments, key, clips, numbers, *, k_shot: int, drawn: tuple[bool, bool]):
+    """Rows of a block's supports and queries: each clip's first segment, or one drawn at random.
+
+    Args:
+      first: number of the first segment of each clip of the table.
+      n_segments: how many segments each clip has.
+      key: of the stream that episodes are drawn from.
+      clips: n_way x drawn x episodes.
+      numbers: of the episodes.
+      k_shot: supports per class.
+      drawn: whether supports, and whether queries, take a segment at random.
+    """
+    clips = clips.astype(jnp.int32)
+    n_way, n_query = clips.shape[0], clips.shape[1] - k_shot
+
+    def find(clips, drawn, first_position):
+        found = first.at[clips].get(mode="promise_in_bounds")
+        if drawn:
+            word = segment_words(key, numbers, n_way, first_position, clips.shape[1])
+            found = found + below(word, n_segments[clips].astype(jnp.uint32)).astype(jnp.int32)
+        return found.reshape(-1, found.shape[-1])
+
+    return find(clips[:, :k_shot], drawn[0], n_query), find(clips[:, k_shot:], drawn[1], 0)
 
 
 @functools.lru_cache(MOST_FUNCTIONS)
@@ -183,22 +200,27 @@ def jit_solve(mesh: Mesh, classifier: Classifier, n_way: int, k_shot: int, want_
 
     def solve_blocks(gram_ss, gram_qs, numbers, key, strengths):
         TRACES["solve"] += 1
-
-        def one_block(block):
-            gram_ss, gram_qs, numbers = block
-            support = Support(gram_ss, numbers, key, n_way, k_shot)
-
-            def one_strength(strength):
-                model, diagnostics = classifier.fit(support, strength)
-                answers = _answers(classifier, model, support, gram_qs, want_scores)
-                return answers, *Diagnostics(*diagnostics), *([model] if want_model else [])
-
-            return lax.map(one_strength, strengths)
-
-        return lax.map(one_block, (gram_ss, gram_qs, numbers))
+        solve = block_solver(classifier, n_way, k_shot, want_scores, want_model)
+        return lax.map(lambda block: solve(*block, key, strengths), (gram_ss, gram_qs, numbers))
 
     specs = (P(AXIS), P(AXIS), P(AXIS), P(), P())
     return jax.jit(shard_over_episodes(solve_blocks, mesh, specs, P(AXIS)))
+
+
+def block_solver(classifier: Classifier, n_way: int, k_shot: int, want_scores: bool, want_model: bool):
+    """What solves one block: from inner products, episode numbers, key and strengths to the outputs of `jit_solve`."""
+
+    def solve(gram_ss, gram_qs, numbers, key, strengths):
+        support = Support(gram_ss, numbers, key, n_way, k_shot)
+
+        def one_strength(strength):
+            model, diagnostics = classifier.fit(support, strength)
+            answers = _answers(classifier, model, support, gram_qs, want_scores)
+            return answers, *Diagnostics(*diagnostics), *([model] if want_model else [])
+
+        return lax.map(one_strength, strengths)
+
+    return solve
 
 
 @functools.lru_cache(MOST_FUNCTIONS)

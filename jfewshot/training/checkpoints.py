@@ -103,7 +103,16 @@ class Checkpoints:
 
 
 def best_steps(scores: Mapping[int, float], n: int, higher_is_better: bool) -> list[int]:
-    """The n steps with the best number, best first; of equal ones the earlier."""
+    """Choose the n steps with the best number; of equal numbers the earlier step wins.
+
+    Args:
+      scores: from a step to its validation number.
+      n: how many steps to choose; fewer are returned if there are fewer.
+      higher_is_better: whether larger numbers are better.
+
+    Returns:
+      the chosen steps, best first.
+    """
     sign = -1.0 if higher_is_better else 1.0
     return [step for _, step in sorted((sign * score, step) for step, score in scores.items())[:n]]
 

@@ -48,8 +48,12 @@ def differences(one: dict[str, Any], other: dict[str, Any], free: Collection[str
     """Settings in which two runs would compute something else: `encoder.d_model: 768 here, 512 there`.
 
     Args:
-      one, other: nested records: here, there.
-      free: dotted names that may differ.
+      one: nested record of the settings here.
+      other: nested record of the settings there.
+      free: dotted names of settings that may differ.
+
+    Returns:
+      one text for each setting that differs.
     """
     here, there = _flat(one), _flat(other)
     return [

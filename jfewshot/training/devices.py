@@ -15,7 +15,13 @@ Batch = TypeVar("Batch", bound=tuple)
 
 
 def connect(coordinator: str | None, processes: int, process: int) -> None:
-    """Join the other processes, if there is a coordinator (address:port); before JAX is used."""
+    """Join the other processes of a distributed run; call it before JAX is used.
+
+    Args:
+      coordinator: address and port of process 0, such as node17:12345; None for a run of one process.
+      processes: number of processes.
+      process: number of this process, counted from 0.
+    """
     if coordinator is None:
         return
     # On a CPU, processes talk by gloo; without it the collectives of several processes do not exist there.
@@ -27,8 +33,12 @@ def make_mesh(devices: int | None, batch: int, chunks: int = 1) -> Mesh | None:
     """The devices of all processes along one axis; None for a single device.
 
     Args:
-      devices: how many to use; None: all there are.
-      batch, chunks: of each step.
+      devices: number of devices to use; None for all of them.
+      batch: utterances per step.
+      chunks: chunks into which each device's rows of a batch are divided.
+
+    Returns:
+      the mesh; None for one device.
 
     Raises:
       UserError: more devices asked for than there are, or a batch that the devices (times the chunks) do not divide.

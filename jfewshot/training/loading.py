@@ -25,10 +25,14 @@ def batches_ahead(
     """Batches of steps first .. last - 1, in order, made ahead on threads or in worker processes.
 
     Args:
-      load: from a step's number to its batch; picklable where there are workers.
-      first, last: steps, counted from 0.
-      threads: batches made at a time; 0 makes each when it is asked for.
-      workers: processes; 0 for threads.
+      load: from a step's number to its batch; it must be picklable for worker processes.
+      first: first step, counted from 0.
+      last: the step after the last one.
+      threads: number of batches that are made at a time; 0 makes each batch when it is asked for.
+      workers: number of worker processes; 0 for threads.
+
+    Returns:
+      an iterator over the batches.
     """
     if not workers and not threads:
         return map(load, range(first, last))

@@ -125,7 +125,16 @@ def run_steps(
 
 
 def not_finite(run: TrainingRun, step: int, checkpoints: list[int]) -> str:
-    """What to say, and write, when a loss or gradient is not finite."""
+    """Say what happened when a loss or gradient is not finite, and write the names of the batch's files.
+
+    Args:
+      run: the training run.
+      step: number of the step that failed, counted from 1.
+      checkpoints: steps that have a checkpoint.
+
+    Returns:
+      the message, which names the file with the names and what to try.
+    """
     names = run.names(step - 1)
     path = run.folder / f"not-finite-step-{step}.txt"
     if jax.process_index() == 0:

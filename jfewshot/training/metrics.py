@@ -49,7 +49,14 @@ class Metrics:
         self._since, self._steps, self._audio_s, self._wait_s = time.perf_counter(), 0, 0.0, 0.0
 
     def add(self, step: int, values: dict[str, float], wait_s: float, total: int) -> None:
-        """One step's numbers, and how long it waited for data."""
+        """Record one step's numbers; write a line for people every few steps and after the last step.
+
+        Args:
+          step: number of the step, counted from 1.
+          values: the step's metrics by name.
+          wait_s: how long the step waited for its data, in seconds.
+          total: number of steps of the run.
+        """
         self._file.write(json.dumps({"step": step, **values}) + "\n")
         if self._writer is not None:
             for name, value in values.items():

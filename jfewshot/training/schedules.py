@@ -15,9 +15,15 @@ def learning_rate(chosen: OptimiserConfig, d_model: int, steps: int) -> optax.Sc
     (The Speech SimCLR paper prints d_model^0.5, a misprint: rates of the order of one.)
 
     Args:
-      chosen: schedule, rate, warm-up.
-      d_model: the transformer's width, which noam asks for.
-      steps: of the whole run, which cosine asks for.
+      chosen: gives the schedule, the rate and the warm-up.
+      d_model: width of the transformer; only noam needs it.
+      steps: number of steps of the whole run; only cosine needs it.
+
+    Returns:
+      from a step's number to its learning rate.
+
+    Raises:
+      UserError: if a cosine schedule would end within its warm-up.
     """
     warmup = max(chosen.warmup_steps, 1)
     if chosen.schedule == "noam":

@@ -51,7 +51,8 @@ def run_out(monkeypatch):
         call, failed, seen = Programs.__call__, [], []
 
         def may_fail(self, function, *arguments, **options):
-            blocks = arguments[-1].shape[0] if function.__name__ == "draw_blocks" else arguments[0].shape[0]
+            episodes_of = {"draw_blocks": -1, "look_up_and_solve": 4}  # which argument has a chunk's blocks
+            blocks = arguments[episodes_of.get(function.__name__, 0)].shape[0]
             seen.append(function.__name__)
             if condition(function.__name__, blocks, seen):
                 failed.append((function.__name__, blocks))
@@ -64,15 +65,13 @@ def run_out(monkeypatch):
     return arrange
 
 
-@pytest.mark.parametrize("function", ["draw_blocks", "lookup", "solve_blocks"])
+@pytest.mark.parametrize("function", ["draw_blocks", "look_up_and_solve"])
 def test_a_device_out_of_memory_gets_half_the_chunk_and_the_results_are_the_same(
     function, undisturbed, run_out, caplog
 ):
     draw, reference = undisturbed
     # 14 blocks are 2 devices' 7; at most 4 fit: 14 -> 6 -> 2.
-    failed = run_out(lambda name, blocks, seen: name == function and blocks > 4 and function != "lookup")
-    if function == "lookup":
-        failed = run_out(lambda name, blocks, seen: name == function and seen.count(name) <= 2)
+    failed = run_out(lambda name, blocks, seen: name == function and blocks > 4)
     found_by, steps = small_evaluator(), []
     with caplog.at_level("WARNING"):
         solved = solve(found_by, on_progress=steps.append)
@@ -93,16 +92,16 @@ def test_memory_that_runs_out_amid_a_cell_costs_no_episode_and_tells_none_twice(
     # With several chunks to a cell, one of the later ones fails, of blocks that can still be halved.
     found_by, steps = Evaluator(jax.devices()[:1], memory_bytes=150_000, block=16), []
     assert chunk_shape(PROTOCOL, 1, "cpu", 150_000, 16).blocks == 2
-    failed = run_out(lambda name, blocks, seen: name == "solve_blocks" and blocks == 2 and seen.count(name) == 4)
+    failed = run_out(lambda name, blocks, seen: name == "look_up_and_solve" and blocks == 2 and seen.count(name) == 4)
     solved = solve(found_by, on_progress=steps.append)
-    assert failed == [("solve_blocks", 2)]
+    assert failed == [("look_up_and_solve", 2)]
     np.testing.assert_array_equal(solved.predicted, undisturbed[1].predicted)
     assert sum(steps) == PROTOCOL.n_episodes
     assert min(steps) > 0
 
 
 def test_a_block_that_does_not_fit_ends_with_what_is_needed(run_out):
-    run_out(lambda name, blocks, seen: name == "solve_blocks")
+    run_out(lambda name, blocks, seen: name == "look_up_and_solve")
     with pytest.raises(
         UserError, match=r"one block of 16 episodes per device \(3-way 2-shot, 3 queries\) needs .* GiB"
     ):

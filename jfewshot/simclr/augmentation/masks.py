@@ -7,8 +7,20 @@ from jaxtyping import Array, Bool, Float, Int, Key
 
 
 def interval(key: Key[Array, ""], size: int, limit: Int[Array, ""] | int, widest: int) -> Bool[Array, "size"]:
-    """A run of width U{0 .. widest}, at most `limit`, starting anywhere such that it lies within the first `limit` of
-    `size`."""
+    """Choose a random run of consecutive places.
+
+    The width is drawn from U{0 .. widest} and cut to `limit`. The start is uniform over the places that leave the whole
+    run within the first `limit` places.
+
+    Args:
+      key: random key that decides the width and the start.
+      size: number of places, of the returned array.
+      limit: number of places in which the run may lie, at most `size`.
+      widest: largest width, in places; 0 gives an empty run.
+
+    Returns:
+      bool, (size,): True within the run.
+    """
     width_key, start_key = jax.random.split(key)
     width = jnp.minimum(jax.random.randint(width_key, (), 0, widest + 1), limit)
     start = jax.random.randint(start_key, (), 0, limit - width + 1)
@@ -23,8 +35,18 @@ def mask_spectrogram(
     widest_time: int = 40,
     widest_frequency: int = 10,
 ) -> Float[Array, "frames mels"]:
-    """One mask over time, one over frequency; the paper's 0-40 frames and 0-10 channels. A width of 0 switches a mask
-    off."""
+    """Set one run of frames and one run of mel channels to zero (Speech SimCLR masks 0-40 frames and 0-10 channels).
+
+    Args:
+      key: random key that decides both runs.
+      features: features of one utterance, (frames, mels).
+      n_frames: number of true frames; the masked frames lie among these.
+      widest_time: largest number of masked frames; 0 masks none.
+      widest_frequency: largest number of masked mel channels; 0 masks none.
+
+    Returns:
+      the features, zero in the masked frames and channels.
+    """
     time_key, frequency_key = jax.random.split(key)
     frames = interval(time_key, features.shape[0], n_frames, widest_time)
     mels = interval(frequency_key, features.shape[1], features.shape[1], widest_frequency)

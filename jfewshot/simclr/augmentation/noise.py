@@ -28,11 +28,15 @@ def add_noise(
     number. Silence stays silence, and a silent cut adds nothing.
 
     Args:
-      key: decides noise, cut and ratio.
-      wave: zero past `length`.
-      length: true samples.
-      bank: noises of one length, read in a circle.
-      lowest_db, highest_db: the paper's 5 and 10.
+      key: random key that decides the noise, the cut and the ratio.
+      wave: samples; zero past `length`.
+      length: number of true samples.
+      bank: noises of one length; a cut that reaches the end continues at the beginning.
+      lowest_db: smallest signal-to-noise ratio in dB; the paper's 5.
+      highest_db: largest signal-to-noise ratio in dB; the paper's 10.
+
+    Returns:
+      the noisy wave and its number of true samples, which has not changed.
     """
     which, where, how_much = jax.random.split(key, 3)
     noise_samples = bank.shape[1]
@@ -85,8 +89,16 @@ def noise_bank(folder: Path | None, samples: int, sample_rate: int, seed: int, l
 
 
 def coloured_noise(samples: int, seed: int, per_colour: int = 8) -> np.ndarray:
-    """White, pink and brown noise: power falling as 1 / frequency to the 0, 1 and 2. float32, (3 * per_colour,
-    samples)."""
+    """Make white, pink and brown noise: power falls as 1 / frequency to the 0, 1 and 2.
+
+    Args:
+      samples: number of samples of each noise.
+      seed: seed of the random numbers.
+      per_colour: number of noises of each colour.
+
+    Returns:
+      float32, (3 * per_colour, samples), each row with a mean square of 1.
+    """
     rng = np.random.default_rng(seed)
     frequency = np.maximum(np.arange(samples // 2 + 1), 1.0)
     noises = []

@@ -34,10 +34,14 @@ def pitch(
     """Shift the pitch by U(lowest, highest) cents; length and size stay.
 
     Args:
-      key: decides the shift.
-      wave: zero past `length`.
-      length: true samples.
-      lowest, highest: cents, 1,200 to the octave; the paper's -300 and 300.
+      key: random key that decides the shift.
+      wave: samples; zero past `length`.
+      length: number of true samples.
+      lowest: smallest shift in cents (1,200 to the octave); the paper's -300.
+      highest: largest shift in cents; the paper's 300.
+
+    Returns:
+      the shifted wave, as long as `wave`, and its number of true samples, which has not changed.
     """
     cents = jax.random.uniform(key, minval=lowest, maxval=highest)
     return shift(wave, cents, highest, length), length
@@ -46,7 +50,17 @@ def pitch(
 def shift(
     wave: Float[Array, "samples"], cents: Float[Array, ""] | float, highest: float, length: Int[Array, ""]
 ) -> Float[Array, "samples"]:
-    """Shift by a number of cents, at most `highest` (which sets the static size in between)."""
+    """Shift the pitch of a wave by a number of cents; its length stays.
+
+    Args:
+      wave: samples; zero past `length`.
+      cents: shift, at most `highest`; 1,200 cents make an octave.
+      highest: largest shift in cents that may be asked for; it sets the static size of the stretched wave in between.
+      length: number of true samples.
+
+    Returns:
+      the shifted wave, (samples,).
+    """
     return replay(wave, length, 1.0, cents, highest, wave.shape[0])[0]
 
 
@@ -83,6 +97,14 @@ def stretch(wave: Float[Array, "samples"], ratio: Float[Array, ""], n_out: int) 
 
     One frame after the other, each added to what the ones before left: nothing but a frame's worth is kept, which is
     also several times faster on a CPU than transforming all frames at once.
+
+    Args:
+      wave: samples; silence is assumed around them.
+      ratio: length of the output divided by the length of the input.
+      n_out: static number of output samples.
+
+    Returns:
+      the stretched wave, (n_out,).
     """
     # The first output sample lies under windows centred before it: begin half a window early.
     early = N_FFT // 2 // HOP

@@ -34,6 +34,9 @@ def resample(wave: Float[Array, "samples"], ratio: Float[Array, ""] | float, n_o
       wave: samples; silence is assumed around them.
       ratio: above 0 and up to 4; rounded to 1/32,768 (0.05 cents at one).
       n_out: static number of output samples.
+
+    Returns:
+      the wave at the new speed, (n_out,).
     """
     # In steps of the finer grid.
     steps = jnp.round(jnp.asarray(ratio, jnp.float32) * (2 * GRID)).astype(jnp.int32)

@@ -45,11 +45,12 @@ def transfer(room_scale, n_fft: int, sample_rate: int, reverberance: float, damp
     samples wraps round.
 
     Args:
-      room_scale: 0 to 100; may be traced.
-      n_fft: even.
+      room_scale: size of the room, 0 to 100; may be traced.
+      n_fft: size of the Fourier transform; even.
       sample_rate: Hz; delays are rounded to its samples, as SoX rounds them.
-      reverberance, damping: 0 to 100.
-      xp: `numpy` or `jax.numpy`.
+      reverberance: 0 to 100, as in SoX; larger values ring longer.
+      damping: 0 to 100, as in SoX; larger values damp high frequencies more.
+      xp: the array module that computes: `numpy` or `jax.numpy`.
 
     Returns:
       complex, (n_fft / 2 + 1,).
@@ -90,6 +91,13 @@ def impulse_responses(
 ) -> np.ndarray:
     """The bank: room scales evenly from 0 to 100, dry sound included.
 
+    Args:
+      sample_rate: Hz.
+      reverberance: 0 to 100, as in SoX; larger values ring longer.
+      damping: 0 to 100, as in SoX; larger values damp high frequencies more.
+      n_rooms: number of rooms.
+      tail_s: length of each response in seconds.
+
     Returns:
       float32, (n_rooms, tail_s * sample_rate). 101 rooms at 16 kHz: 13 MB, about 3 s to make.
     """
@@ -110,7 +118,19 @@ def reverb(
     length: Int[Array, ""],
     bank: Float[Array, "rooms tail"],
 ) -> tuple[Float[Array, "samples"], Int[Array, ""]]:
-    """Put a wave into one room of a bank, drawn uniformly; the tail past its length is cut off."""
+    """Put a wave into one room of a bank, drawn uniformly.
+
+    The reverberation that continues past the end of the wave is cut off.
+
+    Args:
+      key: random key that decides the room.
+      wave: samples; zero past `length`.
+      length: number of true samples.
+      bank: impulse responses from `impulse_responses`, (rooms, tail).
+
+    Returns:
+      the reverberant wave, as long as `wave`, and its number of true samples, which has not changed.
+    """
     # What rings longer than the wave is cut off anyway.
     response = bank[jax.random.randint(key, (), 0, bank.shape[0])][: wave.shape[0]]
     n_fft = fft_size(wave.shape[0] + response.shape[0])
@@ -125,7 +145,21 @@ def reverb_continuous(
     reverberance: float = 50.0,
     damping: float = 50.0,
 ) -> tuple[Float[Array, "samples"], Int[Array, ""]]:
-    """Put a wave into a room of scale U(0, 100), any fraction; no bank."""
+    """Put a wave into a room whose scale is drawn from U(0, 100), without a bank.
+
+    The room's spectrum is computed for every wave, so that any fraction of a scale can occur.
+
+    Args:
+      key: random key that decides the room.
+      wave: samples; zero past `length`.
+      length: number of true samples.
+      sample_rate: Hz.
+      reverberance: 0 to 100, as in SoX; larger values ring longer.
+      damping: 0 to 100, as in SoX; larger values damp high frequencies more.
+
+    Returns:
+      the reverberant wave, as long as `wave`, and its number of true samples, which has not changed.
+    """
     room = jax.random.uniform(key, maxval=100.0)
     n_fft = fft_size(wave.shape[0] + int(TAIL_S * sample_rate))
     return _apply(wave, length, transfer(room, n_fft, sample_rate, reverberance, damping), n_fft), length

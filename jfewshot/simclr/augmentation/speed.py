@@ -24,10 +24,11 @@ def speed(
     """Play at a speed from U(slowest, fastest).
 
     Args:
-      key: decides the speed.
-      wave: zero past `length`.
-      length: true samples.
-      slowest, fastest: factors; the paper's 0.8 and 1.2.
+      key: random key that decides the speed.
+      wave: samples; zero past `length`.
+      length: number of true samples.
+      slowest: smallest factor; the paper's 0.8.
+      fastest: largest factor; the paper's 1.2.
 
     Returns:
       the wave, ceil(samples / slowest) long and zero past its new length, floor(length / factor).

@@ -25,7 +25,17 @@ class Banks(NamedTuple):
 
 
 def make_banks(config: AugmentationConfig, samples: int, sample_rate: int, seed: int) -> Banks:
-    """Compute or read the banks, for waves of at most `samples`."""
+    """Prepare the room responses and the noises that the augmentation draws from.
+
+    Args:
+      config: which augmentations are switched on, and the folder of noise recordings, if there is one.
+      samples: largest number of samples of a wave before its speed is changed.
+      sample_rate: Hz.
+      seed: seed of the generated noises, or of the choice among recorded pieces.
+
+    Returns:
+      the banks; empty arrays for augmentations that are switched off or need no bank.
+    """
     rooms = jnp.zeros((0, 0))
     if config.may("reverb") and not config.reverb_continuous:
         rooms = jnp.asarray(impulse_responses(sample_rate))

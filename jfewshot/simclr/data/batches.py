@@ -80,7 +80,16 @@ class BatchPlan(LengthBuckets):
         return [self.utterances[index].name for index in self.step(step)[1]]
 
     def crop_start(self, step: int, row: int, samples: int) -> int:
-        """Where the piece of a longer utterance begins."""
+        """Where the piece of an utterance begins that is used in a step.
+
+        Args:
+          step: number of the training step, counted from 0.
+          row: place of the utterance in the batch of that step.
+          samples: length of the utterance in samples.
+
+        Returns:
+          the first sample of the piece; 0 for an utterance of at most `crop_samples` samples.
+        """
         if samples <= self.crop_samples:
             return 0
         return int(np.random.default_rng([self.seed, 3, step, row]).integers(samples - self.crop_samples + 1))

@@ -20,11 +20,14 @@ def load_batch(
     """Decode one step's utterances.
 
     Args:
-      plan: which they are.
-      step: counted from 0.
-      speakers: number of each speaker's statistics; empty with global ones.
-      share: (this process, of how many): which contiguous part of the rows to load.
-      cache: reads the files; None: each is decoded anew.
+      plan: decides which utterances a step has.
+      step: number of the step, counted from 0.
+      speakers: from a speaker's name to the row of that speaker's statistics; empty with global statistics.
+      share: number of this process and number of processes; each process loads one contiguous part of the rows.
+      cache: reads the files and keeps decoded waves; None decodes every file again.
+
+    Returns:
+      the waves, lengths, rows and speakers of this process's part of the batch, as NumPy arrays.
 
     Raises:
       AudioError: naming a file that cannot be decoded after all.
@@ -56,8 +59,21 @@ def batches_from(
     workers: int = 0,
     cache_bytes: int = 0,
 ) -> Iterator[Batch]:
-    """Batches of steps first .. last - 1, in order, decoded ahead on threads or in worker processes, which share
-    `cache_bytes` of memory for what they have decoded."""
+    """Yield the batches of consecutive steps in order, decoded ahead on threads or in worker processes.
+
+    Args:
+      plan: decides which utterances a step has.
+      first: first step, counted from 0.
+      last: the step after the last one.
+      speakers: from a speaker's name to the row of that speaker's statistics; empty with global statistics.
+      share: number of this process and number of processes; each process loads one contiguous part of the rows.
+      threads: number of batches that are decoded at a time; 0 decodes each batch when it is asked for.
+      workers: number of worker processes; 0 for threads.
+      cache_bytes: memory in bytes for decoded waves, divided among the workers.
+
+    Returns:
+      an iterator over the batches.
+    """
     cache = WaveCache(plan.sample_rate, cache_bytes // max(workers, 1))
     return batches_ahead(functools.partial(_load, plan, speakers, share, cache), first, last, threads, workers)
 

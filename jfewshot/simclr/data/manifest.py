@@ -120,7 +120,19 @@ def _manifest_rows(manifest: Path) -> Iterable[tuple[Path, str, str, float | Non
 def split_validation(
     utterances: Sequence[Utterance], share: float, seed: int
 ) -> tuple[list[Utterance], list[Utterance]]:
-    """Training and validation: whole speakers held out, or utterances where no speaker is known."""
+    """Hold out whole speakers for validation, or single utterances where no speaker is known.
+
+    Args:
+      utterances: all utterances.
+      share: share of the speakers (or utterances) that is held out, 0-1; 0 holds out none.
+      seed: seed of the random choice.
+
+    Returns:
+      the training utterances and the validation utterances.
+
+    Raises:
+      UserError: if nothing would be left to train on.
+    """
     if share <= 0:
         return list(utterances), []
     speakers = sorted({utterance.speaker for utterance in utterances})

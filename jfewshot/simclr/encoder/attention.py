@@ -17,8 +17,14 @@ def masked_attention(
     contiguous matrices: on a CPU 1.3 to 1.8 times as fast, gradient included.
 
     Args:
-      query, key, value: of each head.
-      is_seen: the keys that each query looks at (one row, where all look at the same); at least one.
+      query: queries of each head.
+      key: keys of each head.
+      value: values of each head.
+      is_seen: True for the keys that a query may look at, at least one for each query; one row if all queries look at
+        the same keys.
+
+    Returns:
+      the weighted sum of the values for each query and head.
     """
     query, key, value = (jnp.swapaxes(each, 1, 2) for each in (query, key, value))
     logits = jnp.einsum("bhqd,bhkd->bhqk", query, key, preferred_element_type=jnp.float32) * query.shape[-1] ** -0.5

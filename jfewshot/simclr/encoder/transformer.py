@@ -29,13 +29,34 @@ class Linear(nnx.Linear):
 
 
 def linear(n_in: int, n_out: int, config: EncoderConfig, rngs: nnx.Rngs) -> Linear:
-    """A linear map with the configured initialisation and compute dtype, and float32 parameters."""
+    """A linear map with the configured initialisation and compute dtype, and float32 parameters.
+
+    Args:
+      n_in: width of the input.
+      n_out: width of the output.
+      config: gives the standard deviation of the initial weights and the compute dtype.
+      rngs: source of the random initial weights.
+
+    Returns:
+      the layer.
+    """
     init = nnx.initializers.normal(config.init_std)
     return Linear(n_in, n_out, kernel_init=init, dtype=config.dtype, param_dtype=jnp.float32, rngs=rngs)
 
 
 def layer_norm(size: int, config: EncoderConfig, rngs: nnx.Rngs) -> nnx.LayerNorm:
-    """LayerNorm in float32. The two-pass variance: E[x²] - E[x]² is off by more than TERA's epsilon."""
+    """LayerNorm in float32.
+
+    The variance is computed in two passes, since E[x²] - E[x]² is off by more than TERA's epsilon.
+
+    Args:
+      size: width of the input.
+      config: gives the epsilon.
+      rngs: required by flax; LayerNorm draws nothing.
+
+    Returns:
+      the layer.
+    """
     return nnx.LayerNorm(
         size,
         epsilon=config.layer_norm_eps,
@@ -52,8 +73,17 @@ def normed(norm: nnx.LayerNorm, x: Float[Array, "*batch dim"]) -> Float[Array, "
 
 
 def dropout(x: Float[Array, "batch frames dim"], rate: float, keys: Key[Array, "batch"] | None, number: int):
-    """Dropout by one key per utterance, so that no utterance's mask depends on its place in a batch; no keys, no
-    dropout."""
+    """Dropout with one key per utterance, so that an utterance's mask does not depend on its place in a batch.
+
+    Args:
+      x: activations, (batch, frames, dim).
+      rate: probability that a number is set to zero, 0-1.
+      keys: one random key per utterance; None switches dropout off.
+      number: number of this dropout within its layer, so that two dropouts of one key differ.
+
+    Returns:
+      the activations after dropout, divided by 1 - rate where they are kept; (batch, frames, dim).
+    """
     if keys is None or rate == 0.0:
         return x
 

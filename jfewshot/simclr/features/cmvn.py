@@ -90,10 +90,17 @@ def normalise(
     mean: Float[Array, "*stats mels"] | np.ndarray,
     std: Float[Array, "*stats mels"] | np.ndarray,
 ) -> Float[Array, "*batch frames mels"]:
-    """Subtract given means and divide by given deviations: global ones (mels,), or each utterance's speaker's (batch,
-    mels).
+    """Subtract given means and divide by given standard deviations; frames past an utterance's end become zero.
 
-    Frames past an utterance's end are zero.
+    Args:
+      features: features of one utterance or of a batch, (frames, mels) or (batch, frames, mels).
+      n_frames: number of true frames of each utterance.
+      mean: one mean per mel channel: (mels,) for all utterances, or (batch, mels) with the means of each utterance's
+        speaker.
+      std: standard deviations in the same shape as `mean`.
+
+    Returns:
+      the normalised features.
     """
     mean, std = jnp.asarray(mean, features.dtype), jnp.asarray(std, features.dtype)
     if mean.ndim > 1:

@@ -44,11 +44,14 @@ def ntxent(
     """NT-Xent of N utterances on one device.
 
     Args:
-      z_a: projections of one view of each utterance; need not be normalised.
-      z_b: projections of the other views, in the same order.
-      temperature: the paper's 0.1.
-      tile_rows: None computes all logits at once; a number, that many rows at a time, forward and backward, in
+      z_a: projections of one view of each utterance; they need not be normalised.
+      z_b: projections of the other view of each utterance, in the same order.
+      temperature: divides the cosines; the paper's 0.1.
+      tile_rows: None computes all logits at once. A number computes that many rows at a time, forward and backward, in
         O(tile_rows * 2N) memory.
+
+    Returns:
+      the mean loss over the 2N views, with the metrics of the contrast.
 
     Raises:
       ValueError: for fewer than two utterances, which leave nothing to contrast with.
@@ -76,12 +79,15 @@ def ntxent_rows(
     """Sums over some rows of the matrix of logits; anchors and views are unit vectors.
 
     Args:
-      anchors: the rows.
-      anchor_index: where each anchor stands among the views, so that it is not contrasted with itself.
-      views: all 2N.
-      partner: where each anchor's partner stands among the views.
-      temperature: as in the loss.
-      counts: 1 for rows that count, 0 for padding; None: all count.
+      anchors: the rows: unit vectors, (rows, dim).
+      anchor_index: place of each anchor among the views, so that an anchor is not contrasted with itself.
+      views: all 2N unit vectors, (views, dim).
+      partner: place of each anchor's other view among the views.
+      temperature: divides the cosines.
+      counts: 1 for rows that count, 0 for padding; None if all rows count.
+
+    Returns:
+      the sums of the loss and of the metrics over the rows that count.
     """
     counts = jnp.ones(anchors.shape[0], jnp.float32) if counts is None else counts
     # Full float32 products: at temperature 0.1 a bf16 or TF32 error of 1e-3 in a cosine is 1e-2 in a logit.
@@ -128,6 +134,18 @@ def ntxent_local(
 
     The gathered views take part in the gradient. (Stopping it there, as if they were MoCo's keys, is a silent bug:
     the gradient grows about 2.5 times and still points almost the right way.)
+
+    Args:
+      z_a: this device's projections of one view of each of its utterances; they need not be normalised.
+      z_b: this device's projections of the other views, in the same order.
+      temperature: divides the cosines.
+      axis_name: name of the mesh axis over which the utterances are spread.
+
+    Returns:
+      the mean loss over the views of all devices, with the metrics; the same on every device.
+
+    Raises:
+      ValueError: for fewer than two utterances over all devices.
     """
     own = _unit(jnp.concatenate([z_a, z_b]))
     # (devices, 2 * local, dim): all views, in the order device, a or b, utterance.
@@ -147,7 +165,18 @@ def ntxent_local(
 def ntxent_sharded(
     z_a: Float[Array, "n dim"], z_b: Float[Array, "n dim"], temperature: float, mesh: Mesh, axis_name: str = "data"
 ) -> Contrast:
-    """`ntxent` with the utterances spread over the devices of a mesh axis, which must divide their number."""
+    """Compute `ntxent` with the utterances spread over the devices of a mesh axis.
+
+    Args:
+      z_a: projections of one view of each utterance; the number of devices must divide n.
+      z_b: projections of the other views, in the same order.
+      temperature: divides the cosines.
+      mesh: the devices.
+      axis_name: name of the mesh axis over which the utterances are spread.
+
+    Returns:
+      the mean loss over the 2N views, with the metrics of the contrast.
+    """
     spread, whole = PartitionSpec(axis_name), PartitionSpec()
     local = functools.partial(ntxent_local, temperature=temperature, axis_name=axis_name)
     return jax.shard_map(local, mesh=mesh, in_specs=(spread, spread), out_specs=whole)(z_a, z_b)

@@ -22,15 +22,20 @@ Key = tuple[str, int, str]
 
 
 def extract_all(study: Study, encoders: Sequence[Path], baselines: Sequence[str] = ("fbank",)) -> Path:
-    """Stores of every test set through every encoder; those that are there stay.
+    """Make the stores of every test set for every encoder; stores that exist are kept.
 
-    In a process of its own, since `jfewshot` does not import `extraction`.
+    The extraction runs in a process of its own, since `jfewshot` does not import `extraction`.
+
+    Args:
+      study: gives the test sets, the length of a segment and the output folder.
+      encoders: folders of exported encoders.
+      baselines: names of other upstreams to compare with.
 
     Returns:
-      the folder of stores.
+      the folder of the stores.
 
     Raises:
-      UserError: if the extraction failed; it has said why.
+      UserError: if the extraction failed; the extraction has printed the reason.
     """
     stores = study.out / "stores"
     upstreams = [*baselines, *(f"simclr:{encoder}" for encoder in encoders)]
@@ -51,6 +56,14 @@ def episode_accuracy(
     """Accuracy in every episode, by test set, shots and upstream; the same episodes for all upstreams.
 
     Logistic regression with C = 1 on L2-normalised means of the last layer.
+
+    Args:
+      study: gives the ways, shots, queries and number of episodes, and the output folder.
+      stores: folder of the stores, from `extract_all`.
+      upstreams: names of the upstreams to evaluate.
+
+    Returns:
+      from (test set, shots, upstream) to the accuracy (0-1) of each episode.
     """
     datasets = sorted(folder for folder in stores.iterdir() if folder.is_dir())
     wanted = [folder / upstream for folder in datasets for upstream in upstreams]

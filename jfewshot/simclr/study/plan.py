@@ -97,9 +97,12 @@ def trainings(study: Study, base: TrainConfig, n_utterances: int) -> list[Traini
     """All trainings, seed by seed, so that a study that is stopped early has whole seeds.
 
     Args:
-      study: which kind.
-      base: what all have in common.
-      n_utterances: how many make an epoch; for the sweep.
+      study: the kind of study, its seeds and its output folder.
+      base: settings that all trainings share.
+      n_utterances: number of training utterances, which gives the steps of an epoch; only the sweep needs the number.
+
+    Returns:
+      the trainings in the order in which they run; each seed begins with the untrained encoder.
     """
     rows = {"profiles": _profiles, "ablation": _ablation, "sweep": _sweep}[study.kind](study, base, n_utterances)
     found = []

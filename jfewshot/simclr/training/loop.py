@@ -99,17 +99,36 @@ def initial_state(config: TrainConfig) -> State:
 
 
 def make_plan(config: TrainConfig, utterances: list[Utterance], batch: int) -> BatchPlan:
-    """The batches of a set of utterances."""
+    """Divide a set of utterances into batches.
+
+    Args:
+      config: gives the crop length, the buckets, the sample rate, the seed and the speakers per batch.
+      utterances: utterances to train or validate on.
+      batch: utterances per step.
+
+    Returns:
+      the plan: which utterances each step has.
+
+    Raises:
+      UserError: if there are fewer utterances than a batch, or no speaker is known or a batch is too small for the speakers
+        per batch.
+    """
     rate = config.fbank.sample_rate
     crop, data = int(config.data.crop_s * rate), config.data
     return BatchPlan(utterances, batch, crop, data.buckets, rate, config.seed, data.speakers_per_batch)
 
 
 def describe(folder: Path, config: TrainConfig, training: list[Utterance], validation: list[Utterance]) -> None:
-    """Write config.json, or compare with the one that is there.
+    """Write config.json, or compare the settings with those of the config.json that exists.
+
+    Args:
+      folder: folder of the training.
+      config: settings of the training.
+      training: training utterances.
+      validation: validation utterances.
 
     Raises:
-      UserError: naming the settings in which they differ.
+      UserError: if the existing file has other settings or other data; the message names the differences.
     """
     speakers = {utterance.speaker for utterance in training if utterance.speaker}
     data = {
@@ -126,7 +145,21 @@ def describe(folder: Path, config: TrainConfig, training: list[Utterance], valid
 def validator(
     config: TrainConfig, mesh, utterances: list[Utterance], speakers: dict[str, int], fixed: Fixed
 ) -> Callable[[Any], dict[str, float]] | None:
-    """A function from parameters to validation metrics: always the same batches, pieces and views."""
+    """Make the function that validates: always on the same batches, pieces and views.
+
+    Args:
+      config: settings of the training.
+      mesh: devices to spread a batch over; None for one device.
+      utterances: validation utterances; an empty list switches validation off.
+      speakers: from a speaker's name to the row of that speaker's statistics; empty with global statistics.
+      fixed: banks and statistics on the devices.
+
+    Returns:
+      a function from parameters to the mean of each metric over the validation batches; None without utterances.
+
+    Raises:
+      UserError: if there are too few utterances for two on each device.
+    """
     if not utterances:
         return None
     devices = 1 if mesh is None else mesh.size

@@ -20,11 +20,18 @@ log = logging.getLogger(__name__)
 def feature_statistics(
     utterances: Sequence[Utterance], config: TrainConfig, keep_in: Path
 ) -> tuple[np.ndarray, np.ndarray, dict[str, int]]:
-    """Compute, or read from `keep_in`, where a run that is continued finds the ones it began with.
+    """Compute the mean and standard deviation of the features, or read them from a file.
+
+    A run that is continued finds the file, and therefore the statistics it began with.
+
+    Args:
+      utterances: training utterances.
+      config: gives the filter bank and whether statistics are global or per speaker.
+      keep_in: file that keeps the statistics.
 
     Returns:
-      means and deviations, (speakers, mels), and the row of each speaker. Row 0 is everybody's: the only one with
-      global normalisation, and what the exported encoder gets either way.
+      means and standard deviations, (speakers, mels), and the row of each speaker. Row 0 is computed over all speakers:
+      it is the only row with global normalisation, and the exported encoder always gets it.
     """
     if not keep_in.exists():
         per_speaker = config.data.normalisation == "speaker"

@@ -57,6 +57,17 @@ def make_views(
 
     The reconstruction's target is the view's own features, before masks and alteration: speed has moved the clean
     utterance's frames.
+
+    Args:
+      key: random key that decides the augmentation, the masks, the alteration and the dropout.
+      wave: samples of the utterance; zero past `length`.
+      length: number of true samples.
+      speaker: row of the utterance's speaker in the statistics; 0 with global statistics.
+      fixed: banks and statistics on the device.
+      config: settings of the training.
+
+    Returns:
+      features, number of true frames, target, altered elements and dropout key of the view.
     """
     contrast, reconstruction = config.weights
     wave_key, mask_key, alter_key, dropout_key = jax.random.split(key, 4)
@@ -93,7 +104,21 @@ def local_losses(
     training: bool,
     sharded: bool,
 ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
-    """The weighted loss of the whole batch, from one device's rows; inside `shard_map` where `sharded`."""
+    """Compute the weighted loss of the whole batch from one device's rows; runs inside `shard_map` where `sharded`.
+
+    Args:
+      params: parameters of the encoder and its heads.
+      batch: this device's rows of the batch.
+      key: random key of the step; each row's key is derived from the row's place in the whole batch.
+      fixed: banks and statistics on the device.
+      config: settings of the training.
+      build: from parameters to the model.
+      training: whether dropout is switched on.
+      sharded: whether the rows of a batch are spread over several devices.
+
+    Returns:
+      the weighted loss, and metrics by name; float32 scalars, the same on every device.
+    """
     contrast, reconstruction = config.weights
     rows, n_views = batch.waves.shape[0], config.n_views
     chunks = config.chunks if rows % config.chunks == 0 else 1
@@ -151,7 +176,16 @@ def local_losses(
 
 
 def loss_function(config: TrainConfig, mesh: Mesh | None, training: bool):
-    """(params, batch, key, fixed) -> (loss, metrics), for one device or a mesh."""
+    """Make the loss function for one device or for a mesh of devices.
+
+    Args:
+      config: settings of the training.
+      mesh: the devices; None for one device.
+      training: whether dropout is switched on.
+
+    Returns:
+      a function (params, batch, key, fixed) -> (loss, metrics).
+    """
     build = model_builder(config)
     local = functools.partial(local_losses, config=config, build=build, training=training, sharded=mesh is not None)
     if mesh is None:

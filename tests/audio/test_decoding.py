@@ -138,19 +138,6 @@ def test_a_truncated_file_gives_what_is_there_or_an_error(tmp_path):
         read_audio(tmp_path / "cut.flac", 16_000)
 
 
-@pytest.mark.parametrize("promised", [0, 2**36 - 1])  # 0: not known when the header was written
-def test_a_length_that_cannot_be_is_a_reason(tmp_path, promised):
-    path = tmp_path / "long.flac"
-    soundfile.write(path, tone(16_000), 16_000)
-    data = bytearray(path.read_bytes())
-    # Bytes 18 to 25 of a FLAC file: 28 bits of rate, channels and depth, then 36 bits of length in samples.
-    facts = int.from_bytes(data[18:26], "big") >> 36 << 36 | promised
-    path.write_bytes(data[:18] + facts.to_bytes(8, "big") + data[26:])
-    for read in (duration_s, lambda path: read_audio(path, 16_000)):
-        with pytest.raises(AudioError, match=r"cannot be decoded \(its header does not tell how long it is"):
-            read(path)
-
-
 def test_the_header_gives_the_duration(tmp_path):
     soundfile.write(tmp_path / "tone.ogg", tone(22_050, 1.5), 22_050)
     assert duration_s(tmp_path / "tone.ogg") == pytest.approx(1.5, abs=1e-3)

@@ -1,0 +1,39 @@
+"""Audio as the encoders want it: decoded, mono, resampled, cut into segments.
+
+The recipe of the few-shot papers (Heggan et al., arXiv 2402.01274): consecutive, non-overlapping segments of 5 s; a
+short last segment, or a short clip, is repeated circularly to full length. No normalisation of loudness. One
+departure: a tail of under 25 ms behind a full segment is dropped. It is a codec's rounding (380 of ESC-10's 400 OGG
+files end 16 samples after 5 s), and repeated 5,000 times it is a tone that nobody recorded, yet would vote like the
+clip's own 5 s.
+
+Needs soundfile and soxr (extras `extraction` and `pretrain`); they are imported when first used.
+
+- `base`: the error for a recording that cannot be used, and the limits of one file
+- `kinds`: which files are taken for audio by their names, and what a file is that turns out to be none
+- `decoding`: a file to mono samples, resampling, and a file's true length
+- `containers`: WAV, AIFF, AU, W64, CAF and NIST files whose headers tell a wrong size
+- `mp3`, `flac`, `ogg`: files of these kinds that were joined, cut, or whose headers tell a wrong length
+- `segments`: waves cut into pieces of equal length
+"""
+
+from jfewshot.audio.base import MIN_DURATION_S, AudioError, Unusable
+from jfewshot.audio.decoding import PREPROCESSING, decode, duration_s, read_audio, resample
+from jfewshot.audio.kinds import AUDIO_SUFFIXES, UNREAD_SUFFIXES, audio_below, unread_below, why_not_read
+from jfewshot.audio.segments import cut_segments
+
+__all__ = [
+    "AUDIO_SUFFIXES",
+    "MIN_DURATION_S",
+    "PREPROCESSING",
+    "UNREAD_SUFFIXES",
+    "AudioError",
+    "Unusable",
+    "audio_below",
+    "cut_segments",
+    "decode",
+    "duration_s",
+    "read_audio",
+    "resample",
+    "unread_below",
+    "why_not_read",
+]

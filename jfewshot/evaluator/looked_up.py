@@ -1,0 +1,58 @@
+"""The fast way of small stores: rows, inner products and solution of a block in one compiled program.
+
+Where all inner products lie in one matrix, what a block looks up there need not leave the program: a chunk's inner products
+would be several times the size of everything else, and on CPUs writing them to fresh memory took as long as looking them up.
+"""
+
+import functools
+
+import jax
+from jax import lax
+from jax.sharding import Mesh
+from jax.sharding import PartitionSpec as P
+
+from jfewshot.classifiers.base import Classifier
+from jfewshot.classifiers.linalg import computed_once
+from jfewshot.evaluator.devices import AXIS, shard_over_episodes
+from jfewshot.evaluator.gram import look_up
+from jfewshot.evaluator.programs import MOST_FUNCTIONS, TRACES, block_solver, rows_of_block
+
+
+@functools.lru_cache(MOST_FUNCTIONS)
+def jit_look_up_and_solve(
+    mesh: Mesh,
+    classifier: Classifier,
+    n_way: int,
+    k_shot: int,
+    want_scores: bool,
+    drawn: tuple[bool, bool],
+    want_model: bool,
+):
+    """From drawn clips and the matrix of all inner products to what `jit_solve` returns.
+
+    Args:
+      mesh: of devices, over episodes.
+      classifier: solves the episodes.
+      n_way: classes per episode.
+      k_shot: supports per class.
+      want_scores: whether scores are returned instead of predictions.
+      drawn: whether supports, and whether queries, take a segment at random.
+      want_model: whether models are returned, and in front of everything else the supports' rows, which judge further segments.
+    """
+    solve = block_solver(classifier, n_way, k_shot, want_scores, want_model=want_model)
+
+    def look_up_and_solve(gram, first, n_segments, draw_key, clips, numbers, key, strengths):
+        TRACES["solve"] += 1
+
+        def one_block(block):
+            clips, numbers = block
+            support, query = rows_of_block(first, n_segments, draw_key, clips, numbers, k_shot=k_shot, drawn=drawn)
+            # Many operations of the solver use the products of supports, and one uses those of the queries.
+            gram_ss = computed_once(lambda support, gram: look_up(gram, support, support), support, gram)
+            out = solve(gram_ss, look_up(gram, query, support), numbers, key, strengths)
+            return (support, *out) if want_model else out
+
+        return lax.map(one_block, (clips, numbers))
+
+    specs = (P(), P(), P(), P(), P(AXIS), P(AXIS), P(), P())
+    return jax.jit(shard_over_episodes(look_up_and_solve, mesh, specs, P(AXIS)))
