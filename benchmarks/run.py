@@ -62,7 +62,7 @@ class Suite:
     seconds: float | None = None
     """How long a competitor works per round, about; it solves as many of the episodes as that takes (default: 1; quick: 0.3)."""
     episodes: int = 10_000
-    """Episodes that ours solves at once."""
+    """Episodes that ours solves at once (with more than 100 supports, at most 512; `sgd`: 64)."""
     minutes: float | None = None
     """Start no row after so many minutes."""
     row_timeout_s: float = 600.0
@@ -134,7 +134,10 @@ def _rows(options: Suite) -> list[Row]:
         "segments": options.segments,
     }
     rows = [
-        Row(dataclasses.replace(row.question, n_episodes=options.episodes), row.competitor)
+        Row(
+            dataclasses.replace(row.question, n_episodes=min(options.episodes, row.question.most_episodes)),
+            row.competitor,
+        )
         for row in (quick_grid() if options.quick else full_grid())
         if (not options.competitors or row.competitor in options.competitors)
         and all(not wanted or getattr(row.question, name) in wanted for name, wanted in chosen.items())

@@ -20,7 +20,8 @@ from jfewshot.store import ClipTable, Store
 log = logging.getLogger(__name__)
 
 # Raised when a change of the evaluator's arithmetic would change predictions beyond rounding: old records are then computed anew.
-NUMERICS_VERSION = 1
+# Version 2: `ridge` and `logistic` keep the sums of their coefficients at zero, which moves scores of embeddings of large norm.
+NUMERICS_VERSION = 2
 
 
 @dataclasses.dataclass(frozen=True)

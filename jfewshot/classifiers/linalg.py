@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
@@ -35,6 +36,9 @@ def product(a: Float[Array, "m n *episodes"], x: Float[Array, "n c *episodes"]) 
       m x c per episode.
     """
     n = a.shape[1]
+    if a.ndim == 3 and a.shape[2] == 1:
+        # One episode has no other episodes beside it to fill a vector register: a matrix product.
+        return jnp.matmul(a[:, :, 0], x[:, :, 0], precision=lax.Precision.HIGHEST)[:, :, None]
     whole = n // _UNROLL
     if whole < 2:
         return _unrolled_product(a, x)
@@ -176,7 +180,7 @@ def largest(x: Float[Array, "..."], axis: int) -> Float[Array, "..."]:
 
 def _reduced(x, axis, combine, reduce):
     n = x.shape[axis]
-    if n > _MOST_TERMS:
+    if n > _MOST_TERMS or x.shape[-1] == 1:
         return reduce(x, axis=axis)
     whole = n // _UNROLL
     if whole > 1:
@@ -207,6 +211,11 @@ def log_sum_exp(scores: Float[Array, "n c *episodes"]) -> Float[Array, "n *episo
     return highest + jnp.log(total(jnp.exp(scores - highest[:, None]), 1))
 
 
+def slot_type(n_way: int) -> type[np.int8] | type[np.int16]:
+    """The type of class slots, 0 to n_way - 1: one byte up to 127 ways, since predictions are most of what a result stores."""
+    return np.int8 if n_way <= 127 else np.int16
+
+
 def argmax_class(scores: Float[Array, "n c *episodes"]) -> jax.Array:
     """The class with the highest score, the smallest index where several share it.
 
@@ -214,11 +223,12 @@ def argmax_class(scores: Float[Array, "n c *episodes"]) -> jax.Array:
     not vectorise.
 
     Returns:
-      int8, n per episode.
+      n per episode, of the type that `slot_type` names.
     """
-    best, index = scores[:, 0], jnp.zeros(scores[:, 0].shape, jnp.int8)
+    slot = slot_type(scores.shape[1])
+    best, index = scores[:, 0], jnp.zeros(scores[:, 0].shape, slot)
     for c in range(1, scores.shape[1]):
         higher = scores[:, c] > best
         best = jnp.where(higher, scores[:, c], best)
-        index = jnp.where(higher, jnp.int8(c), index)
+        index = jnp.where(higher, slot(c), index)
     return index

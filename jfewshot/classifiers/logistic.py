@@ -7,8 +7,10 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
+from jfewshot.classifiers import logistic_many
 from jfewshot.classifiers.base import Diagnostics, Linear, Strength, Support, centred
 from jfewshot.classifiers.linalg import computed_once, inverse, largest, log_sum_exp, product, softmax, total
+from jfewshot.classifiers.many_supports import MANY, one_at_a_time
 
 # The relative residual at which a problem is left alone: by then its scores move by about 1e-5.
 _STOP = 1e-5
@@ -55,6 +57,9 @@ class Logistic:
     with more curvature; at 1/2 (Boehning, 1992) it can only descend. Inner products must be small enough for float32: they are
     measured from the store's mean here, then from the supports'.
 
+    Episodes of many supports are solved by Newton's method with conjugate gradients instead (logistic_many.py), and in stages
+    where that does not converge.
+
     The residual is max |P - Y + alpha / C| / max |P - Y|. Relative, because on separable supports P - Y can be 1e-6 while
     the scores still grow; and so P - Y is computed without cancellation, for a support's own class as minus the sum of the
     others.
@@ -66,9 +71,35 @@ class Logistic:
 
     def fit(self, support: Support, strength):
         gram, mean_row = centred(support.gram)
+        penalty = (2.0 if support.n_way == 2 else 1.0) / strength
+        if support.n_support <= MANY:
+            alpha, bias, residual, iterations = self._in_stages(support, gram, penalty)
+        else:
+            alpha, bias, residual, iterations = self._one_at_a_time(support, gram, penalty)
+        # The sums are zero but for rounding, which queries far from the supports' mean would multiply by thousands.
+        alpha = alpha - (total(alpha, 0) / support.n_support)[None]
+        bias = bias - total(mean_row[:, None] * alpha, 0)
+        return Linear(alpha, bias), Diagnostics(residual, iterations)
+
+    def _one_at_a_time(self, support: Support, gram, penalty):
+        """Newton's method on each episode; in stages where that does not converge."""
+        target = support.one_hot[:, :, 0].T
+        alpha, bias, residual, products = one_at_a_time(
+            lambda gram: logistic_many.solve(gram, target, penalty, _STOP, _MAY_STALL), gram
+        )
+        found = (jnp.swapaxes(alpha, 0, 1), bias, residual, products)
+
+        def in_stages(found):
+            again = self._in_stages(support, gram, penalty)
+            better = again[2] < found[2]
+            return tuple(jnp.where(better, new, old) for new, old in zip(again, found, strict=True))
+
+        return lax.cond((residual > self.tolerance).any(), in_stages, lambda found: found, found)
+
+    def _in_stages(self, support: Support, gram, penalty):
+        """Coefficients, intercepts for centred inner products, residuals and iterations."""
         n, way, episodes = support.n_support, support.n_way, gram.shape[-1]
         target = support.one_hot
-        penalty = (2.0 if way == 2 else 1.0) / strength
         identity = jnp.eye(n, dtype=gram.dtype)[:, :, None]
 
         def objective(alpha, bias, z):
@@ -164,8 +195,7 @@ class Logistic:
         end = lax.while_loop(lambda s: (s.stage < _STAGES) & (~s.done).any(), stage, stage(start, first=True))
         # Measured afresh, not as the updates have it.
         residual = relative_residual(error(product(gram, end.alpha) + end.bias), end.alpha)
-        bias = end.bias - total(mean_row[:, None] * end.alpha, 0)
-        return Linear(end.alpha, bias), Diagnostics(residual, end.iterations.astype(gram.dtype))
+        return end.alpha, end.bias, residual, end.iterations.astype(gram.dtype)
 
     def score(self, model, support, gram_qs):
         return model.scores(gram_qs)

@@ -4,16 +4,23 @@ import dataclasses
 from typing import ClassVar
 
 import jax.numpy as jnp
+from jax import lax
 
 from jfewshot.classifiers.base import Diagnostics, Linear, Strength, Support, centred
 from jfewshot.classifiers.linalg import computed_once, inverse, product, total
+from jfewshot.classifiers.many_supports import MANY, one_at_a_time, solve_inside, times
+
+# What conjugate gradients leave of the labels, which are of order one; predictions then move by less than 1e-5.
+_STOP = 2e-6
+_MOST_PRODUCTS = 100
 
 
 @dataclasses.dataclass(frozen=True)
 class Ridge:
     """Least squares on labels of +1 and -1 with penalty alpha |W|^2 and a free intercept: scikit-learn's RidgeClassifier.
 
-    With the supports' mean taken out of K and of the labels Y, the coefficients are (K + alpha I)^-1 Y: one solve.
+    With the supports' mean taken out of K and of the labels Y, the coefficients are (K + alpha I)^-1 Y: one solve. Episodes of
+    many supports solve that system by conjugate gradients, or by a factorisation where the gradients do not converge.
     """
 
     strength: ClassVar[Strength | None] = Strength("alpha", 1.0)
@@ -24,13 +31,43 @@ class Ridge:
         gram, mean_row = centred(support.gram)
         target = 2.0 * support.one_hot - 1.0
         mean_target = target.mean(0)
-        identity = jnp.eye(support.n_support, dtype=gram.dtype)[:, :, None]
-        solve = inverse(gram + strength * identity)
-        right = jnp.broadcast_to(target - mean_target, (*target.shape[:2], gram.shape[-1]))
-        alpha = computed_once(product, solve, right)
-        # One step of refinement: the explicit inverse loses digits where alpha is small beside the Gram matrix.
-        alpha = alpha + computed_once(product, solve, right - computed_once(product, gram, alpha) - strength * alpha)
+        right = target - mean_target
+        solve = _by_inverse if support.n_support <= MANY else _by_gradients
+        alpha = solve(gram, right, strength)
+        # The sums are zero but for rounding, which queries far from the supports' mean would multiply by thousands.
+        alpha = alpha - (total(alpha, 0) / support.n_support)[None]
         return Linear(alpha, mean_target - total(mean_row[:, None] * alpha, 0)), Diagnostics.none(support)
 
     def score(self, model, support, gram_qs):
         return model.scores(gram_qs)
+
+
+def _by_inverse(gram, right, strength):
+    n, _, episodes = gram.shape
+    solve = inverse(gram + strength * jnp.eye(n, dtype=gram.dtype)[:, :, None])
+    right = jnp.broadcast_to(right, (*right.shape[:2], episodes))
+    alpha = computed_once(product, solve, right)
+    # One step of refinement: the explicit inverse loses digits where alpha is small beside the Gram matrix.
+    return alpha + computed_once(product, solve, right - computed_once(product, gram, alpha) - strength * alpha)
+
+
+def _by_gradients(gram, right, strength):
+    labels = right[:, :, 0].T
+    everywhere = jnp.ones_like(labels)
+
+    def solve(gram):
+        x, count = solve_inside(gram, everywhere, strength, labels, jnp.asarray(_STOP, gram.dtype), _MOST_PRODUCTS)
+        # The residual that conjugate gradients carry along drifts from the true one, so the true one is solved for once more.
+        left = labels - times(x, gram) - strength * x
+        more, more_count = solve_inside(
+            gram, everywhere, strength, left, jnp.asarray(_STOP, gram.dtype), _MOST_PRODUCTS
+        )
+        return x + more, (count == _MOST_PRODUCTS) | (more_count == _MOST_PRODUCTS)
+
+    alpha, failed = one_at_a_time(solve, gram)
+    alpha = jnp.swapaxes(alpha, 0, 1)
+
+    def by_inverse(alpha):
+        return jnp.where(failed, _by_inverse(gram, right, strength), alpha)
+
+    return lax.cond(failed.any(), by_inverse, lambda alpha: alpha, alpha)

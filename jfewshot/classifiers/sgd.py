@@ -4,11 +4,14 @@ import dataclasses
 from typing import ClassVar, NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int32
 
+from jfewshot.classifiers import sgd_many
 from jfewshot.classifiers.base import Diagnostics, Linear, Strength, Support
 from jfewshot.classifiers.linalg import total
+from jfewshot.classifiers.many_supports import MANY, one_at_a_time
 from jfewshot.randomness import below, random_pairs
 
 _RATE = 0.1  # eta0
@@ -74,6 +77,28 @@ class SGD:
         Returns:
           A `Linear` model, and diagnostics with the mean number of epochs of an episode's problems as iterations.
         """
+        dtype = support.gram.dtype
+        if support.n_support <= MANY:
+            beta, bias, epochs = self._side_by_side(support, permutation)
+        else:
+            beta, bias, epochs = self._one_at_a_time(support, permutation)
+        if permutation.shape[1] == 1:
+            beta, bias = jnp.concatenate([-beta, beta], 1), jnp.concatenate([-bias, bias], 0)
+        nothing = jnp.full(support.gram.shape[-1], jnp.nan, dtype)
+        return Linear(beta, bias), Diagnostics(nothing, epochs.astype(dtype).mean(0))
+
+    def _one_at_a_time(self, support: Support, permutation):
+        classes = np.arange(1, 2) if support.n_way == 2 else np.arange(support.n_way)
+        sign = jnp.asarray(np.where(support.labels == classes[:, None], 1.0, -1.0), support.gram.dtype)
+        rule = sgd_many.Rule(_RATE, _LEAST_RATE, _REDUCTION, _TOLERANCE, _PATIENCE, self.epochs)
+        beta, bias, epochs = one_at_a_time(
+            lambda gram, permutation: sgd_many.solve(gram, sign, permutation, rule),
+            support.gram,
+            jnp.swapaxes(permutation, 0, 1),
+        )
+        return jnp.swapaxes(beta, 0, 1), bias, epochs
+
+    def _side_by_side(self, support: Support, permutation):
         n, problems, episodes = permutation.shape
         dtype = support.gram.dtype
         shape = (problems, episodes)
@@ -90,11 +115,7 @@ class SGD:
         end = lax.while_loop(
             lambda state: state.active.any(), lambda state: self._epoch(state, support, permutation), start
         )
-        alpha, bias = end.beta, end.bias
-        if problems == 1:
-            alpha, bias = jnp.concatenate([-alpha, alpha], 1), jnp.concatenate([-bias, bias], 0)
-        nothing = jnp.full(episodes, jnp.nan, dtype)
-        return Linear(alpha, bias), Diagnostics(nothing, end.epochs.astype(dtype).mean(0))
+        return end.beta, end.bias, end.epochs
 
     def _epoch(self, state: _State, support: Support, permutation) -> _State:
         n, problems, episodes = permutation.shape

@@ -6,8 +6,10 @@ from typing import ClassVar
 import jax.numpy as jnp
 from jax import lax
 
+from jfewshot.classifiers import svm_many
 from jfewshot.classifiers.base import Diagnostics, Linear, Strength, Support
 from jfewshot.classifiers.linalg import inverse, product
+from jfewshot.classifiers.many_supports import MANY, one_at_a_time
 
 _STOP = 1e-5
 # Below it, a Newton step that gains nothing has met float32's limit.
@@ -27,6 +29,9 @@ class SVM:
     problems the first step mostly is the solution. What has not converged then takes Newton steps (Keerthi and DeCoste,
     2005), each problem with a system of its own, the step halved where it would not descend.
 
+    Episodes of many supports take Newton steps from the beginning, with conjugate gradients (svm_many.py), and the steps above
+    where these do not converge.
+
     The residual is max |alpha - D (y - f)| / 2C, the error of a margin.
     """
 
@@ -36,12 +41,33 @@ class SVM:
 
     def fit(self, support: Support, strength):
         gram = support.gram + 1.0
-        n, episodes = support.n_support, gram.shape[-1]
         # With two classes the problems are mirror images: solve the second class's alone.
         sign = 2.0 * support.one_hot - 1.0
         sign = sign[:, 1:] if support.n_way == 2 else sign
+        solve = self._side_by_side if support.n_support <= MANY else self._one_at_a_time
+        alpha, residual, iterations = solve(gram, sign, 2.0 * strength)
+        if support.n_way == 2:
+            alpha = jnp.concatenate([-alpha, alpha], 1)
+        return Linear(alpha, alpha.sum(0)), Diagnostics(residual, iterations)
+
+    def _one_at_a_time(self, gram, sign, slope):
+        """Newton's method with conjugate gradients; factorisations where that does not converge."""
+        alpha, residual, products = one_at_a_time(
+            lambda gram: svm_many.solve(gram, sign[:, :, 0].T, slope, _STOP, _MAY_STALL), gram
+        )
+        found = (jnp.swapaxes(alpha, 0, 1), residual, products)
+
+        def factorised(found):
+            again = self._side_by_side(gram, sign, slope)
+            better = again[1] < found[1]
+            return tuple(jnp.where(better, new, old) for new, old in zip(again, found, strict=True))
+
+        return lax.cond((residual > self.tolerance).any(), factorised, lambda found: found, found)
+
+    def _side_by_side(self, gram, sign, slope):
+        """Coefficients, residuals and iterations, from inverses, all episodes side by side."""
+        n, episodes = gram.shape[0], gram.shape[-1]
         sign = jnp.broadcast_to(sign, (*sign.shape[:2], episodes))
-        slope = 2.0 * strength
         identity = jnp.eye(n, dtype=gram.dtype)[:, :, None]
 
         def violation(alpha, f):
@@ -71,10 +97,7 @@ class SVM:
         alpha, f, residual, steps = carry[0], carry[1], carry[-2], carry[-1]
 
         alpha, residual, newton_steps = _newton(gram, sign, slope, alpha, f, residual)
-        if support.n_way == 2:
-            alpha = jnp.concatenate([-alpha, alpha], 1)
-        iterations = jnp.full(episodes, steps + newton_steps, gram.dtype)
-        return Linear(alpha, alpha.sum(0)), Diagnostics(residual, iterations)
+        return alpha, residual, jnp.full(episodes, steps + newton_steps, gram.dtype)
 
     def score(self, model, support, gram_qs):
         return model.scores(gram_qs)

@@ -8,7 +8,7 @@ from jfewshot.errors import UserError
 
 QuerySegments = Literal["vote", "mean", "one"]
 # Counters of the random stream have 9 bits for the class's slot and 16 for the position in it (shuffling.py).
-MAX_WAYS, MAX_DRAWN = 512, 65_535
+MAX_WAYS, MAX_DRAWN = 511, 65_535
 # Which episodes a group-aware protocol means; raised when they change, so that a result is never compared with one of other
 # episodes. (Version 1, without a number in its records, drew an episode's classes again with its supports, and so drew classes
 # that leave few queries too rarely. Episodes that are not group-aware have never changed.)
@@ -49,7 +49,7 @@ class Protocol:
         for name, least in (("n_way", 2), ("k_shot", 1), ("n_query", 1), ("n_episodes", 1)):
             if getattr(self, name) < least:
                 raise UserError(f"{name} is {getattr(self, name)}; it must be at least {least}")
-        if self.n_way > MAX_WAYS or self.drawn_per_class > MAX_DRAWN or self.n_way > 127:
+        if self.n_way > MAX_WAYS or self.drawn_per_class > MAX_DRAWN:
             raise UserError(f"{self.n_way}-way with {self.drawn_per_class} clips per class is more than this draws")
         if self.n_episodes >= 2**32:
             raise UserError(f"n_episodes is {self.n_episodes}; episode numbers are 32-bit, so fewer than 2**32")

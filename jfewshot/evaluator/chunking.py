@@ -9,6 +9,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
+from jfewshot.classifiers.many_supports import MANY
 from jfewshot.episodes.protocol import Protocol
 from jfewshot.errors import UserError
 
@@ -51,7 +52,8 @@ def chunk_shape(
     if block is None:
         if platform == "cpu":
             # A block's matrices should fit a core's second-level cache, and its rows whole vector registers.
-            block = next(size for size, most in ((128, 8), (64, 40), (16, 10**9)) if n <= most)
+            # Where classifiers solve one episode at a time, a block is one episode, which then needs no transposition.
+            block = next(size for size, most in ((128, 8), (64, 40), (16, MANY), (1, n)) if n <= most)
         else:
             block = _accelerator_block(bytes_per_episode, protocol.n_episodes, n_devices)
     limit = memory_bytes // 8 if platform != "cpu" else min(_CPU_CHUNK_BYTES, memory_bytes // 8)

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
-from jaxtyping import Float, Int8
+from jaxtyping import Float, Int
 
 from jfewshot.classifiers.specs import ClassifierSpec
 from jfewshot.episodes.drawing import LEAST_CLIPS, padded_length
@@ -72,7 +72,7 @@ class Solved:
 
     spec: ClassifierSpec
     strength: float | None
-    predicted: Int8[np.ndarray, "episodes queries"]
+    predicted: Int[np.ndarray, "episodes queries"]
     residual: Float[np.ndarray, "episodes"]
     iterations: Float[np.ndarray, "episodes"]
     wall_s: float

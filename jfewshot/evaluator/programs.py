@@ -246,6 +246,8 @@ def _answers(classifier: Classifier, model, support: Support, gram_qs, want_scor
         scores = classifier.score(model, support, gram_qs)
         return scores if want_scores else argmax_class(scores)
 
+    if gram_qs.shape[-1] == 1:
+        return answer(gram_qs)
     # A class's queries at a time: one loop over all of them keeps too many sums open at once to be fast on CPUs.
     answers = lax.map(answer, gram_qs.reshape(support.n_way, -1, *gram_qs.shape[1:]))
     return answers.reshape(-1, *answers.shape[2:])

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int, Int8
+from jaxtyping import Float, Int
+
+from jfewshot.classifiers.linalg import slot_type
 
 
 class FurtherPasses(NamedTuple):
@@ -56,11 +58,11 @@ def further_passes(
 
 
 def majority(
-    first: Int8[np.ndarray, "strengths episodes n_queries"],
-    further: Int8[np.ndarray, "strengths passes n_queries"],
+    first: Int[np.ndarray, "strengths episodes n_queries"],
+    further: Int[np.ndarray, "strengths passes n_queries"],
     passes: FurtherPasses,
     n_way: int,
-) -> Int8[np.ndarray, "strengths episodes n_queries"]:
+) -> Int[np.ndarray, "strengths episodes n_queries"]:
     """The class that most of a query's segments were given to; the smallest index where several share the most."""
     return _combined(
         lambda strength: (first[strength][..., None] == np.arange(n_way)).astype(np.int32),
@@ -75,7 +77,7 @@ def highest_mean_score(
     first: Float[np.ndarray, "strengths episodes n_queries n_way"],
     further: Float[np.ndarray, "strengths passes n_queries n_way"],
     passes: FurtherPasses,
-) -> Int8[np.ndarray, "strengths episodes n_queries"]:
+) -> Int[np.ndarray, "strengths episodes n_queries"]:
     """The class with the highest mean score over a query's segments (the sum's order is the mean's)."""
     return _combined(
         lambda strength: first[strength].astype(np.float64),
@@ -91,5 +93,5 @@ def _combined(start: Callable, add: Callable, n_strengths: int) -> np.ndarray:
     for strength in range(n_strengths):
         tally = start(strength)
         add(tally, strength)
-        decided.append(tally.argmax(-1).astype(np.int8))
+        decided.append(tally.argmax(-1).astype(slot_type(tally.shape[-1])))
     return np.stack(decided)

@@ -42,6 +42,9 @@ def assert_same_decisions(ours, reference, regime):
 LOGISTIC_CASES = [
     *((*shape, regime, 1.0) for shape in SHAPES for regime in REGIMES),
     *((5, 1, regime, strength) for strength in (0.01, 100.0) for regime in REGIMES),
+    # Many supports, which are solved one episode at a time.
+    *((5, 32, regime, 1.0) for regime in REGIMES),
+    (2, 60, "centred", 100.0),
     (2, 5, "shared mean", 100.0),
     (5, 5, "centred", 100.0),
 ]
@@ -66,6 +69,15 @@ def test_logistic_decides_as_converged_logistic_regression(n_way, k_shot, regime
 @pytest.mark.parametrize(("n_way", "k_shot"), SHAPES)
 @pytest.mark.parametrize("strength", [0.1, 10.0])
 def test_ridge_decides_as_ridge_classifier(n_way, k_shot, regime, strength):
+    check_ridge(n_way, k_shot, regime, strength)
+
+
+@pytest.mark.parametrize(("regime", "strength"), [("centred", 0.01), ("shared mean", 1.0), ("large norm", 1.0)])
+def test_ridge_with_many_supports_decides_as_ridge_classifier(regime, strength):
+    check_ridge(5, 32, regime, strength)
+
+
+def check_ridge(n_way, k_shot, regime, strength):
     # A penalty of 0.1 beside squared norms of 10,000 asks float32 for digits that it does not have: the default of 1 there.
     strength = max(strength, 1.0) if regime == "large norm" else strength
     support, query = episodes(n_way, k_shot, N_QUERY, regime, n_episodes=6)
@@ -78,9 +90,21 @@ def test_ridge_decides_as_ridge_classifier(n_way, k_shot, regime, strength):
 @pytest.mark.parametrize(("n_way", "k_shot"), [(2, 1), (2, 5), (5, 1), (5, 5), (3, 7), (20, 1)])
 @pytest.mark.parametrize("strength", [1.0, 10.0])
 def test_svm_decides_as_linear_svc(n_way, k_shot, regime, strength):
+    check_svm(n_way, k_shot, regime, strength)
+
+
+@pytest.mark.parametrize(
+    ("n_way", "k_shot", "regime", "strength"),
+    [(5, 32, "centred", 1.0), (5, 32, "shared mean", 10.0), (5, 32, "large norm", 1.0), (2, 60, "centred", 10.0)],
+)
+def test_svm_with_many_supports_decides_as_linear_svc(n_way, k_shot, regime, strength):
+    check_svm(n_way, k_shot, regime, strength)
+
+
+def check_svm(n_way, k_shot, regime, strength):
     # The penalised intercept forbids measuring from the mean, so norms of 100 cost digits: no more than the default C there.
     strength = 0.1 * strength if regime == "large norm" else strength
-    support, query = episodes(n_way, k_shot, N_QUERY, regime, n_episodes=8)
+    support, query = episodes(n_way, k_shot, N_QUERY, regime, n_episodes=2 if n_way * k_shot > 100 else 8)
     ours, diagnostics = scores_of(SVM(), support, query, n_way, strength)
     reference = reference_scores(
         lambda: LinearSVC(C=strength, tol=1e-10, max_iter=1_000_000, random_state=0), support, query, n_way
@@ -141,3 +165,22 @@ def test_logistic_scores_are_scikit_learns_not_only_its_decisions(n_way, k_shot)
     reference = reference / 2 if n_way == 2 else reference
     ours, reference = (x - x.mean(-1, keepdims=True) for x in (ours, reference))
     np.testing.assert_allclose(ours, reference, atol=1e-4)
+
+
+FULL_DATA = {
+    "logistic": (Logistic(), lambda: LogisticRegression(C=1.0, tol=1e-10, max_iter=20_000)),
+    "ridge": (Ridge(), lambda: RidgeClassifier(alpha=1.0)),
+    "svm": (SVM(), lambda: LinearSVC(C=1.0, tol=1e-8, max_iter=100_000, random_state=0)),
+}
+
+
+@pytest.mark.parametrize("name", FULL_DATA)
+@pytest.mark.parametrize(("n_way", "k_shot", "dim"), [(6, 100, 48), pytest.param(10, 200, 256, marks=pytest.mark.slow)])
+def test_all_clips_of_a_dataset_are_fitted_as_scikit_learn_fits_them(name, n_way, k_shot, dim):
+    """One episode of 600 or 2,000 supports, in far fewer dimensions: what a curve of shots ends with."""
+    ours, make = FULL_DATA[name]
+    support, query = episodes(n_way, k_shot, N_QUERY, "centred", n_episodes=1, dim=dim)
+    scores, diagnostics = scores_of(ours, support, query, n_way)
+    assert_same_decisions(scores, reference_scores(make, support, query, n_way), "centred")
+    if ours.tolerance:
+        assert float(diagnostics.residual.max()) <= ours.tolerance

@@ -325,3 +325,13 @@ def test_a_store_that_does_not_allow_the_protocol_is_refused_by_name(evaluator):
                 embeddings(table), table, NONE, PROTOCOL, [parse_classifier("centroid")], dataset="birds"
             )
         )
+
+
+def test_slots_of_more_than_127_ways_take_two_bytes():
+    """130 classes far from each other: every query is given to its own slot, the last ones included."""
+    table = clip_table((3,) * 130)
+    x = embeddings(table, dim=160, spread=0.01)
+    protocol = Protocol(n_way=130, k_shot=1, n_query=2, n_episodes=4)
+    (solved,) = solve(Evaluator(jax.devices()[:2]), x, table, protocol=protocol)
+    assert solved.predicted.dtype == np.int16
+    np.testing.assert_array_equal(solved.predicted, np.broadcast_to(np.repeat(np.arange(130), 2), (4, 260)))
