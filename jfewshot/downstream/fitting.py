@@ -120,7 +120,16 @@ def fit(given: Fit) -> Fitted:
 
 
 def development_curve(folder: Path, last: int, numbers: Sequence[str]) -> list[list[int | float]]:
-    """Step and development numbers of every evaluation of a fit, from what it wrote."""
+    """Read the development numbers of every evaluation of a fit from the metrics that it wrote.
+
+    Args:
+      folder: folder of the fit.
+      last: last step to read.
+      numbers: names of the development numbers.
+
+    Returns:
+      the step and the development numbers of each evaluation, in the order of the steps.
+    """
     lines = map(json.loads, (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines())
     found = {
         line["step"]: [line[f"validation_{name}"] for name in numbers] for line in lines if "validation_loss" in line

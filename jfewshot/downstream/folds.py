@@ -50,20 +50,25 @@ def group_folds(
     development: Development = "group",
     seed: int = 0,
 ) -> list[Fold]:
-    """Every utterance is tested once.
+    """Divide utterances into folds by groups; every utterance is tested once.
 
     Args:
-      groups: of each utterance.
-      title: of the dataset, for messages.
-      groups_are: what a group is: `session`, `speaker`.
-      n_folds: how many; None: one per group where there are at most 10, else 5.
-      assignment: a CSV with the columns group and fold instead.
-      development: `group`: the next fold's groups choose, so nobody is on two sides. `random20`: a fifth of the
-        utterances that are left, at random, as s3prl does: the speakers that choose were trained on.
-      seed: of what is drawn.
+      groups: group (speaker, session) of each utterance.
+      title: title of the dataset, for messages.
+      groups_are: what a group is: `session` or `speaker`.
+      n_folds: number of folds; None for one per group where there are at most 10 groups, or else 5.
+      assignment: CSV file with the columns group and fold that says what the folds are, instead of `n_folds`.
+      development: `group` uses the groups of the next fold, so that no speaker is trained on and chooses. `random20`
+        uses a random fifth of the utterances that are not tested, as s3prl does, so that the speakers that choose are
+        trained on.
+      seed: seed of random choices.
+
+    Returns:
+      the folds, in the order of their first groups.
 
     Raises:
-      UserError: too few groups, a group in no fold or unknown, nothing to choose by.
+      UserError: if there are too few groups, a group is in no fold or unknown, or a fold has no utterances to choose
+        checkpoints by.
     """
     of = np.array(groups)
     names = sorted(set(groups))

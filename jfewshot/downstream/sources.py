@@ -191,12 +191,15 @@ def fbank_frames(paths: Sequence[Path], settings: FbankSettings) -> tuple[list[n
 
 
 def encoded_frames(encoder: LoadedEncoder, heard: Frames, layer: str) -> Frames:
-    """One hidden state of every utterance.
+    """Compute one hidden state of every utterance.
 
     Args:
-      encoder: what encodes.
-      heard: its filterbank's frames, not normalised.
-      layer: a name from `encoder.layers`, or `last`.
+      encoder: the encoder.
+      heard: frames of the encoder's filter bank, not normalised.
+      layer: name of the hidden state: one of `encoder.layers`, or `last`.
+
+    Returns:
+      the hidden states of each utterance.
     """
     number = encoder.layer_number(layer)
     folder = encoder.folder

@@ -111,12 +111,18 @@ class Transcripts:
 
 
 def longest_by_size(sizes: Sequence[int], lengths: np.ndarray, units: np.ndarray, of: np.ndarray) -> dict[int, int]:
-    """For each padded size of what is heard, a padded size of transcripts that holds every utterance it may hold.
+    """For each padded size of the signals, choose a padded size of the transcripts.
+
+    The size of the transcripts holds the transcript of every utterance that fits the size of the signals.
 
     Args:
-      sizes: ascending.
-      lengths, units: of all utterances.
-      of: the utterances that occur.
+      sizes: padded sizes of the signals, ascending.
+      lengths: length of every utterance's signal.
+      units: number of units of every utterance's transcript.
+      of: numbers of the utterances that occur.
+
+    Returns:
+      from a padded size of the signals to the padded number of units.
     """
     return {size: _eights(max([units[each] for each in of if lengths[each] <= size], default=1)) for size in sizes}
 
@@ -126,7 +132,18 @@ def _eights(n: int | np.integer) -> int:
 
 
 def make_batch(signals: Signals, transcripts: Transcripts, utterances: np.ndarray, size: int, longest: int) -> Batch:
-    """The batch of these utterances."""
+    """Load some utterances as one padded batch.
+
+    Args:
+      signals: waves or frames of all utterances.
+      transcripts: units of all utterances.
+      utterances: numbers of the utterances in the batch.
+      size: padded length of the signals, in samples or frames.
+      longest: padded number of units of the transcripts.
+
+    Returns:
+      the batch, one row for each utterance.
+    """
     signal, lengths = signals.load(utterances, size)
     units, n_units = transcripts.padded(utterances, longest)
     return Batch(signal, lengths, units, n_units, np.arange(len(utterances), dtype=np.int32))
@@ -135,10 +152,16 @@ def make_batch(signals: Signals, transcripts: Transcripts, utterances: np.ndarra
 def every_batch(
     signals: Signals, transcripts: Transcripts, utterances: np.ndarray, rows: int
 ) -> Iterator[tuple[np.ndarray, Batch]]:
-    """All of some utterances once, of like length together; the last batch is filled up with empty rows.
+    """Yield every utterance once, in batches of similar length; the last batch is filled up with empty rows.
+
+    Args:
+      signals: waves or frames of all utterances.
+      transcripts: units of all utterances.
+      utterances: numbers of the utterances to yield.
+      rows: rows of each batch.
 
     Yields:
-      the utterances' numbers, and the batch: its first rows are theirs.
+      the utterances' numbers, and the batch: its first rows belong to these utterances.
     """
     lengths, units = signals.lengths, transcripts.lengths
     chosen = utterances[np.argsort(lengths[utterances], kind="stable")]

@@ -58,14 +58,19 @@ def beam_search(
     config: BeamConfig,
     longest: int,
 ) -> Hypotheses:
-    """Search; to be jitted.
+    """Search for the most probable transcripts of a batch of utterances; to be jitted.
 
     Args:
-      log_probs, n_frames: CTC's.
-      decoder, seen: with `step` and `empty_cache` as `Decoder` has them, and its `look` at the frames; None for CTC alone.
+      log_probs: CTC's log-probabilities of the units in each frame.
+      n_frames: number of true frames of each utterance.
+      decoder: the attention decoder, with `step` and `empty_cache` as `Decoder` has them; None for CTC alone.
+      seen: what the decoder's `look` returns for the frames; None for CTC alone.
       table: the language model; None for none.
-      config: static.
-      longest: units of a hypothesis at most; static.
+      config: settings of the search; static.
+      longest: largest number of units of a hypothesis; static.
+
+    Returns:
+      the best hypotheses of each utterance, best first.
     """
     batch, _, n_units = log_probs.shape
     beam, rows = config.size, jnp.arange(batch)[:, None]

@@ -75,16 +75,21 @@ def extended_scores(
     is_empty: Bool[Array, ""],
     candidates: Int[Array, "batch beam n_candidates"],
 ) -> Float[Array, "batch beam n_candidates"]:
-    """Log-probability that the transcript begins with a hypothesis and one unit more.
+    """Log-probability that a transcript begins with a hypothesis and one more unit.
 
-    The unit appears first at some frame t: Σ_t p(alignments of the hypothesis to what is before t) p(unit at t). After
-    an equal unit, a blank must have stood between (Graves, 2012, 7.5; Watanabe et al., 2017, algorithm 2).
+    The unit appears first at some frame t: Σ_t p(alignments of the hypothesis to the frames before t) p(unit at t). If
+    the unit equals the last unit of the hypothesis, a blank must stand in between (Graves, 2012, 7.5; Watanabe et al.,
+    2017, algorithm 2).
 
     Args:
-      log_probs: from `settled`.
-      prefixes, last: the hypotheses and their last units.
-      is_empty: whether they have no units yet.
-      candidates: units.
+      log_probs: log-probabilities of the units in each frame, from `settled`.
+      prefixes: the hypotheses.
+      last: last unit of each hypothesis.
+      is_empty: whether the hypotheses have no units yet.
+      candidates: units to extend each hypothesis with.
+
+    Returns:
+      natural logarithms, one for each hypothesis and candidate.
     """
     any_end, blank_end = _before(prefixes, is_empty)
     # Over frames in the last axis: (batch, beam, candidates, frames) is reduced where it is made.
@@ -101,9 +106,19 @@ def extend(
     is_empty: Bool[Array, ""],
     units: Int[Array, "batch beam"],
 ) -> Prefixes:
-    """Each hypothesis with one unit more.
+    """Extend each hypothesis by one unit.
 
     r_n[t] = (r_n[t-1] + before[t]) p_t(unit),  r_b[t] = (r_b[t-1] + r_n[t-1]) p_t(blank), in logarithms.
+
+    Args:
+      log_probs: log-probabilities of the units in each frame, from `settled`.
+      prefixes: the hypotheses.
+      last: last unit of each hypothesis.
+      is_empty: whether the hypotheses have no units yet.
+      units: unit to extend each hypothesis with.
+
+    Returns:
+      the extended hypotheses.
     """
     any_end, blank_end = _before(prefixes, is_empty)
     before = jnp.where((units == last)[..., None], blank_end, any_end)

@@ -61,7 +61,18 @@ class DecoderLayer(nnx.Module):
         self.self_norm, self.frames_norm, self.output_norm = norm(), norm(), norm()
 
     def look_at_frames(self, x, keys, values, n_frames, drop):
-        """The second and third part."""
+        """Apply the second and third part of the layer: attention to the frames, and the feed-forward part.
+
+        Args:
+          x: output of the self-attention, (rows, places, d_model).
+          keys: keys of the frames, (rows, frames, heads, size).
+          values: values of the frames, (rows, frames, heads, size).
+          n_frames: number of true frames of each row.
+          drop: one random key per row, for dropout; None switches dropout off.
+
+        Returns:
+          output of the layer, (rows, places, d_model).
+        """
         x = x + dropout(self.frames(normed(self.frames_norm, x), keys, values, n_frames), self.rate, drop, 1)
         hidden = jax.nn.gelu(self.intermediate(normed(self.output_norm, x)), approximate=False)
         return x + dropout(self.output(hidden), self.rate, drop, 2)
@@ -95,12 +106,13 @@ class Decoder(nnx.Module):
         """Logits of each next unit, the end among them, for transcripts that are known.
 
         Args:
-          units: an utterance's, anything past its end.
-          frames, n_frames: the encoder's; what stands past the true ends does not matter.
-          keys: one per utterance, for dropout; None: no dropout.
+          units: units of each utterance's transcript; what stands past its end does not matter.
+          frames: frames from the encoder; what stands past the true frames does not matter.
+          n_frames: number of true frames of each utterance.
+          keys: one random key per utterance, for dropout; None switches dropout off.
 
         Returns:
-          float32; place p is what follows the first p units.
+          float32 logits; those at place p are of the unit that follows the first p units.
         """
         x = self._embed(jnp.pad(units, ((0, 0), (1, 0))), sinusoids(units.shape[1] + 1, self.config.d_model))
         x = dropout(x, self.config.dropout, keys, _INPUT_DROPOUT)
@@ -119,7 +131,16 @@ class Decoder(nnx.Module):
         return [layer.frames.look(frames) for layer in self.layers]
 
     def empty_cache(self, batch: int, beam: int, longest: int) -> Cache:
-        """For hypotheses of up to `longest` units."""
+        """Make the cache with which a beam search begins.
+
+        Args:
+          batch: number of utterances.
+          beam: hypotheses per utterance.
+          longest: largest number of units of a hypothesis.
+
+        Returns:
+          keys and values full of zeros.
+        """
         config = self.config
         shape = batch, beam, config.n_layers, longest + 1, config.n_heads, config.d_model // config.n_heads
         return Cache(*(jnp.zeros(shape, jnp.dtype(config.compute_dtype)) for _ in range(2)))
@@ -130,11 +151,14 @@ class Decoder(nnx.Module):
         """Log-probabilities of the next unit of several hypotheses of each utterance.
 
         Args:
-          last: the unit written last, 0 at the beginning.
-          place: how many have been written.
-          cache: of those before.
-          seen: from `look`.
-          n_frames: of each utterance.
+          last: unit written last in each hypothesis; 0 at the beginning.
+          place: number of units that have been written.
+          cache: keys and values of the units written before.
+          seen: keys and values of the frames, from `look`.
+          n_frames: number of true frames of each utterance.
+
+        Returns:
+          log-probabilities of the next unit, and the cache with the last unit added.
         """
         batch, beam = last.shape
         table = jnp.asarray(sinusoids(cache.keys.shape[3], self.config.d_model))

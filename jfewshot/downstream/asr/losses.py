@@ -31,14 +31,19 @@ def transcript_log_probs(
     label_smoothing: float = 0.0,
     keys: Key[Array, "batch"] | None = None,
 ) -> LogProbs:
-    """How probable transcripts are.
+    """Compute how probable transcripts are, by CTC and by the attention decoder.
 
     Args:
-      model: whose.
-      frames, n_frames: from its `encode`.
-      units, n_units: transcripts, anything past their ends.
-      label_smoothing: share of the target that is spread evenly over all units.
-      keys: the decoder's dropout; None for none.
+      model: the recogniser.
+      frames: frames from the model's `encode`.
+      n_frames: number of true frames of each utterance, from the model's `encode`.
+      units: units of each transcript; what stands past its end does not matter.
+      n_units: number of units of each transcript.
+      label_smoothing: share of the target that is spread evenly over all units, 0-1.
+      keys: one random key per utterance, for the decoder's dropout; None switches dropout off.
+
+    Returns:
+      log-probabilities of each utterance's whole transcript; those of the decoder are 0 for a model without one.
     """
     past_end = (jnp.arange(units.shape[1]) >= n_units[:, None]).astype(jnp.float32)
     no_frame = (jnp.arange(frames.shape[1]) >= n_frames[:, None]).astype(jnp.float32)
@@ -67,12 +72,17 @@ def frames_needed(units: Int[Array, "batch longest"], n_units: Int[Array, "batch
 
 
 def joint_loss(found: LogProbs, n_units: Int[Array, "batch"], ctc_weight: float) -> tuple[Array, dict[str, Array]]:
-    """ctc_weight * CTC + (1 - ctc_weight) * cross-entropy, per unit of the batch.
+    """ctc_weight * CTC + (1 - ctc_weight) * cross-entropy, divided by the number of units in the batch.
 
-    Utterances with too few frames for CTC (a fast one, made faster) have no part in it, and are counted.
+    Utterances with too few frames for CTC (a fast speaker, made faster) are left out of CTC's part and counted.
+
+    Args:
+      found: log-probabilities of the transcripts, from `transcript_log_probs`.
+      n_units: number of units of each transcript; 0 for empty rows.
+      ctc_weight: weight of CTC, 0-1.
 
     Returns:
-      the loss; and metrics.
+      the loss, and metrics by name.
     """
     total = jnp.maximum(jnp.sum(n_units), 1).astype(jnp.float32)
     ctc = -jnp.sum(jnp.where(found.is_possible, found.ctc, 0.0)) / total

@@ -50,7 +50,16 @@ class Recogniser(nnx.Module):
         n_frames: Int[Array, "batch"],
         keys: Key[Array, "batch"] | None = None,
     ) -> tuple[Float[Array, "batch out_frames width"], Int[Array, "batch"]]:
-        """Frames that CTC and the decoder stand on, and how many are true."""
+        """Compute the frames that CTC and the decoder use.
+
+        Args:
+          heard: frames of each utterance, (batch, frames, dim).
+          n_frames: number of true frames of each utterance.
+          keys: one random key per utterance, for dropout; None switches dropout off.
+
+        Returns:
+          the frames after the encoder or the recurrent layers, and the number of true frames of each utterance.
+        """
         if self.has_encoder:
             states, n_frames = self.encoder(heard, n_frames, keys)
             heard = states[self.layer]

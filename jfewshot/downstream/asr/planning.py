@@ -73,7 +73,18 @@ def cached_parts(fold: Fold, config: AsrConfig) -> tuple[np.ndarray, ...]:
 
 
 def make_plan(config: AsrConfig, source: Source, n_units: int, samples: np.ndarray, frames: Any = None) -> Plan:
-    """What is compiled for a kind of features; without its frames, as far as the number of frames goes."""
+    """Describe what is compiled for a kind of features.
+
+    Args:
+      config: settings of the experiment.
+      source: the kind of features.
+      n_units: number of units, the blank included.
+      samples: length of every utterance in samples at 16 kHz.
+      frames: the features; None before they are computed, which leaves the plan good enough to count frames.
+
+    Returns:
+      the plan.
+    """
     learns = not is_frozen(config) and source.encoder is not None
     waves = learns and hears_waves(config)
     rate = 100.0

@@ -57,12 +57,15 @@ def chosen_data(config: AsrConfig) -> AsrData:
 
 
 def make_divisions(data: AsrData, config: AsrConfig, unusable: dict[str, str]) -> list[Division]:
-    """Every fold that is to be run.
+    """Make every fold that is to be run, with its units and transcripts.
 
     Args:
-      data: from `chosen_data`.
-      config: units and folds.
-      unusable: gets the name and the reason of utterances whose transcripts have units that the training lacks.
+      data: the utterances, from `chosen_data`.
+      config: gives the units and the folds.
+      unusable: receives the name of each utterance whose transcript has a unit that the training lacks, and the reason.
+
+    Returns:
+      a division for each fold.
 
     Raises:
       UserError: a fold that is not there; units that cannot be made.
@@ -92,7 +95,16 @@ def _units(config: AsrConfig, texts: Sequence[str]) -> Units:
 
 
 def header_samples(utterances: Sequence[Utterance], rate: int, unusable: dict[str, str]) -> Int[np.ndarray, " n"]:
-    """Samples at a rate that files' headers promise; 0, and the reason, for those that cannot be read."""
+    """Read from the files' headers how many samples each utterance has.
+
+    Args:
+      utterances: the utterances.
+      rate: sample rate in Hz at which the samples are counted.
+      unusable: receives the name of each utterance whose file cannot be read, and the reason.
+
+    Returns:
+      number of samples of each utterance; 0 if its file cannot be read.
+    """
     found = np.zeros(len(utterances), np.int64)
     for number, each in enumerate(utterances):
         try:
@@ -129,10 +141,15 @@ def note_too_short(
 
 
 def settle_unusable(unusable: dict[str, str], total: int, on_error: str) -> None:
-    """Stop, or say what is left out.
+    """Stop the run because of unusable utterances, or log which utterances are left out.
+
+    Args:
+      unusable: from the name of an unusable utterance to the reason.
+      total: number of all utterances, for the message.
+      on_error: `stop` or `skip`.
 
     Raises:
-      UserError: naming the first.
+      UserError: if there are unusable utterances and `on_error` is `stop`; the message names the first.
     """
     if not unusable:
         return
@@ -147,10 +164,18 @@ def settle_unusable(unusable: dict[str, str], total: int, on_error: str) -> None
 
 
 def without(divisions: Sequence[Division], keep: Callable[[int], bool], title: str) -> list[Division]:
-    """The same folds, without utterances that cannot be used.
+    """Leave out of the folds the utterances that cannot be used.
+
+    Args:
+      divisions: the folds with their units and transcripts.
+      keep: from an utterance's number to whether it is kept.
+      title: title of the dataset, for the message.
+
+    Returns:
+      the same divisions with smaller folds.
 
     Raises:
-      UserError: a fold of which nothing is left.
+      UserError: if nothing is left of a fold to train on, to choose on or to test on.
     """
     found = []
     for division in divisions:

@@ -82,7 +82,16 @@ def _baselines(summaries: Sequence[Summary], name: str | None) -> dict[tuple[str
 
 
 def scores_grid(summaries: Sequence[Summary], records: Sequence[dict[str, Any]], title: str) -> Grid:
-    """Error rates of each kind of features."""
+    """Tabulate the error rates of each kind of features.
+
+    Args:
+      summaries: one summary for each row, from `summarise`.
+      records: records of the experiment, for the other metrics and for greedy decoding.
+      title: title of the table.
+
+    Returns:
+      the table.
+    """
     first, parts = summaries[0], dict.fromkeys(each.row.part for each in summaries)
     others = {(s.row, s.metric): s for m in _other_metrics(records, first) for s in summarise(records, m, first.way)[0]}
     greedy = {s.row: s for s in summarise(records, first.metric, "greedy")[0]} if first.way == "beam" else {}

@@ -40,11 +40,15 @@ def metrics_of(units: Units) -> tuple[str, ...]:
 
 
 def count_errors(metric: str, references: Sequence[str], hypotheses: Sequence[str]) -> ErrorCounts:
-    """Errors of each utterance, by the alignment with the fewest.
+    """Count the errors of each utterance by the alignment with the fewest errors.
 
     Args:
-      metric: WER and PER count what is between spaces, CER characters (spaces among them).
-      references, hypotheses: texts, one of each per utterance.
+      metric: WER and PER count the words between spaces, CER counts characters, spaces included.
+      references: what was said in each utterance.
+      hypotheses: what was recognised in each utterance.
+
+    Returns:
+      errors and reference lengths of each utterance.
     """
     jiwer = _jiwer()
     process = jiwer.process_characters if metric == "CER" else jiwer.process_words
@@ -71,15 +75,18 @@ def _jiwer() -> Any:
 def resampled_rates(
     errors: Float[np.ndarray, "systems n"], lengths: Int[np.ndarray, " n"], seed: int = 0, n: int = N_RESAMPLES
 ) -> Float[np.ndarray, "systems resamples"]:
-    """Error rates of utterances drawn again, with replacement (the bootstrap of Bisani and Ney, 2004).
+    """Error rates of utterances drawn with replacement (the bootstrap of Bisani and Ney, 2004).
 
-    All systems are given the same draws, so that differences between columns are paired by utterance.
+    All systems get the same draws, so that differences between columns are paired by utterance.
 
     Args:
-      errors: of each utterance, or their mean over seeds.
-      lengths: of the references.
-      seed: of the draws.
-      n: how many draws.
+      errors: errors of each system in each utterance, or their mean over seeds.
+      lengths: length of each utterance's reference.
+      seed: seed of the draws.
+      n: number of draws.
+
+    Returns:
+      the error rate of each system in each draw.
     """
     rng, parts = np.random.default_rng([seed, 8]), []
     uniform = np.full(len(lengths), 1 / len(lengths))

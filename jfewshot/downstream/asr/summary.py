@@ -118,8 +118,9 @@ def summarise(
     """A summary for each row that has all folds of at least one seed; controls first, then by error rate.
 
     Args:
-      records: of one experiment.
-      metric, way: what is looked at; None: the first metric, and the beam where there is one.
+      records: records of one experiment.
+      metric: name of the metric, such as WER; None for the first metric of the records.
+      way: `greedy` or `beam`; None for beam if any record has it.
 
     Returns:
       the summaries, and a sentence for everything that is incomplete.

@@ -116,7 +116,17 @@ class Compiled(NamedTuple):
 def hear(
     batch: Batch, fixed: Fixed, plan: Plan, keys: Key[Array, "rows"] | None
 ) -> tuple[Float[Array, "rows frames dim"], Int[Array, "rows"]]:
-    """Frames of a batch as the model gets them; with keys, one per utterance, augmented."""
+    """Compute the frames that the model gets from a batch of waves or frames.
+
+    Args:
+      batch: the signals.
+      fixed: mean, standard deviation and augmentation banks on the device.
+      plan: filter bank, augmentation, masks and how many frames are stacked.
+      keys: one random key per utterance, for augmentation and masks; None switches both off.
+
+    Returns:
+      the frames, and the number of true frames of each row.
+    """
     signal, lengths = jnp.asarray(batch.signal), jnp.asarray(batch.lengths)
     split = None if keys is None else jax.vmap(lambda key: jax.random.split(key, 1 + plan.masks[0]))(keys)
     if signal.ndim == 2:
@@ -178,6 +188,15 @@ def compiled_search(plan: Plan, config: BeamConfig):
 
 
 def initial_state(plan: Plan, seed: int, encoder: dict[str, Array] | None = None) -> State:
-    """Step 0: freshly drawn, but for an encoder whose weights are given (names without `encoder.`)."""
+    """Make the training state of step 0.
+
+    Args:
+      plan: model and optimiser.
+      seed: seed of the random weights.
+      encoder: weights of the encoder, by name without `encoder.`; None to draw these too.
+
+    Returns:
+      parameters and the state of the optimiser.
+    """
     params = with_encoder(compiled(plan).draw(seed), encoder)
     return first_state(params, optimiser(plan.optimiser, plan.rate))

@@ -160,7 +160,17 @@ def _describe(values: dict[str, float]) -> str:
 
 
 def development_scores(trial: Trial, params: Any, fixed: Fixed) -> dict[str, float]:
-    """Joint loss per unit, and the error rates of greedy CTC (`error` is the first of them)."""
+    """Compute the loss and the error rates of greedy CTC on the development utterances.
+
+    Args:
+      trial: the run.
+      params: parameters of the model.
+      fixed: mean, standard deviation and augmentation banks on the device.
+
+    Returns:
+      the joint loss per unit (`loss`), the first error rate (`error`), and the other error rates by their metrics'
+      names.
+    """
     evaluate, mesh = compiled(_evaluation_plan(trial)).evaluate, trial.mesh
     sums, heard = np.zeros(3), dict[int, str]()
     for numbers, batch in every_batch(trial.signals, trial.transcripts, trial.fold.development, trial.batch):
@@ -188,13 +198,16 @@ def _evaluation_plan(trial: Trial) -> Plan:
 def recognise(
     trial: Trial, utterances: np.ndarray, config: BeamConfig | None, table: LanguageTable | None
 ) -> Recognised:
-    """Recognise some utterances with the kept model.
+    """Recognise some utterances with the model that the trial kept.
 
     Args:
-      trial: trained.
-      utterances: in the order that texts come back.
-      config: of the beam search; None for greedy CTC alone.
+      trial: the finished run.
+      utterances: numbers of the utterances.
+      config: settings of the beam search; None for greedy CTC alone.
       table: the language model; None for none.
+
+    Returns:
+      the texts in the order of `utterances`.
     """
     params = replicate(read_model(trial.model_path)[0], trial.mesh)
     fixed, plan = replicate(trial.fixed, trial.mesh), _evaluation_plan(trial)

@@ -96,12 +96,15 @@ def shape_text(text: str, form: TextForm) -> str:
 
 
 def learn_units(kind: Kind, texts: Sequence[str], characters: str = "") -> Units:
-    """The alphabet of training transcripts.
+    """Make the alphabet of the training transcripts.
 
     Args:
       kind: characters, words or phones.
-      texts: to be trained on.
-      characters: more that may occur.
+      texts: the training transcripts.
+      characters: characters that are added although no training transcript may have them.
+
+    Returns:
+      the units, sorted.
     """
     parts = {part for text in texts for part in (text if kind == "characters" else text.split())} | set(characters)
     return Units(kind, tuple(sorted(parts)))
@@ -162,15 +165,17 @@ def _package() -> Any:
 
 
 def encode_all(units: Units, names: Sequence[str], texts: Sequence[str], unusable: Callable[[str, str], None]):
-    """Numbers of many transcripts.
+    """Turn many transcripts into numbers of units.
 
     Args:
       units: the alphabet.
-      names, texts: of the utterances.
-      unusable: told the name and the reason where a transcript has a unit that is not in the alphabet.
+      names: names of the utterances, for `unusable`.
+      texts: transcripts of the utterances.
+      unusable: called with an utterance's name and the reason if its transcript is empty or has a unit that is not in
+        the alphabet.
 
     Returns:
-      a list of numbers for each; empty where it is unusable.
+      a list of numbers for each transcript; an empty list if the utterance is unusable.
     """
     found = []
     for name, text in zip(names, texts, strict=True):

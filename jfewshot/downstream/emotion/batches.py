@@ -23,7 +23,17 @@ class Batch(NamedTuple):
 
 
 def make_batch(frames: Frames, labels: Int[np.ndarray, " n"], utterances: np.ndarray, size: int) -> Batch:
-    """The batch of these utterances, padded (or cut) to `size` frames."""
+    """Load some utterances as one batch, padded or cut to `size` frames.
+
+    Args:
+      frames: frames of all utterances.
+      labels: number of each utterance's class.
+      utterances: numbers of the utterances in the batch.
+      size: padded number of frames.
+
+    Returns:
+      the batch, one row for each utterance.
+    """
     padded, counts = frames.padded(utterances, size)
     return Batch(padded, counts, labels[utterances].astype(np.int32), np.arange(len(utterances), dtype=np.int32))
 
@@ -31,10 +41,17 @@ def make_batch(frames: Frames, labels: Int[np.ndarray, " n"], utterances: np.nda
 def every_batch(
     frames: Frames, labels: Int[np.ndarray, " n"], utterances: Sequence[int] | np.ndarray, rows: int, longest: int
 ) -> Iterator[tuple[np.ndarray, Batch]]:
-    """All of some utterances once, of like length together; the last batch is filled up with empty rows.
+    """Yield every utterance once, in batches of similar length; the last batch is filled up with empty rows.
+
+    Args:
+      frames: frames of all utterances.
+      labels: number of each utterance's class.
+      utterances: numbers of the utterances to yield.
+      rows: rows of each batch.
+      longest: longest utterance in frames; longer utterances are cut.
 
     Yields:
-      the utterances' numbers, and the batch: its first rows are theirs.
+      the utterances' numbers, and the batch: its first rows belong to these utterances.
     """
     chosen = np.asarray(utterances)
     chosen = chosen[np.argsort(frames.n_frames[chosen], kind="stable")]

@@ -17,15 +17,21 @@ def make_folds(
     development: Development = "group",
     seed: int = 0,
 ) -> list[Fold]:
-    """Every utterance is tested once.
+    """Divide the utterances into folds; every utterance is tested once.
 
     Args:
-      data: what is divided.
-      n_folds: how many; None: the dataset's usual number, else one per group where there are at most 10, else 5.
-      assignment, development, seed: see `group_folds`.
+      data: the utterances.
+      n_folds: number of folds; None for the dataset's usual number, or else one per group where there are at most 10
+        groups, or else 5.
+      assignment: CSV file that says which group belongs to which fold; None for none.
+      development: which utterances choose checkpoints, as in `group_folds`.
+      seed: seed of random choices.
+
+    Returns:
+      the folds.
 
     Raises:
-      UserError: as `group_folds`; a class without training utterances in some fold.
+      UserError: as in `group_folds`, or if a fold has no training utterances of a class.
     """
     groups = [each.group for each in data.utterances]
     usual = data.n_folds if n_folds is None else n_folds

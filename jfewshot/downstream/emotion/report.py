@@ -89,7 +89,16 @@ def build_report(
 
 
 def scores_grid(summaries: Sequence[Summary], record: dict[str, Any], title: str) -> Grid:
-    """UAR and accuracy of each kind of features."""
+    """Tabulate the UAR and the accuracy of each kind of features.
+
+    Args:
+      summaries: one summary for each row, from `summarise`.
+      record: any record of the experiment; it gives the classes, the number of folds and how checkpoints are chosen.
+      title: title of the table.
+
+    Returns:
+      the table.
+    """
     values = [each.uar()[0] for each in summaries]
     rows: list[list[str | TableEntry]] = []
     for each, value in zip(summaries, values, strict=True):

@@ -10,7 +10,16 @@ from scipy import stats
 def confusion(
     true: Int[np.ndarray, " n"], predicted: Int[np.ndarray, " n"], n_classes: int
 ) -> Int[np.ndarray, "true predicted"]:
-    """How many utterances of each class (row) were taken for each class (column)."""
+    """Count how many utterances of each class (row) were recognised as each class (column).
+
+    Args:
+      true: number of each utterance's class.
+      predicted: number of the class that each utterance was recognised as.
+      n_classes: number of classes.
+
+    Returns:
+      the counts.
+    """
     counts = np.zeros((n_classes, n_classes), np.int64)
     np.add.at(counts, (true, predicted), 1)
     return counts
@@ -81,7 +90,18 @@ def difference(counts: Int[np.ndarray, "two seeds true predicted"]) -> float:
 def by_speaker(
     true: Sequence[int], predicted: Sequence[int], speakers: Sequence[str], names: Sequence[str], n_classes: int
 ) -> Int[np.ndarray, "speakers true predicted"]:
-    """A confusion for each speaker in `names`."""
+    """Compute a confusion matrix for each speaker.
+
+    Args:
+      true: number of each utterance's class.
+      predicted: number of the class that each utterance was recognised as.
+      speakers: speaker of each utterance.
+      names: the speakers, in the order of the result.
+      n_classes: number of classes.
+
+    Returns:
+      the counts; zero for a speaker without utterances.
+    """
     of = np.asarray(speakers)
     return np.stack(
         [confusion(np.asarray(true)[of == name], np.asarray(predicted)[of == name], n_classes) for name in names]

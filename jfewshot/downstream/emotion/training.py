@@ -103,6 +103,15 @@ def _logits(plan: Plan):
 
 
 def initial_state(plan: Plan, seed: int, encoder: dict[str, Array] | None = None) -> State:
-    """Step 0: freshly drawn, but for an encoder whose weights are given (names without `encoder.`)."""
+    """Make the training state of step 0.
+
+    Args:
+      plan: model and optimiser.
+      seed: seed of the random weights.
+      encoder: weights of the encoder, by name without `encoder.`; None to draw these too.
+
+    Returns:
+      parameters and the state of the optimiser.
+    """
     params = with_encoder(compiled(plan).draw(seed), encoder)
     return first_state(params, optimiser(plan.optimiser, plan.rate))

@@ -147,7 +147,18 @@ def _means(frames: Frames, longest: int) -> Frames:
 
 
 def predict(trial: Trial, functions: Compiled, scaling: Scaling, params, utterances) -> Float[np.ndarray, "n classes"]:
-    """Logits of some utterances, in their order."""
+    """Compute the logits of some utterances.
+
+    Args:
+      trial: the run.
+      functions: the compiled functions of its plan.
+      scaling: mean and standard deviation of the frames, on the device.
+      params: parameters of the model.
+      utterances: numbers of the utterances.
+
+    Returns:
+      float32 logits, one row for each utterance, in the order of `utterances`.
+    """
     found = np.zeros((len(utterances), trial.plan.n_classes), np.float32)
     place = {int(number): row for row, number in enumerate(utterances)}
     for numbers, batch in every_batch(trial.frames, trial.labels, utterances, trial.recipe.batch, trial.longest):
@@ -157,7 +168,17 @@ def predict(trial: Trial, functions: Compiled, scaling: Scaling, params, utteran
 
 
 def development_scores(trial: Trial, functions: Compiled, scaling: Scaling, params) -> dict[str, float]:
-    """UAR, accuracy and loss of the development utterances."""
+    """Compute the UAR, the accuracy and the loss of the development utterances.
+
+    Args:
+      trial: the run.
+      functions: the compiled functions of its plan.
+      scaling: mean and standard deviation of the frames, on the device.
+      params: parameters of the model.
+
+    Returns:
+      `uar` and `accuracy`, both 0-1, and `loss`, the mean cross-entropy.
+    """
     utterances = trial.fold.development
     logits, labels = predict(trial, functions, scaling, params, utterances), trial.labels[utterances]
     counts = confusion(labels, np.argmax(logits, axis=1), trial.plan.n_classes)

@@ -24,12 +24,16 @@ NAMES = ("librispeech", "timit", "timit_words", "table:PATH")
 
 
 def read_dataset(name: str, root: Path, parts: Sequence[Sequence[str]] = ((), (), ())) -> AsrData:
-    """The utterances of a dataset below `root`, the folder as its publisher lays it out.
+    """Read the utterances of a dataset from a folder with the publisher's layout.
 
     Args:
-      name: from the table above.
-      root: the folder.
-      parts: of LibriSpeech, to train, choose and test on; empty ones for the usual.
+      name: name of the dataset, from the table above.
+      root: folder of the dataset.
+      parts: for LibriSpeech, the parts to train on, to choose checkpoints on and to test on; empty ones for the usual
+        parts.
+
+    Returns:
+      the utterances and how they are divided.
 
     Raises:
       UserError: an unknown name, or a folder of another layout.

@@ -62,11 +62,15 @@ class AsrData:
         return dataclasses.replace(self, utterances=kept)
 
     def folds(self, n_folds: int | None, assignment: Path | None, seed: int = 0) -> list[Fold]:
-        """How it is divided: as published; else by speakers; else, where nobody is named, at random.
+        """Divide the utterances: as published, or else by speakers, or else at random where no speaker is named.
 
         Args:
-          n_folds, assignment: for a division by speakers, see `group_folds`.
-          seed: of what is drawn.
+          n_folds: number of folds of a division by speakers; None as in `group_folds`.
+          assignment: CSV file that says which speaker belongs to which fold; None for none.
+          seed: seed of a random division.
+
+        Returns:
+          the folds; one fold for a published or a random division.
 
         Raises:
           UserError: a part without utterances, or speakers that cannot be divided so.

@@ -21,7 +21,16 @@ def read_librispeech(
     development: Sequence[str] = DEVELOPMENT,
     test: Sequence[str] = TEST,
 ) -> AsrData:
-    """Some of its parts; capitals, spaces and apostrophes as they are.
+    """Read some parts of LibriSpeech; the transcripts keep their capitals, spaces and apostrophes.
+
+    Args:
+      root: folder of LibriSpeech as published, or the folder that contains it.
+      training: names of the parts to train on.
+      development: names of the parts that choose checkpoints.
+      test: names of the parts to test on.
+
+    Returns:
+      the utterances of these parts, in the order of their names.
 
     Raises:
       UserError: a part that is not there, a line without a text, a recording without a line or the other way round.

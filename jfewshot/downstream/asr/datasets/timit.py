@@ -32,12 +32,15 @@ COUNTS = {"train": 3696, "dev": 400, "core test": 192, "rest of test": 752}
 
 
 def read_timit(root: Path, say: Literal["phones", "words"] = "phones", counts_checked: bool = True) -> AsrData:
-    """Its SI and SX sentences, as 48 phones or as words.
+    """Read the SI and SX sentences of TIMIT, transcribed as 48 phones or as words.
 
     Args:
-      root: the folder with TRAIN and TEST, or the one above.
-      say: what a transcript is.
+      root: the folder with TRAIN and TEST, or the folder that contains it.
+      say: what a transcript consists of.
       counts_checked: refuse other numbers of utterances than published.
+
+    Returns:
+      the utterances, divided as published.
 
     Raises:
       UserError: audio without labels, a phone that is none of the 61, or other numbers of utterances than published.

@@ -62,10 +62,15 @@ class EmotionData:
 
 
 def check_counts(title: str, utterances: list[Utterance], expected: Mapping[str, int]) -> None:
-    """Compare the number of utterances of each class with the published ones.
+    """Compare the number of utterances of each class with the published number.
+
+    Args:
+      title: title of the dataset, for the message.
+      utterances: the utterances found.
+      expected: published number of utterances of each class.
 
     Raises:
-      UserError: naming the first class that differs.
+      UserError: if a number differs; the message names the first class that differs.
     """
     found = collections.Counter(each.label for each in utterances)
     for label, count in expected.items():

@@ -24,12 +24,15 @@ _LINE = re.compile(r"\[[\d.]+ - [\d.]+\]\t(Ses0(\d)[FM]_(impro|script)\w*_([FM])
 
 
 def read_iemocap(root: Path, improvised_only: bool = False, counts_checked: bool = True) -> EmotionData:
-    """Utterances of the four classes, by the evaluators' majority.
+    """Read the utterances of the four classes, labelled by the majority of the evaluators.
 
     Args:
-      root: IEMOCAP_full_release.
-      improvised_only: leave the scripted scenes out (the words of a script give the emotion away).
-      counts_checked: refuse other numbers than the published ones.
+      root: the folder IEMOCAP_full_release.
+      improvised_only: leave the scripted scenes out, since the words of a script give the emotion away.
+      counts_checked: refuse other numbers of utterances than published.
+
+    Returns:
+      the utterances, grouped by session.
 
     Raises:
       UserError: sessions or audio are missing, or there are other numbers of utterances than published.
