@@ -1,14 +1,18 @@
 """The classifiers: one file each, one contract (base.py).
 
-sgd.py        the few-shot paper's: scikit-learn's SGDClassifier, step for step
-logistic.py   logistic regression, converged
-ridge.py      ridge regression on the labels
-centroid.py   nearest class mean
-knn.py        nearest neighbours
-svm.py        linear support vector machine, squared hinge
-base.py       the contract between the evaluator and a classifier
-linalg.py     small dense linear algebra for many episodes at once
-specs.py      from "logistic:C=0.1,1,10" to a classifier and its strengths
+sgd.py            the few-shot paper's: scikit-learn's SGDClassifier, step for step
+sgd_many.py       its course on one episode of many supports
+logistic.py       logistic regression, converged
+logistic_many.py  its solver for one episode of many supports
+ridge.py          ridge regression on the labels
+centroid.py       nearest class mean
+knn.py            nearest neighbours
+svm.py            linear support vector machine, squared hinge
+svm_many.py       its solver for one episode of many supports
+base.py           the contract between the evaluator and a classifier
+linalg.py         small dense linear algebra for many episodes at once
+many_supports.py  what the solvers for many supports share
+specs.py          from "logistic:C=0.1,1,10" to a classifier and its strengths
 """
 
 from jfewshot.classifiers.base import Classifier, Diagnostics, Linear, Strength, Support
