@@ -1,5 +1,6 @@
 """How fast the evaluator is on one question: whole calls, solving alone, drawing alone, stages, memory."""
 
+import re
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -11,6 +12,7 @@ from jfewshot.classifiers.specs import parse_classifier
 from jfewshot.episodes.protocol import Protocol
 from jfewshot.evaluator.evaluator import Evaluator
 from jfewshot.evaluator.preprocessing import Transform
+from jfewshot.evaluator.programs import PROGRAMS
 from jfewshot.profiling import time_stages
 
 _UNIT = Transform("l2", unit_length=True)
@@ -106,11 +108,33 @@ def measure(question: Question, block: int | None = None, rounds: int = 3, expec
         "stages_s": stages.seconds,
         "accuracy": float((first.predicted == truth).mean()),
         "iterations": float(np.mean(first.iterations)) if np.isfinite(first.iterations).all() else None,
+        "programs": programs(),
         "device_peak_bytes": (device.memory_stats() or {}).get("peak_bytes_in_use")
         if device.platform != "cpu"
         else None,
         "equal_to_expected": None if expected is None else float((first.predicted == expected).mean()),
     }
+
+
+def programs() -> dict[str, dict[str, float]]:
+    """What the compiled programs of this process consist of.
+
+    Returns:
+      By the program's name: "kernels" (fusions, library calls and copies in the optimised program; those in a loop's body count
+      once), "loops", and XLA's own counts "bytes" and "flops", which count a loop's body once too. Of several programs with one
+      name, the last.
+    """
+    found = {}
+    for (function, *_), program in PROGRAMS._kept.items():
+        text = program.as_text()
+        costs = program.cost_analysis() or {}
+        found[getattr(function, "__name__", str(function))] = {
+            "kernels": len(re.findall(r" = .*? (?:fusion|custom-call|copy|sort)\(", text)),
+            "loops": len(re.findall(r" = .*? while\(", text)),
+            "bytes": costs.get("bytes accessed", 0.0),
+            "flops": costs.get("flops", 0.0),
+        }
+    return found
 
 
 def _rates(work: Callable[[], None], protocol: Protocol, rounds: int) -> list[float]:
