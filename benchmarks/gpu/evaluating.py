@@ -67,9 +67,10 @@ def measure(question: Question, block: int | None = None, rounds: int = 3, expec
       expected: predictions to compare with; None for none.
 
     Returns:
-      Episodes per second of whole calls ("call": store in host memory to predictions in host memory, drawing included), of
-      solving alone ("solve": the store's inner products or embeddings and the draws are on the device already; predictions
-      are copied to the host) and of drawing alone ("draw"); seconds by stage of one call in which each stage is waited for.
+      Episodes per second of calls ("call": drawing to predictions in host memory, the store's inner products or embeddings being
+      on the device from the call before, as between the cells of a run), of first calls ("whole": the store is read from host
+      memory too), of solving alone ("solve": the draws are on the device as well) and of drawing alone ("draw"); seconds by
+      stage of one first call in which each stage is waited for.
     """
     evaluator = Evaluator(block=block)
     store, protocol = question.store, question.protocol
@@ -82,6 +83,10 @@ def measure(question: Question, block: int | None = None, rounds: int = 3, expec
         evaluator.forget_draws()
         solve()
 
+    def whole() -> None:
+        evaluator.forget_sources()
+        call()
+
     def draw() -> None:
         evaluator.forget_draws()
         evaluator.draw(store.clips, protocol)
@@ -91,7 +96,9 @@ def measure(question: Question, block: int | None = None, rounds: int = 3, expec
     first_s = time.perf_counter() - started
     solved = [protocol.n_episodes / found.wall_s for found in solve(rounds + 1)[1:]]
     rates = {"solve": solved, "call": _rates(call, protocol, rounds), "draw": _rates(draw, protocol, rounds)}
+    rates["whole"] = _rates(whole, protocol, rounds)
     evaluator.forget_draws()
+    evaluator.forget_sources()
     with time_stages() as stages:
         solve()
     device = evaluator.mesh.devices.flat[0]

@@ -61,7 +61,9 @@ def synthetic(segments: int, dim: int, scratch: Path, dtype: str = "float32") ->
         partial = path.with_name(path.name + PARTIAL)
         Synthetic(labels, np.ones(len(labels), np.int64), dim).save(partial, dtype)
         partial.replace(path)
-    return Embeddings(f"{segments:,} x {dim} {dtype}", np.load(path), _clips(classes, per_class))
+    view = np.load(path)
+    view.flags.writeable = False  # as a store's: the evaluator keeps what it made of it
+    return Embeddings(f"{segments:,} x {dim} {dtype}", view, _clips(classes, per_class))
 
 
 def _clips(classes: int, per_class: int) -> ClipTable:

@@ -33,7 +33,7 @@ from jfewshot.evaluator.chunking import (
 )
 from jfewshot.evaluator.devices import AXIS, default_memory_budget, episode_mesh
 from jfewshot.evaluator.drawer import Drawer, Drawn, episode_numbers
-from jfewshot.evaluator.gram import GramSource, Precomputed, gram_source
+from jfewshot.evaluator.gram import GramSource, Precomputed, gram_source, holds_whole_store
 from jfewshot.evaluator.looked_up import jit_look_up_and_solve
 from jfewshot.evaluator.preprocessing import Transform
 from jfewshot.evaluator.programs import (
@@ -97,6 +97,7 @@ class Evaluator:
         self.memory_bytes = default_memory_budget() if memory_bytes is None else memory_bytes
         self._chunking = Chunking(self.mesh, self.memory_bytes, block)
         self._drawer = Drawer(self.mesh, self._chunking, self.memory_bytes)
+        self._sources: list[_Kept] = []
 
     def draw(self, clips: ClipTable, protocol: Protocol, dataset: str = "the store") -> Drawn:
         """Draw a protocol's episodes, or return those drawn before.
@@ -109,6 +110,10 @@ class Evaluator:
     def forget_draws(self) -> None:
         """Drop the drawn episodes that are kept for the next store of the same dataset."""
         self._drawer.forget()
+
+    def forget_sources(self) -> None:
+        """Drop the inner products or embeddings that are kept for the next call with the same view."""
+        self._sources.clear()
 
     def evaluate(
         self,
@@ -137,17 +142,29 @@ class Evaluator:
         """
         drawn = self.draw(clips, protocol, dataset)
         # Of a large store, thousands of episodes use a part; of a small one, nearly all.
-        large = clips.n_segments[drawn.pool.clips].sum() > _LARGE_STORE
-        rows, first = _rows_of_clips(clips, drawn.used if large else np.sort(drawn.pool.clips))
-        sources: dict[bool, GramSource] = {}
+        n_segments = int(clips.n_segments[drawn.pool.clips].sum())
+        whole = n_segments <= _LARGE_STORE or holds_whole_store(n_segments, view.shape[1], self.mesh, self.memory_bytes)
+        rows, first = _rows_of_clips(clips, np.sort(drawn.pool.clips) if whole else drawn.used)
+        wanted = protocol.n_episodes * protocol.n_support * (protocol.n_support + protocol.n_queries)
         for spec in specs:
             shifted = bool(spec.classifier.translation_invariant)
-            if shifted not in sources:
-                with stage("reading"):
-                    fitted = transform.with_origin(view, rows) if shifted else transform
-                wanted = protocol.n_episodes * protocol.n_support * (protocol.n_support + protocol.n_queries)
-                sources[shifted] = self._source(view, rows, fitted, wanted)
-            yield from self._solve_all(sources[shifted], clips, first, drawn, protocol, spec, on_progress)
+            source = self._source_of(view, rows, transform, shifted, wanted)
+            yield from self._solve_all(source, clips, first, drawn, protocol, spec, on_progress)
+
+    def _source_of(self, view, rows, transform, shifted: bool, wanted: int) -> GramSource:
+        """The source of some rows: the one of an earlier call, or a new one."""
+        # Before a new source is made, the memory of one for other embeddings is given back.
+        self._sources = [kept for kept in self._sources if kept.is_of(view, rows, transform)]
+        for kept in self._sources:
+            if kept.shifted == shifted and kept.serves(wanted):
+                return kept.source
+        with stage("reading"):
+            fitted = transform.with_origin(view, rows) if shifted else transform
+        source = self._source(view, rows, fitted, wanted)
+        # An array that can be written to may be another by the next call.
+        if not view.flags.writeable:
+            self._sources.append(_Kept(view, rows, transform, shifted, wanted, source))
+        return source
 
     def _source(self, view, rows, transform, wanted: int) -> GramSource:
         budget = self.memory_bytes
@@ -297,6 +314,25 @@ class Evaluator:
         if protocol.query_segments == "mean":
             return highest_mean_score(answers, further, passes)
         return majority(answers, further, passes, protocol.n_way)
+
+
+class _Kept(NamedTuple):
+    """A source of inner products that is kept for the next call: the cells of a run that share a view follow each other."""
+
+    view: np.ndarray
+    rows: np.ndarray
+    transform: Transform
+    shifted: bool
+    wanted: int
+    source: GramSource
+
+    def is_of(self, view: np.ndarray, rows: np.ndarray, transform: Transform) -> bool:
+        """Whether it holds the products of these very rows."""
+        return self.view is view and self.transform is transform and np.array_equal(self.rows, rows)
+
+    def serves(self, wanted: int) -> bool:
+        """Whether it suits a number of products: many more would pay for taking all products at once."""
+        return self.source.kind == "precomputed" or wanted <= 4 * self.wanted
 
 
 class _Job(NamedTuple):

@@ -92,6 +92,12 @@ def gram_source(
     return Streamed(view, rows, transform, mesh)
 
 
+def holds_whole_store(n_rows: int, dim: int, mesh: Mesh, budget_bytes: int) -> bool:
+    """Whether all rows of a store go to accelerators once, rather than those that one protocol's episodes use."""
+    on_cpu = mesh.devices.flat[0].platform == "cpu"
+    return not on_cpu and 4 * n_rows * dim * mesh.devices.size <= _ON_DEVICE_SHARE * budget_bytes
+
+
 def reads_in_place(view: np.ndarray, mesh: Mesh) -> bool:
     """Whether episodes can be multiplied from a view's rows where they lie: on a CPU, with Numba, from ordinary arrays."""
     ordinary = view.dtype in (np.float32, np.float16) and view.flags.c_contiguous

@@ -9,9 +9,11 @@ from sklearn.linear_model import LogisticRegression
 from jfewshot.classifiers.specs import parse_classifier
 from jfewshot.episodes.protocol import Protocol
 from jfewshot.errors import UserError
+from jfewshot.evaluator import evaluator as evaluating
 from jfewshot.evaluator import gram
 from jfewshot.evaluator.evaluator import TRACES, Evaluator
 from jfewshot.evaluator.preprocessing import Transform
+from jfewshot.store.clips import ClipTable
 from tests.episodes.one_by_one import draw_episode
 from tests.synthetic_stores import clip_table, embeddings
 
@@ -335,3 +337,31 @@ def test_slots_of_more_than_127_ways_take_two_bytes():
     (solved,) = solve(Evaluator(jax.devices()[:2]), x, table, protocol=protocol)
     assert solved.predicted.dtype == np.int16
     np.testing.assert_array_equal(solved.predicted, np.broadcast_to(np.repeat(np.arange(130), 2), (4, 260)))
+
+
+def test_what_was_made_of_a_view_is_kept_for_the_next_call_but_not_of_an_array_that_may_change(monkeypatch):
+    made = []
+    original = gram.gram_source
+    monkeypatch.setattr(evaluating, "gram_source", lambda *given: made.append(given) or original(*given))
+    rng = np.random.default_rng(0)
+    view = rng.normal(size=(60, 8)).astype(np.float32)
+    clips = ClipTable.build([f"{i:02d}" for i in range(60)], [f"c{i % 6}" for i in range(60)])
+    kept_for, transform, specs = Evaluator(), Transform("l2", unit_length=True), [parse_classifier("centroid")]
+
+    def predicted(seed):
+        protocol = Protocol(n_way=3, k_shot=1, n_query=2, n_episodes=40, seed=seed)
+        return next(iter(kept_for.evaluate(view, clips, transform, protocol, specs))).predicted
+
+    first = predicted(1)
+    view *= -1
+    view[:30] += 5
+    assert not np.array_equal(predicted(1), first)
+    assert len(made) == 2
+    view.flags.writeable = False
+    kept = predicted(1)
+    predicted(2)
+    assert np.array_equal(predicted(1), kept)
+    assert len(made) == 3
+    kept_for.forget_sources()
+    assert np.array_equal(predicted(1), kept)
+    assert len(made) == 4
