@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from extraction.parts import SUFFIX, Parts
-from extraction.planning import versions_of
+from extraction.planning import lost_classes, versions_of
 from jfewshot.errors import UserError
 from jfewshot.store import ClipTable, Store, check_store_place, open_store, write_store
 
@@ -44,6 +44,9 @@ def assemble(parts: Parts, store: Path, replace: bool = False) -> Store:
         )
     views = {name: _fill_view(parts, name, int(n_segments.sum()), dim) for name, dim in dims.items()}
     recordings = [parts.recordings[clip] for clip in used]
+    lost = lost_classes(parts.recordings, {recording.label for recording in recordings}, left_out)
+    if lost:
+        logger.warning("%s: %s", store, lost)
     table = ClipTable.build(
         [recording.clip_id for recording in recordings],
         [recording.label for recording in recordings],

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from extraction.datasets import dataset_names, load_dataset
+from extraction.datasets.filters import leave_out_unread
 from extraction.encoding import BatchEncoder
 from extraction.options import EstimateOptions
 from extraction.upstreams import ALIASES, check_upstream_names, load_upstream, upstream_names
@@ -84,7 +85,7 @@ def count_segments(name: str, root: Path, *, alone: bool) -> tuple[str, int]:
         (path for path in (root / dataset.info.name, root if alone else None) if path and path.is_dir()), root
     )
     try:
-        clips = [clip for clip in dataset.recordings(folder) if not clip.left_out]
+        clips = [clip for clip in leave_out_unread(dataset.recordings(folder)) if not clip.left_out]
     except UserError:
         clips = []
     if not clips:

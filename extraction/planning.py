@@ -3,9 +3,11 @@
 import collections
 import dataclasses
 import itertools
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from extraction.datasets.base import Dataset, Recording
+from extraction.datasets.filters import leave_out_unread
 from extraction.datasets.splits import class_splits
 from extraction.parts import Parts, parts_folder
 from extraction.pooling import FRAMES, check_poolings
@@ -40,7 +42,7 @@ def find_recordings(
     """
     said = set() if said is None else said
     with Progress(f"listing the clips of {dataset.info.title}"):
-        everything = dataset.recordings(root)
+        everything = leave_out_unread(dataset.recordings(root))
     used = sorted((recording for recording in everything if not recording.left_out), key=lambda r: r.clip_id)
     left_out = [
         {"clip_id": recording.clip_id, "reason": recording.left_out}
@@ -48,11 +50,21 @@ def find_recordings(
         if recording.left_out
     ]
     if not used:
-        raise UserError(f"no clips of {dataset.info.title} below {root}; docs/datasets shows how the folder must look")
+        why = (
+            f" ({len(left_out)} left out, the first: {left_out[0]['clip_id']}: {left_out[0]['reason']})"
+            if left_out
+            else ""
+        )
+        raise UserError(
+            f"no clips of {dataset.info.title} below {root}{why}; docs/datasets shows how the folder must look"
+        )
     for first, second in itertools.pairwise(used):
         if first.clip_id == second.clip_id:
             raise UserError(f"{dataset.info.title}: clip id '{first.clip_id}' is there twice; ids name one clip each")
     _compare_with_expected(dataset, used, left_out, said)
+    lost = lost_classes(everything, {recording.label for recording in used}, left_out)
+    if lost:
+        warn_once(f"{dataset.info.title}: {lost}", said)
     if len({recording.label for recording in used}) == 1:
         warn_once(
             f"{dataset.info.title}: all {len(used)} clips are of one class, '{used[0].label}', and an episode needs several; is "
@@ -60,6 +72,21 @@ def find_recordings(
             said,
         )
     return used, left_out
+
+
+def lost_classes(recordings: Sequence[Recording], kept: Collection[str], left_out: Sequence[dict[str, str]]) -> str:
+    """A sentence that names the classes of which not one clip can be used; empty where there is none.
+
+    Args:
+      recordings: all of them.
+      kept: the classes that are not lost.
+      left_out: ids and reasons of clips that are left out.
+    """
+    reasons = {item["clip_id"]: item["reason"] for item in left_out}
+    counts = collections.Counter(recording.label for recording in recordings if recording.label not in kept)
+    firsts = {recording.label: reasons.get(recording.clip_id, "") for recording in reversed(recordings)}
+    items = [f"{label} ({count} clips, the first: {firsts[label]})" for label, count in sorted(counts.items())]
+    return f"{len(counts)} classes have no clip that can be used: {_some(items, '; ')}" if counts else ""
 
 
 def make_plan(

@@ -5,7 +5,7 @@ Each value is `module:factory`, imported when it is asked for. A factory of `DAT
 
 - `base`: what the pipeline asks of a dataset
 - `layout`: reading a publisher's folder
-- `filters`: the few-shot paper's filters
+- `filters`: clips of formats that are not read, and the few-shot paper's filters
 - `splits`: the few-shot paper's split of classes
 - `esc`, `nsynth`, `fsdkaggle`, `voxceleb`, `birdclef`, `speech_commands`, `watkins`, `crema_d`: the few-shot paper's datasets
 - `speech_accent_archive`, `common_voice`: the last two of the paper's

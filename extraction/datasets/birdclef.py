@@ -13,7 +13,7 @@ from extraction.datasets.base import DatasetInfo, Recording
 from extraction.datasets.filters import leave_out_longer_than, leave_out_small_classes
 from extraction.datasets.layout import clip_id_below, require_folder, subfolders
 from extraction.datasets.splits import class_splits
-from jfewshot.audio import audio_below
+from jfewshot.audio import sound_below
 from jfewshot.errors import UserError
 
 MAX_DURATION_S = 180.0
@@ -39,7 +39,7 @@ class BirdClef:
         found = [
             Recording(clip_id_below(root, path), path, folder.name, split=splits.get(folder.name, ""))
             for folder in species
-            for path in audio_below(folder)
+            for path in sound_below(folder)
         ]
         return leave_out_small_classes(leave_out_longer_than(found, MAX_DURATION_S), MIN_CLIPS)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from extraction.datasets.base import DatasetInfo, Recording
 from extraction.datasets.layout import clip_id_below, require_folder
-from jfewshot.audio import audio_below
+from jfewshot.audio import sound_below
 from jfewshot.errors import UserError
 
 EMOTIONS = ("ANG", "DIS", "FEA", "HAP", "NEU", "SAD")
@@ -25,7 +25,7 @@ class CremaD:
         """Every clip, in the order of clip ids."""
         require_folder(root, self.info, "AudioWAV")
         found = []
-        for path in audio_below(root / "AudioWAV"):
+        for path in sound_below(root / "AudioWAV"):
             parts = path.stem.split("_")
             if len(parts) != 4 or parts[2] not in EMOTIONS:
                 raise UserError(

@@ -1,4 +1,4 @@
-"""The few-shot paper's filters: clips that are too long, classes that are too small."""
+"""Clips of formats that are not read; and the few-shot paper's filters: clips too long, classes too small."""
 
 import collections
 import concurrent.futures
@@ -6,9 +6,23 @@ import dataclasses
 from collections.abc import Sequence
 
 from extraction.datasets.base import Recording
-from jfewshot.audio import AudioError, duration_s
+from jfewshot.audio import AudioError, duration_s, is_unread, why_not_read
 
 _READERS = 16
+
+
+def leave_out_unread(recordings: Sequence[Recording]) -> list[Recording]:
+    """Mark clips whose files end in the name of a format that the decoder does not read (`.m4a`, `.wma`), with the fix.
+
+    Args:
+      recordings: some may be left out already.
+    """
+    return [
+        dataclasses.replace(recording, left_out=why_not_read(recording.path))
+        if not recording.left_out and is_unread(recording.path)
+        else recording
+        for recording in recordings
+    ]
 
 
 def leave_out_longer_than(recordings: Sequence[Recording], limit_s: float) -> list[Recording]:
@@ -32,11 +46,12 @@ def leave_out_longer_than(recordings: Sequence[Recording], limit_s: float) -> li
 
     # Opening tens of thousands of files is waiting for the disk: threads overlap it.
     with concurrent.futures.ThreadPoolExecutor(_READERS) as readers:
-        return list(readers.map(checked, recordings))
+        return list(readers.map(checked, leave_out_unread(recordings)))
 
 
 def leave_out_small_classes(recordings: Sequence[Recording], min_clips: int) -> list[Recording]:
     """Mark the clips of classes with fewer clips than `min_clips`, counting those not left out before."""
+    recordings = leave_out_unread(recordings)
     counts = collections.Counter(recording.label for recording in recordings if not recording.left_out)
 
     def checked(recording: Recording) -> Recording:

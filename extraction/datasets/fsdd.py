@@ -9,7 +9,7 @@ from pathlib import Path
 
 from extraction.datasets.base import DatasetInfo, Recording
 from extraction.datasets.layout import clip_id_below, require_folder
-from jfewshot.audio import audio_below
+from jfewshot.audio import sound_below
 
 _SOURCE = "https://github.com/Jakobovski/free-spoken-digit-dataset"
 _CITATION = "Z. Jackson et al. Free Spoken Digit Dataset. 2016-."
@@ -34,7 +34,7 @@ class Fsdd:
         """The takes asked for, in the order of clip ids."""
         require_folder(root, self.info, "recordings")
         found = []
-        for path in audio_below(root / "recordings"):
+        for path in sound_below(root / "recordings"):
             digit, speaker, take = path.stem.split("_")
             if self.n_takes is not None and int(take) >= self.n_takes:
                 continue

@@ -13,14 +13,19 @@
 Hugging Face's `audiofolder` layout (`metadata.csv` with `file_name` and `label`) is such a table.
 """
 
+import collections
 import dataclasses
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
 from extraction.datasets.base import Columns, DatasetInfo, Recording
 from extraction.datasets.layout import clip_id_below, read_table, require_folder, subfolders
-from jfewshot.audio import audio_below
+from jfewshot.audio import AUDIO_SUFFIXES, sound_below
 from jfewshot.errors import UserError
+from jfewshot.files import files_below
+
+logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,13 +38,26 @@ class ClassFolders:
         """Every audio file below a class folder, in the order of clip ids."""
         if not root.is_dir():
             raise UserError(f"{root} is not a folder; it should hold one folder per class")
-        found = [
-            Recording(clip_id_below(root, path), path, folder.name, group=_group(folder, path))
-            for folder in subfolders(root)
-            for path in audio_below(folder)
-        ]
+        found, without = [], {}
+        for folder in subfolders(root):
+            files = sound_below(folder)
+            found += [Recording(clip_id_below(root, path), path, folder.name, _group(folder, path)) for path in files]
+            if not files:
+                without[folder.name] = collections.Counter(path.suffix or "no ending" for path in files_below(folder))
         if not found:
             raise UserError(f"{root} holds no audio files in folders; it should look like {root}/<class>/<clip>.wav")
+        if without:
+            endings = {
+                name: ", ".join(f"{n} {ending}" for ending, n in seen.most_common(3)) for name, seen in without.items()
+            }
+            items = [f"{name} ({seen or 'empty'})" for name, seen in endings.items()]
+            logger.warning(
+                "%s: %d folders hold no audio and make no class: %s. Audio is what ends in %s",
+                root,
+                len(without),
+                "; ".join(items[:10]) + (f"; and {len(items) - 10} more" if len(items) > 10 else ""),
+                ", ".join(AUDIO_SUFFIXES),
+            )
         return sorted(found, key=lambda recording: recording.clip_id)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from extraction.datasets.base import DatasetInfo, Recording
 from extraction.datasets.filters import leave_out_small_classes
 from extraction.datasets.layout import clip_id_below, require_folder
-from jfewshot.audio import audio_below
+from jfewshot.audio import sound_below
 from jfewshot.errors import UserError
 
 _NAME = re.compile(r"(\D+)\d+")
@@ -30,7 +30,7 @@ class SpeechAccentArchive:
         """Every recording, in the order of clip ids, those of languages with a single one marked."""
         require_folder(root, self.info, "recordings")
         found = []
-        for path in audio_below(root / "recordings"):
+        for path in sound_below(root / "recordings"):
             match = _NAME.fullmatch(path.stem)
             if match is None:
                 raise UserError(f"{path} is not named language and number (afrikaans1.mp3); remove it")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from extraction.datasets.base import DatasetInfo, Recording
 from extraction.datasets.layout import clip_id_below, require_folder, subfolders
-from jfewshot.audio import audio_below
+from jfewshot.audio import sound_below
 from jfewshot.errors import UserError
 
 
@@ -30,7 +30,7 @@ class SpeechCommands:
         return [
             Recording(clip_id_below(root, path), path, word.name, path.name.split("_")[0], self.split)
             for word in words
-            for path in audio_below(word)
+            for path in sound_below(word)
         ]
 
 

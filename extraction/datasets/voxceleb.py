@@ -12,7 +12,7 @@ from pathlib import Path
 from extraction.datasets.base import DatasetInfo, Recording
 from extraction.datasets.layout import require_folder, subfolders
 from extraction.datasets.splits import class_splits
-from jfewshot.audio import audio_below
+from jfewshot.audio import sound_below
 from jfewshot.errors import UserError
 
 _SPEAKER = re.compile(r"id1\d{4}")
@@ -43,7 +43,7 @@ class VoxCeleb1:
         splits = class_splits(self.info.class_list)
         found = []
         for speaker in speakers:
-            for path in audio_below(speaker):
+            for path in sound_below(speaker):
                 below = path.relative_to(speaker.parent).as_posix()
                 group = f"{speaker.name}/{path.parent.name}"
                 found.append(Recording(below, path, speaker.name, group, splits.get(speaker.name, "")))

@@ -12,7 +12,7 @@ from extraction.datasets.base import DatasetInfo, Recording
 from extraction.datasets.filters import leave_out_longer_than
 from extraction.datasets.layout import clip_id_below, require_folder, subfolders
 from extraction.datasets.splits import class_splits
-from jfewshot.audio import audio_below
+from jfewshot.audio import sound_below
 from jfewshot.errors import UserError
 
 MAX_DURATION_S = 180.0
@@ -46,7 +46,7 @@ class Watkins:
                 split=splits.get(folder.name, ""),
             )
             for folder in folders
-            for path in audio_below(folder)
+            for path in sound_below(folder)
         ]
         return leave_out_longer_than(found, MAX_DURATION_S)
 

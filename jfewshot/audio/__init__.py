@@ -18,7 +18,7 @@ Needs soundfile and soxr (extras `extraction` and `pretrain`); they are imported
 
 from jfewshot.audio.base import MIN_DURATION_S, AudioError, Unusable
 from jfewshot.audio.decoding import PREPROCESSING, decode, duration_s, read_audio, resample
-from jfewshot.audio.kinds import AUDIO_SUFFIXES, UNREAD_SUFFIXES, audio_below, unread_below, why_not_read
+from jfewshot.audio.kinds import AUDIO_SUFFIXES, UNREAD_SUFFIXES, audio_below, is_unread, sound_below, why_not_read
 from jfewshot.audio.segments import cut_segments
 
 __all__ = [
@@ -32,8 +32,9 @@ __all__ = [
     "cut_segments",
     "decode",
     "duration_s",
+    "is_unread",
     "read_audio",
     "resample",
-    "unread_below",
+    "sound_below",
     "why_not_read",
 ]

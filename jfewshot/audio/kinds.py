@@ -75,13 +75,22 @@ def audio_below(folder: Path | str) -> list[Path]:
     return [path for path in files_below(folder) if path.suffix.lower() in AUDIO_SUFFIXES]
 
 
-def unread_below(folder: Path | str) -> list[Path]:
-    """Every file below a folder that holds sound by its name, in a format that is not read; in the order of their paths.
+def sound_below(folder: Path | str) -> list[Path]:
+    """As `audio_below`, together with files of formats that are not read, so that they can be listed as left out.
 
     Args:
       folder: where to look.
     """
-    return [path for path in files_below(folder) if path.suffix.lower() in UNREAD_SUFFIXES]
+    return [path for path in files_below(folder) if path.suffix.lower() in AUDIO_SUFFIXES or is_unread(path)]
+
+
+def is_unread(path: Path | str) -> bool:
+    """Whether a file holds sound by its name, in a format that is not read.
+
+    Args:
+      path: the file.
+    """
+    return Path(path).suffix.lower() in UNREAD_SUFFIXES
 
 
 def why_not_read(path: Path | str) -> str:

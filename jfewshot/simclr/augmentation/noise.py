@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
-from jfewshot.audio import AUDIO_SUFFIXES, AudioError, audio_below, read_audio
+from jfewshot.audio import AUDIO_SUFFIXES, AudioError, is_unread, read_audio, sound_below, why_not_read
 from jfewshot.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -69,9 +69,12 @@ def noise_bank(folder: Path | None, samples: int, sample_rate: int, seed: int, l
     """
     if folder is None:
         return coloured_noise(samples, seed)
-    files = audio_below(folder)
+    files = sound_below(folder)
     pieces = []
     for path in files:
+        if is_unread(path):
+            log.warning("noise left out: %s: %s", path, why_not_read(path))
+            continue
         try:
             wave = read_audio(path, sample_rate)
         except AudioError as error:

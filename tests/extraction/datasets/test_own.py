@@ -1,8 +1,13 @@
 """Datasets of one's own: class folders, tables, a factory by import path, and unknown names."""
 
+import numpy as np
 import pytest
+import soundfile
 
 from extraction.datasets import load_dataset
+from extraction.datasets.base import Recording
+from extraction.datasets.filters import leave_out_small_classes
+from extraction.decoding import decode_clip
 from extraction.planning import find_recordings
 from jfewshot.errors import UserError
 from tests.extraction.recordings import KINDS, write
@@ -84,3 +89,91 @@ def test_unknown_names_get_near_ones():
         load_dataset("esc5")
     with pytest.raises(UserError, match="cannot import dataset"):
         load_dataset("no_such_module:birds")
+
+
+def tone(path, **how):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, 0.3 * np.sin(np.arange(16_000) / 9), 16_000, **how)
+
+
+@pytest.mark.parametrize(
+    ("ending", "form"),
+    [
+        *[
+            ("au", "AU"),
+            ("snd", "AU"),
+            ("w64", "W64"),
+            ("caf", "CAF"),
+            ("aiff", "AIFF"),
+            ("AIF", "AIFF"),
+            ("rf64", "RF64"),
+        ],
+        *[("sph", "NIST"), ("voc", "VOC"), ("oga", "OGG"), ("wave", "WAV"), ("mp3", "MP3"), ("FLAC", "FLAC")],
+    ],
+)
+def test_what_the_decoder_reads_is_taken(tmp_path, ending, form):
+    tone(tmp_path / "owl" / f"a.{ending}", format=form)
+    tone(tmp_path / "rook" / "b.wav")
+    recordings, left_out = find_recordings(load_dataset("folder:birds"), tmp_path)
+    assert [r.clip_id for r in recordings] == [f"owl/a.{ending}", "rook/b.wav"]
+    assert left_out == []
+    assert len(decode_clip(recordings[0].path, [16_000]).waves[16_000]) == pytest.approx(16_000, abs=10)
+
+
+@pytest.mark.parametrize("ending", ["m4a", "wma", "mp4", "aac", "amr", "webm", "M4A", "ape", "wv"])
+def test_a_format_that_is_not_read_is_listed_with_the_fix_and_its_class_named(tmp_path, ending, caplog):
+    tone(tmp_path / "owl" / "a.wav")
+    tone(tmp_path / "wren" / "b.wav")
+    (tmp_path / "rook").mkdir()
+    for path in (
+        tmp_path / "owl" / f"c.{ending}",
+        tmp_path / "rook" / f"d.{ending}",
+        tmp_path / "rook" / f"e.{ending}",
+    ):
+        path.write_bytes(b"what this program cannot read")
+    recordings, left_out = find_recordings(load_dataset("folder:birds"), tmp_path)
+    assert [r.clip_id for r in recordings] == ["owl/a.wav", "wren/b.wav"]
+    assert [item["clip_id"] for item in left_out] == [f"owl/c.{ending}", f"rook/d.{ending}", f"rook/e.{ending}"]
+    fix = f"format not read: convert it with ffmpeg, for instance `ffmpeg -i c.{ending} c.flac`"
+    assert left_out[0]["reason"] == fix
+    assert "birds: 3 clips left out" in caplog.text
+    assert (
+        f"1 classes have no clip that can be used: rook (2 clips, the first: {fix.replace('c.', 'd.')})" in caplog.text
+    )
+
+
+def test_a_folder_without_any_audio_is_named(tmp_path, caplog):
+    tone(tmp_path / "owl" / "a.wav")
+    (tmp_path / "rook").mkdir()
+    (tmp_path / "rook" / "x.xyz").write_bytes(b"?")
+    (tmp_path / "wren").mkdir()
+    find_recordings(load_dataset("folder:birds"), tmp_path)
+    assert (
+        "2 folders hold no audio and make no class: rook (1 .xyz); wren (empty). Audio is what ends in .wav"
+        in caplog.text
+    )
+
+
+def test_a_dataset_of_unread_formats_alone_is_refused_with_the_fix(tmp_path):
+    (tmp_path / "owl").mkdir()
+    (tmp_path / "owl" / "a.m4a").write_bytes(b"?")
+    with pytest.raises(
+        UserError, match=r"no clips of birds below .* \(1 left out, the first: owl/a\.m4a: format not read: convert"
+    ):
+        find_recordings(load_dataset("folder:birds"), tmp_path)
+
+
+def test_a_table_of_unread_formats_lists_them_before_anything_is_decoded(tmp_path):
+    tone(tmp_path / "a.wav")
+    (tmp_path / "b.m4a").write_bytes(b"?")
+    (tmp_path / "birds.csv").write_text("path,label\na.wav,owl\nb.m4a,owl\n")
+    recordings, left_out = find_recordings(load_dataset(f"table:{tmp_path / 'birds.csv'}"), tmp_path)
+    assert [r.clip_id for r in recordings] == ["a.wav"]
+    assert "convert it with ffmpeg" in left_out[0]["reason"]
+
+
+def test_classes_too_small_are_counted_without_unread_formats(tmp_path):
+    files = [tmp_path / name for name in ("a.wav", "b.m4a", "c.m4a")]
+    found = leave_out_small_classes([Recording(path.name, path, "owl") for path in files], 2)
+    assert found[0].left_out == "class 'owl' has 1 clips, fewer than 2"
+    assert "convert it" in found[1].left_out

@@ -4,14 +4,17 @@
 --dataset table:PATH        a CSV with the columns path (below ROOT), label, group and, if known, speaker
 """
 
+import logging
 from pathlib import Path
 
-from jfewshot.audio import audio_below
+from jfewshot.audio import is_unread, sound_below, why_not_read
 from jfewshot.downstream.emotion.datasets.base import EmotionData, Utterance
 from jfewshot.errors import UserError
 from jfewshot.files import atomic_write
 from jfewshot.files.csv_cells import csv_text
 from jfewshot.files.tables import read_table as rows_of
+
+log = logging.getLogger(__name__)
 
 _COLUMNS = ("path", "label", "group")
 
@@ -19,8 +22,11 @@ _COLUMNS = ("path", "label", "group")
 def read_folder(root: Path, name: str) -> EmotionData:
     """One folder per emotion, in it one per group (speaker, session)."""
     utterances = []
-    for path in audio_below(root):
+    for path in sound_below(root):
         parts = path.relative_to(root).parts
+        if is_unread(path):
+            log.warning("left out: %s: %s", "/".join(parts), why_not_read(path))
+            continue
         if len(parts) < 3:
             raise UserError(
                 f"{path} says no group; it should lie in {root}/<emotion>/<group>/, or give a CSV as table:PATH"
