@@ -21,6 +21,9 @@ def assemble(parts: Parts, store: Path, replace: bool = False) -> Store:
       store: folder of the store.
       replace: replace a store that stands there.
 
+    Returns:
+      the finished store.
+
     Raises:
       UserError: if blocks are missing (says how many and which), no clip could be used, or something stands at `store`.
     """
@@ -105,6 +108,9 @@ def is_finished(parts: Parts, store: Path, replace: bool = False) -> bool:
       parts: the plan.
       store: folder of the store.
       replace: whether another store that stands there may be replaced.
+
+    Returns:
+      whether the store is finished.
 
     Raises:
       UserError: if something else stands in its place that may not be replaced.

@@ -75,10 +75,20 @@ def estimate(asked: EstimateOptions) -> str:
 
 
 def count_segments(name: str, root: Path, *, alone: bool) -> tuple[str, int]:
-    """A dataset's own name, and how many segments of 5 s it has.
+    """Find a dataset's own name and how many segments of 5 s it has.
+
+    The lengths of some clips are read and extrapolated to all clips; without a folder, the published number is taken.
+
+    Args:
+      name: the dataset as written on the command line.
+      root: folder that contains a folder for each dataset.
+      alone: whether `root` may be the folder of this dataset itself.
+
+    Returns:
+      the name and the number of segments.
 
     Raises:
-      UserError: its folder is not there, and its size not published.
+      UserError: if the dataset's folder is missing and its number of segments is not published.
     """
     dataset = load_dataset(name)
     folder = next(
@@ -114,7 +124,16 @@ def derived(name: str, tflops: float) -> Speed:
 
 
 def measured(name: str, options: UpstreamOptions, seconds: float) -> Speed:
-    """On this machine, in batches of the size that an extraction would take."""
+    """Measure an encoder's speed on this machine, in batches of the size that an extraction would take.
+
+    Args:
+      name: name of the upstream.
+      options: options of the upstream, such as its checkpoint.
+      seconds: shortest time to measure for, in seconds.
+
+    Returns:
+      segments of 5 s per second, and the dimension of the encoder's vectors.
+    """
     upstream = load_upstream(name, options)
     length = upstream.segment_samples or 5 * upstream.sample_rate
     encoder = BatchEncoder(upstream, ["last"], ["mean"], length)
@@ -148,7 +167,16 @@ def times_table(speeds: Mapping[str, Speed], segments: Mapping[str, int]) -> lis
 
 
 def disk_table(speeds: Mapping[str, Speed], segments: Mapping[str, int], dtype: str) -> list[str]:
-    """A row for each dataset, a column for each size of vector."""
+    """Tabulate the disk space: a row for each dataset, a column for each dimension of the vectors.
+
+    Args:
+      speeds: from an upstream's title to its speed and dimension.
+      segments: from a dataset's name to its number of segments of 5 s.
+      dtype: type of the stored numbers, such as float32.
+
+    Returns:
+      lines of Markdown.
+    """
     size = np.dtype(dtype).itemsize
     dims = collections.Counter(speed.dim for speed in speeds.values())
     widths = sorted(dims, reverse=True)

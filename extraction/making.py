@@ -22,7 +22,19 @@ class Task:
 
     @classmethod
     def of(cls, parts: Parts, upstream: Upstream, settings: ExtractionSettings) -> "Task":
-        """The plan says what is made of a clip; of the settings, only the batch size, which changes no row."""
+        """Make the task of one store from its plan.
+
+        The plan says everything about what is made of a clip. Of the settings only the batch size is used, which
+        changes no row.
+
+        Args:
+          parts: the plan and the folder of the finished parts.
+          upstream: the encoder.
+          settings: settings of the extraction.
+
+        Returns:
+          the task.
+        """
         plan = parts.plan
         encoder = BatchEncoder(
             upstream, plan["layers"], plan["pooling"], plan["segment_samples"], settings.batch_size, plan["dtype"]

@@ -33,9 +33,12 @@ def find_recordings(
     Warns where fewer or other clips are found than the dataset is known to have, naming missing ones.
 
     Args:
-      dataset: what to look for.
-      root: its folder.
-      said: warnings that were given before and are not repeated; new ones are added.
+      dataset: the dataset.
+      root: folder of the dataset.
+      said: warnings that were given before and are not repeated; new warnings are added. None repeats all.
+
+    Returns:
+      the clips to use, and a record with `clip_id` and `reason` for each clip that the dataset leaves out.
 
     Raises:
       UserError: if nothing is left, or an id is there twice.
@@ -81,6 +84,9 @@ def lost_classes(recordings: Sequence[Recording], kept: Collection[str], left_ou
       recordings: all of them.
       kept: the classes that are not lost.
       left_out: ids and reasons of clips that are left out.
+
+    Returns:
+      the sentence, or an empty text.
     """
     reasons = {item["clip_id"]: item["reason"] for item in left_out}
     counts = collections.Counter(recording.label for recording in recordings if recording.label not in kept)
@@ -97,7 +103,18 @@ def make_plan(
     settings: ExtractionSettings,
     store: Path,
 ) -> Parts:
-    """The plan of one store.
+    """Make the plan of one store: everything that decides what the store will hold.
+
+    Args:
+      dataset: the dataset.
+      recordings: the clips to use, sorted by id.
+      left_out: a record with `clip_id` and `reason` for each clip that the dataset leaves out.
+      upstream: the encoder.
+      settings: settings of the extraction.
+      store: folder of the store.
+
+    Returns:
+      the plan, with the folder for finished parts.
 
     Raises:
       UserError: for a layer or pooling that does not exist, frames of clips cut into segments, or segments longer than the

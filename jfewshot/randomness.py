@@ -30,9 +30,12 @@ def random_pairs(
     """Two random words for each (episode, number): one Threefry-2x32 block (Salmon et al., SC 2011) with that counter.
 
     Args:
-      key: names the stream; see `stream_key`.
-      episode: episode numbers.
-      number: which pair of the episode's.
+      key: key of the random stream; see `stream_key`.
+      episode: numbers of the episodes.
+      number: number of the pair within its episode.
+
+    Returns:
+      the first and the second word of each pair.
     """
     counters = jnp.concatenate([episode.ravel(), number.ravel()])
     words = threefry_2x32(key, counters)

@@ -18,6 +18,9 @@ def by_blocks(
       n_rows: how many rows there are.
       rows_at_once: rows of a block.
       most_threads: upper limit on the number of threads; None for one thread per core.
+
+    Returns:
+      the results of the blocks, in order.
     """
     starts = range(0, n_rows, rows_at_once)
     blocks = [(start, min(start + rows_at_once, n_rows)) for start in starts]

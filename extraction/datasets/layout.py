@@ -14,8 +14,13 @@ _FIX = "the dataset's page in docs/datasets shows what the table must hold"
 def require_folder(root: Path, info: DatasetInfo, *needed: str) -> None:
     """Refuse a folder that lacks what the dataset's layout must have.
 
+    Args:
+      root: folder of the dataset.
+      info: the dataset, for the message.
+      *needed: paths that must exist, relative to `root`.
+
     Raises:
-      UserError: naming what is missing and the page that shows the layout.
+      UserError: if something is missing; the message names what is missing and the page that shows the layout.
     """
     missing = [name for name in needed if not (root / name).exists()]
     if not root.is_dir() or missing:
@@ -27,7 +32,16 @@ def require_folder(root: Path, info: DatasetInfo, *needed: str) -> None:
 
 
 def read_table(path: Path, columns: Sequence[str], delimiter: str = ",", quoting: bool = True) -> list[Row]:
-    """The rows of a text table with a header; see `jfewshot.files.tables.read_table`.
+    """Read the rows of a text table with a header; see `jfewshot.files.tables.read_table`.
+
+    Args:
+      path: file of the table.
+      columns: names of the columns that the table must have.
+      delimiter: character between two columns.
+      quoting: whether quotes enclose fields, as in CSV.
+
+    Returns:
+      one dict for each row, from the column's name to the text.
 
     Raises:
       UserError: if the file is missing or lacks one of `columns`.

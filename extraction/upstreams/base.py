@@ -103,10 +103,15 @@ def true_layer(layers: Sequence[str], layer: str) -> str:
 
 
 def require_known_layers(upstream_name: str, available: Sequence[str], asked: Sequence[str]) -> None:
-    """For `encode`: refuse a layer that is neither available nor `last`.
+    """Refuse a layer that is neither available nor `last`; for an upstream's `encode`.
+
+    Args:
+      upstream_name: name of the upstream, for the message.
+      available: names of the upstream's layers.
+      asked: names of the layers that are asked for.
 
     Raises:
-      UserError: naming the layer and what there is.
+      UserError: if a layer is unknown; the message names the layer and the available layers.
     """
     unknown = [layer for layer in asked if layer != "last" and layer not in available]
     if unknown:

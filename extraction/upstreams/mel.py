@@ -17,7 +17,10 @@ def slaney_filters(sample_rate: int, n_fft: int, n_mels: int) -> Float32[np.ndar
     Args:
       sample_rate: Hz.
       n_fft: length of the Fourier transform.
-      n_mels: how many filters.
+      n_mels: number of filters.
+
+    Returns:
+      weight of each frequency bin in each filter.
     """
     top_mel = _hz_to_mel(np.array([sample_rate / 2]))[0]
     edges = _mel_to_hz(np.linspace(0, top_mel, n_mels + 2))
@@ -38,6 +41,9 @@ def power_spectrogram(
       n_fft: window and transform length.
       hop_length: samples from frame to frame.
       pad_mode: how numpy.pad continues the wave at its ends: `constant` (zeros), `reflect`.
+
+    Returns:
+      power of each frequency bin in each frame.
     """
     padded = np.pad(wave, n_fft // 2, mode=pad_mode)
     frames = np.lib.stride_tricks.sliding_window_view(padded, n_fft)[::hop_length]

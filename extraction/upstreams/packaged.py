@@ -23,6 +23,9 @@ def packaged_weights(
       sha256: hexadecimal digest of the file's bytes.
       options: `checkpoint` names the file instead, where the package is not installed.
 
+    Returns:
+      the path of the file, and `sha256:` with the digest.
+
     Raises:
       UserError: if the file is not there, or is another one.
     """

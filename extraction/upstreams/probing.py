@@ -23,10 +23,13 @@ def shortest_finite(
     """The first of `LENGTHS_S`, in samples, from which on every layer has frames and all of them are finite.
 
     Args:
-      name: for the message.
-      states_of: one wave to its layers.
+      name: name of the upstream, for the message.
+      states_of: computes the hidden states of one wave, one array for each layer.
       sample_rate: Hz.
       errors: what `states_of` may raise for too short a wave.
+
+    Returns:
+      number of samples.
 
     Raises:
       UserError: not even 4 s of noise give a finite feature.

@@ -72,6 +72,9 @@ def decode(
       path: the file.
       max_duration_s: decode no more than this.
       content: the file's bytes, where they were read already; `path` is then only what errors name.
+
+    Returns:
+      float32 mono samples, and their sample rate in Hz.
     """
     waves: list[np.ndarray] = []
     rate = 0
@@ -103,6 +106,9 @@ def resample(wave: Float32[np.ndarray, " samples"], rate: int, wanted_rate: int)
       wave: mono samples.
       rate: the wave's, in Hz.
       wanted_rate: in Hz.
+
+    Returns:
+      float32 samples at the wanted rate.
 
     Raises:
       Unusable: the result would be longer than `MOST_SAMPLES`.

@@ -103,10 +103,13 @@ def plan_cells(
       protocols: what an episode is; each protocol is combined with each classifier.
       specs: classifiers with their strengths.
       preprocessing: see `fit_transform`.
+      views: names of views; None for each store's `last.mean`, or its first.
       center_from: see `fit_transform`.
       transductive: see `fit_transform`.
-      views: names of views; None for each store's `last.mean`, or its first.
       intersect_clips: where stores of one dataset hold different clips, take those that all of them hold.
+
+    Returns:
+      the cells, one for each store, view, protocol and classifier.
 
     Raises:
       UserError: if two stores of one dataset hold different clips (unless `intersect_clips`), two stores are of one upstream and

@@ -69,7 +69,13 @@ class Group:
     # ---- messages to process 0
 
     def send(self, kind: str, facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = None) -> None:
-        """Send something to process 0."""
+        """Send a message to process 0.
+
+        Args:
+          kind: what the message is about; the receiver decides by it what to do.
+          facts: content of the message that JSON can hold.
+          arrays: arrays of the message by name; None for none.
+        """
         data = bytes(npz_bytes(arrays or {}))
         parts = [data[at : at + _PART_BYTES] for at in range(0, len(data), _PART_BYTES)]
         where = self._mailbox(self.index, self._sent)
@@ -104,10 +110,13 @@ def join(coordinator: str, processes: int | None, process: int | None) -> Group:
     """Become one of several processes; before JAX is first used.
 
     Args:
-      coordinator: "auto" where JAX knows the cluster (SLURM, Open MPI, Kubernetes, TPU slices), else HOST:PORT on which process 0
-        will listen.
-      processes: how many there are; with HOST:PORT only.
-      process: which of them this is, from 0; with HOST:PORT only.
+      coordinator: `auto` where JAX knows the cluster (SLURM, Open MPI, Kubernetes, TPU slices), or HOST:PORT on which
+        process 0 will listen.
+      processes: number of processes; with HOST:PORT only.
+      process: number of this process, counted from 0; with HOST:PORT only.
+
+    Returns:
+      the group of processes, through which messages are sent.
 
     Raises:
       UserError: if they do not fit together, or there is no cluster to be known.

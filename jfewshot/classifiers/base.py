@@ -138,7 +138,16 @@ class Classifier(typing.Protocol):
     def score(
         self, model: Any, support: Support, gram_qs: Float[Array, "n_query n_support episodes"]
     ) -> Float[Array, "n_query n_way episodes"]:
-        """Score queries; the highest wins, the smallest class index among equals."""
+        """Score queries; the class with the highest score wins, and the smallest class index among equal scores.
+
+        Args:
+          model: model from `fit`.
+          support: the support sets that the model was trained on.
+          gram_qs: inner products of queries and supports.
+
+        Returns:
+          one score for each query and class.
+        """
         ...
 
 

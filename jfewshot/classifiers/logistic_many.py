@@ -65,6 +65,9 @@ def solve(
       penalty: 1 / C, or 2 / C for two classes.
       stop: the residual at which to end.
       may_stall: the residual below which a step that does not halve it ends the iteration.
+
+    Returns:
+      the solution with its residual.
     """
 
     def curves(z):

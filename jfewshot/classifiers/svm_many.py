@@ -54,6 +54,9 @@ def solve(
       slope: 2 C.
       stop: the residual at which to end.
       may_stall: the residual below which a step that does not halve it ends the iteration.
+
+    Returns:
+      the solution with its residual.
     """
     diagonal = 1.0 / slope
 

@@ -46,12 +46,38 @@ def start(kind: type[T], arguments: Sequence[str] | None, command: str) -> T:
 
 
 def parse(kind: type[T], arguments: Sequence[str], command: str = "") -> T:
-    """As `start`, without logging."""
+    """Parse a command's arguments as `start` does, without setting up logging.
+
+    Args:
+      kind: dataclass of the command's options.
+      arguments: what follows the command's name.
+      command: name of the command for `--help`, such as `store create`.
+
+    Returns:
+      the options.
+
+    Raises:
+      UserError: if an option does not exist or a value does not fit its option.
+      SystemExit: after `--help` or `--version` has been printed.
+    """
     return parse_with_common(kind, arguments, command)[0]
 
 
 def parse_with_common(kind: type[T], arguments: Sequence[str], command: str) -> tuple[T, bool]:
-    """The options, and whether `--quiet` is among the arguments."""
+    """Parse a command's arguments and the options that all commands share.
+
+    Args:
+      kind: dataclass of the command's options.
+      arguments: what follows the command's name.
+      command: name of the command for `--help`, such as `store create`.
+
+    Returns:
+      the options, and whether `--quiet` is among the arguments.
+
+    Raises:
+      UserError: if an option does not exist or a value does not fit its option.
+      SystemExit: after `--help` or `--version` has been printed.
+    """
     arguments = list(arguments)
     if "--help" in arguments or "-h" in arguments:
         sys.stdout.write(help_text(kind, command))

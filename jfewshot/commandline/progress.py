@@ -103,6 +103,9 @@ def tracked(items: Sequence[T], title: str, unit: str) -> Iterator[T]:
       items: the pieces of work.
       title: what is being done, such as "checking stores".
       unit: what the items are called, such as "stores".
+
+    Yields:
+      each item.
     """
     with Progress(title, len(items), unit) as progress:
         for item in items:

@@ -64,8 +64,11 @@ def pool_arrays(pool: ClassPool, protocol: Protocol, clip_table: str) -> PoolArr
 
     Args:
       pool: the classes and clips.
-      protocol: whose seed names the random stream.
-      clip_table: the clip table's digest.
+      protocol: its seed names the random stream.
+      clip_table: digest of the clip table.
+
+    Returns:
+      the pool as arrays on the device, padded to few different sizes so that few programs are compiled.
     """
     n_classes, n_clips = padded_length(len(pool.start), _LEAST_CLASSES), padded_length(len(pool.clips), LEAST_CLIPS)
     return PoolArrays(
@@ -116,7 +119,11 @@ def draw(
       n_query: query clips per class.
       shots_drawn: support clips drawn per class; `k_shot` unless group-aware.
       bound_has_16_bits: whether there are at most 65,535 classes, and as many clips in each.
-      search_steps: group-aware only, where groups reach over classes: bisections that find a group in the largest class.
+      search_steps: group-aware only, where groups reach over classes: bisections that find a group in the largest
+        class.
+
+    Returns:
+      the clips of each episode, and how often supports and classes were drawn again.
     """
     words = Words(pool.key, episode, bound_has_16_bits)
     if pool.groups is None:
@@ -145,7 +152,18 @@ def draw(
 def draw_classes(
     words: Words, n_classes: UInt32[Array, ""], n_way: int, attempt: UInt32[Array, "episodes"] | None
 ) -> Int32[Array, "n_way episodes"]:
-    """The classes of each episode, without replacement."""
+    """Draw the classes of each episode without replacement.
+
+    Args:
+      words: source of the random words.
+      n_classes: number of classes to draw from.
+      n_way: classes per episode.
+      attempt: number of the attempt in each episode, since group-aware drawing may have to draw again; None for the
+        only one.
+
+    Returns:
+      numbers of the classes.
+    """
     slot = jnp.full(1, CLASS_SLOT, jnp.uint32)
     size = jnp.broadcast_to(n_classes, (1, *words.episode.shape))
     again = None if attempt is None else attempt[None]
@@ -161,11 +179,14 @@ def segment_words(
     words choose clips. Stores of one segment per clip need not compute them.
 
     Args:
-      key: of the episodes' random stream.
+      key: key of the episodes' random stream.
       episode: episode numbers.
       n_way: classes per episode.
       first_position: 0 for the queries, `n_query` for the supports.
       n: clips per class.
+
+    Returns:
+      one random word for each clip.
     """
     slot = jnp.arange(n_way, dtype=jnp.uint32)[:, None, None]
     position = jnp.uint32(first_position) + jnp.arange(n, dtype=jnp.uint32)[None, :, None]

@@ -81,14 +81,18 @@ def draw_of_other_groups(
     """Draw classes, supports and queries.
 
     Args:
-      words: the random stream.
-      groups: of the pool.
-      start: where each class's clips begin in the pool.
-      size: how many clips each class has.
-      draw_classes: from the number of an attempt, for each episode, to the classes of its slots.
+      words: source of the random words.
+      groups: groups of the pool's clips.
+      start: place of each class's first clip in the pool.
+      size: number of clips of each class.
+      draw_classes: from the number of an attempt, one for each episode, to the classes of the episode's slots.
       n_query: queries per class.
-      shots_drawn: supports per class.
-      search_steps: bisections that find a group in the largest class, where groups reach over classes; else None.
+      shots_drawn: supports drawn per class.
+      search_steps: bisections that find a group in the largest class, if a group can have clips of several classes;
+        else None.
+
+    Returns:
+      the drawn episodes.
     """
 
     def supports(classes, attempt):

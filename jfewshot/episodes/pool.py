@@ -42,7 +42,10 @@ def class_pool(clips: ClipTable, protocol: Protocol, dataset: str = "the store")
     Args:
       clips: the whole table; the protocol's split is selected here.
       protocol: what will be drawn.
-      dataset: its name, for messages.
+      dataset: name of the dataset, for messages.
+
+    Returns:
+      the classes and clips that episodes are drawn from.
 
     Raises:
       UserError: if the split is not there, a class has too few clips, there are fewer classes than ways, or groups leave

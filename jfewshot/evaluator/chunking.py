@@ -46,7 +46,20 @@ class ChunkShape(NamedTuple):
 def chunk_shape(
     protocol: Protocol, n_devices: int, platform: str, memory_bytes: int, block: int | None = None
 ) -> ChunkShape:
-    """Blocks that suit the device, and as many of them as the memory allows and the episodes fill."""
+    """Choose how many episodes are solved at once.
+
+    Blocks suit the device. A chunk has as many blocks as the memory allows and the episodes fill.
+
+    Args:
+      protocol: gives the number of supports, of queries and of episodes.
+      n_devices: number of devices that share a chunk.
+      platform: JAX's name of the device's kind: `cpu`, `gpu` or `tpu`.
+      memory_bytes: memory that may be used over all devices, in bytes.
+      block: episodes per block; None to choose them for the device.
+
+    Returns:
+      number of blocks in a chunk and of episodes in a block.
+    """
     n, m = protocol.n_support, protocol.n_queries
     bytes_per_episode = 4 * (n * n + n * m) + 24 * m
     if block is None:

@@ -31,9 +31,19 @@ def episode_mesh(devices: list[jax.Device] | None = None) -> Mesh:
 
 
 def shard_over_episodes(function, mesh: Mesh, in_specs: tuple[P, ...], out_specs):
-    """`jax.shard_map` for functions in which each device works on its own episodes and none talks to another.
+    """`jax.shard_map` for functions in which each device computes its own episodes, independent of the others.
 
-    Loops carry values that start equal on all devices and then differ, which the check for such things would refuse.
+    Loops carry values that start equal on all devices and then differ; JAX's check for varying values would refuse
+    these loops, and is switched off.
+
+    Args:
+      function: computes one device's share of the episodes.
+      mesh: the devices.
+      in_specs: how each argument is divided over the devices.
+      out_specs: how the results are divided over the devices.
+
+    Returns:
+      the function over the episodes of all devices.
     """
     return jax.shard_map(function, mesh=mesh, in_specs=in_specs, out_specs=out_specs, check_vma=False)
 

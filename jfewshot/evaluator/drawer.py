@@ -96,6 +96,14 @@ class Drawer:
     def draw(self, clips: ClipTable, protocol: Protocol, dataset: str = "the store") -> Drawn:
         """Draw a protocol's episodes, or return those drawn before.
 
+        Args:
+          clips: the clip table.
+          protocol: what an episode is, and how many episodes there are.
+          dataset: name of the dataset, for messages.
+
+        Returns:
+          the drawn episodes.
+
         Raises:
           UserError: if the clips do not allow the protocol (see `class_pool`), if group-aware redraws run out, or if they make
             classes much rarer than others (see `check_balance`).
@@ -208,6 +216,15 @@ def _bytes_of(protocol: Protocol) -> int:
 
 @functools.lru_cache(256)
 def episode_numbers(start: int, shape: ChunkShape, mesh: Mesh) -> jax.Array:
-    """The numbers of a chunk's episodes, on the devices."""
+    """Put the numbers of a chunk's episodes on the devices.
+
+    Args:
+      start: number of the chunk's first episode.
+      shape: number of blocks in the chunk and of episodes in a block.
+      mesh: the devices.
+
+    Returns:
+      uint32 (blocks, block), divided over the devices by blocks.
+    """
     numbers = np.arange(start, start + shape.episodes, dtype=np.uint64).astype(np.uint32)
     return jax.device_put(numbers.reshape(shape.blocks, shape.block), NamedSharding(mesh, P(AXIS)))

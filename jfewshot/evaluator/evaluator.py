@@ -102,6 +102,14 @@ class Evaluator:
     def draw(self, clips: ClipTable, protocol: Protocol, dataset: str = "the store") -> Drawn:
         """Draw a protocol's episodes, or return those drawn before.
 
+        Args:
+          clips: the clip table.
+          protocol: what an episode is, and how many episodes there are.
+          dataset: name of the dataset, for messages.
+
+        Returns:
+          the drawn episodes.
+
         Raises:
           UserError: if the clips do not allow the protocol (see `class_pool`), or if group-aware redraws run out.
         """

@@ -69,12 +69,15 @@ def gram_source(
     """Choose a source for some embeddings.
 
     Args:
-      view: segments x dim, as stored.
-      rows: which of its rows, in the order in which the source will number them.
-      transform: applied to rows.
-      mesh: of devices, over episodes.
-      budget_bytes: memory that may be used, over all devices.
-      products_wanted: inner products that the episodes will ask for, all in all.
+      view: embeddings as stored, segments x dim.
+      rows: numbers of the rows of `view` that are used, in the order in which the source will number them.
+      transform: preprocessing of the rows.
+      mesh: the devices, over which episodes are divided.
+      budget_bytes: memory that may be used, over all devices, in bytes.
+      products_wanted: number of inner products that the episodes will ask for in total.
+
+    Returns:
+      the source.
     """
     n_rows, padded = len(rows), power_of_two(len(rows))
     dim = power_of_two(view.shape[1])
@@ -93,7 +96,17 @@ def gram_source(
 
 
 def holds_whole_store(n_rows: int, dim: int, mesh: Mesh, budget_bytes: int) -> bool:
-    """Whether all rows of a store go to accelerators once, rather than those that one protocol's episodes use."""
+    """Whether all rows of a store go to accelerators once, rather than those that one protocol's episodes use.
+
+    Args:
+      n_rows: number of rows of the store's view.
+      dim: numbers per row.
+      mesh: the devices.
+      budget_bytes: memory that may be used, over all devices, in bytes.
+
+    Returns:
+      whether the whole store goes to the devices.
+    """
     on_cpu = mesh.devices.flat[0].platform == "cpu"
     return not on_cpu and 4 * n_rows * dim * mesh.devices.size <= _ON_DEVICE_SHARE * budget_bytes
 
@@ -164,8 +177,16 @@ def _jit_lookup(mesh: Mesh):
 
 
 def look_up(gram, rows, support):
-    """Inner products of some rows with the supports: [..., n, episodes] and [..., n_support, episodes] to
-    [..., n, n_support, episodes]."""
+    """Look up the inner products of some rows with the supports.
+
+    Args:
+      gram: inner products of all rows with each other, (rows, rows).
+      rows: numbers of the rows, [..., n, episodes].
+      support: numbers of the supports, [..., n_support, episodes].
+
+    Returns:
+      the inner products, [..., n, n_support, episodes].
+    """
     position = rows[..., :, None, :] * gram.shape[1] + support[..., None, :, :]
     return gram.reshape(-1).at[position].get(mode="promise_in_bounds")
 

@@ -37,7 +37,12 @@ def jit_look_up_and_solve(
       k_shot: supports per class.
       want_scores: whether scores are returned instead of predictions.
       drawn: whether supports, and whether queries, take a segment at random.
-      want_model: whether models are returned, and in front of everything else the supports' rows, which judge further segments.
+      want_model: whether models are returned, and in front of everything else the supports' rows, which judge further
+        segments.
+
+    Returns:
+      a function from the matrix of inner products, the clips' first segments and numbers of segments, two keys, drawn
+      clips, episode numbers and strengths to what `jit_solve` returns.
     """
     solve = block_solver(classifier, n_way, k_shot, want_scores, want_model=want_model)
 

@@ -56,7 +56,16 @@ class Transform:
     def read(
         self, view: np.ndarray, rows: Int[np.ndarray, "rows"], shape: tuple[int, int]
     ) -> Float[np.ndarray, "n dim"]:
-        """Some of a view's rows, transformed block by block on all cores, and zeros up to a shape."""
+        """Read and transform some rows of a view, block by block on all cores.
+
+        Args:
+          view: embeddings as stored, segments x dim.
+          rows: numbers of the rows to read.
+          shape: shape of the result, at least (rows, dim).
+
+        Returns:
+          float32; the transformed rows come first, everything else is zero.
+        """
         out = _aligned_zeros(shape)
 
         def fill(start: int, stop: int) -> None:
@@ -88,8 +97,11 @@ def fit_transform(
       name: one of `PREPROCESSINGS`.
       store: the store to be evaluated.
       view: the name of the view to be evaluated.
-      center_from: take the statistics from the same view of this store instead.
-      transductive: take them from all of the store's own clips, test clips included (and say so in the results).
+      center_from: another store; the statistics are taken from the same view of that store.
+      transductive: take the statistics from all of the store's own clips, test clips included (the results say so).
+
+    Returns:
+      the preprocessing with its statistics.
 
     Raises:
       UserError: on an unknown name, or if statistics are needed and the store has no training split to take them from.

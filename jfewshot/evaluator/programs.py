@@ -34,7 +34,16 @@ _OLDER: dict[str, bool | str] = {"xla_cpu_use_fusion_emitters": False}
 
 
 def solver_options(mesh: Mesh, classifier: Classifier, n_support: int) -> dict[str, bool | str]:
-    """Options to compile a solver of so many supports with."""
+    """Choose the compiler options for a solver.
+
+    Args:
+      mesh: the devices.
+      classifier: the classifier to compile.
+      n_support: supports per episode.
+
+    Returns:
+      options by name, for XLA.
+    """
     if mesh.devices.flat[0].platform != "cpu" or isinstance(classifier, SGD):
         return {}
     return _WIDE | _OLDER if n_support <= _SMALL else _WIDE
@@ -99,7 +108,16 @@ PROGRAMS = Programs()
 
 @functools.lru_cache(MOST_FUNCTIONS)
 def jit_draw(mesh: Mesh, arguments: tuple, dtype: str):
-    """Episodes by their numbers, in blocks; clips as `dtype`."""
+    """Compile the drawing of episodes by their numbers, in blocks.
+
+    Args:
+      mesh: the devices.
+      arguments: pairs of name and value: the keyword arguments of `draw`.
+      dtype: integer type of the drawn clips.
+
+    Returns:
+      a function from a pool and the numbers of episodes, (blocks, block), to a `Draw` for each block.
+    """
 
     def draw_blocks(pool, numbers):
         TRACES["draw"] += 1
@@ -120,7 +138,19 @@ def jit_draw(mesh: Mesh, arguments: tuple, dtype: str):
 
 @functools.lru_cache(MOST_FUNCTIONS)
 def jit_segments(mesh: Mesh, n_way: int, k_shot: int, n_query: int, queries: int):
-    """Numbers in [0, 1) that choose segments: of each class's supports, then of so many of its queries."""
+    """Compile the random numbers in [0, 1) that choose a segment of each drawn clip.
+
+    Args:
+      mesh: the devices.
+      n_way: classes per episode.
+      k_shot: supports per class.
+      n_query: queries per class in the protocol; the supports' random numbers come after the queries'.
+      queries: queries per class to make numbers for.
+
+    Returns:
+      a function from a key and the numbers of episodes, (blocks, block), to numbers for the supports and then the
+      queries of each class.
+    """
 
     def segments(key, numbers):
         def of_block(numbers):
@@ -141,6 +171,10 @@ def jit_rows(mesh: Mesh, k_shot: int, of_supports: bool, of_queries: bool):
       k_shot: support clips per class.
       of_supports: whether a support's segment is drawn; not needed where every clip has one.
       of_queries: whether a query's segment is drawn.
+
+    Returns:
+      a function from the clips' first segments and numbers of segments, a key, drawn clips and episode numbers to the
+      rows of the supports and of the queries.
     """
 
     def rows(first, n_segments, key, clips, numbers):
@@ -162,6 +196,9 @@ def rows_of_block(first, n_segments, key, clips, numbers, *, k_shot: int, drawn:
       numbers: of the episodes.
       k_shot: supports per class.
       drawn: whether supports, and whether queries, take a segment at random.
+
+    Returns:
+      the rows of the supports and of the queries.
     """
     clips = clips.astype(jnp.int32)
     n_way, n_query = clips.shape[0], clips.shape[1] - k_shot
@@ -196,7 +233,20 @@ def jit_strength_first(mesh: Mesh):
 
 @functools.lru_cache(MOST_FUNCTIONS)
 def jit_solve(mesh: Mesh, classifier: Classifier, n_way: int, k_shot: int, want_scores: bool, want_model: bool = False):
-    """Predictions (or scores), residuals, iterations and models if wanted, all [blocks, strengths, ..., episodes of a block]."""
+    """Compile the training of a classifier on supports and its predictions for queries.
+
+    Args:
+      mesh: the devices.
+      classifier: the classifier.
+      n_way: classes per episode.
+      k_shot: supports per class.
+      want_scores: return scores instead of predictions.
+      want_model: also return the models, for `jit_score`.
+
+    Returns:
+      a function from inner products, episode numbers, key and strengths to predictions (or scores), residuals,
+      iterations and, if wanted, models, all [blocks, strengths, ..., episodes of a block].
+    """
 
     def solve_blocks(gram_ss, gram_qs, numbers, key, strengths):
         TRACES["solve"] += 1
@@ -208,7 +258,18 @@ def jit_solve(mesh: Mesh, classifier: Classifier, n_way: int, k_shot: int, want_
 
 
 def block_solver(classifier: Classifier, n_way: int, k_shot: int, want_scores: bool, want_model: bool):
-    """What solves one block: from inner products, episode numbers, key and strengths to the outputs of `jit_solve`."""
+    """Make the function that solves one block of episodes.
+
+    Args:
+      classifier: the classifier.
+      n_way: classes per episode.
+      k_shot: supports per class.
+      want_scores: return scores instead of predictions.
+      want_model: also return the models.
+
+    Returns:
+      a function from inner products, episode numbers, key and strengths to the outputs of `jit_solve` for one block.
+    """
 
     def solve(gram_ss, gram_qs, numbers, key, strengths):
         support = Support(gram_ss, numbers, key, n_way, k_shot)
@@ -225,7 +286,19 @@ def block_solver(classifier: Classifier, n_way: int, k_shot: int, want_scores: b
 
 @functools.lru_cache(MOST_FUNCTIONS)
 def jit_score(mesh: Mesh, classifier: Classifier, n_way: int, k_shot: int, want_scores: bool):
-    """Predictions (or scores) of more queries by the models that `jit_solve` returned, in the same layout."""
+    """Compile the predictions for more queries by the models that `jit_solve` returned.
+
+    Args:
+      mesh: the devices.
+      classifier: the classifier.
+      n_way: classes per episode.
+      k_shot: supports per class.
+      want_scores: return scores instead of predictions.
+
+    Returns:
+      a function that takes inner products, episode numbers, key and models to predictions (or scores) in the layout of
+      `jit_solve`.
+    """
 
     def score_blocks(gram_ss, gram_qs, numbers, key, models):
         TRACES["score"] += 1

@@ -63,7 +63,19 @@ def majority(
     passes: FurtherPasses,
     n_way: int,
 ) -> Int[np.ndarray, "strengths episodes n_queries"]:
-    """The class that most of a query's segments were given to; the smallest index where several share the most."""
+    """Give each query the class that most of its segments were given.
+
+    The smallest class index wins if several classes have the most segments.
+
+    Args:
+      first: class of each query's first segment.
+      further: class of every segment in the further passes.
+      passes: which query each further segment belongs to.
+      n_way: classes per episode.
+
+    Returns:
+      class of each query.
+    """
     return _combined(
         lambda strength: (first[strength][..., None] == np.arange(n_way)).astype(np.int32),
         lambda votes, strength: np.add.at(
@@ -78,7 +90,18 @@ def highest_mean_score(
     further: Float[np.ndarray, "strengths passes n_queries n_way"],
     passes: FurtherPasses,
 ) -> Int[np.ndarray, "strengths episodes n_queries"]:
-    """The class with the highest mean score over a query's segments (the sum's order is the mean's)."""
+    """Give each query the class with the highest mean score over its segments.
+
+    The sum of the scores orders the classes as their mean does, so the sum is computed.
+
+    Args:
+      first: scores of each query's first segment.
+      further: scores of every segment in the further passes.
+      passes: which query each further segment belongs to.
+
+    Returns:
+      class of each query.
+    """
     return _combined(
         lambda strength: first[strength].astype(np.float64),
         lambda total, strength: np.add.at(

@@ -50,11 +50,15 @@ def atomic_folder(
     """Fill a temporary folder beside `path`; on a clean exit rename it to `path`, else remove it.
 
     Args:
-      path: where the folder goes. What stands there stays, unless it is an empty folder, or `replace` is given and it holds
-        nothing but files of its own manifest.
-      own_files: the files that the manifest in a folder accounts for, with the manifest; None where there is no manifest.
+      path: where the folder goes. What stands there stays, unless it is an empty folder, or `replace` is given and it
+        holds nothing but files of its own manifest.
+      own_files: the files that the manifest in a folder accounts for, with the manifest; None where there is no
+        manifest.
       what: the kind of folder, for messages.
       replace: whether a folder of this kind may be replaced.
+
+    Yields:
+      the temporary folder.
 
     Raises:
       UserError: before anything is written, if something stands at `path` that may not be replaced.

@@ -81,8 +81,13 @@ def read_table(path: Path, columns: Sequence[str], fix: str, delimiter: str = ",
 def refuse_nested(path: Path, row: Row, column: str) -> None:
     """Refuse a list or an object where text is needed.
 
+    Args:
+      path: file of the table, for the message.
+      row: the row.
+      column: name of the column that must hold text.
+
     Raises:
-      UserError: naming the line, the column and the value.
+      UserError: if the cell holds a list or an object; the message names the line, the column and the value.
     """
     if column in row.nested:
         raise UserError(
@@ -91,17 +96,37 @@ def refuse_nested(path: Path, row: Row, column: str) -> None:
 
 
 def read_cells(path: Path, columns: Sequence[str], fix: str) -> tuple[list[str], list[list[str]], list[int]]:
-    """A CSV table as its header, its rows of cells, and the line on which each row begins; refuses what `read_table` refuses."""
+    """Read a CSV table without making a dict of each row.
+
+    Args:
+      path: the file, in UTF-8.
+      columns: names of the columns that the table must have.
+      fix: what to do if the file is missing or does not fit, for the message.
+
+    Returns:
+      the header, the cells of each row, and the line on which each row begins (counted from 1).
+
+    Raises:
+      UserError: as in `read_table`.
+    """
     header, cells, lines = _cells(path, text_of_table(path, fix), ",", True)
     require_columns(path, header, columns, fix)
     return header, cells, lines
 
 
 def require_columns(path: Path, header: Sequence[str], columns: Sequence[str], fix: str) -> None:
-    """Refuse a table without a column, with a hint where another name differs in case or white space alone.
+    """Refuse a table that lacks a column.
+
+    If a column's name differs in case or white space alone, the message says so.
+
+    Args:
+      path: file of the table, for the message.
+      header: names of the columns of the table.
+      columns: names of the columns that the table must have.
+      fix: what to do, for the message.
 
     Raises:
-      UserError: naming the column, and those that are there.
+      UserError: if a column is missing; the message names the column and the columns of the table.
     """
     missing = next((column for column in columns if column not in header), None)
     if missing is None:

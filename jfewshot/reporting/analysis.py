@@ -68,10 +68,13 @@ def analyse(
     Args:
       results: the folder that the board's records come from.
       board: the leaderboard.
-      problems: gets a sentence for each file that could not be used.
-      pool: which pool differences admit (`statistics.compare`).
+      problems: receives a sentence for each file that could not be used.
+      pool: which pool of clips and classes the intervals of differences account for (`statistics.compare`).
       permutation: p-values of average differences by sign flips instead of Student's t.
-      at_most: compare this many of the best upstreams; each costs its predictions' reading.
+      at_most: compare this many of the best upstreams; the predictions of each have to be read.
+
+    Returns:
+      the comparisons, and notes on what they leave out.
     """
     rows = list(range(min(len(board.upstreams), at_most)))
     notes = []
@@ -208,7 +211,16 @@ def ranks_grid(analysis: Analysis) -> Grid | None:
 
 
 def hardest_grid(one: PairedDataset, upstreams: Sequence[str], n: int = 10) -> Grid:
-    """The classes with the lowest accuracy on average, and what the best upstream takes them for."""
+    """Tabulate the classes with the lowest accuracy, and the class with which the best upstream confuses each.
+
+    Args:
+      one: accuracies and confusions on one dataset.
+      upstreams: names of the leaderboard's upstreams.
+      n: number of classes to show.
+
+    Returns:
+      the table.
+    """
     order = np.argsort(one.class_accuracy.mean(axis=0), kind="stable")[:n]
     rows = []
     for c in order:

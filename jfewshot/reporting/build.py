@@ -61,6 +61,12 @@ class Choices:
 def build_report(results: Results, folder: Path, choices: Choices, title: str) -> tuple[list[Leaderboard], list[str]]:
     """Write the whole report of a result folder.
 
+    Args:
+      results: the result folder as it was read.
+      folder: folder to write the report to.
+      choices: what the report shows.
+      title: title of the page.
+
     Returns:
       The leaderboards, fullest first, and a sentence for everything that could not be used.
     """

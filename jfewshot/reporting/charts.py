@@ -17,7 +17,16 @@ _MOST_PANELS = 12
 
 
 def trend_chart(trend: Trend, interval: str, upstreams: Sequence[str] = ()) -> Chart:
-    """Curves of every dataset, side by side; `upstreams` are all labels of the report, so that each keeps its look."""
+    """Chart the curves of every dataset side by side.
+
+    Args:
+      trend: panels and curves.
+      interval: name of the interval, for the hover text.
+      upstreams: all labels of the report, so that each keeps its colour and marker.
+
+    Returns:
+      the chart.
+    """
     panels = trend.panels[:_MOST_PANELS]
     number_of = line_numbers([*upstreams, *(curve.label for panel in panels for curve in panel.curves)])
     data: list[dict[str, Any]] = []
@@ -60,7 +69,19 @@ def regression_chart(
     found: Correlations,
     score_name: str,
 ) -> Chart:
-    """Accuracy over an outside score; hovering names the upstream."""
+    """Chart the accuracy against an outside score, a panel for each dataset; hovering over a point names the upstream.
+
+    Args:
+      score: outside score of each upstream; NaN where unknown.
+      accuracy: 0-1; NaN where unknown.
+      upstreams: names of the upstreams.
+      datasets: names of the datasets.
+      found: correlation of each dataset's accuracy (row) with the score (column 0).
+      score_name: label of the horizontal axis.
+
+    Returns:
+      the chart.
+    """
     data: list[dict[str, Any]] = []
     titles = []
     for number, dataset in enumerate(datasets[:_MOST_PANELS]):
@@ -105,7 +126,17 @@ def regression_chart(
 def histogram_chart(
     counts: np.ndarray, upstreams: Sequence[str], dataset: str, all_upstreams: Sequence[str] = ()
 ) -> Chart:
-    """How accuracy spreads over episodes; `all_upstreams` as in `trend_chart`."""
+    """Chart how the accuracy spreads over the episodes of one dataset.
+
+    Args:
+      counts: episodes of each upstream (row) by number of correct queries (column).
+      upstreams: names of the rows.
+      dataset: name of the dataset.
+      all_upstreams: all labels of the report, so that each keeps its colour.
+
+    Returns:
+      the chart.
+    """
     number_of = line_numbers([*all_upstreams, *upstreams])
     n_bins = counts.shape[1]
     x = [100 * i / (n_bins - 1) for i in range(n_bins)]

@@ -53,7 +53,21 @@ def grid(
     notes: Sequence[str] = (),
     n_labels: int = 1,
 ) -> Grid:
-    """A `Grid` from rows of strings and cells."""
+    """Make a `Grid` from rows of strings and entries.
+
+    Args:
+      title: title of the table.
+      columns: headings of the columns.
+      rows: rows of the table, one string or entry for each column.
+      notes: sentences below the table.
+      n_labels: number of columns, from the left, that hold labels rather than numbers.
+
+    Returns:
+      the grid.
+
+    Raises:
+      ValueError: if a row does not have one entry for each column.
+    """
     cells = tuple(tuple(c if isinstance(c, TableEntry) else TableEntry(c) for c in row) for row in rows)
     if any(len(row) != len(columns) for row in cells):
         raise ValueError(f"every row needs {len(columns)} cells, one per column of '{title}'")

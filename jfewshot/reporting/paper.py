@@ -302,7 +302,17 @@ def claims_grid() -> Grid:
 
 
 def correlation_grid(found: Correlations, tasks: tuple[str, ...], metrics: tuple[str, ...], title: str) -> Grid:
-    """Coefficients with their intervals; those that stand after Holm are marked."""
+    """Tabulate coefficients with their intervals; those that are significant after Holm's correction are marked.
+
+    Args:
+      found: the coefficients.
+      tasks: names of the rows.
+      metrics: names of the columns.
+      title: title of the table.
+
+    Returns:
+      the table.
+    """
     rows: list[list[str | TableEntry]] = []
     for t, task in enumerate(tasks):
         row: list[str | TableEntry] = [task]

@@ -27,7 +27,7 @@ Style = Literal["published", "dense"]
 
 
 def render(board: Leaderboard, form: Format, style: Style = "published", width: int = 120) -> str:
-    """A leaderboard as text.
+    """Write a leaderboard as text.
 
     Args:
       board: from `leaderboard` or `leaderboards`.
@@ -35,6 +35,9 @@ def render(board: Leaderboard, form: Format, style: Style = "published", width: 
         0-1 in full precision.
       style: `published` as the papers print it (57.10 ± 0.43), `dense` with one decimal (57.1±0.4) and no spaces.
       width: of the terminal, in characters; wider tables go on below.
+
+    Returns:
+      the text.
     """
     if form == "csv":
         return _csv(board)
@@ -47,7 +50,16 @@ def render(board: Leaderboard, form: Format, style: Style = "published", width: 
 
 
 def rich_table(board: Leaderboard, width: int, style: Style = "published") -> rich.console.Group:
-    """A leaderboard that a rich console prints: `console.print(rich_table(board, console.width))`."""
+    """A leaderboard that a rich console prints: `console.print(rich_table(board, console.width))`.
+
+    Args:
+      board: from `leaderboard` or `leaderboards`.
+      width: width of the console in characters.
+      style: `published` or `dense`, as in `render`.
+
+    Returns:
+      a table, or several below each other where one is too wide.
+    """
     return to_rich(leaderboard_grid(board, style), width)
 
 

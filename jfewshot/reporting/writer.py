@@ -47,7 +47,17 @@ class Writer:
         return table
 
     def figure(self, name: str, figure: Figure, alt: str, caption: str = "") -> Picture:
-        """Write a figure in every format, and make a picture of it for the page."""
+        """Write a figure in every format, and make a picture of the figure for the page.
+
+        Args:
+          name: name of the files without their extension.
+          figure: the figure.
+          alt: description of the figure for readers who cannot see it.
+          caption: text below the figure; empty for none.
+
+        Returns:
+          the picture.
+        """
         paths = style.save(figure, self.folder / "figures", name, self.formats)
         self.paths.extend(paths)
         drawn = next((path.read_bytes() for path in paths if path.suffix == ".svg"), None)

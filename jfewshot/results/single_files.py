@@ -43,12 +43,15 @@ def read_single_file(path: Path, reader: LineReader) -> dict[str, Any]:
 
 
 def find_single_file(folder: Path, key: str, reader: LineReader) -> dict[str, Any] | None:
-    """The record of a cell, if it is there and whole.
+    """Find the record of a cell in a folder of format version 1.
 
     Args:
       folder: the result folder.
-      key: of the cell.
-      reader: makes records out of JSON.
+      key: key of the cell.
+      reader: makes a record from a line of JSON.
+
+    Returns:
+      the record; None if there is none, or if the record or its file of predictions is damaged.
     """
     path = folder / CELLS / f"{key}.json"
     if not path.exists():

@@ -83,7 +83,16 @@ def correlations(
 def line_with_band(
     x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"], at: Float[np.ndarray, " m"]
 ) -> tuple[Float[np.ndarray, " m"], Float[np.ndarray, " m"]]:
-    """Least-squares line of y on x at the points `at`, and the half-width of the 95% band of the line itself."""
+    """Fit the least-squares line of y on x, with the 95% band of the line itself.
+
+    Args:
+      x: values on the horizontal axis.
+      y: values on the vertical axis.
+      at: points at which the line and the band are computed.
+
+    Returns:
+      the line, and the half-width of the band (NaN for fewer than 3 values).
+    """
     from scipy import stats  # loaded late: see `ranks.rank_test`
 
     n = len(x)

@@ -98,6 +98,16 @@ def pool_half_widths(
     """95% half-widths (classes and clips new, classes fixed) from the variances of `pool_covariance`.
 
     A variance that came out negative, by chance, counts as zero: then the episodes' noise is all that can be seen.
+
+    Args:
+      episodes: variance from the drawing of episodes.
+      clips: variance from the choice of clips; None if unknown.
+      classes: variance from the choice of classes and clips; None if unknown.
+      n_classes: number of classes.
+
+    Returns:
+      the half-width for new classes and clips, and the half-width for fixed classes; None where the variance is
+      unknown.
     """
     clip_part = 0.0 if clips is None else max(float(clips), 0.0)
     fixed = None if clips is None else Z95 * float(np.sqrt(episodes + clip_part))

@@ -126,8 +126,11 @@ def permutation_p_value(
     Args:
       differences: per dataset, the difference of two systems per class (rows of `class_pseudo_values`, subtracted). The
         statistic is the mean over datasets of the mean over classes.
-      seed: of the sampled sign patterns.
-      n_draws: how many, where not all are tried.
+      seed: seed of the sampled sign patterns.
+      n_draws: number of sampled sign patterns, if not all patterns are tried.
+
+    Returns:
+      the p-value, 0-1.
     """
     units = np.concatenate([d / (len(d) * len(differences)) for d in differences])
     observed = abs(units.sum())

@@ -77,9 +77,12 @@ def make_pool(
 
     Args:
       clips: row (in the clip table) of each drawn clip, supports first.
-      class_of_clip: class of every clip of the table, any integers; negative for clips that cannot be drawn (of
-        another split).
+      class_of_clip: class of every clip of the table, any integers; negative for clips that cannot be drawn (of another
+        split).
       k_shot: supports per class.
+
+    Returns:
+      the draws with the classes of their clips.
 
     Raises:
       ValueError: if a slot holds clips of two classes, or no query is left.

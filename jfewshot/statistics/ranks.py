@@ -97,7 +97,16 @@ class DatasetBootstrap(NamedTuple):
 def bootstrap_over_datasets(
     accuracy: Float[np.ndarray, "n_upstreams n_datasets"], n_draws: int = 4000, seed: int = 0
 ) -> DatasetBootstrap | None:
-    """Percentile bootstrap over datasets; None below five datasets, where resampling says little."""
+    """95% intervals of mean accuracies and mean ranks by the percentile bootstrap over datasets.
+
+    Args:
+      accuracy: accuracy (0-1) of each upstream on each dataset.
+      n_draws: number of bootstrap samples.
+      seed: seed of the bootstrap samples.
+
+    Returns:
+      the intervals; None for fewer than five datasets, which are too few to resample.
+    """
     n_datasets = accuracy.shape[1]
     if n_datasets < 5:
         return None

@@ -37,16 +37,20 @@ def choose_on_validation(
 
     Args:
       records: result records of both splits.
-      option_of: what is chosen among: a record's strength, view, classifier ...
-      group_of: what shares a choice. Leave the dataset out, and one option serves all datasets, as the papers'
-        pooling does; only datasets with a validation split then have a say.
-      choose_on: the split to choose on.
-      report_on: the split to report.
+      option_of: from a record to the option that it belongs to: its strength, view, classifier or whatever is chosen.
+      group_of: from a record to the group that shares one choice. If the group leaves the dataset out, one option
+        serves all datasets, as in the papers' pooling; then only datasets with a validation split take part in the
+        choice.
+      choose_on: name of the split to choose on.
+      report_on: name of the split to report.
+
+    Returns:
+      the chosen option of each group, with its records on `report_on`.
 
     Raises:
-      UserError: for choosing on anything but validation, or on what is reported; for a group without validation
-      results; and for
-        options of one group that were validated on different data, so that their means do not compare.
+      UserError: if the choice would be made on anything but validation data, or on the split that is reported; if a
+        group has no validation results; or if options of one group were validated on different data, so that their
+        means do not compare.
     """
     if choose_on not in VALIDATION or choose_on == report_on:
         raise UserError(

@@ -53,8 +53,11 @@ class ClipTable:
           class_name: one text per clip.
           group: one text per clip; None for none.
           split: one text per clip; None for none.
-          n_segments: one count per clip; None for one segment each.
           first_segment: one row per clip; None where the clips' segments follow each other in the order given.
+          n_segments: one count per clip; None for one segment each.
+
+        Returns:
+          the table, sorted by clip id.
 
         Raises:
           UserError: on columns of unequal length, no clips, an empty or repeated clip id, an empty class, or segments

@@ -41,7 +41,11 @@ def create_store(
       splits: one text per clip (train, valid, test); None for none.
       n_segments: segments of each clip, in the order of the rows; None for one each, or as the list of arrays says.
       view: the view's name where `embeddings` is one array or a list.
-      **facts: passed to `write_store` (sample_rate, preprocessing, replace=True to replace a store that stands at `path`, ...).
+      **facts: passed to `write_store` (sample_rate, preprocessing, replace=True to replace a store that stands at
+        `path`, ...).
+
+    Returns:
+      the finished store.
 
     Raises:
       UserError: if lengths or types do not fit.
@@ -97,6 +101,9 @@ def create_from_files(
       upstream: the encoder's name, or a dict with `name` and more.
       view: the view's name.
       **facts: passed to `write_store`.
+
+    Returns:
+      the finished store.
 
     Raises:
       UserError: if a file is missing or does not fit.

@@ -49,6 +49,9 @@ def write_store(
       made_with: versions of the programs that made it.
       replace: replace a store that stands at `path`. A folder that holds anything else is never touched.
 
+    Returns:
+      the finished store.
+
     Raises:
       UserError: if a view's name, type or number of rows does not fit, a name is missing, or something stands at `path`.
     """

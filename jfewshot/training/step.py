@@ -43,6 +43,9 @@ def make_step(
       optimise: the optimiser.
       rate: its learning rate, for the metrics.
       count: metrics of the batch alone (`audio_s`: seconds of audio in it).
+
+    Returns:
+      the compiled step.
     """
 
     @functools.partial(jax.jit, donate_argnums=0)

@@ -17,8 +17,14 @@ WANTS_FILE = ("_local", "_custom")
 def check_format(name: str, kind: Kind, contents: object, path: Path) -> None:
     """Refuse a file without the keys that the encoder's files have.
 
+    Args:
+      name: name of the upstream, for the message.
+      kind: what the upstream's files must have.
+      contents: the file as torch loads it.
+      path: the file, for the message.
+
     Raises:
-      UserError: naming what it has and what it needs.
+      UserError: if keys are missing; the message names the keys that the file has and needs.
     """
     has = sorted(map(str, contents)) if isinstance(contents, dict) else [type(contents).__name__]
     missing = [key for key in kind.top_level if key not in has]
@@ -33,12 +39,19 @@ def check_format(name: str, kind: Kind, contents: object, path: Path) -> None:
 
 
 def check_weights(name: str, kind: Kind, expert, files) -> None:
-    """Make sure that what the file holds is what the expert computes with.
+    """Make sure that the expert computes with the weights that the file holds.
 
-    DeCoAR 2.0 takes a file without one fitting tensor, TERA and Mockingjay only print what is missing.
+    s3prl does not check this: DeCoAR 2.0 accepts a file without one fitting tensor, and TERA and Mockingjay only print
+    what is missing.
+
+    Args:
+      name: name of the upstream, for messages.
+      kind: what the upstream's files must have.
+      expert: s3prl's loaded expert.
+      files: the files that the expert has read, with their contents.
 
     Raises:
-      UserError: tensors are missing or differ, by name; or the file is another variant's.
+      UserError: if tensors are missing or differ, with their names, or if the file belongs to another variant.
     """
     from extraction.upstreams.s3prl import weights
 
@@ -60,7 +73,13 @@ def check_weights(name: str, kind: Kind, expert, files) -> None:
 
 
 def warn_of_another_variant(name: str, n_states: int, dim: int) -> None:
-    """Say so if an encoder under the paper's name has not the paper's size: s3prl's 12-layer Mockingjay, say."""
+    """Warn if an encoder under the paper's name does not have the paper's size, such as s3prl's 12-layer Mockingjay.
+
+    Args:
+      name: name of the upstream.
+      n_states: number of hidden states of the loaded encoder.
+      dim: dimension of its hidden states.
+    """
     for row in paper_table():
         if row["name"] == name and (n_states, dim) != (int(row["layers"]), int(row["dim"])):
             log.warning(

@@ -160,12 +160,15 @@ def _put_aside(done: Hypotheses, live: _Live, ending: Float[Array, "batch beam"]
 
 
 def searcher(build: Any, has_decoder: bool, config: BeamConfig):
-    """The jitted search: (params, frames, CTC's log-probabilities, n_frames, table, longest) -> hypotheses.
+    """Compile the search for the most probable transcripts.
 
     Args:
       build: from parameters to a `Recogniser`.
-      has_decoder: whether it has one.
-      config: static.
+      has_decoder: whether the recogniser has an attention decoder.
+      config: settings of the search; static.
+
+    Returns:
+      a function (params, frames, CTC's log-probabilities, n_frames, table, longest) -> hypotheses.
     """
 
     @functools.partial(jax.jit, static_argnames="longest")

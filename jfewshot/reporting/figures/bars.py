@@ -20,17 +20,21 @@ def accuracy_bars(
     title: str = "",
     measure: str = "accuracy",
 ) -> Figure:
-    """One panel per dataset, one bar per upstream; whiskers are intervals, the thick one the first, the thin one the
-    second.
+    """Draw one panel for each dataset with one bar for each upstream.
+
+    Whiskers are intervals: a thick whisker for the first interval, a thin one for the second.
 
     Args:
       mean: accuracy 0-1; NaN where missing.
-      half_widths: by name of the interval, one or two; NaN where not to be told.
-      upstreams: the rows, best first; the first 20 are drawn.
-      datasets: the columns; the first 12 are drawn.
+      half_widths: half-widths of one or two intervals by the interval's name; NaN where unknown.
+      upstreams: names of the rows, best first; the first 20 are drawn.
+      datasets: names of the columns; the first 12 are drawn.
       chance: accuracy of guessing, drawn as a line.
-      title: above all panels.
-      measure: what the bars are.
+      title: title above all panels.
+      measure: what the bars show.
+
+    Returns:
+      the figure.
     """
     n_rows, n_panels = min(len(upstreams), _MOST_ROWS), min(len(datasets), _MOST_PANELS)
     columns = min(n_panels, 4)

@@ -28,8 +28,19 @@ def confusion_matrix(
     title: str,
     labels: ConfusionLabels = ConfusionLabels(),
 ) -> Figure:
-    """Share of a class's queries (row) given to another (column), where an episode holds both; the 40 hardest
-    classes."""
+    """Draw the share of each class's queries (row) that was given to each class (column).
+
+    Shares are over the episodes that hold both classes. Only the 40 classes with the lowest accuracy are drawn.
+
+    Args:
+      confusion: shares 0-1; NaN where no episode holds both classes.
+      names: names of the classes.
+      title: title of the figure.
+      labels: labels of the axes and of the colour bar.
+
+    Returns:
+      the figure.
+    """
     keep = np.argsort(np.diag(confusion), kind="stable")[:MOST_CLASSES]
     keep = np.sort(keep)
     n = len(keep)
@@ -64,14 +75,17 @@ def hardest_classes(
     title: str,
     all_upstreams: Sequence[str] = (),
 ) -> Figure:
-    """Accuracy of each class for every upstream, the class that is hardest on average on top; 20 classes, 8 upstreams.
+    """Draw the accuracy of the 20 hardest classes for 8 upstreams; the class that is hardest on average is on top.
 
     Args:
       accuracy: 0-1.
-      names: of the classes.
-      upstreams: of the rows.
-      title: of the figure.
-      all_upstreams: all labels of the report, so that each keeps its look.
+      names: names of the classes.
+      upstreams: names of the rows.
+      title: title of the figure.
+      all_upstreams: all labels of the report, so that each keeps its colour and marker.
+
+    Returns:
+      the figure.
     """
     number_of = line_numbers([*all_upstreams, *upstreams])
     order = np.argsort(accuracy.mean(axis=0), kind="stable")[:20]
@@ -107,10 +121,14 @@ def episode_histograms(
     """How accuracy spreads over episodes, a panel per dataset: a single episode tells little.
 
     Args:
-      counts: per dataset, episodes of each upstream (row) by number of right queries; the first 8 upstreams are drawn.
-      upstreams: per dataset, the names of the rows.
+      counts: for each dataset, episodes of each upstream (row) by number of correct queries; the first 8 upstreams are
+        drawn.
+      upstreams: for each dataset, the names of the rows.
       datasets: titles of the panels; the first 12 are drawn.
-      all_upstreams: all labels of the report, so that each keeps its look.
+      all_upstreams: all labels of the report, so that each keeps its colour.
+
+    Returns:
+      the figure.
     """
     n_panels = min(len(datasets), 12)
     columns = min(n_panels, 3)

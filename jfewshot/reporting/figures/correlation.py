@@ -19,17 +19,21 @@ def regression_panels(
     score_name: str,
     symbol: str = "ρ",
 ) -> Figure:
-    """Accuracy over an outside score, a panel per dataset, with the least-squares line, its 95% band and the
-    coefficient.
+    """Draw accuracy against an outside score, a panel for each dataset.
+
+    Each panel shows the least-squares line, its 95% band and the coefficient.
 
     Args:
-      score: the outside score.
+      score: outside score of each upstream.
       accuracy: 0-1.
-      datasets: of the columns of `accuracy`.
-      coefficient: to be written in the corner.
+      datasets: names of the columns of `accuracy`.
+      coefficient: coefficient of each dataset, written in the panel's corner.
       rows: names of the datasets in each row of panels.
       score_name: label of the horizontal axis.
-      symbol: of the coefficient: `ρ` for Spearman, `r` for Pearson.
+      symbol: symbol of the coefficient: `ρ` for Spearman, `r` for Pearson.
+
+    Returns:
+      the figure.
     """
     columns = max(len(row) for row in rows)
     with look():
@@ -78,6 +82,9 @@ def correlation_heat_map(
       groups: names of groups of columns, in order, with their columns.
       rule_before: a row to draw a line before.
       symbol: name of the coefficient.
+
+    Returns:
+      the figure.
     """
     n_tasks, n_metrics = found.coefficient.shape
     with look():

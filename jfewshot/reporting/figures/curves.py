@@ -38,14 +38,17 @@ def curve_panels(
     log: bool = False,
     upstreams: Sequence[str] = (),
 ) -> Figure:
-    """One panel per dataset.
+    """Draw curves, one panel for each dataset.
 
     Args:
-      panels: in order; the first 24 are drawn, with their first 16 curves.
+      panels: panels in order; the first 24 are drawn, with their first 16 curves.
       x_label: label of the horizontal axis.
-      ticks: places and their names, if they are not numbers.
-      log: whether equal factors are equal steps (shots: 1, 5, 20).
-      upstreams: all labels of the report, so that each keeps its look; none: those of these panels.
+      ticks: names of places on the horizontal axis; None for numbers.
+      log: whether equal factors are equal distances, as for shots 1, 5 and 20.
+      upstreams: all labels of the report, so that each keeps its colour; empty to take the labels of these panels.
+
+    Returns:
+      the figure.
     """
     panels = panels[:24]
     columns = min(len(panels), 3)

@@ -13,7 +13,17 @@ from jfewshot.statistics import indistinguishable_groups
 def critical_difference_diagram(
     average_rank: Float[np.ndarray, " n"], critical_difference: float, labels: Sequence[str], n_datasets: int
 ) -> Figure:
-    """Average ranks on a line, best left; a bar joins upstreams that do not differ at 5% (Demšar 2006)."""
+    """Draw average ranks on a line, best left; a bar joins upstreams that do not differ at 5% (Demšar 2006).
+
+    Args:
+      average_rank: average rank of each upstream; 1 is best.
+      critical_difference: smallest significant difference of average ranks.
+      labels: names of the upstreams.
+      n_datasets: number of datasets, written beside the critical difference.
+
+    Returns:
+      the figure.
+    """
     order = np.argsort(average_rank, kind="stable")
     n = len(order)
     half = -(-n // 2)

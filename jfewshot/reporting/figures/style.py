@@ -78,6 +78,12 @@ def line_style(number: int) -> dict[str, str]:
 def save(figure: Figure, folder: Path, name: str, formats: Sequence[str] = FORMATS) -> list[Path]:
     """Write a figure in several formats, each whole; the same figure gives the same bytes.
 
+    Args:
+      figure: the figure.
+      folder: folder to write to; made if it does not exist.
+      name: name of the files without their extension.
+      formats: extensions of the files, such as `svg`.
+
     Returns:
       The files.
     """
