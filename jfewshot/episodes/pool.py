@@ -60,6 +60,10 @@ def class_pool(clips: ClipTable, protocol: Protocol, dataset: str = "the store")
                 f"{dataset} has no clips in split '{protocol.split}'; "
                 + (f"it has {', '.join(known)}" if known else "its clips name no splits: leave --split out")
             )
+    labelled = clips.class_number[rows] >= 0
+    if not labelled.any():
+        raise UserError(f"{dataset}: no clip has a class, and episodes are drawn from classes; label the clips first")
+    rows = rows[labelled]
     count = np.bincount(clips.class_number[rows], minlength=len(clips.classes))
     present = count > 0
     names, count = clips.classes[present], count[present]

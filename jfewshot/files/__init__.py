@@ -7,6 +7,8 @@
 - `arrays`: arrays as the bytes of an .npz file (loads NumPy)
 - `tables`: text tables with a header
 - `not_tables`: what is given in place of a table
+- `parquet`: Parquet tables (loads pyarrow)
+- `texts`: names from anywhere as text, missing ones too
 - `csv_cells`: cells of CSV as they are written
 """
 

@@ -6,6 +6,7 @@ does not wait for NumPy.
   clips.py     the table of clips and its digest
   reading.py   opening a store, finding stores in a folder
   writing.py   writing a store whole or not at all
+  given.py     embeddings as somebody has them
   creating.py  a store from somebody's own arrays and labels
   verifying.py is it whole, is it sane
   view_checks.py views that may be used: compared with their manifests, searched for NaN

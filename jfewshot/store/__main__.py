@@ -46,6 +46,7 @@ def create(options: "CreateOptions") -> int:
         upstream=options.upstream,
         view=options.view,
         replace=options.replace,
+        unlabelled=options.unlabelled,
     )
     sys.stdout.write(describe(store) + "\n")
     log.info("wrote %s; next: jfewshot run --stores %s", options.out, shlex.quote(str(options.out)))
@@ -87,7 +88,9 @@ def describe(store: "Store") -> str:
     import numpy as np
 
     manifest, clips = store.manifest, store.clips
-    sizes = np.unique(clips.class_name, return_counts=True)[1]
+    labelled = clips.class_name != ""
+    sizes = np.unique(clips.class_name[labelled], return_counts=True)[1]
+    of_classes = f"in {len(sizes)} classes of {sizes.min()} to {sizes.max()} clips" if len(sizes) else "in no classes"
     groups = len(set(clips.group.tolist()) - {""})
     splits = sorted(set(clips.split.tolist()) - {""})
     segment = manifest.get("segment_samples")
@@ -96,7 +99,8 @@ def describe(store: "Store") -> str:
         f"{store.path}",
         f"  dataset   {store.dataset}" + _extra(manifest["dataset"], "title", "licence", "source"),
         f"  upstream  {store.upstream}" + _extra(manifest["upstream"], "title", "revision", "licence"),
-        f"  clips     {len(clips)} in {len(sizes)} classes of {sizes.min()} to {sizes.max()} clips"
+        f"  clips     {len(clips)} {of_classes}"
+        + (f", {(~labelled).sum()} without a class (unlabelled)" if not labelled.all() else "")
         + (f", {groups} groups" if groups else ", no groups")
         + (f", splits {', '.join(splits)}" if splits else ""),
         f"  segments  {int(clips.n_segments.sum())}, at most {clips.n_segments.max()} a clip"

@@ -2,8 +2,9 @@
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -11,9 +12,11 @@ from jfewshot.errors import UserError
 from jfewshot.files import atomic_write, sha256_of_json
 from jfewshot.files.csv_cells import csv_text
 from jfewshot.files.tables import read_cells
+from jfewshot.files.texts import texts_of
 
 COLUMNS = ("clip_id", "class", "group", "split", "first_segment", "n_segments")
 _OPTIONAL_TEXT = ("group", "split")
+LABEL_IT = "label it, leave it out, or keep such clips without a class with --unlabelled (unlabelled=True in Python)"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,12 +42,13 @@ class ClipTable:
     @classmethod
     def build(
         cls,
-        clip_id: Sequence[str] | np.ndarray,
-        class_name: Sequence[str] | np.ndarray,
-        group: Sequence[str] | np.ndarray | None = None,
-        split: Sequence[str] | np.ndarray | None = None,
+        clip_id: Iterable[Any],
+        class_name: Iterable[Any],
+        group: Iterable[Any] | None = None,
+        split: Iterable[Any] | None = None,
         first_segment: Sequence[int] | np.ndarray | None = None,
         n_segments: Sequence[int] | np.ndarray | None = None,
+        unlabelled: bool = False,
     ) -> "ClipTable":
         """Check and sort the rows.
 
@@ -55,6 +59,7 @@ class ClipTable:
           split: one text per clip; None for none.
           first_segment: one row per clip; None where the clips' segments follow each other in the order given.
           n_segments: one count per clip; None for one segment each.
+          unlabelled: accept clips without a class (the empty text).
 
         Returns:
           the table, sorted by clip id.
@@ -63,7 +68,8 @@ class ClipTable:
           UserError: on columns of unequal length, no clips, an empty or repeated clip id, an empty class, or segments
             that overlap.
         """
-        n_clips = len(clip_id)
+        ids = texts_of(clip_id, "clip id")
+        n_clips = len(ids)
         counts = np.ones(n_clips, np.int64) if n_segments is None else np.asarray(n_segments, np.int64)
         if first_segment is None:
             starts = np.concatenate([[0], np.cumsum(counts)[:-1]]).astype(np.int64) if n_clips else counts
@@ -71,10 +77,10 @@ class ClipTable:
             starts = np.asarray(first_segment, np.int64)
         empty = [""] * n_clips
         columns = {
-            "clip_id": _texts(clip_id),
-            "class_name": _texts(class_name),
-            "group": _texts(empty if group is None else group),
-            "split": _texts(empty if split is None else split),
+            "clip_id": _array(ids),
+            "class_name": _array(texts_of(class_name, "class", ids)),
+            "group": _array(empty if group is None else texts_of(group, "group", ids)),
+            "split": _array(empty if split is None else texts_of(split, "split", ids)),
             "first_segment": starts,
             "n_segments": counts,
         }
@@ -83,17 +89,17 @@ class ClipTable:
                 raise UserError(f"clip table: {len(column)} values of {name} for {n_clips} clips; give one per clip")
         order = np.argsort(columns["clip_id"], kind="stable")
         table = cls(**{name: column[order] for name, column in columns.items()})
-        table._check()
+        table._check(unlabelled)
         return table
 
-    def _check(self) -> None:
+    def _check(self, unlabelled: bool) -> None:
         if not len(self):
             raise UserError("clip table: no clips; a store needs at least one")
         if (self.clip_id == "").any():
             raise UserError("clip table: a clip_id is empty; name every clip")
-        if (self.class_name == "").any():
+        if not unlabelled and (self.class_name == "").any():
             nameless = self.clip_id[self.class_name == ""][0]
-            raise UserError(f"clip table: clip '{nameless}' has no class; label it or leave it out")
+            raise UserError(f"clip table: clip '{nameless}' has no class; {LABEL_IT}")
         repeated = self.clip_id[1:][self.clip_id[1:] == self.clip_id[:-1]]
         if len(repeated):
             raise UserError(f"clip table: clip_id '{repeated[0]}' is there more than once; ids name one clip each")
@@ -125,18 +131,20 @@ class ClipTable:
 
     @functools.cached_property
     def classes(self) -> np.ndarray:
-        """The class names, sorted."""
+        """The class names, sorted; clips without a class have none."""
         return self._sorted_classes[0]
 
     @functools.cached_property
     def class_number(self) -> np.ndarray:
-        """int32, one per clip: the position of its class in `classes`."""
+        """int32, one per clip: the position of its class in `classes`; -1 for a clip without a class."""
         return self._sorted_classes[1].astype(np.int32)
 
     @functools.cached_property
     def _sorted_classes(self) -> tuple[np.ndarray, np.ndarray]:
         # Kept: sorting the texts of 300,000 clips takes longer than drawing 100,000 episodes from them.
-        return np.unique(self.class_name, return_inverse=True)
+        names, number = np.unique(self.class_name, return_inverse=True)
+        # The empty text sorts first.
+        return (names[1:], number - 1) if names[0] == "" else (names, number)
 
     @functools.cached_property
     def group_number(self) -> np.ndarray:
@@ -149,11 +157,13 @@ class ClipTable:
     @property
     def counts(self) -> dict[str, int]:
         """How many clips, segments, classes and groups there are, as the manifest counts them."""
+        unlabelled = int((self.class_name == "").sum())
         return {
             "clips": len(self),
             "segments": int(self.n_segments.sum()),
             "classes": len(self.classes),
             "groups": len(set(self.group.tolist()) - {""}),
+            **({"unlabelled": unlabelled} if unlabelled else {}),
         }
 
     def select(self, keep: np.ndarray) -> "ClipTable":
@@ -209,7 +219,9 @@ class ClipTable:
         except ValueError as error:
             raise UserError(f"{path}: first_segment and n_segments must be whole numbers ({error})") from error
         try:
-            return cls.build(columns["clip_id"], columns["class"], columns["group"], columns["split"], starts, counts)
+            return cls.build(
+                columns["clip_id"], columns["class"], columns["group"], columns["split"], starts, counts, True
+            )
         except UserError as error:
             raise UserError(f"{path}: {error}") from error
 
@@ -220,9 +232,5 @@ class ClipTable:
             file.write(csv_text([COLUMNS, *zip(*(column.tolist() for column in columns), strict=True)]))
 
 
-def _texts(values: Sequence[str] | np.ndarray) -> np.ndarray:
-    texts = [str(value) for value in values]
-    # NumPy's text arrays drop trailing NULs, which would make two ids one.
-    if any("\0" in text for text in texts):
-        raise UserError("clip table: a name contains a NUL character; rename it")
+def _array(texts: list[str]) -> np.ndarray:
     return np.array(texts, dtype=np.str_) if texts else np.array([], dtype="<U1")

@@ -1,30 +1,46 @@
 """A store from somebody's own embeddings: arrays in memory, `.npy` with a CSV of labels, or a folder of arrays."""
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from jfewshot.errors import UserError
-from jfewshot.files.tables import Row, read_table
+from jfewshot.files.parquet import SUFFIXES as PARQUET
+from jfewshot.files.parquet import read_parquet
+from jfewshot.files.tables import Row, near_name, read_table, refuse_nested
+from jfewshot.files.texts import check_twins, texts_of
 from jfewshot.store.clips import ClipTable
-from jfewshot.store.reading import VIEW_DTYPES, Store
+from jfewshot.store.given import as_view, check_finite, load_array
+from jfewshot.store.reading import Store
 from jfewshot.store.writing import check_store_place, write_store
+
+_log = logging.getLogger(__name__)
+# What a store takes from a table of labels, and what else a column may be called.
+_NAMES = {
+    "class": ("class", "label"),
+    "clip_id": ("clip_id", "path", "file_name"),
+    "group": ("group",),
+    "split": ("split",),
+    "n_segments": ("n_segments",),
+}
 
 
 def create_store(
     path: Path | str,
-    embeddings: np.ndarray | Sequence[np.ndarray] | Mapping[str, np.ndarray],
-    classes: Sequence[str] | np.ndarray,
+    embeddings: Any,
+    classes: Iterable[Any],
     *,
     dataset: str | Mapping[str, Any],
     upstream: str | Mapping[str, Any],
-    clip_ids: Sequence[str] | np.ndarray | None = None,
-    groups: Sequence[str] | np.ndarray | None = None,
-    splits: Sequence[str] | np.ndarray | None = None,
+    clip_ids: Iterable[Any] | None = None,
+    groups: Iterable[Any] | None = None,
+    splits: Iterable[Any] | None = None,
     n_segments: Sequence[int] | np.ndarray | None = None,
     view: str = "last.mean",
+    unlabelled: bool = False,
     **facts: Any,
 ) -> Store:
     """Write a store from arrays.
@@ -32,15 +48,19 @@ def create_store(
     Args:
       path: the folder to write.
       embeddings: an array of segments x dim (or clips x dim), a list with one array of segments x dim per clip, or a
-        dict of view name to array. float64 is stored as float32.
-      classes: the label of each clip.
+        dict of view name to array. Arrays of PyTorch and JAX and data frames of numbers are taken too; float64 and bfloat16
+        are stored as float32.
+      classes: the label of each clip: text, bytes in UTF-8 or numbers. Missing ones (None, NaN, pandas' NA) are refused, unless
+        `unlabelled` is given.
       dataset: the dataset's name, or a dict with `name` and more (docs/store.md).
       upstream: the encoder's name, or a dict with `name` and more.
       clip_ids: a name for each clip; None numbers them.
-      groups: what must not be on both sides of an episode (speaker, site), one text per clip; None for none.
+      groups: what must not be on both sides of an episode (speaker, site), one text per clip; None for none. Missing groups are
+        empty: a clip of unknown group.
       splits: one text per clip (train, valid, test); None for none.
       n_segments: segments of each clip, in the order of the rows; None for one each, or as the list of arrays says.
       view: the view's name where `embeddings` is one array or a list.
+      unlabelled: keep clips without a class; they take part in no episode.
       **facts: passed to `write_store` (sample_rate, preprocessing, replace=True to replace a store that stands at
         `path`, ...).
 
@@ -48,27 +68,36 @@ def create_store(
       the finished store.
 
     Raises:
-      UserError: if lengths or types do not fit.
+      UserError: if lengths or types do not fit, a clip has no class, two classes or groups differ in white space alone, an
+        embedding is NaN or infinite, or something stands at `path`.
 
     Example:
       >>> store = create_store("stores/birds/mine", X, labels, dataset="birds", upstream="mine")  # doctest: +SKIP
     """
     check_store_place(path, bool(facts.get("replace", False)))
     if isinstance(embeddings, Mapping):
-        views = {name: _as_view(array, name) for name, array in embeddings.items()}
-    elif isinstance(embeddings, np.ndarray):
-        views = {view: _as_view(embeddings, view)}
+        views = {name: as_view(array, name) for name, array in embeddings.items()}
+    elif hasattr(embeddings, "shape"):
+        views = {view: as_view(embeddings, view)}
     else:
-        per_clip = [np.atleast_2d(np.asarray(array)) for array in embeddings]
+        per_clip = [
+            as_view(array if len(np.shape(array)) > 1 else array[None], view) for array in map(_as_array, embeddings)
+        ]
         n_segments = [len(array) for array in per_clip] if n_segments is None else n_segments
         if len({array.shape[1] for array in per_clip}) != 1:
             raise UserError("the clips' arrays differ in dimension; give segments x dim with one dim for all")
-        views = {view: _as_view(np.concatenate(per_clip), view)}
-    names = [f"{number:06d}" for number in range(len(classes))] if clip_ids is None else clip_ids
-    clips = ClipTable.build(names, classes, groups, splits, None, n_segments)
+        views = {view: np.concatenate(per_clip)}
+    if clip_ids is not None:
+        clip_ids = texts_of(clip_ids, "clip id")
+    labels = texts_of(classes, "class", clip_ids)
+    names = [f"{number:06d}" for number in range(len(labels))] if clip_ids is None else clip_ids
+    clips = ClipTable.build(names, labels, groups, splits, None, n_segments, unlabelled)
+    check_twins(clips.class_name.tolist(), "classes")
+    check_twins(clips.group.tolist(), "groups")
     for name, array in views.items():
         if len(array) != clips.n_rows:
             raise UserError(f"view '{name}' has {len(array)} rows for {clips.n_rows} segments of {len(clips)} clips")
+        check_finite(array, name, clips)
     return write_store(
         path,
         views=views,
@@ -87,19 +116,21 @@ def create_from_files(
     dataset: str | Mapping[str, Any],
     upstream: str | Mapping[str, Any],
     view: str = "last.mean",
+    unlabelled: bool = False,
     **facts: Any,
 ) -> Store:
     """Write a store from files.
 
     Args:
       path: the folder to write.
-      embeddings: a `.npy` file of segments x dim whose rows follow the CSV's, or a folder with one `.npy` per clip
+      embeddings: a `.npy` file of segments x dim whose rows follow the table's, or a folder with one `.npy` per clip
         (segments x dim, or dim alone) named `<clip_id>.npy`.
-      labels: a CSV with a header and a column `class` (or `label`); `clip_id`, `group`, `split` and `n_segments` are
-        taken where they are there.
+      labels: a CSV, TSV, JSON lines or Parquet file with a column `class` (or `label`); `clip_id` (or `path`, `file_name`),
+        `group`, `split` and `n_segments` are taken where they are there. Other columns are named in a warning.
       dataset: the dataset's name, or a dict with `name` and more.
       upstream: the encoder's name, or a dict with `name` and more.
       view: the view's name.
+      unlabelled: keep clips without a class; they take part in no episode.
       **facts: passed to `write_store`.
 
     Returns:
@@ -109,20 +140,17 @@ def create_from_files(
       UserError: if a file is missing or does not fit.
     """
     rows = _read_labels(Path(labels))
-    columns = {name: [row[name] for row in rows] for name in rows[0]}
-    class_names = columns.get("class", columns.get("label"))
-    if class_names is None:
-        raise UserError(f"{labels} has no column 'class' (or 'label'); it has {', '.join(columns)}")
+    columns = _known_columns(Path(labels), rows)
     source = Path(embeddings)
     arrays: np.ndarray | list[np.ndarray]
     counts: list[int] | None
     if source.is_dir():
         if "clip_id" not in columns:
             raise UserError(f"{labels} has no column 'clip_id', which names the arrays in {source}")
-        arrays = [_load(source / f"{clip_id}.npy") for clip_id in columns["clip_id"]]
+        arrays = [load_array(source / f"{clip_id}.npy") for clip_id in columns["clip_id"]]
         counts = None
     else:
-        arrays = _load(source)
+        arrays = load_array(source)
         try:
             counts = [int(value) for value in columns["n_segments"]] if "n_segments" in columns else None
         except ValueError as error:
@@ -130,7 +158,7 @@ def create_from_files(
     return create_store(
         path,
         arrays,
-        class_names,
+        columns["class"],
         dataset=dataset,
         upstream=upstream,
         clip_ids=columns.get("clip_id"),
@@ -138,28 +166,50 @@ def create_from_files(
         splits=columns.get("split"),
         n_segments=counts,
         view=view,
+        unlabelled=unlabelled,
         **facts,
     )
 
 
 def _read_labels(path: Path) -> list[Row]:
-    rows = read_table(path, (), "give a CSV with a column 'class', one line per clip")
+    if path.suffix.lower() in PARQUET:
+        rows = read_parquet(path)
+    else:
+        delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
+        rows = read_table(path, (), "give a CSV with a column 'class', one line per clip", delimiter)
     if not rows:
         raise UserError(f"{path} has no lines under its header; give one line per clip")
     return rows
 
 
-def _load(path: Path) -> np.ndarray:
-    try:
-        return np.load(path, allow_pickle=False)
-    except FileNotFoundError as error:
-        raise UserError(f"{path} does not exist; give a .npy file, or a folder with one .npy per clip") from error
-    except (ValueError, EOFError, OSError) as error:
-        raise UserError(f"{path} is not a whole .npy array ({error})") from error
+def _known_columns(path: Path, rows: list[Row]) -> dict[str, list[str]]:
+    """The columns that a store has a use for, by the store's names; warns of the others.
+
+    Raises:
+      UserError: if there is no class, a cell is a list, or a name differs from one of ours in case or white space alone.
+    """
+    there = list(rows[0])
+    found = {}
+    for column, names in _NAMES.items():
+        name = next((name for name in names if name in there), None)
+        twin = next(filter(None, (near_name(name, there) for name in names)), None)
+        if name is not None:
+            found[column] = name
+        elif twin is not None:
+            raise UserError(
+                f"{path} has a column {twin!r}; rename it to {column}: names of columns are compared letter by letter"
+            )
+    if "class" not in found:
+        raise UserError(f"{path} has no column 'class' (or 'label'); it has {', '.join(there)}")
+    unused = [name for name in there if name not in found.values() and name.strip()]
+    if unused:
+        _log.warning("%s: not used: the columns %s; a store takes %s", path, ", ".join(unused), ", ".join(_NAMES))
+    for row in rows:
+        for name in found.values():
+            refuse_nested(path, row, name)
+    return {column: [row[name] for row in rows] for column, name in found.items()}
 
 
-def _as_view(array: np.ndarray, name: str) -> np.ndarray:
-    array = np.asarray(array)
-    if array.ndim != 2 or not np.issubdtype(array.dtype, np.floating):
-        raise UserError(f"view '{name}' is {array.dtype} of shape {array.shape}; give floating-point segments x dim")
-    return array if str(array.dtype) in VIEW_DTYPES else array.astype(np.float32)
+def _as_array(given: Any) -> Any:
+    """A clip's embeddings as something with a shape."""
+    return given if hasattr(given, "shape") and not hasattr(given, "to_numpy") else np.asarray(given)

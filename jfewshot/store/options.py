@@ -21,10 +21,11 @@ class CreateOptions:
     HEADINGS: ClassVar = {"embeddings": "What the store contains", "view": "More about it"}
 
     embeddings: Path
-    """A .npy file with one row per segment, in the order of the label file, or a folder with one file CLIP_ID.npy per clip."""
+    """A .npy file (or .npz with one array) with one row per segment, in the order of the label file, or a folder with one file
+    CLIP_ID.npy per clip."""
     labels: Annotated[Path, arg(metavar="FILE")]
-    """CSV file with a row per clip. The column class (or label) is needed; the columns clip_id, group, split and n_segments are
-    used if they are there."""
+    """CSV, TSV, JSON lines or Parquet file with a row per clip. The column class (or label) is needed; the columns clip_id (or
+    path), group, split and n_segments are used if they are there, and other columns are named and not used."""
     dataset: Annotated[str, arg(metavar="NAME")]
     """Name of the dataset. Stores of one dataset with equal clips are compared on the same episodes."""
     upstream: Annotated[str, arg(metavar="NAME")]
@@ -37,6 +38,9 @@ class CreateOptions:
     """Licence of the audio, kept in the manifest."""
     source: str = ""
     """Where the audio comes from, kept in the manifest."""
+    unlabelled: bool = False
+    """Keep clips whose class is empty. They take part in no episode; `store inspect` counts them. Without this option, a clip
+    without a class is refused."""
     replace: bool = False
     """Replace the store in the --out folder. A folder that holds any other file is never replaced."""
 

@@ -48,7 +48,7 @@ def verify_store(path: Path | str) -> Report:
     )
     for name in store.views:
         _check_view(store, name, errors, warnings)
-    sizes = np.unique(store.clips.class_name, return_counts=True)
+    sizes = np.unique(store.clips.class_name[store.clips.class_name != ""], return_counts=True)
     small = [f"{label} ({size})" for label, size in zip(*sizes, strict=True) if size < 2]
     if small:
         warnings.append(f"{len(small)} classes have a single clip, too few for an episode: {_some(small)}")

@@ -123,7 +123,7 @@ def test_missing_and_broken_arrays_are_named(tmp_path):
     with pytest.raises(UserError, match=r"X\.npy does not exist"):
         create_from_files(tmp_path / "s", tmp_path / "X.npy", tmp_path / "labels.csv", **NAMES)
     (tmp_path / "X.npy").write_bytes(b"not an array")
-    with pytest.raises(UserError, match=r"not a whole \.npy array"):
+    with pytest.raises(UserError, match=r"is no \.npy file"):
         create_from_files(tmp_path / "s", tmp_path / "X.npy", tmp_path / "labels.csv", **NAMES)
     with pytest.raises(UserError, match="no column 'clip_id'"):
         create_from_files(tmp_path / "s", tmp_path / "arrays", tmp_path / "labels.csv", **NAMES)
