@@ -1,5 +1,6 @@
 """Decoded utterances in memory, so that small corpora are decoded once and not once an epoch. NumPy only."""
 
+import logging
 import threading
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
-from jfewshot.audio import read_audio
+from jfewshot.audio import AudioError, read_audio
+
+log = logging.getLogger(__name__)
 
 
 class WaveCache:
@@ -25,10 +28,13 @@ class WaveCache:
     def __init__(self, sample_rate: int, limit_bytes: int):
         self.sample_rate, self.limit_bytes, self.kept_bytes = sample_rate, limit_bytes, 0
         self._waves: dict[Path, np.ndarray] = {}
+        self._unusable: dict[Path, str] = {}
         self._lock = threading.Lock()
 
     def read(self, path: Path) -> Float32[np.ndarray, " samples"]:
         """The decoded wave; raises as `read_audio` does."""
+        if path in self._unusable:
+            raise AudioError(path, self._unusable[path])
         kept = self._waves.get(path)
         if kept is not None:
             return _unpacked(kept)
@@ -40,6 +46,19 @@ class WaveCache:
                     self._waves[path] = packed
                     self.kept_bytes += packed.nbytes
         return wave
+
+    def note_unusable(self, path: Path, reason: str) -> None:
+        """Name a file that cannot be decoded, once, and do not try it again.
+
+        Args:
+          path: the file.
+          reason: why.
+        """
+        with self._lock:
+            if path in self._unusable:
+                return
+            self._unusable[path] = reason.removeprefix(f"{path}: ")
+        log.warning("left out of training: %s: %s", path, self._unusable[path])
 
     def __getstate__(self) -> dict[str, Any]:
         """For worker processes: each fills its own."""

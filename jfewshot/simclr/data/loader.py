@@ -4,10 +4,17 @@ import functools
 from collections.abc import Iterator, Mapping
 
 import numpy as np
+from jaxtyping import Float32
 
+from jfewshot.audio import AudioError
+from jfewshot.errors import UserError
 from jfewshot.simclr.data.batches import Batch, BatchPlan
 from jfewshot.simclr.data.cache import WaveCache
+from jfewshot.simclr.data.manifest import Utterance
 from jfewshot.training.loading import batches_ahead
+
+# So many files in a row that cannot be read are no single accident.
+_MOST_TRIES = 20
 
 
 def load_batch(
@@ -17,7 +24,7 @@ def load_batch(
     share: tuple[int, int] = (0, 1),
     cache: WaveCache | None = None,
 ) -> Batch:
-    """Decode one step's utterances.
+    """Decode one step's utterances; a file that cannot be decoded is named once, and another one takes its place.
 
     Args:
       plan: decides which utterances a step has.
@@ -30,7 +37,7 @@ def load_batch(
       the waves, lengths, rows and speakers of this process's part of the batch, as NumPy arrays.
 
     Raises:
-      AudioError: naming a file that cannot be decoded after all.
+      UserError: files cannot be decoded, and `_MOST_TRIES` others in their place cannot either.
     """
     size, members = plan.step(step)
     cache = WaveCache(plan.sample_rate, 0) if cache is None else cache
@@ -39,14 +46,39 @@ def load_batch(
     waves = np.zeros((len(rows), size), np.float32)
     lengths, numbers = np.zeros((2, len(rows)), np.int32)
     for place, row in enumerate(rows):
-        utterance = plan.utterances[members[row]]
-        wave = cache.read(utterance.path)
+        utterance, wave = _readable(plan, step, int(row), int(members[row]), cache)
         start = plan.crop_start(step, int(row), len(wave))
         # A header may promise a few samples fewer than there are: never more than the bucket holds.
         piece = wave[start : start + size]
         waves[place, : len(piece)] = piece
         lengths[place], numbers[place] = len(piece), speakers.get(utterance.speaker, 0)
     return Batch(waves, lengths, rows.astype(np.int32), numbers)
+
+
+def _readable(
+    plan: BatchPlan, step: int, row: int, index: int, cache: WaveCache
+) -> tuple[Utterance, Float32[np.ndarray, " samples"]]:
+    """A row's utterance; where its file cannot be decoded, another one of its lengths, drawn from seed, step and row."""
+    chosen = plan.utterances[index]
+    reason = ""
+    others = None
+    for _ in range(_MOST_TRIES):
+        try:
+            return chosen, cache.read(chosen.path)
+        except AudioError as error:
+            reason = str(error)
+            cache.note_unusable(chosen.path, reason)
+        if others is None:
+            same = np.flatnonzero(plan.bucket == plan.bucket[index])
+            others = iter(np.random.default_rng([plan.seed, 5, step, row]).permutation(same))
+        following = next(others, None)
+        if following is None:
+            break
+        chosen = plan.utterances[int(following)]
+    raise UserError(
+        f"step {step + 1}: too many files cannot be read, the last: {reason}. Is the disk with the speech there? The same "
+        "command continues the run"
+    )
 
 
 def batches_from(

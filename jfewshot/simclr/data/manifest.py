@@ -1,20 +1,24 @@
 """Which utterances there are: from a folder, a manifest, or LibriSpeech as published."""
 
+import concurrent.futures
 import logging
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from jfewshot.audio import AUDIO_SUFFIXES, AudioError, audio_below, duration_s
+from jfewshot.audio import AUDIO_SUFFIXES, AudioError, duration_s, is_unread, sound_below, why_not_read
+from jfewshot.commandline.progress import Progress
 from jfewshot.errors import UserError
 from jfewshot.files import sha256_of_json
 from jfewshot.files.tables import read_table, refuse_nested, require_columns
 
 log = logging.getLogger(__name__)
+
+_READERS = 16
 
 # LibriSpeech: <speaker>/<chapter>/<speaker>-<chapter>-<number>.flac
 _LIBRISPEECH = re.compile(r"(\d+)-(\d+)-\d{4,}\.flac")
@@ -28,7 +32,7 @@ class Utterance:
       path: the audio file.
       name: path below the source, for digests and messages.
       speaker: empty if unknown.
-      duration_s: by its header or the manifest.
+      duration_s: its true length, or what the manifest says.
     """
 
     path: Path
@@ -37,31 +41,45 @@ class Utterance:
     duration_s: float
 
 
-def read_utterances(source: Path, shortest_s: float) -> list[Utterance]:
+def read_utterances(
+    source: Path, shortest_s: float, lengths: Mapping[str, tuple[float, int, int]] | None = None, may_lack: bool = False
+) -> list[Utterance]:
     """All usable utterances, sorted by name; what is left out is counted and logged with its reason.
+
+    Every file is read once, for the true length: headers may promise what is not there.
 
     Args:
       source: a `.csv` or `.jsonl` manifest with `path` (relative to the manifest's folder, or absolute) and if known
         `speaker` and `duration_s`; or a folder, searched recursively. In a folder laid out as LibriSpeech is,
         speakers are known; in any other, they are not.
       shortest_s: shorter utterances are left out.
+      lengths: seconds, bytes and time of the last change (ns) of files that were read before, by name; files that did not
+        change since are not read again.
+      may_lack: whether a manifest may name files that do not exist; they are left out.
 
     Raises:
       UserError: nothing there, nothing usable, a manifest without a path column, or with files that do not exist.
     """
     if source.suffix in (".csv", ".jsonl"):
-        rows = _manifest_rows(source)
+        rows = list(_manifest_rows(source, may_lack))
     elif source.is_dir():
-        rows = _folder_rows(source)
+        rows = list(_folder_rows(source))
     else:
         raise UserError(f"{source} is neither a folder nor a manifest (.csv, .jsonl)")
     utterances: list[Utterance] = []
     left_out: list[str] = []
-    for path, name, speaker, stated_s in rows:
-        try:
-            seconds = duration_s(path) if stated_s is None else stated_s
-        except AudioError as error:
-            left_out.append(f"{name}: {error.reason}")
+    lengths = lengths or {}
+    # Reading is waiting for the disk: threads overlap it.
+    with concurrent.futures.ThreadPoolExecutor(_READERS) as readers:
+        seconds_of = readers.map(lambda row: _seconds(row[0], row[3], lengths.get(row[1])), rows)
+        found = []
+        with Progress("reading lengths", len(rows), "files") as progress:
+            for row, seconds in zip(rows, seconds_of, strict=True):
+                found.append((row, seconds))
+                progress.advance()
+    for (path, name, speaker, _), seconds in found:
+        if isinstance(seconds, str):
+            left_out.append(f"{name}: {seconds}")
             continue
         if seconds < shortest_s:
             left_out.append(f"{name}: {seconds:.2f} s is shorter than {shortest_s:g} s")
@@ -78,14 +96,32 @@ def read_utterances(source: Path, shortest_s: float) -> list[Utterance]:
     return sorted(utterances, key=lambda utterance: utterance.name)
 
 
+def _seconds(path: Path, stated_s: float | None, before: tuple[float, int, int] | None) -> float | str:
+    """A file's length, or why it cannot be used."""
+    if is_unread(path):
+        return why_not_read(path)
+    if stated_s is not None:
+        return stated_s if path.exists() else "no such file"
+    try:
+        if before is not None:
+            status = path.stat()
+            if (status.st_size, status.st_mtime_ns) == before[1:]:
+                return before[0]
+        return duration_s(path)
+    except AudioError as error:
+        return error.reason
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+
+
 def _folder_rows(folder: Path) -> Iterable[tuple[Path, str, str, float | None]]:
-    for path in audio_below(folder):
+    for path in sound_below(folder):
         match = _LIBRISPEECH.fullmatch(path.name)
         published = match is not None and path.parent.name == match[2] and path.parent.parent.name == match[1]
         yield path, path.relative_to(folder).as_posix(), match[1] if match and published else "", None
 
 
-def _manifest_rows(manifest: Path) -> Iterable[tuple[Path, str, str, float | None]]:
+def _manifest_rows(manifest: Path, may_lack: bool) -> Iterable[tuple[Path, str, str, float | None]]:
     rows = read_table(manifest, (), "give a folder, or a CSV or JSON lines with the column path")
     if not rows:
         raise UserError(f"{manifest} is empty")
@@ -106,7 +142,7 @@ def _manifest_rows(manifest: Path) -> Iterable[tuple[Path, str, str, float | Non
             raise UserError(
                 f"{manifest}: line {row.line} has duration_s {stated!r}; seconds as a number are needed"
             ) from None
-        if not path.exists():
+        if not path.exists() and not may_lack:
             missing_files.append(row["path"])
             continue
         yield path, row["path"], row.get("speaker", ""), seconds

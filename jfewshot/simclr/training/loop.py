@@ -16,12 +16,17 @@ from jfewshot.simclr.config import FREE, TrainConfig
 from jfewshot.simclr.data import (
     BatchPlan,
     Utterance,
+    as_begun,
     batches_from,
+    keep_utterances,
+    known_utterances,
     load_batch,
     manifest_digest,
     read_utterances,
     split_validation,
 )
+from jfewshot.simclr.data.cache import WaveCache
+from jfewshot.simclr.data.record import RECORD
 from jfewshot.simclr.training.model import initial_params
 from jfewshot.simclr.training.schedules import learning_rate, optimiser
 from jfewshot.simclr.training.statistics import feature_statistics
@@ -51,10 +56,12 @@ def train(config: TrainConfig) -> dict[str, float]:
     learning_rate(config)  # an impossible schedule is found before the data is read
     folder = writable_folder(config.out, "the run")
     with Progress(f"reading {config.data.source}"):
-        utterances = read_utterances(config.data.source, config.data.shortest_s)
+        utterances = _utterances(config, folder)
     training, validation = split_validation(utterances, config.data.validation_share, config.seed)
     plan = make_plan(config, training, config.batch)  # before the folder is this run's, for it may find them unusable
     describe(folder, config, training, validation)
+    if jax.process_index() == 0 and not (folder / RECORD).exists():
+        keep_utterances(folder, utterances)
     mean, std, speakers = feature_statistics(training, config, folder / "statistics.npz")
     samples = int(config.data.crop_s * config.fbank.sample_rate)
     banks = make_banks(config.augmentation, samples, config.fbank.sample_rate, config.seed)
@@ -67,6 +74,14 @@ def train(config: TrainConfig) -> dict[str, float]:
         return run_steps(run, state, replicate(jax.random.key(config.seed), mesh), fixed, checkpoints)
     finally:
         checkpoints.close()
+
+
+def _utterances(config: TrainConfig, folder: Path) -> list[Utterance]:
+    """Those that the run began with, or those that are there when it begins."""
+    source, known = config.data.source, known_utterances(folder)
+    lengths = {name: (each.duration_s, each.size, each.changed_ns) for name, each in known.items()}
+    found = read_utterances(source, config.data.shortest_s, lengths, may_lack=bool(known))
+    return as_begun(known, found, source if source.is_dir() else source.parent)
 
 
 def _run(config: TrainConfig, mesh, plan: BatchPlan, speakers, validate) -> TrainingRun:
@@ -169,10 +184,11 @@ def validator(
     plan = make_plan(config, utterances, batch)
     function, key = validation_loss(config, mesh), replicate(jax.random.key(config.seed + 1), mesh)
     share = (jax.process_index(), jax.process_count())
+    cache = WaveCache(plan.sample_rate, 0)  # keeps no waves: only which files cannot be decoded
 
     def run(params) -> dict[str, float]:
         parts = [
-            jax.device_get(function(params, spread(load_batch(plan, step, speakers, share), mesh), key, fixed))
+            jax.device_get(function(params, spread(load_batch(plan, step, speakers, share, cache), mesh), key, fixed))
             for step in range(plan.n_batches)
         ]
         return {name: float(np.mean([part[name] for part in parts])) for name in parts[0]}

@@ -7,8 +7,9 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from jfewshot.audio import read_audio
+from jfewshot.audio import AudioError, read_audio
 from jfewshot.commandline.progress import tracked
+from jfewshot.errors import UserError
 from jfewshot.files import atomic_write
 from jfewshot.simclr.config import TrainConfig
 from jfewshot.simclr.data import Utterance
@@ -32,6 +33,9 @@ def feature_statistics(
     Returns:
       means and standard deviations, (speakers, mels), and the row of each speaker. Row 0 is computed over all speakers:
       it is the only row with global normalisation, and the exported encoder always gets it.
+
+    Raises:
+      UserError: not one utterance can be decoded.
     """
     if not keep_in.exists():
         per_speaker = config.data.normalisation == "speaker"
@@ -40,9 +44,17 @@ def feature_statistics(
             order = np.random.default_rng([config.seed, 4]).permutation(len(chosen))
             chosen = [chosen[place] for place in sorted(order[: config.data.statistics_utterances])]
         log.info("normalisation: statistics of %d utterances", len(chosen))
-        speakers = SpeakerMoments()
+        speakers, used = SpeakerMoments(), 0
         for utterance in tracked(chosen, "computing mean and deviation of features", "utterances"):
-            speakers.update(utterance.speaker if per_speaker else "", _features(utterance, config))
+            try:
+                features = _features(utterance, config)
+            except AudioError as error:
+                log.warning("left out of the statistics: %s", error)
+                continue
+            speakers.update(utterance.speaker if per_speaker else "", features)
+            used += 1
+        if not used:
+            raise UserError("not one utterance can be decoded for the features' mean; the log names them")
         names = sorted(speakers.by_speaker) if per_speaker else []
         moments = [speakers.all, *(speakers.by_speaker[name] for name in names)]
         _write(keep_in, moments, names)

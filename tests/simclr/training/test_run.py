@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -171,3 +172,28 @@ def test_two_processes_compute_what_one_with_two_devices_does(tiny, tmp_path):
     for one, two in zip(curve(tmp_path / "one"), curve(tmp_path / "two"), strict=True):
         for name, value in one.items():
             np.testing.assert_allclose(two[name], value, rtol=1e-5, err_msg=name)
+
+
+def test_a_run_whose_data_lost_and_damaged_files_continues(tiny, tmp_path, monkeypatch, caplog):
+    folder = tmp_path / "speech"
+    shutil.copytree(tiny.data.source, folder)
+    tiny = dataclasses.replace(tiny, data=dataclasses.replace(tiny.data, source=folder), steps=4)
+    add = metrics_module.Metrics.add
+
+    def killed(self, step, *rest):
+        add(self, step, *rest)
+        if step == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(metrics_module.Metrics, "add", killed)
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny)
+    monkeypatch.undo()
+    (folder / "05.wav").unlink()
+    (folder / "06.wav").write_bytes(b"<html>")
+    train(tiny)
+    assert [line["step"] for line in curve(tiny.out) if "loss" in line] == [1, 2, 3, 4]
+    assert "the data lost 2 of the 48 files that the run began with: 05.wav, 06.wav. The run continues" in caplog.text
+    (folder / "99.wav").write_bytes((folder / "07.wav").read_bytes())
+    with pytest.raises(UserError, match=r"another configuration \(the data: 47 utterances here, 48 there"):
+        train(tiny)
