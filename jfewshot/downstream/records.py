@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,3 +56,25 @@ class RecordFolder:
             if record.get("format") == self.format and record.get("format_version") == FORMAT_VERSION:
                 records.append(record)
         return sorted(records, key=lambda each: (each["features"], each["fold"]["number"], each["seed"]))
+
+
+def whole_seeds(
+    records: Sequence[dict[str, Any]], name: str, folds: Collection[int]
+) -> tuple[list[dict[str, Any]], list[int], list[str]]:
+    """Leave out the seeds that have not run all folds yet.
+
+    Args:
+      records: records of one kind of features, one for each seed and fold that has run.
+      name: name of the features, for the sentence.
+      folds: numbers of all folds.
+
+    Returns:
+      the records of the seeds that have all folds; these seeds, ascending; and a sentence if seeds are left out.
+    """
+    run: dict[int, list[int]] = {}
+    for record in records:
+        run.setdefault(record["seed"], []).append(record["fold"]["number"])
+    whole = [seed for seed in sorted(run) if sorted(run[seed]) == sorted(folds)]
+    left_out = len(run) - len(whole)
+    problems = [f"{name}: {left_out} of {len(run)} seeds have not run all folds yet"] if left_out else []
+    return [record for record in records if record["seed"] in whole], whole, problems

@@ -28,22 +28,10 @@ def main(arguments: list[str] | None = None) -> int:
     records = record_folder(config).read() if config.report_only else run_experiment(config)
     if not records:
         raise UserError(f"{config.out} has no finished run to report")
-    import rich.console
-
-    from jfewshot.commandline.progress import Progress
     from jfewshot.downstream.asr.report import build_report
-    from jfewshot.reporting.grid import to_rich
+    from jfewshot.downstream.report import report_and_print
 
-    console = rich.console.Console()
-    with Progress("building the page, tables and figures"):
-        tables = build_report(records, config.out / "report", config.formats, config.baseline)
-    for table in tables:
-        console.print(to_rich(table, console.width))
-        console.print()
-    log.info(
-        "wrote %s, and tables and figures in the same folder; next: open it in a browser",
-        config.out / "report" / "index.html",
-    )
+    report_and_print(lambda folder: build_report(records, folder, config.formats, config.baseline), config.out)
     return 0
 
 

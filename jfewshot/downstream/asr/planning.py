@@ -8,6 +8,7 @@ import numpy as np
 from jfewshot.downstream.asr.config import AsrConfig
 from jfewshot.downstream.asr.training import Plan
 from jfewshot.downstream.folds import Fold
+from jfewshot.downstream.settings import first_encoder, refuse_equal_names
 from jfewshot.downstream.sources import Source, parse_by_seed
 from jfewshot.errors import UserError
 from jfewshot.simclr.export import EncoderFolder
@@ -25,7 +26,7 @@ def chosen_sources(config: AsrConfig) -> list[list[Source]]:
     """
     texts = list(config.features)
     if config.controls:
-        folder = next((text.partition(":")[2] for text in texts if text.startswith("simclr:")), None)
+        folder = first_encoder(texts)
         controls = [f"random:{folder}"] if folder and not any(text.startswith("random") for text in texts) else []
         if is_frozen(config) and "fbank" not in texts:
             controls.append("fbank")
@@ -33,10 +34,7 @@ def chosen_sources(config: AsrConfig) -> list[list[Source]]:
     found = [
         [_scratch(config)] * config.seeds if text == "random" else parse_by_seed(text, config.seeds) for text in texts
     ]
-    names = [sources[0].name for sources in found]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice:
-        raise UserError(f"two features are called '{twice}'; export one of them under another --name")
+    refuse_equal_names([sources[0].name for sources in found])
     return found
 
 

@@ -8,11 +8,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from jfewshot.downstream.asr.summary import Difference, Summary, is_control, summarise
-from jfewshot.errors import UserError
-from jfewshot.reporting.document import Block, Document, Prose, Section, TableBlock
+from jfewshot.downstream.report import refuse_nothing_finished, refuse_unknown_baseline, write_page
+from jfewshot.reporting.document import Block, Section, TableBlock
 from jfewshot.reporting.figures.style import line_style, look
 from jfewshot.reporting.grid import MISSING, Grid, TableEntry, grid
-from jfewshot.reporting.page import html_page
 from jfewshot.reporting.writer import Writer
 
 MODELS = {
@@ -40,8 +39,7 @@ def build_report(
       UserError: no features have run all folds of a seed; no features of the baseline's name.
     """
     summaries, problems = summarise(records)
-    if not summaries:
-        raise UserError("no features have run all folds of a seed yet: run the same command again to continue")
+    refuse_nothing_finished(summaries)
     writer, first = Writer(folder, formats), records[0]
     title = f"Speech recognition: {first['dataset']['title']}, {MODELS[first['model']]}"
     tables = [writer.table("scores", scores_grid(summaries, records, title))]
@@ -63,22 +61,17 @@ def build_report(
         Section("folds", "Folds", (TableBlock(tables[-1], sortable=True),)),
         Section("examples", "Examples", (TableBlock(examples),)),
     ]
-    if problems:
-        sections.insert(0, Section("problems", "Problems", (Prose(tuple(problems), warning=True),)))
     lead = f"{len(records)} runs; checkpoints chosen on the development utterances, never on the test utterances."
-    writer.text("index.html", html_page(Document(title, lead, tuple(sections))))
+    write_page(writer, title, lead, sections, problems)
     return tables
 
 
 def _baselines(summaries: Sequence[Summary], name: str | None) -> dict[tuple[str, float], Summary]:
     """What each part and share of the training data is compared with."""
+    refuse_unknown_baseline(name, [each.row.features for each in summaries])
     controls = sorted((each.row for each in summaries if is_control(each.row)), key=lambda row: row.kind == "fbank")
     chosen = name or (controls[0].features if controls else None)
-    found = {(each.row.part, each.row.train_share): each for each in summaries if each.row.features == chosen}
-    if name is not None and not found:
-        there = ", ".join(dict.fromkeys(each.row.features for each in summaries))
-        raise UserError(f"--baseline {name}: no finished features of that name; there are {there}")
-    return found
+    return {(each.row.part, each.row.train_share): each for each in summaries if each.row.features == chosen}
 
 
 def scores_grid(summaries: Sequence[Summary], records: Sequence[dict[str, Any]], title: str) -> Grid:

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from jfewshot.downstream.asr.scores import interval, resampled_rates
+from jfewshot.downstream.records import whole_seeds
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,13 +134,10 @@ def summarise(
     folds = {record["fold"]["number"] for record in records}
     for features, share in dict.fromkeys((record["features"], record["train_share"]) for record in records):
         mine = [record for record in records if (record["features"], record["train_share"]) == (features, share)]
-        seeds = sorted({record["seed"] for record in mine})
-        whole = [seed for seed in seeds if {r["fold"]["number"] for r in mine if r["seed"] == seed} == folds]
-        if len(whole) < len(seeds):
-            problems.append(f"{features}: {len(seeds) - len(whole)} of {len(seeds)} seeds have not run all folds yet")
+        mine, whole, incomplete = whole_seeds(mine, features, folds)
+        problems += incomplete
         if not whole:
             continue
-        mine = [record for record in mine if record["seed"] in whole]
         parts = list(dict.fromkeys(part for record in mine for part in record["test"]["parts"]))
         for part in parts if len(parts) > 1 else [""]:
             row = Row(features, mine[0]["kind"], part, share)

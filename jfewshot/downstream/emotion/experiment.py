@@ -20,6 +20,7 @@ from jfewshot.downstream.emotion.training import Plan, Scaling
 from jfewshot.downstream.emotion.trial import Trial, run_trial
 from jfewshot.downstream.folds import Fold
 from jfewshot.downstream.records import RecordFolder
+from jfewshot.downstream.settings import first_encoder, refuse_equal_names
 from jfewshot.downstream.sources import Source, parse_by_seed
 from jfewshot.errors import UserError
 from jfewshot.files import writable_folder
@@ -99,16 +100,13 @@ def chosen_sources(config: EmotionConfig) -> list[list[Source]]:
     """
     sources = [parse_by_seed(text, config.seeds) for text in config.features]
     if config.controls:
-        encoder = next((text.partition(":")[2] for text in config.features if text.startswith("simclr:")), _SHAPE)
+        encoder = first_encoder(config.features) or _SHAPE
         there = [of[0] for of in sources if of[0].is_control]
         if not any(source.kind != "fbank" for source in there):
             sources.insert(0, parse_by_seed(f"random:{encoder}", config.seeds))
         if not any(source.kind == "fbank" for source in there):
             sources.insert(0, parse_by_seed("fbank", config.seeds))
-    names = [of[0].name for of in sources]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice:
-        raise UserError(f"two features are called '{twice}'; export one of them under another --name")
+    refuse_equal_names([of[0].name for of in sources])
     return sources
 
 

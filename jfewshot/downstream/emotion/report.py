@@ -8,12 +8,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from jfewshot.downstream.emotion.summary import CONTROLS, Difference, Summary, summarise
-from jfewshot.errors import UserError
-from jfewshot.reporting.document import Block, Document, Prose, Section, TableBlock
+from jfewshot.downstream.report import refuse_nothing_finished, refuse_unknown_baseline, write_page
+from jfewshot.reporting.document import Block, Section, TableBlock
 from jfewshot.reporting.figures import bars, classes
 from jfewshot.reporting.figures.style import line_style, look, shorten
 from jfewshot.reporting.grid import MISSING, Grid, TableEntry, grid
-from jfewshot.reporting.page import html_page
 from jfewshot.reporting.published import read_data_csv
 from jfewshot.reporting.writer import Writer
 
@@ -44,8 +43,7 @@ def build_report(
       UserError: no features have run all folds of a seed; none is called as the baseline.
     """
     summaries, problems = summarise(records)
-    if not summaries:
-        raise UserError("no features have run all folds of a seed yet: run the same command again to continue")
+    refuse_nothing_finished(summaries)
     writer = Writer(folder, formats)
     first = records[0]
     title = f"Emotion recognition: {first['dataset']['title']}, {first['head']} head"
@@ -77,14 +75,12 @@ def build_report(
         Section("confusion", "Confusion", tuple(_confusions(writer, summaries, first["classes"]))),
         Section("folds", "Folds", (TableBlock(tables[2], sortable=True),)),
     ]
-    if problems:
-        sections.insert(0, Section("problems", "Problems", (Prose(tuple(problems), warning=True),)))
     if first["dataset"]["name"] == "iemocap":
         paper = writer.table("paper", paper_grid(summaries, first))
         tables.append(paper)
         sections.append(Section("paper", "Beside the paper", (TableBlock(paper),)))
     lead = f"{len(records)} runs; {DEVELOPMENT[first['development']]}."
-    writer.text("index.html", html_page(Document(title, lead, tuple(sections))))
+    write_page(writer, title, lead, sections, problems)
     return tables
 
 
@@ -125,10 +121,8 @@ def scores_grid(summaries: Sequence[Summary], record: dict[str, Any], title: str
 
 def differences_grid(summaries: Sequence[Summary], baseline: str | None = None) -> Grid:
     """UAR less that of each control and of the baseline, paired by speaker and by seed."""
+    refuse_unknown_baseline(baseline, [each.name for each in summaries])
     others = [each for each in summaries if each.kind in CONTROLS or each.name == baseline]
-    if baseline is not None and baseline not in [each.name for each in others]:
-        there = ", ".join(each.name for each in summaries)
-        raise UserError(f"--baseline {baseline}: no finished features of that name; there are {there}")
     rows = [
         [each.name, *(MISSING if each is other else _signed(each.less(other)) for other in others)]
         for each in summaries

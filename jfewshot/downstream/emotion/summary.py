@@ -17,6 +17,7 @@ from jfewshot.downstream.emotion.scores import (
     mean_uar,
     uar,
 )
+from jfewshot.downstream.records import whole_seeds
 
 CONTROLS = ("fbank", "random")
 
@@ -97,16 +98,15 @@ def summarise(records: Sequence[dict[str, Any]]) -> tuple[list[Summary], list[st
     Returns:
       the summaries, and a sentence for everything that is incomplete.
     """
-    problems, found = [], []
+    problems: list[str] = []
+    found: list[Summary] = []
     for name in dict.fromkeys(record["features"] for record in records):
         mine = [record for record in records if record["features"] == name]
         n_folds = mine[0]["fold"]["of"]
-        seeds = sorted({record["seed"] for record in mine})
-        whole = [seed for seed in seeds if sum(record["seed"] == seed for record in mine) == n_folds]
-        if len(whole) < len(seeds):
-            problems.append(f"{name}: {len(seeds) - len(whole)} of {len(seeds)} seeds have not run all folds yet")
+        mine, whole, incomplete = whole_seeds(mine, name, range(n_folds))
+        problems += incomplete
         if whole:
-            found.append(_summary(name, [record for record in mine if record["seed"] in whole], whole, n_folds))
+            found.append(_summary(name, mine, whole, n_folds))
     controls = [each for kind in CONTROLS for each in found if each.kind == kind]
     others = sorted((each for each in found if each.kind not in CONTROLS), key=lambda each: -each.uar()[0])
     return controls + others, problems

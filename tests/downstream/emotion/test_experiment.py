@@ -91,7 +91,7 @@ def exported(folder, name, step, seed):
         name, shape, weights, FbankSettings(), np.zeros(80, np.float32), np.ones(80, np.float32),
         training={"checkpoints": [step]},
     )  # fmt: skip
-    write_encoder(folder, told)
+    write_encoder(folder, told, replace=True)
 
 
 def test_an_encoder_for_each_seed_is_one_row_and_one_exported_at_step_0_is_the_control(config, tmp_path):
