@@ -51,6 +51,9 @@ def texts_of(values: Iterable[Any], what: str, owners: Sequence[str] | None = No
       what: what they are, for messages: "class".
       owners: the clips' ids, for messages; None numbers them.
 
+    Returns:
+      one text per value.
+
     Raises:
       UserError: for a table, a matrix or a mapping in place of a column, or a value that `text_of` refuses.
     """

@@ -64,10 +64,15 @@ def as_view(given: Any, name: str) -> np.ndarray:
 
 
 def check_finite(view: np.ndarray, name: str, clips: ClipTable) -> None:
-    """Refuse embeddings that are NaN or infinite, by clip.
+    """Refuse embeddings that are NaN or infinite.
+
+    Args:
+      view: embeddings, segments x dim.
+      name: name of the view, for the message.
+      clips: the table of clips, which says whose segments the rows are.
 
     Raises:
-      UserError: naming the first such clip, and how many there are.
+      UserError: if a clip's embeddings are not finite; the message names the first such clip and how many there are.
     """
     bad = rows_not_finite(view, clips.rows(np.arange(len(clips)))[0])
     if len(bad):

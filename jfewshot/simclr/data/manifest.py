@@ -50,12 +50,15 @@ def read_utterances(
 
     Args:
       source: a `.csv` or `.jsonl` manifest with `path` (relative to the manifest's folder, or absolute) and if known
-        `speaker` and `duration_s`; or a folder, searched recursively. In a folder laid out as LibriSpeech is,
-        speakers are known; in any other, they are not.
+        `speaker` and `duration_s`; or a folder, searched recursively. In a folder laid out as LibriSpeech is, speakers
+        are known; in any other, they are not.
       shortest_s: shorter utterances are left out.
-      lengths: seconds, bytes and time of the last change (ns) of files that were read before, by name; files that did not
-        change since are not read again.
+      lengths: seconds, bytes and time of the last change (ns) of files that were read before, by name; files that did
+        not change since are not read again.
       may_lack: whether a manifest may name files that do not exist; they are left out.
+
+    Returns:
+      the usable utterances, sorted by name.
 
     Raises:
       UserError: nothing there, nothing usable, a manifest without a path column, or with files that do not exist.
