@@ -13,7 +13,7 @@ from extraction.parts import Parts, parts_folder
 from extraction.pooling import FRAMES, check_poolings
 from extraction.progress import warn_once
 from extraction.settings import ExtractionSettings
-from extraction.upstreams.base import Upstream, resolve_layers
+from extraction.upstreams.base import Upstream, fixed_length, resolve_layers
 from jfewshot._version import made_with
 from jfewshot.audio import MIN_DURATION_S, PREPROCESSING
 from jfewshot.commandline.progress import Progress
@@ -122,6 +122,12 @@ def make_plan(
     """
     check_poolings(settings.pooling)
     segment_samples = settings.segment_samples(upstream.segment_samples, upstream.sample_rate)
+    only = fixed_length(upstream)
+    if only is not None and segment_samples != only:
+        raise UserError(
+            f"{upstream.name} takes segments of {only} samples ({only / upstream.sample_rate:g} s) only: leave out --segment "
+            f"{settings.segment}"
+        )
     most = getattr(upstream, "max_samples", None)
     if most is not None and segment_samples is not None and segment_samples > most:
         raise UserError(
@@ -145,7 +151,8 @@ def make_plan(
             key: getattr(upstream, key)
             for key in ("name", "title", "revision", "licence", "source", "n_parameters")
             if getattr(upstream, key) not in ("", None)
-        },
+        }
+        | ({"fixed_segment_samples": only} if only is not None else {}),
         "packages": sorted(getattr(upstream, "packages", ())),
         "layers": list(resolve_layers(upstream, settings.layers)),
         "pooling": list(settings.pooling),

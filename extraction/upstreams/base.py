@@ -17,6 +17,7 @@ __all__ = [
     "PAPER_SEGMENT_SAMPLES",
     "Upstream",
     "UpstreamOptions",
+    "fixed_length",
     "require_known_layers",
     "resolve_layers",
     "true_layer",
@@ -77,6 +78,17 @@ class Upstream(typing.Protocol):
           One array per asked name, under the name as asked. True frames only: none for padding.
         """
         ...
+
+
+def fixed_length(upstream: Upstream) -> int | None:
+    """The one length of waves in samples that an encoder takes; None if it takes several.
+
+    Args:
+      upstream: an encoder.
+    """
+    segment = upstream.segment_samples
+    is_fixed = segment is not None and segment == upstream.min_samples == getattr(upstream, "max_samples", None)
+    return segment if is_fixed else None
 
 
 def resolve_layers(upstream: Upstream, asked: Sequence[str]) -> tuple[str, ...]:

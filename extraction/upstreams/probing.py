@@ -1,4 +1,4 @@
-"""Find by trying how short a wave an unknown encoder bears."""
+"""Find by trying how short a wave an unknown encoder bears, and whether it takes a single length only."""
 
 from collections.abc import Callable, Iterable
 
@@ -45,3 +45,42 @@ def shortest_finite(
         if all(state.shape[1] > 0 and np.isfinite(state).all() for state in states):
             return length
     raise UserError(f"{name} gives no finite feature for up to {LENGTHS_S[-1]:.0f} s of noise ({cause})") from cause
+
+
+def gives_finite(
+    states_of: Callable[[Float32[np.ndarray, "1 samples"]], Iterable[Float[np.ndarray, "1 frames dim"]]], length: int
+) -> bool:
+    """Whether every layer has frames for a wave of noise, and all of them are finite.
+
+    Args:
+      states_of: one wave to its layers.
+      length: of the wave, in samples.
+    """
+    noise = 0.1 * np.random.default_rng(0).standard_normal((1, length), np.float32)
+    try:
+        states = list(states_of(noise))
+    except Exception:  # a network may raise anything for a length that it does not take
+        return False
+    return all(state.shape[1] > 0 and np.isfinite(state).all() for state in states)
+
+
+def takes_one_length_only(
+    states_of: Callable[[Float32[np.ndarray, "1 samples"]], Iterable[Float[np.ndarray, "1 frames dim"]]],
+    segment_samples: int,
+    sample_rate: int,
+) -> bool:
+    """Whether an encoder gives finite features for waves of its segment's length and fails for all others that are tried.
+
+    Tried are the first of `LENGTHS_S`, and parts and multiples of the segment from a tenth to twice its length. Of an encoder
+    that is not fixed the first tries succeed, so it is asked two or three times.
+
+    Args:
+      states_of: one wave to its layers.
+      segment_samples: the length that the encoder declares.
+      sample_rate: Hz.
+    """
+
+    others = [segment_samples * tenths // 10 for tenths in (8, 5, 9, 15, 20, 2, 1)]
+    others += [round(seconds * sample_rate) for seconds in LENGTHS_S]
+    lengths = [length for length in dict.fromkeys(others) if length > 0 and length != segment_samples]
+    return gives_finite(states_of, segment_samples) and not any(gives_finite(states_of, length) for length in lengths)

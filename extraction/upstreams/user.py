@@ -14,9 +14,10 @@ Whatever else `extraction.upstreams.base.Upstream` asks for may be given as attr
 
 import importlib
 import inspect
+import logging
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,11 @@ import numpy as np
 from jaxtyping import Float32
 
 from extraction.upstreams.base import UpstreamOptions, require_known_layers, true_layer
-from extraction.upstreams.probing import shortest_finite
+from extraction.upstreams.probing import gives_finite, shortest_finite, takes_one_length_only
 from jfewshot.errors import UserError
 from jfewshot.files import sha256_of_file
+
+logger = logging.getLogger(__name__)
 
 SEGMENT_S = 5
 
@@ -57,9 +60,35 @@ class UserUpstream:
         self.device: str = str(given("device", "cpu"))
         self.batch_tolerance: float = given("batch_tolerance", 1e-5)
         self.layers: tuple[str, ...] = tuple(given("layers", ("0",)))
-        self.min_samples: int = given("min_samples", None) or shortest_finite(
-            path, lambda waves: self.encode(waves, self.layers).values(), self.sample_rate
-        )
+        self.min_samples: int = given("min_samples", None) or self._shortest(path)
+
+    def _shortest(self, path: str) -> int:
+        """The shortest wave, found by trying. Where an encoder takes a single length, this one is the longest wave too."""
+
+        def states_of(waves: np.ndarray) -> Iterable[np.ndarray]:
+            return self.encode(waves, self.layers).values()
+
+        segment = self.segment_samples
+        if (
+            segment
+            and self.max_samples in (None, segment)
+            and takes_one_length_only(states_of, segment, self.sample_rate)
+        ):
+            self.max_samples = segment
+            logger.info("%s takes waves of %d samples only, as trying it showed", self.name, segment)
+            return segment
+        try:
+            shortest = shortest_finite(path, states_of, self.sample_rate)
+        except UserError:
+            if segment and gives_finite(states_of, segment):
+                return segment  # it takes longer waves, and no shorter ones
+            raise
+        if segment and self.max_samples is None and takes_one_length_only(states_of, shortest, self.sample_rate):
+            raise UserError(
+                f"{path} takes waves of {shortest} samples ({shortest / self.sample_rate:g} s) only, as trying it showed, and "
+                f"its segments are {segment / self.sample_rate:g} s: give it the attribute segment_samples = {shortest}"
+            )
+        return shortest
 
     def encode(
         self, waves: Float32[np.ndarray, "batch samples"], layers: Sequence[str]

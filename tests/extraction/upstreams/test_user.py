@@ -1,12 +1,18 @@
 """Encoders of the user's own, by import path."""
 
+import functools
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
+from extraction.datasets import load_dataset
+from extraction.datasets.base import Recording
+from extraction.planning import make_plan
+from extraction.settings import ExtractionSettings
 from extraction.upstreams import load_upstream
-from extraction.upstreams.base import UpstreamOptions
+from extraction.upstreams.base import UpstreamOptions, fixed_length
 from extraction.upstreams.probing import shortest_finite
 from extraction.upstreams.self_check import self_check
 from jfewshot.errors import UserError
@@ -140,3 +146,76 @@ def test_probing_gives_up_with_the_cause():
 
     with pytest.raises(UserError, match=r"no finite feature.*two microphones"):
         shortest_finite("it", states_of, 16_000)
+
+
+FIXED = """
+import numpy as np
+
+class Fixed:
+    sample_rate, segment_samples = 16_000, {segment}
+    calls = []
+
+    def encode(self, waves, layers):
+        self.calls.append(waves.shape[1])
+        if {condition}:
+            raise {error}
+        frames = waves[:, : waves.shape[1] // 160 * 160].reshape(len(waves), -1, 160)[:, :, :8]
+        return {{layer: np.ascontiguousarray(frames) for layer in layers}}
+"""
+
+
+def fixed(write_module, segment, condition, error="RuntimeError('mat1 and mat2 shapes cannot be multiplied')"):
+    return f"{write_module(FIXED.format(segment=segment, condition=condition, error=error))}:Fixed"
+
+
+@pytest.mark.parametrize(
+    ("segment", "error"),
+    [
+        (16_000, "RuntimeError('mat1 and mat2 shapes cannot be multiplied')"),
+        (80_000, "ValueError('cannot reshape array')"),
+        (15_600, "TypeError('expected (1, 15600)')"),
+        (160_000, "Exception('any other error')"),
+        (5_000, "KeyError('length')"),
+    ],
+)
+def test_an_encoder_of_one_length_is_taken_as_such_and_refuses_others(write_module, tmp_path, segment, error):
+    upstream = load_upstream(fixed(write_module, segment, f"waves.shape[1] != {segment}", error))
+    assert (upstream.segment_samples, upstream.min_samples, upstream.max_samples) == (segment,) * 3
+    assert fixed_length(upstream) == segment
+    self_check(upstream)
+    tone = tmp_path / "owl" / "a.wav"
+    tone.parent.mkdir()
+    soundfile.write(tone, np.sin(np.arange(200_000) / 9), 16_000)
+    plan = functools.partial(
+        make_plan, load_dataset("folder:birds"), [Recording("owl/a.wav", tone, "owl")], [], upstream
+    )
+    for other in ("whole", "0.7", "30"):
+        with pytest.raises(
+            UserError, match=rf"takes segments of {segment} samples \(.* s\) only: leave out --segment {other}"
+        ):
+            plan(ExtractionSettings(segment=other), tmp_path / "store")
+    parts = plan(ExtractionSettings(), tmp_path / "store")
+    assert parts.plan["upstream"]["fixed_segment_samples"] == segment
+    plan(ExtractionSettings(segment=str(segment / 16_000)), tmp_path / "store")  # the same length in seconds
+
+
+@pytest.mark.parametrize(
+    "condition",
+    ["False", "waves.shape[1] < 4_000", "waves.shape[1] % 1600", "waves.shape[1] < 80_000", "waves.shape[1] > 80_000"],
+)
+def test_an_encoder_of_several_lengths_is_not_taken_for_fixed(write_module, condition):
+    upstream = load_upstream(fixed(write_module, 80_000, condition))
+    assert fixed_length(upstream) is None
+    assert upstream.max_samples is None
+
+
+def test_one_length_that_is_not_the_segments_is_refused_with_the_attribute_to_give(write_module):
+    with pytest.raises(UserError, match=r"takes waves of 16000 samples \(1 s\) only.*segment_samples = 16000"):
+        load_upstream(fixed(write_module, 80_000, "waves.shape[1] != 16_000"))
+
+
+@pytest.mark.parametrize(
+    ("condition", "shortest"), [("waves.shape[1] < 80_000", 80_000), ("waves.shape[1] < 4_000", 4_800)]
+)
+def test_the_shortest_wave_may_be_as_long_as_the_segment(write_module, condition, shortest):
+    assert load_upstream(fixed(write_module, 80_000, condition)).min_samples == shortest
