@@ -55,7 +55,16 @@ def launch(run: ExtractOptions) -> None:
         with _crew(run, options, names) as crew:
             for dataset, root in zip(found, roots, strict=True):
                 extract(
-                    dataset, root.absolute(), loaded, run.out.absolute(), run.settings, shard, crew, said, run.replace
+                    dataset,
+                    root.absolute(),
+                    loaded,
+                    run.out.absolute(),
+                    run.settings,
+                    shard,
+                    crew,
+                    said,
+                    run.replace,
+                    run.unlabelled,
                 )
         loaded.clear()  # before the next are loaded
     out = shlex.quote(str(run.out))
