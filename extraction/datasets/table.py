@@ -138,6 +138,9 @@ def several_values(where: str, column: str, value: object, what: str) -> UserErr
       column: name of the column.
       value: the cell.
       what: what the column is for: label, group, split.
+
+    Returns:
+      the error to raise.
     """
     return UserError(
         f"{where}: column '{column}' is a list ({str(value)[:60]}: several values per clip); an episode needs one {what} for "
