@@ -56,7 +56,6 @@ def assemble(parts: Parts, store: Path, replace: bool = False) -> Store:
         [recording.group for recording in recordings],
         [recording.split for recording in recordings],
         n_segments=n_segments[used].tolist(),
-        unlabelled=True,  # those that nobody asked for were refused before anything was encoded
     )
     plan = parts.plan
     finished = write_store(

@@ -55,16 +55,7 @@ def launch(run: ExtractOptions) -> None:
         with _crew(run, options, names) as crew:
             for dataset, root in zip(found, roots, strict=True):
                 extract(
-                    dataset,
-                    root.absolute(),
-                    loaded,
-                    run.out.absolute(),
-                    run.settings,
-                    shard,
-                    crew,
-                    said,
-                    run.replace,
-                    run.unlabelled,
+                    dataset, root.absolute(), loaded, run.out.absolute(), run.settings, shard, crew, said, run.replace
                 )
         loaded.clear()  # before the next are loaded
     out = shlex.quote(str(run.out))

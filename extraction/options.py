@@ -12,7 +12,6 @@ from tyro.conf import OmitArgPrefixes, arg
 from extraction.datasets.base import Columns
 from extraction.settings import DeviceOptions, ExtractionSettings, UpstreamOptions
 from jfewshot.errors import UserError
-from jfewshot.files.not_tables import LFS_FIX, is_lfs_pointer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,9 +42,6 @@ class LoadingOptions(DeviceOptions):
                 )
             else:
                 shared.append(Path(text))
-        for file in (*own.values(), *shared):
-            if is_lfs_pointer(file):
-                raise UserError(f"--checkpoint {file} is not a checkpoint: {LFS_FIX}")
         without = [name for name in names if name not in own]
         if len(shared) > 1 or (shared and len(without) > 1 and not shared[0].is_dir()):
             raise UserError(
@@ -80,8 +76,8 @@ class ExtractOptions:
 
     datasets: Annotated[tuple[str, ...], arg(metavar="DATASET [DATASET ...]")] = ()
     """Datasets, separated by spaces or commas: names such as esc50 or scv2, folder:NAME for a folder with a subfolder per
-    class, table:PATH for a CSV, TSV, JSON lines or Parquet file, hf:FOLDER for what the package datasets saved to disk,
-    module:factory for a dataset of your own, or paper for the ten of the few-shot paper."""
+    class, table:PATH for a CSV or Parquet file, hf:FOLDER for what the package datasets saved to disk, module:factory for a
+    dataset of your own, or paper for the ten of the few-shot paper."""
     upstreams: Annotated[tuple[str, ...], arg(metavar="UPSTREAM [UPSTREAM ...]")] = ()
     """Encoders, separated by spaces or commas: names that `jfewshot upstreams list` shows, one of a family such as s3prl:NAME
     or hf:ID, module:Class for an encoder of your own, or paper for the 13 of the few-shot paper."""
@@ -90,9 +86,6 @@ class ExtractOptions:
     out: Annotated[Path, arg(metavar="FOLDER")] = Path("stores")
     """Folder to write the stores to."""
     settings: OmitArgPrefixes[ExtractionSettings] = dataclasses.field(default_factory=ExtractionSettings)
-    unlabelled: bool = False
-    """Keep clips whose class is empty. They take part in no episode; `jfewshot store inspect` counts them. Without this option, a
-    clip without a class is refused."""
     replace: bool = False
     """Replace stores in the --out folder that were made of other clips or with other settings. A folder that holds any other
     file is never replaced."""

@@ -30,7 +30,6 @@ def extract(
     crew: Crew | None = None,
     said: set[str] | None = None,
     replace: bool = False,
-    unlabelled: bool = False,
 ) -> Tally:
     """Make the stores `out/<dataset>/<upstream>` that are not there yet.
 
@@ -47,7 +46,6 @@ def extract(
       crew: processes that do the work, which have loaded these upstreams in this order; None: this one does.
       said: warnings that were given before, for other encoders of this dataset; they are not repeated, and new ones are added.
       replace: replace stores that were made of other clips or with other settings.
-      unlabelled: keep clips without a class.
 
     Returns:
       What was done and how fast.
@@ -61,7 +59,7 @@ def extract(
     if len(set(names)) < len(names):
         raise UserError(f"two upstreams have one name, and so one store: {', '.join(names)}; name each of them once")
     said = set() if said is None else said
-    recordings, left_out = find_recordings(dataset, root, said, unlabelled)
+    recordings, left_out = find_recordings(dataset, root, said)
     remove_stale_partials(writable_folder(out / dataset.info.name, "stores"))
     tasks: dict[int, Task] = {}
     stores = {}

@@ -19,7 +19,6 @@ from jfewshot.audio import MIN_DURATION_S, PREPROCESSING
 from jfewshot.commandline.progress import Progress
 from jfewshot.errors import UserError
 from jfewshot.files import sha256_of_json
-from jfewshot.files.texts import check_twins, text_of
 
 # Raise it when the same audio would give other rows.
 PIPELINE_VERSION = 2
@@ -27,7 +26,7 @@ _NAMED_IN_WARNINGS = 10
 
 
 def find_recordings(
-    dataset: Dataset, root: Path, said: set[str] | None = None, unlabelled: bool = False
+    dataset: Dataset, root: Path, said: set[str] | None = None
 ) -> tuple[list[Recording], list[dict[str, str]]]:
     """Clips to be used, sorted by id, and those that the dataset itself leaves out, with reasons.
 
@@ -37,14 +36,12 @@ def find_recordings(
       dataset: the dataset.
       root: folder of the dataset.
       said: warnings that were given before and are not repeated; new warnings are added. None repeats all.
-      unlabelled: keep clips without a class.
 
     Returns:
       the clips to use, and a record with `clip_id` and `reason` for each clip that the dataset leaves out.
 
     Raises:
-      UserError: if nothing is left, an id is there twice, a clip has no class, a name cannot be written, or two classes or
-        groups differ in white space alone.
+      UserError: if nothing is left, or an id is there twice.
     """
     said = set() if said is None else said
     with Progress(f"listing the clips of {dataset.info.title}"):
@@ -67,12 +64,11 @@ def find_recordings(
     for first, second in itertools.pairwise(used):
         if first.clip_id == second.clip_id:
             raise UserError(f"{dataset.info.title}: clip id '{first.clip_id}' is there twice; ids name one clip each")
-    _check_names(dataset.info.title, everything, used, unlabelled)
     _compare_with_expected(dataset, used, left_out, said)
     lost = lost_classes(everything, {recording.label for recording in used}, left_out)
     if lost:
         warn_once(f"{dataset.info.title}: {lost}", said)
-    if len({recording.label for recording in used} - {""}) == 1:
+    if len({recording.label for recording in used}) == 1:
         warn_once(
             f"{dataset.info.title}: all {len(used)} clips are of one class, '{used[0].label}', and an episode needs several; is "
             f"{root} the folder that was meant?",
@@ -97,22 +93,6 @@ def lost_classes(recordings: Sequence[Recording], kept: Collection[str], left_ou
     firsts = {recording.label: reasons.get(recording.clip_id, "") for recording in reversed(recordings)}
     items = [f"{label} ({count} clips, the first: {firsts[label]})" for label, count in sorted(counts.items())]
     return f"{len(counts)} classes have no clip that can be used: {_some(items, '; ')}" if counts else ""
-
-
-def _check_names(title: str, everything: list[Recording], used: list[Recording], unlabelled: bool) -> None:
-    """Refuse, before anything is encoded, what the store could not be written with."""
-    for recording in everything:
-        text_of(recording.clip_id, f"{title}: a clip's name")
-    for recording in used:
-        for what in ("label", "group", "split"):
-            text_of(getattr(recording, what), f"{title}: the {what} of clip '{recording.clip_id}'")
-        if not recording.label and not unlabelled:
-            raise UserError(
-                f"{title}: clip '{recording.clip_id}' has no class; label it, leave it out, or keep such clips without a class "
-                "with --unlabelled"
-            )
-    check_twins((recording.label for recording in used), f"classes of {title}")
-    check_twins((recording.group for recording in used), f"groups of {title}")
 
 
 def make_plan(

@@ -23,7 +23,6 @@ import tyro
 
 from jfewshot.commandline import log_plainly, run_cli
 from jfewshot.errors import UserError
-from jfewshot.files.not_tables import LFS_FIX, is_lfs_pointer
 from jfewshot.simclr.encoder import EncoderConfig
 from jfewshot.simclr.export import EncoderFolder, write_encoder
 from jfewshot.simclr.export.folder import check_encoder_place
@@ -95,8 +94,6 @@ def convert(checkpoint: Path | str) -> tuple[EncoderConfig, dict[str, np.ndarray
 
 
 def _load(checkpoint: Path) -> Mapping[str, Any]:
-    if is_lfs_pointer(checkpoint):
-        raise UserError(f"{checkpoint} is not a checkpoint: {LFS_FIX}")
     try:
         # The training arguments are in the file; nothing else that could run code is let in.
         with torch.serialization.safe_globals([argparse.Namespace]):

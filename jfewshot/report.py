@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from jfewshot.options import ReportOptions
 
 _log = logging.getLogger("jfewshot.report")
+_MOST_ROWS = 400  # of tables that are printed
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -64,11 +65,16 @@ def _report(options: "ReportOptions", console: "rich.console.Console") -> int:
     )
     with Progress("building the page, tables and figures"):
         boards, problems = build_report(results, options.out, choices, options.title)
+    shown = n_rows = 0
     for board in boards[:5]:
+        n_rows += len(board.upstreams)
+        if shown and n_rows > _MOST_ROWS:
+            break
         console.print(rich_table(board, console.width, options.style))
         console.print()
-    if len(boards) > 5:
-        console.print(f"... and {len(boards) - 5} more conditions in {options.out / 'tables'}")
+        shown += 1
+    if len(boards) > shown:
+        console.print(f"... and {len(boards) - shown} more conditions in {options.out}", soft_wrap=True)
     for problem in problems:
         _log.warning("not used: %s", problem)
     _log.info(

@@ -45,13 +45,6 @@ def arguments(name: str, function: Function) -> list[str]:
     return positional + rest
 
 
-def gives_something(function: Function) -> bool:
-    """Whether a function has a result: by its annotation, or by its return statements where it has none."""
-    if function.returns is not None:
-        return ast.unparse(function.returns) not in ("None", "NoReturn")
-    return any(isinstance(node, ast.Return) and node.value is not None for node in ast.walk(function))
-
-
 def missing(name: str, function: Function) -> list[str]:
     """What a docstring of a function with several arguments lacks: sections, and arguments in its section Args."""
     names = arguments(name, function)
@@ -62,11 +55,11 @@ def missing(name: str, function: Function) -> list[str]:
     explained = re.findall(r"^  \*{0,2}(\w+): ", sections.get("Args", ""), re.MULTILINE)
     lacks = [f"the argument {each}" for each in names if each not in explained]
     lacks += [f"the argument {each}, which does not exist" for each in explained if each not in names]
-    # "Whether ..." says all that can be said about a bool.
-    says_whether = (
-        text.startswith("Whether") and function.returns is not None and ast.unparse(function.returns) == "bool"
+    returns = function.returns is None or ast.unparse(function.returns) not in ("None", "NoReturn")
+    is_nothing = function.returns is None and not any(
+        isinstance(node, ast.Return) and node.value is not None for node in ast.walk(function)
     )
-    if gives_something(function) and not says_whether and not {"Returns", "Yields"} & set(sections):
+    if returns and not is_nothing and not {"Returns", "Yields"} & set(sections):
         lacks.append("Returns (or Yields)")
     return lacks
 
@@ -133,11 +126,6 @@ def area(width: float, height: float, unit: str) -> float:
         (
             "def swap(a, b, c):\n    return b, a, c",
             ["the argument a", "the argument b", "the argument c", "Returns (or Yields)"],
-        ),
-        ("def same(a, b, c) -> bool:\n    'Whether they are equal.\\n\\nArgs:\\n  a: x.\\n  b: x.\\n  c: x.'", []),
-        (
-            "def same(a, b, c) -> int:\n    'Whether they are equal.\\n\\nArgs:\\n  a: x.\\n  b: x.\\n  c: x.'",
-            ["Returns (or Yields)"],
         ),
         ("class Box:\n    def put(self, a, b): ...", []),
         ("class Box:\n    def put(self, a, b, c): ...", ["the argument a", "the argument b", "the argument c"]),

@@ -10,8 +10,7 @@ Each value is `module:factory`, imported when it is asked for. A factory of `DAT
 - `esc`, `nsynth`, `fsdkaggle`, `voxceleb`, `birdclef`, `speech_commands`, `watkins`, `crema_d`: the few-shot paper's datasets
 - `speech_accent_archive`, `common_voice`: the last two of the paper's
 - `fsdd`: spoken digits
-- `own`: class folders
-- `table`: a table of paths and labels
+- `own`: class folders, or a table of paths and labels
 - `hugging_face`: a folder that Hugging Face's `datasets` wrote
 """
 
@@ -56,7 +55,7 @@ PAPERS_TEN = (
 
 FAMILIES: dict[str, str] = {
     "folder": "extraction.datasets.own:class_folders",
-    "table": "extraction.datasets.table:table",
+    "table": "extraction.datasets.own:table",
     "hf": "extraction.datasets.hugging_face:saved_to_disk",
 }
 

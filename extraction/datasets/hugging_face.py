@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from extraction.datasets.base import Columns, DatasetInfo, Recording
-from extraction.datasets.table import several_values
 from jfewshot.errors import UserError
 
 _MARK = ".arrow#"
@@ -110,15 +109,10 @@ def _recordings(folder: Path, prefix: str, split: str, columns: Columns) -> Iter
     for name in (entry["filename"] for entry in _read_json(folder / "state.json")["_data_files"]):
         table = _table(str(folder / name))
         told = {
-            what: [_text(folder, column, what, features[column], value) for value in table.column(column).to_pylist()]
+            what: [_text(features[column], value) for value in table.column(column).to_pylist()]
             for what, column in {"label": label, **optional}.items()
             if column
         }
-        if not _holds_audio(table.schema.field(audio).type):
-            raise UserError(
-                f"{folder}: column '{audio}' is {str(table.schema.field(audio).type)[:60]}, no audio: name the column of audio "
-                "with --column.audio, or make it one with cast_column of `datasets`"
-            )
         # Only where the bytes are not in the table does the path matter.
         places = table.column(audio).combine_chunks().flatten()
         kinds = [field.name for field in table.schema.field(audio).type]
@@ -134,23 +128,16 @@ def _recordings(folder: Path, prefix: str, split: str, columns: Columns) -> Iter
                 label=values["label"],
                 group=values.get("group", ""),
                 split=values.get("split") or split,
-                left_out=missing,
+                left_out=missing or ("" if values["label"] else "no label"),
             )
             row += 1
 
 
-def _text(folder: Path, column: str, what: str, feature: Any, value: Any) -> str:
+def _text(feature: dict[str, Any], value: Any) -> str:
     """A cell as text; a class by its name."""
-    if not isinstance(feature, dict) or isinstance(value, list | dict):  # features of lists are lists in older versions
-        raise several_values(str(folder), column, value, what)
-    if value is None or value != value or (feature.get("_type") == "ClassLabel" and value < 0):
+    if value is None or (feature.get("_type") == "ClassLabel" and value < 0):
         return ""
     return str(feature["names"][value]) if feature.get("_type") == "ClassLabel" else str(value)
-
-
-def _holds_audio(kind: Any) -> bool:
-    """Whether a column's type is that of audio cells, {bytes, path}."""
-    return str(kind).startswith("struct") and {field.name for field in kind} >= {"bytes", "path"}
 
 
 def _read_json(path: Path) -> dict[str, Any]:

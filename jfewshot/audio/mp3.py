@@ -25,15 +25,8 @@ _BITRATES = {
 _RATES = (44_100, 48_000, 32_000)
 # So many frames may lack: some encoders count the header's own frame, some their last, unfinished one.
 _FRAMES_MISCOUNTED = 2
-# Samples of silence before and after the audio where no header tells: every version of LAME since 3.90 adds 576 before and
-# at least 576 after (`lame_encode_flush`), and a decoder's own 529, which libmpg123 takes off.
-_DELAY = _PADDING = 576
 # libsndfile knows some MP3s by their file's name alone, or by an ID3 tag that is not empty: ten bytes of padding.
 _TAG = b"ID3\x04\0\0\0\0\0\x0a" + bytes(10)
-
-
-# LAME's part of a Xing header: nine bytes of a name, twelve that do not matter here, two numbers of twelve bits, twelve bytes.
-_SILENCE = b"jfewshot ".ljust(21, b"\0") + (_DELAY << 12 | _PADDING).to_bytes(3, "big") + bytes(12)
 
 
 class Frame(NamedTuple):
@@ -215,10 +208,8 @@ def _xing_frame(header: int, n_frames: int, n_bytes: int) -> bytes:
     for bitrate_index in range(1, 15):
         silent = header & ~(0xF << 12 | 1 << 9) | bitrate_index << 12 | 1 << 16  # no padding, no checksum
         frame = frame_of(silent)
-        if frame is not None and frame.length >= frame.tag_at + 16 + len(_SILENCE):
+        if frame is not None and frame.length >= frame.tag_at + 16:
             break
-    assert frame is not None  # every kind has a bit rate of more than 92 bytes a frame
+    assert frame is not None  # every kind has a bit rate of more than 52 bytes a frame
     tag = b"Xing" + (3).to_bytes(4, "big") + n_frames.to_bytes(4, "big") + (n_bytes + frame.length).to_bytes(4, "big")
-    if n_frames * frame.samples > 4 * (_DELAY + _PADDING):
-        tag += _SILENCE
     return (silent.to_bytes(4, "big").ljust(frame.tag_at, b"\0") + tag).ljust(frame.length, b"\0")

@@ -50,17 +50,19 @@ def evaluate_cells(
     finishing, upcoming = Finishing(), _Upcoming(cells, folder)
     try:
         for number, cell in enumerate(cells):
-            if any(cell.key(strength) in finishing for strength in cell.spec.strengths):
+            keys = [cell.key(strength) for strength in cell.spec.strengths]
+            if len(finishing) and any(key in finishing for key in keys):
                 yield from ((record, True) for record in finishing.take(0))
-            missing = []
-            for strength in cell.spec.strengths:
-                found = folder.find(cell.key(strength)) if folder else None
+            missing, names = [], None
+            for strength, key in zip(cell.spec.strengths, keys, strict=True):
+                found = folder.find(key) if folder else None
                 if found is None:
                     missing.append(strength)
                 else:
                     on_progress(cell.protocol.n_episodes)
                     yield from ((record, True) for record in finishing.take(0))
-                    yield _under_its_name(found, cell), False
+                    names = names or _names(cell)
+                    yield _under_its_name(found, names), False
             if missing:
                 if folder is not None:
                     folder.check_writable()
@@ -78,9 +80,8 @@ def evaluate_cells(
             folder.flush()
 
 
-def _under_its_name(found: dict[str, Any], cell: Cell) -> dict[str, Any]:
+def _under_its_name(found: dict[str, Any], names: dict[str, Any]) -> dict[str, Any]:
     """A record that was found, with the names of a cell: a result belongs to its embeddings, which may have two names."""
-    names = _names(cell)
     was = found["upstream"]["name"], found["dataset"]["name"], found["view"]["name"]
     now = names["upstream"]["name"], names["dataset"]["name"], names["view"]["name"]
     if was != now:

@@ -41,6 +41,10 @@ class Finishing:
         """Whether a record with this key has been submitted and not been taken out yet."""
         return any(key == other for other, _ in self._waiting)
 
+    def __len__(self) -> int:
+        """How many records have been submitted and not been taken out yet."""
+        return len(self._waiting)
+
     def take(self, most_left: int = _MOST_WAITING) -> Iterator[Record]:
         """Wait for the oldest records and yield them, until at most so many are left.
 

@@ -12,17 +12,22 @@ from jfewshot.reporting.chosen import chosen_grid
 from jfewshot.reporting.document import Block, BoardBlock, Document, Prose, Section, TableBlock
 from jfewshot.reporting.exports import file_names, write_exports
 from jfewshot.reporting.figures import bars, classes, correlation, curves, ranks
-from jfewshot.reporting.leaderboard import Leaderboard, leaderboards
+from jfewshot.reporting.grid import MISSING, grid, to_csv
+from jfewshot.reporting.leaderboard import Leaderboard, leaderboards, reorder
 from jfewshot.reporting.outside import OutsideTable, beside_published, correlate_board, superb_table
 from jfewshot.reporting.page import html_page
 from jfewshot.reporting.paper import correlation_grid
 from jfewshot.reporting.tables import Format, Style, render
-from jfewshot.reporting.trends import trends
+from jfewshot.reporting.trends import MOST_CURVES, trends
 from jfewshot.reporting.writer import Writer
 from jfewshot.results import Results
 from jfewshot.statistics.correlation import Method
 from jfewshot.statistics.paired import PoolKind
 
+# The page shows leaderboards of so many results, best rows first; exports/cells.csv has all.
+MOST_ON_PAGE = 10_000
+_MOST_CONDITIONS = 200  # that the page lists
+_MOST_BARS = 40  # upstreams in a figure of bars, the best ones
 # Confusion matrices and hardest classes are drawn for this many datasets of the fullest leaderboard.
 _MOST_CLASS_FIGURES = 4
 
@@ -73,9 +78,10 @@ def build_report(results: Results, folder: Path, choices: Choices, title: str) -
     writer = Writer(folder, choices.formats)
     problems = list(results.problems)
     boards = leaderboards(results.records, choices.interval)
-    names = [name for board in boards for name in board.upstreams]
+    shown = boards_that_fit(boards)
+    names = list(dict.fromkeys(name for board in boards for name in board.upstreams))
     sections: list[Section] = []
-    for number, board in enumerate(boards):
+    for number, board in enumerate(shown):
         draw = number < choices.figures_at_most
         analysis = analyse(
             results, board, problems, choices.pool, choices.permutation, choices.compare_at_most if draw else 0
@@ -83,12 +89,14 @@ def build_report(results: Results, folder: Path, choices: Choices, title: str) -
         sections.append(_board_section(writer, number, board, analysis, choices, draw))
         if number == 0 and draw and analysis.paired:
             sections.append(_classes_section(writer, number, analysis, names))
+    if len(shown) < len(boards):
+        sections.append(_conditions_section(writer, boards, len(shown)))
     sections += _trend_sections(writer, results, choices, names)
     chosen = chosen_grid(results.records)
     if chosen is not None:
         block = TableBlock(writer.table("chosen-on-validation", chosen), sortable=True)
         sections.append(Section("chosen", "Chosen on validation", (block,)))
-    sections += _outside_sections(writer, boards, choices)
+    sections += _outside_sections(writer, shown, choices)
     sections.append(_about_section(writer, results))
     problems = list(dict.fromkeys(problems))
     if problems:
@@ -103,6 +111,46 @@ def build_report(results: Results, folder: Path, choices: Choices, title: str) -
     write_exports(results.records, folder / "exports")
     writer.text("index.html", html_page(Document(title, summary, tuple(sections))))
     return boards, problems
+
+
+def boards_that_fit(boards: Sequence[Leaderboard], at_most: int = MOST_ON_PAGE) -> list[Leaderboard]:
+    """The first leaderboards, as many as the page has room for; of a single large one its best rows.
+
+    Args:
+      boards: fullest first.
+      at_most: how many results there is room for.
+    """
+    shown: list[Leaderboard] = []
+    room = at_most
+    for board in boards:
+        if len(board.cells) > room:
+            break
+        shown.append(board)
+        room -= len(board.cells)
+    if not shown and boards:
+        rows = range(max(at_most // len(boards[0].datasets), 1))
+        first = reorder(boards[0], rows[: len(boards[0].upstreams)])
+        note = f"The best {len(first.upstreams)} of {len(boards[0].upstreams)} upstreams; exports/cells.csv has all."
+        shown.append(dataclasses.replace(first, notes=(*first.notes, note)))
+    return shown
+
+
+def _conditions_section(writer: Writer, boards: Sequence[Leaderboard], n_shown: int) -> Section:
+    """All conditions with their best upstream, where the page has no room for the table of each."""
+    rows = []
+    for number, board in enumerate(boards):
+        best = f"{100 * board.average[0]:.2f}" if len(board.upstreams) and board.complete[0] else MISSING
+        where = f"board-{number + 1}" if number < n_shown else "exports/cells.csv"
+        rows.append([board.title, where, str(len(board.cells)), board.upstreams[0], best])
+    notes = [
+        f"The page shows the first {n_shown} of {len(boards)} conditions; exports/cells.csv has every result of all."
+    ]
+    headings = ["Condition", "Table", "Results", "Best upstream", "its average"]
+    writer.text("tables/conditions.csv", to_csv(grid("Conditions", headings, rows, notes, n_labels=2)))
+    if len(rows) > _MOST_CONDITIONS:
+        notes.append(f"{len(rows) - _MOST_CONDITIONS} more conditions are in tables/conditions.csv.")
+    table = grid("Conditions", headings, rows[:_MOST_CONDITIONS], notes, n_labels=2)
+    return Section("conditions", "All conditions", (TableBlock(table, sortable=True),))
 
 
 def _count(things: Collection[object], name: str) -> str:
@@ -128,7 +176,8 @@ def _board_section(
             blocks.append(TableBlock(writer.table(f"{name}-{suffix}", table), sortable=suffix == "pairs"))
     if draw:
         chance = 1 / board.condition["protocol"]["n_way"]
-        figure = bars.accuracy_bars(board.mean, board.half_widths, board.upstreams, board.datasets, chance, board.title)
+        best = reorder(board, range(min(_MOST_BARS, len(board.upstreams))))
+        figure = bars.accuracy_bars(best.mean, best.half_widths, best.upstreams, best.datasets, chance, best.title)
         writer.figure(f"{name}-bars", figure, "Accuracy of every upstream on every dataset")
         if (
             analysis.ranks is not None
@@ -182,11 +231,14 @@ def _classes_section(writer: Writer, number: int, analysis: Analysis, names: Seq
 def _trend_sections(writer: Writer, results: Results, choices: Choices, names: Sequence[str]) -> list[Section]:
     interval = "ci95" if choices.interval == "both" else choices.interval
     sections = []
-    for number, trend in enumerate(trends(results.records, interval)[: 2 * choices.figures_at_most]):
+    for number, trend in enumerate(trends(results.records, interval, 2 * choices.figures_at_most)):
         name = f"{trend.name}-{number + 1}"
         figure = curves.curve_panels(trend.panels, trend.x_label, trend.ticks, trend.log, names)
         writer.figure(name, figure, f"Accuracy over {trend.name}")
-        sections.append(Section(name, f"Over {trend.name}: {trend.title}", (trend_chart(trend, interval, names),)))
+        blocks: list[Block] = [trend_chart(trend, interval, names)]
+        if any(len(panel.curves) == MOST_CURVES for panel in trend.panels):
+            blocks.append(Prose((f"Of each dataset at most {MOST_CURVES} curves are shown, those that end highest.",)))
+        sections.append(Section(name, f"Over {trend.name}: {trend.title}", tuple(blocks)))
     return sections
 
 

@@ -27,6 +27,34 @@ def condition_key(record: Mapping[str, Any]) -> str:
     return canonical_json(condition_of(record))
 
 
+class Conditions:
+    """Finds `condition_key` of many records, and computes it once for all records that have the same parts.
+
+    `read_results` makes equal parts of records one object, so comparing parts is comparing their addresses. Parts are kept, so
+    that no address comes to mean another part.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[Any, ...], tuple[str, Mapping[str, Any]]] = {}
+
+    def key(self, record: Mapping[str, Any]) -> str:
+        """`condition_key` of a record.
+
+        Args:
+          record: not changed while this object is in use.
+        """
+        identity = record["identity"]
+        parts = tuple(
+            (name, id(part)) if isinstance(part, dict) else (name, type(part), part)
+            for name, part in identity.items()
+            if name not in _AXES
+        )
+        known = self._known.get(parts)
+        if known is None:
+            known = self._known[parts] = condition_key(record), identity
+        return known[0]
+
+
 def flatten(condition: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     """Nested fields as `protocol.k_shot`, with values as JSON."""
     flat: dict[str, str] = {}

@@ -8,10 +8,10 @@ import logging
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from jfewshot.files import atomic_write
-from jfewshot.reporting.conditions import classifier_words, describe, flatten, preprocessing_words
+from jfewshot.reporting.conditions import Conditions, classifier_words, describe, flatten, preprocessing_words
 
 _log = logging.getLogger(__name__)
 Record = Mapping[str, Any]
@@ -24,7 +24,8 @@ def write_exports(records: Sequence[Record], folder: Path) -> list[Path]:
       The files.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    rows = tidy_rows(records)
+    words = _Words()
+    rows = tidy_rows(records, words)
     paths = [_write(folder / "cells.csv", tidy_csv(rows))]
     if importlib.util.find_spec("pyarrow") is not None:
         paths.append(_write_parquet(rows, folder / "cells.parquet"))
@@ -35,15 +36,22 @@ def write_exports(records: Sequence[Record], folder: Path) -> list[Path]:
         by_upstream.setdefault(str(record["upstream"]["name"]), []).append(record)
     names = file_names(by_upstream)
     for upstream, own in by_upstream.items():
-        paths.append(_write(folder / "model-index" / f"{names[upstream]}.yaml", model_index(own)))
-        paths.append(_write(folder / "mteb" / f"{names[upstream]}.json", mteb_json(own)))
+        paths.append(_write(folder / "model-index" / f"{names[upstream]}.yaml", model_index(own, words)))
+        paths.append(_write(folder / "mteb" / f"{names[upstream]}.json", mteb_json(own, words)))
     return paths
 
 
-def tidy_rows(records: Sequence[Record]) -> list[dict[str, Any]]:
-    """One flat row per cell, with typed columns, sorted by dataset, upstream and condition."""
+def tidy_rows(records: Sequence[Record], words: "_Words | None" = None) -> list[dict[str, Any]]:
+    """One flat row per cell, with typed columns, sorted by dataset, upstream and condition.
+
+    Args:
+      records: as `read_results` gives them.
+      words: what is known of their conditions already; None for nothing.
+    """
     rows = []
+    words = words or _Words()
     for record in records:
+        said = words.of(record)
         identity, upstream, dataset = record["identity"], record["upstream"], record["dataset"]
         protocol, strength = identity["protocol"], identity.get("strength") or {}
         timing, accuracy = record.get("timing") or {}, record["accuracy"]
@@ -56,9 +64,9 @@ def tidy_rows(records: Sequence[Record]) -> list[dict[str, Any]]:
                 "view": record["view"]["name"],
                 "layer": record["view"]["layer"],
                 "pooling": record["view"]["pooling"],
-                "preprocessing": preprocessing_words(identity),
+                "preprocessing": said.preprocessing,
                 "classifier": identity["classifier"]["name"],
-                "classifier_settings": classifier_words(identity),
+                "classifier_settings": said.classifier,
                 "strength": strength.get("name"),
                 "strength_value": None if strength.get("value") is None else float(strength["value"]),
                 **{name: protocol.get(name) for name in _PROTOCOL},
@@ -90,8 +98,14 @@ def tidy_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     return file.getvalue()
 
 
-def model_index(records: Sequence[Record]) -> str:
-    """A Hugging Face model card's `model-index` block for one upstream, in YAML, to go in the card's front matter."""
+def model_index(records: Sequence[Record], words: "_Words | None" = None) -> str:
+    """A Hugging Face model card's `model-index` block for one upstream, in YAML, to go in the card's front matter.
+
+    Args:
+      records: of the upstream.
+      words: what is known of their conditions already; None for nothing.
+    """
+    words = words or _Words()
     lines = ["model-index:", f"- name: {_quote(_title(records[0]['upstream']))}", "  results:"]
     for record in sorted(records, key=lambda r: (r["dataset"]["name"], r["key"])):
         identity, protocol = record["identity"], record["identity"]["protocol"]
@@ -109,13 +123,19 @@ def model_index(records: Sequence[Record]) -> str:
             "    - type: accuracy",
             f"      value: {record['accuracy']['mean']:.6f}",
             f"      name: {_quote('accuracy, mean over episodes')}",
-            f"      args: {json.dumps(_arguments(record), ensure_ascii=False, sort_keys=True)}",
+            f"      args: {_arguments(record, words)}",
         ]
     return "\n".join(lines) + "\n"
 
 
-def mteb_json(records: Sequence[Record]) -> str:
-    """One upstream's results in the shape of MTEB's task results: a list of tasks, scores under their split."""
+def mteb_json(records: Sequence[Record], words: "_Words | None" = None) -> str:
+    """One upstream's results in the shape of MTEB's task results: a list of tasks, one a line, scores under their split.
+
+    Args:
+      records: of the upstream.
+      words: what is known of their conditions already; None for nothing.
+    """
+    words = words or _Words()
     tasks = []
     for record in sorted(records, key=lambda r: (r["dataset"]["name"], r["key"])):
         protocol = record["identity"]["protocol"]
@@ -125,25 +145,23 @@ def mteb_json(records: Sequence[Record]) -> str:
             "main_score": record["accuracy"]["mean"],
             "accuracy": record["accuracy"]["mean"],
             "accuracy_std": record["accuracy"]["std"],
-            **_arguments(record),
         }
         name = f"{record['dataset']['name']}-{protocol['n_way']}way-{protocol['k_shot']}shot"
-        tasks.append(
-            {
-                "task_name": name,
-                "dataset_revision": record["identity"]["clip_table"],
-                "evaluation_time": (record.get("timing") or {}).get("wall_s"),
-                "scores": {protocol.get("split") or "test": [score]},
-            }
-        )
+        task = {
+            "task_name": name,
+            "dataset_revision": record["identity"]["clip_table"],
+            "evaluation_time": (record.get("timing") or {}).get("wall_s"),
+        }
+        # Put together as text, for what a condition says is written many times.
+        scores = f"{_json(score)[:-1]}, {_arguments(record, words)[1:]}"
+        tasks.append(f'{_json(task)[:-1]}, "scores": {{{_json(protocol.get("split") or "test")}: [{scores}]}}}}')
     upstream = records[0]["upstream"]
     document = {
         "model_name": upstream["name"],
         "model_revision": upstream.get("revision"),
         "n_parameters": upstream.get("n_parameters"),
-        "task_results": tasks,
     }
-    return json.dumps(document, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+    return _json(document)[:-1] + ', "task_results": [\n' + ",\n".join(tasks) + "\n]}\n"
 
 
 # Windows takes these names for devices, whatever follows the first dot.
@@ -169,18 +187,42 @@ def file_names(names: Sequence[str] | Mapping[str, Any]) -> dict[str, str]:
     return files
 
 
-def _arguments(record: Record) -> dict[str, Any]:
-    """What the number depends on, flat."""
-    accuracy = {name: record["accuracy"].get(name) for name in _WIDTHS[1:]}
-    identity = {name: record["identity"].get(name) for name in ("classifier", "strength", "preprocessing", "protocol")}
-    flat = {name: json.loads(value) for name, value in flatten(identity).items()}
-    return {
-        **accuracy,
-        **flat,
-        "view": record["view"]["name"],
-        "key": record["key"],
-        "condition": describe(record["identity"]),
-    }
+class _OfCondition(NamedTuple):
+    """What exports say of a condition: its settings, flat, and its words, as JSON; and words alone."""
+
+    settings: str
+    classifier: str
+    preprocessing: str
+
+
+class _Words:
+    """Finds what exports say of the conditions of records, once for each condition."""
+
+    def __init__(self) -> None:
+        self._conditions = Conditions()
+        self._known: dict[tuple[str, Any], _OfCondition] = {}
+
+    def of(self, record: Record) -> _OfCondition:
+        identity = record["identity"]
+        # Conditions do not tell stores apart that embeddings were centred by; their words do.
+        key = self._conditions.key(record), (identity.get("preprocessing") or {}).get("center")
+        if key not in self._known:
+            parts = {name: identity.get(name) for name in ("classifier", "strength", "preprocessing", "protocol")}
+            flat = {name: json.loads(value) for name, value in flatten(parts).items()}
+            settings = _json({**flat, "condition": describe(identity)})
+            self._known[key] = _OfCondition(settings, classifier_words(identity), preprocessing_words(identity))
+        return self._known[key]
+
+
+def _arguments(record: Record, words: _Words) -> str:
+    """What the number depends on, flat, as JSON."""
+    own = {name: record["accuracy"].get(name) for name in _WIDTHS[1:]}
+    own |= {"view": record["view"]["name"], "key": record["key"]}
+    return f"{_json(own)[:-1]}, {words.of(record).settings[1:]}"
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _title(thing: Mapping[str, Any]) -> str:

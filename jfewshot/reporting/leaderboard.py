@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from jfewshot.errors import UserError
-from jfewshot.reporting.conditions import condition_key, condition_of, describe, differences
+from jfewshot.reporting.conditions import Conditions, condition_of, describe, differences
 from jfewshot.reporting.grid import Mark
 from jfewshot.reporting.labels import dataset_labels, upstream_labels
 from jfewshot.statistics.ranks import TIE_DECIMALS, average_ranks
@@ -64,8 +64,9 @@ class Leaderboard:
 def leaderboards(records: Iterable[Record], interval: str | Sequence[str] = "ci95") -> list[Leaderboard]:
     """One leaderboard per condition (protocol, classifier, strength, preprocessing), the fullest first."""
     groups: dict[str, list[Record]] = {}
+    conditions = Conditions()
     for record in records:
-        groups.setdefault(condition_key(record), []).append(record)
+        groups.setdefault(conditions.key(record), []).append(record)
     boards = [leaderboard(group, interval) for group in groups.values()]
     return sorted(boards, key=lambda board: (-len(board.cells), board.title))
 
@@ -155,14 +156,18 @@ def best_and_second(values: Float[np.ndarray, " n"], largest: bool = True) -> li
 
 
 def _shared_condition(records: Sequence[Record]) -> dict[str, Any]:
-    conditions = {condition_key(record): condition_of(record) for record in records}
+    known = Conditions()
+    first: dict[str, Record] = {}
+    for record in records:
+        first.setdefault(known.key(record), record)
+    conditions = [condition_of(record) for record in first.values()]
     if len(conditions) > 1:
-        named = [f"{name} is {' or '.join(values)}" for name, values in differences(list(conditions.values())).items()]
+        named = [f"{name} is {' or '.join(values)}" for name, values in differences(conditions).items()]
         raise UserError(
             f"results of {len(conditions)} conditions cannot share a table: {'; '.join(named)}. "
             "Choose one, or use `leaderboards` for one table each"
         )
-    return next(iter(conditions.values()))
+    return conditions[0]
 
 
 def _twice(first: Record, second: Record) -> str:

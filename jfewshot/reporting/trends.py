@@ -1,15 +1,17 @@
 """Curves out of records: accuracy over shots, over ways, over layers, everything else equal."""
 
 import dataclasses
+import itertools
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from jfewshot.files import canonical_json
-from jfewshot.reporting.conditions import condition_of, describe
+from jfewshot.reporting.conditions import Conditions, condition_of, describe
 from jfewshot.reporting.figures.curves import Curve, Panel
 
 Record = Mapping[str, Any]
+MOST_CURVES = 26  # in a panel: more cannot be told apart
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,25 +35,24 @@ class Trend:
     panels: tuple[Panel, ...]
 
 
-def trends(records: Sequence[Record], interval: str = "ci95") -> list[Trend]:
-    """Every trend that the records hold: at least two shots, ways or layers with all else equal.
+def trends(records: Sequence[Record], interval: str = "ci95", at_most: int | None = None) -> list[Trend]:
+    """Trends that the records hold: at least two shots, ways or layers with all else equal.
 
     Args:
       records: of any conditions.
       interval: whose half-width is the band.
+      at_most: how many trends are wanted; None for all.
+
+    Returns:
+      The trends, one over shots, one over ways and one over layers before a second of any.
     """
-    found = [
-        *_over("shots", "shots (support clips per class)", records, _shots, "k_shot", True, interval),
-        *_over("ways", "ways (classes per episode)", records, _ways, "n_way", False, interval),
-        *_over_layers(records, interval),
+    kinds: list[Iterator[Trend]] = [
+        _over("shots", "shots (support clips per class)", records, _shots, "k_shot", True, interval),
+        _over("ways", "ways (classes per episode)", records, _ways, "n_way", False, interval),
+        _over_layers(records, interval),
     ]
-    # One of each kind before a second of any.
-    seen: dict[str, int] = {}
-    turns = []
-    for trend in found:
-        seen[trend.name] = turn = seen.get(trend.name, 0) + 1
-        turns.append((turn, trend))
-    return [trend for _, trend in sorted(turns, key=lambda pair: pair[0])]
+    turns = itertools.chain.from_iterable(itertools.zip_longest(*kinds))
+    return list(itertools.islice((trend for trend in turns if trend is not None), at_most))
 
 
 def _shots(record: Record) -> float:
@@ -70,12 +71,16 @@ def _over(
     field: str,
     log: bool,
     interval: str,
-) -> Iterable[Trend]:
+) -> Iterator[Trend]:
+    conditions, without = Conditions(), dict[str, str]()
     groups: dict[str, list[Record]] = {}
     for record in records:
-        condition = condition_of(record)
-        protocol = {k: v for k, v in condition["protocol"].items() if k not in (field, "nested_shots")}
-        groups.setdefault(canonical_json({**condition, "protocol": protocol}), []).append(record)
+        key = conditions.key(record)
+        if key not in without:
+            condition = condition_of(record)
+            protocol = {k: v for k, v in condition["protocol"].items() if k not in (field, "nested_shots")}
+            without[key] = canonical_json({**condition, "protocol": protocol})
+        groups.setdefault(without[key], []).append(record)
     for group in groups.values():
         places = sorted({place(record) for record in group})
         if len(places) < 2:
@@ -86,11 +91,12 @@ def _over(
             yield Trend(name, title, x_label, {x: f"{x:g}" for x in places}, log, panels)
 
 
-def _over_layers(records: Sequence[Record], interval: str) -> Iterable[Trend]:
-    groups: dict[str, list[Record]] = {}
+def _over_layers(records: Sequence[Record], interval: str) -> Iterator[Trend]:
+    conditions = Conditions()
+    groups: dict[tuple[str, Any], list[Record]] = {}
     for record in records:
-        key = canonical_json([condition_of(record), record["view"]["pooling"]])
-        groups.setdefault(key, []).append(record)
+        if record["view"]["layer"] is not None:
+            groups.setdefault((conditions.key(record), record["view"]["pooling"]), []).append(record)
     for group in groups.values():
         # `last` stands after the numbered layers; other names in alphabetical order between.
         layers = sorted({record["view"]["layer"] for record in group}, key=_layer_order)
@@ -134,7 +140,7 @@ def _panels(
     for dataset in sorted(points, key=str.casefold):
         curves = [_curve(name, line, interval) for name, line in points[dataset].items() if len(line) > 1]
         if curves:
-            panels.append(Panel(dataset, tuple(sorted(curves, key=lambda curve: -curve.mean[-1]))))
+            panels.append(Panel(dataset, tuple(sorted(curves, key=lambda curve: -curve.mean[-1])[:MOST_CURVES])))
     return tuple(panels)
 
 

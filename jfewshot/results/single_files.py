@@ -54,7 +54,7 @@ def find_single_file(folder: Path, key: str, reader: LineReader) -> dict[str, An
       the record; None if there is none, or if the record or its file of predictions is damaged.
     """
     path = folder / CELLS / f"{key}.json"
-    if not path.exists():
+    if not path.parent.exists() or not path.exists():
         return None
     try:
         record = read_single_file(path, reader)

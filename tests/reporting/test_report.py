@@ -10,9 +10,10 @@ import pytest
 from jfewshot import report
 from jfewshot.errors import UserError
 from jfewshot.reporting.analysis import analyse, pairs_grid, ranks_grid
-from jfewshot.reporting.build import Choices, build_report
+from jfewshot.reporting.build import Choices, boards_that_fit, build_report
 from jfewshot.reporting.chosen import chosen_grid
 from jfewshot.reporting.compare import compare_folders
+from jfewshot.reporting.conditions import Conditions, condition_key
 from jfewshot.reporting.outside import OutsideTable, beside_published, correlate_board, read_outside_table
 from jfewshot.reporting.pairing import classes_of_clips, pair_dataset
 from jfewshot.reporting.tables import leaderboard, leaderboards
@@ -340,3 +341,34 @@ def test_two_hundred_upstreams_on_fifty_datasets_take_half_a_minute_and_three_me
     assert problems == []
     assert boards[0].mean.shape == (200, 50)
     assert (tmp_path / "out" / "index.html").stat().st_size < 3e6
+
+
+def test_a_page_shows_what_fits_and_names_where_the_rest_is(tmp_path, monkeypatch):
+    folder = write_results(
+        tmp_path / "r", UPSTREAMS, ["esc", "words"], shots=(1, 2), strengths=(0.1, 1.0), n_episodes=60
+    )
+    results = read_results(folder)
+    assert [len(board.cells) for board in boards_that_fit(leaderboards(results.records), 13)] == [6, 6]
+    (best,) = boards_that_fit(leaderboards(results.records), 4)
+    assert best.mean.shape == (2, 2)
+    assert "The best 2 of 3 upstreams" in best.notes[-1]
+    monkeypatch.setattr("jfewshot.reporting.build.boards_that_fit", lambda boards: boards_that_fit(boards, 13))
+    boards, problems = build_report(results, tmp_path / "out", Choices(formats=("svg",)), "Large")
+    assert (len(boards), problems) == (4, [])
+    assert {path.name for path in (tmp_path / "out" / "tables").glob("board-?.csv")} == {"board-1.csv", "board-2.csv"}
+    page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    assert "The page shows the first 2 of 4 conditions" in page
+    rows = list(csv.reader((tmp_path / "out" / "tables" / "conditions.csv").read_text(encoding="utf-8").splitlines()))
+    assert [row[1] for row in rows[1:]] == ["board-1", "board-2", "exports/cells.csv", "exports/cells.csv"]
+    cells = list(csv.DictReader((tmp_path / "out" / "exports" / "cells.csv").read_text(encoding="utf-8").splitlines()))
+    assert len(cells) == 4 * 6
+
+
+def test_conditions_of_equal_parts_are_told_apart_and_put_together():
+    known = Conditions()
+    records = [record_of(strength=1.0), record_of("beta", strength=1.0), record_of(strength=2.0), record_of(seed=1)]
+    assert [known.key(record) for record in records] == [condition_key(record) for record in records]
+    # Parts that are one object, as `read_results` gives them.
+    other = json.loads(json.dumps(records[0]))
+    other["identity"]["protocol"] = records[3]["identity"]["protocol"]
+    assert known.key(other) == condition_key(other) == known.key(records[3])

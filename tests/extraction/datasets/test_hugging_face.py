@@ -6,7 +6,6 @@ import pytest
 from extraction.datasets import load_dataset
 from extraction.datasets.base import Columns
 from extraction.decoding import decode_clip
-from extraction.planning import find_recordings
 from extraction.run import main
 from jfewshot.audio import read_audio
 from jfewshot.errors import UserError
@@ -112,22 +111,3 @@ def test_what_is_missing_is_said(files, tmp_path):
         load_dataset(f"hf:{tmp_path / 'emotions'}").recordings(tmp_path)
     with pytest.raises(UserError, match="save_to_disk of `datasets` wrote"):
         load_dataset(f"hf:{tmp_path}")
-
-
-@pytest.mark.parametrize("numbered", [True, False])
-def test_a_list_of_classes_is_refused_and_a_missing_class_named(files, tmp_path, numbered):
-    """save_to_disk of a multi-label set: for one clip an empty list."""
-    cells = [{"bytes": path.read_bytes(), "path": path.name} for path in files]
-    kind = datasets.ClassLabel(names=["owl", "wren", "rook"]) if numbered else datasets.Value("int64")
-    labels = [[0], [0, 1], [1], [1], [], [2]]
-    columns = {"audio": cells, "label": labels, "first": [0, 1, 1, 0, -1 if numbered else None, 2]}
-    features = datasets.Features({"audio": datasets.Audio(), "label": datasets.List(kind), "first": kind})
-    table = pyarrow.table(columns, schema=features.arrow_schema)
-    saved = datasets.Dataset(datasets.table.InMemoryTable(table), info=datasets.DatasetInfo(features=features))
-    saved.save_to_disk(tmp_path / "many")
-    with pytest.raises(UserError, match=r"column 'label' is a list .*: name another column with --column\.label"):
-        find_recordings(load_dataset(f"hf:{tmp_path / 'many'}"), tmp_path)
-    dataset = load_dataset(f"hf:{tmp_path / 'many'}", Columns(label="first"))
-    with pytest.raises(UserError, match="clip '00000004' has no class; label it"):
-        find_recordings(dataset, tmp_path)
-    assert len(find_recordings(dataset, tmp_path, None, True)[0]) == 6

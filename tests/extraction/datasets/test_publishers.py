@@ -212,24 +212,6 @@ def test_common_voice_takes_the_papers_languages(tmp_path):
     assert "not among the paper's 88" in reasons["xx/clips/common_voice_1.mp3"]
 
 
-@pytest.mark.parametrize("end", ["\n", "\r\n"])
-def test_quotes_in_common_voices_sentences_swallow_no_rows(tmp_path, end):
-    """Its tables have no quoting: csv.QUOTE_NONE, as the publisher's own tools read them."""
-    sentences = ['"Tri pedwar', "Pump.", '"Saith" wyth.', 'Naw."', '""', "x\u2028y", '"', "it's = 'x"]
-    write(tmp_path / "cy" / "clips" / "0.mp3", 0)
-    for number in range(1, len(sentences)):
-        (tmp_path / "cy" / "clips" / f"{number}.mp3").write_bytes((tmp_path / "cy" / "clips" / "0.mp3").read_bytes())
-    lines = [
-        "client_id\tpath\tsentence",
-        *(f"s{number}\t{number}.mp3\t{text}" for number, text in enumerate(sentences)),
-    ]
-    (tmp_path / "cy" / "validated.tsv").write_bytes((end.join(lines) + end).encode())
-    recordings = load_dataset("commonvoice").recordings(tmp_path)
-    assert [(r.clip_id, r.group, r.left_out) for r in recordings] == [
-        (f"cy/clips/{number}.mp3", f"s{number}", "") for number in range(len(sentences))
-    ]
-
-
 def test_fsdd_by_digit_and_by_speaker(tmp_path):
     for number, name in enumerate(("3_theo_0", "3_theo_7", "5_george_1")):
         write(tmp_path / "recordings" / f"{name}.wav", number)
