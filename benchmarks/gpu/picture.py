@@ -69,8 +69,18 @@ def _number(x: float) -> str:
     return f"{x:,.0f}" if x >= 100 else f"{x:.3g}"
 
 
+def _short(x: float | None) -> str:
+    """A rate in three digits: 1.23 M, 45.6 k."""
+    if x is None:
+        return ""
+    for size, unit in ((1e6, " M"), (1e3, " k")):
+        if x >= size:
+            return f"{x / size:.3g}{unit}"
+    return f"{x:.3g}"
+
+
 def draw_figure(rows: Sequence[dict[str, Any]], title: str, path: Path) -> None:
-    """Bars of the rates on a logarithmic axis, a panel for each part; nothing without a rate."""
+    """Bars of the rates on one logarithmic axis, a panel for each part; nothing without a rate."""
     shown = [row for row in rows if rate(row, "call", "steps", "solve")][:_MOST_BARS]
     if not shown:
         return
@@ -83,8 +93,8 @@ def draw_figure(rows: Sequence[dict[str, Any]], title: str, path: Path) -> None:
     by_part = [[row for row in shown if row["part"] == part] for part in parts]
     heights = [len(group) + 1 for group in by_part]
     figure, axes = pyplot.subplots(
-        len(parts), 1, figsize=(11, 0.26 * sum(heights) + 0.5 * len(parts) + 0.8), squeeze=False,
-        gridspec_kw={"height_ratios": heights},
+        len(parts), 1, figsize=(11, 0.24 * sum(heights) + 0.3 * len(parts) + 0.8), squeeze=False, sharex=True,
+        gridspec_kw={"height_ratios": heights}, layout="constrained",
     )  # fmt: skip
     for part, group, axis in zip(parts, by_part, axes[:, 0], strict=True):
         values = [rate(row, "call", "steps", "solve") for row in group]
@@ -93,12 +103,17 @@ def draw_figure(rows: Sequence[dict[str, Any]], title: str, path: Path) -> None:
         axis.plot([value for _, value in solving], [at for at, _ in solving], "k|", markersize=9)
         axis.set_yticks(range(len(group)), [f"{row['side']}: {name(row)}" for row in group], fontsize=7)
         axis.set_xscale("log")
+        for at, (row, value) in enumerate(zip(group, values, strict=True)):
+            end = max(value or 0.0, rate(row, "solve") or 0.0)  # beyond the tick
+            axis.annotate(f"  {_short(value)}", (end, at), fontsize=7, va="center")
         axis.invert_yaxis()
         axis.set_title(part, fontsize=8, loc="left")
         axis.tick_params(axis="x", labelsize=7)
-    axes[-1, 0].set_xlabel("per second; bar: whole calls, drawing included; tick: solving alone", fontsize=8)
+    largest = max(value for row in shown if (value := rate(row, "call", "steps", "solve")))
+    axes[-1, 0].set_xlim(right=6 * largest)
+    label = "episodes per second (bar: drawing included for jfewshot, solving alone for torch; tick: solving alone)"
+    axes[-1, 0].set_xlabel(label, fontsize=8)
     figure.suptitle(title, fontsize=9)
-    figure.tight_layout()
     with atomic_write(path) as file:
         figure.savefig(file, format="png", dpi=110)
     pyplot.close(figure)

@@ -25,6 +25,7 @@ _CPU_CHUNK_BYTES = 64 * 2**20
 _ACCELERATOR_BLOCK_BYTES = 2**30
 _MOST_ACCELERATOR_BLOCK = 65_536
 _LANES = 128
+_ACCELERATOR_BLOCKS = 4  # of a chunk, per device
 
 
 class ChunkShape(NamedTuple):
@@ -71,6 +72,9 @@ def chunk_shape(
             block = _accelerator_block(bytes_per_episode, protocol.n_episodes, n_devices)
     limit = memory_bytes // 8 if platform != "cpu" else min(_CPU_CHUNK_BYTES, memory_bytes // 8)
     most = max(1, limit // (bytes_per_episode * block * n_devices))
+    if platform != "cpu":
+        # Several chunks, so that the answers of one travel to the host while the next is solved.
+        most = min(most, _ACCELERATOR_BLOCKS)
     per_device = -(-protocol.n_episodes // (block * n_devices))
     chunks = -(-per_device // most)
     return ChunkShape(-(-per_device // chunks) * n_devices, block)

@@ -283,6 +283,8 @@ class Evaluator:
             out = PROGRAMS(function, gram_ss, gram_qs, numbers, job.key, job.strengths, options=self._options(job))
             if not self._on_cpu:
                 out = *PROGRAMS(jit_strength_first(self.mesh), out[:3]), *out[3:]
+                for x in out[:3]:
+                    x.copy_to_host_async()
             return support, finished(out)
 
     def _on_host(self, out, n_episodes: int) -> list[np.ndarray]:
