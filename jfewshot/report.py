@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from jfewshot.commandline import run_cli
 from jfewshot.errors import UserError
+from jfewshot.printable import printable
 
 if TYPE_CHECKING:
     import rich.console
@@ -35,6 +36,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _report(options: "ReportOptions", console: "rich.console.Console") -> int:
+    import rich.text
+
     from jfewshot.commandline.progress import Progress
     from jfewshot.reporting.build import Choices, build_report
     from jfewshot.reporting.outside import read_outside_table
@@ -74,7 +77,9 @@ def _report(options: "ReportOptions", console: "rich.console.Console") -> int:
         console.print()
         shown += 1
     if len(boards) > shown:
-        console.print(f"... and {len(boards) - shown} more conditions in {options.out}", soft_wrap=True)
+        # A path may hold what rich takes for markup.
+        text = printable(f"... and {len(boards) - shown} more conditions in {options.out}")
+        console.print(rich.text.Text(text), soft_wrap=True)
     for problem in problems:
         _log.warning("not used: %s", problem)
     _log.info(

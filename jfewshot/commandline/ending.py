@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 from jfewshot.errors import UserError, explain_missing_package
+from jfewshot.printable import printable
 
 # docs/commands.md lists these codes; a test compares.
 EXIT_CHECK_FAILED = 1  # what was checked is not in order (store verify, upstreams check)
@@ -159,4 +160,4 @@ def explain_os_error(error: OSError) -> str:
 
 def _say(message: str) -> None:
     logging.getLogger("jfewshot").debug("ending on an error", exc_info=True)
-    sys.stderr.write(f"error: {message}\n")
+    sys.stderr.write(f"error: {printable(message)}\n")

@@ -4,6 +4,8 @@ import logging
 import sys
 from typing import TextIO
 
+from jfewshot.printable import printable
+
 # JAX reports every kind of device that it does not find, and absl every checkpoint; matplotlib and fontTools report fonts. Of
 # these packages only warnings or errors are shown.
 _LOUDEST_SHOWN = {
@@ -25,6 +27,13 @@ class _StandardError(logging.StreamHandler):
         return sys.stderr
 
 
+class _Printable(logging.Formatter):
+    """Messages hold names of files and classes, which may hold escape sequences."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
+
+
 def log_plainly(level: int = logging.INFO, handler: logging.Handler | None = None) -> None:
     """Set up logging for a command line; call it once, first.
 
@@ -33,7 +42,7 @@ def log_plainly(level: int = logging.INFO, handler: logging.Handler | None = Non
       handler: where lines go; None: standard error.
     """
     handler = handler or _StandardError()
-    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.setFormatter(_Printable("%(message)s"))
     logging.basicConfig(level=level, handlers=[handler])
     for name, loudest in _LOUDEST_SHOWN.items():
         logging.getLogger(name).setLevel(loudest)

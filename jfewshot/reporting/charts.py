@@ -1,5 +1,6 @@
 """Plotly charts for the page: what responds to the pointer. Scatter and bar only, the kinds of its basic bundle."""
 
+import html
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from jfewshot.printable import in_a_line
 from jfewshot.reporting.document import Chart
 from jfewshot.reporting.figures.style import COLORS, line_numbers
 from jfewshot.reporting.trends import Trend
@@ -14,6 +16,7 @@ from jfewshot.statistics import Correlations, line_with_band
 
 _SYMBOLS = ("circle", "square", "triangle-up", "diamond", "triangle-down", "pentagon", "x", "star")
 _MOST_PANELS = 12
+_SHARE = ": %{y:.1f}% of episodes at %{x:.1f}%<extra></extra>"
 
 
 def trend_chart(trend: Trend, interval: str, upstreams: Sequence[str] = ()) -> Chart:
@@ -31,20 +34,22 @@ def trend_chart(trend: Trend, interval: str, upstreams: Sequence[str] = ()) -> C
     number_of = line_numbers([*upstreams, *(curve.label for panel in panels for curve in panel.curves)])
     data: list[dict[str, Any]] = []
     for number, panel in enumerate(panels):
+        title = _as_text(panel.title)
         for curve in panel.curves:
+            name = _as_text(curve.label)
             place = number_of[curve.label]
             widths = [0.0 if math.isnan(width) else 100 * width for width in curve.half_width]
             texts = [
-                f"{curve.label} on {panel.title}<br>{trend.ticks[x]}: {100 * mean:.2f} ± {width:.2f} ({interval})"
+                f"{name} on {title}<br>{trend.ticks[x]}: {100 * mean:.2f} ± {width:.2f} ({interval})"
                 for x, mean, width in zip(curve.x, curve.mean, widths, strict=True)
             ]
             data.append(
                 {
                     "type": "scatter",
                     "mode": "lines+markers",
-                    "name": curve.label,
+                    "name": name,
                     "legendgroup": curve.label,
-                    "showlegend": not any(d["name"] == curve.label for d in data),
+                    "showlegend": not any(d["name"] == name for d in data),
                     "x": list(curve.x),
                     "y": [100 * mean for mean in curve.mean],
                     "error_y": {"type": "data", "array": widths, "thickness": 1, "width": 3},
@@ -57,7 +62,9 @@ def trend_chart(trend: Trend, interval: str, upstreams: Sequence[str] = ()) -> C
             )
     axis = {"tickvals": list(trend.ticks), "ticktext": list(trend.ticks.values())}
     axis |= {"type": "log"} if trend.log else {}
-    layout = _panels([panel.title for panel in panels], {**axis, "title": {"text": trend.x_label}}, "accuracy (%)")
+    layout = _panels(
+        [_as_text(panel.title) for panel in panels], {**axis, "title": {"text": trend.x_label}}, "accuracy (%)"
+    )
     return Chart(data, layout, f"Accuracy over {trend.name}, a panel per dataset. {trend.title}.")
 
 
@@ -83,12 +90,14 @@ def regression_chart(
       the chart.
     """
     data: list[dict[str, Any]] = []
-    titles = []
+    titles, outside = [], _as_text(score_name)
     for number, dataset in enumerate(datasets[:_MOST_PANELS]):
         known = ~np.isnan(score) & ~np.isnan(accuracy[:, number])
         x, y = score[known], 100 * accuracy[known, number]
         coefficient = found.coefficient[number, 0]
-        titles.append(f"{dataset}: {coefficient:.2f} [{found.low[number, 0]:.2f}, {found.high[number, 0]:.2f}]")
+        titles.append(
+            f"{_as_text(dataset)}: {coefficient:.2f} [{found.low[number, 0]:.2f}, {found.high[number, 0]:.2f}]"
+        )
         if len(x) > 2 and np.ptp(x) > 0:
             at = np.linspace(x.min(), x.max(), 30)
             line, band = line_with_band(x, y, at)
@@ -113,12 +122,14 @@ def regression_chart(
                 "x": x.tolist(),
                 "y": y.tolist(),
                 "marker": {"color": COLORS[4], "size": 7},
-                "hovertext": [f"{n}<br>{score_name} {a:.4g}<br>{b:.2f}%" for n, a, b in zip(names, x, y, strict=True)],
+                "hovertext": [
+                    f"{_as_text(n)}<br>{outside} {a:.4g}<br>{b:.2f}%" for n, a, b in zip(names, x, y, strict=True)
+                ],
                 "hoverinfo": "text",
                 **_axes(number),
             }
         )
-    layout = _panels(titles, {"title": {"text": score_name}, "nticks": 4}, "accuracy (%)")
+    layout = _panels(titles, {"title": {"text": outside}, "nticks": 4}, "accuracy (%)")
     alt = f"Few-shot accuracy over {score_name}, a panel per dataset: regression line, its 95% band, rank correlation."
     return Chart(data, layout, alt)
 
@@ -145,10 +156,10 @@ def histogram_chart(
             "type": "scatter",
             "mode": "lines",
             "line": {"shape": "hvh", "color": _color(number_of[upstream])},
-            "name": upstream,
+            "name": _as_text(upstream),
             "x": x,
             "y": (100 * row / row.sum()).round(3).tolist(),
-            "hovertemplate": f"{upstream}: %{{y:.1f}}% of episodes at %{{x:.1f}}%<extra></extra>",
+            "hovertemplate": _as_text(upstream).replace("%{", "%&#123;") + _SHARE,
         }
         for upstream, row in zip(upstreams, counts, strict=True)
     ]
@@ -159,6 +170,11 @@ def histogram_chart(
         "legend": {"orientation": "h", "y": -0.3},
     }
     return Chart(data, layout, f"How the accuracy of single episodes spreads on {dataset}.")
+
+
+def _as_text(name: str) -> str:
+    """A name for Plotly, which reads some HTML in its texts."""
+    return html.escape(in_a_line(name), quote=False)
 
 
 def _color(place: int) -> str:

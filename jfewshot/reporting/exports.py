@@ -1,16 +1,16 @@
 """Results in other people's formats: tidy CSV and Parquet, Hugging Face model cards, MTEB-like JSON."""
 
-import csv
 import importlib.util
-import io
 import json
 import logging
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from jfewshot.files import atomic_write
+from jfewshot.files.csv_cells import csv_text
 from jfewshot.reporting.conditions import Conditions, classifier_words, describe, flatten, preprocessing_words
 
 _log = logging.getLogger(__name__)
@@ -85,17 +85,14 @@ def tidy_rows(records: Sequence[Record], words: "_Words | None" = None) -> list[
     return sorted(rows, key=lambda row: (row["dataset"], row["upstream"], row["key"]))
 
 
+_NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 _PROTOCOL = ("n_way", "k_shot", "n_query", "n_episodes", "seed", "split", "min_clips", "group_aware", "query_segments")
 _WIDTHS = ("std", "ci95", "pool_ci95", "pool_ci95_classes_fixed")
 
 
 def tidy_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     """`tidy_rows` as CSV; what is not known is empty. pandas and polars read it with the right types."""
-    file = io.StringIO()
-    writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({name: "" if value is None else value for name, value in row.items()} for row in rows)
-    return file.getvalue()
+    return csv_text([list(rows[0]), *(list(row.values()) for row in rows)])
 
 
 def model_index(records: Sequence[Record], words: "_Words | None" = None) -> str:
@@ -123,7 +120,7 @@ def model_index(records: Sequence[Record], words: "_Words | None" = None) -> str
             "    - type: accuracy",
             f"      value: {record['accuracy']['mean']:.6f}",
             f"      name: {_quote('accuracy, mean over episodes')}",
-            f"      args: {_arguments(record, words)}",
+            f"      args: {_in_yaml(_arguments(record, words))}",
         ]
     return "\n".join(lines) + "\n"
 
@@ -165,6 +162,8 @@ def mteb_json(records: Sequence[Record], words: "_Words | None" = None) -> str:
 
 
 # Windows takes these names for devices, whatever follows the first dot.
+# A file's name has at most 255 bytes on most systems, and ours add words before and after.
+_LONGEST_FILE_NAME = 150
 _DEVICES = re.compile(r"con|prn|aux|nul|(com|lpt)\d", re.IGNORECASE)
 
 
@@ -179,12 +178,16 @@ def file_names(names: Sequence[str] | Mapping[str, Any]) -> dict[str, str]:
         base = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "unnamed"
         if _DEVICES.fullmatch(base.partition(".")[0]):
             base = f"_{base}"
-        candidate, number = base[:80], 2
-        while candidate.casefold() in taken:
-            candidate, number = f"{base[:76]}-{number}", number + 1
-        taken.add(candidate.casefold())
+        candidate, number = _first_bytes(base[:80], _LONGEST_FILE_NAME), 2
+        while (key := unicodedata.normalize("NFC", candidate).casefold()) in taken:
+            candidate, number = f"{_first_bytes(base[:76], _LONGEST_FILE_NAME - 6)}-{number}", number + 1
+        taken.add(key)
         files[name] = candidate
     return files
+
+
+def _first_bytes(text: str, most: int) -> str:
+    return text.encode()[:most].decode(errors="ignore")
 
 
 class _OfCondition(NamedTuple):
@@ -230,8 +233,12 @@ def _title(thing: Mapping[str, Any]) -> str:
 
 
 def _quote(text: str) -> str:
-    # A JSON string is a YAML string.
-    return json.dumps(text, ensure_ascii=False)
+    return _in_yaml(_json(text))
+
+
+def _in_yaml(text: str) -> str:
+    """JSON as YAML takes it: what YAML reads as the end of a line, or does not let stand, is escaped."""
+    return _NOT_IN_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _float(value: Any) -> float | None:

@@ -3,7 +3,6 @@
 Every table of the report goes through here, so marks and escapes are decided once.
 """
 
-import csv
 import dataclasses
 import io
 import re
@@ -14,6 +13,9 @@ import rich.box
 import rich.console
 import rich.table
 import rich.text
+
+from jfewshot.files.csv_cells import csv_text, is_number
+from jfewshot.printable import in_a_line
 
 Mark = Literal["", "best", "second"]
 MISSING = "–"
@@ -96,10 +98,10 @@ def to_rich(table: Grid, width: int) -> rich.console.Group:
         used += sizes[column]
     parts: list[rich.console.RenderableType] = []
     if table.title:
-        parts.append(rich.text.Text(table.title, style="bold"))
+        parts.append(rich.text.Text(in_a_line(table.title), style="bold"))
     parts.extend(_rich_block(table, [*range(table.n_labels), *block]) for block in blocks)
     notes = [*table.notes, *(["Best in bold, second best underlined."] if has_marks(table) else [])]
-    parts.extend(rich.text.Text(note, style="dim") for note in notes)
+    parts.extend(rich.text.Text(in_a_line(note), style="dim") for note in notes)
     return rich.console.Group(*parts)
 
 
@@ -107,10 +109,12 @@ def _rich_block(table: Grid, columns: list[int]) -> rich.table.Table:
     block = rich.table.Table(box=rich.box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         justify: Literal["left", "right"] = "left" if column < table.n_labels else "right"
-        block.add_column(rich.text.Text(table.columns[column]), justify=justify, no_wrap=column >= table.n_labels)
+        block.add_column(
+            rich.text.Text(in_a_line(table.columns[column])), justify=justify, no_wrap=column >= table.n_labels
+        )
     styles = {"": "", "best": "bold", "second": "underline"}
     for row in table.rows:
-        block.add_row(*(rich.text.Text(row[c].text, style=styles[row[c].mark]) for c in columns))
+        block.add_row(*(rich.text.Text(in_a_line(row[c].text), style=styles[row[c].mark]) for c in columns))
     return block
 
 
@@ -119,7 +123,7 @@ def to_terminal(table: Grid, width: int = 120) -> str:
     file = io.StringIO()
     console = rich.console.Console(file=file, width=width, color_system=None, force_terminal=False)
     console.print(to_rich(table, width))
-    return "\n".join(line.rstrip() for line in file.getvalue().rstrip().splitlines()) + "\n"
+    return "\n".join(line.rstrip() for line in file.getvalue().rstrip().split("\n")) + "\n"
 
 
 def to_markdown(table: Grid) -> str:
@@ -149,9 +153,9 @@ def to_latex(table: Grid) -> str:
         f"\\caption{{{latex_escape(caption)}}}",
         f"\\begin{{tabular}}{{{'l' * table.n_labels}{'r' * (len(table.columns) - table.n_labels)}}}",
         "\\toprule",
-        " & ".join(latex_escape(c) for c in table.columns) + " \\\\",
+        _latex_row([latex_escape(c) for c in table.columns]),
         "\\midrule",
-        *(" & ".join(wrap[c.mark].format(latex_escape(c.text)) for c in row) + " \\\\" for row in table.rows),
+        *(_latex_row([wrap[c.mark].format(latex_escape(c.text)) for c in row]) for row in table.rows),
         "\\bottomrule",
         "\\end{tabular}",
         "\\end{table}",
@@ -161,11 +165,22 @@ def to_latex(table: Grid) -> str:
 
 def to_csv(table: Grid) -> str:
     """The table's text as CSV, marks left out."""
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(table.columns)
-    writer.writerows([cell.text for cell in row] for row in table.rows)
-    return file.getvalue()
+    return csv_text([table.columns, *([_csv_cell(table, *item) for item in enumerate(row)] for row in table.rows)])
+
+
+def _csv_cell(table: Grid, column: int, cell: TableEntry) -> object:
+    """Labels are text whatever they look like; in the other columns a signed number is a number."""
+    return _Number(cell.text) if column >= table.n_labels and is_number(cell.text) else cell.text
+
+
+class _Number:
+    """A number's own spelling, which no reader may escape."""
+
+    def __init__(self, text: str):
+        self._text = text
+
+    def __str__(self) -> str:
+        return self._text
 
 
 _LATEX = {
@@ -195,12 +210,18 @@ _LATEX = {
 
 def latex_escape(text: str) -> str:
     """Text as LaTeX prints it."""
-    return "".join(_LATEX.get(character, character) for character in text)
+    return "".join(_LATEX.get(character, character) for character in in_a_line(text))
+
+
+def _latex_row(cells: list[str]) -> str:
+    # A row that begins with a bracket or a star would be an argument of the command that ended the row before.
+    first = "{}" if cells[0].lstrip().startswith(("[", "*")) else ""
+    return first + " & ".join(cells) + " \\\\"
 
 
 def _markdown_escape(text: str) -> str:
-    return re.sub(r"([\\|*_`<>\[\]])", r"\\\1", text).replace("\n", " ")
+    return re.sub(r"([\\|*_`<>\[\]&~$])", r"\\\1", in_a_line(text))
 
 
 def _cells_wide(text: str) -> int:
-    return rich.text.Text(text).cell_len
+    return rich.text.Text(in_a_line(text)).cell_len

@@ -1,6 +1,5 @@
 """Results beside numbers from elsewhere: the published Table 3, and correlations with any table of scores."""
 
-import csv
 import dataclasses
 import re
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from jfewshot.errors import UserError
+from jfewshot.files.tables import read_cells
 from jfewshot.reporting import published
 from jfewshot.reporting.grid import Grid, grid
 from jfewshot.reporting.leaderboard import Leaderboard
@@ -67,26 +67,33 @@ def read_outside_table(path: Path, lower_is_better: tuple[str, ...] = ()) -> Out
     Raises:
       UserError: if it cannot be read as such.
     """
-    with open(path, encoding="utf-8-sig", newline="") as file:
-        rows = [row for row in csv.reader(file) if any(cell.strip() for cell in row)]
-    if len(rows) < 2 or len(rows[0]) < 2:
+    header, rows, lines = read_cells(path, (), "give a CSV with a column of upstream names and columns of scores")
+    if not rows or len(header) < 2:
         raise UserError(f"{path}: needs a header, a column of upstream names, and at least one column of scores")
-    metrics = tuple(name.strip() for name in rows[0][1:])
+    metrics = tuple(name.strip() for name in header[1:])
     unknown = sorted(set(lower_is_better) - set(metrics))
     if unknown:
         raise UserError(f"{path} has no column '{unknown[0]}'; it has {', '.join(metrics)}")
-    values = np.full((len(rows) - 1, len(metrics)), np.nan)
-    for line, row in enumerate(rows[1:]):
-        for column, cell in enumerate(row[1 : len(metrics) + 1]):
+    seen: dict[str, int] = {}
+    values = np.full((len(rows), len(metrics)), np.nan)
+    for number, (line, row) in enumerate(zip(lines, rows, strict=True)):
+        name = _plain(row[0])
+        if not row[0].strip():
+            raise UserError(f"{path}: line {line} names no upstream; name it, or remove the line")
+        if name and name in seen:
+            raise UserError(
+                f"{path}: lines {seen[name]} and {line} are both for '{row[0].strip()}' (case and punctuation do not tell "
+                "upstreams apart); keep one"
+            )
+        seen[name] = line
+        for column, cell in enumerate(row[1:]):
             if cell.strip():
                 try:
-                    values[line, column] = float(cell)
+                    values[number, column] = float(cell)
                 except ValueError as error:
-                    raise UserError(
-                        f"{path}, line {line + 2}: '{cell}' under '{metrics[column]}' is no number"
-                    ) from error
+                    raise UserError(f"{path}, line {line}: '{cell}' under '{metrics[column]}' is no number") from error
     values *= [-1.0 if name in lower_is_better else 1.0 for name in metrics]
-    return OutsideTable(path.stem, tuple(row[0].strip() for row in rows[1:]), metrics, values)
+    return OutsideTable(path.stem, tuple(row[0].strip() for row in rows), metrics, values)
 
 
 def correlate_board(

@@ -9,14 +9,13 @@ for board in leaderboards(read_results("results").records):
 ```
 """
 
-import csv
-import io
 import json
 from typing import Literal
 
 import numpy as np
 import rich.console
 
+from jfewshot.files.csv_cells import csv_text
 from jfewshot.reporting.grid import MISSING, Grid, TableEntry, grid, to_latex, to_markdown, to_rich, to_terminal
 from jfewshot.reporting.leaderboard import INTERVALS, Leaderboard, best_and_second, leaderboard, leaderboards
 
@@ -117,20 +116,20 @@ def _notes(board: Leaderboard) -> tuple[str, ...]:
 
 
 def _csv(board: Leaderboard) -> str:
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
     headings = ["upstream"]
     for dataset in board.datasets:
         headings += [dataset, *(f"{dataset} {name}" for name in board.intervals)]
-    writer.writerow([*headings, "average", *(f"average {name}" for name in board.intervals), "average_rank"])
+    lines: list[list[object]] = [
+        [*headings, "average", *(f"average {name}" for name in board.intervals), "average_rank"]
+    ]
     for row, upstream in enumerate(board.upstreams):
         values: list[float] = []
         for column in range(len(board.datasets)):
             values += [board.mean[row, column], *(board.half_widths[name][row, column] for name in board.intervals)]
         values += [board.average[row], *(board.average_half_width[name][row] for name in board.intervals)]
         values.append(board.average_rank[row])
-        writer.writerow([upstream, *("" if np.isnan(value) else repr(float(value)) for value in values)])
-    return file.getvalue()
+        lines.append([upstream, *(None if np.isnan(value) else float(value) for value in values)])
+    return csv_text(lines)
 
 
 def _plain(board: Leaderboard) -> dict:

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from jfewshot.commandline import EXIT_CHECK_FAILED, run_cli
+from jfewshot.printable import printable
 
 if TYPE_CHECKING:
     from jfewshot.store.options import CreateOptions, InspectOptions, VerifyOptions
@@ -48,7 +49,7 @@ def create(options: "CreateOptions") -> int:
         replace=options.replace,
         unlabelled=options.unlabelled,
     )
-    sys.stdout.write(describe(store) + "\n")
+    sys.stdout.write(printable(describe(store)) + "\n")
     log.info("wrote %s; next: jfewshot run --stores %s", options.out, shlex.quote(str(options.out)))
     return 0
 
@@ -62,7 +63,7 @@ def inspect(options: "InspectOptions") -> int:
     if options.json:
         sys.stdout.write(json.dumps([dict(store.manifest) for store in opened], indent=2, ensure_ascii=False) + "\n")
     else:
-        sys.stdout.write("\n\n".join(describe(store) for store in opened) + "\n")
+        sys.stdout.write(printable("\n\n".join(describe(store) for store in opened)) + "\n")
     return 0
 
 
@@ -79,7 +80,7 @@ def verify(options: "VerifyOptions") -> int:
         lines += [f"  error: {line}\n" for line in report.errors]
         lines += [f"  warning: {line}\n" for line in report.warnings]
         status = EXIT_CHECK_FAILED if report.errors else status
-    sys.stdout.writelines(lines)
+    sys.stdout.writelines(map(printable, lines))
     return status
 
 

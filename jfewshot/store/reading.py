@@ -19,6 +19,9 @@ FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
 CLIPS = "clips.csv"
 VIEW_DTYPES = ("float16", "float32")
+# "/" and "\\" part folders; Windows refuses the others.
+_NOT_IN_FILE_NAMES = frozenset('/\\:*?"<>|')
+_LONGEST_VIEW = 180  # a file's name has at most 255 bytes, and an unfinished one has more than the view's
 # The tables of clips that were read last, by the digest of their files: all encoders' stores of a dataset share one.
 _TABLES_KEPT = 32
 _tables: dict[str, ClipTable] = {}
@@ -150,6 +153,21 @@ def _clips(path: Path, expected: str | None) -> ClipTable:
     return table
 
 
+def view_name_fault(name: str) -> str:
+    """Why a view may not be called so; empty where it may. A view's name is the name of its file in the store's folder.
+
+    Args:
+      name: of the view.
+    """
+    refused = sorted(set(name) & _NOT_IN_FILE_NAMES)
+    if refused or any(character < " " for character in name):
+        shown = " ".join(refused) or "a control character"
+        return f"view name {name!r} holds {shown}, which file names cannot hold on every system"
+    if name.startswith(".") or not name or len(name.encode("utf-8", "replace")) > _LONGEST_VIEW:
+        return f"view name {name[:40]!r} must not begin with a dot, and must have 1 to {_LONGEST_VIEW} bytes"
+    return ""
+
+
 def read_manifest(path: Path) -> dict[str, Any]:
     """Read and check `manifest.json` of a store's folder.
 
@@ -181,6 +199,9 @@ def read_manifest(path: Path) -> dict[str, Any]:
     if not isinstance(manifest.get("views"), dict) or not manifest["views"]:
         raise UserError(f"{file} names no views; a store needs at least one array")
     for name, facts in manifest["views"].items():
+        fault = view_name_fault(name)
+        if fault:
+            raise UserError(f"{file}: {fault}")
         if not isinstance(facts, dict):
             raise UserError(f"{file}: view '{name}' should be an object with at least its sha256 (docs/store.md)")
     return manifest

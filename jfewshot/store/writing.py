@@ -13,10 +13,16 @@ from jfewshot.errors import UserError
 from jfewshot.files import atomic_folder, atomic_write, sha256_of_file
 from jfewshot.files.places import check_place, manifest_of
 from jfewshot.store.clips import ClipTable
-from jfewshot.store.reading import CLIPS, FORMAT, FORMAT_VERSION, MANIFEST, VIEW_DTYPES, Store, open_store
-
-# "/" and "\\" part folders; Windows refuses the others.
-_NOT_IN_FILE_NAMES = frozenset('/\\:*?"<>|')
+from jfewshot.store.reading import (
+    CLIPS,
+    FORMAT,
+    FORMAT_VERSION,
+    MANIFEST,
+    VIEW_DTYPES,
+    Store,
+    open_store,
+    view_name_fault,
+)
 
 
 def write_store(
@@ -125,8 +131,8 @@ def _write_view(folder: Path, name: str, view: np.ndarray | Path, clips: ClipTab
     layer, dot, pooling = name.rpartition(".")
     if not dot or not layer or not pooling or name.startswith("."):
         raise UserError(f"view name '{name}' should be <layer>.<pooling>, as in last.mean")
-    if refused := sorted(set(name) & _NOT_IN_FILE_NAMES):
-        raise UserError(f"view name '{name}' holds {' '.join(refused)}, which file names cannot hold on every system")
+    if fault := view_name_fault(name):
+        raise UserError(fault)
     file = folder / f"{name}.npy"
     array = np.load(view, mmap_mode="r", allow_pickle=False) if isinstance(view, Path) else view
     if array.ndim != 2 or str(array.dtype) not in VIEW_DTYPES:

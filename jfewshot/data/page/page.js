@@ -62,6 +62,9 @@
     whenSeen(node, () => draw(node, chart.data, chart.layout));
   }
 
+  // Plotly reads some HTML in labels; a name is none.
+  const asText = (name) => name.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+
   // One bar per upstream for a dataset or the average; hovering tells mean, interval and number of episodes.
   const bars = (node, board, column, interval) => {
     const average = column < 0;
@@ -72,16 +75,16 @@
     })).filter((row) => row.mean !== null).reverse();
     draw(node, [{
       type: "bar", orientation: "h",
-      y: rows.map((row) => row.name), x: rows.map((row) => 100 * row.mean),
+      y: rows.map((row) => asText(row.name)), x: rows.map((row) => 100 * row.mean),
       error_x: { type: "data", array: rows.map((row) => 100 * (row.half ?? 0)), color: css("--ink"), thickness: 1.2, width: 3 },
       marker: { color: css("--bar") },
-      hovertext: rows.map((row) => `${row.name}<br>${percent(row.mean)} ± ${percent(row.half)}<br>${interval}, ` +
+      hovertext: rows.map((row) => `${asText(row.name)}<br>${percent(row.mean)} ± ${percent(row.half)}<br>${interval}, ` +
         `${board.n_episodes.toLocaleString("en")} episodes${average ? ` on each of ${board.datasets.length} datasets` : ""}`),
       hoverinfo: "text",
     }], {
       height: 90 + 22 * rows.length,
       xaxis: { title: { text: "accuracy (%)" }, range: [0, 100] },
-      yaxis: { automargin: true },
+      yaxis: { automargin: true, type: "category" },
       shapes: [{ type: "line", x0: 100 * board.chance, x1: 100 * board.chance, y0: 0, y1: 1, yref: "paper",
         line: { dash: "dot", width: 1, color: css("--quiet") } }],
     });

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from jfewshot.downstream.asr.summary import Difference, Summary, is_control, summarise
 from jfewshot.downstream.report import refuse_nothing_finished, refuse_unknown_baseline, write_page
 from jfewshot.reporting.document import Block, Section, TableBlock
-from jfewshot.reporting.figures.style import line_style, look
+from jfewshot.reporting.figures.style import line_style, look, plain_logarithmic, shorten
 from jfewshot.reporting.grid import MISSING, Grid, TableEntry, grid
 from jfewshot.reporting.writer import Writer
 
@@ -179,7 +179,7 @@ def learning_curves(summaries: Sequence[Summary]) -> Figure:
         axis = figure.subplots()
         for number, each in enumerate(chosen):
             style: dict[str, Any] = line_style(number) | {"marker": ""}
-            axis.plot(each.curve[:, 0], 100 * each.curve[:, 2], label=each.row.features, **style)
+            axis.plot(each.curve[:, 0], 100 * each.curve[:, 2], label=shorten(each.row.features), **style)
         axis.set_xlabel("training steps")
         axis.set_ylabel(f"development {summaries[0].metric} (%)")
         axis.set_ylim(bottom=0)
@@ -200,9 +200,10 @@ def amount_curves(summaries: Sequence[Summary]) -> Figure:
             style: dict[str, Any] = line_style(number)
             axis.errorbar(
                 [100 * each.row.train_share for each in mine], 100 * rate, 100 * np.stack([rate - low, high - rate]),
-                label=features, capsize=2, elinewidth=0.8, **style,
+                label=shorten(features), capsize=2, elinewidth=0.8, **style,
             )  # fmt: skip
         axis.set_xscale("log")
+        plain_logarithmic(axis.xaxis)
         axis.set_xlabel("share of the training utterances (%)")
         axis.set_ylabel(f"{summaries[0].metric} (%)")
         axis.legend(frameon=False)

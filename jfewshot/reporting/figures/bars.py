@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
-from jfewshot.reporting.figures.style import COLORS, GREY, look, shorten
+from jfewshot.reporting.figures.style import COLORS, GREY, look, plain_logarithmic, shorten
 
 _MOST_ROWS, _MOST_PANELS = 20, 12
 
@@ -71,7 +71,7 @@ def accuracy_bars(
             if panel + columns >= n_panels:
                 axis.set_xlabel(f"{measure} (%)")
         if title:
-            figure.suptitle(title, fontsize=8, x=0.01, ha="left")
+            figure.suptitle(shorten(title, 200), fontsize=8, x=0.01, ha="left")
     return figure
 
 
@@ -86,6 +86,7 @@ def speed_bars(episodes_per_s: Sequence[float], labels: Sequence[str]) -> Figure
         for place, value in enumerate(values):
             axis.text(value, place, f" {value:,.0f}", va="center", fontsize=7)
         axis.set_xscale("log")
+        plain_logarithmic(axis.xaxis)
         axis.set_xlim(max(values.min() / 3, 1e-3), values.max() * 4)
         axis.set_yticks(np.arange(len(order)), [shorten(labels[i], 44) for i in order])
         axis.set_xlabel("episodes per second, median over cells, compilation apart")

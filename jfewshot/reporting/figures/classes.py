@@ -61,7 +61,7 @@ def confusion_matrix(
         axis.tick_params(length=0)
         axis.set_xlabel(labels.predicted)
         axis.set_ylabel(labels.true)
-        axis.set_title(title, loc="left")
+        axis.set_title(shorten(title, 80), loc="left")
         bar = figure.colorbar(picture, ax=axis, shrink=0.7, pad=0.02)
         bar.set_label(labels.share)
         bar.outline.set_visible(False)
@@ -107,7 +107,7 @@ def hardest_classes(
         axis.set_yticks(place, [shorten(names[i]) for i in order])
         axis.set_xlim(0, 100)
         axis.set_xlabel("accuracy of the class's own queries (%)")
-        axis.set_title(title, loc="left")
+        axis.set_title(shorten(title, 80), loc="left")
         axis.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     return figure
 

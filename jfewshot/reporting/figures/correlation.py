@@ -57,7 +57,7 @@ def regression_panels(
                 axis.set_ylim(low, high + 0.17 * (high - low))  # room for the coefficient above the points
                 text = f"{symbol} = {coefficient[number]:.2f}".replace("-", "−")
                 axis.text(0.97, 0.98, text, transform=axis.transAxes, ha="right", va="top", fontsize=7.5)
-                axis.set_title(names[place], loc="left")
+                axis.set_title(shorten(names[place]), loc="left")
                 axis.locator_params(axis="x", nbins=3)
                 axis.locator_params(axis="y", nbins=4)
         figure.supxlabel(score_name, fontsize=8)

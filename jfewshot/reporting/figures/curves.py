@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from jfewshot.reporting.figures.style import line_numbers, line_style, look, shorten
+from jfewshot.reporting.figures.style import line_numbers, line_style, look, plain_logarithmic, shorten
 
 _MOST_LINES = 16
 
@@ -72,6 +72,7 @@ def curve_panels(
             axis.set_title(shorten(panels[number].title), loc="left")
             if log:
                 axis.set_xscale("log")
+                plain_logarithmic(axis.xaxis)
             if ticks:
                 axis.set_xticks(list(ticks), list(ticks.values()))
                 axis.set_xticks([], minor=True)

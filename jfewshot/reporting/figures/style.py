@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
 
 from jfewshot.files import atomic_write
+from jfewshot.printable import in_a_line
 
 _log = logging.getLogger(__name__)
 
@@ -45,6 +48,8 @@ _LOOK: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "jfewshot",
     "pdf.fonttype": 42,
+    # Names are data: a dollar in one begins no formula.
+    "text.parse_math": False,
     "figure.constrained_layout.use": True,
 }
 
@@ -122,5 +127,18 @@ def ink_on(color: Any) -> str:
 
 
 def shorten(label: str, length: int = 28) -> str:
-    """A label that fits beside an axis."""
+    """A label that fits beside an axis, in one line."""
+    label = in_a_line(label)
+    if label.startswith("_"):
+        label = f"\u200a{label}"  # matplotlib leaves labels that begin with an underscore out of legends
     return label if len(label) <= length else label[: length - 1] + "…"
+
+
+def plain_logarithmic(axis: Axis) -> None:
+    """Number a logarithmic axis in plain text: matplotlib's powers of ten are formulas, which the look switches off.
+
+    Args:
+      axis: `axes.xaxis` or `axes.yaxis`, after its scale was set.
+    """
+    axis.set_major_formatter(LogFormatter())
+    axis.set_minor_formatter(LogFormatter(labelOnlyBase=False))
