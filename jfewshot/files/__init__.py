@@ -4,6 +4,7 @@
 - `places`: where a finished folder may be put
 - `listing`: what lies below a folder; the user's folder for caches
 - `digests`: SHA-256 of files and of JSON values
+- `json_values`: JSON from a file that may be damaged (loads msgspec)
 - `arrays`: arrays as the bytes of an .npz file (loads NumPy)
 - `tables`: text tables with a header
 - `not_tables`: what is given in place of a table

@@ -1,9 +1,10 @@
 """The embedding store: a folder of NumPy arrays, a table of clips and a manifest (docs/store.md).
 
-NumPy and the standard library are all it takes. Names are imported when they are asked for, so that the command line's `--help`
-does not wait for NumPy.
+NumPy, msgspec and the standard library are all it takes. Names are imported when they are asked for, so that the command
+line's `--help` does not wait for NumPy.
 
   clips.py     the table of clips and its digest
+  manifest.py  the manifest, checked field by field
   reading.py   opening a store, finding stores in a folder
   writing.py   writing a store whole or not at all
   given.py     embeddings as somebody has them

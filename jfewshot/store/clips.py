@@ -15,6 +15,8 @@ from jfewshot.files.tables import read_cells
 from jfewshot.files.texts import texts_of
 
 COLUMNS = ("clip_id", "class", "group", "split", "first_segment", "n_segments")
+# More rows than any file has, of one clip or before it, and of all clips: sums of such numbers fit 64 bits.
+_MOST_ROWS, _MOST_SUMMED = 2**40, 2**62
 _OPTIONAL_TEXT = ("group", "split")
 LABEL_IT = "label it, leave it out, or keep such clips without a class with --unlabelled (unlabelled=True in Python)"
 
@@ -65,16 +67,16 @@ class ClipTable:
           the table, sorted by clip id.
 
         Raises:
-          UserError: on columns of unequal length, no clips, an empty or repeated clip id, an empty class, or segments
-            that overlap.
+          UserError: on columns of unequal length, no clips, an empty or repeated clip id, an empty class, segments
+            that overlap, or rows that no view can have.
         """
         ids = texts_of(clip_id, "clip id")
         n_clips = len(ids)
-        counts = np.ones(n_clips, np.int64) if n_segments is None else np.asarray(n_segments, np.int64)
+        counts = np.ones(n_clips, np.int64) if n_segments is None else _row_numbers(n_segments, "n_segments", ids)
         if first_segment is None:
             starts = np.concatenate([[0], np.cumsum(counts)[:-1]]).astype(np.int64) if n_clips else counts
         else:
-            starts = np.asarray(first_segment, np.int64)
+            starts = _row_numbers(first_segment, "first_segment", ids)
         empty = [""] * n_clips
         columns = {
             "clip_id": _array(ids),
@@ -230,6 +232,32 @@ class ClipTable:
         columns = (self.clip_id, self.class_name, self.group, self.split, self.first_segment, self.n_segments)
         with atomic_write(path, "w") as file:
             file.write(csv_text([COLUMNS, *zip(*(column.tolist() for column in columns), strict=True)]))
+
+
+def _row_numbers(values: Sequence[int] | np.ndarray, what: str, ids: Sequence[str]) -> np.ndarray:
+    """Numbers of rows as int64; each so small that sums of them do not overflow."""
+    given = np.asarray(values)
+    if given.dtype.kind not in "iu":  # texts, numbers with a fraction, or above 64 bits
+        listed = given.tolist() if isinstance(values, np.ndarray) else list(values)
+        given = np.array([_whole(value) for value in listed], object)
+    wrong = np.flatnonzero((given <= -_MOST_ROWS) | (given >= _MOST_ROWS))
+    if len(wrong):
+        number = int(wrong[0])
+        clip = ids[number] if number < len(ids) else f"number {number}"
+        raise UserError(
+            f"clip table: {what} of clip '{clip}' is {str(list(values)[number])[:40]}; it must be a whole number below 2**40"
+        )
+    numbers = given.astype(np.int64)
+    if len(numbers) and numbers.sum(dtype=np.float64) >= _MOST_SUMMED:
+        raise UserError(f"clip table: the sum of {what} over all clips is 2**62 or more, which no file can hold")
+    return numbers
+
+
+def _whole(value: object) -> int:
+    """A number as a Python int; one that no row has where it is not whole."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value if isinstance(value, int) else _MOST_ROWS
 
 
 def _array(texts: list[str]) -> np.ndarray:

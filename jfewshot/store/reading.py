@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import importlib.resources
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,15 +12,10 @@ import numpy as np
 from jfewshot.errors import UserError
 from jfewshot.files import PARTIAL, files_below, sha256_of_file, sha256_of_json
 from jfewshot.store.clips import ClipTable
+from jfewshot.store.manifest import MANIFEST, read_manifest
 
-FORMAT = "jfewshot-store"
-FORMAT_VERSION = 1
-MANIFEST = "manifest.json"
 CLIPS = "clips.csv"
 VIEW_DTYPES = ("float16", "float32")
-# "/" and "\\" part folders; Windows refuses the others.
-_NOT_IN_FILE_NAMES = frozenset('/\\:*?"<>|')
-_LONGEST_VIEW = 180  # a file's name has at most 255 bytes, and an unfinished one has more than the view's
 # The tables of clips that were read last, by the digest of their files: all encoders' stores of a dataset share one.
 _TABLES_KEPT = 32
 _tables: dict[str, ClipTable] = {}
@@ -77,14 +71,24 @@ class Store:
             raise UserError(
                 f"{path} is missing, though {MANIFEST} names it; copy or extract the store again"
             ) from error
-        except (ValueError, EOFError) as error:
-            raise UserError(
-                f"{path} is truncated or not an array ({error}); copy or extract the store again"
-            ) from error
+        except OSError as error:
+            raise UserError(f"{path} cannot be read ({error.strerror or error})") from error
+        except Exception as error:
+            # A header is a Python literal: a damaged one raises whatever Python's tokenizer, its parser, NumPy and mmap raise.
+            what = " ".join(str(error).split())[:200] or type(error).__name__
+            raise UserError(f"{path} is truncated or not an array ({what}); copy or extract the store again") from error
         if array.ndim != 2 or str(array.dtype) not in VIEW_DTYPES:
             raise UserError(
                 f"{path} holds {array.dtype} of shape {array.shape}; a view is float16 or float32, segments x dim"
             )
+        stated = self.manifest["views"][name]
+        if array.shape[1] < 1:
+            raise UserError(f"{path} has no columns; an embedding needs at least one number")
+        for field, actual in (("dim", array.shape[1]), ("dtype", str(array.dtype))):
+            if stated.get(field) not in (None, actual):
+                raise UserError(
+                    f"{path}: {MANIFEST} says {field} {stated[field]}, the file has {actual}; copy or extract the store again"
+                )
         if len(array) < self.clips.n_rows:
             raise UserError(
                 f"{path} has {len(array)} rows, but {CLIPS} speaks of {self.clips.n_rows}; copy or extract it again"
@@ -134,77 +138,26 @@ def open_store(path: Path | str) -> Store:
     """
     path = Path(path)
     manifest = read_manifest(path)
-    return Store(path=path, manifest=manifest, clips=_clips(path / CLIPS, manifest.get("clips_sha256")))
+    return Store(path=path, manifest=manifest, clips=_clips(path / CLIPS, manifest["clips_sha256"]))
 
 
-def _clips(path: Path, expected: str | None) -> ClipTable:
+def _clips(path: Path, expected: str) -> ClipTable:
     """A store's table of clips; of two stores with the same file the same object, which is read and digested once."""
     if not path.is_file():
         return ClipTable.read(path)
-    digest = sha256_of_file(path)
+    try:
+        digest = sha256_of_file(path)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror or error})") from error
     table = _tables.get(digest)
     if table is None:
         table = ClipTable.read(path)
         while len(_tables) >= _TABLES_KEPT:
             _tables.pop(next(iter(_tables)))
         _tables[digest] = table
-    if expected is not None and digest != expected:
+    if digest != expected:
         raise UserError(f"{path} is not the file that {MANIFEST} describes; copy or extract the store again")
     return table
-
-
-def view_name_fault(name: str) -> str:
-    """Why a view may not be called so; empty where it may. A view's name is the name of its file in the store's folder.
-
-    Args:
-      name: of the view.
-    """
-    refused = sorted(set(name) & _NOT_IN_FILE_NAMES)
-    if refused or any(character < " " for character in name):
-        shown = " ".join(refused) or "a control character"
-        return f"view name {name!r} holds {shown}, which file names cannot hold on every system"
-    if name.startswith(".") or not name or len(name.encode("utf-8", "replace")) > _LONGEST_VIEW:
-        return f"view name {name[:40]!r} must not begin with a dot, and must have 1 to {_LONGEST_VIEW} bytes"
-    return ""
-
-
-def read_manifest(path: Path) -> dict[str, Any]:
-    """Read and check `manifest.json` of a store's folder.
-
-    Raises:
-      UserError: naming what is wrong.
-    """
-    file = path / MANIFEST
-    if not path.is_dir():
-        raise UserError(f"{path} is not a folder; a store is a folder with a {MANIFEST} (docs/store.md)")
-    try:
-        manifest = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise UserError(
-            f"{path} is no store: it has no {MANIFEST}. `python -m jfewshot.store create` makes a store from arrays"
-        ) from error
-    except ValueError as error:
-        raise UserError(f"{file} is truncated or not JSON ({error}); copy or extract the store again") from error
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise UserError(f"{file} does not describe an embedding store (its format is not '{FORMAT}')")
-    version = manifest.get("format_version")
-    if version != FORMAT_VERSION:
-        raise UserError(
-            f"{path} is a store of format version {version}; this jfewshot reads version {FORMAT_VERSION}. "
-            "Extract it again, or use the jfewshot that wrote it"
-        )
-    for field in ("dataset", "upstream"):
-        if not isinstance(manifest.get(field), dict) or not manifest[field].get("name"):
-            raise UserError(f"{file} does not say {field}.name; every store names its dataset and its upstream")
-    if not isinstance(manifest.get("views"), dict) or not manifest["views"]:
-        raise UserError(f"{file} names no views; a store needs at least one array")
-    for name, facts in manifest["views"].items():
-        fault = view_name_fault(name)
-        if fault:
-            raise UserError(f"{file}: {fault}")
-        if not isinstance(facts, dict):
-            raise UserError(f"{file}: view '{name}' should be an object with at least its sha256 (docs/store.md)")
-    return manifest
 
 
 def find_stores(*roots: Path | str) -> list[Path]:

@@ -13,16 +13,8 @@ from jfewshot.errors import UserError
 from jfewshot.files import atomic_folder, atomic_write, sha256_of_file
 from jfewshot.files.places import check_place, manifest_of
 from jfewshot.store.clips import ClipTable
-from jfewshot.store.reading import (
-    CLIPS,
-    FORMAT,
-    FORMAT_VERSION,
-    MANIFEST,
-    VIEW_DTYPES,
-    Store,
-    open_store,
-    view_name_fault,
-)
+from jfewshot.store.manifest import FORMAT, FORMAT_VERSION, MANIFEST, view_name_fault
+from jfewshot.store.reading import CLIPS, VIEW_DTYPES, Store, open_store
 
 
 def write_store(

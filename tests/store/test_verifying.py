@@ -98,8 +98,11 @@ def test_a_changed_byte_is_an_error(tmp_path):
         (lambda s: edit_manifest(s, lambda m: m["counts"].update(clips=31)), "counts 31 clips"),
         (lambda s: edit_manifest(s, lambda m: m["counts"].update(segments=29)), "counts 29 segments"),
         (lambda s: edit_manifest(s, lambda m: m["counts"].update(classes=7)), "counts 7 classes"),
-        (lambda s: edit_manifest(s, lambda m: m["views"]["last.mean"].update(dim=13)), "manifest says"),
-        (lambda s: edit_manifest(s, lambda m: m["views"]["last.mean"].update(dtype="float16")), "manifest says"),
+        (lambda s: edit_manifest(s, lambda m: m["views"]["last.mean"].update(dim=13)), "says dim 13, the file has 12"),
+        (
+            lambda s: edit_manifest(s, lambda m: m["views"]["last.mean"].update(dtype="float16")),
+            "says dtype float16",
+        ),
         (lambda s: edit_manifest(s, lambda m: m["views"]["last.mean"].pop("sha256")), "sha256"),
     ],
 )
