@@ -3,10 +3,12 @@
 import dataclasses
 import json
 import logging
+import math
 import os
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,8 +16,8 @@ import tyro
 
 from benchmarks.suite.competitors import COMPETITORS
 from benchmarks.suite.figure import draw_figure
-from benchmarks.suite.rows import OURS, Row, full_grid, quick_grid
-from benchmarks.suite.table import render
+from benchmarks.suite.rows import GRIDS, OURS, PER_EPISODE, Row
+from benchmarks.suite.table import question_of, render
 from benchmarks.tools.child import run_child
 from benchmarks.tools.measuring import machine, write_json
 from jfewshot.commandline import run_cli
@@ -31,18 +33,23 @@ class Suite:
     """Measure jfewshot beside scikit-learn, PyTorch, easyfsl and cuML on the same episodes, and say what bounds it.
 
     Every row runs in a process of its own: predictions are compared first, then each competitor's best number of threads (and
-    chunk size) is found, then ours and theirs are timed in turns. The ratio is the median over rounds. Rows that are there
-    already are not measured again: a killed run continues. Close other programs: they are measured too.
+    chunk size) is found, then ours and theirs are timed in turns, and the time of drawing is added to theirs. The ratio is the
+    median over rounds. Rows that are in the folder already are not measured again: a killed run continues. The tables and the
+    figure show every row of the folder. Close other programs: they are measured too.
 
     Examples:
-      python -m benchmarks.run --quick                          # a couple of minutes
-      python -m benchmarks.run                                  # the whole grid, an hour or two on 2 cores
+      python -m benchmarks.run --quick                          # less than ten minutes on 2 cores
+      python -m benchmarks.run --selection headline --minutes 8 # the numbers that are quoted, most important first
+      python -m benchmarks.run                                  # the whole grid, some hours on 2 cores
       python -m benchmarks.run --classifiers sgd --competitors scikit-learn
       python -m benchmarks.run --device gpu --minutes 9         # one call on a GPU machine
     """
 
+    selection: Literal["quick", "headline", "full"] = "full"
+    """quick: one episode for each classifier, beside every competitor, in short rounds. headline: `logistic` beside scikit-learn
+    and the fastest ways of PyTorch, on small and large stores and with many shots. full: the whole grid."""
     quick: bool = False
-    """One episode for each classifier, shorter rounds."""
+    """The same as --selection quick."""
     device: Literal["auto", "cpu", "gpu"] = "auto"
     """Where ours and PyTorch run; auto: a GPU if JAX finds one."""
     classifiers: tuple[str, ...] = ()
@@ -60,11 +67,13 @@ class Suite:
     rounds: int | None = None
     """How often each is timed (default: 5; quick: 3)."""
     seconds: float | None = None
-    """How long a competitor works per round, about; it solves as many of the episodes as that takes (default: 1; quick: 0.3)."""
-    episodes: int = 10_000
-    """Episodes that ours solves at once (with more than 100 supports, at most 512; `sgd`: 64)."""
+    """How long a competitor works per round, about; it solves as many of the episodes as that takes (default: 1; quick and
+    headline: 0.3)."""
+    episodes: int | None = None
+    """Episodes that ours solves at once (default: 10,000, and 100,000 in some rows; with more than 100 supports always at most
+    512, with `sgd` 64)."""
     minutes: float | None = None
-    """Start no row after so many minutes."""
+    """Stop after so many minutes; the row that is being measured then is measured again by the next run."""
     row_timeout_s: float = 600.0
     """Stop a row that takes longer; it is reported as such."""
     out: Path = Path("results/benchmarks")
@@ -84,29 +93,38 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run(options: Suite) -> int:
     """Measure what is missing; write table, JSON and figure after every row."""
-    started = time.perf_counter()
+    ends = math.inf if options.minutes is None else time.perf_counter() + 60 * options.minutes
     device = _device(options.device)
     rows = _rows(options)
     here = machine() | {"device": device}
     options.out.mkdir(parents=True, exist_ok=True)
-    results: list[dict[str, Any]] = []
+    folder = options.out / "rows"
+    results = {path.name: json.loads(path.read_text()) for path in folder.glob(f"*-{device}.json")}
+    results = {name: result for name, result in results.items() if _comparable(result)}
     left = 0
-    with tempfile.TemporaryDirectory() as temporary:
+    # Rows beside a competitor may find our compiled programs from earlier rows: only rows of ours alone report first calls.
+    with tempfile.TemporaryDirectory() as temporary, tempfile.TemporaryDirectory() as shared:
         scratch = options.scratch or Path(temporary)
         for number, row in enumerate(rows, 1):
-            path = options.out / "rows" / f"{row.key}-{device}.json"
-            found = json.loads(path.read_text()) if path.exists() else None
+            path = folder / f"{row.key}-{device}.json"
             # What failed may have lacked time, memory or a package: it is tried again.
-            if found and not options.again and "failed" not in found:
-                results.append(found)
+            if path.name in results and not options.again and "failed" not in results[path.name]:
                 continue
-            if options.minutes is not None and time.perf_counter() - started > 60 * options.minutes:
+            time_left = ends - time.perf_counter()
+            if time_left <= 0:
                 left += 1
                 continue
             log.info("[%d/%d] %s", number, len(rows), _name(row))
-            result = {**row.identity(), **_measure(row, options, device, scratch), "machine": here}
+            result = {
+                **row.identity(),
+                **_measure(row, options, device, scratch, Path(shared), time_left),
+                "machine": here,
+            }
+            if "failed" in result and time.perf_counter() >= ends:
+                left += 1
+                continue
             write_json(path, result)
-            results.append(result)
+            results[path.name] = result
             log.info("        %s", _in_short(result))
             _write(options.out, results, here)
     if left:
@@ -116,10 +134,27 @@ def run(options: Suite) -> int:
     return 0
 
 
+def _comparable(result: dict[str, Any]) -> bool:
+    """Whether a row was measured as rows are today: before, the time of drawing was not added to a competitor's."""
+    known = result["competitor"] in (OURS, *COMPETITORS)
+    return known and ("ratio" not in result or "drawing" in result)
+
+
+def _order(result: dict[str, Any]) -> tuple[Any, ...]:
+    """Where a row stands in the tables: by classifier, store and episode, then by competitor."""
+    question = question_of(result)
+    competitors = (OURS, *COMPETITORS)
+    return (
+        tuple(PER_EPISODE).index(question.classifier),
+        *(question.segments, question.dim, question.n_way, question.k_shot, question.n_query, question.n_episodes),
+        competitors.index(result["competitor"]),
+    )
+
+
 def _name(row: Row) -> str:
     question = row.question
     store = f"{question.segments:,} x {question.dim}"
-    return f"{question.classifier}, {question.episode}, {store}: {row.competitor}"
+    return f"{question.classifier}, {question.episode}, {store}, {question.n_episodes:,} a call: {row.competitor}"
 
 
 def _rows(options: Suite) -> list[Row]:
@@ -134,24 +169,42 @@ def _rows(options: Suite) -> list[Row]:
         "segments": options.segments,
     }
     rows = [
-        Row(
-            dataclasses.replace(row.question, n_episodes=min(options.episodes, row.question.most_episodes)),
-            row.competitor,
-        )
-        for row in (quick_grid() if options.quick else full_grid())
+        _with_episodes(row, options.episodes)
+        for row in GRIDS[_selection(options)]()
         if (not options.competitors or row.competitor in options.competitors)
         and all(not wanted or getattr(row.question, name) in wanted for name, wanted in chosen.items())
     ]
     if not rows:
         raise UserError("no row is left by the options that choose rows together; widen one of them")
-    return rows
+    return list(dict.fromkeys(rows))
 
 
-def _measure(row: Row, options: Suite, device: str, scratch: Path) -> dict[str, Any]:
+def _selection(options: Suite) -> str:
+    return "quick" if options.quick else options.selection
+
+
+def _with_episodes(row: Row, episodes: int | None) -> Row:
+    question = row.question
+    wanted = min(episodes or question.n_episodes, question.most_episodes)
+    return dataclasses.replace(row, question=dataclasses.replace(question, n_episodes=wanted))
+
+
+def _measure(
+    row: Row, options: Suite, device: str, scratch: Path, shared: Path | None = None, time_left: float = math.inf
+) -> dict[str, Any]:
+    """Measure a row in a process of its own.
+
+    Args:
+      scratch: where embeddings are kept.
+      shared: where our compiled programs are kept from row to row, for rows beside a competitor; None for a new folder.
+      time_left: seconds after which the row is stopped, if `--row-timeout-s` is larger.
+    """
     if row.competitor != OURS and (reason := COMPETITORS[row.competitor].unavailable(device)):
         return {"skipped": reason}
-    rounds = options.rounds or (3 if options.quick else 5)
-    seconds = options.seconds or (0.3 if options.quick else 1.0)
+    selection = _selection(options)
+    rounds = options.rounds or (3 if selection == "quick" else 5)
+    seconds = options.seconds or (1.0 if selection == "full" else 0.3)
+    timeout_s = min(options.row_timeout_s, time_left)
     command = [
         sys.executable,
         "-m",
@@ -164,14 +217,14 @@ def _measure(row: Row, options: Suite, device: str, scratch: Path) -> dict[str, 
     command += ["--device", device, "--rounds", str(rounds), "--seconds", str(seconds)]
     with tempfile.TemporaryDirectory() as cache:
         environment = {
-            "JAX_COMPILATION_CACHE_DIR": cache,
+            "JAX_COMPILATION_CACHE_DIR": cache if row.competitor == OURS or shared is None else str(shared),
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": _CACHE_FROM_S,
             # Torch shares the GPU with us.
             "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
         } | ({"JAX_PLATFORMS": "cpu"} if device == "cpu" else {})
         # So that first calls are first; a user who wants torch's compiled code kept says where.
         environment.setdefault("TORCHINDUCTOR_CACHE_DIR", os.environ.get("TORCHINDUCTOR_CACHE_DIR", cache))
-        child = run_child(command, options.row_timeout_s, environment)
+        child = run_child(command, timeout_s, environment)
         if child.result is None:
             return {"failed": child.reason}
         result = {**child.result, "process_s": child.wall_s, "process_peak_bytes": child.peak_bytes}
@@ -204,7 +257,8 @@ def _median(values: list[float]) -> float:
     return sorted(values)[len(values) // 2]
 
 
-def _write(out: Path, results: list[dict[str, Any]], here: dict[str, Any]) -> None:
+def _write(out: Path, measured: Mapping[str, dict[str, Any]], here: dict[str, Any]) -> None:
+    results = sorted(measured.values(), key=_order)
     write_json(out / "results.json", {"machine": here, "rows": results})
     (out / "table.md").write_text(render(results, here))
     draw_figure(results, here, out / "speed.png")

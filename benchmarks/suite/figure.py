@@ -1,5 +1,6 @@
 """The rows as a picture: episodes per second, ours and everybody else's, on a logarithmic axis."""
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,13 @@ _PANELS = 6  # more would not be read
 
 
 def draw_figure(results: Sequence[dict[str, Any]], machine: dict[str, Any], path: Path) -> None:
-    """Draw the questions with the most competitors, a panel each; nothing if there is nothing to compare."""
+    """Draw the questions with the most competitors, small and large stores alike, with all their competitors.
+
+    Args:
+      results: measured rows; without one that has a competitor nothing is drawn.
+      machine: for the caption.
+      path: of the PNG file.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
@@ -25,10 +32,9 @@ def draw_figure(results: Sequence[dict[str, Any]], machine: dict[str, Any], path
     for row in results:
         if "ratio" in row:
             by_question.setdefault(question_of(row), []).append(row)
-    chosen = sorted(by_question, key=lambda question: -len(by_question[question]))[:_PANELS]
+    chosen = _panels(by_question)
     if not chosen:
         return
-    chosen = [question for question in by_question if question in chosen]
     heights = [1 + len(by_question[question]) for question in chosen]
     figure, axes = pyplot.subplots(
         len(chosen), 1, figsize=(8.5, 0.28 * sum(heights) + 0.75 * len(chosen) + 0.6), squeeze=False, sharex=True,
@@ -46,7 +52,8 @@ def draw_figure(results: Sequence[dict[str, Any]], machine: dict[str, Any], path
             axis.text(1.15 * max(values), place, f"{middle:,.0f}", va="center", fontsize=7.5)
         where = "read from disk" if question.segments >= ON_DISK else "in memory"
         axis.set_title(
-            f"{question.classifier}, {question.episode}, {question.segments:,} x {question.dim} {where}",
+            f"{question.classifier}, {question.episode}, {question.segments:,} x {question.dim} {where}, "
+            f"{question.n_episodes:,} a call",
             fontsize=9,
             loc="left",
         )
@@ -55,10 +62,21 @@ def draw_figure(results: Sequence[dict[str, Any]], machine: dict[str, Any], path
         axis.margins(x=0.12)
         for side in ("top", "right"):
             axis.spines[side].set_visible(False)
-    axes[-1, 0].set_xlabel("episodes per second (logarithmic; median, line: smallest to largest round)", fontsize=8)
+    axes[-1, 0].set_xlabel(
+        "episodes per second with drawing (logarithmic; median, line: smallest to largest round)", fontsize=8
+    )
     caption = f"{machine['cores']} cores of {machine['processor']}, {machine['device']}, {machine['date']}"
     figure.suptitle(caption, fontsize=8, x=0.01, ha="left")
     figure.tight_layout()
     with atomic_write(path) as file:
         figure.savefig(file, dpi=130, format="png")
     pyplot.close(figure)
+
+
+def _panels(by_question: dict[Any, list[dict[str, Any]]]) -> list[Any]:
+    """The questions that get a panel, in the order of the results: of each size of store in turn, most competitors first."""
+    by_store: dict[int, list[Any]] = {}
+    for question in sorted(by_question, key=lambda question: -len(by_question[question])):
+        by_store.setdefault(question.segments, []).append(question)
+    in_turn = [x for place in itertools.zip_longest(*by_store.values()) for x in place if x is not None]
+    return [question for question in by_question if question in in_turn[:_PANELS]]

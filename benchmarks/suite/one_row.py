@@ -15,14 +15,16 @@ from typing import Any
 import numpy as np
 
 from benchmarks.suite.competitors import COMPETITORS, Competitor, Setting
-from benchmarks.suite.ours import our_solver
+from benchmarks.suite.ours import our_draws, our_solver
 from benchmarks.suite.problem import Problem, load_problem
 from benchmarks.suite.rows import OURS, Question, Row
 from benchmarks.tools.measuring import in_turns, ratio
 from benchmarks.tools.memory import memory_bytes, reset_peak
 from jfewshot.threads import cores
 
-_CHECKED = 200  # episodes whose predictions are compared, at least
+# Episodes whose predictions are compared, at least; fewer where these would take longer than ten rounds.
+_CHECKED, _LEAST_CHECKED = 200, 50
+_MATRIX_BYTES = 2**29  # of one matrix of products over a chunk; batched solvers hold several
 _RANDOM_AGREES = 4.0  # standard errors by which accuracies of random solutions may differ
 
 
@@ -81,15 +83,24 @@ def _gram_kind(problem: Problem, evaluator) -> str:
 def measure_against(
     problem: Problem, competitor: Competitor, device: str, rounds: int, seconds: float
 ) -> dict[str, Any]:
-    """Ours and another's in turns, after their predictions were compared and the other's best setting was found."""
-    solve, _ = our_solver(problem)
+    """Ours and another's in turns, after their predictions were compared and the other's best setting was found.
+
+    The competitor solves our draws. So every round also measures how long our evaluator takes to draw all episodes and to
+    bring their clips to the host, and adds this time per episode to the competitor's: 1 / theirs = 1 / solving + 1 / drawing.
+    """
+    _say("predicting with jfewshot")
+    solve, evaluator = our_solver(problem)
+    draw = our_draws(problem, evaluator)
     predicted = solve()
     # From here on memory is theirs, their libraries included.
     reset_peak()
     before = memory_bytes("VmRSS")
     setting, tried, first_s, solver = _best_setting(problem, competitor, device, seconds)
-    n = _sample(tried[str(tuple(setting))], seconds, setting, problem)
-    theirs = solver(max(n, min(_CHECKED, problem.question.n_episodes)))
+    their_rate = tried[str(tuple(setting))]
+    n = _sample(their_rate, seconds, setting, problem)
+    _say(f"comparing the predictions of {competitor.name}")
+    checked = min(_CHECKED, max(_LEAST_CHECKED, int(10 * seconds * their_rate)), problem.question.n_episodes)
+    theirs = solver(max(n, checked))
     peak = memory_bytes("VmHWM")
     agreement, why_not = check(problem, competitor, predicted[: len(theirs)], theirs)
     if why_not:
@@ -102,16 +113,26 @@ def measure_against(
         work()
         return count / (time.perf_counter() - started)
 
+    _say(f"timing jfewshot and {competitor.name} in turns")
+    episodes = problem.question.n_episodes
     measured = in_turns(
         {
-            "ours": lambda: rate(solve, problem.question.n_episodes),
+            "ours": lambda: rate(solve, episodes),
+            "drawing": lambda: rate(draw, episodes),
             "theirs": lambda: rate(lambda: solver(n), n),
         },
         rounds,
     )
-    median, smallest, largest = ratio(measured["ours"], measured["theirs"])
+    theirs_and_drawing = [
+        1 / (1 / solving + 1 / drawing)
+        for solving, drawing in zip(measured["theirs"], measured["drawing"], strict=True)
+    ]
+    median, smallest, largest = ratio(measured["ours"], theirs_and_drawing)
     return {
-        **measured,
+        "ours": measured["ours"],
+        "theirs": theirs_and_drawing,
+        "theirs_solving": measured["theirs"],
+        "drawing": measured["drawing"],
         "ratio": median,
         "ratio_smallest": smallest,
         "ratio_largest": largest,
@@ -123,6 +144,12 @@ def measure_against(
         "their_first_call_s": first_s,
         "their_peak_over_start_bytes": None if peak is None or before is None else peak - before,
     }
+
+
+def _say(what: str) -> None:
+    """Name the step on standard error; the last step named is the reason given for a row that had to be stopped."""
+    sys.stderr.write(f"step: {what}\n")
+    sys.stderr.flush()
 
 
 def check(problem: Problem, competitor: Competitor, ours: np.ndarray, theirs: np.ndarray) -> tuple[float, str | None]:
@@ -147,13 +174,14 @@ def check(problem: Problem, competitor: Competitor, ours: np.ndarray, theirs: np
 
 def _best_setting(problem: Problem, competitor: Competitor, device: str, seconds: float):
     """Threads first, at the middle chunk; then the other chunks."""
-    threads = competitor.threads or ((1,) if device == "gpu" else tuple(dict.fromkeys((1, cores()))))
-    chunks = competitor.gpu_chunks if device == "gpu" else competitor.chunks
+    threads = (1,) if device == "gpu" else competitor.threads or tuple(dict.fromkeys((1, cores())))
+    chunks = _chunks(competitor.gpu_chunks if device == "gpu" else competitor.chunks, problem.question)
     middle = chunks[len(chunks) // 2]
     tried: dict[str, float] = {}
     solvers, first_s = {}, {}
 
     def attempt(setting: Setting) -> None:
+        _say(f"trying {competitor.name} with threads={setting.threads}, chunk={setting.chunk}")
         started = time.perf_counter()
         solver = competitor.make(problem, device, setting)
         least = min(max(setting.chunk, 2), problem.question.n_episodes)
@@ -175,6 +203,12 @@ def _best_setting(problem: Problem, competitor: Competitor, device: str, seconds
             attempt(Setting(best.threads, chunk))
     best = max(solvers, key=lambda setting: tried[str(tuple(setting))])
     return best, tried, first_s[best], solvers[best]
+
+
+def _chunks(chunks: tuple[int, ...], question: Question) -> tuple[int, ...]:
+    """The chunk sizes that make sense: not above the episodes there are, nor too large for memory; at least the smallest."""
+    most = min(question.n_episodes, _MATRIX_BYTES // (4 * question.n_support**2))
+    return tuple(chunk for chunk in chunks if chunk <= most) or (min(chunks),)
 
 
 def _sample(rate: float, seconds: float, setting: Setting, problem: Problem) -> int:

@@ -1,5 +1,7 @@
 """Our side of a row."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from benchmarks.suite.problem import Problem
@@ -22,3 +24,16 @@ def our_solver(problem: Problem):
         return next(iter(found)).predicted
 
     return solve, evaluator
+
+
+def our_draws(problem: Problem, evaluator) -> Callable[[], np.ndarray]:
+    """A function that draws the problem's episodes with our evaluator and brings their clips to host memory.
+
+    A competitor solves our draws, so the time of this function is added to the competitor's own.
+    """
+
+    def draw() -> np.ndarray:
+        evaluator.forget_draws()
+        return evaluator.draw(problem.clips, problem.protocol).clips
+
+    return draw

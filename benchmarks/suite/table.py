@@ -24,8 +24,10 @@ def render(results: Sequence[dict[str, Any]], machine: dict[str, Any]) -> str:
             "classifier",
             "episode",
             "store",
+            "episodes a call",
             "beside",
             "best setting",
+            "theirs without drawing, episodes/s",
             "theirs, episodes/s",
             "ours, episodes/s",
             "ratio",
@@ -37,6 +39,7 @@ def render(results: Sequence[dict[str, Any]], machine: dict[str, Any]) -> str:
             "classifier",
             "episode",
             "store",
+            "episodes a call",
             "episodes/s",
             "smallest–largest",
             "first call, s",
@@ -44,11 +47,7 @@ def render(results: Sequence[dict[str, Any]], machine: dict[str, Any]) -> str:
         ]
         headings += ["peak memory, MB", "inner products", "operations + slow ones", "bytes", "bound by", "of the limit"]
         parts.append(markdown_table(headings, [_alone(row) for row in alone]))
-    left_out = [
-        f"- {question_of(row).classifier}, {question_of(row).episode}, {row['competitor']}: {row.get('skipped') or row['failed']}"
-        for row in results
-        if "skipped" in row or "failed" in row
-    ]
+    left_out = [_left_out(row) for row in results if "skipped" in row or "failed" in row]
     if left_out:
         parts.append("Not measured:\n\n" + "\n".join(dict.fromkeys(left_out)))
     return "\n\n".join(parts) + "\n"
@@ -59,6 +58,12 @@ def question_of(row: dict[str, Any]) -> Question:
     return Question(**{name: row[name] for name in _QUESTION})
 
 
+def _left_out(row: dict[str, Any]) -> str:
+    question = question_of(row)
+    named = f"{question.classifier}, {question.episode}, {_store(question)}, {question.n_episodes:,} a call"
+    return f"- {named}, {row['competitor']}: {row.get('skipped') or row['failed']}"
+
+
 def _against(row: dict[str, Any]) -> list[str]:
     question, setting = question_of(row), row["setting"]
     threads = f"{setting['threads']} thread{'s' if setting['threads'] > 1 else ''}"
@@ -66,8 +71,10 @@ def _against(row: dict[str, Any]) -> list[str]:
         f"`{question.classifier}`",
         question.episode,
         _store(question),
+        f"{question.n_episodes:,}",
         row["competitor"],
         threads + (f", {setting['chunk']} episodes" if setting["chunk"] > 1 else ""),
+        _rate(row["theirs_solving"]),
         _rate(row["theirs"]),
         _rate(row["ours"]),
         f"**{_number(row['ratio'])}**",
@@ -86,6 +93,7 @@ def _alone(row: dict[str, Any]) -> list[str]:
         f"`{question.classifier}`",
         question.episode,
         _store(question),
+        f"{question.n_episodes:,}",
         _rate(row["ours"]),
         f"{min(row['ours']):,.0f}–{max(row['ours']):,.0f}",
         f"{row['first_call_s']:.1f}",

@@ -16,7 +16,9 @@ from benchmarks.tools.memory import memory_bytes
 
 _POLL_S = 0.05
 # A traceback names the exception at the start of a line: "ValueError: ...", "jax.errors.JaxRuntimeError: ...".
-_EXCEPTION = re.compile(r"(\w+\.)*\w*(Error|Exception|Interrupt|Exit)(: |$)")
+# PyTorch's compiler has exceptions of other names: "torch._dynamo.exc.BackendCompilerFailed: ...".
+_EXCEPTION = re.compile(r"(\w+\.)*\w*(Error|Exception|Interrupt|Exit|Failed|Unsupported)(: |$)")
+_STEP = "step: "  # how a process names what it does next
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,9 +50,9 @@ class Finished:
     def reason(self) -> str:
         """Why it failed, in a line."""
         if self.status is None:
-            return f"stopped after {self.wall_s:.0f} s"
+            return f"stopped after {self.wall_s:.0f} s" + _last_step(self.errors)
         if self.status < 0:
-            return f"stopped by signal {signal.Signals(-self.status).name}"
+            return f"stopped by signal {signal.Signals(-self.status).name}" + _last_step(self.errors)
         return f"exit status {self.status}: {_message(self.errors)}"
 
 
@@ -93,6 +95,12 @@ def _message(errors: str) -> str:
     lines = errors.strip().splitlines()
     raised = [line for line in lines if _EXCEPTION.match(line)]
     return (raised or lines or ["no message"])[-1]
+
+
+def _last_step(errors: str) -> str:
+    """What a stopped process was doing, if it named its steps."""
+    steps = [line.removeprefix(_STEP) for line in errors.splitlines() if line.startswith(_STEP)]
+    return f" while {steps[-1]}" if steps else ""
 
 
 def _larger(a: int | None, b: int | None) -> int | None:

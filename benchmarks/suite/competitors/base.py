@@ -38,7 +38,7 @@ class Competitor:
         compiling, moving the store to the device) happens here or in the solver's first call, and is not part of its
         steady rate.
       chunks, gpu_chunks: chunk sizes worth trying, on a CPU and on a GPU.
-      threads: numbers of threads worth trying; None for 1 and all cores.
+      threads: numbers of threads worth trying on a CPU; None for 1 and all cores.
       agreement: least share of predictions that must equal ours; None where the solution is random, so that accuracies
         are compared.
     """

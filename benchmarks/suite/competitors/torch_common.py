@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from benchmarks.suite.problem import Problem
+from jfewshot.threads import cores
 
 How = Literal["eager", "compiled", "graphs"]
 
@@ -48,6 +49,11 @@ def cannot(how: How, tf32: bool) -> Callable[[str], str | None]:
         return None
 
     return reason
+
+
+def threads_worth_trying(how: How) -> tuple[int, ...] | None:
+    """For `Competitor.threads`: code is compiled for one number of threads, so it is tried with all cores only."""
+    return None if how == "eager" else (cores(),)
 
 
 def compiled(function: Callable[..., Any], how: How) -> Callable[..., Any]:

@@ -20,6 +20,7 @@ from benchmarks.suite.competitors.torch_common import (
     compiled,
     in_chunks,
     precision,
+    threads_worth_trying,
     torch_device,
     use_threads,
 )
@@ -115,6 +116,7 @@ def _competitor(name: str, how: How, tf32: bool, says: str, classifiers: tuple[s
         classifiers=classifiers,
         unavailable=cannot(how, tf32),
         make=_batched(how, tf32),
+        threads=threads_worth_trying(how),
         # Compiling takes a while for each size; on CPUs 128 was the best of 32, 128 and 512.
         chunks=(32, 128, 512) if how == "eager" else (128,),
         gpu_chunks=(512, 2048, 5000),

@@ -22,6 +22,7 @@ from benchmarks.suite.competitors.torch_common import (
     compiled,
     in_chunks,
     precision,
+    threads_worth_trying,
     torch_device,
     use_threads,
 )
@@ -178,6 +179,7 @@ def _competitor(name: str, layout: Layout, how: How, tf32: bool, says: str) -> C
         classifiers=("logistic",),
         unavailable=cannot(how, tf32),
         make=_batched(layout, how, tf32),
+        threads=threads_worth_trying(how),
         # Compiling takes a while for each size.
         chunks=(128, 512, 2048) if how == "eager" else (128, 512),
         gpu_chunks=(2048, 5000, 10_000),

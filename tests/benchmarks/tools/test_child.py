@@ -29,3 +29,14 @@ def test_without_an_exception_the_last_line_is_the_reason():
 
 def test_a_signal_is_named():
     assert failure("import os, signal; os.kill(os.getpid(), signal.SIGKILL)") == "stopped by signal SIGKILL"
+
+
+def test_a_process_that_is_stopped_is_reported_with_the_step_it_named():
+    code = "import sys, time; sys.stderr.write('step: first\\nstep: sleeping\\n'); sys.stderr.flush(); time.sleep(60)"
+    reason = run_child([sys.executable, "-c", code], 2).reason
+    assert reason == "stopped after 2 s while sleeping"
+
+
+def test_an_exception_of_another_name_is_found():
+    reason = failure("class BackendCompilerFailed(Exception): pass\nraise BackendCompilerFailed('no compiler')")
+    assert reason.endswith("BackendCompilerFailed: no compiler")
