@@ -6,6 +6,7 @@ from typing import Any, cast
 from jfewshot.files import canonical_json
 from jfewshot.reporting.conditions import classifier_words, preprocessing_words
 from jfewshot.reporting.grid import MISSING, Grid, grid
+from jfewshot.reporting.labels import UpstreamNames, upstream_identity
 from jfewshot.statistics import choose_on_validation
 from jfewshot.statistics.selection import VALIDATION
 
@@ -20,20 +21,22 @@ def chosen_grid(records: Sequence[Record], report_on: str = "test") -> Grid | No
     choose_on = next((name for name in VALIDATION if name in splits), None)
     if choose_on is None or report_on not in splits:
         return None
+    names = UpstreamNames(records)
     validated = {_group(r) for r in records if r["identity"]["protocol"]["split"] == choose_on}
     usable = [record for record in records if _group(record) in validated]
     choices = [c for c in choose_on_validation(usable, _option, _group, choose_on, report_on) if len(c.options) > 1]
     if not choices:
         return None
     rows = []
+    example = {_group(record): record for record in usable}
     for choice in sorted(choices, key=lambda c: str(c.group)):
-        upstream, dataset, shape, _ = cast(tuple[str, str, str, str], choice.group)
+        record = example[cast(_Group, choice.group)]
         accuracy = choice.reported[0]["accuracy"] if choice.reported else None
         rows.append(
             [
-                upstream,
-                dataset,
-                shape,
+                names.of(record),
+                record["dataset"]["name"],
+                _shape(record),
                 str(choice.chosen),
                 f"{100 * choice.validation:.2f}",
                 f"{100 * choice.options[1][1]:.2f} ({choice.options[1][0]})",
@@ -53,8 +56,15 @@ def _option(record: Record) -> str:
     return " · ".join(words)
 
 
-def _group(record: Record) -> tuple[str, str, str, str]:
+_Group = tuple[tuple[str, str, str], str, str, str]
+
+
+def _group(record: Record) -> _Group:
     protocol = record["identity"]["protocol"]
-    shape = f"{protocol['n_way']}-way {protocol['k_shot']}-shot"
     rest = canonical_json({name: value for name, value in protocol.items() if name != "split"})
-    return str(record["upstream"]["name"]), str(record["dataset"]["name"]), shape, rest
+    return upstream_identity(record), str(record["dataset"]["name"]), _shape(record), rest
+
+
+def _shape(record: Record) -> str:
+    protocol = record["identity"]["protocol"]
+    return f"{protocol['n_way']}-way {protocol['k_shot']}-shot"

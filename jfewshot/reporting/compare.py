@@ -10,6 +10,7 @@ from jfewshot.errors import UserError
 from jfewshot.files import canonical_json
 from jfewshot.reporting.conditions import condition_of, describe
 from jfewshot.reporting.grid import MISSING, Grid, grid
+from jfewshot.reporting.labels import UpstreamNames
 from jfewshot.reporting.pairing import classes_of_clips, slot_scores
 from jfewshot.results import Results
 from jfewshot.statistics import compare, correct_from_predicted, holm, make_pool, pool_covariance
@@ -52,21 +53,25 @@ class Moves:
 def compare_folders(before: Results, after: Results) -> Moves:
     """Match the cells of two folders and compare their predictions episode by episode.
 
-    Cells match if upstream, view, dataset, clips and condition are the same; where each folder has one upstream only,
-    its name and view may differ, as they do for two versions of an encoder.
+    Cells match if upstream, view, dataset, clips and condition are the same. An upstream of which each folder has one revision
+    is one upstream, though the revisions may differ; of several revisions each is compared with itself. Where each folder has
+    one upstream only, its name and view may differ, as they do for two versions of an encoder.
 
     Raises:
       UserError: if nothing matches, saying what each folder has.
     """
     single = all(len({_upstream(r) for r in folder.records}) == 1 for folder in (before, after))
-    first, second = ({_key(r, single): r for r in folder.records} for folder in (before, after))
+    several = {name for folder in (before, after) for name, found in _revisions(folder).items() if len(found) > 1}
+    notes: list[str] = []
+    first, second = (_by_key(folder, single, several, notes) for folder in (before, after))
+    names = UpstreamNames([*before.records, *after.records])
     both = [key for key in first if key in second]
     if not both:
         raise UserError(
             f"{before.path} and {after.path} have no cell in common (upstream, view, dataset, clips and protocol). "
             f"The first has {_inventory(before)}; the second {_inventory(after)}"
         )
-    notes = [
+    notes += [
         f"{len(one) - len(both)} of {len(one)} results of {folder.path} have no counterpart."
         for one, folder in ((first, before), (second, after))
         if len(one) > len(both)
@@ -74,7 +79,7 @@ def compare_folders(before: Results, after: Results) -> Moves:
     moves = []
     for key in both:
         try:
-            moves.append(_move(before, first[key], after, second[key]))
+            moves.append(_move(before, first[key], after, second[key], names))
         except UserError as error:
             notes.append(str(error))
     adjusted = holm(np.array([np.nan if move.p_value is None else move.p_value for move in moves]))
@@ -121,14 +126,14 @@ def moves_grid(found: Moves, title: str) -> Grid:
     return grid(title, [*headings, "before", "after", "difference", "p (Holm)", "verdict"], rows, notes, n_labels)
 
 
-def _move(before: Results, first: Record, after: Results, second: Record) -> Move:
+def _move(before: Results, first: Record, after: Results, second: Record, names: UpstreamNames) -> Move:
     both = ((before, first), (after, second))
     of_slots = not all(folder.keeps_predictions(record) for folder, record in both)
     kept = [slot_scores(*one) if of_slots else one[0].predictions(one[1]) for one in both]
     draws = before.draws(first)
     if not np.array_equal(draws["clips"], after.draws(second)["clips"]):
         raise UserError(
-            f"{first['upstream']['name']} on {first['dataset']['name']}: the two folders hold different episodes under "
+            f"{names.of(first)} on {first['dataset']['name']}: the two folders hold different episodes under "
             "one protocol and seed; evaluate one of them again"
         )
     protocol = first["identity"]["protocol"]
@@ -143,9 +148,9 @@ def _move(before: Results, first: Record, after: Results, second: Record) -> Mov
     if covariance.clips is not None or covariance.classes is not None:
         found = compare([covariance])
         half_width, p_value = float(found.half_width[0, 1]), float(found.p_value[0, 1])
-    names = [str(r["upstream"].get("title") or r["upstream"]["name"]) for r in (first, second)]
+    was, now = names.of(first), names.of(second)
     return Move(
-        names[0] if names[0] == names[1] else f"{names[0]} → {names[1]}",
+        was if was == now else f"{was} → {now}",
         str(first["dataset"].get("title") or first["dataset"]["name"]),
         describe(condition_of(first)),
         first["accuracy"]["mean"],
@@ -157,14 +162,40 @@ def _move(before: Results, first: Record, after: Results, second: Record) -> Mov
     )
 
 
-def _upstream(record: Record) -> tuple[str, str]:
-    return str(record["upstream"]["name"]), str(record["view"]["name"])
+def _upstream(record: Record) -> tuple[str, str, str]:
+    return str(record["upstream"]["name"]), _revision(record), str(record["view"]["name"])
 
 
-def _key(record: Record, single: bool) -> str:
-    condition = condition_of(record)
-    upstream = () if single else _upstream(record)
-    return canonical_json([upstream, record["dataset"]["name"], record["identity"]["clip_table"], condition])
+def _revision(record: Record) -> str:
+    return str(record["upstream"].get("revision") or "")
+
+
+def _revisions(folder: Results) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for record in folder.records:
+        found.setdefault(str(record["upstream"]["name"]), set()).add(_revision(record))
+    return found
+
+
+def _by_key(folder: Results, single: bool, several: set[str], notes: list[str]) -> dict[str, Record]:
+    """The records of a folder by what has to be equal in the other folder.
+
+    Two results of one cell are left out, with a note: nothing says which of them the other folder's result belongs to.
+    """
+    found: dict[str, list[Record]] = {}
+    for record in folder.records:
+        name, revision, view = _upstream(record)
+        upstream = () if single else (name, view, revision if name in several else None)
+        parts = [upstream, record["dataset"]["name"], record["identity"]["clip_table"], condition_of(record)]
+        found.setdefault(canonical_json(parts), []).append(record)
+    for own in found.values():
+        if len(own) > 1:
+            notes.append(
+                f"{folder.path} has {len(own)} results for upstream '{own[0]['upstream']['name']}' on dataset "
+                f"'{own[0]['dataset']['name']}' ({', '.join(record['key'] for record in own)}), so none of them is compared. "
+                "Keep one of them."
+            )
+    return {key: own[0] for key, own in found.items() if len(own) == 1}
 
 
 def _inventory(folder: Results) -> str:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from jfewshot.files import atomic_write
 from jfewshot.files.csv_cells import csv_text
 from jfewshot.reporting.conditions import Conditions, classifier_words, describe, flatten, preprocessing_words
+from jfewshot.reporting.labels import UpstreamNames
 
 _log = logging.getLogger(__name__)
 Record = Mapping[str, Any]
@@ -31,12 +32,13 @@ def write_exports(records: Sequence[Record], folder: Path) -> list[Path]:
         paths.append(_write_parquet(rows, folder / "cells.parquet"))
     else:
         _log.info("no Parquet: it needs pyarrow (pip install pyarrow)")
+    upstreams = UpstreamNames(records)
     by_upstream: dict[str, list[Record]] = {}
     for record in records:
-        by_upstream.setdefault(str(record["upstream"]["name"]), []).append(record)
+        by_upstream.setdefault(upstreams.of(record), []).append(record)
     names = file_names(by_upstream)
     for upstream, own in by_upstream.items():
-        paths.append(_write(folder / "model-index" / f"{names[upstream]}.yaml", model_index(own, words)))
+        paths.append(_write(folder / "model-index" / f"{names[upstream]}.yaml", model_index(own, words, upstream)))
         paths.append(_write(folder / "mteb" / f"{names[upstream]}.json", mteb_json(own, words)))
     return paths
 
@@ -95,15 +97,19 @@ def tidy_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     return csv_text([list(rows[0]), *(list(row.values()) for row in rows)])
 
 
-def model_index(records: Sequence[Record], words: "_Words | None" = None) -> str:
+def model_index(records: Sequence[Record], words: "_Words | None" = None, name: str | None = None) -> str:
     """A Hugging Face model card's `model-index` block for one upstream, in YAML, to go in the card's front matter.
 
     Args:
       records: of the upstream.
       words: what is known of their conditions already; None for nothing.
+      name: of the upstream in the report; None for its title.
+
+    Returns:
+      The block, with a newline at its end.
     """
     words = words or _Words()
-    lines = ["model-index:", f"- name: {_quote(_title(records[0]['upstream']))}", "  results:"]
+    lines = ["model-index:", f"- name: {_quote(name or _title(records[0]['upstream']))}", "  results:"]
     for record in sorted(records, key=lambda r: (r["dataset"]["name"], r["key"])):
         identity, protocol = record["identity"], record["identity"]["protocol"]
         task = f"{protocol['n_way']}-way {protocol['k_shot']}-shot audio classification"

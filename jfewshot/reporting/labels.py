@@ -1,56 +1,164 @@
-"""Names of rows and columns: as short as tells one from another."""
+"""Names of upstreams and datasets in a report: as short as tells one from another, and the same in all of its parts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 Record = Mapping[str, Any]
+Identity = tuple[str, str, str]
+_DIGITS = 12  # of a revision, where so many tell revisions apart
 
 
-def upstream_labels(records: Sequence[Record]) -> tuple[list[int], tuple[str, ...], tuple[str, ...]]:
+def upstream_identity(record: Record) -> Identity:
+    """What makes two records results of one upstream: its name, revision and title.
+
+    Args:
+      record: a result record.
+
+    Returns:
+      The name, the revision ("" where the record has none) and the title (the name where the record has none).
+    """
+    upstream = record["upstream"]
+    name = str(upstream["name"])
+    return name, str(upstream.get("revision") or ""), str(upstream.get("title") or name)
+
+
+def dataset_identity(record: Record) -> Identity:
+    """What makes two records results on one dataset: its name, its clip table and its title.
+
+    Args:
+      record: a result record.
+
+    Returns:
+      The name, the digest of the clip table and the title (the name where the record has none).
+    """
+    dataset = record["dataset"]
+    name = str(dataset["name"])
+    return name, str(record["identity"]["clip_table"]), str(dataset.get("title") or name)
+
+
+class UpstreamNames:
+    """Names for all upstreams of a report, no two of them equal.
+
+    An upstream is called by its title. Where another upstream has this title, the revision or the name follows in brackets.
+    """
+
+    def __init__(self, records: Iterable[Record]) -> None:
+        """Find a name for each upstream.
+
+        Args:
+          records: all records of the report, so that each of its parts uses the same names.
+        """
+        found = sorted({upstream_identity(record) for record in records})
+        self._names = _distinct({one: [_bracketed(one[2], parts) for parts in _parts(one)] for one in found})
+        # What follows the title, so that a row can put its view in the same brackets.
+        self._said = {
+            one: next((parts for parts in _parts(one) if _bracketed(one[2], parts) == name), ())
+            for one, name in self._names.items()
+        }
+
+    def of(self, record: Record) -> str:
+        """The name of a record's upstream.
+
+        Args:
+          record: one of those that the names were made for.
+        """
+        return self._names[upstream_identity(record)]
+
+    def with_view(self, record: Record) -> str:
+        """The name of a record's upstream together with the view: `HuBERT (last.mean, 3f2a)`.
+
+        Args:
+          record: one of those that the names were made for.
+        """
+        one, view = upstream_identity(record), str((record.get("view") or {}).get("name", ""))
+        said = self._said[one]
+        base = one[2] if said or self._names[one] == one[2] else self._names[one]
+        return _bracketed(base, (view, *said))
+
+
+def upstream_labels(
+    records: Sequence[Record], names: UpstreamNames | None = None
+) -> tuple[list[int], tuple[str, ...], tuple[str, ...]]:
     """The row of each record, the rows' labels in alphabetical order, and notes on labels that had to say more.
 
-    A row is an upstream (name and revision) in one view. Its label is the title, with the view, the revision, and the
-    name in brackets where another row would read the same.
+    A row is an upstream in one view. Its label is the upstream's name, with the view where the upstream has several.
+
+    Args:
+      records: of one table or figure.
+      names: of the upstreams of the whole report; None for names that tell those of `records` apart.
+
+    Returns:
+      The row of each record, the labels of the rows, and the notes.
     """
-    return _label([_upstream_names(record) for record in records])
+    names = names or UpstreamNames(records)
+    rows = [(upstream_identity(record), str((record.get("view") or {}).get("name", ""))) for record in records]
+    of_row = dict(zip(rows, records, strict=True))
+    candidates = {row: [names.of(record), names.with_view(record)] for row, record in of_row.items()}
+    return _placed(rows, candidates, {row: row[0][2] for row in candidates})
 
 
 def dataset_labels(records: Sequence[Record]) -> tuple[list[int], tuple[str, ...], tuple[str, ...]]:
-    """The column of each record, the columns' labels, and notes, likewise. A column is a dataset with one clip
-    table."""
-    return _label([_dataset_names(record) for record in records])
+    """The column of each record, the columns' labels, and notes, likewise.
+
+    A column is a dataset with one clip table.
+
+    Args:
+      records: of one table or figure.
+
+    Returns:
+      The column of each record, the labels of the columns, and the notes.
+    """
+    columns = [dataset_identity(record) for record in records]
+    candidates = {}
+    for one in columns:
+        name, clip_table, title = one
+        candidates[one] = [
+            title,
+            f"{title} ({name})",
+            f"{title} ({name}, clips {clip_table[:8]})",
+            f"{title} ({name}, clips {clip_table})",
+        ]
+    return _placed(columns, candidates, {column: column[2] for column in candidates})
 
 
-def _upstream_names(record: Record) -> tuple[str, ...]:
-    upstream = record["upstream"]
-    title, name = str(upstream.get("title") or upstream["name"]), str(upstream["name"])
-    view, revision = str((record.get("view") or {}).get("name", "")), str(upstream.get("revision") or "")
-    full = ", ".join(part for part in (view, revision, name) if part)
-    return title, f"{title} ({view})", f"{title} ({view}, {revision[:12]})", f"{title} ({full})"
+def _parts(upstream: Identity) -> list[tuple[str, ...]]:
+    name, revision, _ = upstream
+    short = revision[:_DIGITS] or "no revision"
+    return [(), (short,), (name,), (name, short), (name, revision or short)]
 
 
-def _dataset_names(record: Record) -> tuple[str, ...]:
-    dataset, clip_table = record["dataset"], str(record["identity"]["clip_table"])
-    title, name = str(dataset.get("title") or dataset["name"]), str(dataset["name"])
-    return (
-        title,
-        f"{title} ({name})",
-        f"{title} ({name}, clips {clip_table[:8]})",
-        f"{title} ({name}, clips {clip_table})",
-    )
+def _bracketed(title: str, parts: Iterable[str]) -> str:
+    said = ", ".join(part for part in parts if part)
+    return f"{title} ({said})" if said else title
 
 
-def _label(names: list[tuple[str, ...]]) -> tuple[list[int], tuple[str, ...], tuple[str, ...]]:
-    """Each item comes with ever longer names, the last of which is its identity. Items that share a short name all
-    take a longer one."""
-    distinct = sorted(set(names))
-    owners: dict[str, int] = {}
-    for one in distinct:
-        for name in set(one):
-            owners[name] = owners.get(name, 0) + 1
-    label = {one: next((name for name in one if owners[name] == 1), one[-1]) for one in distinct}
-    ordered = sorted(distinct, key=lambda one: label[one].casefold())
+def _placed(
+    items: Sequence[Hashable], candidates: Mapping[Any, Sequence[str]], titles: Mapping[Any, str]
+) -> tuple[list[int], tuple[str, ...], tuple[str, ...]]:
+    label = _distinct(candidates)
+    ordered = sorted(label, key=lambda one: (label[one].casefold(), label[one]))
     place = {one: number for number, one in enumerate(ordered)}
-    shared = sorted({one[0] for one in distinct if label[one] != one[0]})
-    notes = tuple(f"'{name}' stands for more than one; the brackets tell them apart." for name in shared)
-    return [place[one] for one in names], tuple(label[one] for one in ordered), notes
+    shared = sorted({titles[one] for one in label if label[one] != titles[one]})
+    notes = tuple(f"'{title}' stands for more than one; the brackets tell them apart." for title in shared)
+    return [place[one] for one in items], tuple(label[one] for one in ordered), notes
+
+
+def _distinct(candidates: Mapping[Any, Sequence[str]]) -> dict[Any, str]:
+    """The first candidate of each item that no other item has among its own; a number follows the last where all are shared."""
+    owners: dict[str, int] = {}
+    for names in candidates.values():
+        for name in set(names):
+            owners[name] = owners.get(name, 0) + 1
+    label: dict[Any, str] = {}
+    taken = {name for name, count in owners.items() if count == 1}
+    for one in sorted(candidates):
+        names = candidates[one]
+        own = next((name for name in names if owners[name] == 1), None)
+        if own is None:
+            number = 2
+            own = names[-1]
+            while own in taken:
+                own, number = f"{names[-1]} [{number}]", number + 1
+            taken.add(own)
+        label[one] = own
+    return label

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 from jfewshot.errors import UserError
 from jfewshot.reporting.conditions import Conditions, condition_of, describe, differences
 from jfewshot.reporting.grid import Mark
-from jfewshot.reporting.labels import dataset_labels, upstream_labels
+from jfewshot.reporting.labels import UpstreamNames, dataset_labels, upstream_labels
 from jfewshot.statistics.ranks import TIE_DECIMALS, average_ranks
 
 Record = Mapping[str, Any]
@@ -65,18 +65,26 @@ def leaderboards(records: Iterable[Record], interval: str | Sequence[str] = "ci9
     """One leaderboard per condition (protocol, classifier, strength, preprocessing), the fullest first."""
     groups: dict[str, list[Record]] = {}
     conditions = Conditions()
+    records = list(records)
     for record in records:
         groups.setdefault(conditions.key(record), []).append(record)
-    boards = [leaderboard(group, interval) for group in groups.values()]
+    names = UpstreamNames(records)
+    boards = [leaderboard(group, interval, names) for group in groups.values()]
     return sorted(boards, key=lambda board: (-len(board.cells), board.title))
 
 
-def leaderboard(records: Sequence[Record], interval: str | Sequence[str] = "ci95") -> Leaderboard:
+def leaderboard(
+    records: Sequence[Record], interval: str | Sequence[str] = "ci95", names: UpstreamNames | None = None
+) -> Leaderboard:
     """Put result records of one condition in a table.
 
     Args:
       records: as `results.read_results` gives them.
       interval: one of `INTERVALS`, or two of them, or `both` for `ci95` and `pool_ci95`.
+      names: of the upstreams of the whole report, where this leaderboard is a part of one.
+
+    Returns:
+      The leaderboard, its best rows first.
 
     Raises:
       UserError: if there is no record, if they differ in anything but data and embeddings (naming the difference), or
@@ -90,7 +98,7 @@ def leaderboard(records: Sequence[Record], interval: str | Sequence[str] = "ci95
     if not records:
         raise UserError("no results to put in a table; `python -m jfewshot.run` makes some")
     condition = _shared_condition(records)
-    row_of, upstreams, row_notes = upstream_labels(records)
+    row_of, upstreams, row_notes = upstream_labels(records, names)
     column_of, datasets, column_notes = dataset_labels(records)
     cells: dict[tuple[int, int], Record] = {}
     for record, place in zip(records, zip(row_of, column_of, strict=True), strict=True):

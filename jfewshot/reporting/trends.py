@@ -9,6 +9,7 @@ from typing import Any
 from jfewshot.files import canonical_json
 from jfewshot.reporting.conditions import Conditions, condition_of, describe
 from jfewshot.reporting.figures.curves import Curve, Panel
+from jfewshot.reporting.labels import UpstreamNames, dataset_labels, upstream_labels
 
 Record = Mapping[str, Any]
 MOST_CURVES = 26  # in a panel: more cannot be told apart
@@ -46,10 +47,11 @@ def trends(records: Sequence[Record], interval: str = "ci95", at_most: int | Non
     Returns:
       The trends, one over shots, one over ways and one over layers before a second of any.
     """
+    names = UpstreamNames(records)
     kinds: list[Iterator[Trend]] = [
-        _over("shots", "shots (support clips per class)", records, _shots, "k_shot", True, interval),
-        _over("ways", "ways (classes per episode)", records, _ways, "n_way", False, interval),
-        _over_layers(records, interval),
+        _over("shots", "shots (support clips per class)", records, _shots, "k_shot", True, interval, names),
+        _over("ways", "ways (classes per episode)", records, _ways, "n_way", False, interval, names),
+        _over_layers(records, interval, names),
     ]
     turns = itertools.chain.from_iterable(itertools.zip_longest(*kinds))
     return list(itertools.islice((trend for trend in turns if trend is not None), at_most))
@@ -71,6 +73,7 @@ def _over(
     field: str,
     log: bool,
     interval: str,
+    names: UpstreamNames,
 ) -> Iterator[Trend]:
     conditions, without = Conditions(), dict[str, str]()
     groups: dict[str, list[Record]] = {}
@@ -85,13 +88,14 @@ def _over(
         places = sorted({place(record) for record in group})
         if len(places) < 2:
             continue
-        panels = _panels(group, place, interval, _label_with_view)
+        number, labels, _ = upstream_labels(group, names)
+        panels = _panels(group, place, interval, [labels[i] for i in number])
         if panels:
             title = _without(describe(condition_of(group[0])), field)
             yield Trend(name, title, x_label, {x: f"{x:g}" for x in places}, log, panels)
 
 
-def _over_layers(records: Sequence[Record], interval: str) -> Iterator[Trend]:
+def _over_layers(records: Sequence[Record], interval: str, names: UpstreamNames) -> Iterator[Trend]:
     conditions = Conditions()
     groups: dict[tuple[str, Any], list[Record]] = {}
     for record in records:
@@ -103,7 +107,7 @@ def _over_layers(records: Sequence[Record], interval: str) -> Iterator[Trend]:
         if len(layers) < 3:
             continue
         number = {layer: float(i) for i, layer in enumerate(layers)}
-        panels = _panels(group, _place_of(number), interval, _label)
+        panels = _panels(group, _place_of(number), interval, [names.of(record) for record in group])
         if panels:
             title = f"{describe(condition_of(group[0]))} · {group[0]['view']['pooling']} pooling"
             yield Trend("layers", title, "layer", {i: layer for layer, i in number.items()}, False, panels)
@@ -120,22 +124,13 @@ def _layer_order(layer: str) -> tuple[int, float, str]:
     return (0, float(digits[1]), layer) if digits else (1, 0.0, layer)
 
 
-def _label(record: Record) -> str:
-    return str(record["upstream"].get("title") or record["upstream"]["name"])
-
-
-def _label_with_view(record: Record) -> str:
-    view = record["view"]["name"]
-    return _label(record) if view == "last.mean" else f"{_label(record)} ({view})"
-
-
 def _panels(
-    records: Sequence[Record], place: Callable[[Record], float], interval: str, label: Callable[[Record], str]
+    records: Sequence[Record], place: Callable[[Record], float], interval: str, labels: Sequence[str]
 ) -> tuple[Panel, ...]:
     points: dict[str, dict[str, dict[float, Record]]] = {}
-    for record in records:
-        dataset = str(record["dataset"].get("title") or record["dataset"]["name"])
-        points.setdefault(dataset, {}).setdefault(label(record), {})[place(record)] = record
+    number, datasets, _ = dataset_labels(records)
+    for record, i, label in zip(records, number, labels, strict=True):
+        points.setdefault(datasets[i], {}).setdefault(label, {})[place(record)] = record
     panels = []
     for dataset in sorted(points, key=str.casefold):
         curves = [_curve(name, line, interval) for name, line in points[dataset].items() if len(line) > 1]

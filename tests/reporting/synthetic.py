@@ -97,10 +97,12 @@ def write_results(
     n_per_class=20,
     seed=0,
     keep="predictions",
+    facts=None,
 ):
     """A result folder. `upstreams` maps names to the noise of their embeddings: the less, the more accurate they are.
 
-    A later view has less noise; so does a larger strength, up to 1, which makes the best of each known.
+    A later view has less noise; so does a larger strength, up to 1, which makes the best of each known. `facts` maps names to
+    what records say of the upstream in their place, such as one name in two revisions.
     """
     folder = ResultFolder(path, keep)
     for dataset in datasets:
@@ -158,6 +160,7 @@ def write_results(
                                     **{k: v for k, v in drawn.items() if k != "clip_table"},
                                 )
                                 record.pop("key")
+                                record["upstream"] |= (facts or {}).get(upstream, {})
                                 folder.write_cell(record | {"draws": name}, predicted)
     folder.close()
     return path
