@@ -96,7 +96,7 @@ class RunOptions:
     latex: Annotated[Path | None, arg(metavar="FILE")] = None
     """Also write the tables to this file as LaTeX."""
     csv: Annotated[Path | None, arg(metavar="FILE")] = None
-    """Also write the tables to this file as CSV."""
+    """Also write the tables to this file as one CSV table; its first column names the condition of each row."""
     memory_gb: float | None = None
     """Memory for embeddings and for the episodes that are computed at a time, in GB. Without this option, a quarter of the
     machine's memory but at most 4 GB on a CPU, and half of the device's memory on a GPU."""

@@ -217,7 +217,7 @@ def _devices(wanted: int | None):
 def _print_tables(records: list[dict], options: "RunOptions") -> None:
     import rich.console
 
-    from jfewshot.reporting.tables import Format, leaderboards, render, rich_table
+    from jfewshot.reporting.tables import Format, csv_of_boards, leaderboards, render, rich_table
 
     interval = ("ci95", "pool_ci95") if options.interval == "both" else options.interval
     boards = leaderboards(records, interval)
@@ -239,7 +239,9 @@ def _print_tables(records: list[dict], options: "RunOptions") -> None:
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             with atomic_write(path, "w") as file:
-                file.write("\n".join(render(board, form) for board in boards))
+                file.write(
+                    csv_of_boards(boards) if form == "csv" else "\n".join(render(board, form) for board in boards)
+                )
 
 
 def _summarise(records: list[dict], computed: list[dict], options: "RunOptions", elapsed_s: float) -> None:

@@ -10,6 +10,7 @@ for board in leaderboards(read_results("results").records):
 """
 
 import json
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -19,7 +20,7 @@ from jfewshot.files.csv_cells import csv_text
 from jfewshot.reporting.grid import MISSING, Grid, TableEntry, grid, to_latex, to_markdown, to_rich, to_terminal
 from jfewshot.reporting.leaderboard import INTERVALS, Leaderboard, best_and_second, leaderboard, leaderboards
 
-__all__ = ["Leaderboard", "leaderboard", "leaderboard_grid", "leaderboards", "render", "rich_table"]
+__all__ = ["Leaderboard", "csv_of_boards", "leaderboard", "leaderboard_grid", "leaderboards", "render", "rich_table"]
 
 Format = Literal["terminal", "markdown", "latex", "csv", "json"]
 Style = Literal["published", "dense"]
@@ -115,21 +116,45 @@ def _notes(board: Leaderboard) -> tuple[str, ...]:
     return (*notes, *board.notes)
 
 
+def csv_of_boards(boards: Sequence[Leaderboard]) -> str:
+    """Write leaderboards of any conditions as one CSV table, whose first column names the condition of each row.
+
+    Args:
+      boards: at least one, with equal intervals.
+
+    Returns:
+      One row per condition and upstream; the columns are those of `render(board, "csv")` for all datasets of all boards. A
+      dataset that a condition lacks is empty.
+    """
+    datasets = tuple(dict.fromkeys(dataset for board in boards for dataset in board.datasets))
+    rows: list[list[object]] = [["condition", *_csv_headings(datasets, boards[0].intervals)]]
+    for board in boards:
+        columns = [board.datasets.index(dataset) if dataset in board.datasets else None for dataset in datasets]
+        rows += [[board.title, *_csv_row(board, row, columns)] for row in range(len(board.upstreams))]
+    return csv_text(rows)
+
+
 def _csv(board: Leaderboard) -> str:
-    headings = ["upstream"]
-    for dataset in board.datasets:
-        headings += [dataset, *(f"{dataset} {name}" for name in board.intervals)]
-    lines: list[list[object]] = [
-        [*headings, "average", *(f"average {name}" for name in board.intervals), "average_rank"]
-    ]
-    for row, upstream in enumerate(board.upstreams):
-        values: list[float] = []
-        for column in range(len(board.datasets)):
+    columns = range(len(board.datasets))
+    rows = [_csv_row(board, row, columns) for row in range(len(board.upstreams))]
+    return csv_text([_csv_headings(board.datasets, board.intervals), *rows])
+
+
+def _csv_headings(datasets: Sequence[str], intervals: Sequence[str]) -> list[object]:
+    groups = [(dataset, *(f"{dataset} {name}" for name in intervals)) for dataset in (*datasets, "average")]
+    return ["upstream", *(heading for group in groups for heading in group), "average_rank"]
+
+
+def _csv_row(board: Leaderboard, row: int, columns: Sequence[int | None]) -> list[object]:
+    values: list[float] = []
+    for column in columns:
+        if column is None:
+            values += [np.nan] * (1 + len(board.intervals))
+        else:
             values += [board.mean[row, column], *(board.half_widths[name][row, column] for name in board.intervals)]
-        values += [board.average[row], *(board.average_half_width[name][row] for name in board.intervals)]
-        values.append(board.average_rank[row])
-        lines.append([upstream, *(None if np.isnan(value) else float(value) for value in values)])
-    return csv_text(lines)
+    values += [board.average[row], *(board.average_half_width[name][row] for name in board.intervals)]
+    values.append(board.average_rank[row])
+    return [board.upstreams[row], *(None if np.isnan(value) else float(value) for value in values)]
 
 
 def _plain(board: Leaderboard) -> dict:
