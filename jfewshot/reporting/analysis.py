@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from jfewshot.errors import UserError
 from jfewshot.reporting.grid import MISSING, Grid, grid
 from jfewshot.reporting.leaderboard import Leaderboard
 from jfewshot.reporting.pairing import PairedDataset, pair_dataset
@@ -32,6 +33,7 @@ class Analysis:
       paired: per dataset with readable predictions.
       compared: rows of the leaderboard that were compared in pairs.
       overall: differences of their averages over the datasets that all of them have; None without two of them.
+      pool: what `overall`'s intervals account for: `clips` where no dataset of the comparison has classes enough.
       permuted: whether `overall`'s p-values are by permutation.
       counts: wins, ties and losses over those datasets; None likewise.
       ranks: ranks of the complete rows, and their test.
@@ -43,6 +45,7 @@ class Analysis:
     paired: tuple[PairedDataset, ...]
     compared: tuple[int, ...]
     overall: Differences | None
+    pool: PoolKind
     permuted: bool
     counts: np.ndarray | None
     ranks: RankTest | None
@@ -70,12 +73,16 @@ def analyse(
       board: the leaderboard.
       problems: receives a sentence for each file that could not be used.
       pool: which pool of clips and classes the intervals of differences account for (`statistics.compare`).
-      permutation: p-values of average differences by sign flips instead of Student's t.
+      permutation: p-values of average differences by sign flips over classes instead of Student's t.
       at_most: compare this many of the best upstreams; the predictions of each have to be read.
 
     Returns:
       the comparisons, and notes on what they leave out.
+
+    Raises:
+      UserError: if p-values are to be over classes and intervals over clips.
     """
+    check_test(pool, permutation)
     rows = list(range(min(len(board.upstreams), at_most)))
     notes = []
     if len(rows) < len(board.upstreams):
@@ -85,12 +92,20 @@ def analyse(
     compared = _most_comparable(paired, rows)
     shared = [one for one in paired if set(compared) <= set(one.rows) and _can_tell(one, pool)]
     overall = counts = None
+    permuted = False
+    over = pool
     if len(compared) > 1 and shared:
         covariances = [_select(one, compared) for one in shared]
         overall = compare(covariances, pool)
         counts = wins_ties_losses([compare([covariance], pool) for covariance in covariances])
-        if permutation and all(one.pseudo_values is not None for one in shared):
+        if all(one.covariance.classes is None for one in shared):
+            over = "clips"
+        without = [one.dataset for one in shared if one.pseudo_values is None or one.covariance.classes is None]
+        if permutation and not without:
             overall = _permuted(overall, shared, compared)
+            permuted = True
+        elif permutation:
+            notes.append(f"No permutation over classes, since there are too few classes: {', '.join(without)}.")
         fixed = [one.dataset for one in shared if pool == "classes" and one.covariance.classes is None]
         if fixed:
             notes.append(f"Too few classes to tell about new ones, so classes are held fixed: {', '.join(fixed)}.")
@@ -103,12 +118,30 @@ def analyse(
         paired=paired,
         compared=tuple(compared),
         overall=overall,
-        permuted=permutation and overall is not None,
+        pool=over,
+        permuted=permuted,
         counts=counts,
         ranks=rank_test(complete) if len(complete) > 1 and len(board.datasets) > 1 else None,
         bootstrap=bootstrap_over_datasets(complete) if len(complete) else None,
         notes=tuple(notes),
     )
+
+
+def check_test(pool: PoolKind, permutation: bool) -> None:
+    """Refuse p-values over classes beside intervals over clips.
+
+    Args:
+      pool: which pool the intervals of differences account for.
+      permutation: whether p-values are by sign flips over classes.
+
+    Raises:
+      UserError: if the two are about different pools.
+    """
+    if permutation and pool == "clips":
+        raise UserError(
+            "--permutation flips signs over classes, and --pool clips holds the classes fixed: the p-values and the intervals "
+            "would be about different things. Leave out one of the two"
+        )
 
 
 def _most_comparable(paired: Sequence[PairedDataset], rows: list[int]) -> list[int]:
@@ -175,11 +208,15 @@ def pairs_grid(analysis: Analysis) -> Grid | None:
                     "-".join(str(v) for v in counts[i, j]),
                 ]
             )
-    how = "sign-flip permutation over classes" if analysis.permuted else "Student's t with the pool's variance"
+    if analysis.pool == "clips":
+        interval, test = "number of clips, for these classes alone", "the normal distribution with the pool's variance"
+    else:
+        interval, test = "number of clips and classes", "Student's t with the pool's variance"
+    how = "sign-flip permutation over classes" if analysis.permuted else test
     notes = [
-        "Difference of the average accuracies in points, on the same episodes, with a 95% interval that admits the pool of clips "
-        f"and classes; p by {how}; Holm's correction over all pairs. Wins-ties-losses: datasets on which the difference "
-        "stands, its p below 0.05 after Holm over the dataset's pairs.",
+        "Difference of the average accuracies in points, on the same episodes, with a 95% interval that accounts for the limited "
+        f"{interval}; p by {how}; Holm's correction over all pairs. Wins-ties-losses: datasets on which the difference "
+        f"stands, its p{f' by {test}' if analysis.permuted else ''} below 0.05 after Holm over the dataset's pairs.",
         *analysis.notes,
     ]
     headings = ["A", "B", "A − B", "p", "p (Holm)", "wins-ties-losses"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jfewshot.reporting.analysis import Analysis, analyse, hardest_grid, pairs_grid, ranks_grid
+from jfewshot.reporting.analysis import Analysis, analyse, check_test, hardest_grid, pairs_grid, ranks_grid
 from jfewshot.reporting.charts import histogram_chart, regression_chart, trend_chart
 from jfewshot.reporting.chosen import chosen_grid
 from jfewshot.reporting.document import Block, BoardBlock, Document, Prose, Section, TableBlock
@@ -14,7 +14,7 @@ from jfewshot.reporting.exports import file_names, write_exports
 from jfewshot.reporting.figures import bars, classes, correlation, curves, ranks
 from jfewshot.reporting.grid import MISSING, grid, to_csv
 from jfewshot.reporting.leaderboard import Leaderboard, leaderboards, reorder
-from jfewshot.reporting.outside import OutsideTable, beside_published, correlate_board, superb_table
+from jfewshot.reporting.outside import OutsideTable, beside_published, correlate_board, matched_rows, superb_table
 from jfewshot.reporting.page import html_page
 from jfewshot.reporting.paper import correlation_grid
 from jfewshot.reporting.tables import Format, Style, render
@@ -74,7 +74,11 @@ def build_report(results: Results, folder: Path, choices: Choices, title: str) -
 
     Returns:
       The leaderboards, fullest first, and a sentence for everything that could not be used.
+
+    Raises:
+      UserError: if the choices contradict each other.
     """
+    check_test(choices.pool, choices.permutation)
     writer = Writer(folder, choices.formats)
     problems = list(results.problems)
     boards = leaderboards(results.records, choices.interval)
@@ -261,6 +265,13 @@ def _outside_sections(writer: Writer, boards: Sequence[Leaderboard], choices: Ch
             found, upstreams, accuracy, values = matched
             name = f"board-{number + 1}-{file_names([table.name])[table.name]}"
             coefficients = correlation_grid(found, board.datasets, table.metrics, how)
+            others = matched_rows(board, table)[2]
+            if others:
+                note = (
+                    "Each upstream counts once, with its best row of this table. Further views and revisions, which are no "
+                    f"independent upstreams, are left out: {', '.join(board.upstreams[row] for row in others)}."
+                )
+                coefficients = dataclasses.replace(coefficients, notes=(*coefficients.notes, note))
             blocks.append(TableBlock(writer.table(f"{name}-correlations", coefficients)))
             heat = correlation.correlation_heat_map(
                 found, board.datasets, table.metrics, symbol=choices.correlation.title()

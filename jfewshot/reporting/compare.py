@@ -118,8 +118,8 @@ def moves_grid(found: Moves, title: str) -> Grid:
     headings = ["Upstream", "Dataset", *(["Condition"] if len(conditions) > 1 else [])]
     notes = [
         *([f"All: {next(iter(conditions))}."] if len(conditions) == 1 else []),
-        "Differences in points on the same episodes, with a 95% interval that admits the pool of clips and classes; 'real' "
-        "is p below 0.05 after Holm over all rows.",
+        "Differences in points on the same episodes, with a 95% interval that accounts for the limited number of clips and, "
+        "where there are enough classes to tell, of classes; 'real' is p below 0.05 after Holm over all rows.",
         *found.notes,
     ]
     n_labels = len(headings)

@@ -99,7 +99,7 @@ def read_outside_table(path: Path, lower_is_better: tuple[str, ...] = ()) -> Out
 def correlate_board(
     board: Leaderboard, table: OutsideTable, method: Method = "spearman", with_logit: bool = False
 ) -> tuple[Correlations, tuple[str, ...], np.ndarray, np.ndarray] | None:
-    """Correlate a leaderboard's datasets with an outside table over the upstreams that both have.
+    """Correlate a leaderboard's datasets with an outside table over the upstreams that both have (`matched_rows`).
 
     Args:
       board: the leaderboard.
@@ -110,14 +110,7 @@ def correlate_board(
     Returns:
       The coefficients, the upstreams, their accuracies and their scores; None if fewer than four are in both.
     """
-    names = _names(board)
-    rows, outside_rows = [], []
-    known = {_plain(name): i for i, name in enumerate(table.upstreams)}
-    for row, aliases in enumerate(names):
-        match = next((known[alias] for alias in aliases if alias in known), None)
-        if match is not None:
-            rows.append(row)
-            outside_rows.append(match)
+    rows, outside_rows, _ = matched_rows(board, table)
     if len(rows) < 4:
         return None
     accuracy, values = board.mean[rows], table.values[outside_rows]
@@ -126,6 +119,34 @@ def correlate_board(
     else:
         found = correlations(accuracy, values, method)
     return found, tuple(board.upstreams[row] for row in rows), accuracy, values
+
+
+def matched_rows(board: Leaderboard, table: OutsideTable) -> tuple[list[int], list[int], list[int]]:
+    """Find the upstreams that a leaderboard and an outside table both have, each of them once.
+
+    Views and revisions of one upstream share its row of the outside table. They are no independent observations, so the one that
+    stands highest on the leaderboard represents the upstream.
+
+    Args:
+      board: the leaderboard, best rows first.
+      table: the outside table.
+
+    Returns:
+      The rows of the leaderboard, the row of the outside table for each of them, and the rows of the leaderboard that another
+      row of the same upstream represents.
+    """
+    known = {_plain(name): i for i, name in enumerate(table.upstreams)}
+    row_of: dict[int, int] = {}
+    others: list[int] = []
+    for row, aliases in enumerate(_names(board)):
+        match = next((known[alias] for alias in aliases if alias in known), None)
+        if match is None:
+            continue
+        if match in row_of:
+            others.append(row)
+        else:
+            row_of[match] = row
+    return list(row_of.values()), list(row_of), others
 
 
 def _logit_where_it_can(values: np.ndarray) -> np.ndarray:

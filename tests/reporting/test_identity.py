@@ -1,5 +1,7 @@
 """Two revisions of one upstream, and two upstreams with one title, are two upstreams in every part of the report."""
 
+import csv
+import io
 import json
 
 import pytest
@@ -8,7 +10,7 @@ from jfewshot.reporting.chosen import chosen_grid
 from jfewshot.reporting.compare import compare_folders
 from jfewshot.reporting.exports import write_exports
 from jfewshot.reporting.labels import UpstreamNames
-from jfewshot.reporting.tables import leaderboards
+from jfewshot.reporting.tables import csv_of_boards, leaderboards
 from jfewshot.reporting.trends import trends
 from jfewshot.results import read_results
 from tests.reporting.synthetic import record_of, write_results
@@ -132,3 +134,19 @@ def test_no_two_upstreams_have_one_name(upstreams):
     names = UpstreamNames(records)
     assert len({names.of(record) for record in records}) == len(upstreams)
     assert len({names.with_view(record) for record in records}) == len(upstreams)
+
+
+def test_one_csv_of_several_conditions_tells_them_apart():
+    records = [
+        record_of(name, "esc", mean, k_shot=k) for name, k, mean in (("a", 1, 0.5), ("b", 1, 0.25), ("a", 5, 0.75))
+    ]
+    records.append(record_of("a", "average", 0.125, k_shot=5))
+    header, *rows = csv.reader(io.StringIO(csv_of_boards(leaderboards(records))))
+    assert len(rows) == len({tuple(row[:2]) for row in rows}) == 3
+    esc, other = header.index("esc"), header.index("average")  # a dataset may have any name
+    found = {(row[0].split(",")[0], row[1]): (row[esc], row[other]) for row in rows}
+    assert found == {
+        ("5-way 1-shot", "a"): ("0.5", ""),
+        ("5-way 1-shot", "b"): ("0.25", ""),
+        ("5-way 5-shot", "a"): ("0.75", "0.125"),
+    }
