@@ -27,7 +27,7 @@ class Report:
 
 
 def verify_store(path: Path | str) -> Report:
-    """Read all of a store and check it: digests, shapes, NaN and infinity, zero and constant embeddings, class sizes.
+    """Read all of a store and check it: digests, shapes, NaN and infinity, zero, constant and doubled embeddings, class sizes.
 
     Reads in blocks, so a store larger than memory is no trouble.
     """
@@ -95,7 +95,7 @@ def _check_view(store: Store, name: str, errors: list[str], warnings: list[str])
     if unused:
         warnings.append(f"view {name}: {unused} rows belong to no clip")
 
-    bad_rows, zero_rows, constant_rows = [], [], []
+    bad_rows, zero_rows, constant_rows, digests = [], [], [], []
     lowest = np.full(view.shape[1], np.inf)
     highest = np.full(view.shape[1], -np.inf)
     for start in range(0, len(view), _ROWS_AT_ONCE):
@@ -105,6 +105,7 @@ def _check_view(store: Store, name: str, errors: list[str], warnings: list[str])
         zero_rows.append(start + np.flatnonzero((block == 0).all(axis=1)))
         if view.shape[1] > 1:
             constant_rows.append(start + np.flatnonzero(finite & (np.ptp(block, axis=1) == 0)))
+        digests.append(_row_digests(view[start : start + _ROWS_AT_ONCE]))
         if finite.any():
             lowest = np.minimum(lowest, block[finite].min(axis=0))
             highest = np.maximum(highest, block[finite].max(axis=0))
@@ -122,10 +123,38 @@ def _check_view(store: Store, name: str, errors: list[str], warnings: list[str])
             clips = list(dict.fromkeys(owner[rows].tolist()))
             severity.append(f"view {name}: {len(rows)} embeddings are {what}: {_some(clips)}")
     dead = int((highest <= lowest).sum())
+    if dead < view.shape[1]:
+        plain = np.setdiff1d(np.arange(len(view)), np.concatenate([*bad_rows, *zero_rows, *constant_rows]))
+        pairs = _doubled(view, plain, np.concatenate(digests)[plain])
+        if pairs:
+            names = [f"{owner[a]} = {owner[b]}" if owner[a] != owner[b] else f"two of {owner[a]}" for a, b in pairs]
+            warnings.append(
+                f"view {name}: {len(pairs)} embeddings equal another one to the bit: {_some(list(dict.fromkeys(names)))}"
+            )
     if dead == view.shape[1] and len(view) > 1:
         warnings.append(f"view {name}: every embedding is the same")
     elif dead and len(view) > 1:
         warnings.append(f"view {name}: {dead} of {view.shape[1]} features never change")
+
+
+def _row_digests(block: np.ndarray) -> np.ndarray:
+    """A number for each row, equal for equal bytes, and hardly ever for others."""
+    data, width = block.tobytes(), block.shape[1] * block.itemsize
+    return np.array([hash(data[i : i + width]) for i in range(0, len(data), width)], np.int64)
+
+
+def _doubled(view: np.ndarray, rows: np.ndarray, digests: np.ndarray) -> list[tuple[int, int]]:
+    """Each row that has the bytes of an earlier one, after that one."""
+    order = np.argsort(digests, kind="stable")
+    same = np.flatnonzero(digests[order][1:] == digests[order][:-1])
+    first_of: dict[bytes, int] = {}
+    pairs = []
+    for place in np.union1d(same, same + 1):  # in order of digests, and of rows within equal digests
+        row = int(rows[order[place]])
+        first = first_of.setdefault(view[row].tobytes(), row)
+        if first != row:
+            pairs.append((first, row))
+    return sorted(pairs)
 
 
 def _owner_of_row(store: Store, n_rows: int) -> np.ndarray:

@@ -144,3 +144,35 @@ def test_a_manifest_that_holds_only_what_is_needed_is_sound(tmp_path):
     edit_manifest(tmp_path, reduce)
     assert verify_store(tmp_path).errors == ()
     assert "counts" not in json.loads((tmp_path / "manifest.json").read_text())
+
+
+def copied(pairs):
+    def change(x):
+        for row, of in pairs:
+            x[row] = x[of]
+
+    return change
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+def test_doubled_embeddings_are_warned_of_with_both_clips(tmp_path, dtype):
+    table = clip_table(n_segments=2)
+    x = embeddings(table, dtype=dtype)
+    copied([(7, 2), (30, 2), (41, 40)])(x)
+    make_store(tmp_path, table, views={"last.mean": x})
+    report = verify_store(tmp_path)
+    owner = np.empty(table.n_rows, object)
+    for clip, first in zip(table.clip_id.tolist(), table.first_segment.tolist(), strict=True):
+        owner[first : first + 2] = clip
+    assert report.errors == ()
+    assert report.warnings == (
+        f"view last.mean: 3 embeddings equal another one to the bit: {owner[2]} = {owner[7]}, {owner[2]} = {owner[30]}, "
+        f"two of {owner[40]}",
+    )
+
+
+def test_rows_of_one_digest_but_other_bytes_are_not_doubled(tmp_path, monkeypatch):
+    monkeypatch.setattr("jfewshot.store.verifying._row_digests", lambda block: np.zeros(len(block), np.int64))
+    assert verify_with(tmp_path / "sound", lambda x: None).warnings == ()
+    (warning,) = verify_with(tmp_path / "doubled", copied([(9, 4)])).warnings
+    assert "1 embeddings equal another one" in warning
