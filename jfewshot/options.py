@@ -78,8 +78,8 @@ class RunOptions:
     center_from: Annotated[Path | None, arg(metavar="STORE")] = None
     """Compute the mean and deviation for --preprocessing from the clips of this store, instead of the training split."""
     transductive: bool = False
-    """Compute the mean and deviation for --preprocessing from the evaluated clips themselves. The results are marked as
-    transductive."""
+    """Compute the mean and deviation for --preprocessing from all clips of the evaluated store, of every split: --split chooses
+    what episodes are drawn from, not what the mean is of. The results are marked as transductive."""
     out: Annotated[Path, arg(metavar="FOLDER")] = Path("results")
     """Folder for the results. Results that are there already are read and not computed again."""
     keep: Literal["predictions", "counts"] = "predictions"

@@ -128,7 +128,7 @@ def plan_cells(
                         "(--pooling mean), or train on them (python -m jfewshot.downstream.emotion)"
                     )
                 transform = fit_transform(
-                    preprocessing, store, view, center_from=center_from, transductive=transductive
+                    preprocessing, store, view, clips=clips, center_from=center_from, transductive=transductive
                 )
                 cells.extend(
                     Cell(store, clips, view, transform, protocol, spec) for protocol in protocols for spec in specs

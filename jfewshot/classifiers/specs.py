@@ -2,7 +2,10 @@
 
 import dataclasses
 import difflib
+import functools
+import hashlib
 import importlib
+import inspect
 import sys
 import typing
 from typing import Any, NamedTuple
@@ -25,8 +28,11 @@ class ClassifierSpec(NamedTuple):
     strengths: tuple[float | None, ...]
 
     def identity(self) -> dict[str, Any]:
-        """What of it a result depends on."""
-        return {"name": self.name, **dataclasses.asdict(self.classifier)}
+        """What of it a result depends on; of a user's own classifier the source too, so that editing it gives other results."""
+        identity = {"name": self.name, **dataclasses.asdict(self.classifier)}
+        return (
+            identity if self.name in CLASSIFIERS else {**identity, "source": _digest_of_source(type(self.classifier))}
+        )
 
 
 def parse_classifier(text: str) -> ClassifierSpec:
@@ -63,6 +69,25 @@ def parse_classifier(text: str) -> ClassifierSpec:
     return ClassifierSpec(name, kind(**chosen), strengths)
 
 
+_NOT_OWN = {"jfewshot", *sys.stdlib_module_names}
+
+
+@functools.cache  # The code that runs is the one that was imported, whatever is written to its file afterwards.
+def _digest_of_source(kind: type) -> str:
+    """Of the modules of a user's class and of its bases, since a class may use what stands beside it."""
+    own = {base.__module__ for base in kind.__mro__ if base.__module__.partition(".")[0] not in _NOT_OWN}
+    digest = hashlib.sha256()
+    for name in sorted(own):
+        try:
+            digest.update(inspect.getsource(sys.modules[name]).encode())
+        except (OSError, TypeError, KeyError) as error:
+            raise UserError(
+                f"classifier '{kind.__module__}.{kind.__qualname__}': the source of module '{name}' cannot be read, so a later "
+                "change of it would go unnoticed; write the classifier in a .py file"
+            ) from error
+    return digest.hexdigest()[:12]
+
+
 def _imported(name: str) -> Any:
     module_name, _, class_name = name.rpartition(".")
     # A command line finds modules beside it, as `python -m` does.
@@ -78,6 +103,7 @@ def _imported(name: str) -> Any:
     if missing or not dataclasses.is_dataclass(kind):
         what = f"has no {missing[0]}" if missing else "is not a dataclass"
         raise UserError(f"classifier '{name}' {what}; jfewshot/classifiers/base.py says what a classifier needs")
+    _digest_of_source(typing.cast(type, kind))
     return kind
 
 

@@ -8,7 +8,9 @@ from jaxtyping import Float, Int
 
 from jfewshot.errors import UserError
 from jfewshot.files import sha256_of_json
+from jfewshot.store.clips import ClipTable
 from jfewshot.store.reading import Store
+from jfewshot.store.view_checks import Wanted, check_finite, check_view
 from jfewshot.threads import by_blocks
 
 Preprocessing = Literal["none", "l2", "center", "center_l2", "standardize"]
@@ -30,6 +32,7 @@ class Transform:
       scale: what each feature is divided by after that; None for nothing.
       unit_length: whether embeddings are divided by their length last.
       statistics_from: "train", "transductive", or the digest of another store's view; None where there are no statistics.
+      of_shared_clips: whether these statistics are of the clips that several stores share, and not of all clips of the store.
       origin: subtracted at the very end, for classifiers that do not depend on it (see `with_origin`); None for nothing.
     """
 
@@ -38,6 +41,7 @@ class Transform:
     scale: Float[np.ndarray, "dim"] | None = None
     unit_length: bool = False
     statistics_from: str | None = None
+    of_shared_clips: bool = False
     origin: Float[np.ndarray, "dim"] | None = None
 
     def __call__(self, rows: np.ndarray) -> Float[np.ndarray, "rows dim"]:
@@ -76,7 +80,12 @@ class Transform:
 
     def identity(self) -> dict[str, Any]:
         """What of it a result depends on."""
-        return {"name": self.name} | ({"center": self.statistics_from} if self.statistics_from else {})
+        identity: dict[str, Any] = {"name": self.name}
+        if self.statistics_from:
+            identity["center"] = self.statistics_from
+        if self.of_shared_clips:
+            identity["center_clips"] = "shared"
+        return identity
 
     def with_origin(self, view: np.ndarray, rows: Int[np.ndarray, "rows"]) -> "Transform":
         """The same, measured from the mean of some transformed embeddings, or of an even sample where they are many.
@@ -89,7 +98,13 @@ class Transform:
 
 
 def fit_transform(
-    name: str, store: Store, view: str, *, center_from: Store | None = None, transductive: bool = False
+    name: str,
+    store: Store,
+    view: str,
+    *,
+    clips: ClipTable | None = None,
+    center_from: Store | None = None,
+    transductive: bool = False,
 ) -> Transform:
     """Choose and fit a preprocessing.
 
@@ -97,14 +112,16 @@ def fit_transform(
       name: one of `PREPROCESSINGS`.
       store: the store to be evaluated.
       view: the name of the view to be evaluated.
+      clips: the store's clips that take part; None for all. Statistics of the store itself are taken from these clips alone.
       center_from: another store; the statistics are taken from the same view of that store.
-      transductive: take the statistics from all of the store's own clips, test clips included (the results say so).
+      transductive: take the statistics from the store's own clips of all splits, test clips included (the results say so).
 
     Returns:
       the preprocessing with its statistics.
 
     Raises:
-      UserError: on an unknown name, or if statistics are needed and the store has no training split to take them from.
+      UserError: on an unknown name; if statistics are needed and the store has no training split to take them from; if the other
+        store is damaged or is the evaluated one; or if an embedding that takes part in the statistics is NaN or infinite.
     """
     if name not in PREPROCESSINGS:
         raise UserError(f"unknown preprocessing '{name}'; there are {', '.join(PREPROCESSINGS)}")
@@ -112,27 +129,38 @@ def fit_transform(
         return Transform(name)
     if name == "l2":
         return Transform(name, unit_length=True)
-    source, label, rows = store, "", np.array([], np.int64)
+    source, own = store, store.clips if clips is None else clips
     if center_from is not None:
-        source, rows = center_from, segment_rows(center_from, None)
+        source, own = center_from, center_from.clips
+        rows = segment_rows(own, None)
         if source.view(view).shape[1] != store.view(view).shape[1]:
             raise UserError(f"--center-from {source.path}: its view '{view}' has another dimension than {store.path}'s")
+        if source.view_digest(view) == store.view_digest(view):
+            raise UserError(
+                f"--center-from {source.path}: its view '{view}' holds the very embeddings that are evaluated ({store.path}). "
+                "That is transductive: pass --transductive, and the results will say so, or name another store"
+            )
+        check_view(Wanted(source, view, source.clips))
         label = sha256_of_json([source.view_digest(view), source.clips.segments_digest])
     elif transductive:
-        rows, label = segment_rows(store, None), "transductive"
-    elif (store.clips.split == "train").any():
-        rows, label = segment_rows(store, "train"), "train"
+        rows, label = segment_rows(own, None), "transductive"
+    elif (own.split == "train").any():
+        rows, label = segment_rows(own, "train"), "train"
     else:
         raise UserError(
             f"preprocessing '{name}' needs a mean, and {store.path} has no training split to take it from. "
             "Pass --center-from STORE, or --transductive to use the evaluated clips' own (the results will say so)"
         )
-    mean, std = _moments(source.view(view), rows, Transform("none"))
+    with np.errstate(invalid="ignore"):  # a NaN or an infinity is named below
+        mean, std = _moments(source.view(view), rows, Transform("none"))
+    if not (np.isfinite(mean).all() and np.isfinite(std).all()):
+        check_finite(Wanted(source, view, own), source.view(view), rows)
     scale = None
     if name == "standardize":
         # A feature that never changes carries nothing; dividing by one leaves it at zero.
         scale = np.where(std > 0, std, 1.0).astype(np.float32)
-    return Transform(name, mean.astype(np.float32), scale, name == "center_l2", label)
+    shared = center_from is None and own.digest != store.clips.digest
+    return Transform(name, mean.astype(np.float32), scale, name == "center_l2", label, shared)
 
 
 def _divide_by_length(x: Float[np.ndarray, "rows dim"]) -> None:
@@ -157,9 +185,8 @@ def _aligned_zeros(shape: tuple[int, int]) -> Float[np.ndarray, "rows dim"]:
     return memory[start : start + size].view(np.float32).reshape(shape)
 
 
-def segment_rows(store: Store, split: str | None) -> Int[np.ndarray, "rows"]:
+def segment_rows(clips: ClipTable, split: str | None) -> Int[np.ndarray, "rows"]:
     """The rows of a view that belong to clips of a split (None: of any)."""
-    clips = store.clips
     wanted = np.ones(len(clips), bool) if split is None else clips.split == split
     return clips.rows(wanted)[0]
 

@@ -19,6 +19,9 @@ def condition_of(record: Mapping[str, Any]) -> dict[str, Any]:
     center = (condition.get("preprocessing") or {}).get("center")
     if center is not None and center not in ("train", "transductive"):
         condition["preprocessing"] = {**condition["preprocessing"], "center": "another store"}
+    if "center_clips" in (condition.get("preprocessing") or {}):
+        # Which clips a mean is of belongs to the data, as the clips themselves do.
+        condition["preprocessing"] = {k: v for k, v in condition["preprocessing"].items() if k != "center_clips"}
     return condition
 
 

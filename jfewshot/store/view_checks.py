@@ -55,7 +55,7 @@ class CheckedViews:
           UserError: if its file is not the one that the manifest describes, or an embedding of the clips is NaN or infinite.
         """
         coming = [wanted] if then is None else [wanted, then]
-        self._checks = {x.key: self._checks.get(x.key) or self._thread.submit(_check, x) for x in coming}
+        self._checks = {x.key: self._checks.get(x.key) or self._thread.submit(check_view, x) for x in coming}
         try:
             return self._checks[wanted.key].result()
         except BaseException:
@@ -63,7 +63,18 @@ class CheckedViews:
             raise
 
 
-def _check(wanted: Wanted) -> np.ndarray:
+def check_view(wanted: Wanted) -> np.ndarray:
+    """Compare a view with its manifest and search it for NaN and infinity.
+
+    Args:
+      wanted: the view, and the clips whose embeddings are to be finite.
+
+    Returns:
+      The view, segments x dim.
+
+    Raises:
+      UserError: if its file is not the one that the manifest describes, or an embedding of the clips is NaN or infinite.
+    """
     store, name, clips = wanted
     path, view = store.view_path(name), store.view(name)
     found = recall(path)
@@ -74,14 +85,29 @@ def _check(wanted: Wanted) -> np.ndarray:
     store.check_digest(name, found.sha256)
     if found.finite:
         return view
-    bad = rows_not_finite(view, clips.rows(np.arange(len(clips)))[0])
+    check_finite(wanted, view, clips.rows(np.arange(len(clips)))[0])
+    return view
+
+
+def check_finite(wanted: Wanted, view: np.ndarray, rows: np.ndarray) -> None:
+    """Search some rows of a view for NaN and infinity.
+
+    Args:
+      wanted: the view, and the clips that the rows belong to.
+      view: its array.
+      rows: numbers of the rows.
+
+    Raises:
+      UserError: naming a clip whose embedding is NaN or infinite.
+    """
+    store, name, clips = wanted
+    bad = rows_not_finite(view, rows)
     if len(bad):
         owner = clips.clip_id[clips.owner(bad)]
         raise UserError(
-            f"{path}: {len(bad)} embeddings are NaN or infinite, the first of clip '{owner[0]}'. "
+            f"{store.view_path(name)}: {len(bad)} embeddings are NaN or infinite, the first of clip '{owner[0]}'. "
             f"Extract them again, or leave these clips out; `python -m jfewshot.store verify {store.path}` lists them"
         )
-    return view
 
 
 def read_through(path: Path, view: np.memmap) -> Found:

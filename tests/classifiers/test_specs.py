@@ -1,6 +1,7 @@
 """What users write to choose a classifier."""
 
 import dataclasses
+import sys
 from typing import ClassVar
 
 import pytest
@@ -35,7 +36,39 @@ def test_a_classifier_of_ones_own_is_named_by_its_import_path():
     spec = parse_classifier(f"{__name__}.Mine:sharpness=3:C=2")
     assert spec.classifier == Mine(sharpness=3)
     assert spec.strengths == (2.0,)
-    assert spec.identity() == {"name": f"{__name__}.Mine", "metric": "euclidean", "sharpness": 3}
+    identity = spec.identity()
+    assert len(identity.pop("source")) == 12
+    assert identity == {"name": f"{__name__}.Mine", "metric": "euclidean", "sharpness": 3}
+    assert "source" not in parse_classifier("logistic").identity()
+
+
+def test_editing_ones_own_classifier_or_what_it_uses_changes_its_identity(tmp_path, monkeypatch):
+    text = (
+        "import dataclasses\nfrom jfewshot.classifiers import Centroid\n{helper}\n\n"
+        "@dataclasses.dataclass(frozen=True)\nclass {name}({base}):\n    def extra(self):\n        return {value}\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def identity(module, helper="x = 1", value="x", base="Centroid"):
+        (tmp_path / f"{module}.py").write_text(text.format(helper=helper, name="Own", value=value, base=base))
+        spec = parse_classifier(f"{module}.Own")
+        return spec.identity()["source"]
+
+    first = identity("own_a")
+    assert identity("own_b") == first
+    assert identity("own_c", value="x + 1") != first
+    assert identity("own_d", helper="x = 2") != first
+    # A base of one's own counts too: the child's text stays the same, and its base changes.
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    children = []
+    for name, value in (("own_e", "1"), ("own_f", "1"), ("own_g", "2")):
+        identity("own_base", value=value)
+        children.append(identity(name, "from own_base import Own as Base", base="Base"))
+        del sys.modules["own_base"]
+    assert children[0] == children[1] != children[2]
+    # What runs is what was imported first.
+    (tmp_path / "own_a.py").write_text("edited")
+    assert parse_classifier("own_a.Own").identity()["source"] == first
 
 
 @pytest.mark.parametrize(

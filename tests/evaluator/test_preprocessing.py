@@ -49,8 +49,8 @@ def test_l2_gives_unit_length_and_leaves_zeros_zero(store):
 
 
 def test_the_rows_of_a_split_are_those_of_its_clips_segments(store):
-    assert segment_rows(store, "train").tolist() == rows_of(store, "train")
-    assert segment_rows(store, None).tolist() == rows_of(store)
+    assert segment_rows(store.clips, "train").tolist() == rows_of(store, "train")
+    assert segment_rows(store.clips, None).tolist() == rows_of(store)
 
 
 @pytest.mark.parametrize("how", ["train", "transductive", "other store"])
@@ -116,6 +116,57 @@ def test_without_a_training_split_the_error_names_both_ways_out(tmp_path):
     store = make_store(tmp_path)
     with pytest.raises(UserError, match=r"no training split.*--center-from STORE, or --transductive"):
         fit_transform("center", store, "last.mean")
+
+
+def test_another_store_that_is_the_evaluated_one_is_refused(store, tmp_path):
+    copy = make_store(tmp_path / "copy", store.clips, upstream="copy", views={"last.mean": store.view("last.mean")})
+    for same in (store, copy):
+        with pytest.raises(UserError, match=r"the very embeddings that are evaluated.*pass --transductive"):
+            fit_transform("center", store, "last.mean", center_from=same)
+
+
+def test_another_store_that_was_edited_is_refused(store, tmp_path):
+    other = make_store(tmp_path / "other", seed=7)
+    x = np.load(other.view_path("last.mean"))
+    x[0] += 1
+    np.save(other.view_path("last.mean"), x)
+    with pytest.raises(UserError, match=r"last\.mean\.npy is not the file that manifest\.json describes"):
+        fit_transform("center", store, "last.mean", center_from=other)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_statistics_of_embeddings_that_are_not_finite_are_refused_by_clip(store, tmp_path, value):
+    table = clip_table(splits=SPLITS)
+    x = embeddings(table)
+    clip = np.flatnonzero(table.split == "train")[2]
+    x[table.first_segment[clip]] = value
+    bad = make_store(tmp_path / "bad", table, views={"last.mean": x})
+    for evaluated, arguments in ((store, {"center_from": bad}), (bad, {}), (bad, {"transductive": True})):
+        with pytest.raises(UserError, match=rf"1 embeddings are NaN or infinite.*'{table.clip_id[clip]}'"):
+            fit_transform("standardize", evaluated, "last.mean", **arguments)
+
+
+def test_statistics_of_shared_clips_are_of_these_alone_and_are_named(store):
+    keep = np.arange(len(store.clips)) % 4 != 1
+    shared = store.clips.select(keep)
+    x = np.asarray(store.view("last.mean"), np.float64)
+    for split, arguments in (("train", {}), (None, {"transductive": True})):
+        whole = fit_transform("center", store, "last.mean", **arguments)
+        part = fit_transform("center", store, "last.mean", clips=shared, **arguments)
+        rows = [
+            row
+            for clip in np.flatnonzero(keep)
+            if split in (None, store.clips.split[clip])
+            for row in range(
+                store.clips.first_segment[clip], store.clips.first_segment[clip] + store.clips.n_segments[clip]
+            )
+        ]
+        np.testing.assert_allclose(part.mean, x[rows].mean(0), rtol=1e-5)
+        assert abs(part.mean - whole.mean).max() > 1e-3
+        assert part.identity() == {**whole.identity(), "center_clips": "shared"}
+        assert (
+            fit_transform("center", store, "last.mean", clips=store.clips, **arguments).identity() == whole.identity()
+        )
 
 
 def test_an_unknown_name_is_answered_with_those_there_are(store):
