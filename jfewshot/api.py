@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsIndex
 
 from jfewshot.cells.computing import evaluate_cells
 from jfewshot.cells.planning import plan_cells
 from jfewshot.classifiers.specs import parse_classifier
 from jfewshot.episodes.protocol import QuerySegments, protocols
+from jfewshot.errors import UserError
 from jfewshot.evaluator.evaluator import Evaluator
 from jfewshot.results import Keep, ResultFolder
 from jfewshot.store import Store, find_stores, open_store
@@ -17,15 +18,15 @@ def evaluate(
     stores: Store | Path | str | Sequence[Store | Path | str],
     *,
     classifiers: str | Sequence[str] = "logistic",
-    ways: int | Sequence[int] = 5,
-    shots: int | Sequence[int] = 1,
-    n_query: int = 15,
-    n_episodes: int = 10_000,
-    seed: int = 42,
+    ways: SupportsIndex | Sequence[SupportsIndex] = 5,
+    shots: SupportsIndex | Sequence[SupportsIndex] = 1,
+    n_query: SupportsIndex = 15,
+    n_episodes: SupportsIndex = 10_000,
+    seed: SupportsIndex = 42,
     preprocessing: str = "l2",
     views: Sequence[str] | None = None,
     split: str | None = None,
-    min_clips: int | None = None,
+    min_clips: SupportsIndex | None = None,
     group_aware: bool = False,
     query_segments: QuerySegments = "vote",
     center_from: Store | None = None,
@@ -81,6 +82,9 @@ def evaluate(
       >>> bool(record["accuracy"]["mean"] > 0.9)
       True
     """
+    specs = [parse_classifier(text) for text in ([classifiers] if isinstance(classifiers, str) else classifiers)]
+    if not specs:
+        raise UserError("classifiers is empty; name at least one, for instance classifiers='logistic'")
     listed = [stores] if isinstance(stores, Store | Path | str) else list(stores)
     opened: list[Store] = []
     for item in listed:
@@ -88,8 +92,8 @@ def evaluate(
     cells = plan_cells(
         opened,
         protocols(
-            [ways] if isinstance(ways, int) else ways,
-            [shots] if isinstance(shots, int) else shots,
+            ways,
+            shots,
             n_query=n_query,
             n_episodes=n_episodes,
             seed=seed,
@@ -98,7 +102,7 @@ def evaluate(
             group_aware=group_aware,
             query_segments=query_segments,
         ),
-        [parse_classifier(text) for text in ([classifiers] if isinstance(classifiers, str) else classifiers)],
+        specs,
         preprocessing=preprocessing,
         views=views,
         center_from=center_from,

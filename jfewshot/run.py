@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from jfewshot.results import ResultFolder
 
 log = logging.getLogger("jfewshot")
+_MOST_MEMORY_GB = 1_000_000
 # Rows of tables that are printed; a grid of 100,000 cells has some 10,000.
 _MOST_ROWS = 400
 
@@ -52,8 +53,8 @@ def run(options: "RunOptions") -> int:
 
 
 def _check(options: "RunOptions") -> None:
-    if options.memory_gb is not None and not options.memory_gb > 0:
-        raise UserError(f"--memory-gb is {options.memory_gb}; it must be more than 0")
+    if options.memory_gb is not None and not 0 < options.memory_gb <= _MOST_MEMORY_GB:
+        raise UserError(f"--memory-gb is {options.memory_gb}; it must be more than 0, and at most {_MOST_MEMORY_GB:,}")
     if options.coordinator is None and (options.processes, options.process) != (None, None):
         raise UserError("--processes and --process need --coordinator HOST:PORT")
     if options.coordinator is not None and options.shard is not None:

@@ -198,8 +198,9 @@ def _shared_parts(cell: Cell, drawn: Drawn, evaluator: Evaluator) -> dict[str, A
 def _own_parts(cell: Cell, solved: Solved, drawn: Drawn) -> dict[str, Any]:
     """What the record of one strength says."""
     tolerance = solved.spec.classifier.tolerance
-    # JSON has no word for NaN or an infinity.
-    residual = np.nan_to_num(solved.residual, nan=float(np.finfo(np.float32).max))
+    # JSON has no word for NaN or an infinity. The median of two of the largest float32 numbers would be infinite in float32.
+    largest = float(np.finfo(np.float32).max)
+    residual = np.nan_to_num(solved.residual.astype(np.float64), nan=largest, posinf=largest)
     return {
         "accuracy": _accuracy(cell, solved, drawn),
         "solver": {}

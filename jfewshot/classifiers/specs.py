@@ -13,6 +13,11 @@ from typing import Any, NamedTuple
 from jfewshot.classifiers import CLASSIFIERS, Classifier
 from jfewshot.errors import UserError
 
+# Strengths are float32 numbers in the solvers, which divide by them and multiply Gram matrices with them.
+_LEAST, _MOST = 1e-30, 1e30
+# Counters of epochs and neighbours are 32-bit.
+_LARGEST_INT = 2**31 - 1
+
 
 class ClassifierSpec(NamedTuple):
     """A classifier with its settings, and the strengths to evaluate it at.
@@ -55,10 +60,15 @@ def parse_classifier(text: str) -> ClassifierSpec:
     fields = {field.name: types[field.name] for field in dataclasses.fields(kind)}
     strengths: tuple[float | None, ...] = (kind.strength.default,) if kind.strength else (None,)
     chosen: dict[str, Any] = {}
+    given: set[str] = set()
     for setting in settings:
         key, equals, value = setting.partition("=")
         if not equals or not value:
             raise UserError(f"classifier '{text}': '{setting}' should be setting=value")
+        if key in given:
+            several = f"; several strengths are {key}=1,2" if kind.strength and key == kind.strength.name else ""
+            raise UserError(f"classifier '{text}': {key} is given twice; give one value{several}")
+        given.add(key)
         if kind.strength and key == kind.strength.name:
             strengths = tuple(_positive(text, key, item) for item in value.split(","))
         elif key in fields:
@@ -112,8 +122,10 @@ def _positive(text: str, key: str, value: str) -> float:
         number = float(value)
     except ValueError:
         number = float("nan")
-    if not 0 < number < float("inf"):
-        raise UserError(f"classifier '{text}': {key} is '{value}'; it must be a positive number")
+    if not _LEAST <= number <= _MOST:
+        raise UserError(
+            f"classifier '{text}': {key} is '{value[:40]}'; it must be a positive number, from {_LEAST:g} to {_MOST:g}"
+        )
     return number
 
 
@@ -128,7 +140,10 @@ def _value(text: str, key: str, value: str, kind: Any) -> Any:
             raise UserError(f"classifier '{text}': {key} is '{value}'; choose true or false")
         return value.lower() == "true"
     if kind is int:
-        if not value.isdecimal() or int(value) < 1:
-            raise UserError(f"classifier '{text}': {key} is '{value}'; it must be a whole number, 1 or more")
+        # Longer texts than the largest number's are not converted: Python refuses numbers of many digits.
+        if not value.isdecimal() or len(value) > 10 or not 1 <= int(value) <= _LARGEST_INT:
+            raise UserError(
+                f"classifier '{text[:80]}': {key} is '{value[:40]}'; it must be a whole number, from 1 to {_LARGEST_INT}"
+            )
         return int(value)
     return _positive(text, key, value)

@@ -44,12 +44,13 @@ def with_config(arguments: Sequence[str], options: Sequence[Option], extra: Sequ
     named: list[str] = []
     positional: list[str] = []
     for name, value in _leaves(_read(path)):
+        _check_value(name, value, path)
         if name in extra:
             named += [f"--{name}"] if value else []
         elif name not in known:
-            raise UserError(f"--config {path}: there is no option '{name}'; see --help")
+            raise UserError(f"--config {path}: there is no option {name[:80]!a}; see --help")
         elif known[name].is_positional:
-            positional += _texts(value)
+            positional += _values(known[name], value, path)
         elif not {name, normal(known[name].off_flag.lstrip("-"))} & given:
             named += _as_arguments(known[name], value, path)
     # Positional values come first, so that no option of several values swallows them.
@@ -69,6 +70,8 @@ def _read(path: Path) -> Mapping[str, Any]:
         raise UserError(f"--config {path} does not exist") from error
     except UnicodeDecodeError as error:
         raise UserError(f"--config {path} is not UTF-8 text: {error}") from error
+    except OSError as error:
+        raise UserError(f"--config {path} cannot be read: {error.strerror or error}") from error
     is_toml = path.suffix.lower() == ".toml"
     try:
         found = tomllib.loads(text) if is_toml else json.loads(text)
@@ -76,17 +79,22 @@ def _read(path: Path) -> Mapping[str, Any]:
         what = "TOML" if is_toml else "JSON"
         hint = "" if is_toml or path.suffix.lower() == ".json" else " (a TOML file's name must end in .toml)"
         raise UserError(f"--config {path} is not {what}: {error}{hint}") from error
+    except RecursionError as error:
+        raise UserError(f"--config {path} has tables or lists inside each other too deep to be read") from error
     if not isinstance(found, dict):
         raise UserError(f"--config {path} should hold an object of option names and values")
     return found
 
 
-def _leaves(found: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in found.items():
+def _leaves(found: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Names with their tables before them, and values; a file may hold tables inside each other that no option has."""
+    left = [(normal(name), value) for name, value in reversed([*found.items()])]
+    while left:
+        name, value = left.pop()
         if isinstance(value, dict):
-            yield from _leaves(value, f"{prefix}{normal(name)}.")
+            left += [(f"{name}.{normal(inner)}", one) for inner, one in reversed([*value.items()])]
         else:
-            yield prefix + normal(name), value
+            yield name, value
 
 
 def _as_arguments(option: Option, value: Any, path: Path) -> list[str]:
@@ -94,10 +102,38 @@ def _as_arguments(option: Option, value: Any, path: Path) -> list[str]:
         return []
     if option.is_switch:
         if not isinstance(value, bool):
-            raise UserError(f"--config {path}: {option.name} is {value!r}; it must be true or false")
+            raise UserError(f"--config {path}: {option.name} is {str(value)[:40]}; it must be true or false")
         return [option.flag if value else option.off_flag]
-    return [option.flag, *_texts(value)]
+    return [option.flag, *_values(option, value, path)]
 
 
-def _texts(value: Any) -> list[str]:
+def _values(option: Option, value: Any, path: Path) -> list[str]:
+    if isinstance(value, list) and not option.takes_several:
+        raise UserError(f"--config {path}: {option.name} is a list; it must be one value")
+    if value == [] and option.default != ():
+        raise UserError(f"--config {path}: {option.name} is an empty list; give a value, or leave {option.name} out")
     return [str(item) for item in value] if isinstance(value, list) else [str(value)]
+
+
+def _check_value(name: str, value: Any, path: Path) -> None:
+    """Refuse what no command line can hold: lists in lists, and characters that are no text."""
+    for item in value if isinstance(value, list) else [value]:
+        if isinstance(item, list | dict) or (isinstance(value, list) and item is None):
+            kind = "a list" if isinstance(item, list) else "null" if item is None else "a table"
+            raise UserError(
+                f"--config {path}: {name[:80]!a} holds {kind} in a list; its values must be texts or numbers"
+            )
+        if isinstance(item, int) and abs(item) >= 2**64:
+            raise UserError(f"--config {path}: {name[:80]!a} holds a number of more than 64 bits")
+        if isinstance(item, str) and ("\0" in item or not _is_unicode(item)):
+            raise UserError(
+                f"--config {path}: {name[:80]!a} is {item[:40]!a}, which holds a character that no text can have"
+            )
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,7 +1,7 @@
 """What an episode is: how it is drawn and how it is scored."""
 
 import dataclasses
-from collections.abc import Sequence
+import operator
 from typing import Any, Literal
 
 from jfewshot.errors import UserError
@@ -46,6 +46,12 @@ class Protocol:
     nested_shots: int | None = None
 
     def __post_init__(self):
+        # NumPy's integers become Python's: a record is JSON, and the seed names the random stream by its digits.
+        for name in ("n_way", "k_shot", "n_query", "n_episodes", "seed", "min_clips", "nested_shots"):
+            value = getattr(self, name)
+            if value is not None or name not in ("min_clips", "nested_shots"):
+                object.__setattr__(self, name, whole_number(value, name))
+        object.__setattr__(self, "group_aware", bool(self.group_aware))
         for name, least in (("n_way", 2), ("k_shot", 1), ("n_query", 1), ("n_episodes", 1)):
             if getattr(self, name) < least:
                 raise UserError(f"{name} is {getattr(self, name)}; it must be at least {least}")
@@ -91,12 +97,47 @@ class Protocol:
         return {**dataclasses.asdict(self), "nested_shots": nested, **version}
 
 
-def protocols(ways: Sequence[int], shots: Sequence[int], **settings: Any) -> list[Protocol]:
+def whole_number(value: Any, name: str) -> int:
+    """A whole number as Python's int; NumPy's are taken, and a float is refused even where it is whole.
+
+    A seed of 1.0 would draw other episodes than a seed of 1, since streams are named by what is written.
+
+    Args:
+      value: what was given.
+      name: of the option, for the message.
+
+    Raises:
+      UserError: if it is not a whole number.
+    """
+    try:
+        return operator.index(value)
+    except TypeError as error:
+        raise UserError(f"{name} is {str(value)[:40]!r}; it must be a whole number, for instance {name}=5") from error
+
+
+def whole_numbers(values: Any, name: str) -> list[int]:
+    """One whole number or several, as a list.
+
+    Args:
+      values: a number, or numbers in a sequence or an array.
+      name: of the option, for the message.
+
+    Raises:
+      UserError: if there is none, or one is not a whole number.
+    """
+    several = hasattr(values, "__iter__") and not isinstance(values, str | bytes) and getattr(values, "ndim", 1) > 0
+    numbers = [whole_number(value, name) for value in (values if several else [values])]
+    if not numbers:
+        raise UserError(f"{name} has no values; give at least one number, for instance {name}=5")
+    return numbers
+
+
+def protocols(ways: Any, shots: Any, **settings: Any) -> list[Protocol]:
     """One protocol for each number of ways with each number of shots, on nested supports with the same queries.
 
     Args:
-      ways: numbers of classes; a repeated one counts once.
-      shots: numbers of support clips per class; a repeated one counts once.
+      ways: one number of classes, or several; a repeated one counts once.
+      shots: one number of support clips per class, or several; a repeated one counts once.
       **settings: the other fields of `Protocol`.
 
     Returns:
@@ -105,6 +146,10 @@ def protocols(ways: Sequence[int], shots: Sequence[int], **settings: Any) -> lis
     Raises:
       UserError: on a value that no protocol can have.
     """
+    ways, shots = whole_numbers(ways, "ways"), whole_numbers(shots, "shots")
+    for name in ("n_query", "n_episodes", "seed", "min_clips"):
+        if settings.get(name) is not None:
+            settings[name] = whole_number(settings[name], name)
     return [
         Protocol(n_way=way, k_shot=shot, nested_shots=max(shots), **settings)
         for way in dict.fromkeys(ways)

@@ -148,11 +148,36 @@ def test_a_file_holds_options_and_the_command_line_wins(form, tmp_path):
         ("o.toml", "[data]\nsorce = 's'", "there is no option 'data.sorce'"),
         ("o.toml", "[data]\npitch = 3", "data.pitch is 3; it must be true or false"),
         ("o.toml", "[data]\ncrop_s = 'x'\nsource = 's'", "--data.crop-s is 'x'; it must be a number"),
+        ("o.json", '{"names": ' + "[" * 100_000, "o.json has tables or lists inside each other too deep"),
+        ("o.json", '{"names": ' + '{"a": ' * 500 + "1" + "}" * 501, "there is no option 'names.a.a.a"),
+        ("o.json", '{"names": [["a"]]}', "'names' holds a list in a list"),
+        ("o.json", '{"names": ["a", null]}', "'names' holds null in a list"),
+        ("o.json", '{"label_column": ["a", "b"]}', "label-column is a list; it must be one value"),
+        ("o.json", '{"names": "\\ud800"}', "holds a character that no text can have"),
+        ("o.json", '{"names": "a\\u0000b"}', "holds a character that no text can have"),
+        ("o.json", '{"names": ' + "7" * 5_000 + "}", "o.json is not JSON: "),
+        ("o.toml", "names = [0x" + "f" * 9_000 + "]", "'names' holds a number of more than 64 bits"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_said_in_a_line(name, text, message, tmp_path, capsys):
     (tmp_path / name).write_text(text)
     refused(Nested, ["--out", "o", "--config", str(tmp_path / name)], message, capsys)
+
+
+def test_an_empty_list_is_not_taken_for_the_default(tmp_path, capsys):
+    (tmp_path / "o.json").write_text('{"shots": []}')
+    refused(
+        RunOptions,
+        ["--config", str(tmp_path / "o.json")],
+        "shots is an empty list; give a value, or leave shots out",
+        capsys,
+    )
+    (tmp_path / "o.json").write_text('{"datasets": []}')  # the default is empty: all datasets
+    assert parse(RunOptions, ["--config", str(tmp_path / "o.json")]) == RunOptions()
+
+
+def test_a_file_of_options_that_cannot_be_read_is_named(tmp_path, capsys):
+    refused(RunOptions, ["--config", str(tmp_path)], f"--config {tmp_path} cannot be read", capsys)
 
 
 def test_two_files_or_none_are_refused(tmp_path, capsys):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from jfewshot.episodes.pool import class_pool
-from jfewshot.episodes.protocol import Protocol
+from jfewshot.episodes.protocol import Protocol, protocols
 from jfewshot.errors import UserError
 from jfewshot.store import ClipTable
 from tests.synthetic_stores import clip_table
@@ -119,7 +119,7 @@ def test_clips_of_unknown_group_share_it_with_nobody():
         ({"n_query": 0}, "n_query is 0"),
         ({"n_episodes": 0}, "n_episodes is 0"),
         ({"n_episodes": 2**32}, "32-bit"),
-        ({"n_way": 128}, "128-way"),
+        ({"n_way": 512}, "512-way"),
         ({"n_query": 70_000}, "more than this draws"),
         ({"k_shot": 5, "nested_shots": 1}, "nested_shots is 1, fewer than the 5 shots"),
     ],
@@ -160,3 +160,39 @@ def test_group_aware_draws_name_their_version_and_others_keep_the_identity_they_
     assert "group_aware_draws" not in Protocol().identity() | Protocol().draw_identity("d")
     aware = Protocol(group_aware=True)
     assert aware.identity()["group_aware_draws"] == aware.draw_identity("d")["group_aware_draws"] == 2
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        ({"n_episodes": 50.0}, "n_episodes is '50.0'; it must be a whole number"),
+        ({"seed": 1.0}, "seed is '1.0'; it must be a whole number"),
+        ({"seed": np.float32(1)}, "seed is '1.0'"),
+        ({"n_query": "15"}, "n_query is '15'"),
+        ({"min_clips": 1.5}, r"min_clips is '1\.5'"),
+        ({"shots": [1, 2.0]}, r"shots is '2\.0'"),
+        ({"ways": "5"}, "ways is '5'"),
+        ({"ways": []}, "ways has no values"),
+        ({"shots": ()}, "shots has no values"),
+    ],
+)
+def test_a_number_that_is_not_whole_is_refused_by_its_name(settings, complaint):
+    with pytest.raises(UserError, match=complaint):
+        protocols(**{"ways": [5], "shots": [1]} | settings)
+
+
+def test_numpys_whole_numbers_name_the_same_protocol_as_pythons():
+    ours = protocols([5], [1, 5], n_query=15, n_episodes=100, seed=7, min_clips=20)
+    theirs = protocols(
+        np.int64(5),
+        np.array([1, 5]),
+        n_query=np.int8(15),
+        n_episodes=np.uint32(100),
+        seed=np.int64(7),
+        min_clips=np.int16(20),
+    )
+    assert theirs == ours
+    assert [one.identity() for one in theirs] == [one.identity() for one in ours]
+    assert {type(value) for value in theirs[0].identity().values()} == {
+        type(value) for value in ours[0].identity().values()
+    }
