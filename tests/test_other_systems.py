@@ -32,8 +32,8 @@ def test_the_default_command_needs_nothing_that_only_linux_has(tmp_path):
     command = [sys.executable, "-c", WITHOUT, "--episodes", "200", "--out", str(tmp_path / "results")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    records = [json.loads(path.read_text("utf-8")) for path in (tmp_path / "results").rglob("*.json")]
-    accuracies = [record["accuracy"]["mean"] for record in records if "accuracy" in record]
+    (records,) = (tmp_path / "results" / "records").glob("*.jsonl")
+    accuracies = [json.loads(line)["accuracy"]["mean"] for line in records.read_text("utf-8").splitlines()]
     assert len(accuracies) == 32
     assert all(0.2 < accuracy <= 1 for accuracy in accuracies)
 

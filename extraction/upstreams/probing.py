@@ -78,8 +78,10 @@ def takes_one_length_only(
       states_of: one wave to its layers.
       segment_samples: the length that the encoder declares.
       sample_rate: Hz.
-    """
 
+    Returns:
+      True for an encoder of one fixed length.
+    """
     others = [segment_samples * tenths // 10 for tenths in (8, 5, 9, 15, 20, 2, 1)]
     others += [round(seconds * sample_rate) for seconds in LENGTHS_S]
     lengths = [length for length in dict.fromkeys(others) if length > 0 and length != segment_samples]

@@ -54,6 +54,9 @@ __all__ = ["TRACES", "Drawn", "Evaluator", "Solved"]
 
 log = logging.getLogger(__name__)
 _LARGE_STORE = 4096  # segments
+# From so many episodes on, a CPU looks inner products up in the program that solves, which saves 0.8 us of a core per episode.
+# That program is compiled for each size of store, for 1 to 2 s; with fewer episodes, all small stores share one solver.
+_LOOK_UP_INSIDE_FROM = 50_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -267,7 +270,7 @@ class Evaluator:
     def _solve_chunk(self, job: "_Job", several: bool, drawn: tuple[bool, bool], on_device, clips, numbers):
         """The supports' rows (None where nobody will ask for them), and what `jit_solve` returns."""
         want_model = several or job.returns_models
-        if self._on_cpu and isinstance(job.source, Precomputed):
+        if self._on_cpu and isinstance(job.source, Precomputed) and job.protocol.n_episodes >= _LOOK_UP_INSIDE_FROM:
             function = jit_look_up_and_solve(self.mesh, *job.static(several), drawn, want_model)
             arguments = (job.source.gram, *on_device, job.drawn.key, clips, numbers, job.key, job.strengths)
             with stage("solving"):

@@ -365,3 +365,15 @@ def test_what_was_made_of_a_view_is_kept_for_the_next_call_but_not_of_an_array_t
     kept_for.forget_sources()
     assert np.array_equal(predicted(1), kept)
     assert len(made) == 4
+
+
+@pytest.mark.parametrize("classifier", ["logistic", "sgd:epochs=3", "knn"])
+def test_inner_products_looked_up_inside_the_solver_give_the_same_predictions(
+    monkeypatch, evaluator, one_segment, classifier
+):
+    table, x, *_ = one_segment
+    apart = solve(evaluator, x, table, classifier)[0].predicted
+    monkeypatch.setattr(evaluating, "_LOOK_UP_INSIDE_FROM", 0)
+    inside = solve(evaluator, x, table, classifier)[0].predicted
+    # Two compilations may round differently, which a near tie shows.
+    assert (apart != inside).mean() < 1e-3

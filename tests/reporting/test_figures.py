@@ -30,8 +30,8 @@ def figures():
     yield "episodes", classes.episode_histograms([counts], [NAMES[:2]], ["esc"])
     yield "ranks", ranks.critical_difference_diagram(np.array([1.2, 3.0, 2.0, 4.4, 4.4]), 1.5, NAMES, 4)
     yield "wins", ranks.wins_and_losses(rng.integers(0, 4, (5, 5, 3)), NAMES)
-    curve = curves.Curve("ü", (1, 5), (0.4, 0.6), (0.02, float("nan")))
-    yield "curves", curves.curve_panels([curves.Panel("esc", (curve,))], "shots", {1: "1", 5: "5"}, log=True)
+    curve = curves.Curve("ü", (1.0, 5.0), (0.4, 0.6), (0.02, float("nan")))
+    yield "curves", curves.curve_panels([curves.Panel("esc", (curve,))], "shots", {1.0: "1", 5.0: "5"}, log=True)
     yield "speed", bars.speed_bars([10.0, 2e5], NAMES[:2])
 
 

@@ -80,7 +80,7 @@ def test_without_kenlm_one_line_says_what_to_install(monkeypatch, tmp_path):
     import sys
 
     monkeypatch.setitem(sys.modules, "kenlm", None)
-    with pytest.raises(UserError, match="pip install kenlm"):
+    with pytest.raises(UserError, match=r"pip install 'jfewshot\[lm\]'"):
         read_language_model(tmp_path / "any.arpa", learn_units("words", ["a b"]))
 
 
