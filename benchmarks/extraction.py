@@ -132,7 +132,8 @@ def gflop_per_segment(upstream: Upstream) -> float | None:
 
     if not hasattr(upstream, "expert"):
         return None
-    segment = np.random.default_rng(0).standard_normal(upstream.segment_samples).astype(np.float32) * 0.1
+    samples = 80_000 if upstream.segment_samples is None else upstream.segment_samples
+    segment = np.random.default_rng(0).standard_normal((samples,)).astype(np.float32) * 0.1
     with FlopCounterMode(display=False) as counter:
         s3prls_own(upstream)(segment)
     return counter.get_total_flops() / 1e9

@@ -48,6 +48,7 @@ def in_this_process(row, options, device, scratch, *rest):
 
 
 def test_a_tiny_grid_runs_writes_its_files_and_is_not_measured_again(tiny_grid, tmp_path, scratch, monkeypatch, capsys):
+    pytest.importorskip("torch")
     measured = []
 
     def measure(row, options, device, where, *rest):
@@ -156,6 +157,7 @@ def test_calls_are_as_large_as_a_row_says_unless_the_user_or_many_supports_limit
 
 
 def test_the_time_of_drawing_is_added_to_a_competitors(scratch, monkeypatch):
+    pytest.importorskip("torch")
     monkeypatch.setattr(one_row, "our_draws", lambda problem, evaluator: lambda: time.sleep(0.1))
     problem = load_problem(TINY, scratch)
     result = one_row.measure_against(problem, COMPETITORS["torch features"], "cpu", 2, 0.01)
@@ -182,6 +184,7 @@ def test_what_is_drawn_for_a_competitor_is_drawn_each_time_and_is_what_the_compe
 def test_the_tables_show_every_row_of_the_folder_and_rows_without_drawing_are_measured_again(
     tiny_grid, tmp_path, scratch, monkeypatch
 ):
+    pytest.importorskip("torch")
     monkeypatch.setattr(benchmarks.run, "_measure", in_this_process)
     monkeypatch.setitem(GRIDS, "headline", lambda: [Row(dataclasses.replace(TINY, classifier="knn"), "scikit-learn")])
     options = Suite(device="cpu", out=tmp_path, scratch=scratch, competitors=("torch features",))
@@ -203,6 +206,7 @@ def test_the_tables_show_every_row_of_the_folder_and_rows_without_drawing_are_me
 
 
 def test_a_row_that_the_time_limit_stops_is_left_for_the_next_run(tiny_grid, tmp_path, scratch, caplog):
+    pytest.importorskip("torch")
     caplog.set_level("INFO", "benchmarks")
     options = Suite(device="cpu", out=tmp_path, scratch=scratch, minutes=0.02, competitors=("torch features",))
     assert benchmarks.run.run(options) == 0

@@ -129,6 +129,7 @@ def test_errors_end_with_status_2_and_no_traceback(tmp_path):
 
 @pytest.mark.parametrize("at_once", ["0", "1"])
 def test_what_is_left_out_is_said_once_a_dataset_and_the_next_command_last(tmp_path, caplog, at_once):
+    pytest.importorskip("torch")
     class_folders(tmp_path / "birds", 2, 3)
     broken = next((tmp_path / "birds").rglob("*.wav"))
     broken.write_bytes(b"no audio")

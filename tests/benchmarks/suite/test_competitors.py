@@ -112,6 +112,7 @@ def test_too_few_equal_predictions_stop_a_comparison(scratch):
 
 
 def test_a_store_on_disk_gives_the_same_predictions(scratch, monkeypatch):
+    pytest.importorskip("torch")
     import benchmarks.suite.problem
 
     question = Question("logistic", 3, 2, 3, 16, 80, EPISODES)
@@ -127,6 +128,7 @@ def test_a_store_on_disk_gives_the_same_predictions(scratch, monkeypatch):
 
 
 def test_every_competitor_of_the_rows_is_there_and_says_what_it_lacks():
+    pytest.importorskip("torch")
     classifiers = ("logistic", "sgd", "ridge", "svm", "centroid", "knn")
     named = {name for classifier in classifiers for name in competitors_of(classifier)}
     assert named == set(COMPETITORS)

@@ -48,7 +48,7 @@ def test_the_decoder_sees_no_unit_before_it_is_written():
 
 @pytest.mark.parametrize("cell", ["gru", "lstm"])
 def test_recurrent_layers_are_pytorch_s(cell):
-    import torch
+    torch = pytest.importorskip("torch")
 
     config = RecurrentConfig(cell, 2, 4)
     ours = BidirectionalLayers(5, config, rngs=nnx.Rngs(0))
