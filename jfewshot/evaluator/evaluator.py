@@ -205,7 +205,7 @@ class Evaluator:
         told = 0
 
         def tell(solved: int) -> None:
-            # What is solved again, in smaller chunks, is told of once.
+            # After running out of memory some episodes are solved twice; progress counts them once.
             nonlocal told
             if solved > told:
                 on_progress(solved - told)

@@ -141,7 +141,7 @@ class Precomputed:
 
     def __init__(self, embeddings: np.ndarray, mesh: Mesh):
         self._mesh = mesh
-        # Devices that share a processor share the work; others would have to send each other what they have as fast themselves.
+        # CPU devices share the product. Separate accelerators each compute all of it: sending parts would take as long.
         # Among several processes, collectives go through sockets, even between one process's devices, and say so on stdout.
         on_one_cpu = mesh.devices.flat[0].platform == "cpu" and jax.process_count() == 1
         shared = on_one_cpu and mesh.devices.size > 1 and len(embeddings) % mesh.devices.size == 0
