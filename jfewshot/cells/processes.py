@@ -76,7 +76,7 @@ class Group:
           facts: content of the message that JSON can hold.
           arrays: arrays of the message by name; None for none.
         """
-        data = bytes(npz_bytes(arrays or {}))
+        data = npz_bytes(arrays or {})
         parts = [data[at : at + _PART_BYTES] for at in range(0, len(data), _PART_BYTES)]
         where = self._mailbox(self.index, self._sent)
         for number, part in enumerate(parts):
