@@ -10,7 +10,7 @@ from jfewshot import threads
 
 # Runs `python -m jfewshot.run` as on Windows: no affinity, no sysconf, no fork, no load, no fcntl or resource module, no /proc.
 WITHOUT = """
-import builtins, os, runpy, sys
+import asyncio, builtins, os, runpy, sys  # asyncio asks sysconf when it is imported on Linux, as it does not on Windows
 
 for name in ("sched_getaffinity", "sysconf", "sysconf_names", "fork", "forkpty", "getloadavg"):
     delattr(os, name) if hasattr(os, name) else None
