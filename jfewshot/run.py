@@ -92,7 +92,7 @@ def _evaluate(options: "RunOptions") -> int:
         assert folder is not None
         sys.stdout.write(_estimate(cells, folder))
         return 0
-    evaluator = Evaluator(devices, None if options.memory_gb is None else int(options.memory_gb * 2**30))
+    evaluator = Evaluator(devices, None if options.memory_gb is None else max(1, int(options.memory_gb * 2**30)))
     total = sum(cell.protocol.n_episodes * len(cell.spec.strengths) for cell in cells)
     log.info(
         "%d cells, %s episodes, results of at most %s, on %d x %s%s",

@@ -9,6 +9,8 @@ from typing import Any
 from jfewshot.commandline.options import Option
 from jfewshot.errors import UserError
 
+_MOST_BYTES = 2**24
+
 
 def with_config(arguments: Sequence[str], options: Sequence[Option], extra: Sequence[str] = ()) -> list[str]:
     """Replace `--config FILE` by the options that the file holds.
@@ -65,7 +67,11 @@ def normal(name: str) -> str:
 
 def _read(path: Path) -> Mapping[str, Any]:
     try:
-        text = path.read_text(encoding="utf-8")
+        with open(path, "rb") as file:
+            data = file.read(_MOST_BYTES + 1)
+        if len(data) > _MOST_BYTES:
+            raise UserError(f"--config {path} has more than {_MOST_BYTES:,} bytes; is it a file of options?")
+        text = data.decode("utf-8")
     except FileNotFoundError as error:
         raise UserError(f"--config {path} does not exist") from error
     except UnicodeDecodeError as error:
@@ -75,10 +81,15 @@ def _read(path: Path) -> Mapping[str, Any]:
     is_toml = path.suffix.lower() == ".toml"
     try:
         found = tomllib.loads(text) if is_toml else json.loads(text)
-    except ValueError as error:
+    except (json.JSONDecodeError, tomllib.TOMLDecodeError) as error:
         what = "TOML" if is_toml else "JSON"
         hint = "" if is_toml or path.suffix.lower() == ".json" else " (a TOML file's name must end in .toml)"
         raise UserError(f"--config {path} is not {what}: {error}{hint}") from error
+    except ValueError as error:
+        # Python refuses to read more than 4,300 digits, and names a setting of Python as the fix.
+        raise UserError(
+            f"--config {path} holds a value that cannot be read, for instance a number of thousands of digits"
+        ) from error
     except RecursionError as error:
         raise UserError(f"--config {path} has tables or lists inside each other too deep to be read") from error
     if not isinstance(found, dict):

@@ -135,7 +135,7 @@ def _check_values(option: Option, arguments: Sequence[str]) -> None:
     if option.takes_several and wanted is not None and len(values) != wanted:
         raise UserError(f"{option.flag} needs {wanted} values: {option.flag} {option.metavar}; see --help")
     used = values if wanted is None else values[:wanted]  # a positional argument may follow
-    given = " ".join(used)
+    given = " ".join(used)[:200]
     if option.choices and not set(used) <= set(option.choices):
         names = option.choices
         many = f"choose {', '.join(names[:-1])} or {names[-1]}" if len(names) > 1 else f"choose {names[0]}"

@@ -22,7 +22,8 @@ from jaxtyping import Float, Int
 
 from jfewshot.classifiers.specs import ClassifierSpec
 from jfewshot.episodes.drawing import LEAST_CLIPS, padded_length
-from jfewshot.episodes.protocol import Protocol
+from jfewshot.episodes.protocol import Protocol, whole_number
+from jfewshot.errors import UserError
 from jfewshot.evaluator.chunking import (
     Chunking,
     ChunkShape,
@@ -54,6 +55,7 @@ __all__ = ["TRACES", "Drawn", "Evaluator", "Solved"]
 
 log = logging.getLogger(__name__)
 _LARGE_STORE = 4096  # segments
+_MOST_MEMORY, _MOST_EPISODES = 2**50, 2**24  # bytes, episodes of a block
 # From so many episodes on, a CPU looks inner products up in the program that solves, which saves 0.8 us of a core per episode.
 # That program is compiled for each size of store, for 1 to 2 s; with fewer episodes, all small stores share one solver.
 _LOOK_UP_INSIDE_FROM = 50_000
@@ -90,11 +92,18 @@ class Evaluator:
       devices: to spread episodes over; None for all of this process's.
       memory_bytes: what may be used for embeddings, Gram matrices and chunks; None for a share of what there is.
       block: episodes per block; None for what suits the device and the episode's size.
+
+    Raises:
+      UserError: if `memory_bytes` or `block` is no whole number, is less than 1 or is larger than any machine's memory.
     """
 
     def __init__(
         self, devices: list[jax.Device] | None = None, memory_bytes: int | None = None, block: int | None = None
     ):
+        if memory_bytes is not None:
+            memory_bytes = _at_least_one(memory_bytes, "memory_bytes", _MOST_MEMORY)
+        if block is not None:
+            block = _at_least_one(block, "block", _MOST_EPISODES)
         self.mesh: Mesh = episode_mesh(devices)
         self._on_cpu = self.mesh.devices.flat[0].platform == "cpu"
         self.memory_bytes = default_memory_budget() if memory_bytes is None else memory_bytes
@@ -370,6 +379,13 @@ class _Job(NamedTuple):
         """What the solver is compiled for: the classifier, ways, shots, and whether scores are wanted of it."""
         protocol = self.protocol
         return self.spec.classifier, protocol.n_way, protocol.k_shot, several and protocol.query_segments == "mean"
+
+
+def _at_least_one(value: int, name: str, most: int) -> int:
+    number = whole_number(value, name)
+    if not 1 <= number <= most:
+        raise UserError(f"{name} is {str(number)[:40]}; it must be from 1 to {most}")
+    return number
 
 
 def _rows_of_clips(clips: ClipTable, used: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -40,6 +40,8 @@ def text_of_table(path: Path, fix: str) -> str:
         raise UserError(f"{path} does not exist; {fix}") from error
     except IsADirectoryError as error:
         raise UserError(f"{path} is a folder; {fix}") from error
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror or error}); {fix}") from error
     start = content[:512].lstrip()[:64].lower()
     kind = next((said for mark, said in _KINDS if content.startswith(mark)), None)
     if kind is None and start.startswith((b"<!doctype", b"<html", b"<?xml")):

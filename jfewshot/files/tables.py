@@ -234,10 +234,13 @@ def _json_lines(path: Path, text: str) -> list[Row]:
             continue
         try:
             value = json.loads(line)
-        except (ValueError, RecursionError) as error:
+        except (json.JSONDecodeError, RecursionError) as error:
             raise UserError(
                 f"{path}: line {number} is not JSON ({error}); give one JSON object a line, or a CSV"
             ) from error
+        except ValueError as error:
+            # Python refuses to read more than 4,300 digits, and names a setting of Python as the fix.
+            raise UserError(f"{path}: line {number} holds a number of thousands of digits; give it as text") from error
         if not isinstance(value, dict):
             raise UserError(
                 f'{path}: line {number} is not a JSON object; give one JSON object a line: {{"path": "a.wav", "label": "owl"}}'

@@ -91,7 +91,11 @@ def read_outside_table(path: Path, lower_is_better: tuple[str, ...] = ()) -> Out
                 try:
                     values[number, column] = float(cell)
                 except ValueError as error:
-                    raise UserError(f"{path}, line {line}: '{cell}' under '{metrics[column]}' is no number") from error
+                    raise UserError(
+                        f"{path}, line {line}: {cell[:40]!r} under {metrics[column]!r} is no number"
+                    ) from error
+                if np.isinf(values[number, column]):
+                    raise UserError(f"{path}, line {line}: {cell[:40]!r} under {metrics[column]!r} is not finite")
     values *= [-1.0 if name in lower_is_better else 1.0 for name in metrics]
     return OutsideTable(path.stem, tuple(row[0].strip() for row in rows), metrics, values)
 

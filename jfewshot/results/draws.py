@@ -1,8 +1,5 @@
 """The files of drawn clips."""
 
-import struct
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,23 +9,6 @@ import numpy as np
 from jfewshot.errors import UserError
 from jfewshot.files import atomic_write
 from jfewshot.files.arrays import npz_bytes
-
-# What NumPy, zipfile and zlib raise on damaged files. An array's header is a Python literal; its shape may ask for any memory.
-_DAMAGE = (
-    ValueError,
-    OSError,
-    EOFError,
-    KeyError,
-    IndexError,
-    TypeError,
-    SyntaxError,
-    MemoryError,
-    OverflowError,
-    RuntimeError,
-    zipfile.BadZipFile,
-    zlib.error,
-    struct.error,
-)
 
 
 def write_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
@@ -62,8 +42,10 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
             return dict(archive)
     except FileNotFoundError as error:
         raise UserError(f"{path} is missing; run the same command again and it is computed again") from error
-    except _DAMAGE as error:
-        raise _damaged(path, str(error) or type(error).__name__) from error
+    except Exception as error:
+        # A header is a Python literal, and its shape may ask for any memory: a damaged file raises whatever zipfile, zlib,
+        # NumPy, and Python's tokenizer and parser raise.
+        raise _damaged(path, " ".join(str(error).split())[:200] or type(error).__name__) from error
 
 
 def read_draws(path: Path, protocol: Mapping[str, Any]) -> dict[str, np.ndarray]:

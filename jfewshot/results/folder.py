@@ -120,7 +120,8 @@ class ResultFolder:
             line = self._files.read(f"{self.path}/{RECORDS}/{place.file}", place.offset, place.length)
             record = self._reader.record(line, FORMAT_VERSION)
             block = record["predictions"]
-            data = self._files.read(f"{self.path}/{PREDICTIONS}/{block['file']}", block["offset"], block["bytes"])
+            path = f"{self.path}/{PREDICTIONS}/{block['file']}"
+            data = self._files.read(path, block.get("offset", 0), block.get("bytes", 0))
             if record["key"] == key and hashlib.sha256(data).hexdigest() == block["sha256"]:
                 return record
         return None
@@ -236,12 +237,15 @@ class _OpenFiles:
         self._files: dict[str, typing.BinaryIO] = {}
 
     def read(self, path: str, offset: int, length: int) -> bytes:
-        """Part of a file; less where the file ends."""
+        """Part of a file; less, or nothing, where the file ends before it."""
         file = self._files.get(path)
         if file is None:
             if len(self._files) >= _MOST_OPEN_FILES:
                 self._files.pop(next(iter(self._files))).close()
             file = self._files[path] = open(path, "rb", buffering=_READ_AHEAD)  # noqa: SIM115
+        # A damaged record may ask for more memory than there is.
+        if length > _READ_AHEAD and offset + length > os.fstat(file.fileno()).st_size:
+            return b""
         file.seek(offset)
         return file.read(length)
 

@@ -8,6 +8,9 @@ from typing import NamedTuple
 from jfewshot.results.appending import LINES, RECORDS
 from jfewshot.results.lines import key_of_line
 
+# A record has some thousands of bytes, and one that lists every class of a large dataset may have some millions.
+LONGEST_LINE = 2**25  # bytes
+
 
 class Place(NamedTuple):
     """A line of a file of records.
@@ -27,16 +30,18 @@ class Line(NamedTuple):
     """A line that was read.
 
     Attributes:
-      text: its bytes, without a newline at the end where it is whole.
+      text: its bytes, without a newline at the end where it is whole; of a line that is too long, its beginning.
       place: where it lies.
       number: from 1.
       whole: whether it ends with a newline: the last line of a killed process does not.
+      too_long: whether it has more bytes than any record.
     """
 
     text: bytes
     place: Place
     number: int
     whole: bool
+    too_long: bool
 
 
 def record_files(folder: Path) -> list[Path]:
@@ -51,6 +56,8 @@ def record_files(folder: Path) -> list[Path]:
 def lines_of(path: Path, start: int = 0) -> Iterator[Line]:
     """The lines of a file of records.
 
+    No more than the beginning of a line that is too long is in memory at a time.
+
     Args:
       path: of the file.
       start: where to begin, in bytes: the beginning of a line. Numbers count from there.
@@ -64,10 +71,15 @@ def lines_of(path: Path, start: int = 0) -> Iterator[Line]:
     offset = start
     with open(path, "rb") as file:
         file.seek(start)
-        for number, text in enumerate(file, 1):
-            whole = text.endswith(b"\n")
-            yield Line(text.rstrip(b"\n"), Place(path.name, offset, len(text)), number, whole)
-            offset += len(text)
+        for number, text in enumerate(iter(lambda: file.readline(LONGEST_LINE), b""), 1):
+            length, last, too_long = len(text), text, False
+            while len(last) == LONGEST_LINE and not last.endswith(b"\n"):
+                last = file.readline(LONGEST_LINE)
+                length += len(last)
+                too_long = too_long or bool(last)
+            whole = (last or text).endswith(b"\n")
+            yield Line(text.rstrip(b"\n"), Place(path.name, offset, length), number, whole, too_long)
+            offset += length
 
 
 class Index:
@@ -95,7 +107,7 @@ class Index:
                     continue
                 for line in lines_of(path, start):
                     if line.whole:
-                        self.add(key_of_line(line.text), line.place)
+                        self.add(None if line.too_long else key_of_line(line.text), line.place)
 
     def add(self, key: str | None, place: Place) -> None:
         """Note a line.

@@ -9,12 +9,13 @@ import msgspec
 
 from jfewshot.errors import UserError
 from jfewshot.files import canonical_json
+from jfewshot.files.json_values import check_nesting
 from jfewshot.results.keys import FORMAT, KEY_DIGITS, key_of
 
 _Name = Annotated[str, msgspec.Meta(min_length=1)]
 # A file of the result folder, and none elsewhere.
 _File = Annotated[str, msgspec.Meta(pattern=r"\A[^/\\\x00]+\Z")]
-_Count = Annotated[int, msgspec.Meta(ge=0)]
+_Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 _Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 
 
@@ -58,9 +59,9 @@ class _Strength(msgspec.Struct):
 
 class _Protocol(msgspec.Struct):
     n_way: Annotated[int, msgspec.Meta(ge=2, le=65_536)]
-    k_shot: Annotated[int, msgspec.Meta(ge=1)]
-    n_query: Annotated[int, msgspec.Meta(ge=1)]
-    n_episodes: Annotated[int, msgspec.Meta(ge=1)]
+    k_shot: Annotated[int, msgspec.Meta(ge=1, le=65_535)]
+    n_query: Annotated[int, msgspec.Meta(ge=1, le=65_535)]
+    n_episodes: Annotated[int, msgspec.Meta(ge=1, lt=2**32)]
     seed: int
     split: str | None = None
     min_clips: _Count | None = None
@@ -221,6 +222,8 @@ def _decoded(name: str, raw: bytes) -> Any:
     try:
         if name in _DECODERS:
             _DECODERS[name].decode(raw)
-        return msgspec.json.decode(raw)
-    except (msgspec.MsgspecError, RecursionError, ValueError) as error:
+        value = msgspec.json.decode(raw)
+        check_nesting(raw, value)
+        return value
+    except (msgspec.MsgspecError, RecursionError, ValueError, OverflowError) as error:
         raise UserError(f"its '{name}' is damaged: {error}") from error

@@ -88,8 +88,8 @@ def unpack(data: bytes, n_values: int, base: int) -> Integer[np.ndarray, " n_val
     try:
         decoder = zlib.decompressobj()
         raw = decoder.decompress(data, size + 1)
-    except zlib.error as error:
-        raise ValueError(str(error)) from error
+    except (zlib.error, OverflowError, MemoryError) as error:
+        raise ValueError(str(error) or f"{n_values} values were expected") from error
     if len(raw) != size or not decoder.eof:
         raise ValueError(f"{n_values} values were expected")
     if per_byte == 0:

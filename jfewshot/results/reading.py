@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import hashlib
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from jfewshot.errors import UserError
 from jfewshot.results.appending import PREDICTIONS, RECORDS
 from jfewshot.results.draws import read_draws, read_npz
 from jfewshot.results.folder import DRAWS, right_of_slot
-from jfewshot.results.indexing import lines_of, record_files
+from jfewshot.results.indexing import LONGEST_LINE, lines_of, record_files
 from jfewshot.results.keys import FORMAT_VERSION
 from jfewshot.results.lines import LineReader, key_of_line
 from jfewshot.results.packing import unpack, unpack_labels
@@ -101,8 +102,13 @@ class Results:
         path = self.path / PREDICTIONS / block["file"]
         try:
             with open(path, "rb") as file:
-                file.seek(block.get("offset", 0))
-                data = file.read(block.get("bytes", -1))
+                size, offset = os.fstat(file.fileno()).st_size, block.get("offset", 0)
+                length = block.get("bytes", size)
+                # A damaged record may ask for more memory than there is, or for what lies behind the end of any file.
+                if offset + length > size:
+                    raise UserError(f"{path} ends before the bytes of record {record['key']}; {_AGAIN}")
+                file.seek(offset)
+                data = file.read(length)
         except OSError as error:
             what = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
             raise UserError(f"{path} {what}; {_AGAIN}") from error
@@ -164,6 +170,10 @@ def read_results(path: Path | str) -> Results:
         try:
             for line in lines_of(file):
                 try:
+                    if line.too_long:
+                        raise UserError(
+                            f"it has {line.place.length:,} bytes, and a record has at most {LONGEST_LINE:,}"
+                        )
                     if not line.whole:
                         raise UserError(
                             "its end is missing: a run was ended while it wrote this record, or writes it now"

@@ -6,6 +6,7 @@ from typing import Any
 from jfewshot.errors import UserError
 from jfewshot.files import sha256_of_file
 from jfewshot.results.appending import PREDICTIONS
+from jfewshot.results.indexing import LONGEST_LINE
 from jfewshot.results.lines import LineReader
 
 CELLS = "cells"
@@ -32,7 +33,11 @@ def read_single_file(path: Path, reader: LineReader) -> dict[str, Any]:
       UserError: naming the file and what is wrong with it.
     """
     try:
-        record = reader.record(path.read_bytes(), _VERSION)
+        with open(path, "rb") as file:
+            data = file.read(LONGEST_LINE + 1)
+        if len(data) > LONGEST_LINE:
+            raise UserError(f"it has more than {LONGEST_LINE:,} bytes, the most that a record has")
+        record = reader.record(data, _VERSION)
         if record["key"] != path.stem:
             raise UserError("its key is not the file's name")
     except UserError as error:

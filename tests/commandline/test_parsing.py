@@ -155,7 +155,9 @@ def test_a_file_holds_options_and_the_command_line_wins(form, tmp_path):
         ("o.json", '{"label_column": ["a", "b"]}', "label-column is a list; it must be one value"),
         ("o.json", '{"names": "\\ud800"}', "holds a character that no text can have"),
         ("o.json", '{"names": "a\\u0000b"}', "holds a character that no text can have"),
-        ("o.json", '{"names": ' + "7" * 5_000 + "}", "o.json is not JSON: "),
+        ("o.json", '{"names": ' + "7" * 5_000 + "}", "for instance a number of thousands of digits"),
+        ("o.toml", "names = " + "7" * 5_000, "for instance a number of thousands of digits"),
+        ("o.json", " " * (2**24 + 1), "has more than 16,777,216 bytes; is it a file of options?"),
         ("o.toml", "names = [0x" + "f" * 9_000 + "]", "'names' holds a number of more than 64 bits"),
     ],
 )

@@ -377,3 +377,18 @@ def test_inner_products_looked_up_inside_the_solver_give_the_same_predictions(
     inside = solve(evaluator, x, table, classifier)[0].predicted
     # Two compilations may round differently, which a near tie shows.
     assert (apart != inside).mean() < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"memory_bytes": 0}, "memory_bytes is 0; it must be from 1 to"),
+        ({"memory_bytes": -1}, "memory_bytes is -1; it must be from 1 to"),
+        ({"memory_bytes": 2**63}, "memory_bytes is 9223372036854775808; it must be from 1 to"),
+        ({"block": 0}, "block is 0; it must be from 1 to"),
+        ({"block": 2**31}, "block is 2147483648; it must be from 1 to"),
+    ],
+)
+def test_a_budget_that_no_machine_has_is_refused(settings, said):
+    with pytest.raises(UserError, match=said):
+        Evaluator(jax.devices()[:1], **settings)

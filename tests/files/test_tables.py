@@ -111,6 +111,7 @@ def test_a_quoted_tab_or_newline_in_a_tab_separated_table_is_read(tmp_path):
         ("path,text\na,b\nc\n", "line 3 has 1 field, the header has 2; is the line cut short"),
         ("path\ttext\na\tb\nc\td\te\n", "line 3 has 3 fields"),
         ('{"path": "a"}\n{"path": \n', "line 2 is not JSON ("),
+        ('{"path": ' + "7" * 5_000 + "}\n", "line 1 holds a number of thousands of digits"),
         ('{"path": "a"}\n[1]\n', "line 2 is not a JSON object"),
         ('[{"path": "a", "text": "b"}]', "it is a JSON list; give one JSON object a line"),
         ("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "run `git lfs pull`"),

@@ -210,6 +210,8 @@ def test_a_view_named_outside_of_its_store_is_refused(tmp_path, view):
         ("upstream,x\na,1,2\n", "line 2 has 3 fields, the header has 2"),
         ("upstream,x\n,1\nb,2\n", "line 2 names no upstream"),
         ("upstream,x\na,one\n", "line 2: 'one' under 'x' is no number"),
+        ("upstream,x\na,1e999\n", "line 2: '1e999' under 'x' is not finite"),
+        ("upstream,x\na," + "x" * 5000 + "\n", "under 'x' is no number"),
         ("upstream,é\na,1\n".encode("latin-1"), "in Latin-1"),
     ],
 )
