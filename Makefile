@@ -4,6 +4,7 @@
 # For developers:
 #   make check        style, format, types and the layers of imports; it runs no test
 #   make test-core    the tests that need neither torch nor s3prl, in an environment without them
+#   make test-optimised  the tests of what is solved, with programs as users run them (the others compile quickly)
 #   make test-doors   an environment for each neighbour whose packages the tests above lack, and its tests there
 #   make test-extras  an environment for the small extras, and the commands that each promises
 # Each target takes VENV=FOLDER and PYTHON=INTERPRETER, so that several Pythons can be tested side by side.
@@ -23,7 +24,7 @@ CHECKS = check-style check-format check-types check-imports
 # The neighbours of `make test-doors`. samples: the eight encoders of the README's table, five with weights in packages.
 DOORS = samples
 
-.PHONY: run test test-core test-doors $(DOORS:%=test-door-%) test-extras check $(CHECKS) clean
+.PHONY: run test test-core test-optimised test-doors $(DOORS:%=test-door-%) test-extras check $(CHECKS) clean
 
 run: $(VENV)/.core
 	$(BIN)/python -m jfewshot.run
@@ -34,6 +35,11 @@ test: $(VENV)/.test
 # These folders test encoders that run in torch; a test elsewhere that needs torch skips itself where torch is absent.
 test-core: $(VENV)/.test-core
 	$(PYTEST) --ignore tests/extraction/upstreams
+
+# The solvers against scikit-learn, and what devices and chunks may not change: the numbers that users publish.
+test-optimised: $(VENV)/.test-core
+	JFEWSHOT_TEST_OPTIMISED=1 $(PYTEST) tests/classifiers/test_against_scikit_learn.py tests/evaluator/test_devices.py \
+	    tests/evaluator/test_many_shots.py tests/evaluator/test_gram.py tests/test_compiled_costs.py
 
 test-doors: $(DOORS:%=test-door-%)
 

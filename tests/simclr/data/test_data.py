@@ -129,8 +129,10 @@ def test_batches_of_few_speakers_come_in_runs_of_one_voice():
     def plan(**how):
         return BatchPlan(made_up(700), 16, 2 * RATE, 1, RATE, seed=0, **how)
 
+    utterances = plan().utterances
+
     def voices(members):
-        return [plan().utterances[k].speaker for k in members]
+        return [utterances[k].speaker for k in members]
 
     few, any_ = plan(speakers_per_batch=2).epoch(0), plan().epoch(0)
     assert len(few) == len(any_) == 700 // 16
