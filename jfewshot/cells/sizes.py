@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from jfewshot.cells.planning import Cell
 from jfewshot.results import Keep, packed_bytes
 
-_RECORD_BYTES = 2600  # a line of JSON; longer where names are, or where many classes are listed
+_RECORD_BYTES = 2800  # a line of JSON; longer where names are, or where many classes are listed
 
 
 def bytes_at_most(cells: Iterable[Cell], keep: Keep) -> int:

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jfewshot.results.lines import line_of
+from jfewshot.results.lines import digest_in_line, line_of
 
 RECORDS, PREDICTIONS = "records", "predictions"
 LINES, BLOCKS = ".jsonl", ".bin"
@@ -67,7 +67,7 @@ class Appender:
           kept: which of the two it is.
 
         Returns:
-          The record with its `predictions`, and its place.
+          The record with its `predictions` and its `sha256`, and its place.
 
         Raises:
           OSError: naming the file. What was written before is whole.
@@ -81,6 +81,7 @@ class Appender:
         }
         whole = {**record, "predictions": predictions}
         line = line_of(whole)
+        whole["sha256"] = digest_in_line(line)
         _write(self._blocks, block, self._paths[1])
         self._block_end += len(block)
         _write(self._lines, line, self._paths[0])

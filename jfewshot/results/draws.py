@@ -1,5 +1,6 @@
 """The files of drawn clips."""
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from jfewshot.errors import UserError
-from jfewshot.files import atomic_write
+from jfewshot.files import atomic_write, canonical_json
 from jfewshot.files.arrays import npz_bytes
 
 
@@ -48,18 +49,56 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
         raise _damaged(path, " ".join(str(error).split())[:200] or type(error).__name__) from error
 
 
-def read_draws(path: Path, protocol: Mapping[str, Any]) -> dict[str, np.ndarray]:
+def digest_of_draws(arrays: Mapping[str, np.ndarray]) -> str:
+    """SHA-256 of what a file of drawn clips says, however it is compressed and however wide its numbers and texts are.
+
+    Args:
+      arrays: by name (docs/results.md).
+    """
+    digest = hashlib.sha256()
+    for name, array in sorted(arrays.items()):
+        if array.dtype.kind in "iu":
+            data = np.ascontiguousarray(array, "<i8").tobytes()
+        elif array.dtype.kind == "f":
+            data = np.ascontiguousarray(array, "<f8").tobytes()
+        else:
+            data = canonical_json(array.astype(str).tolist()).encode()
+        digest.update(f"{name} {array.shape} {len(data)} ".encode())
+        digest.update(data)
+    return digest.hexdigest()
+
+
+def check_draws(path: Path, arrays: Mapping[str, np.ndarray], sha256: str | None) -> None:
+    """Compare drawn clips with the digest in a record.
+
+    Args:
+      path: of their file, for the message.
+      arrays: by name.
+      sha256: `draws_sha256` of the record; None in records of earlier versions, which are not compared.
+
+    Raises:
+      UserError: if the arrays are others than those that the run drew.
+    """
+    if sha256 is not None and digest_of_draws(arrays) != sha256:
+        raise UserError(
+            f"{path} was edited after it was written: its clips are not those that its records describe; run the same "
+            "command again, and these cells are computed again"
+        )
+
+
+def read_draws(path: Path, protocol: Mapping[str, Any], sha256: str | None = None) -> dict[str, np.ndarray]:
     """Read the drawn clips of a protocol, and check that they are of its sizes.
 
     Args:
       path: of the file.
       protocol: `identity.protocol` of a record that names this file.
+      sha256: `draws_sha256` of that record; None where it has none.
 
     Returns:
       Arrays by name (docs/results.md).
 
     Raises:
-      UserError: if the file is missing, is damaged or holds other episodes than the record says.
+      UserError: if the file is missing, is damaged or was edited, or holds other episodes than the record says.
     """
     arrays = read_npz(path)
     clips, names, classes = arrays.get("clips"), arrays.get("clip_id"), arrays.get("class")
@@ -76,6 +115,7 @@ def read_draws(path: Path, protocol: Mapping[str, Any]) -> dict[str, np.ndarray]
     of_slot = np.unique(classes, return_inverse=True)[1].reshape(-1)[clips]
     if (of_slot != of_slot[:, :, :1]).any():
         raise _damaged(path, "an episode holds clips of two classes in one class's place")
+    check_draws(path, arrays, sha256)
     return arrays
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import hashlib
+import logging
 import os
 import threading
 import time
@@ -17,17 +18,20 @@ from jaxtyping import Integer
 from jfewshot.errors import UserError
 from jfewshot.files import canonical_json, remove_stale_partials, writable_folder
 from jfewshot.results.appending import PREDICTIONS, RECORDS, Appender
-from jfewshot.results.draws import write_npz
+from jfewshot.results.draws import digest_of_draws, read_npz, write_npz
 from jfewshot.results.indexing import Index, Place
 from jfewshot.results.keys import FORMAT, FORMAT_VERSION, key_of
 from jfewshot.results.lines import LineReader
 from jfewshot.results.packing import pack, pack_labels
 from jfewshot.results.single_files import find_single_file
 
+log = logging.getLogger(__name__)
+
 Keep = Literal["predictions", "counts"]
 DRAWS = "draws"
 _LOOK_AGAIN_S = 5.0
 _MOST_OPEN_FILES = 16
+_MOST_TOLD = 10
 _READ_AHEAD = 2**16  # bytes: a run asks for records in about the order in which they were written
 
 
@@ -86,6 +90,10 @@ class ResultFolder:
         self._reader = LineReader()
         self._files = _OpenFiles()
         self._appender: Appender | None = None
+        # Of files of drawn clips: time, size and inode, and the digest (None where a file cannot be read).
+        self._drawn: dict[str, tuple[tuple[int, ...], str | None]] = {}
+        self._written_draws: set[str] = set()
+        self._told: set[str] = set()
 
     def __enter__(self) -> "ResultFolder":
         return self
@@ -109,13 +117,20 @@ class ResultFolder:
             record = self._whole(key, place) if place is not None else None
             if record is None:
                 record = find_single_file(self.path, key, self._reader)
-        if record is None or not os.path.exists(f"{self.path}/{DRAWS}/{record['draws']}"):
+        if record is None:
+            return None
+        drawn = self._digest_of_draws(record["draws"])
+        if drawn is None:
+            return None
+        if record.get("draws_sha256") not in (None, drawn):
+            self._tell(f"{self.path}/{DRAWS}/{record['draws']}", "its clips are not those that its records describe")
             return None
         kept = record["predictions"].get("kept", "predictions")
         return record if kept == "predictions" or self._keep == "counts" else None
 
     def _whole(self, key: str, place: Place) -> dict[str, Any] | None:
-        with contextlib.suppress(UserError, OSError):
+        problem = "its predictions are not those that it describes"
+        try:
             # Strings, for joining paths would take a fifth of the time that finding 100,000 records takes.
             line = self._files.read(f"{self.path}/{RECORDS}/{place.file}", place.offset, place.length)
             record = self._reader.record(line, FORMAT_VERSION)
@@ -124,7 +139,35 @@ class ResultFolder:
             data = self._files.read(path, block.get("offset", 0), block.get("bytes", 0))
             if record["key"] == key and hashlib.sha256(data).hexdigest() == block["sha256"]:
                 return record
+        except (UserError, OSError) as error:
+            problem = str(error)
+        self._tell(f"{self.path}/{RECORDS}/{place.file}: record {key}", problem)
         return None
+
+    def _tell(self, what: str, problem: str) -> None:
+        """Say once for each record or file that its cells are computed again, and why; of very many, the first."""
+        if what not in self._told:
+            self._told.add(what)
+            if len(self._told) <= _MOST_TOLD:
+                log.warning("%s is not used, and what it stands for is computed again: %s", what, problem)
+            elif len(self._told) == _MOST_TOLD + 1:
+                log.warning("more records are computed again for such reasons; they are not listed here")
+
+    def _digest_of_draws(self, name: str) -> str | None:
+        """The digest of a file of drawn clips, which is read again only where it changed; None for one that cannot be read."""
+        path = f"{self.path}/{DRAWS}/{name}"
+        try:
+            status = os.stat(path)
+        except OSError:
+            return None
+        marks = status.st_mtime_ns, status.st_size, status.st_ino
+        known = self._drawn.get(name)
+        if known is None or known[0] != marks:
+            digest = None
+            with contextlib.suppress(UserError):
+                digest = digest_of_draws(read_npz(Path(path)))
+            known = self._drawn[name] = marks, digest
+        return known[1]
 
     def check_writable(self) -> None:
         """Refuse to go on where nothing can be written.
@@ -139,7 +182,7 @@ class ResultFolder:
         """Write a cell's predictions, then its record.
 
         Args:
-          record: all fields of docs/results.md but `format`, `format_version`, `key` and `predictions`.
+          record: all fields of docs/results.md but `format`, `format_version`, `key`, `predictions` and the two digests.
           predicted: the slot that each query was given to.
 
         Returns:
@@ -157,6 +200,9 @@ class ResultFolder:
             block = pack(right_of_slot(predicted, protocol["n_way"]), protocol["n_query"] + 1)
         key = key_of(record["identity"])
         whole = {"key": key, "format": FORMAT, "format_version": FORMAT_VERSION, **record}
+        drawn = self._digest_of_draws(record["draws"])
+        if drawn is not None:
+            whole["draws_sha256"] = drawn
         with self._lock:
             if self._appender is None:
                 self._appender = Appender(self.path, self._index.newest)
@@ -172,7 +218,7 @@ class ResultFolder:
         return written.record
 
     def write_draws(self, protocol: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> str:
-        """Write the drawn clips of a (clip table, protocol, seed), unless they are there.
+        """Write the drawn clips of a (clip table, protocol, seed), unless these very clips are there.
 
         Args:
           protocol: what the draw depends on.
@@ -183,9 +229,15 @@ class ResultFolder:
         """
         name = f"{key_of(protocol)}.npz"
         path = self.path / DRAWS / name
-        if not path.exists():
+        # The name says all that the clips depend on, so a file that was written or compared once need not be compared again.
+        if name in self._written_draws and path.exists():
+            return name
+        drawn = {**arrays, "protocol": np.array(canonical_json(protocol))}
+        digest = digest_of_draws(drawn)
+        if not path.exists() or self._digest_of_draws(name) != digest:
             self.check_writable()
-            write_npz(path, {**arrays, "protocol": np.array(canonical_json(protocol))})
+            write_npz(path, drawn)
+        self._written_draws.add(name)
         return name
 
     def flush(self) -> None:

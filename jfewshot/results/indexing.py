@@ -113,7 +113,7 @@ class Index:
         """Note a line.
 
         Args:
-          key: of the record; None for a line that is not as this project writes them, which no run uses.
+          key: of the record; None for a line without a key, which no run uses.
           place: where it lies.
         """
         self._read[place.file] = place.offset + place.length

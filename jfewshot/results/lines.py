@@ -1,4 +1,7 @@
-"""A record as a line of JSON, and back, with checks of every field that a reader uses."""
+"""A record as a line of JSON, and back, with checks of every field that a reader uses.
+
+A line holds the SHA-256 of the line without that field, so a record that was edited is told from one that a run wrote.
+"""
 
 import hashlib
 import re
@@ -103,27 +106,36 @@ _RECORD: dict[str, Any] = {
     "accuracy": _Accuracy,
     "predictions": _Predictions,
     "draws": _File,
+    "draws_sha256": str | None,
+    "sha256": str,  # compared with the digest of all other fields
     "store": _Store | None,
     "counts": _Counts | None,
     "solver": dict[str, float | None] | None,
     "timing": dict[str, float | str | None] | None,
     "made_with": dict[str, str | float | None] | None,
 }
-_OPTIONAL = {"store", "counts", "solver", "timing", "made_with", "preprocessing", "strength"}
+# Records of earlier versions have no digests.
+_DIGESTS = {"draws_sha256", "sha256"}
+_OPTIONAL = {"store", "counts", "solver", "timing", "made_with", "preprocessing", "strength"} | _DIGESTS
 _NEEDED = _RECORD.keys() - _OPTIONAL
 _NEEDED_OF_IDENTITY = _IDENTITY.keys() - _OPTIONAL
 # Each record has its own; all other parts are those of many records.
-_OWN = {"key", "accuracy", "predictions", "solver", "timing"}
+_OWN = {"key", "accuracy", "predictions", "sha256", "solver", "timing"}
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _DECODERS = {name: msgspec.json.Decoder(kind) for name, kind in {**_RECORD, **_IDENTITY}.items()}
 _KEY_FIRST = re.compile(rb'\{"key":"([0-9a-f]{%d})"' % KEY_DIGITS)
+_KEY_ELSEWHERE = re.compile(rb'"key"\s*:\s*"([0-9a-f]{%d})"' % KEY_DIGITS)
+_AFTER_KEY = len('{"key":"",') + KEY_DIGITS
+_SEALED = re.compile(rb'.{%d}"sha256":"([0-9a-f]{64})",' % _AFTER_KEY, re.DOTALL)
 
 
 def line_of(record: Mapping[str, Any]) -> bytes:
-    """A record as a line: its key first, then its fields in alphabetical order, as canonical JSON.
+    """A record as a line of canonical JSON: its key, its digest, then its other fields in alphabetical order.
+
+    The digest, `sha256`, is that of the same line without the digest and without the newline.
 
     Args:
-      record: with its key.
+      record: with its key; a `sha256` that it already has is not used.
 
     Returns:
       The line, with the newline at its end.
@@ -131,17 +143,49 @@ def line_of(record: Mapping[str, Any]) -> bytes:
     Raises:
       ValueError: for NaN or an infinity, which JSON has no word for.
     """
-    rest = canonical_json({name: value for name, value in record.items() if name != "key"})
-    return f'{{"key":"{record["key"]}",{rest[1:]}\n'.encode()
+    rest = canonical_json({name: value for name, value in record.items() if name not in ("key", "sha256")})
+    line = f'{{"key":"{record["key"]}",{rest[1:]}'.encode()
+    digest = hashlib.sha256(line).hexdigest()
+    return b'%b"sha256":"%b",%b\n' % (line[:_AFTER_KEY], digest.encode(), line[_AFTER_KEY:])
 
 
-def key_of_line(line: bytes) -> str | None:
-    """The key at the beginning of a line, which may be damaged after it; None where there is none.
+def digest_in_line(line: bytes) -> str | None:
+    """The digest that a line holds where `line_of` puts it; None where there is none.
 
     Args:
       line: of a file of records.
     """
-    found = _KEY_FIRST.match(line)
+    found = _SEALED.match(line)
+    return found[1].decode() if found else None
+
+
+def _digest_of(record: Mapping[str, Any]) -> str | None:
+    """The digest that `line_of` gives a record; None for one that it cannot write."""
+    try:
+        return digest_in_line(line_of(record))
+    except (ValueError, RecursionError):
+        return None
+
+
+def _is_as_sealed(line: bytes) -> bool:
+    """Whether a line is, to the byte, one that `line_of` made."""
+    found = _SEALED.match(line)
+    if found is None:
+        return False
+    digest = hashlib.sha256(line[:_AFTER_KEY])
+    digest.update(line[found.end() :].rstrip(b"\n"))
+    return digest.hexdigest() == found[1].decode()
+
+
+def key_of_line(line: bytes) -> str | None:
+    """The key of a line, which may be damaged elsewhere; None where there is none.
+
+    A run writes the key first. Programs that write a record in their own way may put it elsewhere.
+
+    Args:
+      line: of a file of records.
+    """
+    found = _KEY_FIRST.match(line) or _KEY_ELSEWHERE.search(line)
     return found[1].decode() if found else None
 
 
@@ -181,6 +225,9 @@ class LineReader:
         identity = bytes(fields.pop("identity"))
         record = self._decoded_all(fields)
         record["identity"] = self._identity(identity, record["key"])
+        # Another program may have written the same contents in its own way; those are digested as a run would write them.
+        if "sha256" in record and not _is_as_sealed(line) and _digest_of(record) != record["sha256"]:
+            raise UserError("it was edited after it was written: its sha256 is not that of its contents")
         return record
 
     def _identity(self, raw: bytes, key: str) -> dict[str, Any]:

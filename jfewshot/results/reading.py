@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from jaxtyping import Integer
 
 from jfewshot.errors import UserError
 from jfewshot.results.appending import PREDICTIONS, RECORDS
-from jfewshot.results.draws import read_draws, read_npz
+from jfewshot.results.draws import check_draws, read_draws, read_npz
 from jfewshot.results.folder import DRAWS, right_of_slot
 from jfewshot.results.indexing import LONGEST_LINE, lines_of, record_files
 from jfewshot.results.keys import FORMAT_VERSION
@@ -123,16 +123,18 @@ class Results:
           record: of the cell.
 
         Raises:
-          UserError: if the file is missing, is damaged, or holds other episodes than the record says.
+          UserError: if the file is missing, is damaged or was edited, or holds other episodes than the record says.
         """
         protocol = record["identity"]["protocol"]
         sizes = tuple((name, protocol[name]) for name in ("n_episodes", "n_way", "k_shot", "n_query"))
-        return self._draws(record["draws"], sizes)
+        return self._draws(record["draws"], sizes, record.get("draws_sha256"))
 
     @functools.cached_property
     def _draws(self):
         # Many cells share one file of draws; keep the last few.
-        return functools.lru_cache(maxsize=4)(lambda name, sizes: read_draws(self.path / DRAWS / name, dict(sizes)))
+        return functools.lru_cache(maxsize=4)(
+            lambda name, sizes, sha256: read_draws(self.path / DRAWS / name, dict(sizes), sha256)
+        )
 
 
 def _shape(record: Mapping[str, Any]) -> tuple[int, int]:
@@ -144,7 +146,8 @@ def read_results(path: Path | str) -> Results:
     """Read the records of a result folder.
 
     Of several records with one key, the newest counts. A damaged record is named in `problems`, unless the same cell was computed
-    again later; all other records are returned.
+    again later; all other records are returned. A file of drawn clips that was edited is named there too. Its records are
+    returned, since their accuracies are their own; whatever needs the drawn clips refuses them.
 
     Args:
       path: the result folder.
@@ -188,5 +191,20 @@ def read_results(path: Path | str) -> Results:
     return Results(
         path,
         tuple(records[key] for key in sorted(records)),
-        tuple(problem for key, problem in problems if key is None or key not in records),
+        (
+            *(problem for key, problem in problems if key is None or key not in records),
+            *_edited_draws(path, records.values()),
+        ),
     )
+
+
+def _edited_draws(path: Path, records: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """A sentence for each file of drawn clips that is not the one that its records describe."""
+    described = {(record["draws"], record["draws_sha256"]) for record in records if record.get("draws_sha256")}
+    for name, sha256 in sorted(described):
+        file = path / DRAWS / name
+        try:
+            if file.exists():  # one that is missing is named by what needs it
+                check_draws(file, read_npz(file), sha256)
+        except UserError as error:
+            yield str(error)

@@ -7,7 +7,7 @@ from jfewshot.errors import UserError
 from jfewshot.reporting.compare import compare_folders, moves_grid
 from jfewshot.results import read_results
 from tests.reporting.synthetic import write_results
-from tests.results.packed import block_file
+from tests.results.packed import block_file, without_digests
 
 
 def folders(tmp_path, before, after, datasets=("esc", "words"), **options):
@@ -74,6 +74,11 @@ def test_other_episodes_under_one_protocol_are_refused(tmp_path):
     arrays["clips"] = arrays["clips"][::-1]
     np.savez(path, **arrays)
     found = compare_folders(before, after)
+    assert found.moves == ()
+    assert any("was edited after it was written" in note for note in found.notes)
+    # A record of an earlier version does not tell which episodes it had.
+    without_digests(after.path)
+    found = compare_folders(before, read_results(after.path))
     assert found.moves == ()
     assert any("different episodes" in note for note in found.notes)
     assert json.loads(json.dumps(found.notes))

@@ -14,7 +14,7 @@ def contents(folder: Path):
         return found
     results = read_results(folder)
     for record in results.records:
-        plain = {name: value for name, value in record.items() if name not in ("timing", "predictions")}
+        plain = {name: value for name, value in record.items() if name not in ("timing", "predictions", "sha256")}
         kept = record["predictions"]
         found[record["key"]] = json.dumps([plain, kept["sha256"], kept["bytes"]], sort_keys=True)
         found[f"{record['key']} predicted"] = results.predictions(record).tobytes()
@@ -52,6 +52,16 @@ def change(folder: Path, key: str, change_line) -> None:
     path.write_bytes(b"".join(change_line(line) if json.loads(line)["key"] == key else line for line in lines))
 
 
+def without_digests(folder: Path) -> None:
+    """Turn records into those of earlier versions, which have no digest of their own and of their draws."""
+    path = line_file(folder)
+    lines = []
+    for line in path.read_bytes().splitlines():
+        old = {name: value for name, value in json.loads(line).items() if name not in ("sha256", "draws_sha256", "key")}
+        lines.append(f'{{"key":"{key_of_line(line)}",{json.dumps(old, sort_keys=True, separators=(",", ":"))[1:]}\n')
+    path.write_text("".join(lines))
+
+
 def as_version_1(folder: Path) -> None:
     """Turn a folder into what format version 1 wrote: a file of JSON and an .npz for each cell."""
     import numpy as np
@@ -63,7 +73,8 @@ def as_version_1(folder: Path) -> None:
     for record in results.records:
         path = folder / "predictions" / f"{record['key']}.npz"
         np.savez_compressed(path, predicted=results.predictions(record))
-        old = record | {"format_version": 1, "predictions": {"file": path.name, "sha256": sha256_of_file(path)}}
+        old = {name: value for name, value in record.items() if name not in ("sha256", "draws_sha256")}
+        old |= {"format_version": 1, "predictions": {"file": path.name, "sha256": sha256_of_file(path)}}
         (folder / "cells" / f"{record['key']}.json").write_text(json.dumps(old, indent=1, sort_keys=True))
     line_file(folder).unlink()
     block_file(folder).unlink()

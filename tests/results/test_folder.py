@@ -7,7 +7,7 @@ from jfewshot.errors import UserError
 from jfewshot.results import ResultFolder, key_of, read_results
 from jfewshot.results import folder as folder_module
 from tests.reporting.synthetic import record_of
-from tests.results.packed import as_version_1, block_file, change, line_file
+from tests.results.packed import as_version_1, block_file, change, line_file, without_digests
 
 # Two episodes, three ways, two queries of each class.
 PROTOCOL = {"n_way": 3, "n_query": 2, "n_episodes": 2}
@@ -79,8 +79,28 @@ def test_draws_that_are_there_are_not_written_again(tmp_path):
     folder, written = fill(tmp_path)
     path = tmp_path / "draws" / written["draws"]
     before = path.stat().st_mtime_ns
-    assert folder.write_draws({"seed": 1}, {"clips": np.zeros(2)}) == written["draws"]
+    assert ResultFolder(tmp_path).write_draws({"seed": 1}, DRAWS) == written["draws"]
+    assert folder.write_draws({"seed": 1}, DRAWS) == written["draws"]
     assert path.stat().st_mtime_ns == before
+
+
+def edit_a_draw(path, record):
+    """Exchange two clips of one class's place and write the file as NumPy's users would."""
+    file = path / "draws" / record["draws"]
+    arrays = dict(np.load(file))
+    arrays["clips"][0, 0, :2] = arrays["clips"][0, 0, 1::-1]
+    np.savez_compressed(file, **arrays)
+
+
+def edited_accuracy(line):
+    assert b'"mean":0.5' in line
+    return line.replace(b'"mean":0.5', b'"mean":0.75')
+
+
+def edited_by_another_program(line):
+    record = json.loads(line)
+    record["accuracy"]["mean"] = 0.75
+    return json.dumps(record, sort_keys=True).encode() + b"\n"
 
 
 def flip(path, place):
@@ -96,7 +116,11 @@ def flip(path, place):
         lambda p, r: block_file(p).write_bytes(b""),
         lambda p, r: flip(block_file(p), 3),
         lambda p, r: (p / "draws" / r["draws"]).unlink(),
+        edit_a_draw,
         lambda p, r: line_file(p).unlink(),
+        lambda p, r: change(p, r["key"], edited_accuracy),
+        lambda p, r: change(p, r["key"], edited_by_another_program),
+        lambda p, r: change(p, r["key"], lambda line: line.replace(b'"name":"alpha"', b'"name":"omega"')),
         lambda p, r: change(p, r["key"], lambda line: line[:-2]),
         lambda p, r: change(p, r["key"], lambda line: line[:200] + b"\n"),
         lambda p, r: change(p, r["key"], lambda line: line.replace(b'"format_version":2', b'"format_version":9')),
@@ -296,3 +320,66 @@ def test_what_follows_a_write_that_failed_is_in_new_files_and_whole(tmp_path, mo
     results = read_results(tmp_path)
     assert {each["key"] for each in results.records} == {written["key"], again["key"]}
     assert results.problems == ()
+
+
+@pytest.mark.parametrize("edit", [edited_accuracy, edited_by_another_program])
+def test_an_edited_record_is_named_by_reading_and_by_the_next_run(tmp_path, caplog, edit):
+    folder, written = fill(tmp_path)
+    _, other = fill(tmp_path / "other", strength=2.0)
+    folder.close()
+    change(tmp_path, written["key"], edit)
+    results = read_results(tmp_path)
+    assert results.records == ()
+    (problem,) = results.problems
+    assert str(line_file(tmp_path)) in problem
+    assert "it was edited after it was written" in problem
+    again = ResultFolder(tmp_path)
+    for _ in range(2):
+        assert again.find(written["key"]) is None
+    (said,) = [each.getMessage() for each in caplog.records]  # once, however often it is looked up
+    assert written["key"] in said
+    assert "is computed again: it was edited" in said
+    assert read_results(tmp_path / "other").records == (other,)
+
+
+def test_edited_draws_are_named_and_what_needs_them_refuses_them(tmp_path, caplog):
+    _, written = fill(tmp_path)
+    edit_a_draw(tmp_path, written)
+    results = read_results(tmp_path)
+    assert results.records == (written,)
+    (problem,) = results.problems
+    assert str(tmp_path / "draws" / written["draws"]) in problem
+    assert "was edited after it was written" in problem
+    with pytest.raises(UserError, match="was edited after it was written"):
+        results.draws(written)
+    assert ResultFolder(tmp_path).find(written["key"]) is None
+    assert "its clips are not those that its records describe" in caplog.text
+    # The next run draws the clips again, and the record that stands there is right again too.
+    fill(tmp_path)
+    results = read_results(tmp_path)
+    assert results.problems == ()
+    np.testing.assert_array_equal(results.draws(written)["clips"], DRAWS["clips"])
+
+
+def test_the_digest_of_draws_is_that_of_their_contents_and_not_of_how_they_are_stored(tmp_path):
+    _, written = fill(tmp_path)
+    file = tmp_path / "draws" / written["draws"]
+    arrays = dict(np.load(file))
+    arrays["clips"] = arrays["clips"].astype(np.uint32)
+    arrays["clip_id"] = arrays["clip_id"].astype("U90")
+    np.savez(file, **arrays)
+    assert ResultFolder(tmp_path).find(written["key"]) == written
+    assert read_results(tmp_path).problems == ()
+
+
+def test_records_of_earlier_versions_have_no_digests_and_are_read_without_a_word(tmp_path, caplog):
+    folder, written = fill(tmp_path)
+    folder.close()
+    without_digests(tmp_path)
+    results = read_results(tmp_path)
+    assert results.problems == ()
+    old = {name: value for name, value in written.items() if name not in ("sha256", "draws_sha256")}
+    assert results.records == (old,)
+    np.testing.assert_array_equal(results.draws(old)["clips"], DRAWS["clips"])
+    assert ResultFolder(tmp_path).find(written["key"]) == old
+    assert caplog.text == ""

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jfewshot.errors import UserError
-from jfewshot.results import ResultFolder, indexing, key_of, read_results, reading, single_files
+from jfewshot.results import ResultFolder, indexing, key_of, lines, read_results, reading, single_files
 from jfewshot.results.lines import LineReader, key_of_line, line_of
 from tests.results.packed import as_version_1, change, line_file
 from tests.results.test_folder import DRAWS, PREDICTED, fill, record
@@ -25,6 +25,18 @@ def test_a_line_begins_with_its_key_and_holds_the_identity_as_it_was_digested(tm
 def test_a_line_that_another_program_wrote_in_its_own_way_is_read(tmp_path):
     _, written = fill(tmp_path)
     assert LineReader().record(json.dumps(written, indent=1).replace("\n", " ").encode(), 2) == written
+
+
+def test_a_line_as_a_run_wrote_it_is_compared_as_it_stands(tmp_path, monkeypatch):
+    """Making a line of every record that is found would take as long as finding it."""
+    folder, written = fill(tmp_path)
+
+    def refuse(record):
+        raise AssertionError("the record was made a line again")
+
+    monkeypatch.setattr(lines, "line_of", refuse)
+    assert folder.find(written["key"]) == written
+    assert read_results(tmp_path).records == (written,)
 
 
 def test_equal_parts_are_one_object(tmp_path):
@@ -120,10 +132,11 @@ def test_pandas_and_polars_read_the_files_of_records(tmp_path):
 
 
 def signed(written, change_record):
-    """A line whose key fits its identity, after a function changed the record."""
+    """A line whose key fits its identity and whose digest fits its contents, after a function changed the record."""
     record = json.loads(json.dumps(written))
     text = change_record(record)
     record["key"] = key_of(record["identity"])
+    record["sha256"] = json.loads(line_of(record))["sha256"]
     return (json.dumps(record) if text is None else text(json.dumps(record))).encode() + b"\n"
 
 
