@@ -14,6 +14,7 @@ The rooms, those that others build on first:
 - `threads`: NumPy on all cores
 - `randomness`: random words that depend on their purpose alone
 - `sharding`: `--shard 3/8`
+- `ray_workers`: processes on the machines of a Ray cluster
 - `files`: written whole or not at all, found, digested, read as tables
 - `commandline`: how every command parses its options, logs and ends
 - `audio`: decoded, mono, resampled, cut into segments

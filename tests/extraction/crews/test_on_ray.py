@@ -1,10 +1,8 @@
 """Ray: a cluster of two nodes in processes of this machine, of which one is killed at work."""
 
 import importlib.util
-import os
 import threading
 import time
-import warnings
 
 import pytest
 
@@ -16,13 +14,12 @@ from extraction.settings import ExtractionSettings
 from extraction.upstreams.base import UpstreamOptions
 from jfewshot.errors import UserError
 from jfewshot.store import open_store
-from tests.extraction.recordings import REPOSITORY
 from tests.extraction.toy import ToyEncoder, class_folders
+from tests.ray_cluster import needs_ray, two_nodes
 
 TOY = "tests.extraction.toy:ToyEncoder"
 SLOW = "tests.extraction.toy:SlowToyEncoder"
 SETTINGS = ExtractionSettings(workers=0, block_clips=2, batch_size=1)
-needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="the package ray is not installed")
 
 
 def files_of(store):
@@ -36,24 +33,8 @@ def clips(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def cluster():
-    """Two nodes of one CPU each; the first is the cluster's head, on which this process's driver runs."""
-    with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
-        warnings.simplefilter("ignore")  # Ray's own
-        patch.setenv("PYTHONPATH", str(REPOSITORY), prepend=os.pathsep)
-        patch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-        import ray
-        from ray.cluster_utils import Cluster
-
-        cluster = Cluster(
-            initialize_head=True,
-            head_node_args={"num_cpus": 1, "object_store_memory": 80_000_000, "include_dashboard": False},
-        )
-        cluster.second = cluster.add_node(num_cpus=1, object_store_memory=80_000_000)
-        cluster.wait_for_nodes()
-        patch.setenv("RAY_ADDRESS", cluster.address)
+    with two_nodes() as cluster:
         yield cluster
-        ray.shutdown()
-        cluster.shutdown()
 
 
 @needs_ray
@@ -71,9 +52,7 @@ def test_a_node_killed_at_work_loses_nothing(cluster, clips, tmp_path, caplog):
 
     with RayCrew([SLOW], UpstreamOptions(), SETTINGS) as crew:
         assert crew.size == 2
-        while any(unit is None for _, unit in crew._busy.values()):  # until both nodes have their encoder
-            done, _ = crew._ray.wait(list(crew._busy))
-            crew._idle += [crew._busy.pop(answer)[0] for answer in done]
+        crew.workers.wait_until_loaded()  # until both nodes have their encoder
         killer = threading.Thread(target=kill_a_node)
         killer.start()
         tally = extract(dataset, clips, [ToyEncoder()], tmp_path / "ray", SETTINGS, crew=crew)
