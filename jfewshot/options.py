@@ -101,7 +101,7 @@ class RunOptions:
     """Memory for embeddings and for the episodes that are computed at a time, in GB. Without this option, a quarter of the
     machine's memory but at most 4 GB on a CPU, and half of the device's memory on a GPU."""
     devices: int | None = None
-    """Use only this many devices (CPU cores or GPUs). Without this option, all devices."""
+    """Use only this many devices (CPU cores or GPUs); with --ray, for each worker. Without this option, all devices."""
     compile_cache: bool = True
     """Keep compiled code in the user's cache folder (or in the folder that JAX_COMPILATION_CACHE_DIR names), so that the next
     run starts faster."""
@@ -118,6 +118,11 @@ class RunOptions:
     """How many processes share the work; needed with --coordinator HOST:PORT."""
     process: int | None = None
     """Number of this process, from 0; needed with --coordinator HOST:PORT."""
+    ray: Annotated[tuple[str, ...] | None, arg(metavar="[ADDRESS]")] = None
+    """Share the cells out over a Ray cluster whose machines have a common disk for stores and results (docs/clusters.md). When
+    a machine dies, the others compute its cells. Each worker has one GPU, or one CPU core where there is no GPU; --devices N
+    gives each worker N, and --memory-gb is for each worker. ADDRESS may be left out: the cluster is then the one that
+    RAY_ADDRESS names, or that of this machine. Without this option, no cluster is used."""
 
 
 @dataclasses.dataclass(frozen=True)

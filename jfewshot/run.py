@@ -1,10 +1,12 @@
 """The evaluator's command line: which stores, which episodes, which classifiers -> results."""
 
 import dataclasses
+import functools
 import logging
 import shlex
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,6 +63,21 @@ def _check(options: "RunOptions") -> None:
         raise UserError("--shard and --coordinator both share out the cells; choose one")
     if options.estimate and options.coordinator is not None:
         raise UserError("--estimate is for one process; leave out --coordinator")
+    if options.ray is not None:
+        _check_ray(options)
+
+
+def _check_ray(options: "RunOptions") -> None:
+    others = {"--shard": options.shard, "--coordinator": options.coordinator}
+    for name, value in others.items():
+        if value is not None:
+            raise UserError(f"{name} and --ray both share out the cells; choose one")
+    if options.profile is not None:
+        raise UserError("--profile measures one process, and with --ray others do the work; leave out one of the two")
+    if len(options.ray or ()) > 1:
+        raise UserError(f"--ray takes one address, and is given {len(options.ray or ())}; write --ray HOST:PORT")
+    if options.devices is not None and options.devices < 1:
+        raise UserError(f"--devices is {options.devices}; with --ray, each worker needs 1 or more")
 
 
 def _evaluate(options: "RunOptions") -> int:
@@ -77,7 +94,8 @@ def _evaluate(options: "RunOptions") -> int:
             from jfewshot.cells.processes import evaluate_together, join
 
             group = join(options.coordinator, options.processes, options.process)
-        devices = _devices(options.devices)
+        # With --ray, the devices are the workers', of which one may be on this machine.
+        devices = _devices(options.devices) if options.ray is None else None
     with stage("reading"), Progress("reading stores"):
         cells = _cells(options)
     if options.shard is not None:
@@ -92,21 +110,28 @@ def _evaluate(options: "RunOptions") -> int:
         assert folder is not None
         sys.stdout.write(_estimate(cells, folder))
         return 0
-    evaluator = Evaluator(devices, None if options.memory_gb is None else max(1, int(options.memory_gb * 2**30)))
+    memory_bytes = None if options.memory_gb is None else max(1, int(options.memory_gb * 2**30))
+    evaluator = Evaluator(devices, memory_bytes) if options.ray is None else None
     total = sum(cell.protocol.n_episodes * len(cell.spec.strengths) for cell in cells)
+    if evaluator is not None:
+        where = f", on {evaluator.mesh.devices.size} x {evaluator.mesh.devices.flat[0].device_kind}"
+        where += f" in process {group.index} of {group.count}" if group else ""
+    else:
+        where = ""
     log.info(
-        "%d cells, %s episodes, results of at most %s, on %d x %s%s",
+        "%d cells, %s episodes, results of at most %s%s",
         sum(len(cell.spec.strengths) for cell in cells),
         f"{total:,}",
         readable(bytes_at_most(cells, options.keep)),
-        evaluator.mesh.devices.size,
-        evaluator.mesh.devices.flat[0].device_kind,
-        f" in process {group.index} of {group.count}" if group else "",
+        where,
     )
     records, computed = {}, []
     try:
         with Progress("evaluating", total, "episodes", show=False if helper else None) as progress:
-            if group is None:
+            if evaluator is None:
+                assert folder is not None
+                found = _on_ray(cells, folder, options, memory_bytes, progress.advance)
+            elif group is None:
                 found = evaluate_cells(cells, evaluator, folder, progress.advance)
             else:
                 found = evaluate_together(cells, evaluator, folder, group, progress.advance)
@@ -130,6 +155,34 @@ def _evaluate(options: "RunOptions") -> int:
         _print_tables(list(records.values()), options)
     _summarise(list(records.values()), computed, options, time.perf_counter() - started)
     return 0
+
+
+def _on_ray(
+    cells: list,
+    folder: "ResultFolder",
+    options: "RunOptions",
+    memory_bytes: int | None,
+    on_progress: Callable[[int], None],
+) -> Iterator[tuple[dict, bool]]:
+    from jfewshot.cells.on_ray import evaluate_on_ray
+
+    # Workers start in folders of their own.
+    center_from = None if options.center_from is None else options.center_from.absolute()
+    there = dataclasses.replace(
+        options, stores=tuple(path.absolute() for path in options.stores), center_from=center_from
+    )
+    return evaluate_on_ray(
+        cells,
+        folder,
+        functools.partial(_cells, there),
+        address=next(iter(options.ray or ()), None),
+        keep=options.keep,
+        n_devices=options.devices,
+        memory_bytes=memory_bytes,
+        compile_cache=options.compile_cache,
+        on_progress=on_progress,
+        on_start=log.info,
+    )
 
 
 def _estimate(cells: list, folder: "ResultFolder") -> str:

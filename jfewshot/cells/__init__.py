@@ -4,7 +4,9 @@
 - `planning`: from stores and options to cells, and what names each of them
 - `computing`: from cells to records; a record that is there already is not computed again
 - `sizes`: how much disk the results of cells take
-- `processes`: one run by several processes
+- `units`: what several processes share out: the cells of one view together
+- `processes`: one run by several processes over JAX's coordination service
+- `on_ray`: one run by the machines of a Ray cluster
 """
 
 from typing import Any

@@ -80,6 +80,25 @@ def evaluate_cells(
             folder.flush()
 
 
+def found_records(cells: Sequence[Cell], folder: Records) -> Iterator[dict[str, Any]]:
+    """The records of cells that are there; what is not there is left out.
+
+    Args:
+      cells: what is wanted.
+      folder: where records are looked up.
+
+    Yields:
+      Each record under the names of its cell.
+    """
+    for cell in cells:
+        names = None
+        for strength in cell.spec.strengths:
+            found = folder.find(cell.key(strength))
+            if found is not None:
+                names = names or _names(cell)
+                yield _under_its_name(found, names)
+
+
 def _under_its_name(found: dict[str, Any], names: dict[str, Any]) -> dict[str, Any]:
     """A record that was found, with the names of a cell: a result belongs to its embeddings, which may have two names."""
     was = found["upstream"]["name"], found["dataset"]["name"], found["view"]["name"]

@@ -6,7 +6,6 @@ records, so that the hosts need no disk in common for results (each must find th
 depend on who computed it.
 """
 
-import dataclasses
 import io
 import json
 import logging
@@ -18,11 +17,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from jfewshot.cells.computing import evaluate_cells, missing_of
+from jfewshot.cells.computing import evaluate_cells
 from jfewshot.cells.planning import Cell
+from jfewshot.cells.units import Unit, cells_of_unit, digest_of_cells, missing_units
 from jfewshot.errors import UserError
 from jfewshot.evaluator.evaluator import Evaluator
-from jfewshot.files import sha256_of_json
 from jfewshot.files.arrays import npz_bytes
 from jfewshot.results import ResultFolder, key_of
 
@@ -205,12 +204,12 @@ def evaluate_together(
     if group.index or folder is None:
         _help(cells, evaluator, group)
         return
-    units = _units(cells, folder, on_progress)
-    group.publish_plan({"cells": _digest(cells), "units": units})
+    units = missing_units(cells, folder, on_progress)
+    group.publish_plan({"cells": digest_of_cells(cells), "units": units})
     leader = _Leader(group, folder, on_progress)
     try:
         for unit in _claimed(group, units):
-            for record, _ in evaluate_cells(_cells_of(unit, cells), evaluator, folder, on_progress):
+            for record, _ in evaluate_cells(cells_of_unit(unit, cells), evaluator, folder, on_progress):
                 leader.computed.add(record["key"])
                 leader.collect()
     except BaseException:
@@ -225,13 +224,13 @@ def _help(cells: Sequence[Cell], evaluator: Evaluator, group: Group) -> None:
     """What processes 1, 2, ... do."""
     try:
         plan = group.plan()
-        if plan["cells"] != _digest(cells):
+        if plan["cells"] != digest_of_cells(cells):
             raise UserError(
                 "it plans other cells than process 0: give all processes the same options and the same stores"
             )
         folder = Elsewhere(group)
         for unit in _claimed(group, plan["units"]):
-            for _ in evaluate_cells(_cells_of(unit, cells), evaluator, folder):
+            for _ in evaluate_cells(cells_of_unit(unit, cells), evaluator, folder):
                 pass
     except UserError as error:
         group.send("trouble", {"text": f"process {group.index} on {socket.gethostname()}: {error}"})
@@ -283,37 +282,6 @@ class _Leader:
             raise UserError("; ".join(self._troubles))
 
 
-Unit = list[tuple[int, list[float | None]]]
-
-
-def _units(cells: Sequence[Cell], folder: ResultFolder, on_progress: Callable[[int], None]) -> list[Unit]:
-    """What is not there yet, as numbers of cells and strengths: what shares a view in one piece, nothing twice."""
-    pieces: dict[tuple[str, str], Unit] = {}
-    seen: set[str] = set()
-    for number, cell in enumerate(cells):
-        strengths = []
-        for strength in missing_of(cell, folder):
-            key = cell.key(strength)
-            if key not in seen:
-                seen.add(key)
-                strengths.append(strength)
-        on_progress(cell.protocol.n_episodes * (len(cell.spec.strengths) - len(strengths)))
-        if strengths:
-            pieces.setdefault((str(cell.store.path), cell.view), []).append((number, strengths))
-    return list(pieces.values())
-
-
 def _claimed(group: Group, units: Sequence[Unit]) -> Iterator[Unit]:
     while (number := group.claim()) < len(units):
         yield units[number]
-
-
-def _cells_of(unit: Unit, cells: Sequence[Cell]) -> list[Cell]:
-    return [
-        dataclasses.replace(cells[number], spec=cells[number].spec._replace(strengths=tuple(strengths)))
-        for number, strengths in unit
-    ]
-
-
-def _digest(cells: Sequence[Cell]) -> str:
-    return sha256_of_json([[cell.key(strength) for strength in cell.spec.strengths] for cell in cells])

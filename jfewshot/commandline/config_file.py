@@ -115,13 +115,15 @@ def _as_arguments(option: Option, value: Any, path: Path) -> list[str]:
         if not isinstance(value, bool):
             raise UserError(f"--config {path}: {option.name} is {str(value)[:40]}; it must be true or false")
         return [option.flag if value else option.off_flag]
+    if value is True and option.may_be_empty:
+        return [option.flag]
     return [option.flag, *_values(option, value, path)]
 
 
 def _values(option: Option, value: Any, path: Path) -> list[str]:
     if isinstance(value, list) and not option.takes_several:
         raise UserError(f"--config {path}: {option.name} is a list; it must be one value")
-    if value == [] and option.default != ():
+    if value == [] and not option.may_be_empty:
         raise UserError(f"--config {path}: {option.name} is an empty list; give a value, or leave {option.name} out")
     return [str(item) for item in value] if isinstance(value, list) else [str(value)]
 

@@ -71,6 +71,11 @@ class Option:
         return typing.get_origin(self.kind) is tuple
 
     @property
+    def may_be_empty(self) -> bool:
+        """Whether the option may be given without a value."""
+        return self.takes_several and (self.default == () or self.metavar.startswith("["))
+
+    @property
     def choices(self) -> tuple[str, ...]:
         """The values that are allowed; empty if there is no such list."""
         kind = self.value_kind

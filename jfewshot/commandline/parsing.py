@@ -129,7 +129,7 @@ def _check_values(option: Option, arguments: Sequence[str]) -> None:
     values = _values_of(option.flag, arguments)
     if values is None:
         return
-    if not values and not (option.takes_several and option.default == ()):
+    if not values and not option.may_be_empty:
         raise UserError(f"{option.flag} needs a value: {option.flag} {option.metavar}; see --help")
     wanted = option.n_values
     if option.takes_several and wanted is not None and len(values) != wanted:

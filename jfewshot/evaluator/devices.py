@@ -14,15 +14,18 @@ AXIS = "episodes"
 _GIB = 2**30
 
 
-def use_all_cores() -> None:
+def use_all_cores(n_cores: int | None = None) -> None:
     """Make a device of each CPU core, since one small loop runs on one core; to be called before JAX is first used.
 
     Does nothing where the user has chosen already, by JAX_NUM_CPU_DEVICES or XLA_FLAGS, or where JAX runs already.
+
+    Args:
+      n_cores: how many cores; None for all that this process may use.
     """
     if "JAX_NUM_CPU_DEVICES" in os.environ or "device_count" in os.environ.get("XLA_FLAGS", ""):
         return
     with contextlib.suppress(RuntimeError):  # JAX raises it where its devices exist already
-        jax.config.update("jax_num_cpu_devices", cores())
+        jax.config.update("jax_num_cpu_devices", n_cores or cores())
 
 
 def episode_mesh(devices: list[jax.Device] | None = None) -> Mesh:
@@ -48,13 +51,17 @@ def shard_over_episodes(function, mesh: Mesh, in_specs: tuple[P, ...], out_specs
     return jax.shard_map(function, mesh=mesh, in_specs=in_specs, out_specs=out_specs, check_vma=False)
 
 
-def default_memory_budget() -> int:
+def default_memory_budget(share: float = 1.0) -> int:
     """Bytes that an evaluation may use unless the user says otherwise: half of an accelerator's memory, or a quarter of the
-    machine's, at most 4 GiB, on a CPU."""
+    machine's, at most 4 GiB, on a CPU.
+
+    Args:
+      share: the part of a CPU machine that this process may use; the rest is for other processes.
+    """
     device = jax.local_devices()[0]
     stats = device.memory_stats() if device.platform != "cpu" else None
     if stats and "bytes_limit" in stats:
         return int(stats["bytes_limit"]) // 2
     if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
-        return min(4 * _GIB, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4)
+        return min(4 * _GIB, os.sysconf("SC_PAGE_SIZE") * int(share * os.sysconf("SC_PHYS_PAGES")) // 4)
     return 2 * _GIB

@@ -111,8 +111,7 @@ class ResultFolder:
             place = self._index.find(key)
             if place is None and time.monotonic() - self._looked > _LOOK_AGAIN_S:
                 # Another run may be writing to this folder.
-                self._index.refresh()
-                self._looked = time.monotonic()
+                self._refresh()
                 place = self._index.find(key)
             record = self._whole(key, place) if place is not None else None
             if record is None:
@@ -127,6 +126,20 @@ class ResultFolder:
             return None
         kept = record["predictions"].get("kept", "predictions")
         return record if kept == "predictions" or self._keep == "counts" else None
+
+    def refresh(self) -> list[str]:
+        """Read what other processes appended since the last time.
+
+        Returns:
+          The keys of these records.
+        """
+        with self._lock:
+            return self._refresh()
+
+    def _refresh(self) -> list[str]:
+        new = self._index.refresh()
+        self._looked = time.monotonic()
+        return new
 
     def _whole(self, key: str, place: Place) -> dict[str, Any] | None:
         problem = "its predictions are not those that it describes"

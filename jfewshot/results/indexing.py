@@ -96,8 +96,13 @@ class Index:
         self.newest: str | None = None
         self.refresh()
 
-    def refresh(self) -> None:
-        """Read what was appended since the last time, by any process."""
+    def refresh(self) -> list[str]:
+        """Read what was appended since the last time, by any process.
+
+        Returns:
+          The keys of the whole lines that were read.
+        """
+        new: list[str] = []
         for path in record_files(self._folder):
             start = self._read.get(path.name, 0)
             self.newest = max(self.newest or "", path.name)
@@ -107,7 +112,11 @@ class Index:
                     continue
                 for line in lines_of(path, start):
                     if line.whole:
-                        self.add(None if line.too_long else key_of_line(line.text), line.place)
+                        key = None if line.too_long else key_of_line(line.text)
+                        self.add(key, line.place)
+                        if key is not None:
+                            new.append(key)
+        return new
 
     def add(self, key: str | None, place: Place) -> None:
         """Note a line.

@@ -178,6 +178,18 @@ def test_an_empty_list_is_not_taken_for_the_default(tmp_path, capsys):
     assert parse(RunOptions, ["--config", str(tmp_path / "o.json")]) == RunOptions()
 
 
+RAY = {"": None, "ray = true": (), "ray = []": (), 'ray = "head:6379"': ("head:6379",)}
+
+
+@pytest.mark.parametrize("text", RAY)
+def test_an_option_whose_value_may_be_left_out(text, tmp_path):
+    file = tmp_path / "options.toml"
+    file.write_text(text)
+    assert parse(RunOptions, ["--config", str(file)]).ray == RAY[text]
+    given = [] if RAY[text] is None else ["--ray", *RAY[text]]
+    assert parse(RunOptions, [*given, "--seed", "1"]).ray == RAY[text]
+
+
 def test_a_file_of_options_that_cannot_be_read_is_named(tmp_path, capsys):
     refused(RunOptions, ["--config", str(tmp_path)], f"--config {tmp_path} cannot be read", capsys)
 
