@@ -38,7 +38,11 @@ def _compiled(function):
 
 @_intrinsic
 def _prefetch(typing, array, row, byte):
-    """Ask for the cache line at a byte of a row, without waiting."""
+    """Ask for the cache line at a byte of a row, without waiting.
+
+    It is brought into the second-level cache: lines on their way to the first take its few places for misses, which the
+    products' own reads wait for.
+    """
 
     def generate(context, builder, signature, arguments):
         view = context.make_array(signature.args[0])(context, builder, arguments[0])
@@ -48,7 +52,7 @@ def _prefetch(typing, array, row, byte):
         address = builder.gep(start, [builder.add(builder.mul(arguments[1], stride), arguments[2])])
         kind = ir.FunctionType(ir.VoidType(), [pointer_type, int32, int32, int32])
         function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-        builder.call(function, [address, int32(0), int32(3), int32(1)])
+        builder.call(function, [address, int32(0), int32(2), int32(1)])
         return context.get_dummy_value()
 
     return types.void(array, types.intp, types.intp), generate
