@@ -1,12 +1,25 @@
 """One kind of error for what a user can mend."""
 
+from jfewshot.printable import in_a_line
+
+_LONGEST = 2_000  # characters; a name in a damaged file may have millions
+_KEPT = 900  # at each end of a longer message
+
 
 class UserError(ValueError):
     """Something that the user gave or must mend.
 
     The message says what was seen, what is needed, and what to do next, in one or two lines;
-    nobody needs a traceback to act on it.
+    nobody needs a traceback to act on it. Names in the message may come from a damaged file: control characters
+    are shown as signs, and the middle of a message of more than 2,000 characters is left out.
+
+    Args:
+      message: what was seen, what is needed, and what to do next.
     """
+
+    def __init__(self, message: object = ""):
+        text = in_a_line(str(message))
+        super().__init__(text if len(text) <= _LONGEST else f"{text[:_KEPT]} [...] {text[-_KEPT:]}")
 
 
 # The extra that installs each package which the core does without; the smallest extra where several install it.

@@ -192,7 +192,9 @@ def _estimate(cells: list, folder: "ResultFolder") -> str:
     missing, seconds = [], []
     for cell in cells:
         found = {strength: folder.find(cell.key(strength)) for strength in cell.spec.strengths}
-        seconds += [float(record["timing"].get("wall_s", 0.0)) for record in found.values() if record is not None]
+        seconds += [
+            float((record.get("timing") or {}).get("wall_s") or 0.0) for record in found.values() if record is not None
+        ]
         strengths = tuple(strength for strength, record in found.items() if record is None)
         if strengths:
             missing.append(dataclasses.replace(cell, spec=cell.spec._replace(strengths=strengths)))

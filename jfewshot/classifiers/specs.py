@@ -104,7 +104,7 @@ def _imported(name: str) -> Any:
     sys.path.insert(0, "")
     try:
         kind = getattr(importlib.import_module(module_name), class_name)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, ValueError, TypeError) as error:  # of a module with no name: "..x"
         raise UserError(f"classifier '{name}' cannot be imported ({error}); write package.module.Class") from error
     finally:
         sys.path.remove("")

@@ -6,10 +6,25 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from jfewshot.errors import UserError
 from jfewshot.files import atomic_write, sha256_of_json
+from jfewshot.files.json_values import decode_json
 
 FORMAT_VERSION = 1
+
+
+class _Fold(msgspec.Struct):
+    number: int
+
+
+class _Record(msgspec.Struct):
+    """What both tasks read of a record. Other fields stand beside these."""
+
+    features: str
+    seed: int
+    fold: _Fold
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,11 +65,16 @@ class RecordFolder:
         records = []
         for path in sorted(self.path.glob("*.json")):
             try:
-                record = json.loads(path.read_text(encoding="utf-8"))
-            except ValueError as error:
+                record = decode_json(path.read_bytes())
+                if not isinstance(record, dict):
+                    raise UserError("it holds no JSON object")
+                if record.get("format") == self.format and record.get("format_version") == FORMAT_VERSION:
+                    msgspec.convert(record, _Record)
+                    records.append(record)
+            except OSError as error:
+                raise UserError(f"{path} cannot be read ({error.strerror or error})") from error
+            except (UserError, msgspec.ValidationError, OverflowError) as error:
                 raise UserError(f"{path} is damaged ({error}): remove it and run the same command again") from error
-            if record.get("format") == self.format and record.get("format_version") == FORMAT_VERSION:
-                records.append(record)
         return sorted(records, key=lambda each: (each["features"], each["fold"]["number"], each["seed"]))
 
 

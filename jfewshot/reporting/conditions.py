@@ -48,7 +48,7 @@ class Conditions:
         """
         identity = record["identity"]
         parts = tuple(
-            (name, id(part)) if isinstance(part, dict) else (name, type(part), part)
+            (name, id(part)) if isinstance(part, dict | list) else (name, type(part), part)
             for name, part in identity.items()
             if name not in _AXES
         )

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from jfewshot.errors import UserError
+from jfewshot.files import arrays as npz
 from jfewshot.files import atomic_write, canonical_json
-from jfewshot.files.arrays import npz_bytes
 
 
 def write_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
@@ -20,7 +20,7 @@ def write_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
       arrays: by name.
     """
     # Through memory, for zipfile wants to seek and a full disk should fail in one place.
-    data = npz_bytes(arrays)
+    data = npz.npz_bytes(arrays)
     with atomic_write(path) as file:
         file.write(data)
 
@@ -38,15 +38,11 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
       UserError: if the file is missing or damaged.
     """
     try:
-        # Opened here, for np.load leaves a damaged file open.
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
-            return dict(archive)
+        return npz.read_npz(path)
     except FileNotFoundError as error:
         raise UserError(f"{path} is missing; run the same command again and it is computed again") from error
-    except Exception as error:
-        # A header is a Python literal, and its shape may ask for any memory: a damaged file raises whatever zipfile, zlib,
-        # NumPy, and Python's tokenizer and parser raise.
-        raise _damaged(path, " ".join(str(error).split())[:200] or type(error).__name__) from error
+    except UserError as error:
+        raise _damaged(path, str(error)) from error
 
 
 def digest_of_draws(arrays: Mapping[str, np.ndarray]) -> str:
@@ -62,7 +58,11 @@ def digest_of_draws(arrays: Mapping[str, np.ndarray]) -> str:
         elif array.dtype.kind == "f":
             data = np.ascontiguousarray(array, "<f8").tobytes()
         else:
-            data = canonical_json(array.astype(str).tolist()).encode()
+            try:
+                data = canonical_json(array.astype(str).tolist()).encode()
+            except (ValueError, TypeError):
+                # Of bytes that are not text, which no run writes; the digest is then that of no record.
+                data = array.tobytes()
         digest.update(f"{name} {array.shape} {len(data)} ".encode())
         digest.update(data)
     return digest.hexdigest()
@@ -100,14 +100,14 @@ def read_draws(path: Path, protocol: Mapping[str, Any], sha256: str | None = Non
     Raises:
       UserError: if the file is missing, is damaged or was edited, or holds other episodes than the record says.
     """
-    arrays = read_npz(path)
-    clips, names, classes = arrays.get("clips"), arrays.get("clip_id"), arrays.get("class")
+    found = read_npz(path)
+    clips, names, classes = found.get("clips"), found.get("clip_id"), found.get("class")
     if clips is None or names is None or classes is None:
         raise _damaged(path, "it lacks 'clips', 'clip_id' or 'class'")
     shape = protocol["n_episodes"], protocol["n_way"], protocol["k_shot"] + protocol["n_query"]
     if clips.shape != shape or clips.dtype.kind not in "iu":
         raise _damaged(path, f"'clips' is {clips.dtype} of shape {clips.shape}, and its record says {shape}")
-    columns = [arrays[name] for name in ("clip_id", "class", "group", "split") if name in arrays]
+    columns = [found[name] for name in ("clip_id", "class", "group", "split") if name in found]
     if any(column.shape != names.shape or column.ndim != 1 or column.dtype.kind != "U" for column in columns):
         raise _damaged(path, "the columns of its table of clips do not fit each other")
     if clips.size and not (clips.min() >= 0 and clips.max() < len(names)):
@@ -115,8 +115,8 @@ def read_draws(path: Path, protocol: Mapping[str, Any], sha256: str | None = Non
     of_slot = np.unique(classes, return_inverse=True)[1].reshape(-1)[clips]
     if (of_slot != of_slot[:, :, :1]).any():
         raise _damaged(path, "an episode holds clips of two classes in one class's place")
-    check_draws(path, arrays, sha256)
-    return arrays
+    check_draws(path, found, sha256)
+    return found
 
 
 def _damaged(path: Path, what: str) -> UserError:

@@ -16,9 +16,10 @@ from jfewshot.files.json_values import check_nesting
 from jfewshot.results.keys import FORMAT, KEY_DIGITS, key_of
 
 _Name = Annotated[str, msgspec.Meta(min_length=1)]
-# A file of the result folder, and none elsewhere.
-_File = Annotated[str, msgspec.Meta(pattern=r"\A[^/\\\x00]+\Z")]
+# A file of the result folder, named as this project names them, and none elsewhere.
+_File = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}\Z")]
 _Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+_Width = Annotated[float, msgspec.Meta(ge=0.0, le=1e3)]
 _Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 
 
@@ -66,10 +67,10 @@ class _Protocol(msgspec.Struct):
     n_query: Annotated[int, msgspec.Meta(ge=1, le=65_535)]
     n_episodes: Annotated[int, msgspec.Meta(ge=1, lt=2**32)]
     seed: int
-    split: str | None = None
-    min_clips: _Count | None = None
-    group_aware: bool = False
-    query_segments: str = "vote"
+    split: str | None
+    min_clips: _Count | None
+    group_aware: bool
+    query_segments: Literal["vote", "mean", "one"]
 
 
 class _Predictions(msgspec.Struct):
@@ -82,10 +83,16 @@ class _Predictions(msgspec.Struct):
 
 class _Accuracy(msgspec.Struct):
     mean: _Share
-    std: float
-    ci95: float
-    pool_ci95: float | None = None
-    pool_ci95_classes_fixed: float | None = None
+    std: _Width
+    ci95: _Width
+    pool_ci95: _Width | None = None
+    pool_ci95_classes_fixed: _Width | None = None
+
+
+class _Timing(msgspec.Struct):
+    wall_s: float | None = None
+    episodes_per_s: float | None = None
+    compile_s: float | None = None
 
 
 # What fields hold; of an object, these are the fields that a reader uses, and others may stand beside them.
@@ -111,7 +118,7 @@ _RECORD: dict[str, Any] = {
     "store": _Store | None,
     "counts": _Counts | None,
     "solver": dict[str, float | None] | None,
-    "timing": dict[str, float | str | None] | None,
+    "timing": _Timing | None,
     "made_with": dict[str, str | float | None] | None,
 }
 # Records of earlier versions have no digests.
@@ -267,10 +274,11 @@ class LineReader:
 def _decoded(name: str, raw: bytes) -> Any:
     """A part as plain Python, once its fields are known to be what readers take them for."""
     try:
-        if name in _DECODERS:
-            _DECODERS[name].decode(raw)
+        checked = _DECODERS[name].decode(raw) if name in _DECODERS else None
         value = msgspec.json.decode(raw)
         check_nesting(raw, value)
+        if isinstance(checked, _Accuracy):  # a whole number is a float here, whoever wrote it
+            value |= {field: number for field, number in msgspec.structs.asdict(checked).items() if field in value}
         return value
     except (msgspec.MsgspecError, RecursionError, ValueError, OverflowError) as error:
         raise UserError(f"its '{name}' is damaged: {error}") from error

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from jfewshot.errors import UserError
+from jfewshot.files.arrays import read_npz
 from jfewshot.files.not_tables import LFS_FIX, is_lfs_pointer
 from jfewshot.store.clips import ClipTable
 from jfewshot.store.reading import VIEW_DTYPES
@@ -96,22 +97,24 @@ def load_array(path: Path) -> np.ndarray:
         line = convert.format(name=path.name)
         raise UserError(f"{path} is not a .npy array; make one in Python: np.save('{path.stem}.npy', {line})")
     try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return loaded
-        with loaded:
-            if len(loaded.files) == 1:
-                return loaded[loaded.files[0]]
-            names = ", ".join(loaded.files) or "none"
+        with open(path, "rb") as file:
+            if file.read(2) != b"PK":
+                file.seek(0)
+                return np.load(file, allow_pickle=False)
+        arrays = read_npz(path)
     except FileNotFoundError as error:
         raise UserError(f"{path} does not exist; give a .npy file, or a folder with one .npy per clip") from error
-    except (ValueError, EOFError, OSError, KeyError, SyntaxError) as error:
+    except Exception as error:
+        # A header is a Python literal: a damaged one raises whatever Python's tokenizer, its parser and NumPy raise.
         if "allow_pickle" in str(error):
             raise UserError(
                 f"{path} is not an array of numbers: it holds Python objects, or is no .npy file. Save floating-point segments x "
                 "dim with np.save; clips of unequal length go into a folder with one .npy per clip"
             ) from error
-        raise UserError(f"{path} is not a whole .npy array ({error})") from error
+        raise UserError(f"{path} is not a whole .npy array ({str(error) or type(error).__name__})") from error
+    if len(arrays) == 1:
+        return next(iter(arrays.values()))
+    names = ", ".join(arrays) or "none"
     raise UserError(
         f"{path} holds {names}; one array is needed: np.save('{path.stem}.npy', np.load('{path.name}')[NAME]), or several views "
         "in Python with create_store(path, {'<layer>.<pooling>': array, ...}, ...)"

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from jfewshot.errors import UserError
 from jfewshot.files import atomic_write
+from jfewshot.files.json_values import decode_json
 
 log = logging.getLogger(__name__)
 
@@ -84,11 +85,11 @@ def settle_record(
     # As JSON would give it back: tuples are lists.
     record = json.loads(json.dumps(as_record(config)))
     if path.exists():
-        there = json.loads(path.read_text(encoding="utf-8"))
+        there = read_config(path)
         different = differences(record, there["config"], free)
-        if there["data"]["digest"] != data["digest"]:
+        if there["data"].get("digest") != data["digest"]:
             different.append(
-                f"the data: {data[counted]} {counted} here, {there['data'][counted]} there, not the same ones"
+                f"the data: {data[counted]} {counted} here, {there['data'].get(counted)} there, not the same ones"
             )
         if different:
             raise UserError(
@@ -98,6 +99,25 @@ def settle_record(
     elif jax.process_index() == 0:
         with atomic_write(path, "w") as file:
             json.dump({"config": record, "data": data}, file, indent=2)
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The configuration and the data of a run, as its `config.json` has them.
+
+    Args:
+      path: of the file.
+
+    Raises:
+      FileNotFoundError: if there is none.
+      UserError: if the file is damaged.
+    """
+    try:
+        record = decode_json(path.read_bytes())
+        if not isinstance(record, dict) or not all(isinstance(record.get(part), dict) for part in ("config", "data")):
+            raise UserError("it does not hold the objects 'config' and 'data'")
+    except UserError as error:
+        raise UserError(f"{path} is damaged ({error}); name another --out, or copy the run again") from error
+    return record
 
 
 def _flat(record: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -1,8 +1,10 @@
 """Seeds count when all folds have run; names and baselines are checked once for all experiments."""
 
+import json
+
 import pytest
 
-from jfewshot.downstream.records import whole_seeds
+from jfewshot.downstream.records import RecordFolder, whole_seeds
 from jfewshot.downstream.report import refuse_nothing_finished, refuse_unknown_baseline
 from jfewshot.downstream.settings import first_encoder, refuse_equal_names
 from jfewshot.errors import UserError
@@ -53,3 +55,28 @@ def test_features_have_names_of_their_own():
 def test_controls_have_the_shape_of_the_first_encoder():
     assert first_encoder(["fbank", "simclr:one", "simclr:two"]) == "one"
     assert first_encoder(["fbank", "store:one"]) is None
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"{", "is damaged"),
+        (b"[]", "it holds no JSON object"),
+        (b'{"a": \xff}', "is damaged"),
+        (b'{"seed": ' + b"7" * 5_000 + b"}", "is damaged"),
+        (b"[" * 100_000, "is damaged"),
+        (json.dumps({"features": "a", "seed": 0, "fold": 3}), "fold"),
+        (json.dumps({"features": ["a"], "seed": 0, "fold": {"number": 3}}), "features"),
+        (json.dumps({"features": "a", "fold": {"number": 3}}), "seed"),
+    ],
+)
+def test_a_damaged_record_is_named(tmp_path, content, said):
+    folder = RecordFolder(tmp_path, "jfewshot-emotion", 1)
+    folder.write("good", {"features": "a", "seed": 0, "fold": {"number": 3}})
+    assert [one["key"] for one in folder.read()] == ["good"]
+    if isinstance(content, str):
+        content = json.dumps({"format": "jfewshot-emotion", "format_version": 1} | json.loads(content)).encode()
+    (tmp_path / "bad.json").write_bytes(content)
+    with pytest.raises(UserError, match=said) as caught:
+        folder.read()
+    assert str(caught.value).startswith(f"{tmp_path / 'bad.json'} is damaged")

@@ -101,6 +101,16 @@ def test_a_folder_accepts_the_run_it_holds_and_names_what_differs_in_another(tmp
     ]
 
 
+@pytest.mark.parametrize(
+    "content", [b"{", b"[]", b'{"config": {}}', b'{"config": [], "data": {}}', b"\xff", b"[" * 100_000]
+)
+def test_a_damaged_configuration_is_named(tmp_path, content):
+    (tmp_path / "config.json").write_bytes(content)
+    with pytest.raises(UserError, match=r"config\.json is damaged \("):
+        settle_record(tmp_path, OptimiserConfig(), {"utterances": 7, "digest": "a"})
+    assert (tmp_path / "config.json").read_bytes() == content
+
+
 @pytest.mark.parametrize("threads", [0, 2])
 def test_batches_come_in_order_from_where_a_run_continues(threads):
     found = batches_ahead(lambda step: np.full(2, step), 3, 9, threads=threads)

@@ -16,13 +16,15 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import numpy as np
 
 from jfewshot.errors import UserError
 from jfewshot.files import atomic_folder, sha256_of_file
-from jfewshot.files.arrays import npz_bytes
+from jfewshot.files.arrays import npz_bytes, read_npz
+from jfewshot.files.json_values import decode_json
 from jfewshot.files.places import check_place, manifest_of
 from jfewshot.simclr.encoder import EncoderConfig
 from jfewshot.simclr.export.card import model_card
@@ -33,6 +35,19 @@ WHAT = "encoder"
 
 # Encoders that ship with the package, each under its name.
 SHIPPED = Path(__file__).parents[2] / "data" / "encoders"
+
+
+class _Manifest(msgspec.Struct):
+    """What `read_encoder` uses of encoder.json. Other fields may stand beside these."""
+
+    name: Annotated[str, msgspec.Meta(min_length=1)]
+    title: str
+    licence: str
+    source: str
+    encoder: dict[str, Any]
+    fbank: dict[str, Any] | None
+    training: dict[str, Any]
+    weights_sha256: str
 
 
 @dataclass(frozen=True)
@@ -137,26 +152,21 @@ def read_encoder(folder: Path | str) -> EncoderFolder:
     folder = Path(folder)
     if not folder.exists() and (SHIPPED / folder.name / "encoder.json").exists() and folder.name == str(folder):
         folder = SHIPPED / folder.name
+    manifest = _read_manifest(folder)
+    weights = folder / "weights.npz"
     try:
-        manifest = json.loads((folder / "encoder.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(
-            f"{folder} has no encoder.json: name a folder written by `python -m jfewshot.simclr.export`"
-        ) from None
-    except json.JSONDecodeError as error:
-        raise UserError(f"{folder / 'encoder.json'} is damaged ({error}): export it again") from None
-    if manifest.get("format") != FORMAT or manifest.get("format_version", 0) > FORMAT_VERSION:
-        raise UserError(
-            f"{folder} is {manifest.get('format')} version {manifest.get('format_version')}; this program "
-            f"reads {FORMAT} up to version {FORMAT_VERSION}: update jfewshot"
-        )
-    revision = sha256_of_file(folder / "weights.npz")
+        revision = sha256_of_file(weights)
+    except OSError as error:
+        raise UserError(f"{weights} cannot be read ({error.strerror or error}): copy or export it again") from error
     if revision != manifest["weights_sha256"]:
-        raise UserError(
-            f"{folder / 'weights.npz'} is not the file that encoder.json describes: copy or export it again"
-        )
-    with np.load(folder / "weights.npz", allow_pickle=False) as archive:
-        arrays = {name: archive[name] for name in archive.files}
+        raise UserError(f"{weights} is not the file that encoder.json describes: copy or export it again")
+    try:
+        arrays = read_npz(weights)
+    except UserError as error:
+        raise UserError(f"{weights} is damaged ({error}): export it again") from error
+    wrong = next((name for name, value in arrays.items() if value.dtype.kind != "f"), None)
+    if wrong is not None:
+        raise UserError(f"{weights}: '{wrong}' holds {arrays[wrong].dtype} instead of floats: export it again")
     return EncoderFolder(
         name=manifest["name"],
         config=_settings(EncoderConfig, manifest["encoder"], folder),
@@ -172,8 +182,39 @@ def read_encoder(folder: Path | str) -> EncoderFolder:
     )
 
 
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    """What encoder.json says, with fields of the types that readers take them for; None where a field may be left out."""
+    file = folder / "encoder.json"
+    try:
+        manifest = decode_json(file.read_bytes())
+    except FileNotFoundError:
+        raise UserError(
+            f"{folder} has no encoder.json: name a folder written by `python -m jfewshot.simclr.export`"
+        ) from None
+    except OSError as error:
+        raise UserError(f"{file} cannot be read ({error.strerror or error}): copy or export it again") from error
+    except UserError as error:
+        raise UserError(f"{file} is damaged ({error}): export it again") from None
+    if not isinstance(manifest, dict):
+        raise UserError(f"{file} is damaged (it holds no JSON object): export it again")
+    version = manifest.get("format_version")
+    if manifest.get("format") != FORMAT or not isinstance(version, int) or version > FORMAT_VERSION:
+        raise UserError(
+            f"{folder} is {manifest.get('format')} version {version}; this program reads {FORMAT} up to version "
+            f"{FORMAT_VERSION}: update jfewshot"
+        )
+    try:
+        msgspec.convert(manifest, _Manifest)
+    except (msgspec.ValidationError, OverflowError) as error:
+        raise UserError(f"{file} is damaged ({error}): export it again") from error
+    return manifest
+
+
 def _settings(kind: type, values: Mapping[str, Any], folder: Path) -> Any:
     unknown = sorted(set(values) - {item.name for item in dataclasses.fields(kind)})
     if unknown:
         raise UserError(f"{folder / 'encoder.json'} has settings unknown to this program ({unknown}): update jfewshot")
-    return kind(**values)
+    try:
+        return msgspec.convert(values, kind)  # a refusal by the settings themselves is a ValidationError here too
+    except (msgspec.ValidationError, OverflowError) as error:
+        raise UserError(f"{folder / 'encoder.json'} is damaged ({error}): export it again") from error

@@ -1,16 +1,15 @@
 """From a training run to an encoder folder."""
 
-import json
 import logging
 from pathlib import Path
 
-import numpy as np
-
 from jfewshot.errors import UserError
+from jfewshot.files.arrays import read_npz
 from jfewshot.simclr.config import from_record
 from jfewshot.simclr.export.folder import EncoderFolder, check_encoder_place, write_encoder
 from jfewshot.simclr.export.options import ExportOptions
 from jfewshot.training.checkpoints import Checkpoints, average, read_params, steps_on_disk
+from jfewshot.training.config import read_config
 
 log = logging.getLogger(__name__)
 
@@ -23,19 +22,31 @@ def export(options: ExportOptions) -> Path:
     """
     check_encoder_place(options.out, options.replace)
     try:
-        record = json.loads((options.run / "config.json").read_text(encoding="utf-8"))
+        record = read_config(options.run / "config.json")
     except FileNotFoundError:
         raise UserError(
             f"{options.run} has no config.json: name the --out folder of `python -m jfewshot.simclr.train`"
         ) from None
-    config, checkpoints = from_record(record["config"]), options.run / "checkpoints"
+    try:
+        config, checkpoints = from_record(record["config"]), options.run / "checkpoints"
+        trained_on = {key: record["data"][key] for key in ("utterances", "speakers", "hours")}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"{options.run / 'config.json'} is damaged or of another version ({error}); copy the run again, or export it with "
+            "the jfewshot that wrote it"
+        ) from error
     steps = _chosen_steps(options, config.keep, config.keep_best)
     params = average([read_params(checkpoints, step) for step in steps])
-    with np.load(options.run / "statistics.npz") as statistics:
+    try:
+        statistics = read_npz(options.run / "statistics.npz")
         mean, std = statistics["mean"][0], statistics["std"][0]
+    except (UserError, OSError, KeyError, IndexError) as error:
+        raise UserError(
+            f"{options.run / 'statistics.npz'} is missing or damaged ({error}); copy the run again"
+        ) from error
     training = {
         "profile": config.profile,
-        "trained_on": {key: record["data"][key] for key in ("utterances", "speakers", "hours")},
+        "trained_on": trained_on,
         "checkpoints": steps,
         "batch": config.batch,
         "crop_s": config.data.crop_s,

@@ -44,7 +44,9 @@ class EncoderConfig:
     """Implementation of attention: auto uses cuDNN's fused attention on a GPU in bfloat16, and XLA's otherwise."""
 
     def __post_init__(self) -> None:
-        if self.d_model % self.n_heads or self.d_model % 2:
+        if self.n_heads < 1:
+            raise UserError(f"n_heads is {self.n_heads}; each layer needs at least one")
+        if self.d_model < 1 or self.d_model % self.n_heads or self.d_model % 2:
             raise UserError(f"d_model {self.d_model} must be even and a multiple of n_heads {self.n_heads}")
         if self.n_layers < 1:
             raise UserError(f"n_layers is {self.n_layers}; the encoder needs at least one")

@@ -84,6 +84,11 @@ def test_a_folder_that_was_tampered_with_is_refused(folder):
         ({"format_version": 99}, "update jfewshot"),
         ({"weights_sha256": "0" * 64}, "not the file"),
         ({"encoder": manifest["encoder"] | {"novelty": 1}}, "novelty"),
+        ({"encoder": manifest["encoder"] | {"n_heads": 0}}, "n_heads is 0"),
+        ({"encoder": manifest["encoder"] | {"d_model": "768"}}, "damaged .*d_model"),
+        ({"encoder": []}, "damaged .*encoder"),
+        ({"name": ""}, "damaged .*name"),
+        ({"format_version": "1"}, "update jfewshot"),
     ):
         (folder / "encoder.json").write_text(json.dumps(manifest | change))
         with pytest.raises(UserError, match=complaint):
