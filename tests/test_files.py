@@ -1,5 +1,8 @@
 import errno
 import os
+import re
+import subprocess
+import sys
 import time
 
 import pytest
@@ -169,6 +172,23 @@ def test_old_leftovers_are_removed_and_young_ones_stay(tmp_path):
         os.utime(tmp_path / name, (0, time.time() - 2 * 24 * 3600))
     remove_stale_partials(tmp_path)
     assert sorted(os.listdir(tmp_path)) == [".young.partial", "kept"]
+
+
+def test_what_a_killed_process_of_this_machine_left_goes_at_once(tmp_path, monkeypatch):
+    program = (
+        "import os, signal, sys; from pathlib import Path; from jfewshot.files import atomic_write\n"
+        "with atomic_write(Path(sys.argv[1])): os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    subprocess.run([sys.executable, "-c", program, str(tmp_path / "left")], check=False, timeout=60)
+    (left,) = os.listdir(tmp_path)
+    with atomic_write(tmp_path / "alive"):
+        (alive,) = set(os.listdir(tmp_path)) - {left}
+        # A process of another machine may have the same number, and live.
+        elsewhere = re.sub(r"\.[0-9a-f]{12}\.partial", ".000000abcdef.partial", left)
+        assert elsewhere != left
+        (tmp_path / elsewhere).touch()
+        remove_stale_partials(tmp_path)
+        assert sorted(os.listdir(tmp_path)) == sorted([alive, elsewhere])
 
 
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path):

@@ -5,7 +5,8 @@
 - `computing`: from cells to records; a record that is there already is not computed again
 - `sizes`: how much disk the results of cells take
 - `units`: what several processes share out: the cells of one view together
-- `processes`: one run by several processes over JAX's coordination service
+- `processes`: one run by several processes
+- `channel`: the messages between these processes
 - `on_ray`: one run by the machines of a Ray cluster
 """
 

@@ -2,8 +2,12 @@
 
 import contextlib
 import errno
+import functools
+import hashlib
 import os
+import re
 import shutil
+import socket
 import time
 import uuid
 from collections.abc import Iterator
@@ -15,6 +19,7 @@ from jfewshot.files.places import OwnFiles, check_place
 
 # Unfinished files and folders carry this ending; a reader never looks at them.
 PARTIAL = ".partial"
+_OWNER = re.compile(rf"\.(\d+)\.([0-9a-f]{{6}})[0-9a-f]{{6}}{re.escape(PARTIAL)}\Z")
 
 
 @contextlib.contextmanager
@@ -24,7 +29,7 @@ def atomic_write(path: Path | str, mode: str = "wb") -> Iterator[IO[Any]]:
     A reader sees the old file or the new one, never a part. Two writers at once do no harm: the last rename wins.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}{PARTIAL}")
+    temporary = _temporary(path)
     encoding, newline = (None, None) if "b" in mode else ("utf-8", "")
     try:
         with open(temporary, mode, encoding=encoding, newline=newline) as file:
@@ -65,7 +70,7 @@ def atomic_folder(
     """
     path = check_place(path, own_files, what, replace)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}{PARTIAL}")
+    temporary = _temporary(path)
     temporary.mkdir()
     try:
         yield temporary
@@ -97,12 +102,50 @@ def _publish(finished: Path, path: Path) -> None:
         shutil.rmtree(aside, ignore_errors=True)
 
 
+def _temporary(path: Path) -> Path:
+    """A new name beside a path, which tells the process and the machine of its owner."""
+    return path.with_name(f".{path.name}.{os.getpid()}.{_machine()}{uuid.uuid4().hex[:6]}{PARTIAL}")
+
+
+@functools.cache
+def _machine() -> str:
+    """Six digits for this machine and, in a container, its own numbers of processes."""
+    try:
+        numbers = str(os.stat("/proc/self/ns/pid").st_ino)
+    except OSError:
+        numbers = ""
+    return hashlib.sha256(f"{socket.gethostname()} {numbers}".encode()).hexdigest()[:6]
+
+
+def _owner_is_gone(leftover: Path) -> bool:
+    """Whether an unfinished file or folder is of a process of this machine that has ended."""
+    found = _OWNER.search(leftover.name)
+    # Windows has no signal that only asks.
+    if found is None or found[2] != _machine() or os.name != "posix":
+        return False
+    try:
+        os.kill(int(found[1]), 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return False
+
+
 def remove_stale_partials(folder: Path, older_than_s: float = 24 * 3600) -> None:
-    """Remove what killed runs left half-written; young ones may be another run's work and stay."""
+    """Remove what killed runs left half-written.
+
+    What a process of this machine left goes at once when that process has ended. Anything else may be the work of a run on
+    another machine, and stays while it is young.
+
+    Args:
+      folder: where to look.
+      older_than_s: from which age on everything half-written goes.
+    """
     now = time.time()
     for leftover in folder.glob(f".*{PARTIAL}"):
         try:
-            if now - leftover.stat().st_mtime < older_than_s:
+            if now - leftover.stat().st_mtime < older_than_s and not _owner_is_gone(leftover):
                 continue
             if leftover.is_dir():
                 shutil.rmtree(leftover, ignore_errors=True)

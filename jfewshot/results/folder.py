@@ -72,7 +72,7 @@ class ResultFolder:
             writable_folder(self.path, "results")
             for name in (DRAWS, RECORDS, PREDICTIONS):
                 writable_folder(self.path / name, "results")
-            remove_stale_partials(self.path / DRAWS)
+                remove_stale_partials(self.path / name)
         except (UserError, OSError) as error:
             if isinstance(error, OSError) and error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM):
                 raise

@@ -1,14 +1,18 @@
 """Several processes over loopback do together what one does alone."""
 
 import os
+import re
+import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from jfewshot.commandline import run_cli
+from jfewshot.results import read_results
 from jfewshot.run import main
 from tests.results.packed import contents, keys, remove
 from tests.synthetic_stores import clip_table, make_store
@@ -94,6 +98,63 @@ def test_a_process_that_sees_other_stores_ends_all_with_a_line_that_says_so(stor
     assert "error: it plans other cells than process 0" in second[2]
     assert "error: process 1 on " in first[2]
     assert "Traceback" not in first[2] + second[2]
+
+
+STRENGTHS = ",".join(f"{0.01 * 1.1**number:.6g}" for number in range(100))
+ENDS = {
+    "process 1 is killed": (1, signal.SIGKILL, {0: (2, "process 1 on "), 1: (-signal.SIGKILL, "")}),
+    "process 0 is killed": (0, signal.SIGKILL, {0: (-signal.SIGKILL, ""), 1: (2, "error: process 0 at ")}),
+    "^C in process 0": (0, signal.SIGINT, {0: (130, "error: interrupted"), 1: (2, "error: process 0 at ")}),
+    "SIGTERM in process 1": (
+        1,
+        signal.SIGTERM,
+        {0: (2, "error: process 1 on "), 1: (143, "error: terminated by SIGTERM")},
+    ),
+}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.parametrize("what", ENDS)
+def test_when_one_process_ends_the_others_end_with_a_line_and_the_work_is_kept(what, stores, start, tmp_path):
+    victim, number, ends = ENDS[what]
+    options = [
+        "--stores",
+        stores,
+        "--out",
+        tmp_path,
+        "--episodes",
+        "20000",
+        "--classifiers",
+        f"ridge:alpha={STRENGTHS}",
+    ]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    processes = [
+        start(*options, "--coordinator", f"127.0.0.1:{port}", "--processes", 2, "--process", index) for index in (0, 1)
+    ]
+
+    def written():
+        return sum(path.read_bytes().count(b"\n") for path in tmp_path.glob("records/*.jsonl"))
+
+    while written() < 5:
+        assert processes[0].poll() is None
+        time.sleep(0.02)
+    processes[victim].send_signal(number)
+    began = time.monotonic()
+    logs = [process.communicate(timeout=30)[1] for process in processes]
+    assert time.monotonic() - began < 15
+    for index, (status, line) in ends.items():
+        assert processes[index].returncode == status, logs[index]
+        assert line in logs[index]
+        assert logs[index].count("error: ") == (1 if line else 0)
+        # No trace, of Python's or C++'s, and no line of the coordinator's.
+        assert not re.search("Traceback|^[EFW]\\d{4} |terminate called|\\*\\*\\*", logs[index], re.MULTILINE), logs[
+            index
+        ]
+    assert 5 <= written() < 400
+    assert len(read_results(tmp_path).records) == written()
+    assert list(tmp_path.glob("**/.*.partial")) == []
 
 
 BAD = {
