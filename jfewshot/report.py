@@ -3,7 +3,10 @@
 `--paper` does it for the few-shot paper's published numbers, `--compare BEFORE AFTER` for two result folders.
 """
 
+import contextlib
+import gc
 import logging
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from jfewshot.commandline import run_cli
@@ -49,7 +52,7 @@ def _report(options: "ReportOptions", console: "rich.console.Console") -> int:
     outside = None
     if options.correlate_with is not None:
         outside = read_outside_table(options.correlate_with, options.lower_is_better)
-    with Progress("reading results"):
+    with Progress("reading results"), _growing():
         results = read_results(options.results)
     if not results.records:
         raise UserError(f"{options.results} has no record that can be read: {results.problems[0]}")
@@ -87,6 +90,22 @@ def _report(options: "ReportOptions", console: "rich.console.Console") -> int:
         options.out / "index.html",
     )
     return 0
+
+
+@contextlib.contextmanager
+def _growing() -> Iterator[None]:
+    """Switches Python's search for garbage off while millions of objects are made, and spares these objects from then on.
+
+    The search goes through all objects again and again: with 100,000 records it took a seventh of the report's time.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        if was_on:
+            gc.enable()
 
 
 def _paper(options: "ReportOptions", console: "rich.console.Console") -> int:

@@ -12,6 +12,7 @@ import matplotlib
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter
+from matplotlib.transforms import Bbox
 
 from jfewshot.files import atomic_write
 from jfewshot.printable import in_a_line
@@ -95,27 +96,37 @@ def save(figure: Figure, folder: Path, name: str, formats: Sequence[str] = FORMA
     folder.mkdir(parents=True, exist_ok=True)
     undated = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
     paths = []
-    with look():
-        _settle(figure)
+    with look(), _settled(figure) as page:
         for form in formats:
             path = folder / f"{name}.{form}"
             with atomic_write(path) as file:
-                figure.savefig(file, format=form, bbox_inches="tight", metadata=undated.get(form))
+                figure.savefig(file, format=form, bbox_inches=page, metadata=undated.get(form))
             paths.append(path)
     return paths
 
 
-def _settle(figure: Figure) -> None:
-    """Lay the figure out once, not again for every format."""
+@contextlib.contextmanager
+def _settled(figure: Figure) -> Iterator[Bbox]:
+    """A figure laid out and measured once, for all formats: otherwise each format draws the figure twice.
+
+    Args:
+      figure: the figure, which keeps its layout.
+
+    Yields:
+      What the figure covers, with a margin, in inches.
+    """
     figure.draw_without_rendering()
-    figure.set_layout_engine("none")
+    # After each format matplotlib sets the figure's layout to the one of the settings: to none, in here.
+    with matplotlib.rc_context({"figure.constrained_layout.use": False}):
+        figure.set_layout_engine(None)
+        yield figure.get_tightbbox().padded(matplotlib.rcParams["savefig.pad_inches"])
 
 
 def to_svg(figure: Figure) -> bytes:
     """A figure as SVG."""
     buffer = io.BytesIO()
-    with look():
-        figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None})
+    with look(), _settled(figure) as page:
+        figure.savefig(buffer, format="svg", bbox_inches=page, metadata={"Date": None})
     return buffer.getvalue()
 
 
