@@ -116,7 +116,7 @@ def class_pseudo_values(
 
 
 def permutation_p_value(
-    differences: Sequence[Float[np.ndarray, " n_classes"]], seed: int = 0, n_draws: int = 9999
+    differences: Sequence[Float[np.ndarray, " _n_classes"]], seed: int = 0, n_draws: int = 9999
 ) -> float:
     """Two-sided sign-flip permutation test that the mean difference is zero.
 

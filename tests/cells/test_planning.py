@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from jfewshot.cells import computing as module
+from jfewshot.cells import planning
 from jfewshot.cells.computing import evaluate_cells
 from jfewshot.cells.planning import plan_cells
 from jfewshot.classifiers.specs import parse_classifier
@@ -11,6 +12,7 @@ from jfewshot.episodes.protocol import Protocol
 from jfewshot.errors import UserError
 from jfewshot.evaluator.evaluator import Evaluator
 from jfewshot.results import ResultFolder, key_of
+from jfewshot.store import ClipTable
 from jfewshot.store.view_checks import CheckedViews
 from tests.synthetic_stores import clip_table, make_store
 
@@ -102,3 +104,27 @@ def test_what_is_wrong_with_the_next_store_is_said_when_its_turn_comes(tmp_path,
     assert next(records)[0]["upstream"]["name"] == "a"
     with pytest.raises(UserError, match=r"no sha256 for view 'last\.mean'"):
         next(records)
+
+
+def test_a_new_version_of_the_numerics_gives_other_keys(tmp_path, monkeypatch):
+    before = cells_of(tmp_path, ("a",), ("centroid",))[0].key(None)
+    monkeypatch.setattr(planning, "NUMERICS_VERSION", planning.NUMERICS_VERSION + 1)
+    (after,) = cells_of(tmp_path, ("a",), ("centroid",))
+    assert before != after.key(None)
+    assert after.identity(None)["numerics"] == planning.NUMERICS_VERSION
+
+
+def test_the_intersection_is_of_all_stores_and_not_of_the_first_two(tmp_path):
+    whole = clip_table((6,) * 5)
+    stores = []
+    for number, name in enumerate("abc"):
+        keep = np.ones(len(whole), bool)
+        keep[10 * number : 10 * number + 2] = False  # each store lacks two clips of its own
+        table = whole.select(keep)
+        table = ClipTable.build(table.clip_id, table.class_name)
+        stores.append(make_store(tmp_path / name, table, upstream=name))
+    cells = plan_cells(stores, [Protocol(n_query=1)], [parse_classifier("centroid")], intersect_clips=True)
+    missing = {number for start in (0, 10, 20) for number in (start, start + 1)}
+    expected = [str(name) for number, name in enumerate(whole.clip_id) if number not in missing]
+    assert [cell.clips.clip_id.tolist() for cell in cells] == [expected] * 3
+    assert len({cell.clips.digest for cell in cells}) == 1

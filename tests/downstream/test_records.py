@@ -80,3 +80,9 @@ def test_a_damaged_record_is_named(tmp_path, content, said):
     with pytest.raises(UserError, match=said) as caught:
         folder.read()
     assert str(caught.value).startswith(f"{tmp_path / 'bad.json'} is damaged")
+
+
+def test_a_new_version_of_the_numerics_gives_other_keys(tmp_path):
+    one, other = (RecordFolder(tmp_path, "jfewshot-asr", numerics).key({"seed": 1}) for numerics in (1, 2))
+    assert one != other
+    assert one == RecordFolder(tmp_path / "x", "jfewshot-asr", 1).key({"seed": 1})

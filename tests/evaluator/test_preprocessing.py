@@ -7,6 +7,7 @@ from sklearn.preprocessing import StandardScaler, normalize
 from jfewshot.errors import UserError
 from jfewshot.evaluator.devices import episode_mesh
 from jfewshot.evaluator.preprocessing import fit_transform, segment_rows
+from jfewshot.store import ClipTable
 from tests.synthetic_stores import clip_table, embeddings, make_store
 
 SPLITS = ["train", "test", "train", "test", "validation"]
@@ -189,3 +190,14 @@ def test_what_is_read_lies_where_all_devices_of_a_processor_can_use_it(store, n_
     everywhere = NamedSharding(episode_mesh(jax.devices()), PartitionSpec())
     parts = jax.device_put(x, everywhere).addressable_shards
     assert {part.data.unsafe_buffer_pointer() for part in parts} == {x.ctypes.data}
+
+
+def test_another_store_with_other_segments_has_another_label(store, tmp_path):
+    # The same rows belong to other clips, so the mean over the clips' segments may be another one.
+    x = np.random.default_rng(0).normal(size=(12, 12)).astype(np.float32)
+    labels = set()
+    for name, counts in (("one", [1, 2, 3, 1, 2, 3]), ("other", [2, 2, 2, 2, 2, 2])):
+        table = ClipTable.build([f"c{i}" for i in range(6)], list("aabbcc"), n_segments=counts)
+        other = make_store(tmp_path / name, table, upstream="other", views={"last.mean": x})
+        labels.add(fit_transform("center", store, "last.mean", center_from=other).statistics_from)
+    assert len(labels) == 2

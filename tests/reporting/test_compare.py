@@ -82,3 +82,16 @@ def test_other_episodes_under_one_protocol_are_refused(tmp_path):
     assert found.moves == ()
     assert any("different episodes" in note for note in found.notes)
     assert json.loads(json.dumps(found.notes))
+
+
+def test_p_values_are_adjusted_by_holm_over_all_moves(tmp_path):
+    before, after = folders(
+        tmp_path, {"alpha": 0.9, "beta": 0.7, "gamma": 1.1}, {"alpha": 0.8, "beta": 0.9, "gamma": 0.9}
+    )
+    moves = sorted(compare_folders(before, after).moves, key=lambda move: move.p_value)
+    assert len(moves) == 6
+    least = 0.0
+    for number, move in enumerate(moves):  # Holm (1979), one after the other
+        least = max(least, min(move.p_value * (6 - number), 1.0))
+        assert move.p_holm == pytest.approx(least)
+    assert moves[0].p_holm != moves[0].p_value

@@ -372,3 +372,24 @@ def test_conditions_of_equal_parts_are_told_apart_and_put_together():
     other = json.loads(json.dumps(records[0]))
     other["identity"]["protocol"] = records[3]["identity"]["protocol"]
     assert known.key(other) == condition_key(other) == known.key(records[3])
+
+
+def test_the_confusion_matrix_is_of_the_best_upstream(tmp_path):
+    results = read_results(write_results(tmp_path, {"bad": 3.0, "good": 0.2, "fair": 1.0}, ["esc"], n_episodes=60))
+    board = leaderboard(results.records)
+    (paired,) = analyse(results, board, []).paired
+    assert board.upstreams[paired.best] == "good"
+    own = paired.class_accuracy[paired.rows.index(paired.best)]
+    # Queries of a class that were taken for it, over all queries of the class.
+    np.testing.assert_allclose(np.diag(paired.confusion), own)
+    assert own.mean() > paired.class_accuracy.mean() + 0.1
+
+
+def test_group_aware_results_of_several_shots_are_one_curve():
+    records = [
+        record_of("alpha", "esc", mean, k_shot=shots, nested_shots=shots, group_aware=True, group_aware_draws=2)
+        for shots, mean in ((1, 0.5), (5, 0.7))
+    ]
+    (curve,) = trends(records)[0].panels[0].curves
+    assert curve.x == (1.0, 5.0)
+    assert curve.mean == (0.5, 0.7)

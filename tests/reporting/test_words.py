@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import special, stats
 
 from jfewshot.errors import UserError
 from jfewshot.reporting.analysis import analyse, pairs_grid
@@ -89,3 +89,29 @@ def test_superb_counts_upstreams_too_and_says_what_it_leaves_out(tmp_path):
     text = (tmp_path / "out" / "tables" / "board-1-SUPERB-correlations.txt").read_text(encoding="utf-8")
     assert "intervals over 4 upstreams" in " ".join(text.split())
     assert text.count("(0.mean)") == 4
+
+
+def test_p_of_permutations_are_adjusted_by_holm(tmp_path):
+    upstreams = {"alpha": 0.9, "beta": 1.1, "gamma": 1.4}
+    results = read_results(write_results(tmp_path, upstreams, ["esc"], n_episodes=150))
+    overall = analyse(results, leaderboard(results.records), [], permutation=True).overall
+    rows, columns = np.triu_indices(3, 1)
+    pairs = sorted(zip(overall.p_value[rows, columns], overall.p_holm[rows, columns], strict=True))
+    least = 0.0
+    for number, (p_value, p_holm) in enumerate(pairs):  # Holm (1979), one after the other
+        least = max(least, min(p_value * (3 - number), 1.0))
+        assert p_holm == pytest.approx(least)
+    assert pairs[0][0] < pairs[0][1]
+
+
+def test_logits_of_error_rates_keep_their_sign():
+    records = [record_of(name, "esc", mean) for name, mean in (("a", 0.9), ("b", 0.7), ("c", 0.6), ("d", 0.3))]
+    rates, shares, others = [0.1, 0.4, 0.2, 0.7], [0.9, 0.5, 0.6, 0.2], [10.0, 40.0, 20.0, 70.0]
+    table = OutsideTable(
+        "outside", tuple("abcd"), ("wer", "map", "x"), np.column_stack([-np.array(rates), shares, others])
+    )
+    found = correlate_board(leaderboard(records), table, "pearson", with_logit=True)[0]
+    accuracy = special.logit([0.9, 0.7, 0.6, 0.3])
+    columns = (-special.logit(rates), special.logit(shares), others)
+    expected = [stats.pearsonr(accuracy, column).statistic for column in columns]
+    np.testing.assert_allclose(found.coefficient[0], expected)

@@ -78,3 +78,10 @@ def test_the_band_of_a_line_is_the_textbooks():
     t = stats.t.ppf(0.975, 3)
     assert band[0] == pytest.approx(t * noise / np.sqrt(5))
     assert band[1] == pytest.approx(t * np.hypot(noise / np.sqrt(5), 2 * fit.stderr))
+
+
+def test_permutations_count_the_order_that_was_seen():
+    # Of 99 random orders of twelve upstreams none is the same order (2 in 12! are as good), so p is 1 in 100.
+    x = np.arange(12.0)[:, None]
+    for method in ("spearman", "pearson"):
+        assert correlations(x, x, method, n_permutations=99).p_value[0, 0] == pytest.approx(1 / 100)

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -132,3 +134,56 @@ def test_wins_ties_and_losses_count_datasets():
     assert counts[0, 1].tolist() == [2, 1, 1]
     assert counts[1, 0].tolist() == [1, 1, 2]
     assert counts[0, 0].tolist() == [0, 0, 0]
+
+
+def covariances(clips, classes, episodes=1e-4):
+    """Of two systems whose difference has these variances."""
+    first = np.diag([1.0, 0.0])
+    return PoolCovariance(
+        np.array([0.6, 0.5]), episodes * first, None if clips is None else clips * first, classes * first, 9
+    )
+
+
+@pytest.mark.parametrize(
+    ("clips", "classes", "pool", "expected"),
+    [
+        (4e-4, 9e-4, "classes", 10e-4),
+        (4e-4, 2e-4, "classes", 5e-4),  # classes come with their clips
+        (-4e-4, -2e-4, "classes", 1e-4),  # no variance is below zero
+        (None, -2e-4, "classes", 1e-4),
+        (4e-4, 9e-4, "clips", 5e-4),
+        (-4e-4, 9e-4, "clips", 1e-4),
+    ],
+)
+def test_variances_of_a_difference_have_floors(clips, classes, pool, expected):
+    variance, freedom, _ = difference_variance(covariances(clips, classes), pool)
+    assert variance[0, 1] == variance[1, 0] == pytest.approx(expected)
+    assert freedom == (8 if pool == "classes" else np.inf)
+
+
+def test_sampled_sign_flips_count_the_pattern_that_was_seen():
+    # Twenty equal differences: of 99 sampled patterns none is as large (two in a million are), so p is 1 in 100.
+    assert permutation_p_value([np.full(20, 0.1)], n_draws=99) == pytest.approx(1 / 100)
+    assert permutation_p_value([np.zeros(20)], n_draws=99) == 1.0
+    # Few are enumerated, the pattern that was seen among them.
+    assert permutation_p_value([np.full(5, 0.1)]) == pytest.approx(2 / 2**5)
+
+
+def test_datasets_of_unequal_size_weigh_the_same_in_a_permutation():
+    # The statistic is the mean over datasets of the mean over classes, here of one class and of three.
+    one, other = 0.3, (1.0, -0.4, 0.5)
+
+    def statistic(signs):
+        return abs(signs[0] * one / 2 + sum(sign * x for sign, x in zip(signs[1:], other, strict=True)) / 6)
+
+    seen = statistic((1, 1, 1, 1))
+    patterns = list(itertools.product((1, -1), repeat=4))
+    expected = np.mean([statistic(signs) >= seen - 1e-12 for signs in patterns])
+    assert permutation_p_value([np.array([one]), np.array(other)]) == pytest.approx(expected)
+    assert 2 / 16 < expected < 1
+
+
+def test_wins_need_a_p_value_that_holds_for_all_pairs():
+    sign, p = np.array([[0, 1], [-1, 0]]), np.array([[np.nan, 0.02], [0.02, np.nan]])
+    counts = wins_ties_losses([Differences(0.1 * sign, np.zeros((2, 2)), p, 3 * p), Differences(0.1 * sign, p, p, p)])
+    assert counts[0, 1].tolist() == [1, 1, 0]

@@ -280,3 +280,14 @@ def test_classes_that_hardly_occur_leave_the_variance_unbiased():
     few, few_error = mean_estimate(40, 300)  # 3 episodes a class; some classes have one or none
     many, many_error = mean_estimate(4000, 10)
     assert abs(few - many) < 0.1 * many + 3 * np.hypot(few_error, many_error)
+
+
+def test_half_widths_are_students_over_classes_and_normal_over_clips_with_floors():
+    t8 = 2.306004135  # of a table: 97.5% with 8 degrees of freedom
+    of_classes, of_clips = pool_half_widths(1e-4, 4e-4, 9e-4, 9)
+    assert of_classes == pytest.approx(t8 * np.sqrt(1e-3), rel=1e-8)
+    assert of_clips == pytest.approx(1.96 * np.sqrt(5e-4))
+    # The classes come with their clips, so their variance is never below that of the clips; and none is below zero.
+    assert pool_half_widths(1e-4, 4e-4, 1e-4, 9)[0] == pytest.approx(t8 * np.sqrt(5e-4), rel=1e-8)
+    assert pool_half_widths(1e-4, -3e-4, -2e-4, 9) == pytest.approx((t8 * 1e-2, 1.96e-2))
+    assert pool_half_widths(1e-4, None, -2e-4, 9) == (pytest.approx(t8 * 1e-2), None)

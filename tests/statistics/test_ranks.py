@@ -66,3 +66,12 @@ def test_the_bootstrap_over_datasets_is_scipys():
     assert (found.rank >= 1).all()
     assert (found.rank <= 2).all()
     assert bootstrap_over_datasets(accuracy[:, :4]) is None
+
+
+def test_friedman_takes_accuracies_that_read_the_same_for_the_same():
+    rng = np.random.default_rng(3)
+    accuracy = np.round(rng.random((4, 9)), 1)
+    noisy = accuracy + rng.uniform(-4e-5, 4e-5, accuracy.shape)
+    expected = stats.friedmanchisquare(*accuracy).pvalue
+    assert stats.friedmanchisquare(*noisy).pvalue != pytest.approx(expected, rel=1e-3)
+    assert rank_test(noisy).p_value == pytest.approx(expected, rel=1e-12)

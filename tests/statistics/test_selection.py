@@ -54,3 +54,12 @@ def test_a_group_without_validation_and_options_on_different_data_are_named():
         choose_on_validation([record_of("beta", split="test")], strength, upstream_and_dataset)
     with pytest.raises(UserError, match="validated on different datasets"):
         choose_on_validation(cells()[1:], strength, upstream)
+
+
+def test_options_validated_on_as_many_but_other_datasets_are_refused():
+    # Both options were validated on one dataset, and not on the same.
+    records = [one for one in cells() if one["identity"]["protocol"]["split"] == "test"]
+    records += [record_of("alpha", "esc", 0.5, strength=0.1, split="validation")]
+    records += [record_of("alpha", "words", 0.6, strength=1.0, split="validation")]
+    with pytest.raises(UserError, match="validated on different datasets"):
+        choose_on_validation(records, strength, upstream)

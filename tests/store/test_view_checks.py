@@ -135,3 +135,22 @@ def test_a_note_that_makes_no_sense_is_not_believed(tmp_path, cache, note):
     only.write_text(note)
     assert known_files.recall(path) is None
     assert len(CheckedViews().get(wanted(store.path)))
+
+
+@pytest.mark.parametrize("changed", ["st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns"])
+def test_every_mark_of_a_file_belongs_to_what_is_known_of_it(tmp_path, cache, monkeypatch, changed):
+    path = make_store(tmp_path / "a").view_path("last.mean")
+    settle(path)
+    known_files.remember(path, path.stat(), Found("0" * 64, True))
+    assert known_files.recall(path) is not None
+    real = path.stat()
+    values = {name: getattr(real, name) for name in ("st_mtime_ns", "st_ctime_ns")}
+    fields = list(real[:10])
+    if changed in values:
+        values[changed] += 1
+    else:
+        fields[{"st_ino": 1, "st_dev": 2, "st_size": 6}[changed]] += 1
+    other = os.stat_result(fields, values)
+    stat = type(path).stat
+    monkeypatch.setattr(type(path), "stat", lambda self, **_: other if self == path else stat(self, **_))
+    assert known_files.recall(path) is None

@@ -14,6 +14,7 @@ from jfewshot.errors import UserError
 from jfewshot.training.checkpoints import Checkpoints, MemoryCheckpoints, steps_on_disk
 from jfewshot.training.config import OptimiserConfig, as_record, differences, settle_record
 from jfewshot.training.loading import batches_ahead
+from jfewshot.training.schedules import learning_rate
 from jfewshot.training.step import first_state
 
 
@@ -115,3 +116,17 @@ def test_a_damaged_configuration_is_named(tmp_path, content):
 def test_batches_come_in_order_from_where_a_run_continues(threads):
     found = batches_ahead(lambda step: np.full(2, step), 3, 9, threads=threads)
     assert [int(batch[0]) for batch in found] == [3, 4, 5, 6, 7, 8]
+
+
+def test_a_cosine_schedule_warms_up_from_its_first_step_and_ends_at_zero():
+    rate = learning_rate(OptimiserConfig("cosine", rate=0.8, warmup_steps=10), 16, 110)
+    # Warm-up is linear from rate / warmup; half-way down the cosine half of the rate is left.
+    expected = {0: 0.08, 5: 0.44, 10: 0.8, 35: 0.4 * (1 + 0.5**0.5), 60: 0.4, 110: 0.0}
+    np.testing.assert_allclose([rate(n) for n in expected], list(expected.values()), rtol=1e-5, atol=1e-7)
+    with pytest.raises(UserError, match="ends within its warm-up of 10"):
+        learning_rate(OptimiserConfig("cosine", warmup_steps=10), 16, 10)
+
+
+def test_a_constant_schedule_warms_up_and_stays():
+    rate = learning_rate(OptimiserConfig("constant", rate=0.8, warmup_steps=4), 16, 100)
+    np.testing.assert_allclose([rate(jnp.int32(n)) for n in (0, 1, 3, 4, 90)], [0.2, 0.4, 0.8, 0.8, 0.8], rtol=1e-6)

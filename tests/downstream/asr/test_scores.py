@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from jfewshot.downstream.asr.scores import count_errors, interval, metrics_of, resampled_rates
+from jfewshot.downstream.asr.summary import Row, Summary
 from jfewshot.downstream.asr.units import learn_units
 from jfewshot.errors import UserError
 
@@ -58,3 +59,25 @@ def test_without_jiwer_one_line_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "jiwer", None)
     with pytest.raises(UserError, match=r"pip install 'jfewshot\[asr\]'"):
         count_errors("WER", ["a"], ["a"])
+
+
+def test_the_spread_over_seeds_is_of_a_sample():
+    def row(errors):
+        errors = np.array(errors)
+        return Summary(
+            Row("fbank", "baseline"),
+            "WER",
+            "greedy",
+            (0, 1),
+            ("a", "b"),
+            errors,
+            np.array([6, 4]),
+            np.zeros((0, 3)),
+            {},
+        )
+
+    one, other = row([[1, 0], [2, 1]]), row([[3, 0], [2, 0]])  # rates 0.1 and 0.3; 0.3 and 0.2
+    assert one.over_seeds() == pytest.approx(0.2 / 2**0.5)  # two values: their distance over the root of two
+    difference = one.less(other)
+    assert difference.by_seed.tolist() == pytest.approx([-0.2, 0.1])
+    assert difference.over_seeds == pytest.approx(0.3 / 2**0.5)

@@ -71,3 +71,12 @@ def test_the_interval_over_seeds_is_student_s():
 def test_one_speaker_gives_no_interval(answers):
     counts = by_speaker(*(answer.tolist() for answer in answers), ["a"] * 400, ["a"], 5)
     assert np.isnan(jackknife(counts[None], mean_uar)[1])
+
+
+def test_the_jackknife_is_about_the_mean_of_the_values_without_each_speaker():
+    # By hand. Together [[4, 2], [2, 2]]: UAR (4/6 + 2/4) / 2. Without the first speaker (3/4 + 0/2) / 2 = 3/8, without the
+    # second (1/2 + 2/2) / 2 = 3/4; about their mean 9/16 the variance is 1/2 (2 (3/16)^2), and t with one degree is 12.706.
+    counts = np.array([[[[1, 1], [0, 2]], [[3, 1], [2, 0]]]])
+    value, half = jackknife(counts, mean_uar)
+    assert value == pytest.approx(7 / 12)
+    assert half == pytest.approx(12.7062047362 * 3 / 16, rel=1e-9)

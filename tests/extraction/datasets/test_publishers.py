@@ -221,3 +221,14 @@ def test_fsdd_by_digit_and_by_speaker(tmp_path):
         ("theo", "3"),
         ("george", "5"),
     }
+
+
+def test_esc50s_classes_are_in_the_splits_of_the_paper():
+    # Written out, so that a class that moves from one split to another is noticed: counts alone would stay the same.
+    expected = {
+        "validation": "breathing clock_alarm coughing crackling_fire hen",
+        "test": "airplane church_bells cow crow dog engine glass_breaking sneezing thunderstorm vacuum_cleaner",
+    }
+    found = class_splits("ESC-50")
+    for split, names in expected.items():
+        assert sorted(name for name, of in found.items() if of == split) == names.split()

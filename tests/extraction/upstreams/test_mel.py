@@ -32,3 +32,13 @@ def test_spectrogram_equals_torchs():
     np.testing.assert_allclose(
         power_spectrogram(wave, 400, 160, "reflect"), theirs.abs().numpy() ** 2, rtol=1e-3, atol=1e-3
     )
+
+
+def test_filters_peak_where_slaneys_scale_has_them():
+    # 40 filters up to 8 kHz, by hand: 1 kHz is mel 15, and 8 kHz mel 15 + 27 ln 8 / ln 6.4 = 45.2456. The tenth peak is at
+    # mel 11.0355, in the linear part (200/3 Hz a mel), and the thirtieth at mel 33.1065: 1000 * 6.4^(18.1065 / 27) Hz.
+    # On HTK's scale they would be at 594 and 3,725 Hz.
+    filters = slaney_filters(16_000, 65_536, 40)
+    peaks = filters.argmax(axis=1) * 16_000 / 65_536
+    assert peaks[9] == pytest.approx(735.7, abs=0.3)
+    assert peaks[29] == pytest.approx(3472.4, abs=0.3)

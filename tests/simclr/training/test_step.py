@@ -167,3 +167,12 @@ def test_noam_is_the_transformers_schedule(tiny):
     rate = learning_rate(config)
     by_hand = [0.5 * 16**-0.5 * min(n**-0.5, n * 100**-1.5) for n in (1, 100, 400)]
     np.testing.assert_allclose([rate(jnp.int32(n - 1)) for n in (1, 100, 400)], by_hand, rtol=1e-6)
+
+
+def test_a_step_that_is_not_finite_leaves_the_moments_of_the_optimiser_alone(tiny, batch):
+    step, key, fixed = train_step(tiny), jax.random.key(0), fixed_for(tiny)
+    state, _ = step(initial_state(tiny), batch, key, fixed)
+    before = jax.device_get(state)  # the step takes its argument's memory
+    assert any(np.any(leaf) for leaf in jax.tree.leaves(before.optimiser))
+    after, _ = step(state, batch._replace(waves=np.full_like(batch.waves, np.nan)), key, fixed)
+    jax.tree.map(np.testing.assert_array_equal, before.optimiser, jax.device_get(after.optimiser))
