@@ -273,13 +273,17 @@ def _devices(wanted: int | None):
 def _print_tables(records: list[dict], options: "RunOptions") -> None:
     import rich.console
 
-    from jfewshot.reporting.tables import Format, csv_of_boards, leaderboards, render, rich_table
+    from jfewshot.reporting.leaderboard import each_leaderboard
+    from jfewshot.reporting.tables import Format, csv_of_boards, render, rich_table
 
     interval = ("ci95", "pool_ci95") if options.interval == "both" else options.interval
-    boards = leaderboards(records, interval)
+    forms: dict[Format, Path | None] = {"markdown": options.markdown, "latex": options.latex, "csv": options.csv}
+    n_boards, each = each_leaderboard(records, interval)
+    # Files hold every table; without files, only the tables that are printed are made.
+    boards = list(each) if any(forms.values()) else []
     console = rich.console.Console()
     shown = n_rows = 0
-    for board in boards:
+    for board in boards or each:
         n_rows += len(board.upstreams)
         if shown and n_rows > _MOST_ROWS:
             break
@@ -288,9 +292,8 @@ def _print_tables(records: list[dict], options: "RunOptions") -> None:
         else:
             sys.stdout.write(render(board, "terminal", width=160) + "\n")
         shown += 1
-    if shown < len(boards):
-        log.info("%d of %d tables are shown; `jfewshot report` and --csv write all of them", shown, len(boards))
-    forms: dict[Format, Path | None] = {"markdown": options.markdown, "latex": options.latex, "csv": options.csv}
+    if shown < n_boards:
+        log.info("%d of %d tables are shown; `jfewshot report` and --csv write all of them", shown, n_boards)
     for form, path in forms.items():
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -58,8 +58,9 @@ class Cell:
         Args:
           strength: one of the classifier's.
         """
+        kind = self.spec.classifier.strength
         digest = self._shared_digest.copy()
-        digest.update(f"{canonical_json(self._strength(strength))}}}".encode())
+        digest.update(_end_of_identity(None if kind is None else kind.name, strength))
         return digest.hexdigest()[:KEY_DIGITS]
 
     def _strength(self, strength: float | None) -> dict[str, Any] | None:
@@ -83,6 +84,13 @@ class Cell:
         # Canonical JSON sorts its fields, and "strength" is the last: what stands before it is the same for all strengths.
         assert max(self._shared_identity) < "strength"
         return hashlib.sha256(f'{canonical_json(self._shared_identity)[:-1]},"strength":'.encode())
+
+
+@functools.lru_cache(maxsize=1024, typed=True)
+def _end_of_identity(name: str | None, strength: float | None) -> bytes:
+    """The last field of a cell's canonical JSON. A grid has few strengths and many cells."""
+    field = None if name is None else {"name": name, "value": strength}
+    return f"{canonical_json(field)}}}".encode()
 
 
 def plan_cells(

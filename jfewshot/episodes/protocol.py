@@ -94,7 +94,9 @@ class Protocol:
         """What a result depends on."""
         nested = self.shots_drawn if self.group_aware else None
         version = {"group_aware_draws": GROUP_AWARE_DRAWS} if self.group_aware else {}
-        return {**dataclasses.asdict(self), "nested_shots": nested, **version}
+        # Not `asdict`, which copies every value: a grid of 100,000 cells asks for as many identities as it has views.
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {**fields, "nested_shots": nested, **version}
 
 
 def whole_number(value: Any, name: str) -> int:

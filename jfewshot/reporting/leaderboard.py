@@ -1,7 +1,7 @@
 """Upstreams x datasets out of result records: cells with intervals, averages, ranks, best and second best."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -63,14 +63,29 @@ class Leaderboard:
 
 def leaderboards(records: Iterable[Record], interval: str | Sequence[str] = "ci95") -> list[Leaderboard]:
     """One leaderboard per condition (protocol, classifier, strength, preprocessing), the fullest first."""
+    return list(each_leaderboard(records, interval)[1])
+
+
+def each_leaderboard(
+    records: Iterable[Record], interval: str | Sequence[str] = "ci95"
+) -> tuple[int, Iterator[Leaderboard]]:
+    """`leaderboards`, each made when it is asked for: of a large grid, few are looked at.
+
+    Args:
+      records: as `results.read_results` gives them.
+      interval: see `leaderboard`.
+
+    Returns:
+      How many leaderboards there are, and the leaderboards, the fullest first.
+    """
+    records = list(records)
     groups: dict[str, list[Record]] = {}
     conditions = Conditions()
-    records = list(records)
     for record in records:
         groups.setdefault(conditions.key(record), []).append(record)
+    in_order = sorted(groups.values(), key=lambda group: (-len(group), describe(condition_of(group[0]))))
     names = UpstreamNames(records)
-    boards = [leaderboard(group, interval, names) for group in groups.values()]
-    return sorted(boards, key=lambda board: (-len(board.cells), board.title))
+    return len(in_order), (leaderboard(group, interval, names) for group in in_order)
 
 
 def leaderboard(

@@ -71,6 +71,21 @@ def test_conditions_never_share_a_table():
     assert "protocol.k_shot is 1 or 5" in str(caught.value)
 
 
+def test_leaderboards_are_made_when_they_are_asked_for_in_the_order_of_all(monkeypatch):
+    from jfewshot.reporting import leaderboard as module
+
+    records = [record_of(strength=10.0), record_of(), record_of("beta", k_shot=5), record_of(k_shot=5)]
+    titles = [board.title for board in leaderboards(records)]
+    made = []
+    make = module.leaderboard
+    monkeypatch.setattr(module, "leaderboard", lambda *arguments: made.append(arguments) or make(*arguments))
+    n, boards = module.each_leaderboard(records)
+    assert (n, made) == (3, [])
+    assert next(boards).title == titles[0]
+    assert len(made) == 1
+    assert [board.title for board in boards] == titles[1:]
+
+
 def test_centring_by_another_stores_mean_is_one_condition():
     records = [record_of("alpha"), record_of("beta")]
     for record, mean_of in zip(records, ("ab12", "cd34"), strict=True):
