@@ -2,10 +2,13 @@
 
     python -m benchmarks.grid --cells 3200 --episodes 100
     python -m benchmarks.grid --cells 101400 --episodes 100 --fill
+    python -m benchmarks.grid --cells 3200 --episodes 100 --ray 3
 
 The grid is encoders x datasets x layers x shots x 10 strengths of `logistic`, on synthetic stores of 288 clips. Each part is a
 process of its own: `jfewshot run`, the same command again, and `jfewshot report`. With `--fill`, the records of all cells but
 the first are copies of the first cell's, with predictions drawn at random: the grid is not solved, only found again and reported.
+With `--ray N`, the run alone is measured in N rounds in turns: one process with two devices, and two workers of one core each on
+a local Ray cluster. Records and predictions are compared to the bit.
 """
 
 import argparse
@@ -16,7 +19,7 @@ import math
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -171,8 +174,54 @@ def measure(shape: Shape, episodes: int, filled: bool, folder: Path) -> Iterator
     yield "report", _facts(done, shape) | {"page_bytes": (report / "index.html").stat().st_size} | _sizes(report)
 
 
-def _child(module: str, *arguments: str) -> Finished:
-    done = run_child([sys.executable, "-m", module, *arguments], _TIMEOUT_S)
+def compare_with_ray(shape: Shape, episodes: int, rounds: int, folder: Path) -> dict[str, Any]:
+    """Measure one process with two devices against two workers of one core each on a local Ray cluster, in turns.
+
+    Args:
+      shape: of the grid.
+      episodes: per cell.
+      rounds: how often each is measured, after a first run that compiles.
+      folder: an empty one.
+
+    Returns:
+      The seconds of each round, whole commands, and in how many cells a prediction differs.
+
+    Raises:
+      UserError: if a run failed.
+    """
+    from ray.cluster_utils import Cluster
+
+    stores = folder / "stores"
+    write_stores(stores, shape)
+    two = {"JAX_NUM_CPU_DEVICES": "2"}
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
+    seconds: dict[str, list[float]] = {"two_devices": [], "two_workers": []}
+    try:
+        for number in range(rounds + 1):
+            for name, found in seconds.items():
+                out = folder / f"{name}-{number}"
+                options = [] if name == "two_devices" else ["--ray", cluster.address]
+                arguments = run_arguments(stores, out, shape, episodes)
+                done = _child("jfewshot.run", *arguments, *options, environment=None if options else two)
+                if number:
+                    found.append(round(done.wall_s, 2))
+    finally:
+        cluster.shutdown()
+    return {**seconds, "cells_that_differ": _cells_that_differ(folder / "two_devices-0", folder / "two_workers-0")}
+
+
+def _cells_that_differ(one: Path, other: Path) -> int:
+    from jfewshot.results import read_results
+
+    first, second = (
+        {record["key"]: record["predictions"]["sha256"] for record in read_results(folder).records}
+        for folder in (one, other)
+    )
+    return sum(first.get(key) != second.get(key) for key in first.keys() | second.keys())
+
+
+def _child(module: str, *arguments: str, environment: Mapping[str, str] | None = None) -> Finished:
+    done = run_child([sys.executable, "-m", module, *arguments], _TIMEOUT_S, environment)
     if done.status != 0:
         raise UserError(f"{module}: {done.reason}")
     return done
@@ -212,6 +261,7 @@ def main() -> None:
     parser.add_argument("--cells", type=int, default=3200, help="at least so many cells")
     parser.add_argument("--episodes", type=int, default=100, help="per cell")
     parser.add_argument("--fill", action="store_true", help="write made-up records instead of solving the grid")
+    parser.add_argument("--ray", type=int, default=None, metavar="N", help="rounds against a local Ray cluster")
     parser.add_argument(
         "--folder", type=Path, default=None, help="keep stores, results and report here; an empty folder"
     )
@@ -227,6 +277,11 @@ def main() -> None:
     result: dict[str, Any] = {"machine": machine(), "cells": shape.cells, "shape": dataclasses.asdict(shape)}
     result["episodes"] = options.episodes
     with tempfile.TemporaryDirectory() as temporary:
+        if options.ray is not None:
+            result["ray"] = compare_with_ray(shape, options.episodes, options.ray, options.folder or Path(temporary))
+            print(json.dumps(result["ray"]))
+            write_json(options.json, result)
+            return
         for part, found in measure(shape, options.episodes, options.fill, options.folder or Path(temporary)):
             result[part] = found
             print(f"{part}: {json.dumps(found)}", flush=True)

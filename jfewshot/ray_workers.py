@@ -11,7 +11,9 @@ import contextlib
 import importlib.util
 import logging
 import os
+import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
@@ -53,12 +55,13 @@ class Cluster:
         if self._is_own:
             try:
                 _knock(self.address)
-                ray.init(
-                    address=self.address,
-                    logging_level=logging.WARNING,
-                    log_to_driver=show_logs,
-                    namespace="jfewshot",
-                )
+                with _same_sigterm():
+                    ray.init(
+                        address=self.address,
+                        logging_level=logging.WARNING,
+                        log_to_driver=show_logs,
+                        namespace="jfewshot",
+                    )
             except (OSError, RuntimeError, ValueError) as error:
                 raise UserError(
                     f"no Ray cluster at '{self.address}' ({first_line(error)}). On one machine `ray start --head`, on the others "
@@ -220,6 +223,15 @@ class Workers:
         self._failed_starts += order is None
         if self._failed_starts <= _ATTEMPTS:
             self._start_one()
+
+
+@contextlib.contextmanager
+def _same_sigterm() -> Iterator[None]:
+    """Keeps what this process does about SIGTERM: Ray would end it with another status and without a line."""
+    handler = signal.getsignal(signal.SIGTERM)
+    yield
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, handler)
 
 
 def _knock(address: str) -> None:

@@ -2,15 +2,28 @@
 
 import json
 
-from benchmarks.grid import STRENGTHS, Shape, fill, run_arguments, shape_of, write_stores
+from benchmarks.grid import STRENGTHS, Shape, _cells_that_differ, fill, run_arguments, shape_of, write_stores
 from jfewshot.results import read_results
 from jfewshot.run import main
+from tests.results.packed import keys, remove
 
 
 def test_grids_have_the_sizes_that_were_measured_before():
     assert shape_of(3200).cells == 3200
     assert shape_of(100_000).cells == 101_400
     assert shape_of(100_000) == Shape(13, 10, 13, (1, 2, 3, 4, 5, 8))
+
+
+def test_cells_that_differ_are_counted(tmp_path, capsys):
+    shape = Shape(encoders=1, datasets=1, layers=1, shots=(1,))
+    write_stores(tmp_path / "stores", shape)
+    folders = tmp_path / "a", tmp_path / "b"
+    for folder in folders:
+        fill(run_arguments(tmp_path / "stores", folder, shape, episodes=10), folder)
+    assert _cells_that_differ(*folders) == 0  # made up from the same random numbers
+    assert len(keys(folders[1])) == len(STRENGTHS)
+    remove(folders[1], *keys(folders[1])[:3])
+    assert _cells_that_differ(*folders) == 3
 
 
 def test_a_run_finds_every_made_up_record(tmp_path, caplog, capsys):

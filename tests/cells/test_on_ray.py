@@ -3,6 +3,7 @@
 import importlib.util
 import logging
 import os
+import signal
 import threading
 import time
 
@@ -153,7 +154,9 @@ def test_a_mistake_of_a_worker_comes_as_it_was_raised(cluster, tmp_path, capsys)
 
 @needs_ray
 def test_processes_that_never_load_end_the_run_with_a_line(cluster, monkeypatch):
+    handler = signal.getsignal(signal.SIGTERM)
     connected = Cluster()
+    assert signal.getsignal(signal.SIGTERM) is handler  # a run ended by a scheduler says so, with its own status
     workers = Workers(connected, NeverLoads, (), 1, {"num_cpus": 1}, Words("a worker", str, "with less"))
     try:
         with pytest.raises(UserError, match=r"no process of the cluster could be started \("):
