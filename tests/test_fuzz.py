@@ -386,7 +386,7 @@ KINDS = {
     "encoder": Encoder(),
 }
 # Reading and reporting a result folder takes longest.
-FEW = {"records": 30, "single files": 10, "predictions": 10, "draws": 15, "options in JSON": 40, "options in TOML": 30}
+FEW = {"records": 20, "single files": 8, "predictions": 8, "draws": 10, "options in JSON": 30, "options in TOML": 30}
 SLOW = {"records": 1500, "single files": 500, "predictions": 500, "draws": 700}
 
 

@@ -28,9 +28,23 @@ def test_a_pool_of_one_split_holds_its_clips_alone():
 
 
 def test_small_classes_are_left_out_and_named():
-    pool = class_pool(clip_table((3, 8, 2, 8)), Protocol(n_way=2, n_query=4, min_clips=5))
+    table = clip_table((3, 8, 2, 8))
+    pool = class_pool(table, Protocol(n_way=2, n_query=4, min_clips=5))
     assert pool.names.tolist() == ["class1", "class3"]
     assert pool.left_out == (("class0", 3), ("class2", 2))
+    assert pool.start.tolist() == [0, 8]
+    for name, start in zip(pool.names, pool.start, strict=True):
+        assert pool.clips[start : start + 8].tolist() == np.flatnonzero(table.class_name == name).tolist()
+
+
+@pytest.mark.parametrize(
+    ("groups", "reach_over"),
+    [("abcd efgh", False), ("aabb ccdd", False), ("aabb bcdd", True), ("abcd abcd", True), ("aaaa aaaa", True)],
+)
+def test_groups_reach_over_where_one_has_clips_of_two_classes(groups, reach_over):
+    table = ClipTable.build([f"c{i}" for i in range(8)], ["x"] * 4 + ["y"] * 4, list(groups.replace(" ", "")))
+    pool = class_pool(table, Protocol(n_way=2, n_query=1))
+    assert pool.groups_reach_over is reach_over
 
 
 def test_a_class_of_exactly_the_least_number_of_clips_takes_part():
@@ -196,3 +210,8 @@ def test_numpys_whole_numbers_name_the_same_protocol_as_pythons():
     assert {type(value) for value in theirs[0].identity().values()} == {
         type(value) for value in ours[0].identity().values()
     }
+
+
+def test_an_episodes_supports_and_queries_are_those_of_all_its_classes():
+    protocol = Protocol(n_way=5, k_shot=3, n_query=7)
+    assert (protocol.n_support, protocol.n_queries, protocol.drawn_per_class) == (15, 35, 10)

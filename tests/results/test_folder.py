@@ -6,6 +6,7 @@ import pytest
 from jfewshot.errors import UserError
 from jfewshot.results import ResultFolder, key_of, read_results
 from jfewshot.results import folder as folder_module
+from jfewshot.results.indexing import Index, Place
 from tests.reporting.synthetic import record_of
 from tests.results.packed import as_version_1, block_file, change, line_file, without_digests
 
@@ -383,3 +384,18 @@ def test_records_of_earlier_versions_have_no_digests_and_are_read_without_a_word
     np.testing.assert_array_equal(results.draws(old)["clips"], DRAWS["clips"])
     assert ResultFolder(tmp_path).find(written["key"]) == old
     assert caplog.text == ""
+
+
+def test_the_record_of_the_newest_file_counts_in_whatever_order_files_are_read(tmp_path):
+    index = Index(tmp_path)
+    old, new = (Place(name, 0, 10) for name in ("20260101T000000Z-a.jsonl", "20260102T000000Z-a.jsonl"))
+    for places in ((old, new), (new, old)):
+        key = f"{len(index):020d}"
+        for place in places:
+            index.add(key, place)
+        assert index.find(key) == new
+    later = new._replace(offset=10)
+    index.add(key, later)
+    assert index.find(key) == later
+    index.add(None, later)
+    assert len(index) == 2

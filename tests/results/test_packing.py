@@ -46,3 +46,11 @@ def test_bytes_of_another_number_of_values_are_refused():
         unpack(data[:-3], 150, 5)
     with pytest.raises(ValueError, match="one of 3"):
         pack_labels(np.full((1, 3), 3), 3)
+
+
+def test_the_most_bytes_are_those_of_values_that_do_not_shorten():
+    # 1,000 bytes of three 5-way labels each, 5 for each started block of 16,383, and 6 for zlib's header and checksum.
+    assert packed_bytes(3_000, 5) == 1_000 + 5 + 6
+    assert packed_bytes(3_001, 5) == 1_001 + 5 + 6
+    assert packed_bytes(3 * 16_383, 5) == 16_383 + 10 + 6
+    assert packed_bytes(100, 300) == 200 + 5 + 6

@@ -50,6 +50,8 @@ def test_missing_and_constant_columns_are_left_out_not_made_up():
     y[0, 0] = np.nan
     y[:, 1] = 0.5
     y[:-2, 2] = np.nan
+    flat = correlations(np.full_like(x, 0.7), y)
+    assert all(np.isnan(getattr(flat, name)).all() for name in ("coefficient", "low", "high", "p_value", "p_holm"))
     found = correlations(x, y)
     assert found.n[0].tolist() == [12, 13, 2]
     assert found.coefficient[0, 0] == pytest.approx(stats.spearmanr(x[1:, 0], y[1:, 0]).statistic)
@@ -85,3 +87,12 @@ def test_permutations_count_the_order_that_was_seen():
     x = np.arange(12.0)[:, None]
     for method in ("spearman", "pearson"):
         assert correlations(x, x, method, n_permutations=99).p_value[0, 0] == pytest.approx(1 / 100)
+
+
+def test_three_upstreams_are_enough_for_a_coefficient_and_a_band_and_two_are_not():
+    x, y = np.array([[1.0], [2.0], [4.0]]), np.array([[1.0], [3.0], [2.0]])
+    found = correlations(x, y, "pearson", n_bootstrap=50, n_permutations=19)
+    assert found.coefficient[0, 0] == pytest.approx(stats.pearsonr(x[:, 0], y[:, 0]).statistic)
+    assert np.isnan(correlations(x[:2], y[:2], "pearson").coefficient[0, 0])
+    assert np.isfinite(line_with_band(x[:, 0], y[:, 0], x[:, 0])[1]).all()
+    assert np.isnan(line_with_band(x[:2, 0], y[:2, 0], x[:, 0])[1]).all()

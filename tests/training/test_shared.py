@@ -130,3 +130,10 @@ def test_a_cosine_schedule_warms_up_from_its_first_step_and_ends_at_zero():
 def test_a_constant_schedule_warms_up_and_stays():
     rate = learning_rate(OptimiserConfig("constant", rate=0.8, warmup_steps=4), 16, 100)
     np.testing.assert_allclose([rate(jnp.int32(n)) for n in (0, 1, 3, 4, 90)], [0.2, 0.4, 0.8, 0.8, 0.8], rtol=1e-6)
+
+
+def test_noam_is_the_transformers_schedule():
+    rate = learning_rate(OptimiserConfig("noam", rate=0.5, warmup_steps=100), 16, 1000)
+    # Vaswani et al. (2017), equation 3, times 0.5; updates count from 1.
+    expected = {0: 0.125 * 100**-1.5, 49: 0.125 * 50 * 100**-1.5, 99: 0.0125, 399: 0.00625}
+    np.testing.assert_allclose([rate(n) for n in expected], list(expected.values()), rtol=1e-5)
