@@ -47,8 +47,11 @@ def check(n_devices, n_way, k_shot, classifiers, folder):
     for name in classifiers:
         assert found[name].shape == (2 * n_devices, n_way * 3)
         if name == "sgd":
-            # Its order of supports is random, so only its accuracy can be compared: far above chance on these embeddings.
-            assert (found[name] == np.repeat(np.arange(n_way), 3)).mean() > 3 / n_way
+            # Its order of supports is random, so only its accuracy can be compared: above chance, which 30 queries at twice
+            # its rate leave once in a hundred, and near that of logistic regression, whose loss it takes per class.
+            right = found[name] == np.repeat(np.arange(n_way), 3)
+            assert right.mean() > 2 / n_way
+            assert right.mean() > (found["logistic"] == np.repeat(np.arange(n_way), 3)).mean() - 0.25
             continue
         for episode in episodes:
             clips = found["drawn"][episode].astype(int)
