@@ -40,7 +40,7 @@ class SlowToyEncoder(ToyEncoder):
     """Slow enough to be killed at work."""
 
     def encode(self, waves, layers):
-        time.sleep(0.02)
+        time.sleep(0.1)
         return super().encode(waves, layers)
 
 
