@@ -279,9 +279,30 @@ def block_solver(classifier: Classifier, n_way: int, k_shot: int, want_scores: b
             answers = _answers(classifier, model, support, gram_qs, want_scores)
             return answers, *Diagnostics(*diagnostics), *([model] if want_model else [])
 
-        return lax.map(one_strength, strengths)
+        return lax.map(one_strength, strengths) if classifier.strength is None else _each(one_strength, strengths)
 
     return solve
+
+
+def _each(function, strengths):
+    """`lax.map` over strengths, in a loop whose length the compiler cannot know.
+
+    A loop that runs once is compiled as no loop, and what depends on the strength alone is then computed outside: other
+    operations are fused than in a longer loop. A strength that is solved alone would differ in the last digits from the
+    same strength among others, and a run that was interrupted between two strengths from one that was not.
+    """
+    # All are positive, so this is their number.
+    count = (strengths > 0).sum()
+    one = jax.eval_shape(function, strengths[0])
+    nothing = jax.tree.map(lambda x: jnp.zeros((len(strengths), *x.shape), x.dtype), one)
+    # Two at least, so that the strength is never a constant of the loop.
+    strengths = jnp.concatenate([strengths, strengths])
+
+    def step(number, found):
+        solved = function(lax.dynamic_index_in_dim(strengths, number, keepdims=False))
+        return jax.tree.map(lambda all_, x: lax.dynamic_update_index_in_dim(all_, x, number, 0), found, solved)
+
+    return lax.fori_loop(0, count, step, nothing)
 
 
 @functools.lru_cache(MOST_FUNCTIONS)

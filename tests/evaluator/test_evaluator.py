@@ -282,6 +282,18 @@ def test_several_strengths_at_once_are_the_same_as_one_after_the_other(evaluator
     assert (together[0].predicted != together[2].predicted).any()
 
 
+@pytest.mark.parametrize("classifier", ["logistic:C", "svm:C", "ridge:alpha"])
+def test_a_strength_solved_alone_is_the_same_to_the_bit(evaluator, one_segment, classifier):
+    """A run that is interrupted between two strengths solves the second one alone."""
+    table, x, *_ = one_segment
+    together = solve(evaluator, x, table, f"{classifier}=0.1,10,1000")
+    for solved in together:
+        (alone,) = solve(evaluator, x, table, f"{classifier}={solved.strength}")
+        np.testing.assert_array_equal(solved.predicted, alone.predicted)
+        np.testing.assert_array_equal(solved.residual, alone.residual)
+        np.testing.assert_array_equal(solved.iterations, alone.iterations)
+
+
 @pytest.mark.parametrize("transform", [NONE, L2])
 def test_logistic_decides_as_scikit_learn_on_every_drawn_episode(evaluator, transform):
     table = clip_table((7, 8, 9, 10))
