@@ -1,6 +1,7 @@
 """The Python entry: its documented example, and that it says what the command line says."""
 
 import doctest
+import os
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 import jfewshot.api
 import jfewshot.store.creating
 from jfewshot.errors import UserError
+from jfewshot.evaluator.evaluator import Evaluator
 from jfewshot.results import read_results
 from tests.synthetic_stores import make_store
 
@@ -46,3 +48,23 @@ def test_embeddings_that_are_all_one_vector_give_a_record_that_json_can_hold(tmp
     (record,) = jfewshot.evaluate(store, n_query=2, n_episodes=20, classifiers=classifier, out=tmp_path / "r")
     assert read_results(tmp_path / "r").records == (record,)
     assert np.isfinite(list(record["solver"].values())).all()
+
+
+def test_an_array_that_was_edited_between_two_calls_is_refused(tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(48, 8)).astype(np.float32)
+    store = jfewshot.create_store(tmp_path / "s", x, np.repeat(list("abcdef"), 8), dataset="d", upstream="u")
+    evaluator = Evaluator()
+    options = {"n_episodes": 20, "n_query": 2, "evaluator": evaluator}
+    before = jfewshot.evaluate(store, **options)[0]
+    path = store.view_path(store.views[0])
+    edited = np.load(path, mmap_mode="r+")
+    edited[:] = edited[::-1].copy()
+    edited.flush()
+    del edited
+    os.utime(path)  # some file systems note the time of such a change late
+    with pytest.raises(UserError, match=path.name):
+        jfewshot.evaluate(store, **options)
+    np.save(path, x)
+    again = jfewshot.evaluate(store, **options)[0]
+    np.testing.assert_array_equal(again["predicted"], before["predicted"])

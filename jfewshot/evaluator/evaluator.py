@@ -181,8 +181,7 @@ class Evaluator:
         with stage("reading"):
             fitted = transform.with_origin(view, rows) if shifted else transform
         source = self._source(view, rows, fitted, wanted)
-        # An array that can be written to may be another by the next call.
-        if not view.flags.writeable:
+        if _stays_as_it_is(view):
             self._sources.append(_Kept(view, rows, transform, shifted, wanted, source))
         return source
 
@@ -336,6 +335,16 @@ class Evaluator:
         if protocol.query_segments == "mean":
             return highest_mean_score(answers, further, passes)
         return majority(answers, further, passes, protocol.n_way)
+
+
+def _stays_as_it_is(view: np.ndarray) -> bool:
+    """Whether neither an array nor what it is a view of can be written to: otherwise it may be another by the next call."""
+    part: object = view
+    while isinstance(part, np.ndarray):
+        if part.flags.writeable:
+            return False
+        part = part.base
+    return True
 
 
 class _Kept(NamedTuple):

@@ -1,5 +1,6 @@
 """Views that may be used: compared with their manifests and searched for NaN, each while the one before is worked on."""
 
+import contextlib
 import hashlib
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -30,8 +31,13 @@ class Wanted(NamedTuple):
     clips: ClipTable
 
     @property
-    def key(self) -> tuple[str, ...]:
-        return str(self.store.path), self.store.digest, self.name, self.clips.segments_digest
+    def key(self) -> tuple[str | int, ...]:
+        """Which check this is: of these clips, of this file as it stands now."""
+        file: tuple[int, ...] = ()
+        with contextlib.suppress(OSError):  # the check says what is wrong with the file, when its turn comes
+            status = self.store.view_path(self.name).stat()
+            file = status.st_mtime_ns, status.st_size, status.st_ino
+        return str(self.store.path), self.store.digest, self.name, self.clips.segments_digest, *file
 
 
 class CheckedViews:
@@ -42,7 +48,7 @@ class CheckedViews:
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, "jfewshot-check")
-        self._checks: dict[tuple[str, ...], Future[np.ndarray]] = {}
+        self._checks: dict[tuple[str | int, ...], Future[np.ndarray]] = {}
 
     def get(self, wanted: Wanted, then: Wanted | None = None) -> np.ndarray:
         """A view, segments x dim, once it is known to be sound.
@@ -54,12 +60,13 @@ class CheckedViews:
         Raises:
           UserError: if its file is not the one that the manifest describes, or an embedding of the clips is NaN or infinite.
         """
-        coming = [wanted] if then is None else [wanted, then]
-        self._checks = {x.key: self._checks.get(x.key) or self._thread.submit(check_view, x) for x in coming}
+        coming = {x.key: x for x in ([wanted] if then is None else [wanted, then])}
+        self._checks = {key: self._checks.get(key) or self._thread.submit(check_view, x) for key, x in coming.items()}
+        key = next(iter(coming))
         try:
-            return self._checks[wanted.key].result()
+            return self._checks[key].result()
         except BaseException:
-            del self._checks[wanted.key]  # it may be mended before it is asked for again
+            del self._checks[key]  # it may be mended before it is asked for again
             raise
 
 

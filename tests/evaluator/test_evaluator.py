@@ -282,6 +282,19 @@ def test_several_strengths_at_once_are_the_same_as_one_after_the_other(evaluator
     assert (together[0].predicted != together[2].predicted).any()
 
 
+def test_a_read_only_view_of_an_array_that_is_edited_gives_the_new_results(evaluator, one_segment):
+    table, x, *_ = one_segment
+    mine = x.copy()
+    view = mine.view()
+    view.flags.writeable = False
+    solve(evaluator, view, table)
+    mine[:] = mine[::-1].copy()
+    np.testing.assert_array_equal(
+        solve(evaluator, view, table)[0].predicted, solve(evaluator, mine.copy(), table)[0].predicted
+    )
+    assert (solve(evaluator, view, table)[0].predicted != solve(evaluator, x, table)[0].predicted).any()
+
+
 @pytest.mark.parametrize("classifier", ["logistic:C", "svm:C", "ridge:alpha"])
 def test_a_strength_solved_alone_is_the_same_to_the_bit(evaluator, one_segment, classifier):
     """A run that is interrupted between two strengths solves the second one alone."""

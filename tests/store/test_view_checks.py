@@ -52,11 +52,12 @@ def test_the_view_after_this_one_is_checked_meanwhile(tmp_path, cache):
     checked = CheckedViews()
     view = checked.get(wanted(first.path), wanted(second.path))
     np.testing.assert_array_equal(view, first.view("last.mean"))
-    # Its check is under way: what happens to the file after that is not seen.
     before = checked._checks[wanted(second.path).key]
-    before.result(60)
+    assert checked.get(wanted(second.path)) is before.result(60)
+    # What happens to the file after its check is seen.
     second.view_path("last.mean").write_bytes(b"something else")
-    assert checked.get(wanted(second.path)) is before.result()
+    with pytest.raises(UserError, match="is truncated or not an array"):
+        checked.get(wanted(second.path))
 
 
 def test_a_damaged_view_is_reported_when_it_is_asked_for_and_good_once_mended(tmp_path):
