@@ -2,8 +2,7 @@
 
 The tests compile thousands of programs and run most of them once, so that compiling them is most of the work. Without LLVM's
 optimisations, in one part each, and with XLA's older and simpler loops where it still has them, it is half of that.
-`JFEWSHOT_TEST_OPTIMISED=1` leaves the programs as users run them; `.ci/run` does so for the tests of what is solved, beside a
-whole run without.
+With `JFEWSHOT_TEST_OPTIMISED=1` the programs are those that users run; `.ci/run` runs the solvers' tests once more in this way.
 """
 
 import os

@@ -237,7 +237,7 @@ class Member:
                 _send(self._connection, request, data)
                 return _receive(self._connection)[0]
             except BaseException as error:
-                # After ^C between question and answer, too, nothing that comes over this connection could be told apart.
+                # After ^C between a question and its answer, too: the next answer could be taken for that of another question.
                 self.is_lost = True
                 self._connection.close()
                 if not isinstance(error, OSError | EOFError | ValueError):

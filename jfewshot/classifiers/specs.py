@@ -84,7 +84,7 @@ _NOT_OWN = {"jfewshot", *sys.stdlib_module_names}
 
 @functools.cache  # The code that runs is the one that was imported, whatever is written to its file afterwards.
 def _digest_of_source(kind: type) -> str:
-    """Of the modules of a user's class and of its bases, since a class may use what stands beside it."""
+    """Of the modules of a user's class and of its bases, since a class may use other names of its module."""
     own = {base.__module__ for base in kind.__mro__ if base.__module__.partition(".")[0] not in _NOT_OWN}
     digest = hashlib.sha256()
     for name in sorted(own):

@@ -20,7 +20,7 @@ class _Fold(msgspec.Struct):
 
 
 class _Record(msgspec.Struct):
-    """What both tasks read of a record. Other fields stand beside these."""
+    """What both tasks read of a record. A record has further fields, which are ignored here."""
 
     features: str
     seed: int

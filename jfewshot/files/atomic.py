@@ -103,7 +103,7 @@ def _publish(finished: Path, path: Path) -> None:
 
 
 def _temporary(path: Path) -> Path:
-    """A new name beside a path, which tells the process and the machine of its owner."""
+    """A new name in a path's folder, which tells the process and the machine that own the unfinished file."""
     return path.with_name(f".{path.name}.{os.getpid()}.{_machine()}{uuid.uuid4().hex[:6]}{PARTIAL}")
 
 

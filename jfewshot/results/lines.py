@@ -1,6 +1,6 @@
 """A record as a line of JSON, and back, with checks of every field that a reader uses.
 
-A line holds the SHA-256 of the line without that field, so a record that was edited is told from one that a run wrote.
+A line holds the SHA-256 of the line without that field, so an edited record can be distinguished from one that a run wrote.
 """
 
 import hashlib
@@ -277,7 +277,7 @@ def _decoded(name: str, raw: bytes) -> Any:
         checked = _DECODERS[name].decode(raw) if name in _DECODERS else None
         value = msgspec.json.decode(raw)
         check_nesting(raw, value)
-        if isinstance(checked, _Accuracy):  # a whole number is a float here, whoever wrote it
+        if isinstance(checked, _Accuracy):  # another program may have written 1.0 as 1
             value |= {field: number for field, number in msgspec.structs.asdict(checked).items() if field in value}
         return value
     except (msgspec.MsgspecError, RecursionError, ValueError, OverflowError) as error:

@@ -38,7 +38,7 @@ SHIPPED = Path(__file__).parents[2] / "data" / "encoders"
 
 
 class _Manifest(msgspec.Struct):
-    """What `read_encoder` uses of encoder.json. Other fields may stand beside these."""
+    """What `read_encoder` uses of encoder.json. The file may have further fields."""
 
     name: Annotated[str, msgspec.Meta(min_length=1)]
     title: str
