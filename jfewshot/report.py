@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from jfewshot.commandline import run_cli
 from jfewshot.errors import UserError
-from jfewshot.printable import printable
+from jfewshot.printable import in_a_line, printable
 
 if TYPE_CHECKING:
     import rich.console
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from jfewshot.options import ReportOptions
 
 _log = logging.getLogger("jfewshot.report")
-_MOST_ROWS = 400  # of tables that are printed
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -43,7 +42,10 @@ def _report(options: "ReportOptions", console: "rich.console.Console") -> int:
 
     from jfewshot.commandline.progress import Progress
     from jfewshot.reporting.build import Choices, build_report
+    from jfewshot.reporting.grid import to_rich
     from jfewshot.reporting.outside import read_outside_table
+    from jfewshot.reporting.printing import print_answer
+    from jfewshot.reporting.series import across_grid
     from jfewshot.reporting.tables import rich_table
     from jfewshot.results import read_results
 
@@ -70,20 +72,19 @@ def _report(options: "ReportOptions", console: "rich.console.Console") -> int:
         logit=options.logit,
     )
     with Progress("building the page, tables and figures"):
-        boards, problems = build_report(results, options.out, choices, options.title)
-    shown = n_rows = 0
-    for board in boards[:5]:
-        n_rows += len(board.upstreams)
-        if shown and n_rows > _MOST_ROWS:
-            break
-        console.print(rich_table(board, console.width, options.style))
-        console.print()
-        shown += 1
-    if len(boards) > shown:
+        report = build_report(results, options.out, choices, options.title)
+    print_answer(console, report.answer)
+    if len(report.boards) == 1:
+        table = rich_table(report.boards[0], console.width, options.style)
+    else:
+        table = to_rich(across_grid(report.series), console.width)
+    console.print(table)
+    console.print()
+    if len(report.boards) > 1:
         # A path may hold what rich takes for markup.
-        text = printable(f"... and {len(boards) - shown} more conditions in {options.out}")
+        text = printable(f"The tables of all {len(report.boards)} conditions are in {options.out / 'tables'}.")
         console.print(rich.text.Text(text), soft_wrap=True)
-    for problem in problems:
+    for problem in report.problems:
         _log.warning("not used: %s", problem)
     _log.info(
         "wrote %s, and tables, figures and exports in the same folder; next: open it in a browser",
@@ -133,9 +134,11 @@ def _paper(options: "ReportOptions", console: "rich.console.Console") -> int:
 
 
 def _compare(options: "ReportOptions", console: "rich.console.Console") -> int:
+    import rich.text
+
     from jfewshot.commandline.progress import Progress
-    from jfewshot.reporting.compare import compare_folders, moves_grid
-    from jfewshot.reporting.document import Document, Prose, Section, TableBlock
+    from jfewshot.reporting.compare import changes, compare_folders, moves_grid
+    from jfewshot.reporting.document import Block, Document, Points, Prose, Section, TableBlock
     from jfewshot.reporting.grid import to_rich
     from jfewshot.reporting.page import html_page
     from jfewshot.reporting.writer import Writer
@@ -144,17 +147,24 @@ def _compare(options: "ReportOptions", console: "rich.console.Console") -> int:
     assert options.compare is not None
     with Progress("reading and comparing results"):
         before, after = (read_results(path) for path in options.compare)
-        table = moves_grid(compare_folders(before, after), f"{before.path} → {after.path}")
+        found = compare_folders(before, after)
+        table = moves_grid(found, f"{before.path} → {after.path}")
+        sentences = changes(found, str(before.path), str(after.path))
     writer = Writer(options.out, options.formats)
     writer.table("compare", table)
-    blocks = [TableBlock(table, sortable=True)]
+    writer.text("answer.txt", "\n".join(sentences) + "\n")
+    blocks: tuple[Block, ...] = (Points("", tuple(sentences)), TableBlock(table, sortable=True))
     problems = (*before.problems, *after.problems)
-    sections = [Section("moves", "What moved", tuple(blocks))]
+    sections = [Section("moves", "What moved", blocks)]
     if problems:
         sections.append(Section("problems", "Problems", (Prose(problems, warning=True),)))
     lead = "The same episodes, before and after."
     writer.text("index.html", html_page(Document(f"{before.path} → {after.path}", lead, tuple(sections))))
-    console.print(to_rich(table, console.width))
+    for number, sentence in enumerate(sentences):
+        console.print(rich.text.Text(in_a_line(sentence), style="bold" if number == 0 else ""))
+    console.print()
+    if table.rows:
+        console.print(to_rich(table, console.width))
     for problem in problems:
         _log.warning("not used: %s", problem)
     _log.info("wrote %s; next: open it in a browser", options.out / "index.html")

@@ -24,6 +24,8 @@ log = logging.getLogger("jfewshot")
 _MOST_MEMORY_GB = 1_000_000
 # Rows of tables that are printed; a grid of 100,000 cells has some 10,000.
 _MOST_ROWS = 400
+# Results up to which a run says in words what they come to; `jfewshot report` does so for any number.
+_MOST_ANSWERED = 5000
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -153,6 +155,7 @@ def _evaluate(options: "RunOptions") -> int:
         return 0
     with stage("writing"):
         _print_tables(list(records.values()), options)
+        _print_answer(list(records.values()), options)
     _summarise(list(records.values()), computed, options, time.perf_counter() - started)
     return 0
 
@@ -301,6 +304,24 @@ def _print_tables(records: list[dict], options: "RunOptions") -> None:
                 file.write(
                     csv_of_boards(boards) if form == "csv" else "\n".join(render(board, form) for board in boards)
                 )
+
+
+def _print_answer(records: list[dict], options: "RunOptions") -> None:
+    """Which encoder is best and how sure that is, where there is more than one encoder."""
+    from jfewshot.reporting.labels import UpstreamNames
+
+    names = UpstreamNames(records)
+    if len(records) > _MOST_ANSWERED or len({names.of(record) for record in records}) < 2:
+        return
+    import rich.console
+
+    from jfewshot.reporting.answer import answer_of
+    from jfewshot.reporting.leaderboard import leaderboards
+    from jfewshot.reporting.printing import print_answer
+    from jfewshot.results import Results
+
+    results = Results(options.out, tuple(records), ())
+    print_answer(rich.console.Console(), answer_of(results, leaderboards(records)))
 
 
 def _summarise(records: list[dict], computed: list[dict], options: "RunOptions", elapsed_s: float) -> None:

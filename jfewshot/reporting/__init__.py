@@ -10,6 +10,8 @@
 | `published` | published numbers that ship with the package |
 | `pairing` | the kept predictions of one dataset's upstreams, side by side |
 | `analysis` | paired differences, ranks, hard classes of a leaderboard |
+| `series` | leaderboards that differ in shots alone; one table across all conditions |
+| `answer`, `cautions`, `printing` | the answer in words, what to read it with, and both on a terminal |
 | `trends` | curves over shots, ways and layers |
 | `chosen` | what validation chooses |
 | `outside` | beside published numbers, and correlations with any table |

@@ -13,6 +13,7 @@ from jfewshot.results import Results
 from jfewshot.statistics import (
     DatasetBootstrap,
     Differences,
+    PoolCovariance,
     RankTest,
     bootstrap_over_datasets,
     compare,
@@ -22,6 +23,8 @@ from jfewshot.statistics import (
     wins_ties_losses,
 )
 from jfewshot.statistics.paired import PoolKind
+
+FEW_CLASSES = 8  # below, nothing is said of other classes
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -39,6 +42,8 @@ class Analysis:
       ranks: ranks of the complete rows, and their test.
       bootstrap: intervals over datasets for the complete rows; None for few datasets.
       notes: what was left out, and why.
+      covariances: of the compared rows, on each dataset that all of them have.
+      asked_pool: the pool that was asked for.
     """
 
     board: Leaderboard
@@ -51,6 +56,8 @@ class Analysis:
     ranks: RankTest | None
     bootstrap: DatasetBootstrap | None
     notes: tuple[str, ...]
+    covariances: tuple[PoolCovariance, ...]
+    asked_pool: PoolKind
 
     @property
     def complete_rows(self) -> list[int]:
@@ -93,22 +100,23 @@ def analyse(
     shared = [one for one in paired if set(compared) <= set(one.rows) and _can_tell(one, pool)]
     overall = counts = None
     permuted = False
+    covariances: list[PoolCovariance] = []
     over = pool
     if len(compared) > 1 and shared:
-        covariances = [_select(one, compared) for one in shared]
+        covariances = [_held_fixed(_select(one, compared)) for one in shared]
         overall = compare(covariances, pool)
         counts = wins_ties_losses([compare([covariance], pool) for covariance in covariances])
-        if all(one.covariance.classes is None for one in shared):
+        too_few = [one.dataset for one, own in zip(shared, covariances, strict=True) if own.classes is None]
+        if len(too_few) == len(shared):
             over = "clips"
-        without = [one.dataset for one in shared if one.pseudo_values is None or one.covariance.classes is None]
+        without = [one.dataset for one in shared if one.pseudo_values is None or one.dataset in too_few]
         if permutation and not without:
             overall = _permuted(overall, shared, compared)
             permuted = True
         elif permutation:
             notes.append(f"No permutation over classes, since there are too few classes: {', '.join(without)}.")
-        fixed = [one.dataset for one in shared if pool == "classes" and one.covariance.classes is None]
-        if fixed:
-            notes.append(f"Too few classes to tell about new ones, so classes are held fixed: {', '.join(fixed)}.")
+        if pool == "classes" and too_few:
+            notes.append(f"Too few classes to tell about new ones, so classes are held fixed: {', '.join(too_few)}.")
         if len(shared) < len(board.datasets):
             left = sorted(set(board.datasets) - {one.dataset for one in shared})
             notes.append(f"Not in the comparison of pairs, for want of predictions or clips: {', '.join(left)}.")
@@ -124,6 +132,8 @@ def analyse(
         ranks=rank_test(complete) if len(complete) > 1 and len(board.datasets) > 1 else None,
         bootstrap=bootstrap_over_datasets(complete) if len(complete) else None,
         notes=tuple(notes),
+        covariances=tuple(covariances),
+        asked_pool=pool,
     )
 
 
@@ -164,7 +174,7 @@ def _can_tell(one: PairedDataset, pool: PoolKind) -> bool:
     return of_classes or one.covariance.clips is not None
 
 
-def _select(one: PairedDataset, rows: Sequence[int]):
+def _select(one: PairedDataset, rows: Sequence[int]) -> PoolCovariance:
     pick = [one.rows.index(row) for row in rows]
     square = np.ix_(pick, pick)
     covariance = one.covariance
@@ -174,6 +184,12 @@ def _select(one: PairedDataset, rows: Sequence[int]):
         clips=None if covariance.clips is None else covariance.clips[square],
         classes=None if covariance.classes is None else covariance.classes[square],
     )
+
+
+def _held_fixed(covariance: PoolCovariance) -> PoolCovariance:
+    """With few classes a variance over classes is hardly known, so the classes are held fixed where the clips can tell."""
+    few = covariance.n_classes < FEW_CLASSES and covariance.clips is not None
+    return covariance._replace(classes=None) if few else covariance
 
 
 def _permuted(overall: Differences, shared: Sequence[PairedDataset], rows: Sequence[int]) -> Differences:

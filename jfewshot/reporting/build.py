@@ -7,16 +7,20 @@ from pathlib import Path
 import numpy as np
 
 from jfewshot.reporting.analysis import Analysis, analyse, check_test, hardest_grid, pairs_grid, ranks_grid
-from jfewshot.reporting.charts import histogram_chart, regression_chart, trend_chart
+from jfewshot.reporting.answer import Answer, answer_text, find_answer, needed_grid, ranking_grid
+from jfewshot.reporting.cautions import find_cautions
+from jfewshot.reporting.charts import histogram_chart, ranking_chart, regression_chart, trend_chart
 from jfewshot.reporting.chosen import chosen_grid
-from jfewshot.reporting.document import Block, BoardBlock, Document, Prose, Section, TableBlock
+from jfewshot.reporting.document import Block, BoardBlock, Document, Points, Prose, Section, TableBlock
 from jfewshot.reporting.exports import file_names, write_exports
 from jfewshot.reporting.figures import bars, classes, correlation, curves, ranks
+from jfewshot.reporting.figures.fonts import without_font
 from jfewshot.reporting.grid import MISSING, grid, to_csv
-from jfewshot.reporting.leaderboard import Leaderboard, leaderboards, reorder
+from jfewshot.reporting.leaderboard import Leaderboard, leaderboards, reorder, without_repeats
 from jfewshot.reporting.outside import OutsideTable, beside_published, correlate_board, matched_rows, superb_table
 from jfewshot.reporting.page import html_page
 from jfewshot.reporting.paper import correlation_grid
+from jfewshot.reporting.series import FOR, Series, across_grid, all_series, average_interval, chance_of, series_trend
 from jfewshot.reporting.tables import Format, Style, render
 from jfewshot.reporting.trends import MOST_CURVES, trends
 from jfewshot.reporting.writer import Writer
@@ -28,6 +32,7 @@ from jfewshot.statistics.paired import PoolKind
 MOST_ON_PAGE = 10_000
 _MOST_CONDITIONS = 200  # that the page lists
 _MOST_BARS = 40  # upstreams in a figure of bars, the best ones
+_MOST_TRENDS = 12  # figures of curves
 # Confusion matrices and hardest classes are drawn for this many datasets of the fullest leaderboard.
 _MOST_CLASS_FIGURES = 4
 
@@ -63,7 +68,24 @@ class Choices:
     logit: bool = False
 
 
-def build_report(results: Results, folder: Path, choices: Choices, title: str) -> tuple[list[Leaderboard], list[str]]:
+@dataclasses.dataclass(frozen=True, eq=False)
+class Report:
+    """A report that was written.
+
+    Attributes:
+      boards: the leaderboards, fullest first.
+      series: leaderboards that differ in shots alone, together; the first ones are those that the answer is about.
+      answer: what the report says first.
+      problems: a sentence for everything that could not be used.
+    """
+
+    boards: tuple[Leaderboard, ...]
+    series: tuple[Series, ...]
+    answer: Answer
+    problems: tuple[str, ...]
+
+
+def build_report(results: Results, folder: Path, choices: Choices, title: str) -> Report:
     """Write the whole report of a result folder.
 
     Args:
@@ -73,7 +95,7 @@ def build_report(results: Results, folder: Path, choices: Choices, title: str) -
       title: title of the page.
 
     Returns:
-      The leaderboards, fullest first, and a sentence for everything that could not be used.
+      what was written, and what could not be used.
 
     Raises:
       UserError: if the choices contradict each other.
@@ -81,18 +103,24 @@ def build_report(results: Results, folder: Path, choices: Choices, title: str) -
     check_test(choices.pool, choices.permutation)
     writer = Writer(folder, choices.formats)
     problems = list(results.problems)
-    boards = leaderboards(results.records, choices.interval)
+    boards = without_repeats(leaderboards(results.records, choices.interval))
     shown = boards_that_fit(boards)
     names = list(dict.fromkeys(name for board in boards for name in board.upstreams))
+    every = all_series(boards)
+    main = analyse(results, every[0].main, problems, choices.pool, choices.permutation, choices.compare_at_most)
+    answer = find_answer(every[0], main, find_cautions(results, every))
     sections: list[Section] = []
+    titles = _short_titles([board.title for board in shown])
     for number, board in enumerate(shown):
         draw = number < choices.figures_at_most
-        analysis = analyse(
-            results, board, problems, choices.pool, choices.permutation, choices.compare_at_most if draw else 0
-        )
-        sections.append(_board_section(writer, number, board, analysis, choices, draw))
-        if number == 0 and draw and analysis.paired:
-            sections.append(_classes_section(writer, number, analysis, names))
+        at_most = choices.compare_at_most if draw else 0
+        known = main if draw and board is every[0].main else None
+        analysis = known or analyse(results, board, problems, choices.pool, choices.permutation, at_most)
+        section = _board_section(writer, number, board, analysis, choices, draw)
+        sections.append(dataclasses.replace(section, title=titles[number]))
+    if main.paired:
+        number = next((number for number, board in enumerate(shown) if board is main.board), 0)
+        sections.insert(0, _classes_section(writer, number, main, names))
     if len(shown) < len(boards):
         sections.append(_conditions_section(writer, boards, len(shown)))
     sections += _trend_sections(writer, results, choices, names)
@@ -102,6 +130,11 @@ def build_report(results: Results, folder: Path, choices: Choices, title: str) -
         sections.append(Section("chosen", "Chosen on validation", (block,)))
     sections += _outside_sections(writer, shown, choices)
     sections.append(_about_section(writer, results))
+    sections = [dataclasses.replace(section, folded=True) for section in sections]
+    sections.insert(0, _answer_section(writer, every, main, answer, names))
+    missing = without_font([*names, *(name for one in main.paired for name in (one.dataset, *one.class_names))])
+    if missing:
+        sections[-1] = dataclasses.replace(sections[-1], blocks=(Prose((missing,)), *sections[-1].blocks))
     problems = list(dict.fromkeys(problems))
     if problems:
         lead = (f"{len(problems)} files could not be used; everything else is reported.", *problems)
@@ -114,7 +147,38 @@ def build_report(results: Results, folder: Path, choices: Choices, title: str) -
     )
     write_exports(results.records, folder / "exports")
     writer.text("index.html", html_page(Document(title, summary, tuple(sections))))
-    return boards, problems
+    return Report(tuple(boards), tuple(every), answer, tuple(problems))
+
+
+def _answer_section(
+    writer: Writer, every: Sequence[Series], main: Analysis, answer: Answer, names: Sequence[str]
+) -> Section:
+    """What the report says first: the answer in words, one figure, one table, and what to be careful about."""
+    series = every[0]
+    board, interval = series.main, FOR[series.interval]
+    writer.text("answer.txt", answer_text(answer))
+    blocks: list[Block] = [Points("", answer.sentences)]
+    if answer.cautions:
+        blocks.append(Points("Be careful", answer.cautions, warning=True))
+    trend = series_trend(series)
+    if trend is not None:
+        blocks.append(trend_chart(trend, f"95% interval for {interval}", names, chance_of(board)))
+        drawn = curves.curve_panels(
+            trend.panels, trend.x_label, trend.ticks, trend.log, names, chance_of(board), trend.title
+        )
+        writer.figure("answer", drawn, f"Accuracy over shots. {trend.title}")
+    else:
+        means = board.average if len(board.datasets) > 1 else board.mean[:, 0]
+        widths = average_interval(board, series.interval)
+        blocks.append(ranking_chart(means, widths, board.upstreams, board.title, interval, chance_of(board)))
+    blocks.append(TableBlock(writer.table("answer-across", across_grid(every)), sortable=True))
+    for name, table in (
+        ("answer-ranking", ranking_grid(series, main, answer.probability)),
+        ("answer-labels", needed_grid(series)),
+    ):
+        if table is not None:
+            blocks.append(TableBlock(writer.table(name, table)))
+    return Section("answer", "The answer", tuple(blocks))
 
 
 def boards_that_fit(boards: Sequence[Leaderboard], at_most: int = MOST_ON_PAGE) -> list[Leaderboard]:
@@ -137,6 +201,18 @@ def boards_that_fit(boards: Sequence[Leaderboard], at_most: int = MOST_ON_PAGE) 
         note = f"The best {len(first.upstreams)} of {len(boards[0].upstreams)} upstreams; exports/cells.csv has all."
         shown.append(dataclasses.replace(first, notes=(*first.notes, note)))
     return shown
+
+
+def _short_titles(titles: Sequence[str]) -> list[str]:
+    """Titles of sections without what all of them share; the tables below have the whole titles."""
+    parts = [title.split(" · ") for title in titles]
+    if len(parts) < 2:
+        return list(titles)
+    shared = set.intersection(*map(set, parts))
+    return [
+        " · ".join(part for part in own if part not in shared) or whole
+        for own, whole in zip(parts, titles, strict=True)
+    ]
 
 
 def _conditions_section(writer: Writer, boards: Sequence[Leaderboard], n_shown: int) -> Section:
@@ -206,7 +282,7 @@ def _board_section(
 def _classes_section(writer: Writer, number: int, analysis: Analysis, names: Sequence[str]) -> Section:
     board = analysis.board
     files = file_names([one.dataset for one in analysis.paired])
-    blocks: list[Block] = []
+    blocks: list[Block] = [Prose((f"Of the condition that the answer is about: {board.title}.",))]
     for one in analysis.paired[:_MOST_CLASS_FIGURES]:
         name = f"board-{number + 1}-{files[one.dataset]}"
         upstreams = [board.upstreams[row] for row in one.rows]
@@ -214,7 +290,9 @@ def _classes_section(writer: Writer, number: int, analysis: Analysis, names: Seq
         best = board.upstreams[one.best]
         if one.confusion is not None:
             alt = f"Confusion matrix of {best} on {one.dataset}"
-            matrix = classes.confusion_matrix(one.confusion, one.class_names, f"{one.dataset}, {best}")
+            matrix = classes.confusion_matrix(
+                one.confusion, one.class_names, f"What {best} takes the classes of {one.dataset} for"
+            )
             picture = writer.figure(
                 f"{name}-confusion", matrix, alt, f"{alt}; the table of hardest classes names the worst."
             )
@@ -229,15 +307,17 @@ def _classes_section(writer: Writer, number: int, analysis: Analysis, names: Seq
         names,
     )
     writer.figure(f"board-{number + 1}-episodes", spread, "How accuracy spreads over episodes")
-    return Section(f"board-{number + 1}-classes", f"Classes and episodes: {board.title}", tuple(blocks))
+    return Section(f"board-{number + 1}-classes", "Classes and episodes", tuple(blocks))
 
 
 def _trend_sections(writer: Writer, results: Results, choices: Choices, names: Sequence[str]) -> list[Section]:
     interval = "ci95" if choices.interval == "both" else choices.interval
     sections = []
-    for number, trend in enumerate(trends(results.records, interval, 2 * choices.figures_at_most)):
+    for number, trend in enumerate(trends(results.records, interval, _MOST_TRENDS)):
         name = f"{trend.name}-{number + 1}"
-        figure = curves.curve_panels(trend.panels, trend.x_label, trend.ticks, trend.log, names)
+        figure = curves.curve_panels(
+            trend.panels, trend.x_label, trend.ticks, trend.log, names, title=f"{trend.title}; band: {interval}"
+        )
         writer.figure(name, figure, f"Accuracy over {trend.name}")
         blocks: list[Block] = [trend_chart(trend, interval, names)]
         if any(len(panel.curves) == MOST_CURVES for panel in trend.panels):

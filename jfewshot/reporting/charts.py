@@ -10,22 +10,24 @@ from jaxtyping import Float
 
 from jfewshot.printable import in_a_line
 from jfewshot.reporting.document import Chart
-from jfewshot.reporting.figures.style import COLORS, line_numbers
+from jfewshot.reporting.figures.style import COLORS, GREY, line_numbers
 from jfewshot.reporting.trends import Trend
 from jfewshot.statistics import Correlations, line_with_band
 
 _SYMBOLS = ("circle", "square", "triangle-up", "diamond", "triangle-down", "pentagon", "x", "star")
 _MOST_PANELS = 12
+_MOST_BARS = 40
 _SHARE = ": %{y:.1f}% of episodes at %{x:.1f}%<extra></extra>"
 
 
-def trend_chart(trend: Trend, interval: str, upstreams: Sequence[str] = ()) -> Chart:
-    """Chart the curves of every dataset side by side.
+def trend_chart(trend: Trend, interval: str, upstreams: Sequence[str] = (), chance: float | None = None) -> Chart:
+    """Chart the curves of every dataset side by side, with bands.
 
     Args:
       trend: panels and curves.
       interval: name of the interval, for the hover text.
       upstreams: all labels of the report, so that each keeps its colour and marker.
+      chance: accuracy of guessing, drawn as a dotted line; None for none.
 
     Returns:
       the chart.
@@ -33,6 +35,7 @@ def trend_chart(trend: Trend, interval: str, upstreams: Sequence[str] = ()) -> C
     panels = trend.panels[:_MOST_PANELS]
     number_of = line_numbers([*upstreams, *(curve.label for panel in panels for curve in panel.curves)])
     data: list[dict[str, Any]] = []
+    named: set[str] = set()
     for number, panel in enumerate(panels):
         title = _as_text(panel.title)
         for curve in panel.curves:
@@ -43,29 +46,95 @@ def trend_chart(trend: Trend, interval: str, upstreams: Sequence[str] = ()) -> C
                 f"{name} on {title}<br>{trend.ticks[x]}: {100 * mean:.2f} ± {width:.2f} ({interval})"
                 for x, mean, width in zip(curve.x, curve.mean, widths, strict=True)
             ]
+            shared = {"type": "scatter", "legendgroup": curve.label, **_axes(number)}
+            means = [round(100 * mean, 2) for mean in curve.mean]
+            if any(widths):
+                data.append({**shared, **_band(curve.x, means, widths, place)})
             data.append(
                 {
-                    "type": "scatter",
+                    **shared,
                     "mode": "lines+markers",
                     "name": name,
-                    "legendgroup": curve.label,
-                    "showlegend": not any(d["name"] == name for d in data),
+                    "showlegend": name not in named,
                     "x": list(curve.x),
-                    "y": [100 * mean for mean in curve.mean],
-                    "error_y": {"type": "data", "array": widths, "thickness": 1, "width": 3},
+                    "y": means,
                     "line": {"color": _color(place)},
                     "marker": {"symbol": _SYMBOLS[place % len(_SYMBOLS)], "size": 7},
                     "hovertext": texts,
                     "hoverinfo": "text",
-                    **_axes(number),
                 }
             )
+            named.add(name)
     axis = {"tickvals": list(trend.ticks), "ticktext": list(trend.ticks.values())}
     axis |= {"type": "log"} if trend.log else {}
-    layout = _panels(
-        [_as_text(panel.title) for panel in panels], {**axis, "title": {"text": trend.x_label}}, "accuracy (%)"
-    )
-    return Chart(data, layout, f"Accuracy over {trend.name}, a panel per dataset. {trend.title}.")
+    titles = [_as_text(panel.title) for panel in panels]
+    x_axis = {**axis, "title": {"text": trend.x_label}}
+    wide, narrow = (_panels(titles, x_axis, "accuracy (%)", columns, chance, len(named)) for columns in (3, 1))
+    said = " The dotted line is chance." if chance is not None else ""
+    return Chart(data, wide, f"Accuracy over {trend.name}, a panel per dataset. {trend.title}.{said}", narrow)
+
+
+def _band(x: Sequence[float], means: Sequence[float], widths: Sequence[float], place: int) -> dict[str, Any]:
+    """A closed outline around a curve: there along the lower edge, and back along the upper one."""
+    lower = [round(mean - width, 2) for mean, width in zip(means, widths, strict=True)]
+    upper = [round(mean + width, 2) for mean, width in zip(means, widths, strict=True)]
+    red, green, blue = (int(_color(place)[i : i + 2], 16) for i in (1, 3, 5))
+    return {
+        "mode": "lines",
+        "line": {"width": 0},
+        "fill": "toself",
+        "fillcolor": f"rgba({red},{green},{blue},0.12)",
+        "hoverinfo": "skip",
+        "showlegend": False,
+        "x": [*x, *reversed(x)],
+        "y": [*lower, *reversed(upper)],
+    }
+
+
+def ranking_chart(
+    mean: Float[np.ndarray, " n"],
+    half_width: Float[np.ndarray, " n"],
+    upstreams: Sequence[str],
+    title: str,
+    interval: str,
+    chance: float,
+) -> Chart:
+    """Chart the accuracy of every upstream under one condition, the best on top.
+
+    Args:
+      mean: accuracies 0-1; NaN where unknown.
+      half_width: of their intervals; NaN where unknown.
+      upstreams: their names, best first; the first 40 are shown.
+      title: what the accuracies are of.
+      interval: what the intervals are for, in words.
+      chance: accuracy of guessing.
+
+    Returns:
+      the chart.
+    """
+    rows = [row for row in range(len(upstreams)) if not math.isnan(mean[row])][:_MOST_BARS][::-1]
+    widths = [0.0 if math.isnan(half_width[row]) else round(100 * half_width[row], 2) for row in rows]
+    names = [_as_text(upstreams[row]) for row in rows]
+    means = [round(100 * mean[row], 2) for row in rows]
+    bars = {
+        "type": "bar",
+        "orientation": "h",
+        "y": names,
+        "x": means,
+        "error_x": {"type": "data", "array": widths, "thickness": 1.4, "width": 3},
+        "marker": {"color": COLORS[0]},
+        "hovertext": [f"{n}<br>{m:.2f} ± {w:.2f}" for n, m, w in zip(names, means, widths, strict=True)],
+        "hoverinfo": "text",
+    }
+    line = {"type": "line", "x0": 100 * chance, "x1": 100 * chance, "y0": 0, "y1": 1, "yref": "paper"}
+    layout = {
+        "height": 110 + 26 * len(rows),
+        "xaxis": {"title": {"text": "accuracy (%)"}, "range": [0, 100]},
+        "yaxis": {"automargin": True, "type": "category"},
+        "shapes": [{**line, "line": {"dash": "dot", "width": 1.2, "color": GREY}}],
+    }
+    alt = f"Accuracy of every upstream, {title}, with the 95% interval for {interval}. The dotted line is chance."
+    return Chart([bars], layout, alt)
 
 
 def regression_chart(
@@ -129,9 +198,10 @@ def regression_chart(
                 **_axes(number),
             }
         )
-    layout = _panels(titles, {"title": {"text": outside}, "nticks": 4}, "accuracy (%)")
+    x_axis = {"title": {"text": outside}, "nticks": 4}
+    wide, narrow = (_panels(titles, x_axis, "accuracy (%)", columns) for columns in (3, 1))
     alt = f"Few-shot accuracy over {score_name}, a panel per dataset: regression line, its 95% band, rank correlation."
-    return Chart(data, layout, alt)
+    return Chart(data, wide, alt, narrow)
 
 
 def histogram_chart(
@@ -187,15 +257,22 @@ def _axes(number: int) -> dict[str, str]:
     return {} if number == 0 else {"xaxis": f"x{number + 1}", "yaxis": f"y{number + 1}"}
 
 
-def _panels(titles: Sequence[str], x_axis: dict, y_title: str) -> dict:
-    columns = min(len(titles), 3)
+def _panels(
+    titles: Sequence[str], x_axis: dict, y_title: str, most_columns: int, chance: float | None = None, n_legend: int = 0
+) -> dict:
+    """Panels below and beside each other; `n_legend` entries of a legend stand below all of them."""
+    columns = min(len(titles), most_columns)
     lines = -(-len(titles) // columns)
+    panel = 330 if len(titles) == 1 else 230
+    legend = 22 * -(-n_legend // (5 if most_columns > 1 else 2))
+    height = 110 + panel * lines + legend
     layout: dict = {
         "grid": {"rows": lines, "columns": columns, "pattern": "independent", "xgap": 0.16, "ygap": 0.32},
-        "height": 160 + 230 * lines,
+        "height": height,
         "annotations": [],
+        "shapes": [],
         "legend": {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom"},
-        "margin": {"l": 60, "r": 20, "t": 30, "b": 100},
+        "margin": {"l": 60, "r": 20, "t": 30, "b": 60 + legend},
     }
     for number, title in enumerate(titles):
         suffix = "" if number == 0 else str(number + 1)
@@ -215,4 +292,8 @@ def _panels(titles: Sequence[str], x_axis: dict, y_title: str) -> dict:
                 "font": {"size": 12},
             }
         )
+        if chance is not None:
+            level = {"type": "line", "xref": f"x{suffix} domain", "x0": 0, "x1": 1, "yref": f"y{suffix}"}
+            line = {"dash": "dot", "width": 1.2, "color": GREY}
+            layout["shapes"].append({**level, "y0": round(100 * chance, 2), "y1": round(100 * chance, 2), "line": line})
     return layout

@@ -1,14 +1,14 @@
 """Before and after: what moved between two result folders, by how much, and whether it is real."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from jfewshot.errors import UserError
 from jfewshot.files import canonical_json
-from jfewshot.reporting.conditions import condition_of, describe
+from jfewshot.reporting.conditions import Conditions, condition_of, describe, flatten
 from jfewshot.reporting.grid import MISSING, Grid, grid
 from jfewshot.reporting.labels import UpstreamNames
 from jfewshot.reporting.pairing import classes_of_clips, slot_scores
@@ -16,6 +16,7 @@ from jfewshot.results import Results
 from jfewshot.statistics import compare, correct_from_predicted, holm, make_pool, pool_covariance
 
 Record = Mapping[str, Any]
+_SHOWN = 5  # of a list in a sentence
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,10 +45,19 @@ class Move:
 
 @dataclasses.dataclass(frozen=True)
 class Moves:
-    """All matched cells, the largest moves first, and sentences on what could not be matched or read."""
+    """Everything that two folders have in common, and what not.
+
+    Attributes:
+      moves: all matched cells, the largest moves first.
+      notes: sentences on what could not be matched or read.
+      only: for the folder before and the folder after, the cells that the other one lacks: upstream, dataset and condition.
+      settings: fields of the conditions in which the folders differ, each with the values that only one of them has.
+    """
 
     moves: tuple[Move, ...]
     notes: tuple[str, ...]
+    only: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
+    settings: tuple[str, ...] = ()
 
 
 def compare_folders(before: Results, after: Results) -> Moves:
@@ -88,21 +98,95 @@ def compare_folders(before: Results, after: Results) -> Moves:
         for move, p in zip(moves, adjusted, strict=True)
     ]
     moves.sort(key=lambda move: -abs(move.after - move.before))
-    return Moves(tuple(moves), tuple(notes))
+    only = (_without(first, both, names), _without(second, both, names))
+    return Moves(tuple(moves), tuple(notes), only, _settings(before, after))
+
+
+def changes(found: Moves, before: str, after: str) -> list[str]:
+    """What differs, the most important first, in sentences.
+
+    Args:
+      found: from `compare_folders`.
+      before: name of the one folder.
+      after: name of the other folder.
+
+    Returns:
+      the sentences.
+    """
+    real = [move for move in found.moves if is_real(move)]
+    unclear = [move for move in found.moves if not is_real(move) and not move.identical]
+    same = len(found.moves) - len(real) - len(unclear)
+    sentences = []
+    if real:
+        counted = f"{len(real)} of {len(found.moves)} shared results changed by more than chance"
+        sentences.append(f"{counted}; the largest: {'; '.join(_said(move) for move in real[:_SHOWN])}.")
+    else:
+        sentences.append(f"None of {len(found.moves)} shared results changed by more than chance.")
+    if unclear:
+        most = unclear[0]
+        sentences.append(f"{len(unclear)} changed within chance, the most: {_said(most)}.")
+    for name, cells in zip((before, after), found.only, strict=True):
+        if cells:
+            more = f" and {len(cells) - _SHOWN} more" if len(cells) > _SHOWN else ""
+            sentences.append(f"In {name} only: {'; '.join(cells[:_SHOWN])}{more}.")
+    if found.settings:
+        sentences.append(f"Settings that differ: {'; '.join(found.settings)}.")
+    if same:
+        sentences.append(f"{same} {'has' if same == 1 else 'have'} the same predictions in both.")
+    return sentences
+
+
+def is_real(move: Move) -> bool:
+    """Whether a change is more than chance: p below 0.05 after Holm over all shared results."""
+    return move.p_holm is not None and move.p_holm < 0.05 and not move.identical
+
+
+def _said(move: Move) -> str:
+    width = "no interval" if move.half_width is None else f"± {100 * move.half_width:.2f}"
+    return f"{move.upstream} on {move.dataset} {100 * (move.after - move.before):+.2f} {width}".replace("-", "−", 1)
+
+
+def _without(own: Mapping[str, Record], both: Sequence[str], names: UpstreamNames) -> tuple[str, ...]:
+    left = [record for key, record in own.items() if key not in both]
+    cells = [
+        f"{names.of(r)} on {r['dataset'].get('title') or r['dataset']['name']}, {describe(condition_of(r))}"
+        for r in left
+    ]
+    return tuple(sorted(cells))
+
+
+def _settings(before: Results, after: Results) -> tuple[str, ...]:
+    """Fields of the conditions whose values are not the same in both folders."""
+    values: list[dict[str, set[str]]] = []
+    for folder in (before, after):
+        conditions = Conditions()
+        found: dict[str, set[str]] = {}
+        distinct = {conditions.key(record): record for record in folder.records}
+        for record in distinct.values():
+            for name, value in flatten(condition_of(record)).items():
+                found.setdefault(name, set()).add(value)
+        values.append(found)
+    first, second = values
+    differing = [name for name in sorted({*first, *second}) if first.get(name) != second.get(name)]
+    texts = [f"{name} is {_listed(first.get(name))} before and {_listed(second.get(name))} after" for name in differing]
+    return tuple(texts)
+
+
+def _listed(values: set[str] | None) -> str:
+    return "absent" if values is None else " or ".join(sorted(values)[:_SHOWN])
 
 
 def moves_grid(found: Moves, title: str) -> Grid:
-    """What moved, as a table."""
-    conditions = {move.condition for move in found.moves}
+    """What moved, as a table; results with the same predictions in both folders are counted below it."""
+    moved = [move for move in found.moves if not move.identical]
+    conditions = {move.condition for move in moved}
     rows = []
-    for move in found.moves:
+    for move in moved:
         width = MISSING if move.half_width is None else f"{100 * move.half_width:.2f}"
-        if move.identical:
-            verdict = "the same predictions"
-        elif move.p_holm is None:
+        if move.p_holm is None:
             verdict = "cannot tell: the pool is too small"
         else:
-            verdict = "real" if move.p_holm < 0.05 else "within chance"
+            verdict = "real" if is_real(move) else "within chance"
         rows.append(
             [
                 move.upstream,
@@ -120,6 +204,11 @@ def moves_grid(found: Moves, title: str) -> Grid:
         *([f"All: {next(iter(conditions))}."] if len(conditions) == 1 else []),
         "Differences in points on the same episodes, with a 95% interval that accounts for the limited number of clips and, "
         "where there are enough classes to tell, of classes; 'real' is p below 0.05 after Holm over all rows.",
+        *(
+            [f"Not shown: {len(found.moves) - len(moved)} with the same predictions."]
+            if len(moved) < len(found.moves)
+            else []
+        ),
         *found.notes,
     ]
     n_labels = len(headings)

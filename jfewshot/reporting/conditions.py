@@ -6,6 +6,9 @@ from typing import Any
 
 from jfewshot.files import canonical_json
 
+# The classifier to read first comes first: converged logistic regression is the one that docs/classifiers.md recommends.
+RECOMMENDED_FIRST = ("logistic", "ridge", "svm", "sgd", "centroid", "knn")
+
 # Identity fields that name the data and the embeddings: the axes of a table. Everything else is its condition.
 _AXES = ("clip_table", "embeddings", "segments")
 
@@ -56,6 +59,23 @@ class Conditions:
         if known is None:
             known = self._known[parts] = condition_key(record), identity
         return known[0]
+
+
+def order_of(condition: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What conditions are sorted by: the recommended classifier first, and shots, ways and strengths as numbers.
+
+    Args:
+      condition: from `condition_of`.
+    """
+    classifier, protocol = condition["classifier"], condition["protocol"]
+    name = classifier["name"]
+    place = RECOMMENDED_FIRST.index(name) if name in RECOMMENDED_FIRST else len(RECOMMENDED_FIRST)
+    value = (condition.get("strength") or {}).get("value")
+    is_number = isinstance(value, int | float)
+    strength = (is_number, value if is_number else 0.0, str(value))  # a strength that is chosen comes before fixed ones
+    settings = canonical_json({k: v for k, v in classifier.items() if k != "name"})
+    preprocessing = preprocessing_words(condition)
+    return place, name, settings, strength, preprocessing, protocol["n_way"], protocol["k_shot"], describe(condition)
 
 
 def flatten(condition: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

@@ -16,6 +16,15 @@ class Prose:
 
 
 @dataclasses.dataclass(frozen=True)
+class Points:
+    """Sentences as a list under a heading; `warning` sets them apart."""
+
+    heading: str
+    sentences: tuple[str, ...]
+    warning: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
 class TableBlock:
     """A table; `sortable` ones can be sorted and filtered."""
 
@@ -32,11 +41,15 @@ class BoardBlock:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Chart:
-    """A Plotly chart of its basic kinds (scatter, bar), with what it shows in a sentence for those who do not see it."""
+    """A Plotly chart of its basic kinds (scatter, bar), with what it shows in a sentence for those who do not see it.
+
+    `narrow` is a layout for windows too narrow for `layout`; None where one layout serves both.
+    """
 
     data: list[dict[str, Any]]
     layout: dict[str, Any]
     alt: str
+    narrow: dict[str, Any] | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -48,16 +61,17 @@ class Picture:
     caption: str = ""
 
 
-Block = Prose | TableBlock | BoardBlock | Chart | Picture
+Block = Prose | Points | TableBlock | BoardBlock | Chart | Picture
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Section:
-    """A heading and what stands below it; `anchor` is its address in the page."""
+    """A heading and what stands below it; `anchor` is its address in the page. A folded one opens on a click or from a link."""
 
     anchor: str
     title: str
     blocks: tuple[Block, ...]
+    folded: bool = False
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

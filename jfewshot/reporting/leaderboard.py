@@ -8,10 +8,10 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from jfewshot.errors import UserError
-from jfewshot.reporting.conditions import Conditions, condition_of, describe, differences
+from jfewshot.reporting.conditions import Conditions, condition_of, describe, differences, order_of
 from jfewshot.reporting.grid import Mark
 from jfewshot.reporting.labels import UpstreamNames, dataset_labels, upstream_labels
-from jfewshot.statistics.ranks import TIE_DECIMALS, average_ranks
+from jfewshot.statistics.ranks import READ_DECIMALS, as_read, average_ranks
 
 Record = Mapping[str, Any]
 
@@ -62,7 +62,10 @@ class Leaderboard:
 
 
 def leaderboards(records: Iterable[Record], interval: str | Sequence[str] = "ci95") -> list[Leaderboard]:
-    """One leaderboard per condition (protocol, classifier, strength, preprocessing), the fullest first."""
+    """One leaderboard per condition (protocol, classifier, strength, preprocessing), the fullest first.
+
+    Among equally full ones the recommended classifier is first, and shots, ways and strengths are in the order of their numbers.
+    """
     return list(each_leaderboard(records, interval)[1])
 
 
@@ -83,7 +86,7 @@ def each_leaderboard(
     conditions = Conditions()
     for record in records:
         groups.setdefault(conditions.key(record), []).append(record)
-    in_order = sorted(groups.values(), key=lambda group: (-len(group), describe(condition_of(group[0]))))
+    in_order = sorted(groups.values(), key=lambda group: (-len(group), order_of(condition_of(group[0]))))
     names = UpstreamNames(records)
     return len(in_order), (leaderboard(group, interval, names) for group in in_order)
 
@@ -152,6 +155,31 @@ def leaderboard(
     return reorder(board, sorted(range(shape[0]), key=lambda row: (not complete[row], -have[row])))
 
 
+def without_repeats(boards: Sequence[Leaderboard]) -> list[Leaderboard]:
+    """Leave out leaderboards whose every prediction is that of an earlier one, which then names them.
+
+    At one shot the nearest centroid is the nearest neighbour, for instance: one table is enough.
+
+    Args:
+      boards: in the order of the report.
+    """
+    kept: dict[Any, Leaderboard] = {}
+    for number, board in enumerate(boards):
+        found = {
+            (board.upstreams[row], board.datasets[column]): (record.get("draws"), predictions["sha256"])
+            for (row, column), record in board.cells.items()
+            if (predictions := record.get("predictions"))
+        }
+        key = frozenset(found.items()) if len(found) == len(board.cells) else number
+        first = kept.get(key)
+        if first is None:
+            kept[key] = board
+        else:
+            note = f"“{board.title}” gives the same predictions, so its table is left out."
+            kept[key] = dataclasses.replace(first, notes=(*first.notes, note))
+    return list(kept.values())
+
+
 def reorder(board: Leaderboard, rows: Sequence[int]) -> Leaderboard:
     """The leaderboard with its rows in another order, or only some of them; averages and ranks stay as they are."""
     rows = list(rows)
@@ -168,14 +196,25 @@ def reorder(board: Leaderboard, rows: Sequence[int]) -> Leaderboard:
     )
 
 
-def best_and_second(values: Float[np.ndarray, " n"], largest: bool = True) -> list[Mark]:
-    """Marks of a column: `best` for the best value, `second` for the next; equal to two decimals of a percent is
-    equal."""
-    rounded = np.round(values if largest else -values, TIE_DECIMALS)
-    distinct = np.unique(rounded[~np.isnan(rounded)])[::-1]
+def best_and_second(
+    values: Float[np.ndarray, " n"], largest: bool = True, decimals: int = READ_DECIMALS, scale: float = 100.0
+) -> list[Mark]:
+    """Marks of a column: `best` for the best value, `second` for the next; what reads the same is marked the same.
+
+    Args:
+      values: accuracies 0-1, or ranks with `scale` 1; NaN where missing.
+      largest: whether the largest value is the best.
+      decimals: how many decimals the table prints.
+      scale: factor from `values` to the printed numbers.
+
+    Returns:
+      a mark for each value; none stands out where all read the same.
+    """
+    read = as_read(scale * values, decimals) * (1 if largest else -1)
+    distinct = np.unique(read[~np.isnan(read)])[::-1]
     if len(distinct) < 2:  # one value, or all the same: nothing stands out
         return [""] * len(values)
-    return ["best" if value == distinct[0] else "second" if value == distinct[1] else "" for value in rounded]
+    return ["best" if value == distinct[0] else "second" if value == distinct[1] else "" for value in read]
 
 
 def _shared_condition(records: Sequence[Record]) -> dict[str, Any]:

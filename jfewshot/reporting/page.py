@@ -11,10 +11,11 @@ import markupsafe
 import numpy as np
 
 from jfewshot._version import __version__
-from jfewshot.reporting.document import Block, BoardBlock, Chart, Document, Picture, Prose, TableBlock
+from jfewshot.reporting.document import Block, BoardBlock, Chart, Document, Picture, Points, Prose, TableBlock
 from jfewshot.reporting.grid import MISSING, Grid
 from jfewshot.reporting.leaderboard import INTERVALS, Leaderboard
 from jfewshot.reporting.tables import leaderboard_grid
+from jfewshot.statistics import as_read
 
 # Above this many cells in the report, the numbers of its tables are no buttons (those on the pages of an upstream or a dataset
 # still are) and digests are cut to what tells them apart, so that the file stays below 3 MB; exports/cells.csv has all in full.
@@ -36,7 +37,12 @@ def html_page(document: Document) -> str:
     page = _Page(document)
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined)
     sections = [
-        {"anchor": section.anchor, "title": section.title, "blocks": [page.block(block) for block in section.blocks]}
+        {
+            "anchor": section.anchor,
+            "title": section.title,
+            "folded": section.folded,
+            "blocks": [page.block(block) for block in section.blocks],
+        }
         for section in document.sections
     ]
     return environment.from_string(_asset("page/page.html")).render(
@@ -72,12 +78,14 @@ class _Page:
         match block:
             case Prose(paragraphs, warning):
                 return {"what": "prose", "paragraphs": paragraphs, "warning": warning}
+            case Points(heading, sentences, warning):
+                return {"what": "points", "heading": heading, "sentences": sentences, "warning": warning}
             case TableBlock(table, sortable):
                 return _table(table, sortable)
             case BoardBlock(board):
                 return self.leaderboard(board)
-            case Chart(data, layout, alt):
-                self.charts.append({"data": data, "layout": layout})
+            case Chart(data, layout, alt, narrow):
+                self.charts.append({"data": data, "layout": layout, **({"narrow": narrow} if narrow else {})})
                 height = layout.get("height", 320)
                 return {"what": "chart", "number": len(self.charts) - 1, "height": height, "alt": alt}
             case Picture(svg, alt, caption):
@@ -145,9 +153,10 @@ class _Page:
             "title": board.title,
             "upstreams": board.upstreams,
             "datasets": board.datasets,
-            "mean": _numbers(board.mean),
+            # As printed, so that the script's ranks and numbers are the tables'.
+            "mean": _numbers(as_read(100 * board.mean) / 100),
             "half": half,
-            "average": _numbers(board.average),
+            "average": _numbers(as_read(100 * board.average) / 100),
             "average_half": {name: _numbers(width) for name, width in board.average_half_width.items()},
             "n_episodes": board.condition["protocol"]["n_episodes"],
             "chance": round(1 / board.condition["protocol"]["n_way"], 6),

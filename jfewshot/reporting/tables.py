@@ -24,6 +24,7 @@ __all__ = ["Leaderboard", "csv_of_boards", "leaderboard", "leaderboard_grid", "l
 
 Format = Literal["terminal", "markdown", "latex", "csv", "json"]
 Style = Literal["published", "dense"]
+DECIMALS: dict[Style, int] = {"published": 2, "dense": 1}
 
 
 def render(board: Leaderboard, form: Format, style: Style = "published", width: int = 120) -> str:
@@ -66,29 +67,33 @@ def rich_table(board: Leaderboard, width: int, style: Style = "published") -> ri
 def leaderboard_grid(board: Leaderboard, style: Style = "published") -> Grid:
     """The leaderboard's text: mean ± interval in percent, average, average rank; best and second best marked."""
     columns, marks = [], []
+    decimals = DECIMALS[style]
     for column in range(len(board.datasets)):
         widths = [board.half_widths[name][:, column] for name in board.intervals]
         columns.append([_number(m, [w[row] for w in widths], style) for row, m in enumerate(board.mean[:, column])])
-        marks.append(best_and_second(board.mean[:, column]))
+        marks.append(best_and_second(board.mean[:, column], decimals=decimals))
     headings = ["Upstream", *board.datasets]
     if len(board.datasets) > 1 and board.complete.any():
         widths = [board.average_half_width[name] for name in board.intervals]
         columns.append([_number(m, [w[row] for w in widths], style) for row, m in enumerate(board.average)])
-        marks.append(best_and_second(board.average))
+        marks.append(best_and_second(board.average, decimals=decimals))
         columns.append([_rank(rank) for rank in board.average_rank])
-        marks.append(best_and_second(board.average_rank, largest=False))
+        marks.append(best_and_second(board.average_rank, largest=False, scale=1.0))
         headings += ["Avg", "Avg Rank"]
     rows: list[list[str | TableEntry]] = [
         [label, *(TableEntry(texts[row], mark[row]) for texts, mark in zip(columns, marks, strict=True))]
         for row, label in enumerate(board.upstreams)
     ]
-    return grid(board.title, headings, rows, _notes(board))
+    notes = _notes(board)
+    if style == "dense" and "Avg Rank" in headings:
+        notes = (*notes, "Ranks are of accuracies with two decimals.")
+    return grid(board.title, headings, rows, notes)
 
 
 def _number(mean: float, half_widths: list[float], style: Style) -> str:
     if np.isnan(mean):
         return MISSING
-    decimals, gap = (2, " ") if style == "published" else (1, "")
+    decimals, gap = DECIMALS[style], " " if style == "published" else ""
     text = f"{100 * mean:.{decimals}f}"
     known = [MISSING if np.isnan(width) else f"{100 * width:.{decimals}f}" for width in half_widths]
     if len(known) == 1:

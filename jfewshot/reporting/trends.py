@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from jfewshot.files import canonical_json
-from jfewshot.reporting.conditions import Conditions, condition_of, describe
+from jfewshot.reporting.conditions import Conditions, condition_of, describe, order_of
 from jfewshot.reporting.figures.curves import Curve, Panel
 from jfewshot.reporting.labels import UpstreamNames, dataset_labels, upstream_labels
 
@@ -84,7 +84,7 @@ def _over(
             protocol = {k: v for k, v in condition["protocol"].items() if k not in (field, "nested_shots")}
             without[key] = canonical_json({**condition, "protocol": protocol})
         groups.setdefault(without[key], []).append(record)
-    for group in groups.values():
+    for group in _every_classifier_first(list(groups.values())):
         places = sorted({place(record) for record in group})
         if len(places) < 2:
             continue
@@ -93,6 +93,18 @@ def _over(
         if panels:
             title = _without(describe(condition_of(group[0])), field)
             yield Trend(name, title, x_label, {x: f"{x:g}" for x in places}, log, panels)
+
+
+def _every_classifier_first(groups: list[list[Record]]) -> list[list[Record]]:
+    """Groups in the order of their conditions, a first one of each classifier before a second one of any."""
+    groups = sorted(groups, key=lambda group: (-len(group), order_of(condition_of(group[0]))))
+    seen: dict[str, int] = {}
+    turns = []
+    for number, group in enumerate(groups):
+        name = str(group[0]["identity"]["classifier"]["name"])
+        seen[name] = seen.get(name, 0) + 1
+        turns.append((seen[name], number))
+    return [groups[number] for _, number in sorted(turns)]
 
 
 def _over_layers(records: Sequence[Record], interval: str, names: UpstreamNames) -> Iterator[Trend]:

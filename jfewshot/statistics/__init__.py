@@ -8,9 +8,12 @@
 | `multiple` | how many of these tests are chance? (Holm) |
 | `ranks` | who is ahead over many datasets, and by enough? |
 | `correlation` | does few-shot accuracy go with scores from elsewhere? |
+| `best` | how likely is each system the best? |
+| `needed` | how many labels per class does an accuracy need? |
 | `selection` | which C, layer, pooling, classifier, chosen on validation? |
 """
 
+from jfewshot.statistics.best import best_probability
 from jfewshot.statistics.correlation import Correlations, correlations, line_with_band, logit
 from jfewshot.statistics.intervals import (
     AccuracyInterval,
@@ -20,6 +23,7 @@ from jfewshot.statistics.intervals import (
     pool_interval,
 )
 from jfewshot.statistics.multiple import holm, holm_of_pairs
+from jfewshot.statistics.needed import Needed, labels_needed
 from jfewshot.statistics.paired import (
     Differences,
     class_pseudo_values,
@@ -33,6 +37,7 @@ from jfewshot.statistics.pool import Pool, PoolCovariance, make_pool, pool_covar
 from jfewshot.statistics.ranks import (
     DatasetBootstrap,
     RankTest,
+    as_read,
     average_ranks,
     bootstrap_over_datasets,
     indistinguishable_groups,
@@ -47,10 +52,13 @@ __all__ = [
     "Correlations",
     "DatasetBootstrap",
     "Differences",
+    "Needed",
     "Pool",
     "PoolCovariance",
     "RankTest",
+    "as_read",
     "average_ranks",
+    "best_probability",
     "bootstrap_over_datasets",
     "choose_on_validation",
     "class_pseudo_values",
@@ -63,6 +71,7 @@ __all__ = [
     "holm",
     "holm_of_pairs",
     "indistinguishable_groups",
+    "labels_needed",
     "line_with_band",
     "logit",
     "make_pool",

@@ -5,8 +5,21 @@ from typing import Literal, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-# Accuracies that read the same in a table (57.10% and 57.10%) are the same: two decimals of a percent.
-TIE_DECIMALS = 4
+# Decimals of a percent that tables print.
+READ_DECIMALS = 2
+
+
+def as_read(values: Float[np.ndarray, "..."], decimals: int = READ_DECIMALS) -> Float[np.ndarray, "..."]:
+    """Numbers as a table prints them, so that what reads the same ranks the same and what reads differently does not tie.
+
+    NumPy's `round` multiplies before it rounds, so it disagrees with printing for numbers near a half of the last digit.
+
+    Args:
+      values: numbers in the unit that is printed, for instance percent; NaN stays NaN.
+      decimals: how many decimals are printed.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    return np.array([float(f"{value:.{decimals}f}") for value in values.ravel()]).reshape(values.shape)
 
 
 def rank_within_columns(
@@ -15,11 +28,11 @@ def rank_within_columns(
     """Rank of each upstream on each dataset, 1 the most accurate.
 
     Args:
-      accuracy: 0-1; compared after rounding to four decimals.
+      accuracy: 0-1; compared as tables print it, in percent with two decimals.
       method: what equal accuracies get. `average`, the mean of the ranks they take up (1, 2.5, 2.5, 4), as the Friedman
         test and the critical-difference diagram need; `min`, the best of them (1, 2, 2, 4), as the papers' Avg Rank.
     """
-    rounded = np.round(accuracy, TIE_DECIMALS)
+    rounded = as_read(100 * accuracy)
     better = (rounded[None] > rounded[:, None]).sum(axis=1)
     equal = (rounded[None] == rounded[:, None]).sum(axis=1)  # counts the upstream itself
     ranks = 1.0 + better + (0.5 * (equal - 1) if method == "average" else 0.0)
@@ -63,7 +76,7 @@ def rank_test(accuracy: Float[np.ndarray, "n_upstreams n_datasets"], alpha: floa
         wins, losses = int((first == 1).sum()), int((first == 2).sum())
         p_value = stats.binomtest(wins, wins + losses).pvalue if wins + losses else 1.0
     else:
-        rounded = np.round(accuracy, TIE_DECIMALS)
+        rounded = as_read(100 * accuracy)
         same = bool((rounded == rounded[:1]).all())
         p_value = 1.0 if same else float(stats.friedmanchisquare(*rounded).pvalue)
     return RankTest(ranks, float(p_value), float(q * np.sqrt(k * (k + 1) / (6 * n))))

@@ -82,6 +82,26 @@ def finite(x: np.ndarray) -> np.ndarray:
     return x.view(np.uint16) & 0x7C00 != 0x7C00 if x.dtype == np.float16 else np.isfinite(x)
 
 
+def doubled_rows(view: np.ndarray) -> list[tuple[int, int]]:
+    """Rows that equal an earlier row to the bit, rows of zeros and of one number apart.
+
+    Args:
+      view: segments x dim.
+
+    Returns:
+      each such row, after the first row that it equals.
+    """
+    digests, plain = [], []
+    for start in range(0, len(view), _ROWS_AT_ONCE):
+        block = np.asarray(view[start : start + _ROWS_AT_ONCE])
+        plain.append(start + np.flatnonzero((block != block[:, :1]).any(axis=1)))
+        digests.append(_row_digests(block))
+    if not digests:
+        return []
+    rows = np.concatenate(plain)
+    return _doubled(view, rows, np.concatenate(digests)[rows])
+
+
 def _check_view(store: Store, name: str, errors: list[str], warnings: list[str]) -> None:
     try:
         view = store.view(name)

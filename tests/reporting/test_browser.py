@@ -10,6 +10,7 @@ from tests.reporting.synthetic import write_results
 pytestmark = pytest.mark.skipif(not webdriver.available(), reason="needs Chromium and chromedriver")
 
 ENTER, ESCAPE, TAB = "\ue007", "\ue00c", "\ue004"
+OPEN = "document.getElementById('open-all').click()"  # every folded section
 ROWS = "return [...document.querySelectorAll('#board-1 table')[0].tBodies[0].rows].map(r => r.cells[0].textContent)"
 
 
@@ -30,8 +31,9 @@ def window():
 
 def test_it_opens_from_disk_without_errors_and_loads_nothing(window, page):
     window.open(page)
+    window.run(OPEN)
     assert window.run("return document.title") == "A report </script>"
-    for anchor in ("board-1", "board-1-classes", "about"):
+    for anchor in ("board-1", "board-2-classes", "about"):
         window.run(f"document.getElementById('{anchor}').scrollIntoView()")
     window.wait("return document.querySelectorAll('.chart.drawn .main-svg').length >= 2")
     assert window.errors() == []
@@ -44,8 +46,64 @@ def test_it_opens_from_disk_without_errors_and_loads_nothing(window, page):
     assert fetched == []
 
 
+def size(window, width, height=900):
+    metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+    window._call("POST", "/goog/cdp/execute", {"cmd": "Emulation.setDeviceMetricsOverride", "params": metrics})
+
+
+def test_the_answer_is_first_and_the_rest_opens_from_its_link_and_from_the_keyboard(window, page):
+    window.open(page)
+    window.wait("return document.querySelector('#answer .chart.drawn .main-svg')")
+    top = "return document.querySelector('{}').getBoundingClientRect().top"
+    places = [
+        window.run(top.format(what)) for what in ("#answer .answer", "#answer .chart", "#answer table", "main nav")
+    ]
+    assert places == sorted(places)
+    assert places[0] < 300
+    assert window.run("return [...document.querySelectorAll('#report details')].some(d => d.open)") is False
+    window.run("document.querySelector('main nav a[href=\"#board-1\"]').click()")
+    window.wait("return document.querySelector('#board-1 details').open")
+    assert window.run("return [...document.querySelectorAll('#report details')].filter(d => d.open).length") == 1
+    window.run("document.querySelector('#about summary').focus()")
+    window.press(ENTER)
+    window.wait("return document.querySelector('#about details').open")
+    assert window.errors() == []
+
+
+@pytest.mark.parametrize("width", [420, 1600])
+def test_nothing_is_wider_than_the_window_and_arrows_stand_beside_their_headings(window, page, width):
+    try:
+        size(window, width)
+        window.open(page)
+        window.run(OPEN)
+        window.wait("return document.querySelector('#answer .chart.drawn .main-svg')")
+        assert window.run("return document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+        gaps = window.run(
+            """
+            return [...document.querySelectorAll("#answer table.dataTable thead th")].map((head) => {
+              const title = head.querySelector(".dt-column-title").getBoundingClientRect();
+              return head.querySelector(".dt-column-order").getBoundingClientRect().left - title.right;
+            });
+            """
+        )
+        assert len(gaps) > 2
+        assert all(0 <= gap < 12 for gap in gaps)
+        # A chart takes the room that it draws in: nothing lies over its legend.
+        over = window.run(
+            """
+            const chart = document.querySelector("#answer .chart");
+            const legend = chart.querySelector(".legend").getBoundingClientRect();
+            return legend.bottom - chart.parentElement.querySelector("figcaption").getBoundingClientRect().top;
+            """
+        )
+        assert over <= 1
+    finally:
+        window._call("POST", "/goog/cdp/execute", {"cmd": "Emulation.clearDeviceMetricsOverride", "params": {}})
+
+
 def test_columns_sort_by_number_with_pointer_and_keyboard(window, page):
     window.open(page)
+    window.run(OPEN)
     assert window.run(ROWS) == ["alpha", "βήτα <b>", "delta", "gamma"]
     header = "document.querySelector('#board-1 table thead th:nth-child(2)')"
     window.run(f"{header}.click()")
@@ -59,6 +117,7 @@ def test_columns_sort_by_number_with_pointer_and_keyboard(window, page):
 
 def test_rows_filter(window, page):
     window.open(page)
+    window.run(OPEN)
     window.run(
         "const box = document.querySelector('#board-1 .dt-search input'); box.value = 'gam';"
         "box.dispatchEvent(new Event('input', {bubbles: true})); box.dispatchEvent(new Event('keyup', {bubbles: true}));"
@@ -70,6 +129,7 @@ def test_rows_filter(window, page):
 
 def test_a_number_leads_to_its_digest_from_the_keyboard(window, page):
     window.open(page)
+    window.run(OPEN)
     window.run("document.querySelector('#board-1 button.cell').focus()")
     window.press(ENTER)
     window.wait("return document.getElementById('provenance').open")
@@ -85,6 +145,7 @@ def test_a_number_leads_to_its_digest_from_the_keyboard(window, page):
 
 def test_upstreams_and_datasets_have_pages_and_there_is_a_way_back(window, page):
     window.open(page)
+    window.run(OPEN)
     window.run("document.querySelector('#board-1 tbody a').click()")
     window.wait("return !document.getElementById('detail').hidden && document.getElementById('report').hidden")
     assert window.run("return document.activeElement.textContent") == "alpha"
@@ -99,6 +160,7 @@ def test_upstreams_and_datasets_have_pages_and_there_is_a_way_back(window, page)
 
 def test_hovering_tells_mean_interval_and_number_of_episodes(window, page):
     window.open(page)
+    window.run(OPEN)
     window.run("document.querySelector('#board-1 .board-chart').scrollIntoView()")
     window.wait("return document.querySelector('#board-1 .board-chart .chart.drawn')")
     window.run(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jfewshot.errors import UserError
-from jfewshot.reporting.compare import compare_folders, moves_grid
+from jfewshot.reporting.compare import changes, compare_folders, moves_grid
 from jfewshot.results import read_results
 from tests.reporting.synthetic import write_results
 from tests.results.packed import block_file, without_digests
@@ -28,9 +28,25 @@ def test_what_moved_is_measured_on_the_same_episodes(tmp_path):
     assert better.p_holm < 0.05
     assert better.half_width < better.after - better.before
     assert found.moves[0].upstream == "alpha"  # the largest move first
-    words = {tuple(cell.text for cell in row[:2]): row[-1].text for row in moves_grid(found, "x").rows}
-    assert words["alpha", "words"] == "real"
-    assert words["beta", "words"] == "the same predictions"
+    table = moves_grid(found, "x")
+    words = {tuple(cell.text for cell in row[:2]): row[-1].text for row in table.rows}
+    assert words == {("alpha", "words"): "real", ("alpha", "esc"): "real"}
+    assert "Not shown: 2 with the same predictions." in table.notes
+    first, last = changes(found, "before", "after")
+    assert first.startswith("2 of 4 shared results changed by more than chance; the largest: alpha on ")
+    assert f"{100 * (found.moves[0].after - found.moves[0].before):+.2f} ± " in first
+    assert last == "2 have the same predictions in both."
+
+
+def test_what_one_folder_lacks_and_settings_that_differ_are_named(tmp_path):
+    before = write_results(tmp_path / "a", {"alpha": 0.5, "beta": 0.5}, ["esc"], n_episodes=60)
+    after = write_results(tmp_path / "b", {"alpha": 0.5}, ["esc"], n_episodes=60, ways=(5, 2))
+    found = compare_folders(*(read_results(path) for path in (before, after)))
+    assert found.settings == ("protocol.n_way is 5 before and 2 or 5 after",)
+    said = changes(found, "a", "b")
+    assert said[0] == "None of 1 shared results changed by more than chance."
+    assert any(text.startswith("In a only: beta on esc, 5-way 1-shot") for text in said)
+    assert any(text.startswith("In b only: alpha on esc, 2-way 1-shot") for text in said)
 
 
 def test_two_versions_of_one_encoder_match_though_their_names_differ(tmp_path):

@@ -4,7 +4,7 @@ import matplotlib
 import numpy as np
 import pytest
 
-from jfewshot.reporting.figures import bars, classes, correlation, curves, ranks, style
+from jfewshot.reporting.figures import bars, classes, correlation, curves, fonts, ranks, style
 from jfewshot.statistics import correlations
 
 NAMES = ["ввек & <x>", "鳥の声", "plain", "a very long name of an encoder that fits nowhere at all", "$e$"]
@@ -83,3 +83,34 @@ def test_colours_are_told_apart_by_readers_with_any_cones(vision):
 def test_lines_repeat_no_combination_among_the_first_32():
     styles = {tuple(style.line_style(n).values()) for n in range(32)}
     assert len(styles) == 32
+
+
+def test_names_are_whole_and_titles_say_what_is_shown():
+    name = "an encoder with a name of forty-five letters"
+    drawn = bars.accuracy_bars(np.array([[0.5]]), {"ci95": np.array([[0.1]])}, [name], [name], 0.2, "1-shot")
+    (axis,) = drawn.axes
+    assert [label.get_text() for label in axis.get_yticklabels()] == [name]
+    assert axis.get_title(loc="left").replace("\n", " ") == name
+    assert "dotted: chance" in " ".join(drawn.get_suptitle().split())
+    curve = curves.Curve(name, (1.0, 5.0), (0.4, 0.6), (0.02, 0.02))
+    panel = curves.curve_panels([curves.Panel("esc", (curve,))], "shots", chance=0.2, title="logistic")
+    assert panel.get_suptitle() == "Few-shot accuracy. logistic"
+    assert 20.0 in panel.axes[0].lines[1].get_ydata()
+    (legend,) = panel.legends
+    assert legend.get_texts()[0].get_text() == name
+
+
+def test_characters_that_no_font_has_are_named(monkeypatch):
+    assert fonts.without_font(["plain", "Ünïcode", "βήτα"]) == ""
+    monkeypatch.setattr(fonts, "families", lambda: (fonts.FIRST,))
+    said = fonts.without_font(["鳥の声", "鳥"])
+    assert "boxes for 3 characters of names (の声鳥)" in said
+    assert "fonts-noto-cjk" in said
+
+
+def test_a_font_is_taken_where_it_is_installed(monkeypatch):
+    entry = type("Font", (), {"name": "Noto Sans CJK JP"})
+    monkeypatch.setattr(fonts.font_manager.fontManager, "ttflist", [entry])
+    fonts.families.cache_clear()
+    assert fonts.families() == ("DejaVu Sans", "Noto Sans CJK JP")
+    fonts.families.cache_clear()

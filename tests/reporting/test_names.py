@@ -121,7 +121,8 @@ def test_any_name_gives_a_report(name):
     with tempfile.TemporaryDirectory() as folder:
         write_results(Path(folder) / "r", upstreams={name: 0.5, "other": 0.2}, datasets=(name, "esc"))
         choices = Choices(formats=("svg",), published=False)
-        boards, problems = build_report(read_results(Path(folder) / "r"), Path(folder) / "out", choices, name)
+        made = build_report(read_results(Path(folder) / "r"), Path(folder) / "out", choices, name)
+        boards, problems = made.boards, list(made.problems)
         assert problems == []
         assert name in boards[0].upstreams
         page = (Path(folder) / "out/index.html").read_text(encoding="utf-8")

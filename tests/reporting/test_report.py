@@ -39,7 +39,8 @@ def run(monkeypatch, *arguments):
 def test_a_report_is_whole(folder, tmp_path, monkeypatch, capsys):
     assert run(monkeypatch, folder, "--out", tmp_path / "out", "--formats", "png", "svg") == 0
     shown = capsys.readouterr().out
-    assert "5-way 5-shot, 5 queries" in shown
+    assert "with 5 labels per class" in shown
+    assert "5 shots" in shown
     out = tmp_path / "out"
     page = (out / "index.html").read_text(encoding="utf-8")
     assert len(page.encode()) < 3e6
@@ -54,8 +55,8 @@ def test_a_report_is_whole(folder, tmp_path, monkeypatch, capsys):
     drawn = {path.name for path in (out / "figures").iterdir()}
     assert {
         "board-1-bars.png",
-        "board-1-esc-confusion.svg",
-        "board-1-episodes.png",
+        "board-2-esc-confusion.svg",
+        "board-2-episodes.png",
         "shots-1.svg",
         "speed.png",
     } <= drawn
@@ -125,7 +126,8 @@ def test_a_damaged_record_and_damaged_predictions_are_named_and_the_rest_is_repo
     data = bytearray(block_file(folder).read_bytes())
     data[second["predictions"]["offset"] + 20] ^= 1
     block_file(folder).write_bytes(data)
-    boards, problems = build_report(read_results(folder), tmp_path / "out", Choices(formats=("svg",)), "Damaged")
+    made = build_report(read_results(folder), tmp_path / "out", Choices(formats=("svg",)), "Damaged")
+    boards, problems = made.boards, list(made.problems)
     assert len(boards[0].cells) == 5
     assert any(f"{line_file(folder).name}, line " in problem for problem in problems)
     assert any(f"those that record {second['key']} describes" in problem for problem in problems)
@@ -148,7 +150,8 @@ def test_a_damaged_record_and_damaged_predictions_are_named_and_the_rest_is_repo
 )
 def test_small_results_are_reported(tmp_path, upstreams, datasets, options):
     folder = write_results(tmp_path / "results", upstreams, datasets, n_episodes=50, **options)
-    boards, problems = build_report(read_results(folder), tmp_path / "out", Choices(formats=("svg",)), "Small")
+    made = build_report(read_results(folder), tmp_path / "out", Choices(formats=("svg",)), "Small")
+    boards, problems = made.boards, list(made.problems)
     assert problems == []
     assert boards[0].mean.shape == (len(upstreams), len(datasets))
 
@@ -168,7 +171,7 @@ def test_counts_give_the_numbers_that_predictions_give_but_no_confusion_matrix(t
     assert other.covariance.clips is None
     assert other.confusion is None
     for pool in ("classes", "clips"):
-        _, problems = build_report(counts, tmp_path / pool, Choices(formats=("svg",), pool=pool), "Counts")
+        problems = list(build_report(counts, tmp_path / pool, Choices(formats=("svg",), pool=pool), "Counts").problems)
         assert problems == []
     names = {path.name for path in (tmp_path / "classes" / "figures").iterdir()}
     assert any("classes" in name for name in names)
@@ -184,7 +187,8 @@ def test_ties_and_missing_cells_are_reported(tmp_path):
     other["upstream"]["name"], other["identity"]["embeddings"] = "twin", "0" * 64
     own = {k: v for k, v in other.items() if k not in ("format", "format_version", "key", "predictions")}
     ResultFolder(folder).write_cell(own, results.predictions(twin))
-    boards, problems = build_report(read_results(folder), tmp_path / "out", Choices(formats=("svg",)), "Ties")
+    made = build_report(read_results(folder), tmp_path / "out", Choices(formats=("svg",)), "Ties")
+    boards, problems = made.boards, list(made.problems)
     assert problems == []
     assert boards[0].mean.shape == (4, 3)
     assert "–" in (tmp_path / "out" / "tables" / "board-1.md").read_text(encoding="utf-8")
@@ -336,11 +340,28 @@ def test_two_hundred_upstreams_on_fifty_datasets_take_half_a_minute_and_three_me
         tmp_path / "r", upstreams, [f"dataset-{d:02d}" for d in range(50)], n_episodes=200, n_per_class=12
     )
     start = time.process_time()
-    boards, problems = build_report(read_results(folder), tmp_path / "out", Choices(), "Large")
+    made = build_report(read_results(folder), tmp_path / "out", Choices(), "Large")
+    boards, problems = made.boards, list(made.problems)
     assert time.process_time() - start < 30
     assert problems == []
     assert boards[0].mean.shape == (200, 50)
     assert (tmp_path / "out" / "index.html").stat().st_size < 3e6
+
+
+@pytest.mark.slow
+def test_thirteen_encoders_ten_datasets_five_shots_and_three_classifiers_make_a_page_below_five_megabytes(tmp_path):
+    upstreams = {f"encoder-{i:02d}": 0.3 + 0.15 * i for i in range(13)}
+    write_results(
+        *(tmp_path / "r", upstreams, [f"dataset {d}" for d in range(10)]),
+        shots=(1, 2, 5, 10, 20),
+        n_episodes=200,
+        n_per_class=26,
+        n_classes=10,
+        strengths=(1.0, 0.5, 0.25),
+    )
+    made = build_report(read_results(tmp_path / "r"), tmp_path / "out", Choices(formats=("svg",)), "Large")
+    assert (len(made.boards), made.problems) == (15, ())
+    assert (tmp_path / "out" / "index.html").stat().st_size < 5e6
 
 
 def test_a_page_shows_what_fits_and_names_where_the_rest_is(tmp_path, monkeypatch):
@@ -353,7 +374,8 @@ def test_a_page_shows_what_fits_and_names_where_the_rest_is(tmp_path, monkeypatc
     assert best.mean.shape == (2, 2)
     assert "The best 2 of 3 upstreams" in best.notes[-1]
     monkeypatch.setattr("jfewshot.reporting.build.boards_that_fit", lambda boards: boards_that_fit(boards, 13))
-    boards, problems = build_report(results, tmp_path / "out", Choices(formats=("svg",)), "Large")
+    made = build_report(results, tmp_path / "out", Choices(formats=("svg",)), "Large")
+    boards, problems = made.boards, list(made.problems)
     assert (len(boards), problems) == (4, [])
     assert {path.name for path in (tmp_path / "out" / "tables").glob("board-?.csv")} == {"board-1.csv", "board-2.csv"}
     page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")

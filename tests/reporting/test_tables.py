@@ -11,6 +11,7 @@ from scipy import stats
 from jfewshot.errors import UserError
 from jfewshot.reporting.leaderboard import best_and_second
 from jfewshot.reporting.tables import leaderboard, leaderboards, render, rich_table
+from jfewshot.statistics import as_read, rank_within_columns
 from tests.reporting.synthetic import record_of
 
 
@@ -37,6 +38,23 @@ def test_best_and_second_best_share_their_marks_among_ties():
     assert best_and_second(np.array([0.57101, 0.57098, 0.3])) == ["best", "best", "second"]  # both read 57.10
     assert best_and_second(np.array([2.0, 1.0, np.nan]), largest=False) == ["second", "best", ""]
     assert best_and_second(np.array([0.5])) == [""]
+
+
+def test_what_reads_alike_ranks_alike_and_what_reads_differently_does_not():
+    # Means of 20,000 queries are multiples of 1/20000, and half of them lie on a rounding edge of the second decimal.
+    means = np.arange(20_001) / 20_000
+    texts = [f"{100 * mean:.2f}" for mean in means]
+    read = as_read(100 * means)
+    for number in range(20_000):
+        assert (read[number] == read[number + 1]) == (texts[number] == texts[number + 1])
+    for number in range(3, 20_000, 97):
+        pair = means[number : number + 2]
+        same = texts[number] == texts[number + 1]
+        assert rank_within_columns(pair[:, None])[:, 0].tolist() == ([1.5, 1.5] if same else [2.0, 1.0])
+        assert best_and_second(pair) == (["", ""] if same else ["second", "best"])
+    # One decimal is printed, and marks follow it.
+    board = leaderboard([record_of("a", mean=0.57101), record_of("b", mean=0.57098), record_of("c", mean=0.3)])
+    assert render(board, "markdown", "dense").count("**57.1±") == 2
 
 
 def test_missing_cells_are_dashes_and_only_complete_rows_have_averages():

@@ -47,6 +47,7 @@
     const theme = themed({});
     delete theme["xaxis.gridcolor"];
     delete theme["yaxis.gridcolor"];
+    if (full.height) node.style.minHeight = `${full.height}px`;  // what Plotly draws takes no room of its own
     Plotly.react(node, traces, { ...full, ...theme }, options);
     node.classList.add("drawn");
   };
@@ -57,10 +58,31 @@
     }
   }, { rootMargin: "300px" });
   const whenSeen = (node, action) => { node.addEventListener("draw", action); watcher.observe(node); };
+  // A chart with a layout for narrow windows changes between the two when the window does.
+  const NARROW = 640;
   for (const node of document.querySelectorAll(".chart[data-chart]")) {
     const chart = data.charts[Number(node.dataset.chart)];
-    whenSeen(node, () => draw(node, chart.data, chart.layout));
+    const layout = () => (chart.narrow && node.clientWidth < NARROW ? chart.narrow : chart.layout);
+    whenSeen(node, () => {
+      let drawn = layout();
+      draw(node, chart.data, drawn);
+      if (!chart.narrow) return;
+      addEventListener("resize", () => {
+        if (layout() === drawn) return;
+        drawn = layout();
+        draw(node, chart.data, drawn);
+      });
+    });
   }
+
+  // Folded sections open from a link, all at once, and for printing.
+  const folded = [...document.querySelectorAll("#report details")];
+  const opener = document.getElementById("open-all");
+  const openAll = () => { for (const each of folded) each.open = true; };
+  opener?.addEventListener("click", openAll);
+  let shut = [];
+  addEventListener("beforeprint", () => { shut = folded.filter((each) => !each.open); openAll(); });
+  addEventListener("afterprint", () => { for (const each of shut) each.open = false; });
 
   // Plotly reads some HTML in labels; a name is none.
   const asText = (name) => name.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
@@ -164,11 +186,14 @@
   const link = (text, hash) => make("a", text, { href: hash });
   const rankOf = (board, row, column) => {
     const own = board.mean[row][column];
-    return own === null ? "–" : 1 + board.mean.filter((other) => other[column] !== null && other[column] > own + 5e-5).length;
+    return own === null ? "–" : 1 + board.mean.filter((other) => other[column] !== null && other[column] > own).length;
   };
   const widths = (board, row, column) => Object.values(board.half).map((half) => percent(half[row][column]));
   const show = () => {
     const [kind, b, n] = location.hash.slice(1).split("/");
+    const aim = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    const within = aim?.closest("#report section")?.querySelector("details");
+    if (within && !within.open) { within.open = true; aim.scrollIntoView(); }
     const board = data.boards[Number(b)];
     const wanted = (kind === "upstream" || kind === "dataset") && board;
     report.hidden = Boolean(wanted);

@@ -3,6 +3,7 @@
 | file | figures |
 |---|---|
 | `style` | fonts, colours, markers; saving as PNG, SVG and PDF |
+| `fonts` | fonts for names in any script |
 | `bars` | accuracy with intervals; speed |
 | `correlation` | regression panels (the paper's Figure 1), heat map (its Figure 2) |
 | `curves` | accuracy over shots, ways, layers |

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from jfewshot.reporting.figures.style import COLORS, GREY, look, plain_logarithmic, shorten
+from jfewshot.reporting.figures.style import COLORS, GREY, fitted, look, room_for, shorten
 
 _MOST_ROWS, _MOST_PANELS = 20, 12
 
@@ -40,7 +41,10 @@ def accuracy_bars(
     columns = min(n_panels, 4)
     lines = -(-n_panels // columns)
     with look():
-        figure = Figure(figsize=(1.3 + 1.75 * columns, (0.7 + 0.17 * n_rows) * lines + 0.4))
+        labels = [shorten(name) for name in upstreams[:n_rows]]
+        panel = 1.75 if n_panels > 1 else 3.4
+        height = (0.7 + max(0.17 * n_rows, 0.5)) * lines + 0.5
+        figure = Figure(figsize=(0.4 + room_for(labels) + panel * columns, height))
         axes = figure.subplots(lines, columns, squeeze=False, sharey=True)
         place = np.arange(n_rows)[::-1]
         for panel, axis in enumerate(axes.ravel()):
@@ -65,29 +69,40 @@ def accuracy_bars(
             for row in np.flatnonzero(np.isnan(mean[:n_rows, panel])):
                 axis.text(1, place[row], "not evaluated", va="center", fontsize=6, color=GREY)
             axis.axvline(100 * chance, color=GREY, linewidth=0.8, linestyle=":")
-            axis.set_title(shorten(datasets[panel], 20), loc="left")
+            axis.set_title(fitted(datasets[panel], figure, 9.0, share=1 / columns), loc="left")
             axis.set_xlim(0, 100)
-            axis.set_yticks(place, [shorten(name) for name in upstreams[:n_rows]])
+            axis.set_yticks(place, labels)
             if panel + columns >= n_panels:
                 axis.set_xlabel(f"{measure} (%)")
-        if title:
-            figure.suptitle(shorten(title, 200), fontsize=8, x=0.01, ha="left")
+        said = f"{measure[:1].upper()}{measure[1:]} and {_whiskers(half_widths)}; dotted: chance"
+        figure.suptitle(fitted(f"{said}. {title}" if title else said, figure), fontsize=8, x=0.01, ha="left")
     return figure
+
+
+def _whiskers(half_widths: dict[str, Float[np.ndarray, "n_upstreams n_datasets"]]) -> str:
+    names = list(half_widths)
+    if len(names) < 2:
+        return f"95% interval ({names[0]})" if names else "no interval"
+    return f"95% intervals (thick: {names[0]}, thin: {', '.join(names[1:])})"
 
 
 def speed_bars(episodes_per_s: Sequence[float], labels: Sequence[str]) -> Figure:
     """Episodes per second, on a logarithmic axis."""
     order = np.argsort(episodes_per_s)[-_MOST_ROWS:]
     with look():
-        figure = Figure(figsize=(5.2, 0.6 + 0.2 * len(order)))
+        names = [shorten(labels[i]) for i in order]
+        figure = Figure(figsize=(room_for(names) + 3.2, 0.9 + 0.2 * len(order)))
         axis = figure.subplots()
         values = np.asarray(episodes_per_s, dtype=float)[order]
         axis.barh(np.arange(len(order)), values, height=0.7, color=COLORS[2])
         for place, value in enumerate(values):
             axis.text(value, place, f" {value:,.0f}", va="center", fontsize=7)
         axis.set_xscale("log")
-        plain_logarithmic(axis.xaxis)
+        axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
+        axis.xaxis.set_minor_formatter(NullFormatter())
         axis.set_xlim(max(values.min() / 3, 1e-3), values.max() * 4)
-        axis.set_yticks(np.arange(len(order)), [shorten(labels[i], 44) for i in order])
-        axis.set_xlabel("episodes per second, median over cells, compilation apart")
+        axis.set_yticks(np.arange(len(order)), names)
+        axis.set_xlabel("episodes per second")
+        title = "Speed: median over cells, without compilation"
+        figure.suptitle(fitted(title, figure), fontsize=8, x=0.01, ha="left")
     return figure

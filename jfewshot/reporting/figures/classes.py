@@ -8,7 +8,16 @@ import numpy as np
 from jaxtyping import Float, Integer
 from matplotlib.figure import Figure
 
-from jfewshot.reporting.figures.style import SEQUENTIAL, ink_on, line_numbers, line_style, look, shorten
+from jfewshot.reporting.figures.style import (
+    SEQUENTIAL,
+    fitted,
+    ink_on,
+    line_numbers,
+    line_style,
+    look,
+    room_for,
+    shorten,
+)
 
 MOST_CLASSES = 40
 
@@ -45,8 +54,10 @@ def confusion_matrix(
     keep = np.sort(keep)
     n = len(keep)
     with look():
-        side = 1.6 + max(0.17, 0.3 - 0.005 * n) * n
-        figure = Figure(figsize=(side + 0.6, side))
+        ticks = [shorten(names[i]) for i in keep]
+        room = room_for(ticks)
+        side = max(0.17, 0.3 - 0.005 * n) * n
+        figure = Figure(figsize=(side + room + 1.6, side + 0.87 * room + 1.0))
         axis = figure.subplots()
         picture = axis.imshow(100 * confusion[np.ix_(keep, keep)], cmap=SEQUENTIAL, vmin=0, vmax=100, aspect="equal")
         if n <= 14:
@@ -55,13 +66,12 @@ def confusion_matrix(
                 if not np.isnan(value):
                     ink = ink_on(picture.cmap(picture.norm(100 * value)))
                     axis.text(j, i, f"{100 * value:.0f}", ha="center", va="center", fontsize=6, color=ink)
-        ticks = [shorten(names[i], 22) for i in keep]
         axis.set_xticks(range(n), ticks, rotation=60, ha="right", rotation_mode="anchor")
         axis.set_yticks(range(n), ticks)
         axis.tick_params(length=0)
         axis.set_xlabel(labels.predicted)
         axis.set_ylabel(labels.true)
-        axis.set_title(shorten(title, 80), loc="left")
+        figure.suptitle(fitted(title, figure), fontsize=8, x=0.01, ha="left")
         bar = figure.colorbar(picture, ax=axis, shrink=0.7, pad=0.02)
         bar.set_label(labels.share)
         bar.outline.set_visible(False)
@@ -90,7 +100,8 @@ def hardest_classes(
     number_of = line_numbers([*all_upstreams, *upstreams])
     order = np.argsort(accuracy.mean(axis=0), kind="stable")[:20]
     with look():
-        figure = Figure(figsize=(5.0, 0.9 + 0.21 * len(order)))
+        room = room_for([names[i] for i in order]) + room_for(upstreams[:8])
+        figure = Figure(figsize=(3.6 + room, max(0.9 + 0.21 * len(order), 0.9 + 0.19 * len(upstreams[:8]))))
         axis = figure.subplots()
         place = np.arange(len(order))[::-1]
         axis.hlines(place, 0, 100, color="#dddddd", linewidth=0.5, zorder=0)
@@ -107,7 +118,7 @@ def hardest_classes(
         axis.set_yticks(place, [shorten(names[i]) for i in order])
         axis.set_xlim(0, 100)
         axis.set_xlabel("accuracy of the class's own queries (%)")
-        axis.set_title(shorten(title, 80), loc="left")
+        figure.suptitle(fitted(f"Hardest classes of {title}", figure), fontsize=8, x=0.01, ha="left")
         axis.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     return figure
 
@@ -135,7 +146,9 @@ def episode_histograms(
     lines = -(-n_panels // columns)
     number_of = line_numbers([*all_upstreams, *(name for names in upstreams for name in names[:8])])
     with look():
-        figure = Figure(figsize=(2.5 * columns + 1.4, 1.8 * lines + 0.3))
+        width = 2.5 if n_panels > 1 else 3.8
+        shown = [name for names in upstreams for name in names[:8]]
+        figure = Figure(figsize=(width * columns + 0.6 + room_for(shown), 1.9 * max(lines, width / 2.5) + 0.4))
         axes = figure.subplots(lines, columns, squeeze=False)
         handles: dict[str, Any] = {}
         for number, axis in enumerate(axes.ravel()):
@@ -148,13 +161,14 @@ def episode_histograms(
                 share = 100 * row / row.sum()
                 (line,) = axis.step(x, share, where="mid", color=style["color"], linestyle=style["linestyle"])
                 handles.setdefault(name, line)
-            axis.set_title(shorten(datasets[number]), loc="left")
+            axis.set_title(fitted(datasets[number], figure, 9.0, share=1 / (columns + 1)), loc="left")
             axis.set_ylim(bottom=0)
             if number % columns == 0:
                 axis.set_ylabel("% of episodes")
             if number + columns >= n_panels:
                 axis.set_xlabel("accuracy of an episode (%)")
+        figure.suptitle("How accuracy spreads over episodes", fontsize=8, x=0.01, ha="left")
         figure.legend(
-            list(handles.values()), [shorten(name) for name in handles], loc="outside right upper", frameon=False
+            list(handles.values()), [shorten(name) for name in handles], loc="outside right center", frameon=False
         )
     return figure

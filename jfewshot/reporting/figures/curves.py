@@ -7,7 +7,16 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from jfewshot.reporting.figures.style import line_numbers, line_style, look, plain_logarithmic, shorten
+from jfewshot.reporting.figures.style import (
+    GREY,
+    fitted,
+    line_numbers,
+    line_style,
+    look,
+    plain_logarithmic,
+    room_for,
+    shorten,
+)
 
 _MOST_LINES = 16
 
@@ -37,6 +46,8 @@ def curve_panels(
     ticks: dict[float, str] | None = None,
     log: bool = False,
     upstreams: Sequence[str] = (),
+    chance: float | None = None,
+    title: str = "",
 ) -> Figure:
     """Draw curves, one panel for each dataset.
 
@@ -46,6 +57,8 @@ def curve_panels(
       ticks: names of places on the horizontal axis; None for numbers.
       log: whether equal factors are equal distances, as for shots 1, 5 and 20.
       upstreams: all labels of the report, so that each keeps its colour; empty to take the labels of these panels.
+      chance: accuracy of guessing, drawn as a dotted line; None for none.
+      title: what is equal for all curves.
 
     Returns:
       the figure.
@@ -56,7 +69,8 @@ def curve_panels(
     order = list(dict.fromkeys(curve.label for panel in panels for curve in panel.curves))[:_MOST_LINES]
     number_of = line_numbers([*upstreams, *(curve.label for panel in panels for curve in panel.curves)])
     with look():
-        figure = Figure(figsize=(2.35 * columns + 1.3, 1.9 * lines + 0.3))
+        panel = 2.35 if len(panels) > 1 else 3.6
+        figure = Figure(figsize=(panel * columns + 0.7 + room_for(order), 1.9 * max(lines, panel / 2.35) + 0.5))
         axes = figure.subplots(lines, columns, squeeze=False, sharex=True)
         for number, axis in enumerate(axes.ravel()):
             if number >= len(panels):
@@ -69,7 +83,9 @@ def curve_panels(
                 x, mean, width = (np.asarray(v, dtype=float) for v in (curve.x, curve.mean, curve.half_width))
                 axis.fill_between(x, 100 * (mean - width), 100 * (mean + width), color=style["color"], alpha=0.13, lw=0)
                 axis.plot(x, 100 * mean, label=shorten(curve.label), **style)
-            axis.set_title(shorten(panels[number].title), loc="left")
+            if chance is not None:
+                axis.axhline(100 * chance, color=GREY, linewidth=0.8, linestyle=":")
+            axis.set_title(fitted(panels[number].title, figure, 9.0, share=1 / (columns + 1)), loc="left")
             if log:
                 axis.set_xscale("log")
                 plain_logarithmic(axis.xaxis)
@@ -85,5 +101,7 @@ def curve_panels(
         for axis in axes.ravel():
             for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
                 handles.setdefault(label, handle)
-        figure.legend(list(handles.values()), list(handles), loc="outside right upper", frameon=False)
+        figure.legend(list(handles.values()), list(handles), loc="outside right center", frameon=False)
+        if title:
+            figure.suptitle(fitted(f"Few-shot accuracy. {title}", figure), fontsize=8, x=0.01, ha="left")
     return figure

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Integer
 from matplotlib.figure import Figure
 
-from jfewshot.reporting.figures.style import COLORS, DIVERGING, ink_on, look, shorten
+from jfewshot.reporting.figures.style import COLORS, DIVERGING, fitted, ink_on, look, room_for, shorten
 from jfewshot.statistics import indistinguishable_groups
 
 
@@ -32,11 +32,13 @@ def critical_difference_diagram(
         for g in indistinguishable_groups(average_rank, critical_difference)
     ]
     with look():
-        figure = Figure(figsize=(6.6, 0.9 + 0.19 * half + 0.1 * len(groups)))
+        room = room_for(labels) + 0.4
+        figure = Figure(figsize=(3.2 + 2 * room, 1.2 + 0.19 * half + 0.1 * len(groups)))
         axis = figure.subplots()
         low, high = 1, max(n, 2)
         span = high - low
-        axis.set_xlim(low - 0.42 * span, high + 0.42 * span)
+        beside = span * (room + 0.2) / 2.8  # in ranks: the line of ranks is 2.8 inches long
+        axis.set_xlim(low - beside, high + beside)
         top, step = 0.0, 1.0
         bars_height = 0.5 * len(groups) + 0.6
         axis.plot([low, high], [top, top], color="black", linewidth=1)
@@ -55,13 +57,15 @@ def critical_difference_diagram(
             edge = low - 0.05 * span if left else high + 0.05 * span
             axis.plot([average_rank[i], average_rank[i], edge], [top, y, y], color="#333333", linewidth=0.7)
             text = (
-                f"{shorten(labels[i], 26)}  {average_rank[i]:.2f}"
+                f"{shorten(labels[i])}  {average_rank[i]:.2f}"
                 if left
-                else f"{average_rank[i]:.2f}  {shorten(labels[i], 26)}"
+                else f"{average_rank[i]:.2f}  {shorten(labels[i])}"
             )
             axis.text(edge + (-0.01 if left else 0.01) * span, y, text, ha="right" if left else "left", va="center")
         axis.set_ylim(top - bars_height - step * (half + 0.2), top + 3.2)
         axis.axis("off")
+        title = "Average ranks, 1 is the best; a bar joins upstreams that do not differ at 5%"
+        figure.suptitle(fitted(title, figure), fontsize=8, x=0.01, ha="left")
     return figure
 
 
@@ -72,7 +76,8 @@ def wins_and_losses(counts: Integer[np.ndarray, "n n 3"], labels: Sequence[str])
     most = max(int(counts.sum(axis=2).max()), 1)
     np.fill_diagonal(balance, np.nan)
     with look():
-        figure = Figure(figsize=(1.9 + 0.45 * n, 1.2 + 0.3 * n))
+        room = room_for(labels[:n])
+        figure = Figure(figsize=(0.6 + room + 0.45 * n, 0.8 + 0.71 * room + 0.3 * n))
         axis = figure.subplots()
         picture = axis.imshow(balance, cmap=DIVERGING, vmin=-most, vmax=most, aspect="auto")
         for i, j in np.ndindex(n, n):
@@ -81,9 +86,10 @@ def wins_and_losses(counts: Integer[np.ndarray, "n n 3"], labels: Sequence[str])
                 ink = ink_on(picture.cmap(picture.norm(balance[i, j])))
                 axis.text(j, i, text, ha="center", va="center", fontsize=6.5, color=ink)
         axis.set_yticks(range(n), [shorten(label) for label in labels[:n]])
-        axis.set_xticks(range(n), [shorten(label, 18) for label in labels[:n]], rotation=45, ha="left")
+        axis.set_xticks(range(n), [shorten(label) for label in labels[:n]], rotation=45, ha="left")
         axis.xaxis.tick_top()
         axis.tick_params(length=0)
         axis.spines[:].set_visible(False)
-        axis.set_xlabel("wins-ties-losses over datasets, row against column; a win is p < 0.05 after Holm")
+        title = "Wins-ties-losses over datasets, row against column; a win is p < 0.05 after Holm"
+        figure.suptitle(fitted(title, figure), fontsize=8, x=0.01, ha="left")
     return figure

@@ -3,6 +3,8 @@
 import contextlib
 import io
 import logging
+import textwrap
+import unicodedata
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -16,6 +18,7 @@ from matplotlib.transforms import Bbox
 
 from jfewshot.files import atomic_write
 from jfewshot.printable import in_a_line
+from jfewshot.reporting.figures.fonts import families
 
 _log = logging.getLogger(__name__)
 
@@ -30,7 +33,6 @@ SEQUENTIAL = "cividis"
 FORMATS = ("png", "svg", "pdf")
 
 _LOOK: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",
     "font.size": 8,
     "axes.titlesize": 9,
     "axes.labelsize": 8,
@@ -58,8 +60,8 @@ _LOOK: dict[Any, Any] = {
 @contextlib.contextmanager
 def look() -> Iterator[None]:
     """The look, for figures made inside; the caller's own settings come back after."""
-    with matplotlib.rc_context(_LOOK), warnings.catch_warnings():
-        # A name in a script that the font lacks is drawn as boxes in the picture; the tables have it.
+    with matplotlib.rc_context({**_LOOK, "font.family": list(families())}), warnings.catch_warnings():
+        # A character that no font has is drawn as a box; the report says which (fonts.py), and the tables have it.
         warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
         warnings.filterwarnings("ignore", message="constrained_layout not applied", category=UserWarning)
         yield
@@ -137,12 +139,41 @@ def ink_on(color: Any) -> str:
     return "black" if luminance > 0.179 else "white"
 
 
-def shorten(label: str, length: int = 28) -> str:
-    """A label that fits beside an axis, in one line."""
+def room_for(labels: Iterable[str], points: float = 7.0) -> float:
+    """Inches that the longest of some labels needs beside an axis.
+
+    Args:
+      labels: as `shorten` gives them.
+      points: size of the font.
+    """
+    # A wide character, of Chinese for instance, is as wide as the font is high; a letter about 0.58 of this.
+    widths = [sum(1.0 if unicodedata.east_asian_width(c) in "WF" else 0.58 for c in shorten(text)) for text in labels]
+    return max(widths, default=0.0) * points / 72
+
+
+def shorten(label: str, length: int = 60) -> str:
+    """A label that fits beside an axis, in one line: whole, unless it is longer than most names."""
     label = in_a_line(label)
     if label.startswith("_"):
         label = f"\u200a{label}"  # matplotlib leaves labels that begin with an underscore out of legends
     return label if len(label) <= length else label[: length - 1] + "…"
+
+
+def fitted(text: str, figure: Figure, points: float = 8.0, share: float = 1.0) -> str:
+    """A title in lines that are no wider than the figure.
+
+    Args:
+      text: the title.
+      figure: the figure.
+      points: size of the font.
+      share: of the figure's width that there is for the title.
+
+    Returns:
+      at most four lines.
+    """
+    # A letter of DejaVu Sans is 0.58 of its size wide on average.
+    width = max(int(72 * share * figure.get_figwidth() / (0.58 * points)), 20)
+    return "\n".join(textwrap.wrap(in_a_line(text), width, max_lines=4, placeholder=" …"))
 
 
 def plain_logarithmic(axis: Axis) -> None:

@@ -1,0 +1,234 @@
+"""Leaderboards that differ in shots alone: one classifier's accuracy from few labels to many."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from jfewshot.files import canonical_json
+from jfewshot.reporting.analysis import FEW_CLASSES
+from jfewshot.reporting.conditions import classifier_words, order_of
+from jfewshot.reporting.figures.curves import Curve, Panel
+from jfewshot.reporting.grid import MISSING, Grid, TableEntry, grid
+from jfewshot.reporting.leaderboard import Leaderboard, best_and_second
+from jfewshot.reporting.trends import MOST_CURVES, Trend
+
+AVERAGE = "Average"
+_MOST_PANELS = 4  # datasets with a panel of their own; above, the average alone
+# Intervals of a record from the one that says most to the one that says least, and what each is for.
+_INTERVALS = ("pool_ci95", "pool_ci95_classes_fixed", "ci95")
+FOR = {
+    "pool_ci95": "new classes and clips",
+    "pool_ci95_classes_fixed": "new clips of these classes",
+    "ci95": "new episodes of these clips",
+}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Series:
+    """Leaderboards of one condition but for the shots.
+
+    Attributes:
+      boards: by shots, ascending.
+      main: the board that the answer is about: 5 shots where it is as full as any, else the nearest above or below.
+      interval: the interval that all cells of the series have and that says most.
+    """
+
+    boards: tuple[Leaderboard, ...]
+    main: Leaderboard
+    interval: str
+
+    @property
+    def shots(self) -> tuple[int, ...]:
+        """Support clips per class of each board."""
+        return tuple(shots_of(board) for board in self.boards)
+
+
+def shots_of(board: Leaderboard) -> int:
+    """Support clips per class."""
+    return int(board.condition["protocol"]["k_shot"])
+
+
+def chance_of(board: Leaderboard) -> float:
+    """Accuracy of guessing, 0-1."""
+    return 1 / board.condition["protocol"]["n_way"]
+
+
+def all_series(boards: Sequence[Leaderboard]) -> list[Series]:
+    """Every series among some leaderboards, the one to read first at the front.
+
+    That is the one with the most results in its fullest table, on the test split where there is one, with the recommended
+    classifier at its usual strength, and with the most shots.
+
+    Args:
+      boards: of any conditions; at least one.
+    """
+    groups: dict[str, list[Leaderboard]] = {}
+    for board in boards:
+        groups.setdefault(_without_shots(board.condition), []).append(board)
+    found = [_series(sorted(group, key=shots_of)) for group in groups.values()]
+    return sorted(found, key=_first)
+
+
+def interval_of(board: Leaderboard, interval: str) -> Float[np.ndarray, "n_upstreams n_datasets"]:
+    """Half-widths of one interval, also where the leaderboard shows another one.
+
+    Args:
+      board: the leaderboard.
+      interval: field of a record's `accuracy`.
+
+    Returns:
+      NaN where a cell or its interval is missing.
+    """
+    width = np.full(board.mean.shape, np.nan)
+    for place, record in board.cells.items():
+        value = record["accuracy"].get(interval)
+        width[place] = np.nan if value is None else value
+    return width
+
+
+def average_interval(board: Leaderboard, interval: str) -> Float[np.ndarray, " n_upstreams"]:
+    """Half-width of each upstream's average; datasets have clips of their own, so their errors add in squares."""
+    return np.sqrt((interval_of(board, interval) ** 2).sum(axis=1)) / len(board.datasets)
+
+
+def series_trend(series: Series) -> Trend | None:
+    """Accuracy over shots with bands: a panel per dataset, or of the average where there are many datasets.
+
+    Args:
+      series: the leaderboards.
+
+    Returns:
+      None for a single number of shots.
+    """
+    if len(series.boards) < 2:
+        return None
+    datasets = list(dict.fromkeys(name for board in series.boards for name in board.datasets))
+    panels = [AVERAGE] if len(datasets) > _MOST_PANELS else datasets
+    found = []
+    for panel in panels:
+        points: dict[str, list[tuple[float, float, float]]] = {}
+        for board in series.boards:
+            if panel != AVERAGE and panel not in board.datasets:
+                continue
+            column = None if len(panels) == 1 and panel == AVERAGE else board.datasets.index(panel)
+            mean = board.average if column is None else board.mean[:, column]
+            widths = interval_of(board, series.interval)
+            width = average_interval(board, series.interval) if column is None else widths[:, column]
+            for name, value, half in zip(board.upstreams, mean, width, strict=True):
+                if not np.isnan(value):
+                    points.setdefault(name, []).append((float(shots_of(board)), float(value), float(half)))
+        curves = [Curve(name, *map(tuple, zip(*line, strict=True))) for name, line in points.items()]
+        best_first = sorted(curves, key=lambda curve: -curve.mean[-1])
+        found.append(Panel(panel, tuple(best_first[:MOST_CURVES])))
+    title = f"{classifier_words(series.main.condition)}; band: 95% interval for {FOR[series.interval]}"
+    ticks = {float(shots): str(shots) for shots in series.shots}
+    return Trend("shots", title, "labelled clips per class (shots)", ticks, True, tuple(found))
+
+
+def across_grid(every: Sequence[Series]) -> Grid:
+    """One table across shots and classifiers: a row per upstream, the accuracy (on average over the datasets) in each condition.
+
+    Args:
+      every: all series, the one to read first at the front.
+
+    Returns:
+      the table; upstreams in the order of the first series' main leaderboard.
+    """
+    boards = [board for series in every for board in series.boards]
+    order = [*every[0].main.upstreams, *(name for board in boards for name in board.upstreams)]
+    names = list(dict.fromkeys(order))
+    headings, columns, marks = ["Upstream"], [], []
+    titles = _headings(every)
+    for series, words in zip(every, titles, strict=True):
+        for board in series.boards:
+            means = _means(board)
+            widths = _widths(board, series.interval)
+            values = np.array([means.get(name, np.nan) for name in names])
+            texts = []
+            for name, value in zip(names, values, strict=True):
+                half = widths.get(name, np.nan)
+                band = "" if np.isnan(half) else f" ± {100 * half:.2f}"
+                texts.append(MISSING if np.isnan(value) else f"{100 * value:.2f}{band}")
+            n = shots_of(board)
+            headings.append(f"{n} {'shot' if n == 1 else 'shots'}{f', {words}' if words else ''}")
+            columns.append(texts)
+            marks.append(best_and_second(values))
+    rows: list[list[str | TableEntry]] = [
+        [name, *(TableEntry(column[row], mark[row]) for column, mark in zip(columns, marks, strict=True))]
+        for row, name in enumerate(names)
+    ]
+    intervals = list(dict.fromkeys(FOR[series.interval] for series in every))
+    n_datasets = max(len(board.datasets) for board in boards)
+    over = f", on average over {n_datasets} datasets" if n_datasets > 1 else f" on {boards[0].datasets[0]}"
+    notes = [f"Accuracy in percent{over}, ± 95% interval for {' or '.join(intervals)}."]
+    if any(not board.complete.all() for board in boards):
+        notes.append(f"{MISSING}: not evaluated on every dataset.")
+    return grid("All encoders, across shots and classifiers", headings, rows, notes)
+
+
+def _means(board: Leaderboard) -> dict[str, float]:
+    values = board.average if len(board.datasets) > 1 else board.mean[:, 0]
+    return dict(zip(board.upstreams, values.tolist(), strict=True))
+
+
+def _widths(board: Leaderboard, interval: str) -> dict[str, float]:
+    return dict(zip(board.upstreams, average_interval(board, interval).tolist(), strict=True))
+
+
+def _headings(every: Sequence[Series]) -> list[str]:
+    """What tells the series apart, as short as possible: nothing, the classifier, or all that differs."""
+    conditions = [series.main.condition for series in every]
+    if len(every) == 1:
+        return [""]
+    words = [classifier_words(condition) for condition in conditions]
+    if len(set(words)) == len(words):
+        return words
+    shown = [series.main.title.split(" · ") for series in every]
+    shared = set.intersection(*(set(parts) for parts in shown))
+    shots = [f" {shots_of(series.main)}-shot" for series in every]
+    return [
+        ", ".join(part.replace(own, "") for part in parts if part not in shared)
+        for parts, own in zip(shown, shots, strict=True)
+    ]
+
+
+def _without_shots(condition: dict[str, Any]) -> str:
+    protocol = {k: v for k, v in condition["protocol"].items() if k not in ("k_shot", "nested_shots")}
+    return canonical_json({**condition, "protocol": protocol})
+
+
+def _series(boards: Sequence[Leaderboard]) -> Series:
+    fullest = max(len(board.cells) for board in boards)
+    full = [board for board in boards if len(board.cells) == fullest]
+    main = min(full, key=lambda board: (abs(np.log(shots_of(board) / 5)), -shots_of(board)))
+    records = [record for board in boards for record in board.cells.values()]
+    few = any((record.get("counts") or {}).get("classes", FEW_CLASSES) < FEW_CLASSES for record in records)
+    complete = [
+        name
+        for name in _INTERVALS
+        if all(record["accuracy"].get(name) is not None for record in records) and not (few and name == "pool_ci95")
+    ]
+    return Series(tuple(boards), main, complete[0] if complete else "ci95")
+
+
+def _first(series: Series) -> tuple[Any, ...]:
+    condition = series.main.condition
+    protocol = condition["protocol"]
+    place, name, settings, strength, preprocessing, *_ = order_of(condition)
+    is_number, value, _ = strength
+    return (
+        -len(series.main.cells),
+        protocol.get("split") not in (None, "test"),
+        place,
+        name,
+        settings,
+        is_number,  # a strength that was chosen, before fixed ones
+        abs(np.log(value)) if is_number and value > 0 else 0.0,  # of fixed ones, the one nearest to the default 1
+        -len(series.boards),
+        abs(protocol["n_way"] - 5),
+        preprocessing != "l2",
+        series.main.title,
+    )
