@@ -325,6 +325,8 @@ def _print_answer(records: list[dict], options: "RunOptions") -> None:
 
 
 def _summarise(records: list[dict], computed: list[dict], options: "RunOptions", elapsed_s: float) -> None:
+    from jfewshot.classifiers.rounding import IMPRECISE
+
     for record in records:
         solver = record.get("solver")
         if solver and solver.get("not_converged"):
@@ -336,6 +338,17 @@ def _summarise(records: list[dict], computed: list[dict], options: "RunOptions",
                 record["identity"]["protocol"]["n_episodes"],
                 record["identity"]["classifier"]["name"],
                 solver.get("residual_max", float("nan")),
+            )
+        if solver and solver.get("imprecise"):
+            log.warning(
+                "%s on %s: in %d of %d episodes of %s the scores of the classes differ by less than %.0f times their rounding "
+                "error, so that predictions may be arbitrary. Take another strength, or --preprocessing center_l2",
+                record["upstream"]["name"],
+                record["dataset"]["name"],
+                solver["imprecise"],
+                record["identity"]["protocol"]["n_episodes"],
+                record["identity"]["classifier"]["name"],
+                1 / IMPRECISE,
             )
     for name, left_out in {
         r["dataset"]["name"]: (r.get("counts") or {}).get("classes_left_out") for r in records

@@ -135,6 +135,20 @@ def test_counts_are_kept_on_request(stores, tmp_path):
         assert not results.keeps_predictions(record)
 
 
+def test_scores_that_float32_cannot_tell_apart_are_counted_and_said(stores, tmp_path, caplog):
+    options = ["--stores", str(stores), "--datasets", "words", "--upstreams", "good", "--out", str(tmp_path)]
+    assert main([*options, *SMALL, "--classifiers", "ridge:alpha=1,1e8"]) == 0
+    by_strength = {
+        record["identity"]["strength"]["value"]: record["solver"] for record in read_results(tmp_path).records
+    }
+    assert by_strength[1.0]["imprecise"] == 0 == by_strength[1e8]["not_converged"]
+    assert by_strength[1e8]["imprecise"] == 40
+    assert by_strength[1e8]["rounding_median"] > 1e-3 > by_strength[1.0]["rounding_max"]
+    (said,) = (record.getMessage() for record in caplog.records if "rounding error" in record.getMessage())
+    assert said.startswith("good on words: in 40 of 40 episodes of ridge")
+    assert "--preprocessing center_l2" in said
+
+
 def test_stores_of_one_dataset_share_their_draws(stores, tmp_path):
     main(["--stores", str(stores), "--out", str(tmp_path), *SMALL])
     results = read_results(tmp_path)

@@ -13,6 +13,7 @@ import numpy as np
 from jfewshot._version import made_with
 from jfewshot.cells.finishing import Finishing
 from jfewshot.cells.planning import Cell
+from jfewshot.classifiers.rounding import IMPRECISE
 from jfewshot.episodes.protocol import Protocol
 from jfewshot.errors import UserError
 from jfewshot.evaluator.evaluator import Drawn, Evaluator, Solved
@@ -216,21 +217,9 @@ def _shared_parts(cell: Cell, drawn: Drawn, evaluator: Evaluator) -> dict[str, A
 
 def _own_parts(cell: Cell, solved: Solved, drawn: Drawn) -> dict[str, Any]:
     """What the record of one strength says."""
-    tolerance = solved.spec.classifier.tolerance
-    # JSON has no word for NaN or an infinity. The median of two of the largest float32 numbers would be infinite in float32.
-    largest = float(np.finfo(np.float32).max)
-    residual = np.nan_to_num(solved.residual.astype(np.float64), nan=largest, posinf=largest)
     return {
         "accuracy": _accuracy(cell, solved, drawn),
-        "solver": {}
-        if tolerance is None
-        else {
-            "residual_max": float(residual.max()),
-            "residual_median": float(np.median(residual)),
-            "not_converged": int((~(residual <= tolerance)).sum()),
-            "tolerance": tolerance,
-            "iterations_mean": float(solved.iterations.mean()),
-        },
+        "solver": _solver(solved),
         "timing": {
             "wall_s": round(solved.wall_s, 6),
             "episodes_per_s": round(cell.protocol.n_episodes / max(solved.wall_s, 1e-9), 1),
@@ -239,6 +228,31 @@ def _own_parts(cell: Cell, solved: Solved, drawn: Drawn) -> dict[str, Any]:
             "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         },
     }
+
+
+def _solver(solved: Solved) -> dict[str, Any]:
+    """How well the episodes were solved, and how many have scores that float32 cannot tell apart."""
+    tolerance = solved.spec.classifier.tolerance
+    # JSON has no word for NaN or an infinity. The median of two of the largest float32 numbers would be infinite in float32.
+    largest = float(np.finfo(np.float32).max)
+    said: dict[str, Any] = {}
+    if tolerance is not None:
+        residual = np.nan_to_num(solved.residual.astype(np.float64), nan=largest, posinf=largest)
+        said |= {
+            "residual_max": float(residual.max()),
+            "residual_median": float(np.median(residual)),
+            "not_converged": int((~(residual <= tolerance)).sum()),
+            "tolerance": tolerance,
+            "iterations_mean": float(solved.iterations.mean()),
+        }
+    if not np.isnan(solved.rounding).any():
+        rounding = np.nan_to_num(solved.rounding.astype(np.float64), posinf=largest)
+        said |= {
+            "rounding_max": float(rounding.max()),
+            "rounding_median": float(np.median(rounding)),
+            "imprecise": int((rounding > IMPRECISE).sum()),
+        }
+    return said
 
 
 def _class_episodes(protocol: Protocol, drawn: Drawn) -> dict[str, Any] | None:

@@ -11,6 +11,7 @@ svm.py            linear support vector machine, squared hinge
 svm_many.py       its solver for one episode of many supports
 base.py           the contract between the evaluator and a classifier
 linalg.py         small dense linear algebra for many episodes at once
+rounding.py       how far a linear classifier's scores can be trusted
 many_supports.py  what the solvers for many supports share
 specs.py          from "logistic:C=0.1,1,10" to a classifier and its strengths
 """

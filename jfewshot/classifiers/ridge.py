@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jfewshot.classifiers.base import Diagnostics, Linear, Strength, Support, centred
-from jfewshot.classifiers.linalg import computed_once, inverse, product, total
+from jfewshot.classifiers.linalg import computed_once, inverse, largest, product, total
 from jfewshot.classifiers.many_supports import MANY, one_at_a_time, solve_inside, times
 
 # What conjugate gradients leave of the labels, which are of order one; predictions then move by less than 1e-5.
@@ -21,11 +21,13 @@ class Ridge:
 
     With the supports' mean taken out of K and of the labels Y, the coefficients are (K + alpha I)^-1 Y: one solve. Episodes of
     many supports solve that system by conjugate gradients, or by a factorisation where the gradients do not converge.
+
+    The residual is max |Y - K A - alpha A|, for coefficients A and labels of order one.
     """
 
     strength: ClassVar[Strength | None] = Strength("alpha", 1.0)
     translation_invariant: ClassVar[bool] = True
-    tolerance: ClassVar[float | None] = None
+    tolerance: ClassVar[float | None] = 1e-3
 
     def fit(self, support: Support, strength):
         gram, mean_row = centred(support.gram)
@@ -33,10 +35,11 @@ class Ridge:
         mean_target = target.mean(0)
         right = target - mean_target
         solve = _by_inverse if support.n_support <= MANY else _by_gradients
-        alpha = solve(gram, right, strength)
+        alpha, iterations = solve(gram, right, strength)
+        residual = largest(largest(jnp.abs(right - computed_once(product, gram, alpha) - strength * alpha), 1), 0)
         # The sums are zero but for rounding, which queries far from the supports' mean would multiply by thousands.
         alpha = alpha - (total(alpha, 0) / support.n_support)[None]
-        return Linear(alpha, mean_target - total(mean_row[:, None] * alpha, 0)), Diagnostics.none(support)
+        return Linear(alpha, mean_target - total(mean_row[:, None] * alpha, 0)), Diagnostics(residual, iterations)
 
     def score(self, model, support, gram_qs):
         return model.scores(gram_qs)
@@ -44,11 +47,15 @@ class Ridge:
 
 def _by_inverse(gram, right, strength):
     n, _, episodes = gram.shape
-    solve = inverse(gram + strength * jnp.eye(n, dtype=gram.dtype)[:, :, None])
+    # The mean is taken out of K, so that K sends equal coefficients to zero, and K + alpha I is nearly singular where alpha is
+    # small. The labels have no part in that direction; with a positive number in it, the inverse loses no digits to it.
+    in_mean = total(jnp.stack([gram[i, i] for i in range(n)]), 0) / n**2
+    solve = inverse(gram + in_mean + strength * jnp.eye(n, dtype=gram.dtype)[:, :, None])
     right = jnp.broadcast_to(right, (*right.shape[:2], episodes))
     alpha = computed_once(product, solve, right)
     # One step of refinement: the explicit inverse loses digits where alpha is small beside the Gram matrix.
-    return alpha + computed_once(product, solve, right - computed_once(product, gram, alpha) - strength * alpha)
+    alpha = alpha + computed_once(product, solve, right - computed_once(product, gram, alpha) - strength * alpha)
+    return alpha, jnp.ones(episodes, gram.dtype)
 
 
 def _by_gradients(gram, right, strength):
@@ -62,12 +69,13 @@ def _by_gradients(gram, right, strength):
         more, more_count = solve_inside(
             gram, everywhere, strength, left, jnp.asarray(_STOP, gram.dtype), _MOST_PRODUCTS
         )
-        return x + more, (count == _MOST_PRODUCTS) | (more_count == _MOST_PRODUCTS)
+        return x + more, (count == _MOST_PRODUCTS) | (more_count == _MOST_PRODUCTS), count + more_count
 
-    alpha, failed = one_at_a_time(solve, gram)
+    alpha, failed, products = one_at_a_time(solve, gram)
     alpha = jnp.swapaxes(alpha, 0, 1)
 
     def by_inverse(alpha):
-        return jnp.where(failed, _by_inverse(gram, right, strength), alpha)
+        return jnp.where(failed, _by_inverse(gram, right, strength)[0], alpha)
 
-    return lax.cond(failed.any(), by_inverse, lambda alpha: alpha, alpha)
+    alpha = lax.cond(failed.any(), by_inverse, lambda alpha: alpha, alpha)
+    return alpha, products.astype(gram.dtype)

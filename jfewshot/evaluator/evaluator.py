@@ -70,6 +70,7 @@ class Solved:
       strength: the strength, or None.
       predicted: the slot each query was given to, queries in class-major order.
       residual, iterations: per episode; NaN for closed forms.
+      rounding: per episode, the scores' rounding error as a share of their spread; NaN for classifiers that are not linear.
       wall_s: time for the episodes, compilation apart, shared among the strengths solved together.
       compile_s: time for compiling, likewise.
       gram_kind: where the inner products came from.
@@ -80,6 +81,7 @@ class Solved:
     predicted: Int[np.ndarray, "episodes queries"]
     residual: Float[np.ndarray, "episodes"]
     iterations: Float[np.ndarray, "episodes"]
+    rounding: Float[np.ndarray, "episodes"]
     wall_s: float
     compile_s: float
     gram_kind: str
@@ -221,7 +223,7 @@ class Evaluator:
 
         parts = self._chunking.run(protocol, lambda shape: self._solve_chunks(job, shape, tell))
         # A single chunk is not copied: on an accelerator, copying took as long as solving.
-        predicted, residual, iterations = (
+        predicted, residual, iterations, rounding = (
             part[0] if len(part) == 1 else np.concatenate(part, 1) for part in zip(*parts, strict=True)
         )
         compile_s = PROGRAMS.compile_s - compiled_before
@@ -233,13 +235,14 @@ class Evaluator:
                 predicted=predicted[number],
                 residual=residual[number],
                 iterations=iterations[number],
+                rounding=rounding[number],
                 wall_s=wall_s / len(spec.strengths),
                 compile_s=compile_s / len(spec.strengths),
                 gram_kind=source.kind,
             )
 
     def _solve_chunks(self, job: "_Job", shape: ChunkShape, tell: Callable[[int], None]) -> list[list[np.ndarray]]:
-        """Predictions (or scores), residuals and iterations of each chunk, strengths and episodes first."""
+        """Predictions (or scores), residuals, iterations and rounding errors of each chunk, strengths and episodes first."""
         protocol, pool, n_segments = job.protocol, job.drawn.pool, job.clips.n_segments
         long_clips = bool((n_segments[pool.clips] > 1).any())
         several = protocol.query_segments != "one" and long_clips
@@ -258,7 +261,7 @@ class Evaluator:
             with stage("scoring"):
                 part = self._on_host(out, stop - start)
                 if several:
-                    part[0] = self._decide_by_all_segments(job, start, stop, support, part[0], out[3], shape)
+                    part[0] = self._decide_by_all_segments(job, start, stop, support, part[0], out[4], shape)
             parts.append(part)
             tell(stop)
 
@@ -293,14 +296,14 @@ class Evaluator:
         with stage("solving"):
             out = PROGRAMS(function, gram_ss, gram_qs, numbers, job.key, job.strengths, options=self._options(job))
             if not self._on_cpu:
-                out = *PROGRAMS(jit_strength_first(self.mesh), out[:3]), *out[3:]
-                for x in out[:3]:
+                out = *PROGRAMS(jit_strength_first(self.mesh), out[:4]), *out[4:]
+                for x in out[:4]:
                     x.copy_to_host_async()
             return support, finished(out)
 
     def _on_host(self, out, n_episodes: int) -> list[np.ndarray]:
-        """Predictions, residuals and iterations on the host, strengths and episodes first."""
-        fetched = jax.device_get(out[:3])
+        """Predictions, residuals, iterations and rounding errors on the host, strengths and episodes first."""
+        fetched = jax.device_get(out[:4])
         if not self._on_cpu:
             return [x[:, :n_episodes] for x in fetched]
         # One small program fewer to load, and as fast.

@@ -14,6 +14,7 @@ from jax.sharding import PartitionSpec as P
 
 from jfewshot.classifiers.base import Classifier, Diagnostics, Support
 from jfewshot.classifiers.linalg import argmax_class
+from jfewshot.classifiers.rounding import rounding_error
 from jfewshot.classifiers.sgd import SGD
 from jfewshot.episodes.drawing import draw, segment_words, unit_interval
 from jfewshot.evaluator.devices import AXIS, shard_over_episodes
@@ -244,8 +245,8 @@ def jit_solve(mesh: Mesh, classifier: Classifier, n_way: int, k_shot: int, want_
       want_model: also return the models, for `jit_score`.
 
     Returns:
-      a function from inner products, episode numbers, key and strengths to predictions (or scores), residuals,
-      iterations and, if wanted, models, all [blocks, strengths, ..., episodes of a block].
+      a function from inner products, episode numbers, key and strengths to predictions (or scores), residuals, iterations,
+      rounding errors (rounding.py) and, if wanted, models, all [blocks, strengths, ..., episodes of a block].
     """
 
     def solve_blocks(gram_ss, gram_qs, numbers, key, strengths):
@@ -277,7 +278,8 @@ def block_solver(classifier: Classifier, n_way: int, k_shot: int, want_scores: b
         def one_strength(strength):
             model, diagnostics = classifier.fit(support, strength)
             answers = _answers(classifier, model, support, gram_qs, want_scores)
-            return answers, *Diagnostics(*diagnostics), *([model] if want_model else [])
+            error = rounding_error(model, support, gram_qs)
+            return answers, *Diagnostics(*diagnostics), error, *([model] if want_model else [])
 
         return lax.map(one_strength, strengths) if classifier.strength is None else _each(one_strength, strengths)
 

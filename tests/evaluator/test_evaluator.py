@@ -305,6 +305,7 @@ def test_a_strength_solved_alone_is_the_same_to_the_bit(evaluator, one_segment, 
         np.testing.assert_array_equal(solved.predicted, alone.predicted)
         np.testing.assert_array_equal(solved.residual, alone.residual)
         np.testing.assert_array_equal(solved.iterations, alone.iterations)
+        np.testing.assert_array_equal(solved.rounding, alone.rounding)
 
 
 @pytest.mark.parametrize("transform", [NONE, L2])
