@@ -162,6 +162,20 @@ def _another(value, rng):
     return value * 2 if isinstance(value, list) else {}
 
 
+def damaged_header(data, rng):
+    """Binary data with one number of 2, 4 or 8 bytes among the first hundred bytes replaced by a hostile one.
+
+    Args:
+      data: of a sound file.
+      rng: NumPy generator.
+    """
+    width = (2, 4, 8)[rng.integers(3)]
+    place = 2 * int(rng.integers(50))
+    number = (0, 1, -1, 2, 255, 2**15, 2**31 - 1, 2**31, 2**62, 16, 44_100, int(rng.integers(2**31)))[rng.integers(12)]
+    value = (number % 2 ** (8 * width)).to_bytes(width, ("little", "big")[rng.integers(2)])
+    return data[:place] + value + data[place + width :]
+
+
 def damaged_cells(text, rng):
     """A table with one or two cells replaced, rows exchanged or fields added.
 

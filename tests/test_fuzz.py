@@ -39,7 +39,7 @@ from jfewshot.store import open_store, verify_store
 from jfewshot.store.__main__ import describe
 from jfewshot.store.given import load_array
 from jfewshot.store.view_checks import Wanted, check_view
-from tests.mutations import damaged, damaged_cells, damaged_json, damaged_npy, damaged_npz
+from tests.mutations import damaged, damaged_cells, damaged_header, damaged_json, damaged_npy, damaged_npz
 from tests.reporting.synthetic import write_results
 from tests.results.packed import as_version_1
 from tests.synthetic_stores import clip_table, make_store
@@ -369,6 +369,42 @@ class Encoder:
         read_encoder(folder)
 
 
+class Recording:
+    """A recording; in half of the inputs the damage is a hostile number in the first hundred bytes, where headers stand."""
+
+    def __init__(self, suffix, subtype=None, rate=16_000, channels=1):
+        self._name, self._subtype, self._rate, self._channels = f"sound.{suffix}", subtype, rate, channels
+
+    def make(self, folder):
+        import soundfile
+
+        folder.mkdir()
+        noise = 0.1 * np.random.default_rng(3).standard_normal((self._rate // 5, self._channels))
+        soundfile.write(folder / self._name, noise, self._rate, subtype=self._subtype)
+
+    def damage(self, files, rng):
+        data = files[self._name]
+        return {self._name: damaged(data, rng) if rng.random() < 0.5 else damaged_header(data, rng)}
+
+    def read(self, folder, sound):
+        from jfewshot.audio import decode, duration_s, read_audio
+
+        path = folder / self._name
+        before = path.read_bytes()
+        wave, rate = decode(path)
+        assert wave.ndim == 1
+        assert np.isfinite(wave).all()
+        # By the header, or by what is there: a lossy coder's last block is the most by which these may differ.
+        assert abs(duration_s(path) - len(wave) / rate) <= 0.1 + 0.01 * len(wave) / rate
+        assert len(read_audio(path, 8000)) == pytest.approx(len(wave) / rate * 8000, abs=2)
+        again, _ = decode(path, content=before)
+        if path.suffix == ".mp3":
+            # The decoder resynchronises at other places after a damaged frame where it reads from memory.
+            assert abs(len(again) - len(wave)) <= 1152
+        else:
+            np.testing.assert_array_equal(again, wave)
+
+
 KINDS = {
     "manifest": Manifest(),
     "clips": Clips(),
@@ -384,6 +420,11 @@ KINDS = {
     "JSON lines": JsonLines(),
     "given arrays": GivenArray(),
     "encoder": Encoder(),
+    "WAV": Recording("wav"),
+    "FLAC": Recording("flac", rate=22_050),
+    "MP3": Recording("mp3"),
+    "OGG": Recording("ogg", "VORBIS"),
+    "AIFF": Recording("aiff", "PCM_24", channels=2),
 }
 # Reading and reporting a result folder takes longest.
 FEW = {"records": 20, "single files": 8, "predictions": 8, "draws": 10, "options in JSON": 30, "options in TOML": 30}
