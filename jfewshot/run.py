@@ -350,6 +350,10 @@ def _summarise(records: list[dict], computed: list[dict], options: "RunOptions",
                 record["identity"]["classifier"]["name"],
                 1 / IMPRECISE,
             )
+    from jfewshot.reporting.strengths import strength_advice
+
+    for sentence in strength_advice(records):
+        log.warning("%s", sentence)
     for name, left_out in {
         r["dataset"]["name"]: (r.get("counts") or {}).get("classes_left_out") for r in records
     }.items():

@@ -14,6 +14,7 @@ from jfewshot._version import made_with
 from jfewshot.cells.finishing import Finishing
 from jfewshot.cells.planning import Cell
 from jfewshot.classifiers.rounding import IMPRECISE
+from jfewshot.classifiers.specs import StrengthValue
 from jfewshot.episodes.protocol import Protocol
 from jfewshot.errors import UserError
 from jfewshot.evaluator.evaluator import Drawn, Evaluator, Solved
@@ -26,7 +27,7 @@ from jfewshot.store.view_checks import CheckedViews, Wanted
 log = logging.getLogger(__name__)
 
 
-def missing_of(cell: Cell, folder: Records) -> list[float | None]:
+def missing_of(cell: Cell, folder: Records) -> list[StrengthValue]:
     """The strengths of a cell whose records are not there."""
     return [strength for strength in cell.spec.strengths if folder.find(cell.key(strength)) is None]
 
@@ -220,6 +221,7 @@ def _own_parts(cell: Cell, solved: Solved, drawn: Drawn) -> dict[str, Any]:
     return {
         "accuracy": _accuracy(cell, solved, drawn),
         "solver": _solver(solved),
+        **_chosen(solved),
         "timing": {
             "wall_s": round(solved.wall_s, 6),
             "episodes_per_s": round(cell.protocol.n_episodes / max(solved.wall_s, 1e-9), 1),
@@ -253,6 +255,15 @@ def _solver(solved: Solved) -> dict[str, Any]:
             "imprecise": int((rounding > IMPRECISE).sum()),
         }
     return said
+
+
+def _chosen(solved: Solved) -> dict[str, Any]:
+    """How many episodes chose each strength of the grid; nothing where the strength was given."""
+    kind = solved.spec.classifier.strength
+    if solved.chosen is None or kind is None:
+        return {}
+    counts = np.bincount(solved.chosen, minlength=len(kind.grid)).tolist()
+    return {"chosen": [{"value": value, "episodes": n} for value, n in zip(kind.grid, counts, strict=True)]}
 
 
 def _class_episodes(protocol: Protocol, drawn: Drawn) -> dict[str, Any] | None:

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from jfewshot.classifiers.specs import ClassifierSpec
+from jfewshot.classifiers import Strength
+from jfewshot.classifiers.specs import AUTO, ClassifierSpec, StrengthValue
 from jfewshot.episodes.protocol import Protocol
 from jfewshot.errors import UserError
 from jfewshot.evaluator.preprocessing import Transform, fit_transform
@@ -46,28 +47,23 @@ class Cell:
     protocol: Protocol
     spec: ClassifierSpec
 
-    def identity(self, strength: float | None) -> dict[str, Any]:
+    def identity(self, strength: StrengthValue) -> dict[str, Any]:
         """Everything that can change a prediction, and nothing else.
 
         Args:
           strength: one of the classifier's.
         """
-        return self._shared_identity | {"strength": self._strength(strength)}
+        return self._shared_identity | {"strength": _identity_of(self.spec.classifier.strength, strength)}
 
-    def key(self, strength: float | None) -> str:
+    def key(self, strength: StrengthValue) -> str:
         """`key_of(self.identity(strength))`; what all strengths share is digested once.
 
         Args:
           strength: one of the classifier's.
         """
-        kind = self.spec.classifier.strength
         digest = self._shared_digest.copy()
-        digest.update(_end_of_identity(None if kind is None else kind.name, strength))
+        digest.update(_end_of_identity(self.spec.classifier.strength, strength))
         return digest.hexdigest()[:KEY_DIGITS]
-
-    def _strength(self, strength: float | None) -> dict[str, Any] | None:
-        kind = self.spec.classifier.strength
-        return None if kind is None else {"name": kind.name, "value": strength}
 
     @functools.cached_property
     def _shared_identity(self) -> dict[str, Any]:
@@ -88,11 +84,17 @@ class Cell:
         return hashlib.sha256(f'{canonical_json(self._shared_identity)[:-1]},"strength":'.encode())
 
 
+def _identity_of(kind: Strength | None, strength: StrengthValue) -> dict[str, Any] | None:
+    """What a result depends on; of a strength that is chosen in each episode also the grid's version."""
+    if kind is None:
+        return None
+    return {"name": kind.name, "value": strength} | ({"grid": kind.grid_version} if strength == AUTO else {})
+
+
 @functools.lru_cache(maxsize=1024, typed=True)
-def _end_of_identity(name: str | None, strength: float | None) -> bytes:
+def _end_of_identity(kind: Strength | None, strength: StrengthValue) -> bytes:
     """The last field of a cell's canonical JSON. A grid has few strengths and many cells."""
-    field = None if name is None else {"name": name, "value": strength}
-    return f"{canonical_json(field)}}}".encode()
+    return f"{canonical_json(_identity_of(kind, strength))}}}".encode()
 
 
 def plan_cells(

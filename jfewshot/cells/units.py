@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 
 from jfewshot.cells.computing import missing_of
 from jfewshot.cells.planning import Cell
+from jfewshot.classifiers.specs import StrengthValue
 from jfewshot.files import sha256_of_json
 from jfewshot.results import Records
 
 # Cells of one view by their number in the run, each with the strengths that have to be computed.
-Unit = list[tuple[int, list[float | None]]]
+Unit = list[tuple[int, list[StrengthValue]]]
 
 
 def missing_units(cells: Sequence[Cell], folder: Records, on_progress: Callable[[int], None]) -> list[Unit]:

@@ -9,6 +9,8 @@ centroid.py       nearest class mean
 knn.py            nearest neighbours
 svm.py            linear support vector machine, squared hinge
 svm_many.py       its solver for one episode of many supports
+auto.py           a classifier whose strength is chosen in each episode
+leave_one_out.py  chooses strengths
 base.py           the contract between the evaluator and a classifier
 linalg.py         small dense linear algebra for many episodes at once
 rounding.py       how far a linear classifier's scores can be trusted

@@ -5,6 +5,8 @@ zero with an isotropic penalty (or none) nothing is lost, since its weights are 
 (W = S^T alpha). All arrays have the episodes last; see linalg.py for why, and for products and inverses in that layout.
 
 To add a classifier, write one file in this folder with a frozen dataclass like those beside it and name it in `__init__.py`.
+A classifier may also choose its strength in each episode: its `Strength` then has a grid, it has a method `choose` (auto.py), and
+its `fit` also takes one strength per episode.
 """
 
 import dataclasses
@@ -62,10 +64,12 @@ class Diagnostics(NamedTuple):
     Attributes:
       residual: per episode, what is left of the condition that the solution must meet, as each classifier defines it.
       iterations: per episode.
+      chosen: per episode, the place in the grid of the strength that the supports chose; None where the strength was given.
     """
 
     residual: Float[Array, "episodes"]
     iterations: Float[Array, "episodes"]
+    chosen: Int[Array, "episodes"] | None = None
 
     @classmethod
     def none(cls, support: Support) -> "Diagnostics":
@@ -96,10 +100,14 @@ class Strength(NamedTuple):
     Attributes:
       name: `C`, `alpha`: scikit-learn's names and meanings.
       default: the value taken where none is given.
+      grid: the values among which `auto` chooses, ascending; empty for a classifier that cannot choose.
+      grid_version: raised when the grid or the way of choosing changes; part of the identity of results with `auto`.
     """
 
     name: str
     default: float
+    grid: tuple[float, ...] = ()
+    grid_version: int = 1
 
 
 @typing.runtime_checkable

@@ -4,13 +4,14 @@ import dataclasses
 from typing import ClassVar, NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
-from jfewshot.classifiers import logistic_many
+from jfewshot.classifiers import leave_one_out, logistic_many
 from jfewshot.classifiers.base import Diagnostics, Linear, Strength, Support, centred
 from jfewshot.classifiers.linalg import computed_once, inverse, largest, log_sum_exp, product, softmax, total
-from jfewshot.classifiers.many_supports import MANY, one_at_a_time
+from jfewshot.classifiers.many_supports import MANY, one_at_a_time_at
 
 # The relative residual at which a problem is left alone: by then its scores move by about 1e-5.
 _STOP = 1e-5
@@ -28,6 +29,8 @@ _SHRINK, _GROW = 0.25, 4.0
 _LEAST_CURVATURE = 1e-7
 _LARGEST_CURVATURE = 0.5
 _TINY = 1e-30
+# How much smaller the curvature is where training ends than at zero, for choosing C.
+_CURVATURE_LOST = 4.0
 
 
 class _State(NamedTuple):
@@ -65,7 +68,7 @@ class Logistic:
     others.
     """
 
-    strength: ClassVar[Strength | None] = Strength("C", 1.0)
+    strength: ClassVar[Strength | None] = Strength("C", 1.0, grid=tuple(10.0**k for k in range(-4, 6)))
     translation_invariant: ClassVar[bool] = True
     tolerance: ClassVar[float | None] = 1e-3
 
@@ -84,8 +87,8 @@ class Logistic:
     def _one_at_a_time(self, support: Support, gram, penalty):
         """Newton's method on each episode; in stages where that does not converge."""
         target = support.one_hot[:, :, 0].T
-        alpha, bias, residual, products = one_at_a_time(
-            lambda gram: logistic_many.solve(gram, target, penalty, _STOP, _MAY_STALL), gram
+        alpha, bias, residual, products = one_at_a_time_at(
+            lambda gram, penalty: logistic_many.solve(gram, target, penalty, _STOP, _MAY_STALL), gram, penalty
         )
         found = (jnp.swapaxes(alpha, 0, 1), bias, residual, products)
 
@@ -196,6 +199,16 @@ class Logistic:
         # Measured afresh, not as the updates have it.
         residual = relative_residual(error(product(gram, end.alpha) + end.bias), end.alpha)
         return end.alpha, end.bias, residual, end.iterations.astype(gram.dtype)
+
+    def choose(self, support: Support):
+        """Leave-one-out of the ridge regression that a Newton step solves.
+
+        At zero the loss has the curvature 1 / n_way, which makes the penalty of that regression n_way / C. Where training ends
+        the curvature is smaller; a quarter of it chooses best (studies/auto_strength.py). With one shot, C is 4 / spread.
+        """
+        assert self.strength is not None
+        penalties = _CURVATURE_LOST * support.n_way / np.array(self.strength.grid)
+        return leave_one_out.choose(support, penalties, one_shot=float(support.n_way))
 
     def score(self, model, support, gram_qs):
         return model.scores(gram_qs)

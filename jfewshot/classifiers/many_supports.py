@@ -43,6 +43,22 @@ def one_at_a_time(solve: Callable[..., Any], *arrays: jax.Array) -> Any:
     return jax.tree.map(lambda x: jnp.moveaxis(x, 0, -1), solved)
 
 
+def one_at_a_time_at(solve: Callable[..., Any], gram: jax.Array, strength: jax.Array) -> Any:
+    """`one_at_a_time` for a function of a Gram matrix and of a strength.
+
+    Args:
+      solve: a function of one episode's Gram matrix and strength; it returns a pytree of arrays.
+      gram: the Gram matrices, the episodes last.
+      strength: one for all episodes, or one per episode.
+
+    Returns:
+      What `solve` returns, the episodes last in every array.
+    """
+    if jnp.ndim(strength):
+        return one_at_a_time(solve, gram, strength)
+    return one_at_a_time(lambda gram: solve(gram, strength), gram)
+
+
 def times(x: Float[Array, "classes n"], gram: Float[Array, "n n"]) -> Float[Array, "classes n"]:
     """Product with a Gram matrix, in full float32 (accelerators would otherwise round the factors)."""
     return jnp.matmul(x, gram, precision=lax.Precision.HIGHEST)

@@ -4,11 +4,13 @@ import dataclasses
 from typing import ClassVar
 
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
+from jfewshot.classifiers import leave_one_out
 from jfewshot.classifiers.base import Diagnostics, Linear, Strength, Support, centred
 from jfewshot.classifiers.linalg import computed_once, inverse, largest, product, total
-from jfewshot.classifiers.many_supports import MANY, one_at_a_time, solve_inside, times
+from jfewshot.classifiers.many_supports import MANY, one_at_a_time_at, solve_inside, times
 
 # What conjugate gradients leave of the labels, which are of order one; predictions then move by less than 1e-5.
 _STOP = 2e-6
@@ -25,7 +27,7 @@ class Ridge:
     The residual is max |Y - K A - alpha A|, for coefficients A and labels of order one.
     """
 
-    strength: ClassVar[Strength | None] = Strength("alpha", 1.0)
+    strength: ClassVar[Strength | None] = Strength("alpha", 1.0, grid=tuple(10.0**k for k in range(-5, 5)))
     translation_invariant: ClassVar[bool] = True
     tolerance: ClassVar[float | None] = 1e-3
 
@@ -40,6 +42,11 @@ class Ridge:
         # The sums are zero but for rounding, which queries far from the supports' mean would multiply by thousands.
         alpha = alpha - (total(alpha, 0) / support.n_support)[None]
         return Linear(alpha, mean_target - total(mean_row[:, None] * alpha, 0)), Diagnostics(residual, iterations)
+
+    def choose(self, support: Support):
+        """Leave-one-out of the model itself."""
+        assert self.strength is not None
+        return leave_one_out.choose(support, np.array(self.strength.grid), one_shot=1.0)
 
     def score(self, model, support, gram_qs):
         return model.scores(gram_qs)
@@ -62,7 +69,7 @@ def _by_gradients(gram, right, strength):
     labels = right[:, :, 0].T
     everywhere = jnp.ones_like(labels)
 
-    def solve(gram):
+    def solve(gram, strength):
         x, count = solve_inside(gram, everywhere, strength, labels, jnp.asarray(_STOP, gram.dtype), _MOST_PRODUCTS)
         # The residual that conjugate gradients carry along drifts from the true one, so the true one is solved for once more.
         left = labels - times(x, gram) - strength * x
@@ -71,7 +78,7 @@ def _by_gradients(gram, right, strength):
         )
         return x + more, (count == _MOST_PRODUCTS) | (more_count == _MOST_PRODUCTS), count + more_count
 
-    alpha, failed, products = one_at_a_time(solve, gram)
+    alpha, failed, products = one_at_a_time_at(solve, gram, strength)
     alpha = jnp.swapaxes(alpha, 0, 1)
 
     def by_inverse(alpha):

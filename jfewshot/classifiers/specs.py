@@ -8,11 +8,15 @@ import importlib
 import inspect
 import sys
 import typing
-from typing import Any, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from jfewshot.classifiers import CLASSIFIERS, Classifier
 from jfewshot.errors import UserError
 
+# The strength that each episode chooses for itself, from its supports.
+AUTO: Final = "auto"
+# A number; AUTO; None for a classifier without a strength.
+StrengthValue = float | Literal["auto"] | None
 # Strengths are float32 numbers in the solvers, which divide by them and multiply Gram matrices with them.
 _LEAST, _MOST = 1e-30, 1e30
 # Counters of epochs and neighbours are 32-bit.
@@ -25,12 +29,12 @@ class ClassifierSpec(NamedTuple):
     Attributes:
       name: as in `CLASSIFIERS`.
       classifier: the instance.
-      strengths: at least one value; `(None,)` for a classifier without a strength.
+      strengths: at least one value, of which `AUTO` may be one; `(None,)` for a classifier without a strength.
     """
 
     name: str
     classifier: Classifier
-    strengths: tuple[float | None, ...]
+    strengths: tuple[StrengthValue, ...]
 
     def identity(self) -> dict[str, Any]:
         """What of it a result depends on; of a user's own classifier the source too, so that editing it gives other results."""
@@ -41,7 +45,7 @@ class ClassifierSpec(NamedTuple):
 
 
 def parse_classifier(text: str) -> ClassifierSpec:
-    """Read `name[:setting=value]...`; the strength's value may be a comma-separated list.
+    """Read `name[:setting=value]...`; the strength's value may be a comma-separated list, and `auto` one of its items.
 
     The name is one of `CLASSIFIERS`, or `package.module.Class` for a classifier of the user's own (see base.py).
 
@@ -58,7 +62,7 @@ def parse_classifier(text: str) -> ClassifierSpec:
         )
     types = typing.get_type_hints(kind)
     fields = {field.name: types[field.name] for field in dataclasses.fields(kind)}
-    strengths: tuple[float | None, ...] = (kind.strength.default,) if kind.strength else (None,)
+    strengths: tuple[StrengthValue, ...] = (kind.strength.default,) if kind.strength else (None,)
     chosen: dict[str, Any] = {}
     given: set[str] = set()
     for setting in settings:
@@ -70,7 +74,7 @@ def parse_classifier(text: str) -> ClassifierSpec:
             raise UserError(f"classifier '{text}': {key} is given twice; give one value{several}")
         given.add(key)
         if kind.strength and key == kind.strength.name:
-            strengths = tuple(_positive(text, key, item) for item in value.split(","))
+            strengths = tuple(_strength(text, kind, item) for item in value.split(","))
         elif key in fields:
             chosen[key] = _value(text, key, value, fields[key])
         else:
@@ -117,14 +121,25 @@ def _imported(name: str) -> Any:
     return kind
 
 
-def _positive(text: str, key: str, value: str) -> float:
+def _strength(text: str, kind: Any, value: str) -> StrengthValue:
+    if value != AUTO:
+        return _positive(text, kind.strength.name, value, " or auto" if kind.strength.grid else "")
+    if not kind.strength.grid or not hasattr(kind, "choose"):
+        able = ", ".join(name for name, other in CLASSIFIERS.items() if other.strength and other.strength.grid)
+        raise UserError(
+            f"classifier '{text}': it cannot choose {kind.strength.name} by itself; give numbers, or use one that can ({able})"
+        )
+    return AUTO
+
+
+def _positive(text: str, key: str, value: str, otherwise: str = "") -> float:
     try:
         number = float(value)
     except ValueError:
         number = float("nan")
     if not _LEAST <= number <= _MOST:
         raise UserError(
-            f"classifier '{text}': {key} is '{value[:40]}'; it must be a positive number, from {_LEAST:g} to {_MOST:g}"
+            f"classifier '{text}': {key} is '{value[:40]}'; it must be a positive number, from {_LEAST:g} to {_MOST:g}{otherwise}"
         )
     return number
 

@@ -4,12 +4,13 @@ import dataclasses
 from typing import ClassVar
 
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
-from jfewshot.classifiers import svm_many
+from jfewshot.classifiers import leave_one_out, svm_many
 from jfewshot.classifiers.base import Diagnostics, Linear, Strength, Support
 from jfewshot.classifiers.linalg import inverse, product
-from jfewshot.classifiers.many_supports import MANY, one_at_a_time
+from jfewshot.classifiers.many_supports import MANY, one_at_a_time_at
 
 _STOP = 1e-5
 # Below it, a Newton step that gains nothing has met float32's limit.
@@ -35,7 +36,7 @@ class SVM:
     The residual is max |alpha - D (y - f)| / 2C, the error of a margin.
     """
 
-    strength: ClassVar[Strength | None] = Strength("C", 1.0)
+    strength: ClassVar[Strength | None] = Strength("C", 1.0, grid=tuple(10.0**k for k in range(-6, 4)))
     translation_invariant: ClassVar[bool] = False
     tolerance: ClassVar[float | None] = 1e-3
 
@@ -52,8 +53,8 @@ class SVM:
 
     def _one_at_a_time(self, gram, sign, slope):
         """Newton's method with conjugate gradients; factorisations where that does not converge."""
-        alpha, residual, products = one_at_a_time(
-            lambda gram: svm_many.solve(gram, sign[:, :, 0].T, slope, _STOP, _MAY_STALL), gram
+        alpha, residual, products = one_at_a_time_at(
+            lambda gram, slope: svm_many.solve(gram, sign[:, :, 0].T, slope, _STOP, _MAY_STALL), gram, slope
         )
         found = (jnp.swapaxes(alpha, 0, 1), residual, products)
 
@@ -98,6 +99,15 @@ class SVM:
 
         alpha, residual, newton_steps = _newton(gram, sign, slope, alpha, f, residual)
         return alpha, residual, jnp.full(episodes, steps + newton_steps, gram.dtype)
+
+    def choose(self, support: Support):
+        """Leave-one-out of ridge regression at the penalty 1 / C.
+
+        With all supports inside the margin, the loss is that regression's at 1 / 2C. Where training ends some supports are
+        outside; twice the penalty chooses best (studies/auto_strength.py). With one shot, C is 0.7 / spread.
+        """
+        assert self.strength is not None
+        return leave_one_out.choose(support, 1.0 / np.array(self.strength.grid), one_shot=1.0 / 0.7)
 
     def score(self, model, support, gram_qs):
         return model.scores(gram_qs)

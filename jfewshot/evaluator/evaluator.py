@@ -20,7 +20,9 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 from jaxtyping import Float, Int
 
-from jfewshot.classifiers.specs import ClassifierSpec
+from jfewshot.classifiers import Classifier
+from jfewshot.classifiers.auto import Auto
+from jfewshot.classifiers.specs import AUTO, ClassifierSpec, StrengthValue
 from jfewshot.episodes.drawing import LEAST_CLIPS, padded_length
 from jfewshot.episodes.protocol import Protocol, whole_number
 from jfewshot.errors import UserError
@@ -67,17 +69,18 @@ class Solved:
 
     Attributes:
       spec: the classifier.
-      strength: the strength, or None.
+      strength: the strength, `AUTO`, or None.
       predicted: the slot each query was given to, queries in class-major order.
       residual, iterations: per episode; NaN for closed forms.
       rounding: per episode, the scores' rounding error as a share of their spread; NaN for classifiers that are not linear.
       wall_s: time for the episodes, compilation apart, shared among the strengths solved together.
       compile_s: time for compiling, likewise.
       gram_kind: where the inner products came from.
+      chosen: with `AUTO` per episode the place of its strength in the classifier's grid, else None.
     """
 
     spec: ClassifierSpec
-    strength: float | None
+    strength: StrengthValue
     predicted: Int[np.ndarray, "episodes queries"]
     residual: Float[np.ndarray, "episodes"]
     iterations: Float[np.ndarray, "episodes"]
@@ -85,6 +88,7 @@ class Solved:
     wall_s: float
     compile_s: float
     gram_kind: str
+    chosen: Int[np.ndarray, "episodes"] | None = None
 
 
 class Evaluator:
@@ -171,7 +175,12 @@ class Evaluator:
         for spec in specs:
             shifted = bool(spec.classifier.translation_invariant)
             source = self._source_of(view, rows, transform, shifted, wanted)
-            yield from self._solve_all(source, clips, first, drawn, protocol, spec, on_progress)
+            # Choosing strengths is another program than solving with given ones.
+            for automatic in (False, True):
+                strengths = tuple(strength for strength in spec.strengths if (strength == AUTO) == automatic)
+                if strengths:
+                    part = spec._replace(strengths=strengths)
+                    yield from self._solve_all(source, clips, first, drawn, protocol, part, on_progress)
 
     def _source_of(self, view, rows, transform, shifted: bool, wanted: int) -> GramSource:
         """The source of some rows: the one of an earlier call, or a new one."""
@@ -205,8 +214,9 @@ class Evaluator:
         job = _Job(
             source=source,
             spec=spec,
+            classifier=Auto(spec.classifier) if AUTO in spec.strengths else spec.classifier,
             protocol=protocol,
-            strengths=jnp.array([1.0 if value is None else value for value in spec.strengths], jnp.float32),
+            strengths=jnp.array([1.0 if value in (None, AUTO) else value for value in spec.strengths], jnp.float32),
             key=jnp.asarray(stream_key(protocol.seed, clips.digest, "classifier", spec.name)),
             clips=clips,
             first=first,
@@ -223,7 +233,7 @@ class Evaluator:
 
         parts = self._chunking.run(protocol, lambda shape: self._solve_chunks(job, shape, tell))
         # A single chunk is not copied: on an accelerator, copying took as long as solving.
-        predicted, residual, iterations, rounding = (
+        predicted, residual, iterations, rounding, *chosen = (
             part[0] if len(part) == 1 else np.concatenate(part, 1) for part in zip(*parts, strict=True)
         )
         compile_s = PROGRAMS.compile_s - compiled_before
@@ -239,10 +249,11 @@ class Evaluator:
                 wall_s=wall_s / len(spec.strengths),
                 compile_s=compile_s / len(spec.strengths),
                 gram_kind=source.kind,
+                chosen=chosen[0][number] if chosen else None,
             )
 
     def _solve_chunks(self, job: "_Job", shape: ChunkShape, tell: Callable[[int], None]) -> list[list[np.ndarray]]:
-        """Predictions (or scores), residuals, iterations and rounding errors of each chunk, strengths and episodes first."""
+        """What `jit_solve` returns of each chunk, but for the models; strengths and episodes first."""
         protocol, pool, n_segments = job.protocol, job.drawn.pool, job.clips.n_segments
         long_clips = bool((n_segments[pool.clips] > 1).any())
         several = protocol.query_segments != "one" and long_clips
@@ -259,9 +270,9 @@ class Evaluator:
         def collect():
             start, stop, support, out = waiting.popleft()
             with stage("scoring"):
-                part = self._on_host(out, stop - start)
+                part = self._on_host(job, out, stop - start)
                 if several:
-                    part[0] = self._decide_by_all_segments(job, start, stop, support, part[0], out[4], shape)
+                    part[0] = self._decide_by_all_segments(job, start, stop, support, part[0], out[-1], shape)
             parts.append(part)
             tell(stop)
 
@@ -296,21 +307,22 @@ class Evaluator:
         with stage("solving"):
             out = PROGRAMS(function, gram_ss, gram_qs, numbers, job.key, job.strengths, options=self._options(job))
             if not self._on_cpu:
-                out = *PROGRAMS(jit_strength_first(self.mesh), out[:4]), *out[4:]
-                for x in out[:4]:
+                own = job.n_answers
+                out = *PROGRAMS(jit_strength_first(self.mesh), out[:own]), *out[own:]
+                for x in out[:own]:
                     x.copy_to_host_async()
             return support, finished(out)
 
-    def _on_host(self, out, n_episodes: int) -> list[np.ndarray]:
-        """Predictions, residuals, iterations and rounding errors on the host, strengths and episodes first."""
-        fetched = jax.device_get(out[:4])
+    def _on_host(self, job: "_Job", out, n_episodes: int) -> list[np.ndarray]:
+        """Predictions, residuals, iterations, rounding errors and choices on the host, strengths and episodes first."""
+        fetched = jax.device_get(out[: job.n_answers])
         if not self._on_cpu:
             return [x[:, :n_episodes] for x in fetched]
         # One small program fewer to load, and as fast.
         return [strength_first(x, n_episodes) for x in fetched]
 
     def _options(self, job: "_Job"):
-        return solver_options(self.mesh, job.spec.classifier, job.protocol.n_support)
+        return solver_options(self.mesh, job.classifier, job.protocol.n_support)
 
     def _decide_by_all_segments(self, job, start, stop, support, answers, models, shape):
         """Classify the segments after each query's first, and decide each query by all of its segments."""
@@ -374,6 +386,7 @@ class _Job(NamedTuple):
 
     source: GramSource
     spec: ClassifierSpec
+    classifier: Classifier | Auto
     protocol: Protocol
     strengths: jax.Array
     key: jax.Array
@@ -387,10 +400,16 @@ class _Job(NamedTuple):
         stores whose queries have several then share one compiled solver. One strength's models are small."""
         return self.protocol.query_segments != "one" and len(self.spec.strengths) == 1
 
+    @property
+    def n_answers(self) -> int:
+        """How many arrays the solver returns for each episode: predictions, residuals, iterations, rounding errors and,
+        with `AUTO`, choices."""
+        return 5 if isinstance(self.classifier, Auto) else 4
+
     def static(self, several: bool) -> tuple:
         """What the solver is compiled for: the classifier, ways, shots, and whether scores are wanted of it."""
         protocol = self.protocol
-        return self.spec.classifier, protocol.n_way, protocol.k_shot, several and protocol.query_segments == "mean"
+        return self.classifier, protocol.n_way, protocol.k_shot, several and protocol.query_segments == "mean"
 
 
 def _at_least_one(value: int, name: str, most: int) -> int:

@@ -246,7 +246,8 @@ def jit_solve(mesh: Mesh, classifier: Classifier, n_way: int, k_shot: int, want_
 
     Returns:
       a function from inner products, episode numbers, key and strengths to predictions (or scores), residuals, iterations,
-      rounding errors (rounding.py) and, if wanted, models, all [blocks, strengths, ..., episodes of a block].
+      rounding errors (rounding.py), of `Auto` the places of the chosen strengths and, if wanted, models, all [blocks,
+      strengths, ..., episodes of a block].
     """
 
     def solve_blocks(gram_ss, gram_qs, numbers, key, strengths):
@@ -279,7 +280,9 @@ def block_solver(classifier: Classifier, n_way: int, k_shot: int, want_scores: b
             model, diagnostics = classifier.fit(support, strength)
             answers = _answers(classifier, model, support, gram_qs, want_scores)
             error = rounding_error(model, support, gram_qs)
-            return answers, *Diagnostics(*diagnostics), error, *([model] if want_model else [])
+            found = Diagnostics(*diagnostics)
+            chosen = [] if found.chosen is None else [found.chosen]
+            return answers, found.residual, found.iterations, error, *chosen, *([model] if want_model else [])
 
         return lax.map(one_strength, strengths) if classifier.strength is None else _each(one_strength, strengths)
 

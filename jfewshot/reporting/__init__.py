@@ -14,6 +14,7 @@
 | `answer`, `cautions`, `printing` | the answer in words, what to read it with, and both on a terminal |
 | `trends` | curves over shots, ways and layers |
 | `chosen` | what validation chooses |
+| `strengths` | which strengths episodes chose, and which given ones are too small or too large |
 | `outside` | beside published numbers, and correlations with any table |
 | `paper`, `paper_report` | the few-shot paper's tables, figures and claims, from its published numbers |
 | `compare` | what moved between two result folders |

@@ -21,6 +21,7 @@ from jfewshot.reporting.outside import OutsideTable, beside_published, correlate
 from jfewshot.reporting.page import html_page
 from jfewshot.reporting.paper import correlation_grid
 from jfewshot.reporting.series import FOR, Series, across_grid, all_series, average_interval, chance_of, series_trend
+from jfewshot.reporting.strengths import chosen_strengths
 from jfewshot.reporting.tables import Format, Style, render
 from jfewshot.reporting.trends import MOST_CURVES, trends
 from jfewshot.reporting.writer import Writer
@@ -128,6 +129,7 @@ def build_report(results: Results, folder: Path, choices: Choices, title: str) -
     if chosen is not None:
         block = TableBlock(writer.table("chosen-on-validation", chosen), sortable=True)
         sections.append(Section("chosen", "Chosen on validation", (block,)))
+    sections += _strengths_sections(writer, results)
     sections += _outside_sections(writer, shown, choices)
     sections.append(_about_section(writer, results))
     sections = [dataclasses.replace(section, folded=True) for section in sections]
@@ -324,6 +326,14 @@ def _trend_sections(writer: Writer, results: Results, choices: Choices, names: S
             blocks.append(Prose((f"Of each dataset at most {MOST_CURVES} curves are shown, those that end highest.",)))
         sections.append(Section(name, f"Over {trend.name}: {trend.title}", tuple(blocks)))
     return sections
+
+
+def _strengths_sections(writer: Writer, results: Results) -> list[Section]:
+    chosen = chosen_strengths(results.records)
+    if chosen is None:
+        return []
+    block = TableBlock(writer.table("chosen-strengths", chosen), sortable=True)
+    return [Section("strengths", chosen.title, (block,))]
 
 
 def _outside_sections(writer: Writer, boards: Sequence[Leaderboard], choices: Choices) -> list[Section]:

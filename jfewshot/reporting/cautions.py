@@ -8,7 +8,8 @@ import numpy as np
 from jfewshot.errors import UserError
 from jfewshot.reporting.analysis import FEW_CLASSES
 from jfewshot.reporting.leaderboard import Leaderboard, Record
-from jfewshot.reporting.series import Series, shots_of
+from jfewshot.reporting.series import Series
+from jfewshot.reporting.strengths import strength_advice
 from jfewshot.results import Results
 from jfewshot.store import open_store
 from jfewshot.store.verifying import doubled_rows
@@ -32,7 +33,7 @@ def find_cautions(results: Results, every: Sequence[Series]) -> list[str]:
         _doubled(series.main),
         _not_converged(series),
         _left_out(series.main),
-        _edge(every),
+        *strength_advice(results.records),
         _incomplete(series.main),
     ]
     return [text for text in found if text]
@@ -151,35 +152,6 @@ def _left_out(board: Leaderboard) -> str:
         if left:
             found.append(f"{dataset}: {len(left)} ({_some(sorted(left))})")
     return f"Classes left out, since they have too few clips: {_some(found, '; ')}." if found else ""
-
-
-def _edge(every: Sequence[Series]) -> str:
-    """Where several fixed strengths were run and the best is the last of them, a better one may lie beyond."""
-    name = every[0].main.condition["classifier"]["name"]
-    shots = shots_of(every[0].main)
-    by_strength: dict[float, float] = {}
-    label = ""
-    for series in every:
-        condition = series.main.condition
-        strength = condition.get("strength") or {}
-        same = condition["preprocessing"] == every[0].main.condition["preprocessing"]
-        if condition["classifier"]["name"] != name or not same or not isinstance(strength.get("value"), int | float):
-            continue
-        board = next((board for board in series.boards if shots_of(board) == shots), None)
-        if board is not None and board.complete.any():
-            by_strength[float(strength["value"])] = float(np.nanmax(board.average))
-            label = str(strength["name"])
-    if len(by_strength) < 3:
-        return ""
-    best = max(by_strength, key=lambda value: by_strength[value])
-    values = sorted(by_strength)
-    if best not in (values[0], values[-1]):
-        return ""
-    end, beyond = ("smallest", best / 10) if best == values[0] else ("largest", best * 10)
-    return (
-        f"The best accuracy of {name} at {shots} shots is at the {end} strength that was tried, {label} = {best:g}: a better "
-        f"one may lie beyond. Try --classifiers {name}:{label}={beyond:g}."
-    )
 
 
 def _incomplete(board: Leaderboard) -> str:

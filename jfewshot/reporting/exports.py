@@ -70,7 +70,8 @@ def tidy_rows(records: Sequence[Record], words: "_Words | None" = None) -> list[
                 "classifier": identity["classifier"]["name"],
                 "classifier_settings": said.classifier,
                 "strength": strength.get("name"),
-                "strength_value": None if strength.get("value") is None else float(strength["value"]),
+                "strength_value": _float(None if strength.get("value") == "auto" else strength.get("value")),
+                "strength_median": _median_strength(record.get("chosen")),
                 **{name: protocol.get(name) for name in _PROTOCOL},
                 "accuracy": float(accuracy["mean"]),
                 **{name: _float(accuracy.get(name)) for name in _WIDTHS},
@@ -85,6 +86,16 @@ def tidy_rows(records: Sequence[Record], words: "_Words | None" = None) -> list[
             }
         )
     return sorted(rows, key=lambda row: (row["dataset"], row["upstream"], row["key"]))
+
+
+def _median_strength(chosen: Sequence[Mapping[str, Any]] | None) -> float | None:
+    """The median of the strengths that the episodes chose, the smaller one of two; None where the strength was given."""
+    half, so_far = sum(item["episodes"] for item in chosen or ()) / 2, 0
+    for item in chosen or ():
+        so_far += item["episodes"]
+        if so_far >= half > 0:
+            return float(item["value"])
+    return None
 
 
 _NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")

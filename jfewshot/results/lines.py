@@ -58,7 +58,13 @@ class _Preprocessing(msgspec.Struct):
 
 class _Strength(msgspec.Struct):
     name: _Name
-    value: float | None
+    value: float | Literal["auto"] | None
+    grid: int | None = None
+
+
+class _Chosen(msgspec.Struct):
+    value: float
+    episodes: _Count
 
 
 class _Protocol(msgspec.Struct):
@@ -118,16 +124,17 @@ _RECORD: dict[str, Any] = {
     "store": _Store | None,
     "counts": _Counts | None,
     "solver": dict[str, float | None] | None,
+    "chosen": list[_Chosen] | None,
     "timing": _Timing | None,
     "made_with": dict[str, str | float | None] | None,
 }
 # Records of earlier versions have no digests.
 _DIGESTS = {"draws_sha256", "sha256"}
-_OPTIONAL = {"store", "counts", "solver", "timing", "made_with", "preprocessing", "strength"} | _DIGESTS
+_OPTIONAL = {"store", "counts", "solver", "chosen", "timing", "made_with", "preprocessing", "strength"} | _DIGESTS
 _NEEDED = _RECORD.keys() - _OPTIONAL
 _NEEDED_OF_IDENTITY = _IDENTITY.keys() - _OPTIONAL
 # Each record has its own; all other parts are those of many records.
-_OWN = {"key", "accuracy", "predictions", "sha256", "solver", "timing"}
+_OWN = {"key", "accuracy", "predictions", "sha256", "solver", "chosen", "timing"}
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _DECODERS = {name: msgspec.json.Decoder(kind) for name, kind in {**_RECORD, **_IDENTITY}.items()}
 _KEY_FIRST = re.compile(rb'\{"key":"([0-9a-f]{%d})"' % KEY_DIGITS)

@@ -97,3 +97,12 @@ def test_editing_ones_own_classifier_or_what_it_uses_changes_its_identity(tmp_pa
 def test_what_cannot_be_read_is_named_with_the_choices(text, complaint):
     with pytest.raises(UserError, match=complaint):
         parse_classifier(text)
+
+
+def test_a_strength_can_be_left_to_each_episode_where_the_classifier_can_choose():
+    assert parse_classifier("logistic:C=auto").strengths == ("auto",)
+    assert parse_classifier("svm:C=1,auto").strengths == (1.0, "auto")
+    with pytest.raises(UserError, match=r"it cannot choose C by itself; .*ridge"):
+        parse_classifier(f"{__name__}.Mine:C=auto")
+    with pytest.raises(UserError, match="a positive number, from 1e-30 to 1e"):
+        parse_classifier("ridge:alpha=automatic")

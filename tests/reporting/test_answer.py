@@ -95,7 +95,7 @@ def test_cautions_name_groups_strengths_and_what_did_not_converge(tmp_path):
     assert "Groups were ignored: esc (7 groups, 160 clips)" in text
     assert "--group-aware" in text
     assert "largest strength that was tried, C = 1" in text
-    assert "--classifiers logistic:C=10" in text
+    assert "--classifiers logistic:C=auto, or add logistic:C=10,100" in text
     assert "In 2 of 2 results the solver did not converge in some episodes (at the most in 3.0%" in text
     assert "esc: 1 (owl)" in text
 

@@ -1,0 +1,155 @@
+"""Choosing a strength in each episode by leave-one-out, in closed form for all strengths, from one eigendecomposition.
+
+With the supports' mean taken out, K = V diag(w) V^T, and ridge regression on the labels Y at penalty a has the coefficients
+c = V diag(1 / (w + a)) V^T Y. Trained without support i, the intercept included, it misses the label of i by
+
+    y_i - f_i = c_i / sum_k V_ik^2 / (w_k + a),
+
+the sum over all eigenvectors but the constant one (the formula of Golub, Heath and Wahba, 1979, without its differences of
+nearly equal numbers). `logistic` and `svm` choose by the same losses: one Newton step from zero makes each of them a ridge
+regression, whose penalty their C names.
+
+Few supports say little about the penalty, so the losses are weighed against what the scale of the embeddings says. Embeddings
+that are multiplied by t have the same solution at t^2 times the penalty. So a rule that knows the scale alone must be a
+multiple of a squared length, for which we take the spread of the supports: their mean squared distance from their mean. The
+criterion is
+
+    n / 2 log(mean squared miss) + 1 / 2 (log10(a / a_0))^2,
+
+minus the logarithm of a Gaussian likelihood of the misses times a prior of one decade about a_0, the penalty of the rule. With
+one shot nothing can be left out, and the prior alone decides. studies/auto_strength.py measured the constants.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Float, Int
+
+from jfewshot.classifiers.base import Support, centred
+from jfewshot.classifiers.linalg import computed_once, product, total
+
+_TINY = 1e-30
+# The rule's penalty, as a multiple of the spread, for two shots and more.
+_OF_SPREAD = 0.2
+
+
+class Spectrum(NamedTuple):
+    """Eigenvectors of the supports' centred Gram matrices, without the constant one.
+
+    Attributes:
+      values: eigenvalues, none negative.
+      vectors: one eigenvector per column.
+    """
+
+    values: Float[Array, "n_support-1 episodes"]
+    vectors: Float[Array, "n_support n_support-1 episodes"]
+
+
+def choose(support: Support, penalties: Float[np.ndarray, "strengths"], one_shot: float) -> Int[Array, "episodes"]:
+    """Choose one of several penalties for each episode, from its supports.
+
+    Args:
+      support: the support sets of many episodes.
+      penalties: what to choose among: the penalty of ridge regression that each strength stands for.
+      one_shot: the rule's penalty for one shot, as a multiple of the spread.
+
+    Returns:
+      places in `penalties`.
+    """
+    gram, _ = centred(support.gram)
+    n = support.n_support
+    spread = _trace(gram) / n
+    rule = jnp.maximum(spread * (one_shot if support.k_shot == 1 else _OF_SPREAD), _TINY)
+    doubt = 0.5 * (jnp.log10(jnp.asarray(penalties, gram.dtype))[:, None] - jnp.log10(rule)) ** 2
+    if support.k_shot == 1:
+        return doubt.argmin(0)
+    labels = support.one_hot - 1.0 / support.n_way
+
+    def mean_square(miss):
+        return total(total(miss * miss, 1), 0) / miss.size * miss.shape[-1]
+
+    missed = losses(spectrum(gram), labels, jnp.asarray(penalties, gram.dtype), mean_square)
+    return (0.5 * n * jnp.log(jnp.maximum(missed, _TINY)) + doubt).argmin(0)
+
+
+def spectrum(gram: Float[Array, "n_support n_support episodes"]) -> Spectrum:
+    """Decompose centred Gram matrices.
+
+    Args:
+      gram: inner products of the supports about their mean.
+
+    Returns:
+      eigenvalues and eigenvectors of each episode.
+    """
+    n = gram.shape[0]
+    # The constant vector gets the largest eigenvalue, so that it is the last, and not one of a null space of several vectors.
+    matrices = jnp.moveaxis(gram + 2.0 * _trace(gram) / n, -1, 0)
+    values, vectors = lax.platform_dependent(matrices, cpu=_one_by_one, default=_together)
+    values, vectors = jnp.moveaxis(values, 0, -1), jnp.moveaxis(vectors, 0, -1)
+    return Spectrum(jnp.maximum(values[:-1], 0.0), vectors[:, :-1])
+
+
+def _trace(gram):
+    return total(jnp.stack([gram[i, i] for i in range(gram.shape[0])]), 0)
+
+
+def _together(matrices):
+    return tuple(jnp.linalg.eigh(matrices, symmetrize_input=False))
+
+
+def _one_by_one(matrices):
+    """One LAPACK call a matrix: a call on a batch can hang a CPU forever (`linalg._inverse_one_by_one`)."""
+    return lax.map(_together, matrices)
+
+
+def losses(
+    found: Spectrum,
+    labels: Float[Array, "n_support columns 1"],
+    strengths: Float[Array, "strengths"],
+    loss: Callable[[jax.Array], jax.Array],
+) -> Float[Array, "strengths episodes"]:
+    """A loss of the leave-one-out residuals at each strength.
+
+    Args:
+      found: of `spectrum`.
+      labels: whose sum over the supports is zero in each column, the same in all episodes.
+      strengths: penalties, positive.
+      loss: from residuals, n_support x columns x episodes, to one value per episode.
+
+    Returns:
+      the loss of each strength in each episode.
+    """
+    right = jnp.broadcast_to(labels, (*labels.shape[:2], found.values.shape[-1]))
+    rotated = computed_once(product, jnp.swapaxes(found.vectors, 0, 1), right)
+
+    def at(strength):
+        return loss(computed_once(residuals, *found, rotated, strength))
+
+    return lax.map(at, strengths)
+
+
+def residuals(
+    values: Float[Array, "k episodes"],
+    vectors: Float[Array, "n_support k episodes"],
+    rotated: Float[Array, "k columns episodes"],
+    strength: Float[Array, ""],
+) -> Float[Array, "n_support columns episodes"]:
+    """By how much the model that was trained without a support misses this support's label.
+
+    Args:
+      values: eigenvalues.
+      vectors: eigenvectors.
+      rotated: the labels' coefficients on the eigenvectors.
+      strength: the penalty.
+
+    Returns:
+      label minus prediction.
+    """
+    shrunk = 1.0 / (values + strength)
+    coefficients = product(vectors, shrunk[:, None] * rotated)
+    own = total(jnp.swapaxes(vectors * vectors, 0, 1) * shrunk[:, None], 0)
+    return coefficients / jnp.maximum(own, _TINY)[:, None]
