@@ -6,7 +6,7 @@ from typing import Any, SupportsIndex
 
 from jfewshot.cells.computing import evaluate_cells
 from jfewshot.cells.planning import plan_cells
-from jfewshot.classifiers.specs import parse_classifier
+from jfewshot.classifiers.specs import default_classifiers, parse_classifier
 from jfewshot.episodes.protocol import QuerySegments, protocols
 from jfewshot.errors import UserError
 from jfewshot.evaluator.evaluator import Evaluator
@@ -17,7 +17,7 @@ from jfewshot.store import Store, find_stores, open_store
 def evaluate(
     stores: Store | Path | str | Sequence[Store | Path | str],
     *,
-    classifiers: str | Sequence[str] = "logistic",
+    classifiers: str | Sequence[str] | None = None,
     ways: SupportsIndex | Sequence[SupportsIndex] = 5,
     shots: SupportsIndex | Sequence[SupportsIndex] = 1,
     n_query: SupportsIndex = 15,
@@ -44,7 +44,8 @@ def evaluate(
 
     Args:
       stores: one or more stores, or folders of stores.
-      classifiers: as on the command line: "logistic", "logistic:C=0.1,1,10", "logistic:C=auto", "sgd:epochs=20", ...
+      classifiers: as on the command line: "logistic", "logistic:C=0.1,1,10", "logistic:C=auto", "sgd:epochs=20", ...; None for
+        "logistic" where every episode has one shot, else "logistic:C=auto".
       ways: classes per episode, one number or several.
       shots: support clips per class, one number or several; every number of ways is combined with every number of shots.
       n_query: query clips per class.
@@ -82,6 +83,19 @@ def evaluate(
       >>> bool(record["accuracy"]["mean"] > 0.9)
       True
     """
+    episodes = protocols(
+        ways,
+        shots,
+        n_query=n_query,
+        n_episodes=n_episodes,
+        seed=seed,
+        split=split,
+        min_clips=min_clips,
+        group_aware=group_aware,
+        query_segments=query_segments,
+    )
+    if classifiers is None:
+        classifiers = default_classifiers(protocol.k_shot for protocol in episodes)
     specs = [parse_classifier(text) for text in ([classifiers] if isinstance(classifiers, str) else classifiers)]
     if not specs:
         raise UserError("classifiers is empty; name at least one, for instance classifiers='logistic'")
@@ -91,17 +105,7 @@ def evaluate(
         opened.extend([item] if isinstance(item, Store) else map(open_store, find_stores(item)))
     cells = plan_cells(
         opened,
-        protocols(
-            ways,
-            shots,
-            n_query=n_query,
-            n_episodes=n_episodes,
-            seed=seed,
-            split=split,
-            min_clips=min_clips,
-            group_aware=group_aware,
-            query_segments=query_segments,
-        ),
+        episodes,
         specs,
         preprocessing=preprocessing,
         views=views,

@@ -218,17 +218,19 @@ def _estimate(cells: list, folder: "ResultFolder") -> str:
 
 def _cells(options: "RunOptions") -> list:
     from jfewshot.cells.planning import plan_cells
-    from jfewshot.classifiers.specs import parse_classifier
+    from jfewshot.classifiers.specs import default_classifiers, parse_classifier
     from jfewshot.episodes.protocol import protocols
     from jfewshot.store import open_store
 
     paper = options.protocol == "paper"
-    specs = [parse_classifier(text) for text in options.classifiers or ("sgd" if paper else "logistic",)]
+    shots = options.shots or (1,)
+    names = options.classifiers or (("sgd",) if paper else default_classifiers(shots))
+    specs = [parse_classifier(text) for text in names]
     return plan_cells(
         _stores(options),
         protocols(
             options.ways or (5,),
-            options.shots or (1,),
+            shots,
             n_query=(1 if paper else 15) if options.n_query is None else options.n_query,
             n_episodes=options.episodes,
             seed=options.seed,

@@ -8,8 +8,9 @@ import pytest
 
 from jfewshot.commandline import run_cli
 from jfewshot.errors import UserError
+from jfewshot.options import RunOptions
 from jfewshot.results import read_results
-from jfewshot.run import main
+from jfewshot.run import _cells, main
 from tests.results.packed import contents, keys, remove
 from tests.store.test_reading_and_writing import edit_manifest
 from tests.synthetic_stores import clip_table, embeddings, make_store
@@ -207,6 +208,13 @@ def test_the_papers_protocol_is_one_query_and_sgd_with_100_epochs(stores, tmp_pa
     assert identity["preprocessing"] == {"name": "l2"}
     assert (identity["protocol"]["k_shot"], identity["protocol"]["n_query"]) == (1, 1)
     assert identity["protocol"]["query_segments"] == "vote"
+
+
+@pytest.mark.parametrize(("shots", "value"), [(None, 1.0), ((1,), 1.0), ((1, 2), "auto"), ((2,), "auto")])
+def test_without_classifiers_c_is_one_at_one_shot_and_chosen_beyond(stores, shots, value):
+    options = RunOptions(stores=(stores / "birds" / "good",), ways=(2,), shots=shots, n_query=2)
+    for cell in _cells(options):
+        assert (cell.spec.name, cell.spec.strengths) == ("logistic", (value,))
 
 
 def test_clips_that_all_stores_share_are_used_on_request(tmp_path, capsys, caplog):

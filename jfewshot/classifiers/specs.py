@@ -8,6 +8,7 @@ import importlib
 import inspect
 import sys
 import typing
+from collections.abc import Iterable
 from typing import Any, Final, Literal, NamedTuple
 
 from jfewshot.classifiers import CLASSIFIERS, Classifier
@@ -42,6 +43,17 @@ class ClassifierSpec(NamedTuple):
         return (
             identity if self.name in CLASSIFIERS else {**identity, "source": _digest_of_source(type(self.classifier))}
         )
+
+
+def default_classifiers(shots: Iterable[int]) -> tuple[str, ...]:
+    """What is evaluated where no classifier is named: `logistic`, whose C each episode chooses beyond one shot.
+
+    A run with several numbers of shots takes one way for all of them, so that its curves are about one classifier.
+
+    Args:
+      shots: support clips per class of all protocols of the run.
+    """
+    return ("logistic",) if max(shots) == 1 else ("logistic:C=auto",)
 
 
 def parse_classifier(text: str) -> ClassifierSpec:
