@@ -205,6 +205,8 @@ _LATEX = {
     "≥": r"$\geq$",
     "ρ": r"$\rho$",
     "·": r"$\cdot$",
+    # LuaTeX takes this sign for damaged UTF-8, and stops.
+    "\ufffd": "?",
 }
 
 

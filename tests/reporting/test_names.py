@@ -96,6 +96,7 @@ def check_exports(name):
     assert in_a_line(name) in {unescape_markdown(cell) for cell in cells}
     for form in ("terminal", "latex", "markdown"):
         assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]", render(board, form))
+    assert "\ufffd" not in render(board, "latex")
 
 
 @pytest.mark.parametrize("name", [*SEEN, *HIDDEN])
