@@ -62,7 +62,10 @@ def synthetic(segments: int, dim: int, scratch: Path, dtype: str = "float32") ->
         Synthetic(labels, np.ones(len(labels), np.int64), dim).save(partial, dtype)
         partial.replace(path)
     view = np.load(path)
-    view.flags.writeable = False  # as a store's: the evaluator keeps what it made of it
+    # As a store's: the evaluator keeps what it made of an array that nobody can write to. What NumPy loads may be a view.
+    for array in (view.base, view):
+        if isinstance(array, np.ndarray):
+            array.flags.writeable = False
     return Embeddings(f"{segments:,} x {dim} {dtype}", view, _clips(classes, per_class))
 
 

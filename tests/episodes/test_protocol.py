@@ -206,6 +206,8 @@ def test_numpys_whole_numbers_name_the_same_protocol_as_pythons():
         min_clips=np.int16(20),
     )
     assert theirs == ours
+    assert type(theirs[0].min_clips) is int
+    assert protocols(np.array(5), np.array(1)) == protocols([5], [1])
     assert [one.identity() for one in theirs] == [one.identity() for one in ours]
     assert {type(value) for value in theirs[0].identity().values()} == {
         type(value) for value in ours[0].identity().values()

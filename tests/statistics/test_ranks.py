@@ -46,6 +46,7 @@ def test_friedman_is_scipys_and_two_are_a_sign_test():
     assert rank_test(accuracy).p_value == pytest.approx(stats.friedmanchisquare(*np.round(accuracy, 4)).pvalue)
     two = np.array([[0.9, 0.8, 0.7, 0.6, 0.5], [0.1, 0.1, 0.1, 0.1, 0.5]])  # 4 wins, 1 tie
     assert rank_test(two).p_value == pytest.approx(2 * 0.5**4)
+    assert rank_test(two[::-1]).p_value == pytest.approx(2 * 0.5**4)
     assert rank_test(np.full((3, 4), 0.5)).p_value == 1.0
     assert rank_test(accuracy[:1]).critical_difference is None
     assert rank_test(accuracy[:, :1]).p_value is None

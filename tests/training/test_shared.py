@@ -4,6 +4,7 @@ import dataclasses
 import errno
 import json
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -14,7 +15,7 @@ from jfewshot.errors import UserError
 from jfewshot.training.checkpoints import Checkpoints, MemoryCheckpoints, steps_on_disk
 from jfewshot.training.config import OptimiserConfig, as_record, differences, settle_record
 from jfewshot.training.loading import batches_ahead
-from jfewshot.training.schedules import learning_rate
+from jfewshot.training.schedules import learning_rate, optimiser
 from jfewshot.training.step import first_state
 
 
@@ -130,6 +131,17 @@ def test_a_cosine_schedule_warms_up_from_its_first_step_and_ends_at_zero():
 def test_a_constant_schedule_warms_up_and_stays():
     rate = learning_rate(OptimiserConfig("constant", rate=0.8, warmup_steps=4), 16, 100)
     np.testing.assert_allclose([rate(jnp.int32(n)) for n in (0, 1, 3, 4, 90)], [0.2, 0.4, 0.8, 0.8, 0.8], rtol=1e-6)
+
+
+def test_the_first_step_of_adam_is_kingma_and_bas():
+    gradient = np.array([3e-8, -2.0], np.float32)
+    settings = OptimiserConfig("constant", rate=0.5, warmup_steps=1, clip_norm=0.0, weight_decay=0.0)
+    steps = optimiser(settings, learning_rate(settings, 16, 10))
+    at = {"kernel": jnp.zeros(2)}
+    with jax.numpy_dtype_promotion("standard"):  # optax divides by 1 - b1 ** count with an integer count
+        moved, _ = steps.update({"kernel": jnp.asarray(gradient)}, steps.init(at), at)
+    # Both moments are the first gradient's, and 1e-8 is added to the root of the second (2015, algorithm 1).
+    np.testing.assert_allclose(moved["kernel"], -0.5 * gradient / (np.abs(gradient) + 1e-8), rtol=1e-5)
 
 
 def test_noam_is_the_transformers_schedule():

@@ -65,6 +65,7 @@ def test_the_interval_over_seeds_is_student_s():
     values = np.array([0.41, 0.47, 0.44])
     low, high = stats.t.interval(0.95, 2, values.mean(), stats.sem(values))
     np.testing.assert_allclose(half_width(values), (high - low) / 2, rtol=1e-9)
+    assert half_width(values[:2]) == pytest.approx(stats.t.ppf(0.975, 1) * 0.03)
     assert np.isnan(half_width(values[:1]))
 
 
