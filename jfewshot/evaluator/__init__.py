@@ -5,6 +5,10 @@
 - `gram`: inner products, looked up in one matrix, or multiplied episode by episode
 - `fused`: the loops that multiply rows of a large store where they lie, compiled by Numba
 - `looked_up`: rows, looked up inner products and the solution of a block in one program
+- `on_gpu`: whether a kernel solves a chunk on an NVIDIA GPU, and the program around it
+- `kernel`: the kernel: one program looks up, solves and scores an episode of `logistic`
+- `gathered`: a kernel that multiplies an episode's rows as it reads them
+- `answers`: a call's answers in host memory, and how an accelerator's come there
 - `segments`: queries of several segments
 - `preprocessing`: what is done to embeddings first (NumPy only)
 - `chunking`: how many episodes at once a memory budget allows

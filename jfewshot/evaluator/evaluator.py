@@ -11,7 +11,7 @@ import dataclasses
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -26,6 +26,7 @@ from jfewshot.classifiers.specs import AUTO, ClassifierSpec, StrengthValue
 from jfewshot.episodes.drawing import LEAST_CLIPS, padded_length
 from jfewshot.episodes.protocol import Protocol, whole_number
 from jfewshot.errors import UserError
+from jfewshot.evaluator.answers import room_for, send, write
 from jfewshot.evaluator.chunking import (
     Chunking,
     ChunkShape,
@@ -38,6 +39,7 @@ from jfewshot.evaluator.devices import AXIS, default_memory_budget, episode_mesh
 from jfewshot.evaluator.drawer import Drawer, Drawn, episode_numbers
 from jfewshot.evaluator.gram import GramSource, Precomputed, gram_source, holds_whole_store
 from jfewshot.evaluator.looked_up import jit_look_up_and_solve
+from jfewshot.evaluator.on_gpu import CONVERGED, Kernels
 from jfewshot.evaluator.preprocessing import Transform
 from jfewshot.evaluator.programs import (
     PROGRAMS,
@@ -61,6 +63,7 @@ _MOST_MEMORY, _MOST_EPISODES = 2**50, 2**24  # bytes, episodes of a block
 # From so many episodes on, a CPU looks inner products up in the program that solves, which saves 0.8 us of a core per episode.
 # That program is compiled for each size of store, for 1 to 2 s; with fewer episodes, all small stores share one solver.
 _LOOK_UP_INSIDE_FROM = 50_000
+_LEAST_AGAIN = 128  # episodes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,6 +118,7 @@ class Evaluator:
         self.memory_bytes = default_memory_budget() if memory_bytes is None else memory_bytes
         self._chunking = Chunking(self.mesh, self.memory_bytes, block)
         self._drawer = Drawer(self.mesh, self._chunking, self.memory_bytes)
+        self._kernels = Kernels(self.mesh)
         self._sources: list[_Kept] = []
 
     def draw(self, clips: ClipTable, protocol: Protocol, dataset: str = "the store") -> Drawn:
@@ -232,7 +236,6 @@ class Evaluator:
                 told = solved
 
         parts = self._chunking.run(protocol, lambda shape: self._solve_chunks(job, shape, tell))
-        # A single chunk is not copied: on an accelerator, copying took as long as solving.
         predicted, residual, iterations, rounding, *chosen = (
             part[0] if len(part) == 1 else np.concatenate(part, 1) for part in zip(*parts, strict=True)
         )
@@ -266,22 +269,43 @@ class Evaluator:
         drawn = (True, False) if protocol.query_segments != "one" else (long_clips, long_clips)
         parts: list[list[np.ndarray]] = []
         waiting: collections.deque[tuple] = collections.deque()
+        plan = None
+        if not several:
+            plan = self._kernels.plan(job.classifier, job.source, protocol, shape.episodes, len(job.strengths))
 
         def collect():
-            start, stop, support, out = waiting.popleft()
+            start, stop, support, out, in_kernel = waiting.popleft()
             with stage("scoring"):
-                part = self._on_host(job, out, stop - start)
-                if several:
-                    part[0] = self._decide_by_all_segments(job, start, stop, support, part[0], out[-1], shape)
-            parts.append(part)
+                if self._on_cpu or several:
+                    part = self._on_host(job, out, stop - start)
+                    if several:
+                        part[0] = self._decide_by_all_segments(job, start, stop, support, part[0], out[-1], shape)
+                    parts.append(part)
+                else:
+                    if not parts:
+                        parts.append(room_for(out, protocol.n_episodes))
+                    write(parts[0], out, start, stop)
+            if in_kernel:
+                self._solve_again(job, drawn, on_device, parts[0], start, stop, shape)
             tell(stop)
 
         for number, clips in enumerate(self._drawer.chunks(job.drawn, shape)):
             start = number * shape.episodes
             stop = min(start + shape.episodes, protocol.n_episodes)
             numbers = episode_numbers(start, shape, self.mesh)
-            support, out = self._solve_chunk(job, several, drawn, on_device, clips, numbers)
-            waiting.append((start, stop, support, out))
+            support: Any = None
+            out: Any = None
+            if plan:
+                with stage("solving"):
+                    arguments = (*on_device, job.drawn.key, clips, numbers, job.strengths)
+                    out = finished(self._kernels.solve(plan, job.source, drawn, arguments))
+            in_kernel = out is not None
+            if not in_kernel:
+                plan = None
+                support, out = self._solve_chunk(job, several, drawn, on_device, clips, numbers)
+            if not (self._on_cpu or several):
+                out = send(out[: job.n_answers])
+            waiting.append((start, stop, support, out, in_kernel))
             # The host works on one chunk while the devices work on the next.
             if len(waiting) > 1:
                 collect()
@@ -309,9 +333,25 @@ class Evaluator:
             if not self._on_cpu:
                 own = job.n_answers
                 out = *PROGRAMS(jit_strength_first(self.mesh), out[:own]), *out[own:]
-                for x in out[:own]:
-                    x.copy_to_host_async()
             return support, finished(out)
+
+    def _solve_again(self, job: "_Job", drawn, on_device, answers: list[np.ndarray], start: int, stop: int, shape):
+        """Solve those episodes of a chunk in the general way that did not converge in the kernel."""
+        residual = answers[1]
+        failed = ~(residual[:, start:stop] <= CONVERGED)
+        which = np.flatnonzero(failed.any(0))
+        n_devices = self.mesh.devices.size
+        # Of few sizes, each of which is compiled.
+        shape = ChunkShape(n_devices, min(shape.block, padded_length(-(-len(which) // n_devices), _LEAST_AGAIN)))
+        for at in range(0, len(which), shape.episodes):
+            part = which[at : at + shape.episodes]
+            blocks = in_blocks(job.drawn.clips[start + part], shape), in_blocks((start + part).astype(np.uint32), shape)
+            clips, numbers = jax.device_put(blocks, NamedSharding(self.mesh, P(AXIS)))
+            _, out = self._solve_chunk(job, False, drawn, on_device, clips, numbers)
+            with stage("scoring"):
+                for mine, new in zip(answers, self._on_host(job, out, len(part)), strict=True):
+                    for row, again in enumerate(failed[:, part]):
+                        mine[row, start + part[again]] = new[row, again]
 
     def _on_host(self, job: "_Job", out, n_episodes: int) -> list[np.ndarray]:
         """Predictions, residuals, iterations, rounding errors and choices on the host, strengths and episodes first."""

@@ -32,6 +32,7 @@ from jfewshot.threads import by_blocks
 # The whole matrix is worth its S^2 products when episodes would ask for about as many, and always for small stores.
 _ALWAYS_PRECOMPUTE = 2048
 _PRECOMPUTE_SHARE = 0.25  # of the memory budget
+_MOST_PRODUCTS = 2**31  # blocks are looked up by int32 positions
 _ON_DEVICE_SHARE = 0.25
 # Embeddings of up to so many bytes are padded to powers of two, so that stores of similar size share compiled code.
 _MOST_PADDED = 64 * 2**20
@@ -83,7 +84,8 @@ def gram_source(
     dim = power_of_two(view.shape[1])
     on_cpu = mesh.devices.flat[0].platform == "cpu"
     worth_it = n_rows <= _ALWAYS_PRECOMPUTE or n_rows**2 <= products_wanted
-    if worth_it and 4 * padded**2 * mesh.devices.size <= _PRECOMPUTE_SHARE * budget_bytes:
+    fits = 4 * padded**2 * mesh.devices.size <= _PRECOMPUTE_SHARE * budget_bytes
+    if worth_it and fits and padded**2 < _MOST_PRODUCTS:
         return Precomputed(_read(view, rows, transform, padded, dim), mesh)
     if reads_in_place(view, mesh):
         return InPlace(view, rows, transform, mesh)
@@ -149,6 +151,11 @@ class Precomputed:
         function = _jit_shared_products(mesh) if shared else _all_products
         # Waited for, so that memory runs out here if it does.
         self.gram = jax.block_until_ready(PROGRAMS(function, jax.device_put(embeddings, lies)))
+
+    @property
+    def array(self) -> jax.Array:
+        """The inner products, (rows, rows)."""
+        return self.gram
 
     def blocks(self, support, query) -> Blocks:
         return PROGRAMS(_jit_lookup(self._mesh), self.gram, support, query)
@@ -256,10 +263,10 @@ class OnDevice:
 
     def __init__(self, embeddings: np.ndarray, mesh: Mesh):
         self._mesh = mesh
-        self._embeddings = jax.device_put(embeddings, NamedSharding(mesh, P()))
+        self.array = jax.device_put(embeddings, NamedSharding(mesh, P()))  # (rows, dim)
 
     def blocks(self, support, query) -> Blocks:
-        return PROGRAMS(_jit_gather_and_multiply(self._mesh), self._embeddings, support, query)
+        return PROGRAMS(_jit_gather_and_multiply(self._mesh), self.array, support, query)
 
 
 @functools.lru_cache(MOST_FUNCTIONS)

@@ -179,8 +179,8 @@ def test_without_numba_a_large_store_is_kept_once_and_unpadded(without_numba, mo
     budget = 4 * view.nbytes
     source = gram_source(view, np.arange(2100), Transform("none"), MESHES[8], budget, 1.0)
     assert isinstance(source, OnDevice)
-    assert source._embeddings.shape == (2100, 5)
-    assert len({part.data.unsafe_buffer_pointer() for part in source._embeddings.addressable_shards}) == 1
+    assert source.array.shape == (2100, 5)
+    assert len({part.data.unsafe_buffer_pointer() for part in source.array.addressable_shards}) == 1
 
 
 def test_streaming_reads_only_the_rows_that_the_episodes_need():
