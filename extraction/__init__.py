@@ -1,5 +1,6 @@
 """Audio in, embedding stores out.
 
+- `trying`: the command `jfewshot try`; `try_folder` is the same from Python
 - `run`: the command `jfewshot extract`; `launching` does the work
 - `estimate`: the command `jfewshot estimate`; `estimating` does the work
 - `options`: the options of these commands
@@ -20,3 +21,19 @@
 - `samples`: rebuilds the sample stores
 - `tera`: s3prl's TERA checkpoints as our encoder
 """
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from extraction.trying.trying import try_folder
+
+__all__ = ["try_folder"]
+
+
+def __getattr__(name: str) -> Any:
+    # Lazily: `--help` and extraction need neither the evaluator nor the report.
+    if name == "try_folder":
+        from extraction.trying.trying import try_folder
+
+        return try_folder
+    raise AttributeError(f"module 'extraction' has no attribute '{name}'")

@@ -37,6 +37,7 @@ The rooms, those that others build on first:
 Nothing here imports torch, and stores are read without importing JAX. `pyproject.toml` says which room may import which.
 """
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from jfewshot import _moved
@@ -47,9 +48,11 @@ if TYPE_CHECKING:
     from jfewshot.evaluator.devices import use_all_cores
     from jfewshot.store import create_store, open_store
 
+    try_folder: Any
+
 _moved.keep_old_names(_moved.MODULES)
 
-__all__ = ["create_store", "evaluate", "open_store", "use_all_cores"]
+__all__ = ["create_store", "evaluate", "open_store", "try_folder", "use_all_cores"]
 
 
 def __getattr__(name: str) -> Any:
@@ -62,6 +65,9 @@ def __getattr__(name: str) -> Any:
         from jfewshot.evaluator.devices import use_all_cores
 
         return use_all_cores
+    if name == "try_folder":
+        # By name: nothing in this package imports `extraction`.
+        return importlib.import_module("extraction").try_folder
     if name in ("create_store", "open_store"):
         import jfewshot.store
 

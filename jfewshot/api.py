@@ -1,6 +1,6 @@
 """Evaluation from Python: one call, for notebooks and scripts."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, SupportsIndex
 
@@ -35,6 +35,7 @@ def evaluate(
     out: Path | str | None = None,
     keep: Keep = "predictions",
     evaluator: Evaluator | None = None,
+    on_progress: Callable[[int], None] = lambda episodes: None,
 ) -> list[dict[str, Any]]:
     """Evaluate stores on few-shot episodes.
 
@@ -63,6 +64,7 @@ def evaluate(
       out: a result folder, to keep records and to skip what is there; None to keep nothing.
       keep: what `out` keeps of each cell: "predictions", or "counts" of right queries for a fifth of the disk.
       evaluator: the one of an earlier call, to share compiled code and drawn episodes; None for a new one.
+      on_progress: called with a number of episodes whenever so many are done, found ones included.
 
     Returns:
       One record per store, protocol, classifier and strength (docs/results.md). Without `out`, a record also has the array
@@ -115,7 +117,7 @@ def evaluate(
     )
     folder = None if out is None else ResultFolder(out, keep)
     try:
-        return [record for record, _ in evaluate_cells(cells, evaluator or Evaluator(), folder)]
+        return [record for record, _ in evaluate_cells(cells, evaluator or Evaluator(), folder, on_progress)]
     finally:
         if folder is not None:
             folder.close()

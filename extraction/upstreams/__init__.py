@@ -180,6 +180,6 @@ def _factory(name: str, target: str):
     except ModuleNotFoundError as error:
         raise UserError(
             f"upstream '{name}' needs the Python package '{error.name}', which is not installed. "
-            "Install the extra that brings it: pip install 'jfewshot[extraction]' or 'jfewshot[samples]'"
+            "Install the extra that brings it: pip install 'jfewshot[audio]', or jfewshot[samples], or jfewshot[extraction]"
         ) from error
     return getattr(module, attribute)

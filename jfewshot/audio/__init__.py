@@ -6,7 +6,7 @@ departure: a tail of under 25 ms behind a full segment is dropped. It is a codec
 files end 16 samples after 5 s), and repeated 5,000 times it is a tone that nobody recorded, yet would vote like the
 clip's own 5 s.
 
-Needs soundfile and soxr (extras `extraction` and `pretrain`); they are imported when first used.
+Needs soundfile and soxr (extras `audio`, `extraction` and `pretrain`); they are imported when first used.
 
 - `base`: the error for a recording that cannot be used, and the limits of one file
 - `kinds`: which files are taken for audio by their names, and what a file is that turns out to be none

@@ -247,8 +247,7 @@ def _package(name: str) -> ModuleType:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         raise UserError(
-            f"reading audio needs the Python package '{name}', which is not installed: "
-            "pip install 'jfewshot[extraction]'"
+            f"reading audio needs the Python package '{name}', which is not installed: pip install 'jfewshot[audio]'"
         ) from error
 
 

@@ -39,6 +39,12 @@ class Command:
 GROUPS: dict[str, tuple[Command, ...]] = {
     "See how good encoders are with few labels": (
         Command(
+            "try",
+            "Say which encoder suits your recordings and how many labels are enough",
+            "extraction.trying.command",
+            "extraction.trying.options:TryOptions",
+        ),
+        Command(
             "run",
             "Evaluate embeddings on few-shot episodes; without options, sample stores",
             "jfewshot.run",

@@ -1,7 +1,7 @@
 """Puts a report together: from result records to tables, figures, exports and one page."""
 
 import dataclasses
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -86,7 +86,22 @@ class Report:
     problems: tuple[str, ...]
 
 
-def build_report(results: Results, folder: Path, choices: Choices, title: str) -> Report:
+@dataclasses.dataclass(frozen=True)
+class Beside:
+    """What a report shows beside what its results say.
+
+    Attributes:
+      lead: the line below the title; empty for the report's own.
+      cautions: what to read the answer with, before what the results say of that.
+      sections: made from the analysis of the results, they stand after the answer.
+    """
+
+    lead: str = ""
+    cautions: tuple[str, ...] = ()
+    sections: Callable[[Analysis, tuple[Series, ...]], Sequence[Section]] = lambda analysis, series: ()
+
+
+def build_report(results: Results, folder: Path, choices: Choices, title: str, beside: Beside = Beside()) -> Report:
     """Write the whole report of a result folder.
 
     Args:
@@ -94,6 +109,7 @@ def build_report(results: Results, folder: Path, choices: Choices, title: str) -
       folder: folder to write the report to.
       choices: what the report shows.
       title: title of the page.
+      beside: what the report shows beside what the results say.
 
     Returns:
       what was written, and what could not be used.
@@ -109,7 +125,7 @@ def build_report(results: Results, folder: Path, choices: Choices, title: str) -
     names = list(dict.fromkeys(name for board in boards for name in board.upstreams))
     every = all_series(boards)
     main = analyse(results, every[0].main, problems, choices.pool, choices.permutation, choices.compare_at_most)
-    answer = find_answer(every[0], main, find_cautions(results, every))
+    answer = find_answer(every[0], main, [*beside.cautions, *find_cautions(results, every)])
     sections: list[Section] = []
     titles = _short_titles([board.title for board in shown])
     for number, board in enumerate(shown):
@@ -133,7 +149,8 @@ def build_report(results: Results, folder: Path, choices: Choices, title: str) -
     sections += _outside_sections(writer, shown, choices)
     sections.append(_about_section(writer, results))
     sections = [dataclasses.replace(section, folded=True) for section in sections]
-    sections.insert(0, _answer_section(writer, every, main, answer, names))
+    own = beside.sections(main, tuple(every))
+    sections[:0] = [_answer_section(writer, every, main, answer, names), *own]
     missing = without_font([*names, *(name for one in main.paired for name in (one.dataset, *one.class_names))])
     if missing:
         sections[-1] = dataclasses.replace(sections[-1], blocks=(Prose((missing,)), *sections[-1].blocks))
@@ -148,7 +165,7 @@ def build_report(results: Results, folder: Path, choices: Choices, title: str) -
         f"{_count(results.records, 'result')} under {_count(boards, 'condition')}."
     )
     write_exports(results.records, folder / "exports")
-    writer.text("index.html", html_page(Document(title, summary, tuple(sections))))
+    writer.text("index.html", html_page(Document(title, beside.lead or summary, tuple(sections))))
     return Report(tuple(boards), tuple(every), answer, tuple(problems))
 
 

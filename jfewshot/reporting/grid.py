@@ -23,10 +23,11 @@ MISSING = "–"
 
 @dataclasses.dataclass(frozen=True)
 class TableEntry:
-    """Text with a mark. `±` and the en dash are understood by every format."""
+    """Text with a mark. `±` and the en dash are understood by every format; `link` is an address for the page alone."""
 
     text: str
     mark: Mark = ""
+    link: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -194,7 +194,13 @@ def _table(table: Grid, sortable: bool) -> dict[str, Any]:
             label = column < table.n_labels
             kinds = [*(["label"] if label else []), *([entry.mark] if entry.mark else [])]
             attributes = f' class="{" ".join(kinds)}"' if kinds else ""
-            line.append({"text": entry.text, "attributes": markupsafe.Markup(attributes + _order(entry.text, label))})
+            line.append(
+                {
+                    "text": entry.text,
+                    "link": entry.link,
+                    "attributes": markupsafe.Markup(attributes + _order(entry.text, label)),
+                }
+            )
         rows.append(line)
     long_text = any(len(entry.text) > 60 for row in table.rows for entry in row)
     return {

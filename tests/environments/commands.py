@@ -65,9 +65,11 @@ COMMANDS: dict[str, list[Command]] = {
         Command("-m jfewshot.report results --out report"),
         Command("-m extraction.upstreams list", says="hubert_base"),
         Command(_TRAIN, status=2, says="pip install 'jfewshot[pretrain]'"),
-        Command("-m extraction.upstreams check fbank", status=1, says="pip install 'jfewshot[extraction]'"),
+        Command("-m extraction.upstreams check fbank", status=1, says="pip install 'jfewshot[audio]'"),
+        Command("-m jfewshot try speech", status=2, says="pip install 'jfewshot[audio]'"),
     ],
     "report": [Command("-m jfewshot.report results --out parquet", says="")],
+    "audio": [Command("-m jfewshot try speech --quick --episodes 20 --workers 0", says="Speech SimCLR, small")],
     "pretrain": [
         Command(_TRAIN),
         Command("-m jfewshot.simclr.export run --out encoder --name tiny"),

@@ -1,0 +1,58 @@
+"""Which encoders are installed and need no download."""
+
+import importlib.util
+import logging
+from collections.abc import Sequence
+
+from extraction.settings import UpstreamOptions
+from extraction.upstreams import load_upstream
+from extraction.upstreams.base import Upstream
+from jfewshot.commandline.progress import Progress
+from jfewshot.errors import UserError
+
+log = logging.getLogger(__name__)
+
+# In the order in which they are tried; those of the extra `samples` have their weights inside packages.
+BASIC = ("fbank", "mfcc", "simclr:speech_simclr_small")
+SAMPLES = ("resemblyzer", "speech_embedding", "whisper_tiny_en", "moonshine_tiny", "yamnet")
+AUDIO_PACKAGES = ("soundfile", "soxr", "kaldi_native_fbank", "flax")
+INSTALL = "pip install 'jfewshot[audio]'"
+
+
+def require_audio_packages(names: Sequence[str]) -> None:
+    """Refuse to start without what reads audio and, where no encoder is named, computes the basic ones.
+
+    Args:
+      names: of the encoders to try; none for all.
+
+    Raises:
+      UserError: names what is missing and the extra that brings it.
+    """
+    wanted = ("soundfile", "soxr") if names else AUDIO_PACKAGES
+    missing = [name for name in wanted if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UserError(f"trying needs the Python packages {', '.join(missing)}, which are not installed: {INSTALL}")
+
+
+def load_encoders(names: Sequence[str] = ()) -> tuple[list[Upstream], list[str]]:
+    """Load the named encoders, or every one that is installed and needs no download.
+
+    Args:
+      names: as `load_upstream` takes them; none for all.
+
+    Returns:
+      the encoders, and a sentence for each that is not installed.
+
+    Raises:
+      UserError: a named encoder cannot be loaded.
+    """
+    loaded, without = [], []
+    for name in names or (*BASIC, *SAMPLES):
+        with Progress(f"loading {name}"):
+            try:
+                loaded.append(load_upstream(name, UpstreamOptions()))
+            except UserError as error:
+                if names or name in BASIC:
+                    raise
+                without.append(f"{name}: {error}")
+    return loaded, without

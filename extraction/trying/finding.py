@@ -1,0 +1,186 @@
+"""Which files are clips, of which class and group; what is not taken and why."""
+
+import collections
+import dataclasses
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from extraction.datasets.base import Columns, Dataset, DatasetInfo, Recording
+from extraction.datasets.filters import leave_out_unread
+from extraction.datasets.own import class_folders, table
+from extraction.trying.groups import parts_of
+from jfewshot.audio import AUDIO_SUFFIXES, is_unread, sound_below
+from jfewshot.errors import UserError
+from jfewshot.files import files_below
+
+_TABLES = (".csv", ".tsv", ".parquet", ".jsonl", ".json")
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """The clips of a folder or table.
+
+    Attributes:
+      name: of the dataset, which names its stores.
+      root: folder that clip ids are relative to.
+      recordings: all of them, in the order of clip ids; those with `left_out` are not used.
+      not_taken: sentences on files that are no clips: their endings, and audio that lies in no class folder.
+    """
+
+    name: str
+    root: Path
+    recordings: tuple[Recording, ...]
+    not_taken: tuple[str, ...]
+
+    @property
+    def used(self) -> list[Recording]:
+        """The clips that were not left out."""
+        return [recording for recording in self.recordings if not recording.left_out]
+
+    def dataset(self) -> Dataset:
+        """These recordings, as an extraction wants them."""
+        return _Ready(DatasetInfo(self.name, self.name, "", "", ""), self.recordings)
+
+    def without(self, reasons: dict[str, str]) -> "Found":
+        """Leave out more clips.
+
+        Args:
+          reasons: why, by clip id.
+        """
+        recordings = tuple(
+            dataclasses.replace(one, left_out=reasons[one.clip_id])
+            if one.clip_id in reasons and not one.left_out
+            else one
+            for one in self.recordings
+        )
+        return dataclasses.replace(self, recordings=recordings)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Ready:
+    info: DatasetInfo
+    _recordings: tuple[Recording, ...]
+
+    def recordings(self, root: Path) -> list[Recording]:
+        return list(self._recordings)
+
+
+def find_clips(path: Path, root: Path | None, columns: Columns, group_from: str | None) -> Found:
+    """Find the clips below a folder of class folders, or those that a table names.
+
+    Args:
+      path: the folder or the table.
+      root: folder that the paths of a table are relative to; None: the table's.
+      columns: of the table.
+      group_from: how groups are made from file names; None: groups are the subfolders of class folders, or the table's column.
+
+    Returns:
+      the clips, and what was not taken.
+
+    Raises:
+      UserError: no such folder or table, no clips, or a pattern that fits no clip.
+    """
+    path = path.expanduser()
+    if not path.exists():
+        raise UserError(f"{path} does not exist; give a folder with one folder per class, or a CSV of paths and labels")
+    if path.is_file():
+        if path.suffix.lower() not in _TABLES:
+            raise UserError(
+                f"{path} is one file; give a folder with one folder per class, or a CSV of paths and labels"
+            )
+        root = (root or path.parent).resolve()
+        found = table(str(path), columns).recordings(root)
+        not_taken: list[str] = []
+    else:
+        if root is not None:
+            raise UserError("--root is for a table; leave it out, or give a CSV in place of the folder")
+        root = path.resolve()
+        _require_class_folders(root)
+        found = class_folders(path.resolve().name, columns).recordings(root)
+        not_taken = _not_taken(root)
+    if group_from is not None:
+        found = _with_groups(found, group_from)
+    name = _name_of(path)
+    return Found(name, root, tuple(leave_out_unread(found)), tuple(not_taken))
+
+
+def _require_class_folders(root: Path) -> None:
+    folders = [one for one in root.iterdir() if one.is_dir() and not one.name.startswith(".")]
+    with_sound = [one for one in folders if sound_below(one)]
+    if len(with_sound) >= 2:
+        return
+    flat = [one for one in root.iterdir() if one.is_file() and holds_sound(one)]
+    if len(with_sound) == 1:
+        inside = [one for one in with_sound[0].iterdir() if one.is_dir() and sound_below(one)]
+        if len(inside) >= 2:
+            raise UserError(
+                f"{root} holds a single folder with audio, '{with_sound[0].name}'; did you mean {with_sound[0]}?"
+            )
+        raise UserError(
+            f"{root} has audio in one folder only, '{with_sound[0].name}'; two classes are needed at least, each in a folder of "
+            "its own"
+        )
+    if flat:
+        raise UserError(
+            f"{root} holds {len(flat)} audio files and no folder per class. Move the clips of each class into a folder "
+            "named after it, or give a CSV with the columns path and label"
+        )
+    raise UserError(f"{root} holds no audio in folders; it should look like {root}/CLASS/CLIP.wav")
+
+
+def holds_sound(path: Path) -> bool:
+    """Whether a file is audio by its name, in any format."""
+    return path.suffix.lower() in AUDIO_SUFFIXES or is_unread(path)
+
+
+def _not_taken(root: Path) -> list[str]:
+    others = collections.Counter(
+        path.suffix.lower() or "no ending" for path in files_below(root) if not holds_sound(path)
+    )
+    flat = [path.name for path in sorted(root.iterdir()) if path.is_file() and holds_sound(path)]
+    said = []
+    if flat:
+        more = f" and {len(flat) - 3} more" if len(flat) > 3 else ""
+        said.append(f"{len(flat)} audio files lie in no class folder and were not taken: {', '.join(flat[:3])}{more}.")
+    if others:
+        kinds = ", ".join(f"{count} {ending}" for ending, count in others.most_common(5))
+        said.append(f"{sum(others.values())} files are no audio by their names and were not taken: {kinds}.")
+    return said
+
+
+def _with_groups(found: Sequence[Recording], group_from: str) -> list[Recording]:
+    if group_from.isdecimal() and int(group_from) >= 1:
+        number = int(group_from)
+
+        def group(recording: Recording) -> str:
+            parts = parts_of(recording.clip_id)
+            return parts[number - 1] if len(parts) >= number else ""
+    else:
+        try:
+            pattern = re.compile(group_from)
+        except re.error as error:
+            raise UserError(f"--group-from '{group_from}' is no regular expression ({error})") from error
+        if pattern.groups != 1:
+            raise UserError(
+                f"--group-from '{group_from}' has {pattern.groups} pairs of parentheses; one is needed, around the group"
+            )
+
+        def group(recording: Recording) -> str:
+            match = pattern.search(recording.clip_id)
+            return (match[1] or "") if match else ""
+
+    groups = [group(recording) for recording in found]
+    without = [recording.clip_id for recording, own in zip(found, groups, strict=True) if not own]
+    if without:
+        raise UserError(
+            f"--group-from {group_from} finds no group in {len(without)} of {len(found)} clips, for instance in {without[0]}; "
+            "every clip needs one"
+        )
+    return [dataclasses.replace(recording, group=own) for recording, own in zip(found, groups, strict=True)]
+
+
+def _name_of(path: Path) -> str:
+    """A name that is safe for folders: letters, digits, `_`, `-` and `.`."""
+    name = path.resolve().stem if path.is_file() else path.resolve().name
+    return re.sub(r"[^\w.-]+", "_", name).strip("._") or "clips"

@@ -1,0 +1,103 @@
+"""Groups that file names seem to tell: speakers, sites, recordings cut into pieces.
+
+A part of the name that many clips share may be a group, a class, or the number of a take. Groups that matter can be heard: among
+clips of one class, two that share the part sound more alike than two that do not. How often that is so, over all such pairs, is
+the area under a ROC curve; 0.5 is chance. On the sample recordings it is 0.75 to 0.93 for speakers, and 0.43 to 0.56 for the
+numbers of takes, texts and folds.
+"""
+
+import dataclasses
+import re
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
+import numpy as np
+from jaxtyping import Float
+
+LEAST_AREA = 0.65
+_LEAST_PAIRS = 30
+_MOST_CLIPS = 1500  # of a class of many clips, a part
+_MOST_PARTS = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class NamedGroups:
+    """A part of file names that seems to be a group.
+
+    Attributes:
+      part: its place in the name, counted from 1.
+      n_groups: how many values it has.
+      examples: a few values.
+      area: how often clips that share it are more alike than clips that do not; 0.5 is chance.
+    """
+
+    part: int
+    n_groups: int
+    examples: tuple[str, ...]
+    area: float
+
+
+def parts_of(clip_id: str) -> list[str]:
+    """Runs of letters and runs of digits in a file's name, without folders and ending: `03_anna-b7.wav` -> 03, anna, b, 7.
+
+    Args:
+      clip_id: path of the clip, with forward slashes.
+    """
+    return re.findall(r"[^\W\d_]+|\d+", PurePosixPath(clip_id).stem)
+
+
+def groups_in_names(
+    clip_ids: Sequence[str], labels: Sequence[str], sound: Float[np.ndarray, "n_clips n_numbers"]
+) -> NamedGroups | None:
+    """The part of file names by which clips of one class sound alike most clearly.
+
+    Args:
+      clip_ids: of the clips.
+      labels: their classes.
+      sound: what each clip sounds like; clips that sound alike are close.
+
+    Returns:
+      None where no part is a group by its sound.
+    """
+    names = [parts_of(clip_id) for clip_id in clip_ids]
+    n_parts = min(min(map(len, names), default=0), _MOST_PARTS)
+    scaled = (sound - sound.mean(axis=0)) / np.maximum(sound.std(axis=0), 1e-9)
+    found = []
+    for place in range(n_parts):
+        values = np.array([parts[place] for parts in names])
+        seen, counts = np.unique(values, return_counts=True)
+        # Shared by at least two clips on average, and not by nearly all.
+        if not 2 <= len(seen) <= len(values) / 2 or counts.max() > 0.9 * len(values):
+            continue
+        area = _area(values, np.array(labels), scaled)
+        if area is not None and area >= LEAST_AREA:
+            found.append(NamedGroups(place + 1, len(seen), tuple(map(str, seen[:3])), area))
+    return max(found, key=lambda one: one.area, default=None)
+
+
+def _area(values: np.ndarray, labels: np.ndarray, sound: Float[np.ndarray, "n_clips n_numbers"]) -> float | None:
+    """How often a pair that shares its value is closer than one that does not, over pairs within classes."""
+    rng = np.random.default_rng(0)
+    wins = comparisons = 0.0
+    n_same = 0
+    for label in np.unique(labels):
+        rows = np.flatnonzero(labels == label)
+        if len(rows) > _MOST_CLIPS:
+            rows = np.sort(rng.choice(rows, _MOST_CLIPS, replace=False))
+        own = sound[rows]
+        squares = (own**2).sum(axis=1)
+        distance = squares[:, None] + squares[None, :] - 2 * own @ own.T
+        first, second = np.triu_indices(len(rows), 1)
+        pairs = distance[first, second]
+        same = values[rows][first] == values[rows][second]
+        if not same.any() or same.all():
+            continue
+        apart = np.sort(pairs[~same])
+        # Ties count half.
+        closer = len(apart) - 0.5 * (
+            np.searchsorted(apart, pairs[same], "left") + np.searchsorted(apart, pairs[same], "right")
+        )
+        wins += closer.sum() / len(apart)
+        comparisons += len(closer)
+        n_same += int(same.sum())
+    return wins / comparisons if n_same >= _LEAST_PAIRS else None

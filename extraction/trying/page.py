@@ -1,0 +1,190 @@
+"""What the page of `jfewshot try` shows beside a report: the data, clips to listen to, and what to do next."""
+
+import logging
+import os
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import quote
+
+from extraction.trying.evaluating import Plan
+from extraction.trying.finding import Found
+from extraction.trying.findings import Findings
+from extraction.trying.suspects import Suspect, agreed, confused, find_suspects
+from jfewshot.errors import UserError
+from jfewshot.reporting.analysis import Analysis
+from jfewshot.reporting.document import Block, Points, Section, TableBlock
+from jfewshot.reporting.grid import Grid, TableEntry, grid
+from jfewshot.reporting.series import Series, shots_of
+from jfewshot.results import Results
+
+log = logging.getLogger(__name__)
+
+
+def suspects_of(results: Results, series: Series) -> list[Suspect]:
+    """Clips that look mislabelled to most encoders, with the most labels.
+
+    Args:
+      results: the result folder.
+      series: leaderboards over shots.
+
+    Returns:
+      the clips; none where predictions cannot be read.
+    """
+    found = []
+    for (_, column), record in sorted(series.boards[-1].cells.items()):
+        if column == 0:
+            try:
+                protocol = record["identity"]["protocol"]
+                found.append(find_suspects(results.predictions(record), results.draws(record), protocol))
+            except UserError as error:
+                log.warning("no clip is called mislabelled: %s", error)
+                return []
+    return agreed(found)
+
+
+def clips_points(analysis: Analysis, series: Series, suspects: Sequence[Suspect]) -> list[str]:
+    """Confused classes and suspicious clips in sentences.
+
+    Args:
+      analysis: of the series' main leaderboard.
+      series: leaderboards over shots.
+      suspects: from `suspects_of`.
+
+    Returns:
+      the sentences.
+    """
+    said = []
+    best = analysis.board.upstreams[0]
+    one = next((one for one in analysis.paired if one.confusion is not None), None)
+    if one is not None and one.confusion is not None:
+        pairs = confused(one.confusion, one.class_names)
+        if pairs:
+            parts = [f"'{a}' is taken for '{b}' in {100 * share:.0f}%" for a, b, share in pairs]
+            said.append(
+                f"Most confused by {best} with {shots_of(series.main)} labels, of the clips in episodes with both classes: "
+                f"{'; '.join(parts)}."
+            )
+    if suspects:
+        shown = ", ".join(f"{one.clip_id} (like '{one.taken_for}')" for one in suspects[:3])
+        more = f" and {len(suspects) - 3} more" if len(suspects) > 3 else ""
+        said.append(f"Clips that look mislabelled or unlike their class, to listen to: {shown}{more}.")
+    return said
+
+
+def suspects_grid(suspects: Sequence[Suspect], found: Found, page: Path) -> Grid | None:
+    """A table of suspicious clips, each with a link to its file.
+
+    Args:
+      suspects: from `suspects_of`.
+      found: the clips, with their files.
+      page: the folder of the page, which links are relative to.
+
+    Returns:
+      None where there is none.
+    """
+    if not suspects:
+        return None
+    path = {one.clip_id: one.path for one in found.recordings}
+    rows: list[list[str | TableEntry]] = []
+    for one in suspects:
+        clip = TableEntry(one.clip_id, link=_link(path[one.clip_id], page)) if one.clip_id in path else one.clip_id
+        rows.append(
+            [clip, one.label, one.taken_for, *(f"{100 * v:.0f}" for v in (one.taken, one.right, one.class_right))]
+        )
+    note = (
+        "Clips of well recognised classes that most encoders hardly ever get right and nearly always take for one other class: "
+        "mislabelled, or unlike the rest of their class. A click plays the clip where the recordings are still in their place."
+    )
+    headings = ["Clip", "Class", "Taken for", "taken (%)", "right (%)", "right in the class (%)"]
+    return grid("Clips to listen to", headings, rows, [note], n_labels=3)
+
+
+def sections(findings: Findings, clips: Sequence[str], table: Grid | None, steps: Sequence[str]) -> list[Section]:
+    """The sections after the answer.
+
+    Args:
+      findings: the state of the data.
+      clips: sentences on classes and clips.
+      table: of the clips to listen to.
+      steps: what to do next.
+
+    Returns:
+      clips, data and next steps; the classes' table is folded.
+    """
+    made = []
+    if clips or table is not None:
+        blocks: list[Block] = [Points("", tuple(clips))] if clips else []
+        blocks += [TableBlock(table, sortable=True)] if table is not None else []
+        made.append(Section("clips", "Classes and clips", tuple(blocks)))
+    data: list[Block] = [Points("", (findings.summary,))]
+    if findings.warnings:
+        data.append(Points("What was found", findings.warnings, warning=True))
+    made.append(Section("state", "The data", tuple(data)))
+    made.append(Section("next", "What to do next", (Points("", tuple(steps)),)))
+    tables: list[Block] = [TableBlock(findings.classes, sortable=True)]
+    if findings.left_out is not None:
+        tables.append(TableBlock(findings.left_out, sortable=True))
+    made.append(Section("classes", "Classes and files", tuple(tables), folded=True))
+    return made
+
+
+def next_steps(
+    found: Found,
+    source: Path,
+    out: Path,
+    plan: Plan,
+    classifiers: Sequence[str],
+    findings: Findings,
+    without: Sequence[str],
+) -> list[str]:
+    """The commands that go on from here.
+
+    Args:
+      found: the clips.
+      source: the folder or table that was tried.
+      out: folder of the try.
+      plan: what was evaluated.
+      classifiers: with what.
+      findings: the state of the data.
+      without: encoders that are not installed.
+
+    Returns:
+      sentences, each with a command.
+    """
+    here, there = shlex.quote(str(source)), shlex.quote(str(out / "stores"))
+    steps = []
+    if findings.named_groups is not None:
+        steps.append(f"Keep groups apart: jfewshot try {here} --group-from {findings.named_groups.part}")
+    if findings.copies.identical:
+        steps.append(f"Leave copies out: jfewshot try {here} --drop-copies")
+    if without:
+        names = ", ".join(text.partition(":")[0] for text in without)
+        steps.append(
+            f"Try encoders that are not installed ({names}): docs/samples.md says what to install. Then run the same command "
+            "again."
+        )
+    what = f"folder:{found.name}" if source.is_dir() else f"table:{source}"
+    steps.append(
+        "Add an encoder of the Hugging Face hub (pip install 'jfewshot[huggingface]'; it downloads the weights): "
+        f"jfewshot extract --datasets {shlex.quote(what)} --root {shlex.quote(str(found.root))} "
+        f"--upstreams hf:facebook/hubert-base-ls960 --out {there}"
+    )
+    aware = " --group-aware" if plan.group_aware else ""
+    shots = " ".join(map(str, plan.shots))
+    by = " ".join(shlex.quote(text) for text in classifiers)
+    steps.append(
+        f"Evaluate all encoders again, with more episodes: jfewshot run --stores {there} --ways {plan.ways} --shots {shots} "
+        f"--n-query {plan.n_query} --min-clips {plan.min_clips}{aware} --classifiers {by} "
+        f"--out {shlex.quote(str(out / 'results'))}"
+    )
+    return steps
+
+
+def _link(path: Path, page: Path) -> str:
+    """Address of a clip from the page: relative, so that both can be moved together."""
+    try:
+        relative = Path(os.path.relpath(path, page)).as_posix()
+    except ValueError:  # on another drive
+        return path.resolve().as_uri()
+    return quote(relative)

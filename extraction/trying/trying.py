@@ -1,0 +1,251 @@
+"""All steps of `jfewshot try` in order, and what they give to Python."""
+
+import dataclasses
+import html
+import logging
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from extraction.datasets.base import Columns
+from extraction.settings import ExtractionSettings
+from extraction.trying.encoders import load_encoders, require_audio_packages
+from extraction.trying.evaluating import Plan, evaluate_plan, plan_for
+from extraction.trying.finding import Found, find_clips
+from extraction.trying.findings import Findings, find_findings, to_drop
+from extraction.trying.options import TryOptions
+from jfewshot.errors import UserError
+from jfewshot.files import writable_folder
+
+log = logging.getLogger("jfewshot.try")
+
+_EPISODES, _QUICK_EPISODES = 2000, 500
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Try:
+    """What a try found.
+
+    Attributes:
+      page: the page, `index.html`.
+      answer: sentences: which encoder is best, how sure that is, how many labels are enough.
+      cautions: what to read the answer with.
+      clips: sentences on confused classes and on clips to listen to.
+      next_steps: commands that go on from here.
+      findings: the state of the data.
+      plan: what was evaluated.
+      table: every encoder over the numbers of labels.
+      records: the results, one for each encoder, classifier and number of labels (docs/results.md).
+      seconds: how long it took.
+    """
+
+    page: Path
+    answer: tuple[str, ...]
+    cautions: tuple[str, ...]
+    clips: tuple[str, ...]
+    next_steps: tuple[str, ...]
+    findings: Findings
+    plan: Plan
+    table: Any
+    records: list[dict[str, Any]]
+    seconds: float
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the answer, the figure and the table."""
+        sentences = "".join(f"<li>{html.escape(text)}</li>" for text in self.answer)
+        careful = "".join(f"<li>{html.escape(text)}</li>" for text in self.cautions)
+        figure = self.page.parent / "figures" / "answer.svg"
+        drawn = figure.read_text(encoding="utf-8") if figure.exists() else ""
+        head = "".join(f"<th>{html.escape(name)}</th>" for name in self.table.columns)
+        rows = "".join(
+            "<tr>" + "".join(f"<td>{html.escape(cell.text)}</td>" for cell in row) + "</tr>" for row in self.table.rows
+        )
+        warned = f"<p>Be careful:</p><ul>{careful}</ul>" if careful else ""
+        return f"<ul>{sentences}</ul>{warned}{drawn[drawn.find('<svg') :]}<table><tr>{head}</tr>{rows}</table>"
+
+
+def try_folder(
+    folder: Path | str,
+    *,
+    root: Path | str | None = None,
+    upstreams: Sequence[str] = (),
+    quick: bool = False,
+    segment: str = "upstream",
+    classifiers: Sequence[str] = ("ridge:alpha=auto",),
+    group_from: str | int | None = None,
+    group_aware: bool | None = None,
+    min_clips: int | None = None,
+    drop_copies: bool = False,
+    out: Path | str | None = None,
+    episodes: int | None = None,
+    workers: int | None = None,
+    columns: Columns | None = None,
+) -> Try:
+    """Say which encoder suits some recordings, how sure that is, and how many labels are enough.
+
+    Args:
+      folder: a folder with one folder per class, or a CSV, TSV or Parquet table with the columns path and label.
+      root: folder that the paths of a table are relative to; None: the table's own.
+      upstreams: encoders to try; none for every installed one that needs no download.
+      quick: fewer episodes, at 1, 5 and 20 labels only.
+      segment: length of the pieces that clips are cut into: `upstream`, `whole` or seconds.
+      classifiers: as in `jfewshot.evaluate`; the page shows all of them.
+      group_from: makes groups from file names: the number of a part of the name, or a regular expression with one group.
+      group_aware: keep groups apart; None: where there are any and the classes allow it.
+      min_clips: leave out classes with fewer clips; None: 10, or fewer where that would leave fewer than 5 classes.
+      drop_copies: leave out recordings that are identical to another one.
+      out: folder for the page, the embeddings and the results; None: `try-NAME` in the current folder.
+      episodes: for each encoder and number of labels; None: 2,000, or 500 if `quick`.
+      workers: processes that decode audio; None: one for each core but one.
+      columns: of a table; None for the usual names.
+
+    Returns:
+      the answer, in words and numbers; a notebook shows it with its figure and table.
+
+    Raises:
+      UserError: on anything the caller can mend, saying how.
+    """
+    options = TryOptions(
+        folder=Path(folder),
+        root=None if root is None else Path(root),
+        upstreams=tuple(upstreams),
+        quick=quick,
+        segment=segment,
+        classifiers=tuple(classifiers),
+        group_from=None if group_from is None else str(group_from),
+        group_aware=group_aware,
+        min_clips=min_clips,
+        drop_copies=drop_copies,
+        out=None if out is None else Path(out),
+        episodes=episodes,
+        workers=workers,
+        columns=columns or Columns(),
+    )
+    return run_try(options)
+
+
+def run_try(options: TryOptions, on_data: Any = lambda findings: None) -> Try:
+    """Do what the options say.
+
+    Args:
+      options: what to try.
+      on_data: called with the state of the data, before any encoder runs.
+
+    Returns:
+      what was found.
+
+    Raises:
+      UserError: on anything the user can mend.
+    """
+    started = time.monotonic()
+    require_audio_packages(options.upstreams)
+    if options.episodes is not None and options.episodes < 2:
+        raise UserError(f"--episodes is {options.episodes}; 2 are needed at least, and 500 for an answer")
+    found = find_clips(options.folder, options.root, options.columns, options.group_from)
+    out = writable_folder(options.out or Path(f"try-{found.name}"), "the try").absolute()
+    found, findings, n_clips = _look(found, options)
+    on_data(findings)
+    groups = {one.group for one in found.used} - {""}
+    wanted = bool(groups) if options.group_aware is None else options.group_aware
+    if wanted and not groups:
+        raise UserError("--group-aware needs groups: subfolders of the class folders, a column, or --group-from")
+    plan = plan_for(n_clips, options.quick, options.min_clips, wanted)
+    # What needs JAX comes in from here on, so that mistakes need not wait for it.
+    stores, without = _embed(found, options, out, plan)
+    n_episodes = options.episodes or (_QUICK_EPISODES if options.quick else _EPISODES)
+    plan, records, changed = evaluate_plan(stores, plan, options.classifiers, n_episodes, out / "results")
+    return _report(options, out, found, findings, plan, records, [changed] if changed else [], without, started)
+
+
+def _look(found: Found, options: TryOptions) -> tuple[Found, Findings, dict[str, int]]:
+    """Read every file, judge the data, and count the clips of each class that can be used."""
+    from extraction.trying.examining import examine
+
+    facts = examine(found.used)
+    findings = find_findings(found, facts)
+    reasons = {one.clip_id: one.reason for one in facts if one.reason}
+    if options.drop_copies:
+        reasons |= to_drop(findings.copies, {one.clip_id: one.label for one in found.recordings})
+    found = found.without(reasons)
+    sizes: dict[str, int] = {one.label: 0 for one in found.recordings}
+    for one in found.used:
+        sizes[one.label] += 1
+    return found, findings, sizes
+
+
+def _embed(found: Found, options: TryOptions, out: Path, plan: Plan) -> tuple[list[Path], list[str]]:
+    """Compute what is missing of the embeddings of the classes that take part."""
+    from extraction.allocator import keep_freed_memory
+    from extraction.pipeline import extract
+    from jfewshot.evaluator.compile_cache import use_compile_cache
+    from jfewshot.evaluator.devices import use_all_cores
+
+    use_all_cores()
+    use_compile_cache()
+    keep_freed_memory()
+    small = dict(plan.left_out)
+    kept = found.without({one.clip_id: "its class is too small" for one in found.used if one.label in small})
+    encoders, without = load_encoders(options.upstreams)
+    settings = ExtractionSettings(segment=options.segment, on_error="skip", workers=options.workers)
+    extract(kept.dataset(), found.root, encoders, out / "stores", settings, replace=True)
+    return [out / "stores" / found.name / encoder.name for encoder in encoders], without
+
+
+def _report(
+    options: TryOptions,
+    out: Path,
+    found: Found,
+    findings: Findings,
+    plan: Plan,
+    records: list[dict[str, Any]],
+    changed: list[str],
+    without: list[str],
+    started: float,
+) -> Try:
+    from extraction.trying.page import clips_points, next_steps, sections, suspects_grid, suspects_of
+    from jfewshot.commandline.progress import Progress
+    from jfewshot.reporting.build import Beside, Choices, build_report
+    from jfewshot.reporting.series import across_grid
+    from jfewshot.results import Results
+
+    results = Results(out / "results", tuple(records), ())
+    steps = next_steps(found, options.folder, out, plan, options.classifiers, findings, without)
+    cautions = [*changed, *_left_out(plan), *findings.warnings]
+    clips: list[str] = []
+
+    def beside(analysis, series):
+        suspects = suspects_of(results, series[0])
+        clips[:] = clips_points(analysis, series[0], suspects)
+        return sections(findings, clips, suspects_grid(suspects, found, out), steps)
+
+    # PNG and PDF take most of the time of a page, and `jfewshot report` writes them.
+    choices = Choices(formats=("svg",), published=False, figures_at_most=1)
+    with Progress("building the page"):
+        report = build_report(
+            results,
+            out,
+            choices,
+            f"Which encoder for {found.name}?",
+            Beside(findings.summary, tuple(changed + _left_out(plan)), beside),
+        )
+    return Try(
+        page=out / "index.html",
+        answer=report.answer.sentences,
+        cautions=tuple(dict.fromkeys((*report.answer.cautions, *cautions))),
+        clips=tuple(clips),
+        next_steps=tuple(steps),
+        findings=findings,
+        plan=plan,
+        table=across_grid(report.series),
+        records=records,
+        seconds=time.monotonic() - started,
+    )
+
+
+def _left_out(plan: Plan) -> list[str]:
+    if not plan.left_out:
+        return []
+    shown = ", ".join(f"{name} ({size})" for name, size in plan.left_out[:5])
+    more = f" and {len(plan.left_out) - 5} more" if len(plan.left_out) > 5 else ""
+    return [f"{len(plan.left_out)} classes have fewer than {plan.min_clips} clips and were left out: {shown}{more}."]
