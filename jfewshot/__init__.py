@@ -1,6 +1,7 @@
 """How good is this audio encoder with five labelled clips?
 
 - `evaluate`: stores -> records of few-shot accuracy (`api`)
+- `evaluate_arrays`: embeddings in memory -> few-shot accuracy, for instance in a training loop (`api`)
 - `create_store`: your own arrays and labels -> a store (`store`)
 - `open_store`: a store from its folder
 - `use_all_cores`: a JAX device per CPU core; call it before JAX is first used
@@ -44,7 +45,7 @@ from jfewshot import _moved
 from jfewshot._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from jfewshot.api import evaluate
+    from jfewshot.api import evaluate, evaluate_arrays
     from jfewshot.evaluator.devices import use_all_cores
     from jfewshot.store import create_store, open_store
 
@@ -52,15 +53,15 @@ if TYPE_CHECKING:
 
 _moved.keep_old_names(_moved.MODULES)
 
-__all__ = ["create_store", "evaluate", "open_store", "try_folder", "use_all_cores"]
+__all__ = ["create_store", "evaluate", "evaluate_arrays", "open_store", "try_folder", "use_all_cores"]
 
 
 def __getattr__(name: str) -> Any:
     # Lazily, so that reading a store needs NumPy alone and the command line can choose devices before JAX starts.
-    if name == "evaluate":
-        from jfewshot.api import evaluate
+    if name in ("evaluate", "evaluate_arrays"):
+        import jfewshot.api
 
-        return evaluate
+        return getattr(jfewshot.api, name)
     if name == "use_all_cores":
         from jfewshot.evaluator.devices import use_all_cores
 

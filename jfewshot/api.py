@@ -1,17 +1,20 @@
-"""Evaluation from Python: one call, for notebooks and scripts."""
+"""Evaluation from Python: one call, for notebooks, scripts and training loops."""
 
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, SupportsIndex
 
-from jfewshot.cells.computing import evaluate_cells
+from jfewshot.cells.computing import evaluate_cells, parts_of_solved
 from jfewshot.cells.planning import plan_cells
-from jfewshot.classifiers.specs import default_classifiers, parse_classifier
-from jfewshot.episodes.protocol import QuerySegments, protocols
+from jfewshot.classifiers.specs import ClassifierSpec, default_classifiers, parse_classifier
+from jfewshot.episodes.protocol import Protocol, QuerySegments, protocols
 from jfewshot.errors import UserError
 from jfewshot.evaluator.evaluator import Evaluator
+from jfewshot.evaluator.preprocessing import without_statistics
 from jfewshot.results import Keep, ResultFolder
 from jfewshot.store import Store, find_stores, open_store
+from jfewshot.store.creating import checked_arrays
 
 
 def evaluate(
@@ -96,11 +99,7 @@ def evaluate(
         group_aware=group_aware,
         query_segments=query_segments,
     )
-    if classifiers is None:
-        classifiers = default_classifiers(protocol.k_shot for protocol in episodes)
-    specs = [parse_classifier(text) for text in ([classifiers] if isinstance(classifiers, str) else classifiers)]
-    if not specs:
-        raise UserError("classifiers is empty; name at least one, for instance classifiers='logistic'")
+    specs = _specs(classifiers, episodes)
     listed = [stores] if isinstance(stores, Store | Path | str) else list(stores)
     opened: list[Store] = []
     for item in listed:
@@ -121,3 +120,103 @@ def evaluate(
     finally:
         if folder is not None:
             folder.close()
+
+
+def evaluate_arrays(
+    embeddings: Any,
+    labels: Iterable[Any],
+    groups: Iterable[Any] | None = None,
+    *,
+    classifiers: str | Sequence[str] | None = None,
+    ways: SupportsIndex | Sequence[SupportsIndex] = 5,
+    shots: SupportsIndex | Sequence[SupportsIndex] = 1,
+    n_query: SupportsIndex = 15,
+    n_episodes: SupportsIndex = 1000,
+    seed: SupportsIndex = 42,
+    preprocessing: str = "l2",
+    min_clips: SupportsIndex | None = None,
+    n_segments: Sequence[int] | None = None,
+    query_segments: QuerySegments = "vote",
+    evaluator: Evaluator | None = None,
+) -> list[dict[str, Any]]:
+    """Evaluate embeddings in memory, without a store: for a training loop's validation, and for a first look.
+
+    The numbers are those that `create_store` and `evaluate` give for the same arguments. Compiled code and drawn episodes are
+    kept in this process, so that a second call with as many clips of the same labels only solves.
+
+    Args:
+      embeddings: clips x dim, or what else `create_store` takes: arrays of NumPy, JAX or PyTorch, data frames, a list with one
+        array of segments x dim per clip.
+      labels: the label of each clip.
+      groups: the speaker, site or recording of each clip. No query is then drawn from a group that is in the support of its
+        episode. None for none.
+      classifiers: as for `evaluate`.
+      ways: classes per episode, one number or several.
+      shots: support clips per class, one number or several.
+      n_query: query clips per class.
+      n_episodes: episodes per protocol.
+      seed: of the draws.
+      preprocessing: "l2" or "none"; others take statistics from training clips, and need a store.
+      min_clips: leave out classes with fewer clips; None: such a class is an error.
+      n_segments: segments of each clip, where rows are segments; None for one each.
+      query_segments: how a query of several segments is decided (see `Protocol`).
+      evaluator: None for one that all calls of this process share.
+
+    Returns:
+      One dict per number of ways and shots, classifier and strength: `n_way`, `k_shot`, `classifier`, `strength`, and as in a
+      record (docs/results.md) `accuracy`, `solver`, `timing` and, where episodes choose their strength, `chosen`.
+
+    Raises:
+      UserError: on anything the caller can mend, saying how.
+
+    Example:
+      >>> import numpy as np, jfewshot
+      >>> X = np.repeat(np.eye(6, 8, dtype=np.float32), 20, axis=0)  # 6 classes of 20 clips that are all alike
+      >>> scores = jfewshot.evaluate_arrays(X, np.repeat(list("abcdef"), 20), shots=[1, 5], n_episodes=50)
+      >>> [(score["k_shot"], score["accuracy"]["mean"]) for score in scores]
+      [(1, 1.0), (5, 1.0)]
+    """
+    views, clips = checked_arrays(embeddings, labels, groups=groups, n_segments=n_segments, view="last.mean")
+    if len(views) != 1:
+        raise UserError(f"embeddings holds {len(views)} arrays; give one, or make a store of all with create_store")
+    episodes = protocols(
+        ways,
+        shots,
+        n_query=n_query,
+        n_episodes=n_episodes,
+        seed=seed,
+        min_clips=min_clips,
+        group_aware=groups is not None,
+        query_segments=query_segments,
+    )
+    specs, transform = _specs(classifiers, episodes), without_statistics(preprocessing)
+    evaluator = evaluator or _evaluator()
+    (view,) = views.values()
+    scores = []
+    for protocol in episodes:
+        drawn = evaluator.draw(clips, protocol, "the arrays")
+        for solved in evaluator.evaluate(view, clips, transform, protocol, specs, dataset="the arrays"):
+            kind = solved.spec.classifier.strength
+            strength = None if kind is None else {"name": kind.name, "value": solved.strength}
+            score = {
+                "n_way": protocol.n_way,
+                "k_shot": protocol.k_shot,
+                "classifier": solved.spec.name,
+                "strength": strength,
+            }
+            scores.append(score | parts_of_solved(solved, drawn, len(clips)))
+    return scores
+
+
+def _specs(classifiers: str | Sequence[str] | None, episodes: Sequence[Protocol]) -> list[ClassifierSpec]:
+    if classifiers is None:
+        classifiers = default_classifiers(protocol.k_shot for protocol in episodes)
+    specs = [parse_classifier(text) for text in ([classifiers] if isinstance(classifiers, str) else classifiers)]
+    if not specs:
+        raise UserError("classifiers is empty; name at least one, for instance classifiers='logistic'")
+    return specs
+
+
+@functools.cache
+def _evaluator() -> Evaluator:
+    return Evaluator()

@@ -84,3 +84,52 @@ def test_without_a_classifier_c_is_one_at_one_shot_and_chosen_beyond(tmp_path, m
     half = len(cells) // 2
     keys = [cell.key(value) for cell in cells]
     assert keys[:half] == keys[half:], "the default is written into the identity as if it had been typed"
+
+
+def test_arrays_in_memory_give_the_numbers_of_a_store(tmp_path):
+    rng = np.random.default_rng(0)
+    labels, groups = np.repeat(list("abcdef"), 12), np.tile(["s1", "s2", "s3"], 24)
+    x = (np.repeat(rng.normal(size=(6, 16)), 12, 0) + rng.normal(size=(72, 16))).astype(np.float32)
+    options = {"shots": [1, 2], "n_query": 3, "n_episodes": 40, "classifiers": ["centroid", "ridge:alpha=0.1,1"]}
+    store = jfewshot.create_store(tmp_path / "s", x, labels, groups=groups, dataset="d", upstream="u")
+    through_store = jfewshot.evaluate(store, group_aware=True, **options)
+    direct = jfewshot.evaluate_arrays(x, labels, groups, **options)
+    assert [one["accuracy"] for one in direct] == [one["accuracy"] for one in through_store]
+    assert [one["solver"] for one in direct] == [one["solver"] for one in through_store]
+    assert [(one["k_shot"], one["classifier"]) for one in direct] == [
+        (k_shot, name) for k_shot in (1, 2) for name in ("centroid", "ridge", "ridge")
+    ]
+    assert [one["strength"] for one in direct[:3]] == [
+        None,
+        {"name": "alpha", "value": 0.1},
+        {"name": "alpha", "value": 1.0},
+    ]
+    without = jfewshot.create_store(tmp_path / "w", x, labels, dataset="d", upstream="u")
+    ignored = jfewshot.evaluate_arrays(x, labels, **options)
+    assert [one["accuracy"] for one in ignored] == [one["accuracy"] for one in jfewshot.evaluate(without, **options)]
+    assert ignored[0]["accuracy"] != direct[0]["accuracy"]
+
+
+def test_arrays_of_several_segments_a_clip_give_the_numbers_of_a_store(tmp_path):
+    rng = np.random.default_rng(1)
+    labels = np.repeat(list("abcde"), 6)
+    clips = [rng.normal(size=(n, 8)).astype(np.float32) for n in rng.integers(1, 4, len(labels))]
+    options = {"n_query": 2, "n_episodes": 20, "classifiers": "centroid", "query_segments": "mean"}
+    store = jfewshot.create_store(tmp_path / "s", clips, labels, dataset="d", upstream="u")
+    (through_store,) = jfewshot.evaluate(store, **options)
+    (direct,) = jfewshot.evaluate_arrays(clips, labels, **options)
+    assert direct["accuracy"] == through_store["accuracy"]
+
+
+def test_arrays_that_cannot_be_evaluated_are_refused_in_a_line():
+    x, labels = np.ones((10, 4), np.float32), list("aabbccddee")
+    with pytest.raises(UserError, match="'center' takes statistics from training clips; make a store"):
+        jfewshot.evaluate_arrays(x, labels, preprocessing="center")
+    with pytest.raises(UserError, match="unknown preprocessing 'l3'"):
+        jfewshot.evaluate_arrays(x, labels, preprocessing="l3")
+    with pytest.raises(UserError, match="the arrays: class 'a' has 2 clips"):
+        jfewshot.evaluate_arrays(x, labels)
+    with pytest.raises(UserError, match="embeddings holds 2 arrays"):
+        jfewshot.evaluate_arrays({"a.mean": x, "b.mean": x}, labels)
+    with pytest.raises(UserError, match="NaN or infinite"):
+        jfewshot.evaluate_arrays(x * np.nan, labels)

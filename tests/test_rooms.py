@@ -45,7 +45,7 @@ def test_a_folder_names_each_of_its_rooms_and_no_other(folder):
     assert not missing, f"{folder}/__init__.py should say in a line what these are: {sorted(missing)}"
     allowed = rooms(ROOT / folder) | {"__main__"}
     if folder == "jfewshot":
-        allowed |= {"evaluate", "create_store", "open_store", "use_all_cores"}
+        allowed |= {"evaluate", "evaluate_arrays", "create_store", "open_store", "use_all_cores"}
     if folder.startswith("jfewshot/downstream/"):
         allowed |= {"timit_words"}
     stale = headings - allowed

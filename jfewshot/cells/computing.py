@@ -173,7 +173,7 @@ def _compute(cell, then, evaluator, folder, on_progress, finishing) -> Iterator[
         with stage("statistics"):
             if not parts:
                 parts.update(_shared_parts(cell, drawn, evaluator))
-            record = {"identity": cell.identity(solved.strength), **parts, **_own_parts(cell, solved, drawn)}
+            record = {"identity": cell.identity(solved.strength), **parts, **parts_of_solved(solved, drawn, len(clips))}
         with stage("writing"):
             if folder is None:
                 return record | {"draws": "", "predicted": solved.predicted}
@@ -216,15 +216,24 @@ def _shared_parts(cell: Cell, drawn: Drawn, evaluator: Evaluator) -> dict[str, A
     }
 
 
-def _own_parts(cell: Cell, solved: Solved, drawn: Drawn) -> dict[str, Any]:
-    """What the record of one strength says."""
+def parts_of_solved(solved: Solved, drawn: Drawn, n_clips: int) -> dict[str, Any]:
+    """What the record of one strength says of its solution.
+
+    Args:
+      solved: the solution.
+      drawn: the episodes that were solved.
+      n_clips: how many clips the table has that they were drawn from.
+
+    Returns:
+      the record's `accuracy`, `solver`, `timing` and, where episodes chose their strength, `chosen`.
+    """
     return {
-        "accuracy": _accuracy(cell, solved, drawn),
+        "accuracy": _accuracy(solved, drawn, n_clips),
         "solver": _solver(solved),
         **_chosen(solved),
         "timing": {
             "wall_s": round(solved.wall_s, 6),
-            "episodes_per_s": round(cell.protocol.n_episodes / max(solved.wall_s, 1e-9), 1),
+            "episodes_per_s": round(len(solved.predicted) / max(solved.wall_s, 1e-9), 1),
             "compile_s": round(solved.compile_s, 6),
             "inner_products": solved.gram_kind,
             "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -293,9 +302,11 @@ def _names(cell: Cell) -> dict[str, Any]:
     }
 
 
-def _accuracy(cell: Cell, solved: Solved, drawn: Drawn) -> dict[str, float | None]:
-    correct = correct_from_predicted(solved.predicted, cell.protocol.n_way)
-    return interval_on_pool(correct, _pool_of(drawn, len(cell.clips), cell.protocol.k_shot))._asdict()
+def _accuracy(solved: Solved, drawn: Drawn, n_clips: int) -> dict[str, float | None]:
+    _, n_way, of_class = drawn.clips.shape
+    correct = correct_from_predicted(solved.predicted, n_way)
+    k_shot = of_class - solved.predicted.shape[1] // n_way
+    return interval_on_pool(correct, _pool_of(drawn, n_clips, k_shot))._asdict()
 
 
 # Cells of one dataset and protocol share their episodes, and what the jackknife needs of these. An entry goes with its episodes.

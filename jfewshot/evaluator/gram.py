@@ -29,8 +29,9 @@ from jfewshot.evaluator.programs import MOST_FUNCTIONS, PROGRAMS
 from jfewshot.profiling import stage
 from jfewshot.threads import by_blocks
 
-# The whole matrix is worth its S^2 products when episodes would ask for about as many, and always for small stores.
-_ALWAYS_PRECOMPUTE = 2048
+# The whole matrix is worth its S^2 products when episodes would ask for about as many, and always for small stores. Where the
+# products of single episodes are nearly as fast, fewer stores are small.
+_ALWAYS_PRECOMPUTE, _ALWAYS_BESIDE_IN_PLACE = 2048, 1024
 _PRECOMPUTE_SHARE = 0.25  # of the memory budget
 _MOST_PRODUCTS = 2**31  # blocks are looked up by int32 positions
 _ON_DEVICE_SHARE = 0.25
@@ -83,7 +84,8 @@ def gram_source(
     n_rows, padded = len(rows), power_of_two(len(rows))
     dim = power_of_two(view.shape[1])
     on_cpu = mesh.devices.flat[0].platform == "cpu"
-    worth_it = n_rows <= _ALWAYS_PRECOMPUTE or n_rows**2 <= products_wanted
+    worth_it = n_rows <= _ALWAYS_BESIDE_IN_PLACE or n_rows**2 <= products_wanted
+    worth_it = worth_it or (n_rows <= _ALWAYS_PRECOMPUTE and not reads_in_place(view, mesh))
     fits = 4 * padded**2 * mesh.devices.size <= _PRECOMPUTE_SHARE * budget_bytes
     if worth_it and fits and padded**2 < _MOST_PRODUCTS:
         return Precomputed(_read(view, rows, transform, padded, dim), mesh)

@@ -19,6 +19,7 @@ _ROWS_AT_ONCE = 4096
 _ROWS_READ_AT_ONCE = 512  # what a core's cache holds
 _ORIGIN_FROM = 2048  # rows
 _ALIGNMENT = 64  # bytes
+_WITHOUT_STATISTICS = ("none", "l2")
 _SQUARES = (1e-25, 1e30)  # the squared lengths that float32 sums without loss
 
 
@@ -97,6 +98,26 @@ class Transform:
         return dataclasses.replace(self, origin=self(view[sample]).mean(0, dtype=np.float64).astype(np.float32))
 
 
+def without_statistics(name: str) -> Transform:
+    """A preprocessing that looks at one embedding at a time.
+
+    Raises:
+      UserError: on an unknown name, or one of a preprocessing that takes statistics from other clips.
+    """
+    _check_name(name)
+    if name not in _WITHOUT_STATISTICS:
+        raise UserError(
+            f"preprocessing '{name}' takes statistics from training clips; make a store with splits (create_store), or take "
+            f"{' or '.join(_WITHOUT_STATISTICS)}"
+        )
+    return Transform(name, unit_length=name == "l2")
+
+
+def _check_name(name: str) -> None:
+    if name not in PREPROCESSINGS:
+        raise UserError(f"unknown preprocessing '{name}'; there are {', '.join(PREPROCESSINGS)}")
+
+
 def fit_transform(
     name: str,
     store: Store,
@@ -123,12 +144,9 @@ def fit_transform(
       UserError: on an unknown name; if statistics are needed and the store has no training split to take them from; if the other
         store is damaged or is the evaluated one; or if an embedding that takes part in the statistics is NaN or infinite.
     """
-    if name not in PREPROCESSINGS:
-        raise UserError(f"unknown preprocessing '{name}'; there are {', '.join(PREPROCESSINGS)}")
-    if name == "none":
-        return Transform(name)
-    if name == "l2":
-        return Transform(name, unit_length=True)
+    _check_name(name)
+    if name in _WITHOUT_STATISTICS:
+        return without_statistics(name)
     source, own = store, store.clips if clips is None else clips
     if center_from is not None:
         source, own = center_from, center_from.clips

@@ -75,6 +75,55 @@ def create_store(
       >>> store = create_store("stores/birds/mine", X, labels, dataset="birds", upstream="mine")  # doctest: +SKIP
     """
     check_store_place(path, bool(facts.get("replace", False)))
+    views, clips = checked_arrays(
+        embeddings,
+        classes,
+        clip_ids=clip_ids,
+        groups=groups,
+        splits=splits,
+        n_segments=n_segments,
+        view=view,
+        unlabelled=unlabelled,
+    )
+    return write_store(
+        path,
+        views=views,
+        clips=clips,
+        dataset={"name": dataset} if isinstance(dataset, str) else dataset,
+        upstream={"name": upstream} if isinstance(upstream, str) else upstream,
+        **facts,
+    )
+
+
+def checked_arrays(
+    embeddings: Any,
+    classes: Iterable[Any],
+    *,
+    clip_ids: Iterable[Any] | None = None,
+    groups: Iterable[Any] | None = None,
+    splits: Iterable[Any] | None = None,
+    n_segments: Sequence[int] | np.ndarray | None = None,
+    view: str = "last.mean",
+    unlabelled: bool = False,
+) -> tuple[dict[str, np.ndarray], ClipTable]:
+    """Somebody's arrays and labels as the views and the table of clips of a store, which is not written.
+
+    Args:
+      embeddings: as for `create_store`.
+      classes: the label of each clip.
+      clip_ids: a name for each clip; None numbers them.
+      groups: the group of each clip; None for none.
+      splits: the split of each clip; None for none.
+      n_segments: segments of each clip; None for one each, or as the list of arrays says.
+      view: the view's name where `embeddings` is one array or a list.
+      unlabelled: keep clips without a class.
+
+    Returns:
+      arrays by name, segments x dim, and the table of clips.
+
+    Raises:
+      UserError: as `create_store` does, but for what stands at a path.
+    """
     if isinstance(embeddings, Mapping):
         views = {name: as_view(array, name) for name, array in embeddings.items()}
     elif hasattr(embeddings, "shape"):
@@ -98,14 +147,7 @@ def create_store(
         if len(array) != clips.n_rows:
             raise UserError(f"view '{name}' has {len(array)} rows for {clips.n_rows} segments of {len(clips)} clips")
         check_finite(array, name, clips)
-    return write_store(
-        path,
-        views=views,
-        clips=clips,
-        dataset={"name": dataset} if isinstance(dataset, str) else dataset,
-        upstream={"name": upstream} if isinstance(upstream, str) else upstream,
-        **facts,
-    )
+    return views, clips
 
 
 def create_from_files(

@@ -69,7 +69,11 @@ def test_the_whole_matrix_is_taken_only_where_episodes_ask_for_as_much():
     rows, plain, mesh = np.arange(2100), Transform("none"), MESHES[1]
     assert isinstance(gram_source(view, rows, plain, mesh, PLENTY, 2100.0**2), Precomputed)
     assert isinstance(gram_source(view, rows, plain, mesh, PLENTY, 2100.0**2 - 1), InPlace)
-    assert isinstance(gram_source(view, rows[:2048], plain, mesh, PLENTY, 1.0), Precomputed)
+    assert isinstance(gram_source(view, rows[:1025], plain, mesh, PLENTY, 1.0), InPlace)
+    assert isinstance(gram_source(view, rows[:1024], plain, mesh, PLENTY, 1.0), Precomputed)
+    # What cannot be multiplied where it lies is taken whole sooner.
+    strided = view[:, ::-1]
+    assert isinstance(gram_source(strided, rows[:2048], plain, mesh, PLENTY, 1.0), Precomputed)
 
 
 def test_the_budget_decides_how_much_is_kept(without_numba):
