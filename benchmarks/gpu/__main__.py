@@ -125,7 +125,7 @@ class Benchmark:
         for line in lines[taken:]:
             row = json.loads(line)
             self.rows.append(row)
-            value = rate(row, "call", "steps", "solve")
+            value = rate(row, "call", "steps", "solve", "kernel")
             if row["part"] != "check" or "failed" in row or row.get("different_clear"):
                 said = row.get("failed") or (f"{value:,.1f}/s" if value else str(row.get("different_clear", "")))
                 print(f"          {row['side']}: {name(row)}: {said}", flush=True)

@@ -92,6 +92,26 @@ def blocks(setting: Setting) -> Iterator[Job]:
             yield question.labels | {"asked_block": block}, run
 
 
+def kernels(setting: Setting) -> Iterator[Job]:
+    """The kernels alone, and the ways of answers to the host."""
+    from benchmarks.gpu.kernels import copied, looked_up, multiplied
+
+    sizes = ((5, 1, 524_288), (5, 5, 262_144), (10, 5, 65_536), (20, 1, 65_536), (5, 20, 32_768), (20, 5, 16_384))
+    for segments in (400, 4000):
+        for n_way, k_shot, n in sizes[:1] if setting.tiny else sizes:
+            if segments == 400 and (n_way > 5 or k_shot > 5):
+                continue
+            store = setting.small() if setting.tiny else synthetic(segments, 768, setting.scratch)
+            question = Question(store, n_way=n_way, k_shot=k_shot, n_episodes=setting.episodes(n))
+            yield question.labels, functools.partial(looked_up, question)
+    large = synthetic(*((3000, 32) if setting.tiny else (300_000, 768)), setting.scratch)
+    for k_shot in (1,) if setting.tiny else (1, 5):
+        question = Question(large, k_shot=k_shot, n_episodes=setting.episodes(50_000))
+        yield question.labels | {"classifier": "inner products"}, functools.partial(multiplied, question)
+    n = setting.episodes(1_000_000)
+    yield {"store": "copying predictions", "episodes": n}, functools.partial(copied, n)
+
+
 def ceilings(setting: Setting) -> Iterator[Job]:
     """What the device can do at best: bytes copied, inner products, arithmetic."""
 
@@ -266,6 +286,7 @@ class Part:
 PARTS = {
     "check": Part(check, 65),
     "small": Part(small, 25),
+    "kernels": Part(kernels, 40),
     "torch small": Part(torch_small, 90, without_gpu=True),
     "large": Part(large, 50),
     "torch large": Part(torch_large, 25, without_gpu=True),

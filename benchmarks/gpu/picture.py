@@ -45,7 +45,7 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
         elif "limits" in row:
             lines.append(start + ", ".join(f"{key} {value:.3g}/s" for key, value in row["limits"].items()))
         else:
-            numbers = (rate(row, "call", "steps"), rate(row, "solve"), rate(row, "draw"))
+            numbers = (rate(row, "call", "steps"), rate(row, "solve", "kernel"), rate(row, "draw"))
             cells = " ".join(f"{'' if x is None else _number(x):>11}" for x in numbers)
             lines.append(start + cells + "  " + name(row))
     return "\n".join(lines) + "\n"
@@ -81,7 +81,7 @@ def _short(x: float | None) -> str:
 
 def draw_figure(rows: Sequence[dict[str, Any]], title: str, path: Path) -> None:
     """Bars of the rates on one logarithmic axis, a panel for each part; nothing without a rate."""
-    shown = [row for row in rows if rate(row, "call", "steps", "solve")][:_MOST_BARS]
+    shown = [row for row in rows if rate(row, "call", "steps", "solve", "kernel")][:_MOST_BARS]
     if not shown:
         return
     import matplotlib
@@ -97,7 +97,7 @@ def draw_figure(rows: Sequence[dict[str, Any]], title: str, path: Path) -> None:
         gridspec_kw={"height_ratios": heights}, layout="constrained",
     )  # fmt: skip
     for part, group, axis in zip(parts, by_part, axes[:, 0], strict=True):
-        values = [rate(row, "call", "steps", "solve") for row in group]
+        values = [rate(row, "call", "steps", "solve", "kernel") for row in group]
         axis.barh(range(len(group)), values, color=[_COLOURS.get(row["side"], _OTHER) for row in group])
         solving = [(at, value) for at, row in enumerate(group) if (value := rate(row, "solve"))]
         axis.plot([value for _, value in solving], [at for at, _ in solving], "k|", markersize=9)
@@ -109,7 +109,7 @@ def draw_figure(rows: Sequence[dict[str, Any]], title: str, path: Path) -> None:
         axis.invert_yaxis()
         axis.set_title(part, fontsize=8, loc="left")
         axis.tick_params(axis="x", labelsize=7)
-    largest = max(value for row in shown if (value := rate(row, "call", "steps", "solve")))
+    largest = max(value for row in shown if (value := rate(row, "call", "steps", "solve", "kernel")))
     axes[-1, 0].set_xlim(right=6 * largest)
     label = "episodes per second (bar: drawing included for jfewshot, solving alone for torch; tick: solving alone)"
     axes[-1, 0].set_xlabel(label, fontsize=8)

@@ -114,3 +114,12 @@ def test_every_part_says_what_it_is():
 
 def _few() -> dict[str, str]:
     return os.environ | {"JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": "1"}
+
+
+def test_the_kernels_part_measures_and_compares(tmp_path):
+    from benchmarks.gpu.parts import Setting
+
+    rows = [measure() for _, measure in PARTS["kernels"].jobs(Setting(tmp_path, tiny=True))]
+    assert [row["not_converged"] for row in rows[:2]] == [0.0, 0.0]
+    assert all(rate > 0 for row in rows[:3] for rate in row["rates"]["kernel"])
+    assert rows[3]["bytes"] == 64 * 75
