@@ -34,7 +34,9 @@ def test_intervals_are_those_of_a_ratio_of_means():
     rng = np.random.default_rng(0)
     lengths = rng.integers(5, 15, 400)
     errors = rng.binomial(lengths, 0.3).astype(float)
-    low, high = interval(resampled_rates(errors[None], lengths)[0])
+    rates = resampled_rates(errors[None], lengths)
+    assert rates.shape == (1, 2000)
+    low, high = interval(rates[0])
     rate = errors.sum() / lengths.sum()
     # The delta method: variance of (errors - rate * lengths) over the squared mean length.
     half = 1.96 * np.std(errors - rate * lengths) / lengths.mean() / np.sqrt(len(lengths))
