@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from extraction.datasets.hugging_face import cell_content
-from jfewshot.audio import AudioError, Unusable, decode, resample
+from jfewshot.audio import AudioError, Stretch, Unusable, decode, decode_stretch, resample
 from jfewshot.errors import UserError
 
 _CLIPS_PER_TASK = 8
@@ -34,10 +34,25 @@ class Decoded:
     reason: str = ""
 
 
-def decode_clip(path: Path, sample_rates: Sequence[int]) -> Decoded:
-    """Decode a file once and resample it to every rate asked for."""
+def decode_audio(audio: Path | Stretch) -> tuple[np.ndarray, int]:
+    """Decode a file, a cell of an Arrow file, or a stretch of a file.
+
+    Args:
+      audio: a recording's `audio`.
+
+    Returns:
+      float32 mono samples, and their sample rate in Hz.
+
+    Raises:
+      AudioError: as `decode` does.
+    """
+    return decode_stretch(audio) if isinstance(audio, Stretch) else decode(audio, content=cell_content(audio))
+
+
+def decode_clip(audio: Path | Stretch, sample_rates: Sequence[int]) -> Decoded:
+    """Decode a file, or a stretch of one, once and resample it to every rate asked for."""
     try:
-        wave, rate = decode(path, content=cell_content(path))
+        wave, rate = decode_audio(audio)
         waves = {wanted: resample(wave, rate, wanted) for wanted in sample_rates}
     except AudioError as error:
         return Decoded({}, 0.0, error.reason)
@@ -72,29 +87,29 @@ class Decoder:
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def stream(self, blocks: Iterable[Sequence[Path]]) -> Iterator[list[Decoded]]:
-        """Decoded clips of each block, in the order of the blocks and of the paths within.
+    def stream(self, blocks: Iterable[Sequence[Path | Stretch]]) -> Iterator[list[Decoded]]:
+        """Decoded clips of each block, in the order of the blocks and of the clips within.
 
         Raises:
           UserError: if a worker process dies.
         """
         if self._pool is None:
-            for paths in blocks:
-                yield [decode_clip(path, self._rates) for path in paths]
+            for clips in blocks:
+                yield [decode_clip(audio, self._rates) for audio in clips]
             return
         pool = self._pool
         waiting: collections.deque[list[concurrent.futures.Future]] = collections.deque()
-        for paths in blocks:
-            waiting.append(self._submit(pool, paths))
+        for clips in blocks:
+            waiting.append(self._submit(pool, clips))
             if len(waiting) > self._ahead:
                 yield self._collect(waiting.popleft())
         while waiting:
             yield self._collect(waiting.popleft())
 
     def _submit(
-        self, pool: concurrent.futures.ProcessPoolExecutor, paths: Sequence[Path]
+        self, pool: concurrent.futures.ProcessPoolExecutor, clips: Sequence[Path | Stretch]
     ) -> list[concurrent.futures.Future]:
-        tasks = [paths[start : start + _CLIPS_PER_TASK] for start in range(0, len(paths), _CLIPS_PER_TASK)]
+        tasks = [clips[start : start + _CLIPS_PER_TASK] for start in range(0, len(clips), _CLIPS_PER_TASK)]
         return [pool.submit(_decode_clips, task, self._rates) for task in tasks]
 
     def _collect(self, futures: list[concurrent.futures.Future]) -> list[Decoded]:
@@ -107,8 +122,8 @@ class Decoder:
             ) from error
 
 
-def _decode_clips(paths: Sequence[Path], sample_rates: Sequence[int]) -> list[Decoded]:
-    return [decode_clip(path, sample_rates) for path in paths]
+def _decode_clips(clips: Sequence[Path | Stretch], sample_rates: Sequence[int]) -> list[Decoded]:
+    return [decode_clip(audio, sample_rates) for audio in clips]
 
 
 def _start_worker() -> None:

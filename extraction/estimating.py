@@ -15,13 +15,13 @@ from pathlib import Path
 import numpy as np
 
 from extraction.datasets import dataset_names, load_dataset
-from extraction.datasets.filters import leave_out_unread
+from extraction.datasets.filters import leave_out_unread, length_of
 from extraction.encoding import BatchEncoder
 from extraction.options import EstimateOptions
 from extraction.upstreams import ALIASES, check_upstream_names, load_upstream, upstream_names
 from extraction.upstreams.base import UpstreamOptions
 from extraction.upstreams.paper_table import paper_table
-from jfewshot.audio import AudioError, duration_s
+from jfewshot.audio import AudioError
 from jfewshot.commandline.progress import tracked
 from jfewshot.errors import UserError
 
@@ -105,7 +105,7 @@ def count_segments(name: str, root: Path, *, alone: bool) -> tuple[str, int]:
     lengths = []
     for clip in clips[:: max(1, len(clips) // _SAMPLED_CLIPS)]:
         try:
-            lengths.append(math.ceil(duration_s(clip.path) / 5))
+            lengths.append(math.ceil(length_of(clip) / 5))
         except AudioError:
             continue  # the extraction will say so
     return dataset.info.name, round(len(clips) * (sum(lengths) / max(1, len(lengths))))

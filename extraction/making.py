@@ -59,7 +59,7 @@ def make_parts(tasks: Sequence[Task], numbers: Sequence[int], decoder: Decoder, 
     """
     wanting = {number: [task for task in tasks if not task.parts.has(number)] for number in numbers}
     numbers = [number for number in numbers if wanting[number]]
-    stream = decoder.stream([clip.path for clip in tasks[0].parts.block(number)] for number in numbers)
+    stream = decoder.stream([clip.audio for clip in tasks[0].parts.block(number)] for number in numbers)
     for number, decoded in zip(numbers, stream, strict=True):
         tally = Tally(clips=len(decoded), audio_s=sum(clip.duration_s for clip in decoded))
         for task in wanting[number]:
@@ -70,10 +70,10 @@ def make_parts(tasks: Sequence[Task], numbers: Sequence[int], decoder: Decoder, 
             for clip, reason in encoded.reasons.items():
                 if on_error == "stop":
                     raise UserError(
-                        f"clip {clips[clip].path}: {reason}. Mend or remove it, "
+                        f"clip {clips[clip].audio}: {reason}. Mend or remove it, "
                         "or pass --on-error skip to leave such clips out; they will be listed"
                     )
-                tally.left_out.append(f"{clips[clip].path}: {reason}")
+                tally.left_out.append(f"{clips[clip].audio}: {reason}")
             task.parts.write(number, encoded)
         yield tally
 

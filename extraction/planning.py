@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from extraction.datasets.base import Dataset, Recording
-from extraction.datasets.filters import leave_out_unread
+from extraction.datasets.filters import leave_out_overlaps, leave_out_unread
 from extraction.datasets.splits import class_splits
 from extraction.parts import Parts, parts_folder
 from extraction.pooling import FRAMES, check_poolings
@@ -26,7 +26,7 @@ _NAMED_IN_WARNINGS = 10
 
 
 def find_recordings(
-    dataset: Dataset, root: Path, said: set[str] | None = None
+    dataset: Dataset, root: Path, said: set[str] | None = None, *, overlaps: str = "leave-out"
 ) -> tuple[list[Recording], list[dict[str, str]]]:
     """Clips to be used, sorted by id, and those that the dataset itself leaves out, with reasons.
 
@@ -36,6 +36,7 @@ def find_recordings(
       dataset: the dataset.
       root: folder of the dataset.
       said: warnings that were given before and are not repeated; new warnings are added. None repeats all.
+      overlaps: "leave-out" leaves out stretches that overlap with one of another class, "keep" keeps them.
 
     Returns:
       the clips to use, and a record with `clip_id` and `reason` for each clip that the dataset leaves out.
@@ -46,6 +47,8 @@ def find_recordings(
     said = set() if said is None else said
     with Progress(f"listing the clips of {dataset.info.title}"):
         everything = leave_out_unread(dataset.recordings(root))
+        if overlaps != "keep":
+            everything = leave_out_overlaps(everything)
     used = sorted((recording for recording in everything if not recording.left_out), key=lambda r: r.clip_id)
     left_out = [
         {"clip_id": recording.clip_id, "reason": recording.left_out}
@@ -136,7 +139,7 @@ def make_plan(
         )
     if FRAMES in settings.pooling and segment_samples is not None:
         raise UserError("pooling 'frames' keeps the frames of whole clips: pass --segment whole")
-    table = [[r.clip_id, r.label, r.group, r.split] for r in recordings]
+    table = [[r.clip_id, r.label, r.group, r.split, *_stretch(r)] for r in recordings]
     plan = {
         "pipeline_version": PIPELINE_VERSION,
         "dataset": {
@@ -207,3 +210,8 @@ def _some(names: list[str], between: str = ", ") -> str:
     """The first of a list, and how many more there are."""
     more = f"{between}and {len(names) - _NAMED_IN_WARNINGS} more" if len(names) > _NAMED_IN_WARNINGS else ""
     return between.join(names[:_NAMED_IN_WARNINGS]) + more
+
+
+def _stretch(recording: Recording) -> list[float]:
+    """Nothing for a whole file, so that plans of earlier versions stay as they are."""
+    return [] if recording.start_s is None or recording.end_s is None else [recording.start_s, recording.end_s]

@@ -64,6 +64,9 @@ class ExtractionSettings:
     on_error: Literal["stop", "skip"] = "stop"
     """What to do about a clip that cannot be used: stop ends the run, skip leaves the clip out and lists it with the reason
     in the manifest."""
+    overlaps: Literal["leave-out", "keep"] = "leave-out"
+    """What to do about stretches of one recording that overlap with a stretch of another class: leave-out leaves both out and
+    lists them in the manifest, keep uses both."""
     batch_size: int | None = None
     """Segments that go through the encoder at a time. Without this option, 8 on a CPU and 128 on a GPU, halved whenever the
     memory does not suffice."""

@@ -11,6 +11,7 @@ Each value is `module:factory`, imported when it is asked for. A factory of `DAT
 - `speech_accent_archive`, `common_voice`: the last two of the paper's
 - `fsdd`: spoken digits
 - `own`: class folders, or a table of paths and labels
+- `annotations`: labelled stretches of long recordings, from Raven's and Audacity's files
 - `hugging_face`: a folder that Hugging Face's `datasets` wrote
 """
 
@@ -57,6 +58,8 @@ FAMILIES: dict[str, str] = {
     "folder": "extraction.datasets.own:class_folders",
     "table": "extraction.datasets.own:table",
     "hf": "extraction.datasets.hugging_face:saved_to_disk",
+    "raven": "extraction.datasets.annotations:raven",
+    "audacity": "extraction.datasets.annotations:audacity",
 }
 
 
@@ -69,8 +72,9 @@ def load_dataset(name: str, columns: Columns | None = None) -> Dataset:
     """The dataset of that name.
 
     Args:
-      name: a name of `DATASETS`, `folder:NAME`, `table:PATH` or `hf:FOLDER`, or the import path of a factory of one's own
-        (`my_module:my_dataset`, which takes nothing and gives a `base.Dataset`).
+      name: a name of `DATASETS`, a family and what it takes (`folder:NAME`, `table:PATH`, `hf:FOLDER`, `raven:FOLDER`,
+        `audacity:FOLDER`), or the import path of a factory of one's own (`my_module:my_dataset`, which takes nothing and gives
+        a `base.Dataset`).
       columns: of a table; None for the usual names.
 
     Raises:
@@ -86,7 +90,8 @@ def load_dataset(name: str, columns: Columns | None = None) -> Dataset:
     near = difflib.get_close_matches(name, DATASETS, n=3)
     hint = f"did you mean {' or '.join(near)}? " if near else ""
     raise UserError(
-        f"unknown dataset '{name}': {hint}there are {', '.join(DATASETS)}, folder:NAME, table:PATH and hf:FOLDER"
+        f"unknown dataset '{name}': {hint}there are {', '.join(DATASETS)}, folder:NAME, table:PATH, hf:FOLDER, raven:FOLDER "
+        "and audacity:FOLDER"
     )
 
 

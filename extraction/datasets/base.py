@@ -4,10 +4,13 @@ import dataclasses
 import typing
 from pathlib import Path
 
+if typing.TYPE_CHECKING:
+    from jfewshot.audio import Stretch
+
 
 @dataclasses.dataclass(frozen=True)
 class Recording:
-    """One labelled recording of a dataset.
+    """One labelled recording of a dataset, or one labelled stretch of a recording.
 
     Attributes:
       clip_id: names it for good, on every machine: usually the path below the dataset's folder, with forward slashes.
@@ -16,6 +19,7 @@ class Recording:
       group: what must not be on both sides of an episode if the user says so: speaker, source recording, site; may be
         empty.
       split: `train`, `validation` or `test` where the dataset's classes are split; may be empty.
+      start_s, end_s: the stretch of the file that the clip is, in seconds; None for the whole file.
       left_out: why it is not to be used (a filter of the paper's, a file that its metadata names and that is not
         there); empty for a recording to be used. The store's manifest lists left-out recordings with this reason.
     """
@@ -26,6 +30,17 @@ class Recording:
     group: str = ""
     split: str = ""
     left_out: str = ""
+    start_s: float | None = None
+    end_s: float | None = None
+
+    @property
+    def audio(self) -> "Path | Stretch":
+        """What is decoded."""
+        from jfewshot.audio import Stretch  # loaded late: options need columns, and `--help` needs no NumPy
+
+        if self.start_s is None or self.end_s is None:
+            return self.path
+        return Stretch(self.path, self.start_s, self.end_s)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +85,11 @@ class Columns:
     split: str | None = None
     """Column of the split. Without this option, split, if there is such a column; the parts of a saved DatasetDict are
     splits."""
+    start: str | None = None
+    """Column of where a clip begins in its file, in seconds. Without this option, start_s, if there is such a column. A clip
+    is then a stretch of a recording, and not the whole file."""
+    end: str | None = None
+    """Column of where a clip ends in its file, in seconds. Without this option, end_s, if there is such a column."""
 
 
 @typing.runtime_checkable

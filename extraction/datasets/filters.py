@@ -37,7 +37,7 @@ def leave_out_longer_than(recordings: Sequence[Recording], limit_s: float) -> li
         if recording.left_out:
             return recording
         try:
-            length_s = duration_s(recording.path)
+            length_s = length_of(recording)
         except AudioError:
             return recording
         if length_s <= limit_s:
@@ -47,6 +47,48 @@ def leave_out_longer_than(recordings: Sequence[Recording], limit_s: float) -> li
     # Opening tens of thousands of files is waiting for the disk: threads overlap it.
     with concurrent.futures.ThreadPoolExecutor(_READERS) as readers:
         return list(readers.map(checked, leave_out_unread(recordings)))
+
+
+def length_of(recording: Recording) -> float:
+    """Seconds of a clip, without decoding it.
+
+    Raises:
+      AudioError: if its file cannot be read.
+    """
+    if recording.start_s is None or recording.end_s is None:
+        return duration_s(recording.path)
+    return recording.end_s - recording.start_s
+
+
+def leave_out_overlaps(recordings: Sequence[Recording]) -> list[Recording]:
+    """Mark stretches of one file that overlap with a stretch of another class: what is heard there belongs to both.
+
+    Args:
+      recordings: some may be whole files, or left out already; these are passed over.
+    """
+    of_file = collections.defaultdict(list)
+    for number, one in enumerate(recordings):
+        if one.start_s is not None and one.end_s is not None and not one.left_out:
+            of_file[one.path].append((one.start_s, one.end_s, number))
+    other_of: dict[int, int] = {}
+    for stretches in of_file.values():
+        going_on: list[tuple[float, float, int]] = []
+        for begin, end, number in sorted(stretches):
+            going_on = [one for one in going_on if one[1] > begin]
+            for *_, other in going_on:
+                if recordings[other].label != recordings[number].label:
+                    other_of.setdefault(number, other)
+                    other_of.setdefault(other, number)
+            going_on.append((begin, end, number))
+
+    def checked(number: int, one: Recording) -> Recording:
+        if number not in other_of:
+            return one
+        other = recordings[other_of[number]]
+        reason = f"overlaps with '{other.label}' from {other.start_s:g} to {other.end_s:g} s of the same recording"
+        return dataclasses.replace(one, left_out=reason)
+
+    return [checked(number, one) for number, one in enumerate(recordings)]
 
 
 def leave_out_small_classes(recordings: Sequence[Recording], min_clips: int) -> list[Recording]:

@@ -9,6 +9,10 @@
 | `path` (or `file_name`) | the audio file; required |
 | `label` (or `class`) | required |
 | `group`, `split`, `clip_id` | may be absent; the clip id is the path then |
+| `start_s`, `end_s` | may be absent; with them a clip is a stretch of a recording, in seconds |
+
+A stretch's clip id is path, start and end (`dawn.wav:12.5-14`), and its group is the recording, unless the table has a column
+`group`. Stretches that overlap with a stretch of another class are left out (`--overlaps keep` keeps them).
 
 Hugging Face's `audiofolder` layout (`metadata.csv` with `file_name` and `label`) is such a table.
 """
@@ -16,12 +20,13 @@ Hugging Face's `audiofolder` layout (`metadata.csv` with `file_name` and `label`
 import collections
 import dataclasses
 import logging
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
 from extraction.datasets.base import Columns, DatasetInfo, Recording
 from extraction.datasets.layout import clip_id_below, read_table, require_folder, subfolders
-from jfewshot.audio import AUDIO_SUFFIXES, sound_below
+from jfewshot.audio import AUDIO_SUFFIXES, MIN_DURATION_S, sound_below
 from jfewshot.errors import UserError
 from jfewshot.files import files_below
 
@@ -86,17 +91,21 @@ class Table:
         label_column = _column(self.path, rows[0], *([named.label] if named.label else ["label", "class"]))
         group_column = _column(self.path, rows[0], named.group) if named.group else "group"
         split_column = _column(self.path, rows[0], named.split) if named.split else "split"
+        ends = _stretch_columns(self.path, rows[0], named)
         found = []
-        for row in rows:
-            path = root / row[path_column]
+        for number, row in enumerate(rows, 2):
+            path, name, label = root / row[path_column], Path(row[path_column]).as_posix(), row[label_column]
+            if ends is None:
+                clip = Recording(name, path, label, left_out="" if path.is_file() else "file is missing")
+            else:
+                start_s, end_s = (seconds_of(row[column], f"{self.path}, line {number}, {column}") for column in ends)
+                clip = stretch(path=path, name=name, start_s=start_s, end_s=end_s, label=label)
             found.append(
-                Recording(
-                    clip_id=row.get("clip_id") or Path(row[path_column]).as_posix(),
-                    path=path,
-                    label=row[label_column],
-                    group=row.get(group_column) or "",
+                dataclasses.replace(
+                    clip,
+                    clip_id=row.get("clip_id") or clip.clip_id,
+                    group=(row[group_column] or "") if group_column in row else clip.group,
                     split=row.get(split_column) or "",
-                    left_out="" if path.is_file() else "file is missing",
                 )
             )
         return sorted(found, key=lambda recording: recording.clip_id)
@@ -134,6 +143,63 @@ def _rows(path: Path) -> Sequence[dict[str, str]]:
             for row in parquet.read_table(path).to_pylist()
         ]
     return read_table(path, (), "\t" if path.suffix == ".tsv" else ",")
+
+
+def _stretch_columns(path: Path, row: dict[str, str], named: Columns) -> tuple[str, str] | None:
+    """The columns of where a clip begins and ends; None where clips are whole files."""
+    asked = {"start": named.start, "end": named.end}
+    columns = {word: _column(path, row, name) if name else f"{word}_s" for word, name in asked.items()}
+    there = [column in row for column in columns.values()]
+    if any(there) and not all(there):
+        lacking = next(column for column in columns.values() if column not in row)
+        raise UserError(
+            f"{path} says where clips {'end' if there[1] else 'begin'} and has no column {lacking}: a stretch needs both. "
+            f"Name the right one, say --column.{'start' if there[1] else 'end'}"
+        )
+    return (columns["start"], columns["end"]) if all(there) else None
+
+
+def seconds_of(text: str, where: str) -> float:
+    """A time from a table.
+
+    Args:
+      text: a number of seconds, 0 or more.
+      where: it stands, for the message.
+
+    Raises:
+      UserError: for anything else.
+    """
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise UserError(f"{where}: '{text}' is no number of seconds; give 0 or more, with a point, for instance 12.5")
+    return seconds
+
+
+def stretch(*, path: Path, name: str, start_s: float, end_s: float, label: str) -> Recording:
+    """A clip that is a stretch of a recording, marked where it cannot be one.
+
+    Args:
+      path: the recording.
+      name: of the recording; the clip's group.
+      start_s: where the clip begins, in seconds.
+      end_s: where it ends.
+      label: its class.
+
+    Returns:
+      the clip; its id is name, start and end.
+    """
+    left_out = ""
+    if not path.is_file():
+        left_out = "file is missing"
+    elif end_s < start_s:
+        left_out = f"ends at {end_s:g} s, before it begins at {start_s:g} s"
+    elif end_s - start_s < MIN_DURATION_S:
+        left_out = f"too short: {1000 * (end_s - start_s):.0f} ms, less than {1000 * MIN_DURATION_S:.0f} ms"
+    clip_id = f"{name}:{start_s:.10g}-{end_s:.10g}"
+    return Recording(clip_id, path, label, group=name, left_out=left_out, start_s=start_s, end_s=end_s)
 
 
 def _column(path: Path, row: dict[str, str], *names: str) -> str:

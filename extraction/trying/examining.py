@@ -12,7 +12,8 @@ from jaxtyping import Float
 from scipy import fft
 
 from extraction.datasets.base import Recording
-from jfewshot.audio import AudioError, decode
+from extraction.decoding import decode_audio
+from jfewshot.audio import AudioError
 from jfewshot.commandline.progress import Progress
 from jfewshot.threads import cores
 
@@ -84,7 +85,7 @@ def examine_one(recording: Recording) -> Facts:
       recording: the clip.
     """
     try:
-        wave, rate = decode(recording.path)
+        wave, rate = decode_audio(recording.audio)
     except AudioError as error:
         return Facts(recording.clip_id, error.reason)
     channels, kind = _format_of(recording.path)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from extraction.datasets.base import Columns, Dataset, DatasetInfo, Recording
-from extraction.datasets.filters import leave_out_unread
+from extraction.datasets.filters import leave_out_overlaps, leave_out_unread
 from extraction.datasets.own import class_folders, table
 from extraction.trying.groups import parts_of
 from jfewshot.audio import AUDIO_SUFFIXES, is_unread, sound_below
@@ -102,7 +102,7 @@ def find_clips(path: Path, root: Path | None, columns: Columns, group_from: str 
     if group_from is not None:
         found = _with_groups(found, group_from)
     name = _name_of(path)
-    return Found(name, root, tuple(leave_out_unread(found)), tuple(not_taken))
+    return Found(name, root, tuple(leave_out_overlaps(leave_out_unread(found))), tuple(not_taken))
 
 
 def _require_class_folders(root: Path) -> None:

@@ -13,6 +13,7 @@ Needs soundfile and soxr (extras `audio`, `extraction` and `pretrain`); they are
 - `decoding`: a file to mono samples, resampling, and a file's true length
 - `containers`: WAV, AIFF, AU, W64, CAF and NIST files whose headers tell a wrong size
 - `mp3`, `flac`, `ogg`: files of these kinds that were joined, cut, or whose headers tell a wrong length
+- `stretches`: a part of a long recording, decoded without the rest where that is exact
 - `segments`: waves cut into pieces of equal length
 """
 
@@ -20,6 +21,7 @@ from jfewshot.audio.base import MIN_DURATION_S, AudioError, Unusable
 from jfewshot.audio.decoding import PREPROCESSING, decode, duration_s, read_audio, resample
 from jfewshot.audio.kinds import AUDIO_SUFFIXES, UNREAD_SUFFIXES, audio_below, is_unread, sound_below, why_not_read
 from jfewshot.audio.segments import cut_segments
+from jfewshot.audio.stretches import Stretch, decode_stretch
 
 __all__ = [
     "AUDIO_SUFFIXES",
@@ -27,10 +29,12 @@ __all__ = [
     "PREPROCESSING",
     "UNREAD_SUFFIXES",
     "AudioError",
+    "Stretch",
     "Unusable",
     "audio_below",
     "cut_segments",
     "decode",
+    "decode_stretch",
     "duration_s",
     "is_unread",
     "read_audio",

@@ -5,6 +5,7 @@ import io
 import os
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
@@ -78,7 +79,7 @@ def decode(
     """
     waves: list[np.ndarray] = []
     rate = 0
-    for piece in _pieces(path, content):
+    for piece in pieces_of(path, content):
         left_s = None if max_duration_s is None else max_duration_s - sum(map(len, waves)) / max(rate, 1)
         if left_s is not None and waves and left_s * rate < 1:
             break
@@ -87,7 +88,23 @@ def decode(
             raise AudioError(path, f"joined of parts at {rate} and {its_rate} Hz: split it, or encode it again")
         waves.append(wave)
         rate = its_rate
-    wave = waves[0] if len(waves) == 1 else np.concatenate(waves)
+    return usable(waves[0] if len(waves) == 1 else np.concatenate(waves), rate, path), rate
+
+
+def usable(wave: Float32[np.ndarray, " samples"], rate: int, path: Path | str) -> Float32[np.ndarray, " samples"]:
+    """Refuse samples that carry nothing.
+
+    Args:
+      wave: mono samples.
+      rate: of these, in Hz.
+      path: the file, for messages.
+
+    Returns:
+      the samples, contiguous.
+
+    Raises:
+      AudioError: if they are none, fewer than `MIN_DURATION_S`, NaN or infinite, or all the same.
+    """
     if not len(wave):
         raise AudioError(path, "empty: no samples")
     if len(wave) < MIN_DURATION_S * rate:
@@ -96,7 +113,7 @@ def decode(
         raise AudioError(path, "holds NaN or infinite samples")
     if wave.min() == wave.max():
         raise AudioError(path, "silent: every sample is the same")
-    return np.ascontiguousarray(wave), rate
+    return np.ascontiguousarray(wave)
 
 
 def resample(wave: Float32[np.ndarray, " samples"], rate: int, wanted_rate: int) -> Float32[np.ndarray, " wanted"]:
@@ -134,15 +151,15 @@ def duration_s(path: Path | str, *, content: bytes | None = None) -> float:
       AudioError: if the file is missing, unreadable, cut short or beyond the limits.
     """
     seconds = 0.0
-    for piece in _pieces(path, content):
-        with _opened(path, piece) as file:
+    for piece in pieces_of(path, content):
+        with opened(path, piece) as file:
             seconds += file.frames / file.samplerate
     return seconds
 
 
 def _decode_piece(path: Path | str, piece: bytes | None, most_s: float | None) -> tuple[np.ndarray, int]:
     soundfile = _package("soundfile")
-    with _opened(path, piece) as file:
+    with opened(path, piece) as file:
         rate = file.samplerate
         wanted = file.frames if most_s is None else min(file.frames, max(1, round(most_s * rate)))
         try:
@@ -152,13 +169,27 @@ def _decode_piece(path: Path | str, piece: bytes | None, most_s: float | None) -
             raise AudioError(path, f"cannot be decoded ({_first_line(error)})") from error
     if wanted - len(channels) >= MIN_DURATION_S * rate:
         raise AudioError(path, str(cut_short(wanted / rate, len(channels) / rate)))
-    # Summed in double precision: the mean of equal channels is then the channel itself.
-    mono = channels[:, 0] if channels.shape[1] == 1 else channels.mean(axis=1, dtype=np.float64).astype(np.float32)
-    return mono, rate
+    return as_mono(channels), rate
 
 
-def _opened(path: Path | str, piece: bytes | None):
-    """The piece (or the file itself), open in libsndfile, after a look at what it asks for."""
+def as_mono(channels: Float32[np.ndarray, "samples channels"]) -> Float32[np.ndarray, " samples"]:
+    """The mean of the channels, summed in double precision: the mean of equal channels is then the channel itself."""
+    return channels[:, 0] if channels.shape[1] == 1 else channels.mean(axis=1, dtype=np.float64).astype(np.float32)
+
+
+def opened(path: Path | str, piece: bytes | None) -> Any:
+    """A piece of a file, open in libsndfile, after a look at what it asks for.
+
+    Args:
+      path: the file.
+      piece: bytes of it with a true header; None for the file as it is.
+
+    Returns:
+      soundfile's SoundFile.
+
+    Raises:
+      AudioError: if it cannot be decoded, or is beyond the limits.
+    """
     soundfile = _package("soundfile")
     try:
         file = soundfile.SoundFile(str(path) if piece is None else io.BytesIO(piece))
@@ -185,8 +216,19 @@ def _beyond_limits(rate: int, channels: int, frames: int) -> str:
     return ""
 
 
-def _pieces(path: Path | str, content: bytes | None) -> list[bytes | None]:
-    """What has to be decoded one after the other, with true lengths in the headers; None stands for the file as it is."""
+def pieces_of(path: Path | str, content: bytes | None) -> list[bytes | None]:
+    """What has to be decoded one after the other, with true lengths in the headers.
+
+    Args:
+      path: the file.
+      content: its bytes, where they were read already.
+
+    Returns:
+      bytes; None stands for the file as it is.
+
+    Raises:
+      AudioError: if the file cannot be read, or is no audio.
+    """
     try:
         if content is not None:
             pieces = _look_at(io.BytesIO(content), path, named=False)
