@@ -6,13 +6,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from jfewshot.commandline.progress import Progress
 from jfewshot.errors import UserError
+from jfewshot.store import open_store
 
 log = logging.getLogger(__name__)
 
 SHOTS = (1, 2, 3, 5, 8, 12, 20)
 QUICK_SHOTS = (1, 5, 20)
+# In the simulation of episodes whose groups are kept apart: how many, and how many of them have to succeed.
+_TRIES, _LEAST_SHARE = 300, 0.05
 _WAYS, _MOST_QUERIES, _USUAL_CLIPS, _LEAST_CLIPS = 5, 15, 10, 3
 
 
@@ -72,10 +77,65 @@ def plan_for(sizes: Mapping[str, int], quick: bool, min_clips: int | None, group
     return Plan(shots, n_query, min(_WAYS, len(kept)), min_clips, left, group_aware)
 
 
+def keep_groups_apart(plan: Plan, labels: Sequence[str], groups: Sequence[str]) -> tuple[Plan, str]:
+    """Choose the numbers of labels and test clips that also leave enough clips of other groups.
+
+    An episode's test clips are of groups that none of its training clips has. How often random training clips leave enough of
+    them is counted in a simulation, since an evaluation that finds hardly any episode takes minutes to say so.
+
+    Args:
+      plan: from `plan_for`.
+      labels: class of each clip.
+      groups: group of each clip.
+
+    Returns:
+      the plan, and a sentence on what had to be changed, or an empty text. Where not even one label and one test clip are
+      possible, groups are not kept apart.
+    """
+    if not plan.group_aware:
+        return plan, ""
+    _, group = np.unique(groups, return_inverse=True)
+    names, sizes = np.unique(labels, return_counts=True)
+    kept = [group[np.array(labels) == name] for name, size in zip(names, sizes, strict=True) if size >= plan.min_clips]
+    wanted = max((shot for shot in plan.shots if shot <= 5), default=1)
+    best: tuple[int, ...] = ()
+    n_query = at = plan.n_query
+    while n_query >= 1:
+        shots = tuple(shot for shot in plan.shots if _share_drawn(kept, plan.ways, shot, n_query) >= _LEAST_SHARE)
+        if len(shots) > len(best):
+            best, at = shots, n_query
+        if best and best[-1] >= wanted:
+            break
+        n_query //= 2
+    if not best:
+        said = "The clips have too few groups to keep them apart: the numbers hold for clips of known groups only."
+        return dataclasses.replace(plan, group_aware=False), said
+    changed = dataclasses.replace(plan, shots=best, n_query=at)
+    dropped = [str(shot) for shot in plan.shots if shot not in best]
+    said = (
+        f"Keeping groups apart leaves too few test clips at {', '.join(dropped)} labels per class." if dropped else ""
+    )
+    return changed, said
+
+
+def _share_drawn(kept: Sequence[np.ndarray], ways: int, k_shot: int, n_query: int) -> float:
+    """How often random training clips leave enough test clips of other groups, for classes given by their clips' groups."""
+    rng = np.random.default_rng(0)
+    n_groups = 1 + max(int(own.max()) for own in kept)
+    accepted = 0
+    for _ in range(_TRIES):
+        chosen = [kept[place] for place in rng.choice(len(kept), ways, replace=False)]
+        taken = np.zeros(n_groups, dtype=bool)
+        for own in chosen:
+            taken[rng.choice(own, min(k_shot, len(own)), replace=False)] = True
+        accepted += all((~taken[own]).sum() >= n_query for own in chosen)
+    return accepted / _TRIES
+
+
 def evaluate_plan(
     stores: Sequence[Path], plan: Plan, classifiers: Sequence[str], n_episodes: int, out: Path
 ) -> tuple[Plan, list[dict[str, Any]], str]:
-    """Evaluate every store as planned. Where groups leave too few test clips, fewer labels are tried, and at last no groups.
+    """Evaluate every store as planned. Where groups leave too few test clips, they are not kept apart.
 
     Args:
       stores: folders of the stores, all of one dataset.
@@ -89,34 +149,37 @@ def evaluate_plan(
     """
     from jfewshot.api import evaluate
 
-    said = ""
-    shots = list(plan.shots)
+    opened = [open_store(path) for path in stores]
+    # An encoder may leave out clips that others take, those that are too short for it.
+    shared = len({store.clips.digest for store in opened}) > 1
+    few = min(opened, key=lambda store: len(store.clips))
+    said = (
+        f"Encoders took different clips ({few.upstream} {len(few.clips)}): only clips that all of them took are evaluated."
+        if shared
+        else ""
+    )
+    total = len(stores) * len(classifiers) * len(plan.shots) * n_episodes
     while True:
-        total = len(stores) * len(classifiers) * len(shots) * n_episodes
         try:
             with Progress("evaluating", total, "episodes") as progress:
                 records = evaluate(
                     list(stores),
                     classifiers=list(classifiers),
                     ways=plan.ways,
-                    shots=shots,
+                    shots=list(plan.shots),
                     n_query=plan.n_query,
                     n_episodes=n_episodes,
                     min_clips=plan.min_clips,
                     group_aware=plan.group_aware,
+                    intersect_clips=shared,
                     out=out,
                     on_progress=progress.advance,
                 )
-            return dataclasses.replace(plan, shots=tuple(shots)), records, said
+            return plan, records, said
         except UserError as error:
             if not plan.group_aware:
                 raise
-            if len(shots) > 1:
-                dropped = shots.pop()
-                said = f"Groups leave too few test clips beside {dropped} labels per class, so fewer labels were tried."
-            elif plan.n_query > 1:
-                plan, shots = dataclasses.replace(plan, n_query=max(1, plan.n_query // 2)), list(plan.shots)
-            else:
-                plan, shots = dataclasses.replace(plan, group_aware=False), list(plan.shots)
-                said = f"Groups could not be kept apart ({error}). The numbers hold for clips of known groups only."
-            log.info("%s", said or f"trying {plan.n_query} test clips per class")
+            plan = dataclasses.replace(plan, group_aware=False)
+            known = "The numbers hold for clips of known groups only."
+            said = f"{said} Groups could not be kept apart ({error}). {known}".strip()
+            log.info("%s", said)

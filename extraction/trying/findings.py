@@ -99,10 +99,15 @@ def _summary(good: Sequence[Facts], label: Mapping[str, str], group: Mapping[str
     n_groups = len({group[one.clip_id] for one in good} - {""})
     text = (
         f"{len(good):,} clips of {len({label[one.clip_id] for one in good})} classes, {_time(float(durations.sum()))} of sound; "
-        f"clips of {durations.min():.2g} to {durations.max():.3g} s, median {np.median(durations):.2g} s; "
+        f"{_lengths(durations)}; "
         f"{_counted(rates, lambda rate: f'{rate:,} Hz')}; {_counted(kinds, str)}"
     )
     return f"{text}; {n_groups} groups." if n_groups else f"{text}."
+
+
+def _lengths(durations: np.ndarray) -> str:
+    least, most, middle = (f"{value:.3g}" for value in (durations.min(), durations.max(), np.median(durations)))
+    return f"clips of {least} s" if least == most else f"clips of {least} to {most} s, median {middle} s"
 
 
 def _unreadable(facts: Sequence[Facts], found: Found) -> str:

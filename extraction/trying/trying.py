@@ -11,7 +11,7 @@ from typing import Any
 from extraction.datasets.base import Columns
 from extraction.settings import ExtractionSettings
 from extraction.trying.encoders import load_encoders, require_audio_packages
-from extraction.trying.evaluating import Plan, evaluate_plan, plan_for
+from extraction.trying.evaluating import Plan, evaluate_plan, keep_groups_apart, plan_for
 from extraction.trying.finding import Found, find_clips
 from extraction.trying.findings import Findings, find_findings, to_drop
 from extraction.trying.options import TryOptions
@@ -151,11 +151,14 @@ def run_try(options: TryOptions, on_data: Any = lambda findings: None) -> Try:
     if wanted and not groups:
         raise UserError("--group-aware needs groups: subfolders of the class folders, a column, or --group-from")
     plan = plan_for(n_clips, options.quick, options.min_clips, wanted)
+    plan, fewer = keep_groups_apart(plan, [one.label for one in found.used], [one.group for one in found.used])
     # What needs JAX comes in from here on, so that mistakes need not wait for it.
     stores, without = _embed(found, options, out, plan)
     n_episodes = options.episodes or (_QUICK_EPISODES if options.quick else _EPISODES)
     plan, records, changed = evaluate_plan(stores, plan, options.classifiers, n_episodes, out / "results")
-    return _report(options, out, found, findings, plan, records, [changed] if changed else [], without, started)
+    return _report(
+        options, out, found, findings, plan, records, [text for text in (fewer, changed) if text], without, started
+    )
 
 
 def _look(found: Found, options: TryOptions) -> tuple[Found, Findings, dict[str, int]]:

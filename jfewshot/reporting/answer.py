@@ -51,6 +51,7 @@ def find_answer(series: Series, analysis: Analysis, cautions: Sequence[str]) -> 
     board = series.main
     means, widths = _averages(board), average_interval(board, series.interval)
     chance, shots = chance_of(board), shots_of(board)
+    guess = f"{100 * chance:.3g}%"
     where = f"on average over {len(board.datasets)} datasets" if len(board.datasets) > 1 else f"on {board.datasets[0]}"
     how = f"{_labels(shots)}, {board.condition['protocol']['n_way']} classes at a time, {classifier_words(board.condition)}"
     if not np.isfinite(means).any():
@@ -64,14 +65,14 @@ def find_answer(series: Series, analysis: Analysis, cautions: Sequence[str]) -> 
     if at_chance[best]:
         others = "None of the encoders is" if known.sum() > 1 else f"{board.upstreams[best]} is not"
         sentences.append(
-            f"{others} better than chance {where} ({_percent(chance)}) with {how}: the highest accuracy is "
+            f"{others} better than chance {where} ({guess}) with {how}: the highest accuracy is "
             f"{_percent(means[best])} ({_interval(low, high)} for {FOR[series.interval]})."
         )
         return Answer(tuple(sentences), tuple(cautions), None, ())
     probability = _probability(analysis)
     sentences.append(
         f"{'Best: ' if known.sum() > 1 else ''}{board.upstreams[best]}, {_percent(means[best])} {where} with {how} "
-        f"({_interval(low, high)} for {FOR[series.interval]}; chance is {_percent(chance)})."
+        f"({_interval(low, high)} for {FOR[series.interval]}; chance is {guess})."
     )
     sentences += _how_sure(series, analysis, probability, best)
     sentences += _other_shots(series, board.upstreams[best])
@@ -270,7 +271,7 @@ def _bounds(mean: float, width: float) -> tuple[float, float]:
 def _interval(low: float, high: float) -> str:
     if np.isnan(low) or np.isnan(high):
         return "no interval"
-    return f"95% interval {_percent(low).removesuffix('%')} to {_percent(high)}"
+    return f"95% interval {100 * low:.1f} to {100 * high:.1f}%"
 
 
 def _difference(difference: float, half_width: float) -> str:
@@ -278,8 +279,7 @@ def _difference(difference: float, half_width: float) -> str:
 
 
 def _percent(value: float, decimals: int = 1) -> str:
-    text = f"{100 * value:.{decimals}f}"
-    return f"{text.removesuffix('.0')}%"
+    return f"{100 * value:.{decimals}f}%"
 
 
 def _chances(probability: float) -> str:

@@ -183,9 +183,12 @@ def _headings(every: Sequence[Series]) -> list[str]:
     conditions = [series.main.condition for series in every]
     if len(every) == 1:
         return [""]
-    words = [classifier_words(condition) for condition in conditions]
-    if len(set(words)) == len(words):
-        return words
+    for words in (
+        [str(condition["classifier"]["name"]) for condition in conditions],
+        [classifier_words(condition) for condition in conditions],
+    ):
+        if len(set(words)) == len(words):
+            return words
     shown = [series.main.title.split(" · ") for series in every]
     shared = set.intersection(*(set(parts) for parts in shown))
     shots = [f" {shots_of(series.main)}-shot" for series in every]

@@ -1,5 +1,6 @@
 """`jfewshot try`: from a folder of recordings to an answer."""
 
+import dataclasses
 import re
 import shutil
 import subprocess
@@ -14,7 +15,7 @@ from scipy import signal
 
 from extraction.datasets.base import Columns, Recording
 from extraction.trying.copies import find_copies
-from extraction.trying.evaluating import plan_for
+from extraction.trying.evaluating import keep_groups_apart, plan_for
 from extraction.trying.examining import examine, examine_one
 from extraction.trying.finding import find_clips
 from extraction.trying.findings import find_findings, to_drop
@@ -278,6 +279,27 @@ def test_shots_and_queries_are_those_that_the_smallest_class_allows():
         plan_for({"a": 9, "b": 2}, False, None, False)
 
 
+def test_groups_leave_fewer_labels_or_cannot_be_kept_apart():
+    plan = plan_for({f"c{n}": 60 for n in range(6)}, False, None, True)
+    labels = [f"c{n}" for n in range(6) for _ in range(60)]
+    # Each class has groups of its own: 20 of them, so even 12 labels leave some.
+    own = [f"c{n} g{k % 20}" for n in range(6) for k in range(60)]
+    kept, said = keep_groups_apart(plan, labels, own)
+    assert kept.group_aware
+    assert kept.shots[:5] == (1, 2, 3, 5, 8)
+    # Eight speakers in all classes: the 25 training clips of five classes with 5 labels each are of nearly all of them.
+    shared = [f"g{k % 8}" for n in range(6) for k in range(60)]
+    kept, said = keep_groups_apart(plan, labels, shared)
+    assert kept.group_aware
+    assert kept.shots[0] == 1
+    assert kept.shots[-1] < 8
+    assert "20 labels per class" in said
+    kept, said = keep_groups_apart(plan, labels, ["one"] * 360)
+    assert not kept.group_aware
+    assert "too few groups" in said
+    assert keep_groups_apart(dataclasses.replace(plan, group_aware=False), labels, shared)[1] == ""
+
+
 def episodes(n_episodes, n_classes, n_per_class, n_way, k_shot, n_query, seed=0):
     rng = np.random.default_rng(seed)
     clips = np.empty((n_episodes, n_way, k_shot + n_query), np.int64)
@@ -358,3 +380,21 @@ def test_the_extra_has_what_a_try_asks_for():
         re.match(r"[\w-]+", text)[0].replace("-", "_") for text in project["project"]["optional-dependencies"]["audio"]
     }
     assert names == set(AUDIO_PACKAGES)
+
+
+def test_encoders_that_took_different_clips_are_compared_on_those_that_all_took(tmp_path):
+    from extraction.trying.evaluating import Plan, evaluate_plan
+    from jfewshot.store import create_store
+
+    rng = np.random.default_rng(0)
+    labels = np.repeat(["a", "b", "c"], 8)
+    rows = rng.normal(size=(24, 6)) + 3 * np.eye(6)[np.repeat([0, 1, 2], 8)]
+    ids = [f"clip{number:02d}" for number in range(24)]
+    for name, kept in (("all", slice(None)), ("some", slice(1, None))):
+        create_store(tmp_path / name, rows[kept], list(labels[kept]), dataset="d", upstream=name, clip_ids=ids[kept])
+    plan = Plan((1,), 2, 3, 3, (), False)
+    stores = [tmp_path / "all", tmp_path / "some"]
+    _, records, said = evaluate_plan(stores, plan, ["centroid"], 40, tmp_path / "results")
+    assert "only clips that all of them took are evaluated" in said
+    assert "some 23" in said
+    assert {record["counts"]["clips"] for record in records} == {23}
