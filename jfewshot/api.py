@@ -32,8 +32,10 @@ def evaluate(
     min_clips: SupportsIndex | None = None,
     group_aware: bool = False,
     query_segments: QuerySegments = "vote",
+    statistics_from: Store | Sequence[Store] | None = None,
     center_from: Store | None = None,
     transductive: bool = False,
+    shrinkage: float = 1.0,
     intersect_clips: bool = False,
     out: Path | str | None = None,
     keep: Keep = "predictions",
@@ -61,8 +63,12 @@ def evaluate(
       min_clips: leave out classes with fewer clips, and list them; None: such a class is an error.
       group_aware: draw no query from a group (speaker, recording) that is in the support of its episode.
       query_segments: how a query of several segments is decided (see `Protocol`).
-      center_from: a store whose mean is subtracted, where the preprocessing needs a mean.
-      transductive: take that mean from all clips of the store itself, test clips included.
+      statistics_from: a store whose mean, deviation or covariance the preprocessing uses; or several, of which those of the same
+        upstream and of another dataset are taken together. None for the training split.
+      center_from: the old name of `statistics_from`.
+      transductive: take these statistics from all clips of the store itself, test clips included; with `statistics_from`, let
+        the other stores hold evaluated clips.
+      shrinkage: how much of the mean variance whitening adds to the variance of each direction.
       intersect_clips: where stores of one dataset hold different clips, use those that they share.
       out: a result folder, to keep records and to skip what is there; None to keep nothing.
       keep: what `out` keeps of each cell: "predictions", or "counts" of right queries for a fifth of the disk.
@@ -110,8 +116,9 @@ def evaluate(
         specs,
         preprocessing=preprocessing,
         views=views,
-        center_from=center_from,
+        center_from=center_from if statistics_from is None else statistics_from,
         transductive=transductive,
+        shrinkage=shrinkage,
         intersect_clips=intersect_clips,
     )
     folder = None if out is None else ResultFolder(out, keep)

@@ -72,15 +72,23 @@ class RunOptions:
     sgd:epochs=20, centroid:metric=cosine, knn:k=3. Several values make a result for each, as in logistic:C=0.1,1,10.
     logistic:C=auto, svm:C=auto and ridge:alpha=auto choose a value in each episode, from its support clips. Without this option,
     logistic at one shot, logistic:C=auto where --shots asks for more, or sgd with --protocol paper."""
-    preprocessing: Literal["none", "l2", "center", "center_l2", "standardize"] = "l2"
+    preprocessing: Literal["none", "l2", "center", "center_l2", "standardize", "whiten", "whiten_l2"] = "l2"
     """Change the embeddings before classification: l2 scales each to length 1, center subtracts the mean, center_l2 subtracts
-    the mean and scales to length 1, standardize subtracts the mean and divides by the standard deviation. The mean and
-    deviation come from the training split of the dataset; a dataset without one needs --center-from or --transductive."""
+    the mean and scales to length 1, standardize subtracts the mean and divides by the standard deviation, whiten makes all
+    directions vary equally, whiten_l2 does that and scales to length 1. The mean, deviation and covariance come from the
+    training split of the dataset; a dataset without one needs --statistics-from or --transductive."""
+    statistics_from: Annotated[tuple[Path, ...], arg(metavar="STORE [...]")] = ()
+    """Compute the statistics for --preprocessing from the clips of these stores, instead of the training split. Of several
+    stores, or of a folder of stores, those of the same upstream and of another dataset are taken together. Whitening refuses a
+    store that holds evaluated clips."""
     center_from: Annotated[Path | None, arg(metavar="STORE")] = None
-    """Compute the mean and deviation for --preprocessing from the clips of this store, instead of the training split."""
+    """The old name of --statistics-from, for one store."""
+    shrinkage: float = 1.0
+    """How much of the mean variance whitening adds to the variance of each direction. More changes the embeddings less."""
     transductive: bool = False
-    """Compute the mean and deviation for --preprocessing from all clips of the evaluated store, of every split: --split chooses
-    what episodes are drawn from, not what the mean is of. The results are marked as transductive."""
+    """Compute the statistics for --preprocessing from all clips of the evaluated store, of every split: --split chooses what
+    episodes are drawn from, not what the statistics are of. With --statistics-from, let these stores hold evaluated clips. The
+    results are marked as transductive."""
     out: Annotated[Path, arg(metavar="FOLDER")] = Path("results")
     """Folder for the results. Results that are there already are read and not computed again."""
     keep: Literal["predictions", "counts"] = "predictions"

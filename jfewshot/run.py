@@ -170,9 +170,11 @@ def _on_ray(
     from jfewshot.cells.on_ray import evaluate_on_ray
 
     # Workers start in folders of their own.
-    center_from = None if options.center_from is None else options.center_from.absolute()
     there = dataclasses.replace(
-        options, stores=tuple(path.absolute() for path in options.stores), center_from=center_from
+        options,
+        stores=tuple(path.absolute() for path in options.stores),
+        statistics_from=tuple(path.absolute() for path in options.statistics_from),
+        center_from=None if options.center_from is None else options.center_from.absolute(),
     )
     return evaluate_on_ray(
         cells,
@@ -220,7 +222,6 @@ def _cells(options: "RunOptions") -> list:
     from jfewshot.cells.planning import plan_cells
     from jfewshot.classifiers.specs import default_classifiers, parse_classifier
     from jfewshot.episodes.protocol import protocols
-    from jfewshot.store import open_store
 
     paper = options.protocol == "paper"
     shots = options.shots or (1,)
@@ -242,10 +243,20 @@ def _cells(options: "RunOptions") -> list:
         specs,
         preprocessing=options.preprocessing,
         views=options.views or None,
-        center_from=None if options.center_from is None else open_store(options.center_from),
+        center_from=_statistics_from(options),
         transductive=options.transductive,
+        shrinkage=options.shrinkage,
         intersect_clips=options.clips == "intersection",
     )
+
+
+def _statistics_from(options: "RunOptions") -> list | None:
+    from jfewshot.store import find_stores, open_store
+
+    if options.center_from is not None and options.statistics_from:
+        raise UserError("--center-from is the old name of --statistics-from; give one of the two")
+    paths = options.statistics_from or (() if options.center_from is None else (options.center_from,))
+    return [open_store(path) for path in find_stores(*paths)] if paths else None
 
 
 def _stores(options: "RunOptions") -> list:

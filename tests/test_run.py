@@ -333,7 +333,10 @@ BAD_INPUT = {
     "an unknown view": (plain("--views", "3.max"), "has no view '3.max'; it has last.mean"),
     "an unknown dataset": (plain("--datasets", "brids"), "no store of dataset 'brids'; there are birds, words"),
     "an unknown split": (plain("--split", "test"), "no clips in split 'test'"),
-    "centring without a training split": (plain("--preprocessing", "center"), "Pass --center-from STORE, or --trans"),
+    "centring without a training split": (
+        plain("--preprocessing", "center"),
+        "Pass --statistics-from STORE, or --trans",
+    ),
     "groups where there are none": (plain("--group-aware"), "--group-aware needs groups"),
     "stores of different clips": (of_different_clips, "Pass --clips intersection to use the clips they share"),
     "two stores of one upstream": (twins, "are both 'mine' on 'birds'"),

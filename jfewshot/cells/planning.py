@@ -14,6 +14,7 @@ from jfewshot.classifiers.specs import AUTO, ClassifierSpec, StrengthValue
 from jfewshot.episodes.protocol import Protocol
 from jfewshot.errors import UserError
 from jfewshot.evaluator.preprocessing import Transform, fit_transform
+from jfewshot.evaluator.whitening import SHRINKAGE
 from jfewshot.files import canonical_json
 from jfewshot.results.keys import KEY_DIGITS
 from jfewshot.store import ClipTable, Store
@@ -104,8 +105,9 @@ def plan_cells(
     *,
     preprocessing: str = "l2",
     views: Sequence[str] | None = None,
-    center_from: Store | None = None,
+    center_from: Store | Sequence[Store] | None = None,
     transductive: bool = False,
+    shrinkage: float = SHRINKAGE,
     intersect_clips: bool = False,
 ) -> list[Cell]:
     """All cells of a run, in the order in which they are best computed.
@@ -118,6 +120,7 @@ def plan_cells(
       views: names of views; None for each store's `last.mean`, or its first.
       center_from: see `fit_transform`.
       transductive: see `fit_transform`.
+      shrinkage: see `fit_transform`.
       intersect_clips: where stores of one dataset hold different clips, take those that all of them hold.
 
     Returns:
@@ -140,7 +143,13 @@ def plan_cells(
                         "(--pooling mean), or train on them (python -m jfewshot.downstream.emotion)"
                     )
                 transform = fit_transform(
-                    preprocessing, store, view, clips=clips, center_from=center_from, transductive=transductive
+                    preprocessing,
+                    store,
+                    view,
+                    clips=clips,
+                    center_from=center_from,
+                    transductive=transductive,
+                    shrinkage=shrinkage,
                 )
                 cells.extend(
                     Cell(store, clips, view, transform, protocol, spec) for protocol in protocols for spec in specs

@@ -11,6 +11,8 @@
 - `answers`: a call's answers in host memory, and how an accelerator's come there
 - `segments`: queries of several segments
 - `preprocessing`: what is done to embeddings first (NumPy only)
+- `whitening`: the mean and covariance of background clips, and what is done with them (NumPy only)
+- `backgrounds`: which clips a preprocessing's statistics come from (NumPy only)
 - `chunking`: how many episodes at once a memory budget allows
 - `programs`: the compiled functions
 - `compile_cache`: XLA's compiled code on disk, for the next process

@@ -80,7 +80,11 @@ def gram_source(
 
     Returns:
       the source.
+
+    Raises:
+      UserError: if the preprocessing needs a copy of the embeddings that the memory does not hold.
     """
+    view, rows, transform = transform.on_copy(view, rows, budget_bytes // 2)
     n_rows, padded = len(rows), power_of_two(len(rows))
     dim = power_of_two(view.shape[1])
     on_cpu = mesh.devices.flat[0].platform == "cpu"

@@ -1,21 +1,26 @@
 """What is done to embeddings before their inner products are taken, on the whole store (NumPy only)."""
 
 import dataclasses
+import typing
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from jfewshot.errors import UserError
+from jfewshot.evaluator.backgrounds import clips_in_common, other_stores
+from jfewshot.evaluator.whitening import SHRINKAGE, background, whitened, whitening_matrix
 from jfewshot.files import sha256_of_json
 from jfewshot.store.clips import ClipTable
 from jfewshot.store.reading import Store
 from jfewshot.store.view_checks import Wanted, check_finite, check_view
 from jfewshot.threads import by_blocks
 
-Preprocessing = Literal["none", "l2", "center", "center_l2", "standardize"]
-PREPROCESSINGS: tuple[str, ...] = ("none", "l2", "center", "center_l2", "standardize")
+Preprocessing = Literal["none", "l2", "center", "center_l2", "standardize", "whiten", "whiten_l2"]
+PREPROCESSINGS: tuple[str, ...] = typing.get_args(Preprocessing)
 _ROWS_AT_ONCE = 4096
+_LARGEST_SHRINKAGE = 1e6
 _ROWS_READ_AT_ONCE = 512  # what a core's cache holds
 _ORIGIN_FROM = 2048  # rows
 _ALIGNMENT = 64  # bytes
@@ -31,6 +36,8 @@ class Transform:
       name: the preprocessing.
       mean: subtracted from each embedding; None for nothing.
       scale: what each feature is divided by after that; None for nothing.
+      matrix: what an embedding is multiplied with after that (whitening.py); None for nothing.
+      shrinkage: of the matrix; None without one.
       unit_length: whether embeddings are divided by their length last.
       statistics_from: "train", "transductive", or the digest of another store's view; None where there are no statistics.
       of_shared_clips: whether these statistics are of the clips that several stores share, and not of all clips of the store.
@@ -44,6 +51,8 @@ class Transform:
     statistics_from: str | None = None
     of_shared_clips: bool = False
     origin: Float[np.ndarray, "dim"] | None = None
+    matrix: Float[np.ndarray, "dim dim"] | None = None
+    shrinkage: float | None = None
 
     def __call__(self, rows: np.ndarray) -> Float[np.ndarray, "rows dim"]:
         """Transform some embeddings."""
@@ -52,6 +61,8 @@ class Transform:
             x -= self.mean
         if self.scale is not None:
             x /= self.scale
+        if self.matrix is not None:
+            x = x @ self.matrix
         if self.unit_length:
             _divide_by_length(x)
         if self.origin is not None:
@@ -86,7 +97,30 @@ class Transform:
             identity["center"] = self.statistics_from
         if self.of_shared_clips:
             identity["center_clips"] = "shared"
+        if self.shrinkage is not None:
+            identity["shrinkage"] = self.shrinkage
         return identity
+
+    def on_copy(
+        self, view: np.ndarray, rows: Int[np.ndarray, "rows"], most_bytes: int
+    ) -> tuple[np.ndarray, Int[np.ndarray, "rows"], "Transform"]:
+        """The same embeddings, with what mixes features done on a copy in memory: readers of single rows do not do it.
+
+        Args:
+          view: embeddings as stored, segments x dim.
+          rows: numbers of the rows that take part.
+          most_bytes: how large a copy may be.
+
+        Returns:
+          an array, the numbers of the rows in it, and what is left to do.
+
+        Raises:
+          UserError: if a copy would be larger.
+        """
+        if self.matrix is None or self.mean is None:
+            return view, rows, self
+        copy = whitened(view, rows, self.mean, self.matrix, most_bytes)
+        return copy, np.arange(len(rows)), dataclasses.replace(self, mean=None, matrix=None)
 
     def with_origin(self, view: np.ndarray, rows: Int[np.ndarray, "rows"]) -> "Transform":
         """The same, measured from the mean of some transformed embeddings, or of an even sample where they are many.
@@ -124,8 +158,9 @@ def fit_transform(
     view: str,
     *,
     clips: ClipTable | None = None,
-    center_from: Store | None = None,
+    center_from: Store | Sequence[Store] | None = None,
     transductive: bool = False,
+    shrinkage: float = SHRINKAGE,
 ) -> Transform:
     """Choose and fit a preprocessing.
 
@@ -134,8 +169,11 @@ def fit_transform(
       store: the store to be evaluated.
       view: the name of the view to be evaluated.
       clips: the store's clips that take part; None for all. Statistics of the store itself are taken from these clips alone.
-      center_from: another store; the statistics are taken from the same view of that store.
-      transductive: take the statistics from the store's own clips of all splits, test clips included (the results say so).
+      center_from: another store, whose same view the statistics are taken from; or several, of which those of the same
+        upstream and of another dataset are taken together.
+      transductive: take the statistics from the store's own clips of all splits, test clips included (the results say so); with
+        `center_from`, let the background hold clips that are evaluated.
+      shrinkage: of whitening, as a multiple of the mean eigenvalue of the covariance.
 
     Returns:
       the preprocessing with its statistics.
@@ -147,38 +185,54 @@ def fit_transform(
     _check_name(name)
     if name in _WITHOUT_STATISTICS:
         return without_statistics(name)
-    source, own = store, store.clips if clips is None else clips
-    if center_from is not None:
-        source, own = center_from, center_from.clips
-        rows = segment_rows(own, None)
-        if source.view(view).shape[1] != store.view(view).shape[1]:
-            raise UserError(f"--center-from {source.path}: its view '{view}' has another dimension than {store.path}'s")
-        if source.view_digest(view) == store.view_digest(view):
-            raise UserError(
-                f"--center-from {source.path}: its view '{view}' holds the very embeddings that are evaluated ({store.path}). "
-                "That is transductive: pass --transductive, and the results will say so, or name another store"
-            )
-        check_view(Wanted(source, view, source.clips))
-        label = sha256_of_json([source.view_digest(view), source.clips.segments_digest])
-    elif transductive:
-        rows, label = segment_rows(own, None), "transductive"
-    elif (own.split == "train").any():
-        rows, label = segment_rows(own, "train"), "train"
+    if not 0 < shrinkage <= _LARGEST_SHRINKAGE:
+        raise UserError(f"shrinkage is {shrinkage}; it must be positive and at most {_LARGEST_SHRINKAGE:g}")
+    own = store.clips if clips is None else clips
+    others = [] if center_from is None else other_stores(center_from, store, view)
+    parts = [(source, source.clips, segment_rows(source.clips, None)) for source in others]
+    shared = False
+    if others:
+        common = [clips_in_common(source, store, view, own, name) for source in others]
+        if any(common) and not transductive:
+            raise UserError(next(text for text in common if text))
+        pairs = [[source.view_digest(view), source.clips.segments_digest] for source in others]
+        label = "transductive" if any(common) else sha256_of_json(pairs[0] if len(pairs) == 1 else pairs)
     else:
-        raise UserError(
-            f"preprocessing '{name}' needs a mean, and {store.path} has no training split to take it from. "
-            "Pass --center-from STORE, or --transductive to use the evaluated clips' own (the results will say so)"
+        if transductive:
+            rows, label = segment_rows(own, None), "transductive"
+        elif (own.split == "train").any():
+            rows, label = segment_rows(own, "train"), "train"
+        else:
+            raise UserError(
+                f"preprocessing '{name}' needs a mean, and {store.path} has no training split to take it from. "
+                "Pass --statistics-from STORE, or --transductive to use the evaluated clips' own (the results will say so)"
+            )
+        parts = [(store, own, rows)]
+        shared = own.digest != store.clips.digest
+    for source, _, _ in parts if others else []:
+        check_view(Wanted(source, view, source.clips))
+    if name.startswith("whiten"):
+        mean, covariance = background([(source.view(view), rows) for source, _, rows in parts])
+        _check_moments(parts, view, mean, covariance)
+        matrix = whitening_matrix(covariance, shrinkage)
+        return Transform(
+            name, mean.astype(np.float32), None, name == "whiten_l2", label, shared, None, matrix, float(shrinkage)
         )
     with np.errstate(invalid="ignore"):  # a NaN or an infinity is named below
-        mean, std = _moments(source.view(view), rows, Transform("none"))
-    if not (np.isfinite(mean).all() and np.isfinite(std).all()):
-        check_finite(Wanted(source, view, own), source.view(view), rows)
+        mean, std = _moments([(source.view(view), rows) for source, _, rows in parts], Transform("none"))
+    _check_moments(parts, view, mean, std)
     scale = None
     if name == "standardize":
         # A feature that never changes carries nothing; dividing by one leaves it at zero.
         scale = np.where(std > 0, std, 1.0).astype(np.float32)
-    shared = center_from is None and own.digest != store.clips.digest
     return Transform(name, mean.astype(np.float32), scale, name == "center_l2", label, shared)
+
+
+def _check_moments(parts, view: str, *moments: np.ndarray) -> None:
+    """Name the clip whose embedding makes statistics NaN or infinite."""
+    if not all(np.isfinite(moment).all() for moment in moments):
+        for source, clips, rows in parts:
+            check_finite(Wanted(source, view, clips), source.view(view), rows)
 
 
 def _divide_by_length(x: Float[np.ndarray, "rows dim"]) -> None:
@@ -209,17 +263,18 @@ def segment_rows(clips: ClipTable, split: str | None) -> Int[np.ndarray, "rows"]
     return clips.rows(wanted)[0]
 
 
-def _moments(view, rows, transform):
-    """Mean and standard deviation per feature, in float64, in blocks, of transformed embeddings."""
-    total = np.zeros(view.shape[1])
-    squares = np.zeros(view.shape[1])
-    shift = np.zeros(view.shape[1])
-    for start in range(0, len(rows), _ROWS_AT_ONCE):
-        x = transform(view[rows[start : start + _ROWS_AT_ONCE]]).astype(np.float64)
-        # About the first block's mean, so that squares do not cancel where features have large means.
-        shift = shift if start else x.mean(0)
-        x -= shift
-        total += x.sum(0)
-        squares += (x * x).sum(0)
-    mean = total / len(rows)
-    return mean + shift, np.sqrt(np.maximum(squares / len(rows) - mean**2, 0.0))
+def _moments(views, transform):
+    """Mean and standard deviation per feature, in float64, in blocks, of transformed rows of one view or of several."""
+    dim, n_rows = views[0][0].shape[1], 0
+    total, squares, shift = np.zeros(dim), np.zeros(dim), np.zeros(dim)
+    for view, rows in views:
+        for start in range(0, len(rows), _ROWS_AT_ONCE):
+            x = transform(view[rows[start : start + _ROWS_AT_ONCE]]).astype(np.float64)
+            # About the first block's mean, so that squares do not cancel where features have large means.
+            shift = shift if n_rows else x.mean(0)
+            x -= shift
+            total += x.sum(0)
+            squares += (x * x).sum(0)
+            n_rows += len(x)
+    mean = total / n_rows
+    return mean + shift, np.sqrt(np.maximum(squares / n_rows - mean**2, 0.0))

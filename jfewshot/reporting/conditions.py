@@ -130,6 +130,8 @@ def preprocessing_words(condition: Mapping[str, Any]) -> str:
     """`center_l2 (centre: train)`."""
     preprocessing = condition.get("preprocessing") or {"name": "none"}
     name = "no preprocessing" if preprocessing["name"] == "none" else preprocessing["name"]
+    if preprocessing.get("shrinkage") is not None:
+        return f"{name} (statistics: {preprocessing['center']}; shrinkage {preprocessing['shrinkage']:g})"
     return f"{name} (centre: {preprocessing['center']})" if preprocessing.get("center") else name
 
 

@@ -54,6 +54,7 @@ class _Counts(msgspec.Struct):
 class _Preprocessing(msgspec.Struct):
     name: _Name
     center: str | None = None
+    shrinkage: float | None = None
 
 
 class _Strength(msgspec.Struct):

@@ -95,7 +95,7 @@ def doubled_rows(view: np.ndarray) -> list[tuple[int, int]]:
     for start in range(0, len(view), _ROWS_AT_ONCE):
         block = np.asarray(view[start : start + _ROWS_AT_ONCE])
         plain.append(start + np.flatnonzero((block != block[:, :1]).any(axis=1)))
-        digests.append(_row_digests(block))
+        digests.append(row_digests(block))
     if not digests:
         return []
     rows = np.concatenate(plain)
@@ -125,7 +125,7 @@ def _check_view(store: Store, name: str, errors: list[str], warnings: list[str])
         zero_rows.append(start + np.flatnonzero((block == 0).all(axis=1)))
         if view.shape[1] > 1:
             constant_rows.append(start + np.flatnonzero(finite & (np.ptp(block, axis=1) == 0)))
-        digests.append(_row_digests(view[start : start + _ROWS_AT_ONCE]))
+        digests.append(row_digests(view[start : start + _ROWS_AT_ONCE]))
         if finite.any():
             lowest = np.minimum(lowest, block[finite].min(axis=0))
             highest = np.maximum(highest, block[finite].max(axis=0))
@@ -157,7 +157,7 @@ def _check_view(store: Store, name: str, errors: list[str], warnings: list[str])
         warnings.append(f"view {name}: {dead} of {view.shape[1]} features never change")
 
 
-def _row_digests(block: np.ndarray) -> np.ndarray:
+def row_digests(block: np.ndarray) -> np.ndarray:
     """A number for each row, equal for equal bytes, and hardly ever for others."""
     data, width = block.tobytes(), block.shape[1] * block.itemsize
     return np.array([hash(data[i : i + width]) for i in range(0, len(data), width)], np.int64)

@@ -134,6 +134,7 @@ SAYS_SO_ITSELF = {
     "upstreams",
     "checkpoint",
     "center-from",
+    "statistics-from",
     "profile",
     "shard",
     "coordinator",

@@ -115,7 +115,7 @@ def test_half_precision_is_widened_first(tmp_path):
 
 def test_without_a_training_split_the_error_names_both_ways_out(tmp_path):
     store = make_store(tmp_path)
-    with pytest.raises(UserError, match=r"no training split.*--center-from STORE, or --transductive"):
+    with pytest.raises(UserError, match=r"no training split.*--statistics-from STORE, or --transductive"):
         fit_transform("center", store, "last.mean")
 
 
@@ -171,8 +171,8 @@ def test_statistics_of_shared_clips_are_of_these_alone_and_are_named(store):
 
 
 def test_an_unknown_name_is_answered_with_those_there_are(store):
-    with pytest.raises(UserError, match="unknown preprocessing 'whiten'; there are none, l2, center"):
-        fit_transform("whiten", store, "last.mean")
+    with pytest.raises(UserError, match="unknown preprocessing 'whitened'; there are none, l2, center"):
+        fit_transform("whitened", store, "last.mean")
 
 
 def test_another_store_of_another_dimension_or_without_the_view_is_refused(store, tmp_path):

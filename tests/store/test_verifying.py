@@ -172,7 +172,7 @@ def test_doubled_embeddings_are_warned_of_with_both_clips(tmp_path, dtype):
 
 
 def test_rows_of_one_digest_but_other_bytes_are_not_doubled(tmp_path, monkeypatch):
-    monkeypatch.setattr("jfewshot.store.verifying._row_digests", lambda block: np.zeros(len(block), np.int64))
+    monkeypatch.setattr("jfewshot.store.verifying.row_digests", lambda block: np.zeros(len(block), np.int64))
     assert verify_with(tmp_path / "sound", lambda x: None).warnings == ()
     (warning,) = verify_with(tmp_path / "doubled", copied([(9, 4)])).warnings
     assert "1 embeddings equal another one" in warning
