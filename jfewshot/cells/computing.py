@@ -259,8 +259,8 @@ def _solver(solved: Solved) -> dict[str, Any]:
     if not np.isnan(solved.rounding).any():
         rounding = np.nan_to_num(solved.rounding.astype(np.float64), posinf=largest)
         said |= {
-            "rounding_max": float(rounding.max()),
-            "rounding_median": float(np.median(rounding)),
+            "rounding_max": float(f"{rounding.max():.3g}"),
+            "rounding_median": float(f"{np.median(rounding):.3g}"),
             "imprecise": int((rounding > IMPRECISE).sum()),
         }
     return said

@@ -305,7 +305,8 @@ def test_a_strength_solved_alone_is_the_same_to_the_bit(evaluator, one_segment, 
         np.testing.assert_array_equal(solved.predicted, alone.predicted)
         np.testing.assert_array_equal(solved.residual, alone.residual)
         np.testing.assert_array_equal(solved.iterations, alone.iterations)
-        np.testing.assert_array_equal(solved.rounding, alone.rounding)
+        # An estimate, of which records keep three digits.
+        np.testing.assert_allclose(solved.rounding, alone.rounding, rtol=1e-5)
 
 
 @pytest.mark.parametrize("transform", [NONE, L2])
