@@ -72,6 +72,7 @@ def analyse(
     pool: PoolKind = "classes",
     permutation: bool = False,
     at_most: int = 12,
+    ranks: bool = True,
 ) -> Analysis:
     """Compare a leaderboard's upstreams on the same episodes.
 
@@ -82,6 +83,7 @@ def analyse(
       pool: which pool of clips and classes the intervals of differences account for (`statistics.compare`).
       permutation: p-values of average differences by sign flips over classes instead of Student's t.
       at_most: compare this many of the best upstreams; the predictions of each have to be read.
+      ranks: also test ranks over datasets.
 
     Returns:
       the comparisons, and notes on what they leave out.
@@ -129,8 +131,8 @@ def analyse(
         pool=over,
         permuted=permuted,
         counts=counts,
-        ranks=rank_test(complete) if len(complete) > 1 and len(board.datasets) > 1 else None,
-        bootstrap=bootstrap_over_datasets(complete) if len(complete) else None,
+        ranks=rank_test(complete) if ranks and len(complete) > 1 and len(board.datasets) > 1 else None,
+        bootstrap=bootstrap_over_datasets(complete) if ranks and len(complete) else None,
         notes=tuple(notes),
         covariances=tuple(covariances),
         asked_pool=pool,

@@ -11,7 +11,7 @@ from jfewshot.reporting.cautions import find_cautions
 from jfewshot.reporting.conditions import classifier_words
 from jfewshot.reporting.grid import MISSING, Grid, grid
 from jfewshot.reporting.leaderboard import Leaderboard
-from jfewshot.reporting.series import FOR, Series, all_series, average_interval, chance_of, shots_of
+from jfewshot.reporting.series import Series, all_series, average_interval, chance_of, in_words, shots_of
 from jfewshot.results import Results
 from jfewshot.statistics import Differences, Needed, labels_needed
 from jfewshot.statistics.best import best_probability
@@ -49,7 +49,7 @@ def find_answer(series: Series, analysis: Analysis, cautions: Sequence[str]) -> 
       the answer.
     """
     board = series.main
-    means, widths = _averages(board), average_interval(board, series.interval)
+    means, widths = _averages(board), average_interval(board, series.intervals)
     chance, shots = chance_of(board), shots_of(board)
     guess = f"{100 * chance:.3g}%"
     where = f"on average over {len(board.datasets)} datasets" if len(board.datasets) > 1 else f"on {board.datasets[0]}"
@@ -66,13 +66,13 @@ def find_answer(series: Series, analysis: Analysis, cautions: Sequence[str]) -> 
         others = "None of the encoders is" if known.sum() > 1 else f"{board.upstreams[best]} is not"
         sentences.append(
             f"{others} better than chance {where} ({guess}) with {how}: the highest accuracy is "
-            f"{_percent(means[best])} ({_interval(low, high)} for {FOR[series.interval]})."
+            f"{_percent(means[best])} ({_interval(low, high)} for {series.about})."
         )
         return Answer(tuple(sentences), tuple(cautions), None, ())
     probability = _probability(analysis)
     sentences.append(
         f"{'Best: ' if known.sum() > 1 else ''}{board.upstreams[best]}, {_percent(means[best])} {where} with {how} "
-        f"({_interval(low, high)} for {FOR[series.interval]}; chance is {guess})."
+        f"({_interval(low, high)} for {series.about}; chance is {guess})."
     )
     sentences += _how_sure(series, analysis, probability, best)
     sentences += _other_shots(series, board.upstreams[best])
@@ -94,7 +94,7 @@ def answer_of(results: Results, boards: Sequence[Leaderboard]) -> Answer:
       boards: at least one, of any conditions.
     """
     every = all_series(boards)
-    return find_answer(every[0], analyse(results, every[0].main, []), find_cautions(results, every))
+    return find_answer(every[0], analyse(results, every[0].main, [], ranks=False), find_cautions(results, every))
 
 
 def answer_text(answer: Answer) -> str:
@@ -115,7 +115,7 @@ def needed_grid(series: Series) -> Grid | None:
     note = (
         "The fewest labels per class at which the accuracy over shots reaches the target, between evaluated numbers of shots on "
         "a logarithmic axis and never beyond the last. In brackets, where the edges of the 95% interval for "
-        f"{FOR[series.interval]} reach it."
+        f"{series.about} reach it."
     )
     return grid("Labels per class for an accuracy", ["Upstream", *(_percent(t, 0) for t in TARGETS)], rows, [note])
 
@@ -207,8 +207,9 @@ def _how_sure(series: Series, analysis: Analysis, probability: Float[np.ndarray,
 
 
 def _about(analysis: Analysis) -> str:
-    """What the comparisons hold for, in the words of `series.FOR`."""
-    return FOR["pool_ci95"] if analysis.pool == "classes" else FOR["pool_ci95_classes_fixed"]
+    """What the comparisons hold for, in the words of `series.in_words`."""
+    fixed = {analysis.pool == "clips" or one.classes is None for one in analysis.covariances}
+    return in_words({"pool_ci95_classes_fixed" if own else "pool_ci95" for own in fixed or {analysis.pool == "clips"}})
 
 
 def _behind(overall: Differences, place: int, first: int) -> str:
@@ -242,7 +243,7 @@ def _needed(series: Series, name: str) -> tuple[Needed, ...]:
             if np.isfinite(mean):
                 shots.append(shots_of(board))
                 means.append(float(mean))
-                widths.append(float(average_interval(board, series.interval)[row]))
+                widths.append(float(average_interval(board, series.intervals)[row]))
     if len(shots) < 2:
         return ()
     return tuple(labels_needed(shots, np.array(means), np.array(widths), TARGETS))

@@ -20,7 +20,7 @@ from jfewshot.reporting.leaderboard import Leaderboard, leaderboards, reorder, w
 from jfewshot.reporting.outside import OutsideTable, beside_published, correlate_board, matched_rows, superb_table
 from jfewshot.reporting.page import html_page
 from jfewshot.reporting.paper import correlation_grid
-from jfewshot.reporting.series import FOR, Series, across_grid, all_series, average_interval, chance_of, series_trend
+from jfewshot.reporting.series import Series, across_grid, all_series, average_interval, chance_of, series_trend
 from jfewshot.reporting.strengths import chosen_strengths
 from jfewshot.reporting.tables import Format, Style, render
 from jfewshot.reporting.trends import MOST_CURVES, trends
@@ -174,7 +174,7 @@ def _answer_section(
 ) -> Section:
     """What the report says first: the answer in words, one figure, one table, and what to be careful about."""
     series = every[0]
-    board, interval = series.main, FOR[series.interval]
+    board, interval = series.main, series.about
     writer.text("answer.txt", answer_text(answer))
     blocks: list[Block] = [Points("", answer.sentences)]
     if answer.cautions:
@@ -188,7 +188,7 @@ def _answer_section(
         writer.figure("answer", drawn, f"Accuracy over shots. {trend.title}")
     else:
         means = board.average if len(board.datasets) > 1 else board.mean[:, 0]
-        widths = average_interval(board, series.interval)
+        widths = average_interval(board, series.intervals)
         blocks.append(ranking_chart(means, widths, board.upstreams, board.title, interval, chance_of(board)))
     blocks.append(TableBlock(writer.table("answer-across", across_grid(every)), sortable=True))
     for name, table in (

@@ -1,7 +1,7 @@
 """Leaderboards that differ in shots alone: one classifier's accuracy from few labels to many."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from jfewshot.reporting.analysis import FEW_CLASSES
 from jfewshot.reporting.conditions import classifier_words, order_of
 from jfewshot.reporting.figures.curves import Curve, Panel
 from jfewshot.reporting.grid import MISSING, Grid, TableEntry, grid
-from jfewshot.reporting.leaderboard import Leaderboard, best_and_second
+from jfewshot.reporting.leaderboard import Leaderboard, Record, best_and_second
 from jfewshot.reporting.trends import MOST_CURVES, Trend
 
 AVERAGE = "Average"
@@ -33,17 +33,23 @@ class Series:
     Attributes:
       boards: by shots, ascending.
       main: the board that the answer is about: 5 shots where it is as full as any, else the nearest above or below.
-      interval: the interval that all cells of the series have and that says most.
+      intervals: of each dataset, the interval that all of its cells have and that says most. With few classes a variance over
+        classes is hardly known, so the classes are held fixed.
     """
 
     boards: tuple[Leaderboard, ...]
     main: Leaderboard
-    interval: str
+    intervals: Mapping[str, str]
 
     @property
     def shots(self) -> tuple[int, ...]:
         """Support clips per class of each board."""
         return tuple(shots_of(board) for board in self.boards)
+
+    @property
+    def about(self) -> str:
+        """What the intervals hold for, in words."""
+        return in_words(set(self.intervals.values()))
 
 
 def shots_of(board: Leaderboard) -> int:
@@ -72,26 +78,37 @@ def all_series(boards: Sequence[Leaderboard]) -> list[Series]:
     return sorted(found, key=_first)
 
 
-def interval_of(board: Leaderboard, interval: str) -> Float[np.ndarray, "n_upstreams n_datasets"]:
-    """Half-widths of one interval, also where the leaderboard shows another one.
+def in_words(intervals: Collection[str]) -> str:
+    """What some intervals hold for together.
+
+    Args:
+      intervals: fields of a record's `accuracy`.
+    """
+    if set(intervals) == {"pool_ci95", "pool_ci95_classes_fixed"}:
+        return f"new clips, and new classes of the datasets with {FEW_CLASSES} classes or more"
+    return next(FOR[name] for name in reversed(_INTERVALS) if name in intervals)
+
+
+def interval_of(board: Leaderboard, intervals: Mapping[str, str]) -> Float[np.ndarray, "n_upstreams n_datasets"]:
+    """Half-widths of a series' intervals, also where the leaderboard shows another one.
 
     Args:
       board: the leaderboard.
-      interval: field of a record's `accuracy`.
+      intervals: from `Series`.
 
     Returns:
       NaN where a cell or its interval is missing.
     """
     width = np.full(board.mean.shape, np.nan)
     for place, record in board.cells.items():
-        value = record["accuracy"].get(interval)
+        value = record["accuracy"].get(intervals[board.datasets[place[1]]])
         width[place] = np.nan if value is None else value
     return width
 
 
-def average_interval(board: Leaderboard, interval: str) -> Float[np.ndarray, " n_upstreams"]:
+def average_interval(board: Leaderboard, intervals: Mapping[str, str]) -> Float[np.ndarray, " n_upstreams"]:
     """Half-width of each upstream's average; datasets have clips of their own, so their errors add in squares."""
-    return np.sqrt((interval_of(board, interval) ** 2).sum(axis=1)) / len(board.datasets)
+    return np.sqrt((interval_of(board, intervals) ** 2).sum(axis=1)) / len(board.datasets)
 
 
 def series_trend(series: Series) -> Trend | None:
@@ -115,15 +132,15 @@ def series_trend(series: Series) -> Trend | None:
                 continue
             column = None if len(panels) == 1 and panel == AVERAGE else board.datasets.index(panel)
             mean = board.average if column is None else board.mean[:, column]
-            widths = interval_of(board, series.interval)
-            width = average_interval(board, series.interval) if column is None else widths[:, column]
+            widths = interval_of(board, series.intervals)
+            width = average_interval(board, series.intervals) if column is None else widths[:, column]
             for name, value, half in zip(board.upstreams, mean, width, strict=True):
                 if not np.isnan(value):
                     points.setdefault(name, []).append((float(shots_of(board)), float(value), float(half)))
         curves = [Curve(name, *map(tuple, zip(*line, strict=True))) for name, line in points.items()]
         best_first = sorted(curves, key=lambda curve: -curve.mean[-1])
         found.append(Panel(panel, tuple(best_first[:MOST_CURVES])))
-    title = f"{classifier_words(series.main.condition)}; band: 95% interval for {FOR[series.interval]}"
+    title = f"{classifier_words(series.main.condition)}; band: 95% interval for {series.about}"
     ticks = {float(shots): str(shots) for shots in series.shots}
     return Trend("shots", title, "labelled clips per class (shots)", ticks, True, tuple(found))
 
@@ -145,7 +162,7 @@ def across_grid(every: Sequence[Series]) -> Grid:
     for series, words in zip(every, titles, strict=True):
         for board in series.boards:
             means = _means(board)
-            widths = _widths(board, series.interval)
+            widths = _widths(board, series.intervals)
             values = np.array([means.get(name, np.nan) for name in names])
             texts = []
             for name, value in zip(names, values, strict=True):
@@ -160,7 +177,7 @@ def across_grid(every: Sequence[Series]) -> Grid:
         [name, *(TableEntry(column[row], mark[row]) for column, mark in zip(columns, marks, strict=True))]
         for row, name in enumerate(names)
     ]
-    intervals = list(dict.fromkeys(FOR[series.interval] for series in every))
+    intervals = list(dict.fromkeys(series.about for series in every))
     n_datasets = max(len(board.datasets) for board in boards)
     over = f", on average over {n_datasets} datasets" if n_datasets > 1 else f" on {boards[0].datasets[0]}"
     notes = [f"Accuracy in percent{over}, ± 95% interval for {' or '.join(intervals)}."]
@@ -174,8 +191,8 @@ def _means(board: Leaderboard) -> dict[str, float]:
     return dict(zip(board.upstreams, values.tolist(), strict=True))
 
 
-def _widths(board: Leaderboard, interval: str) -> dict[str, float]:
-    return dict(zip(board.upstreams, average_interval(board, interval).tolist(), strict=True))
+def _widths(board: Leaderboard, intervals: Mapping[str, str]) -> dict[str, float]:
+    return dict(zip(board.upstreams, average_interval(board, intervals).tolist(), strict=True))
 
 
 def _headings(every: Sequence[Series]) -> list[str]:
@@ -207,14 +224,19 @@ def _series(boards: Sequence[Leaderboard]) -> Series:
     fullest = max(len(board.cells) for board in boards)
     full = [board for board in boards if len(board.cells) == fullest]
     main = min(full, key=lambda board: (abs(np.log(shots_of(board) / 5)), -shots_of(board)))
-    records = [record for board in boards for record in board.cells.values()]
+    of_dataset: dict[str, list[Record]] = {}
+    for board in boards:
+        for (_, column), record in board.cells.items():
+            of_dataset.setdefault(board.datasets[column], []).append(record)
+    return Series(tuple(boards), main, {name: _interval(records) for name, records in of_dataset.items()})
+
+
+def _interval(records: Sequence[Record]) -> str:
     few = any((record.get("counts") or {}).get("classes", FEW_CLASSES) < FEW_CLASSES for record in records)
-    complete = [
-        name
-        for name in _INTERVALS
-        if all(record["accuracy"].get(name) is not None for record in records) and not (few and name == "pool_ci95")
-    ]
-    return Series(tuple(boards), main, complete[0] if complete else "ci95")
+    for name in _INTERVALS:
+        if all(record["accuracy"].get(name) is not None for record in records) and not (few and name == "pool_ci95"):
+            return name
+    return "ci95"
 
 
 def _first(series: Series) -> tuple[Any, ...]:

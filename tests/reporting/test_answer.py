@@ -9,7 +9,7 @@ import pytest
 from jfewshot.reporting.answer import answer_of, answer_text
 from jfewshot.reporting.build import Choices, build_report
 from jfewshot.reporting.leaderboard import leaderboards, without_repeats
-from jfewshot.reporting.series import across_grid, all_series, series_trend
+from jfewshot.reporting.series import across_grid, all_series, average_interval, series_trend
 from jfewshot.results import ResultFolder, read_results
 from jfewshot.store.verifying import doubled_rows
 from tests.reporting.synthetic import record_of, write_results
@@ -180,3 +180,13 @@ def test_many_datasets_are_averaged_in_the_figure():
     assert panel.title == "Average"
     np.testing.assert_allclose(panel.curves[0].mean, [0.55, 0.59])
     np.testing.assert_allclose(panel.curves[0].half_width, [0.05 / np.sqrt(5)] * 2)
+
+
+def test_intervals_are_those_of_each_dataset_and_the_words_say_so(tmp_path):
+    records = [record_of(name, data, 0.5 + 0.1 * (name == "a")) for name in "ab" for data in ("few", "many")]
+    for record in records:
+        record["counts"]["classes"] = 6 if record["dataset"]["name"] == "few" else 20
+    (series,) = all_series(leaderboards(records))
+    assert series.intervals == {"few": "pool_ci95_classes_fixed", "many": "pool_ci95"}
+    assert series.about == "new clips, and new classes of the datasets with 8 classes or more"
+    np.testing.assert_allclose(average_interval(series.main, series.intervals), np.hypot(0.03, 0.05) / 2)
