@@ -59,7 +59,7 @@ def extract(
     if len(set(names)) < len(names):
         raise UserError(f"two upstreams have one name, and so one store: {', '.join(names)}; name each of them once")
     said = set() if said is None else said
-    recordings, left_out = find_recordings(dataset, root, said, overlaps=settings.overlaps)
+    recordings, left_out = find_recordings(dataset, root, said, settings)
     remove_stale_partials(writable_folder(out / dataset.info.name, "stores"))
     tasks: dict[int, Task] = {}
     stores = {}

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from extraction.datasets.base import Dataset, Recording
-from extraction.datasets.filters import leave_out_overlaps, leave_out_unread
+from extraction.datasets.filters import leave_out_overlaps, leave_out_unread, with_windows
 from extraction.datasets.splits import class_splits
 from extraction.parts import Parts, parts_folder
 from extraction.pooling import FRAMES, check_poolings
@@ -26,7 +26,7 @@ _NAMED_IN_WARNINGS = 10
 
 
 def find_recordings(
-    dataset: Dataset, root: Path, said: set[str] | None = None, *, overlaps: str = "leave-out"
+    dataset: Dataset, root: Path, said: set[str] | None = None, settings: ExtractionSettings | None = None
 ) -> tuple[list[Recording], list[dict[str, str]]]:
     """Clips to be used, sorted by id, and those that the dataset itself leaves out, with reasons.
 
@@ -36,7 +36,7 @@ def find_recordings(
       dataset: the dataset.
       root: folder of the dataset.
       said: warnings that were given before and are not repeated; new warnings are added. None repeats all.
-      overlaps: "leave-out" leaves out stretches that overlap with one of another class, "keep" keeps them.
+      settings: what is done about stretches of recordings; None for the defaults.
 
     Returns:
       the clips to use, and a record with `clip_id` and `reason` for each clip that the dataset leaves out.
@@ -45,10 +45,13 @@ def find_recordings(
       UserError: if nothing is left, or an id is there twice.
     """
     said = set() if said is None else said
+    settings = settings or ExtractionSettings()
     with Progress(f"listing the clips of {dataset.info.title}"):
         everything = leave_out_unread(dataset.recordings(root))
-        if overlaps != "keep":
+        # What overlaps is decided by the annotations, not by the windows around them.
+        if settings.overlaps != "keep":
             everything = leave_out_overlaps(everything)
+        everything = with_windows(everything, settings.pad_s, settings.fixed_s)
     used = sorted((recording for recording in everything if not recording.left_out), key=lambda r: r.clip_id)
     left_out = [
         {"clip_id": recording.clip_id, "reason": recording.left_out}

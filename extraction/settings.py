@@ -67,6 +67,11 @@ class ExtractionSettings:
     overlaps: Literal["leave-out", "keep"] = "leave-out"
     """What to do about stretches of one recording that overlap with a stretch of another class: leave-out leaves both out and
     lists them in the manifest, keep uses both."""
+    pad_s: float = 0.0
+    """Seconds of the recording that a stretch keeps before and behind its annotation."""
+    fixed_s: float | None = None
+    """Make every stretch a window of so many seconds around its middle, moved into the recording where it would reach beyond an
+    end. Without this option, stretches keep their lengths."""
     batch_size: int | None = None
     """Segments that go through the encoder at a time. Without this option, 8 on a CPU and 128 on a GPU, halved whenever the
     memory does not suffice."""

@@ -4,9 +4,11 @@ import collections
 import concurrent.futures
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
 
 from extraction.datasets.base import Recording
-from jfewshot.audio import AudioError, duration_s, is_unread, why_not_read
+from jfewshot.audio import MIN_DURATION_S, AudioError, duration_s, is_unread, why_not_read
+from jfewshot.errors import UserError
 
 _READERS = 16
 
@@ -58,6 +60,57 @@ def length_of(recording: Recording) -> float:
     if recording.start_s is None or recording.end_s is None:
         return duration_s(recording.path)
     return recording.end_s - recording.start_s
+
+
+def with_windows(recordings: Sequence[Recording], pad_s: float = 0.0, fixed_s: float | None = None) -> list[Recording]:
+    """Widen stretches, or make them windows of one length; their ids stay those of the annotations.
+
+    Args:
+      recordings: whole files, and clips that are left out already, stay as they are.
+      pad_s: seconds added on both sides.
+      fixed_s: length of a window around a stretch's middle, in seconds; None to keep lengths.
+
+    Returns:
+      the recordings; a window lies within its recording, and is all of a recording that is shorter.
+
+    Raises:
+      UserError: if a number is negative, or both are given.
+    """
+    if pad_s < 0 or (fixed_s is not None and fixed_s < MIN_DURATION_S):
+        raise UserError(f"--pad-s must be 0 or more, and --fixed-s at least {MIN_DURATION_S} (seconds)")
+    if pad_s and fixed_s is not None:
+        raise UserError("--pad-s and --fixed-s exclude each other: a window of fixed length has its own surroundings")
+    if not pad_s and fixed_s is None:
+        return list(recordings)
+    stretches = [one for one in recordings if one.start_s is not None and one.end_s is not None and not one.left_out]
+
+    def measured(path: Path) -> float | None:
+        try:
+            return duration_s(path)
+        except AudioError:
+            return None  # the decoder will say so
+
+    with concurrent.futures.ThreadPoolExecutor(_READERS) as readers:
+        paths = list(dict.fromkeys(one.path for one in stretches))
+        length_of_file = dict(zip(paths, readers.map(measured, paths), strict=True))
+
+    def widened(one: Recording) -> Recording:
+        held = length_of_file.get(one.path)
+        # A stretch that ends behind its recording is left for the decoder to refuse.
+        if (
+            one.left_out
+            or one.start_s is None
+            or one.end_s is None
+            or held is None
+            or one.end_s > held + MIN_DURATION_S
+        ):
+            return one
+        if fixed_s is None:
+            return dataclasses.replace(one, start_s=max(0.0, one.start_s - pad_s), end_s=min(held, one.end_s + pad_s))
+        start_s = max(0.0, min((one.start_s + one.end_s - fixed_s) / 2, held - fixed_s))
+        return dataclasses.replace(one, start_s=start_s, end_s=min(held, start_s + fixed_s))
+
+    return [widened(one) for one in recordings]
 
 
 def leave_out_overlaps(recordings: Sequence[Recording]) -> list[Recording]:

@@ -61,7 +61,7 @@ BAD = {
     ("--ways", "5", "x"): "--ways is '5 x'; it must be whole numbers. See --help",
     ("--memory-gb", "lots", "--quiet"): "--memory-gb is 'lots'; it must be a number. See --help",
     ("--protocol", "papr"): "--protocol is 'papr'; choose default or paper. See --help",
-    ("--preprocessing", "l3"): "choose none, l2, center, center_l2 or standardize. See --help",
+    ("--preprocessing", "l3"): "choose none, l2, center, center_l2, standardize, whiten or whiten_l2. See --help",
     ("--out",): "--out needs a value: --out FOLDER; see --help",
     ("--n-query", "--shots", "1"): "--n-query needs a value: --n-query N; see --help",
     ("stray",): "'stray' belongs to no option; see --help",

@@ -1,12 +1,14 @@
 """Clips that are stretches of long recordings: from tables, and from what annotation programs write."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import soundfile
 
 from extraction.datasets import load_dataset
 from extraction.datasets.base import Columns, Recording
-from extraction.datasets.filters import leave_out_longer_than, leave_out_overlaps
+from extraction.datasets.filters import leave_out_longer_than, leave_out_overlaps, with_windows
 from extraction.pipeline import extract
 from extraction.planning import find_recordings
 from extraction.settings import ExtractionSettings
@@ -94,7 +96,7 @@ def test_stretches_of_two_classes_that_overlap_are_left_out_unless_they_are_to_b
     table.write_text("path,label,start_s,end_s\ndawn.wav,owl,0,2\ndawn.wav,wren,1,3\ndawn.wav,wren,3,4\n")
     dataset = load_dataset(f"table:{table}")
     assert len(find_recordings(dataset, audio)[0]) == 1
-    assert len(find_recordings(dataset, audio, overlaps="keep")[0]) == 3
+    assert len(find_recordings(dataset, audio, settings=ExtractionSettings(overlaps="keep"))[0]) == 3
 
 
 def test_ravens_selections_are_taken_once_and_those_without_a_label_are_listed(audio, tmp_path):
@@ -161,3 +163,38 @@ def test_a_folder_without_annotations_and_a_table_with_one_time_are_refused(audi
     (tmp_path / "t.csv").write_text("path,label,start_s\ndawn.wav,owl,1\n")
     with pytest.raises(UserError, match="says where clips begin and has no column end_s: a stretch needs both"):
         load_dataset(f"table:{tmp_path / 't.csv'}").recordings(audio)
+
+
+def test_windows_around_stretches_lie_within_the_recording(audio):
+    rows = [(0.5, 0.7), (1.9, 2.3), (3.8, 4.0), (3.9, 9.0)]
+    given = [Recording(f"{n}", audio / "dawn.wav", "owl", start_s=a, end_s=b) for n, (a, b) in enumerate(rows)]
+    given += [Recording("whole", audio / "dawn.wav", "owl"), dataclasses.replace(given[0], left_out="no label")]
+    given.append(Recording("lost", audio / "lost.wav", "owl", start_s=1.0, end_s=2.0))
+
+    def times(found):
+        assert [one.clip_id for one in found] == [one.clip_id for one in given]
+        return [(one.start_s, one.end_s) for one in found]
+
+    unchanged = times(given)[3:]
+    assert times(with_windows(given)) == times(given)
+    padded = times(with_windows(given, pad_s=0.6))
+    np.testing.assert_allclose(padded[:3], [(0, 1.3), (1.3, 2.9), (3.2, 4.0)])
+    assert padded[3:] == unchanged
+    fixed = times(with_windows(given, fixed_s=2.0))
+    np.testing.assert_allclose(fixed[:3], [(0, 2), (1.1, 3.1), (2, 4)])
+    assert fixed[3:] == unchanged
+    assert times(with_windows(given, fixed_s=5.0))[0] == (0, 4)
+    for wrong in ({"pad_s": -1.0}, {"fixed_s": 0.0}, {"pad_s": 1.0, "fixed_s": 1.0}):
+        with pytest.raises(UserError, match="--pad-s"):
+            with_windows(given, **wrong)
+
+
+def test_windows_change_the_audio_and_not_the_ids(audio, tmp_path):
+    table = tmp_path / "birds.csv"
+    table.write_text("path,label,start_s,end_s\ndawn.wav,owl,0.5,1.25\nsite2/dusk.flac,wren,0.1,2\n")
+    for name, settings in (("a", {}), ("b", {"fixed_s": 1.5})):
+        settings = ExtractionSettings(workers=0, **settings)
+        extract(load_dataset(f"table:{table}"), audio, [ToyEncoder()], tmp_path / name, settings)
+    stores = [open_store(tmp_path / name / "birds" / "toy") for name in "ab"]
+    assert stores[0].clips.clip_id.tolist() == stores[1].clips.clip_id.tolist()
+    assert stores[1].clips.n_segments.tolist() == [3, 3]  # of half a second
