@@ -1,5 +1,7 @@
 """Experiments that gave pages of the documentation their numbers.
 
+- `auto_strength`: how good are strengths that each episode chooses?
+- `auto_strength_checks`: its comparisons with refits, with RidgeClassifierCV, and its speed
 - `simclr_speech`: a folder of speech to pretrain on, from Debian's packages of spoken prompts
 - `asr_speech`: real speech with known words
 - `asr_study`: does pretraining help recognition at a small size?
