@@ -9,7 +9,7 @@ import pytest
 import scipy.stats
 
 from jfewshot.episodes import shuffling
-from jfewshot.episodes.drawing import draw, draw_arguments, padded_length, pool_arrays
+from jfewshot.episodes.drawing import draw, draw_arguments, padded_length, pool_arrays, power_of_two
 from jfewshot.episodes.pool import class_pool
 from jfewshot.episodes.protocol import Protocol
 from jfewshot.evaluator.evaluator import Evaluator
@@ -157,4 +157,5 @@ def test_a_class_can_be_drawn_to_its_last_clip():
 
 
 def test_lists_are_padded_to_powers_of_two():
+    assert [power_of_two(n) for n in (1, 2, 3, 1024)] == [1, 2, 4, 1024]
     assert [padded_length(n, 4) for n in (1, 4, 5, 8, 9, 1025)] == [4, 4, 8, 8, 16, 2048]

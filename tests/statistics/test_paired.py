@@ -117,6 +117,18 @@ def test_pseudo_values_average_to_the_mean_and_class_scores_are_each_classs_own(
         class_pseudo_values(*two_encoders(np.random.default_rng(5), n_classes=5, n_episodes=50))
 
 
+def test_pseudo_values_are_those_of_a_jackknife_where_every_episode_was_drawn():
+    rng = np.random.default_rng(6)
+    chosen = np.array(list(itertools.combinations(range(5), 2)))  # every pair of five classes, once
+    clips = 2 * chosen[:, :, None] + np.arange(2)  # a support and a query of each
+    pool = make_pool(clips, np.repeat(np.arange(5), 2), 1)
+    scores = rng.random((2, len(chosen), 2))
+    episode = scores.mean(axis=2)
+    without = np.stack([episode[:, ~(chosen == c).any(axis=1)].mean(axis=1) for c in range(5)], axis=1)
+    expected = 5 * episode.mean(axis=1, keepdims=True) - 4 * without
+    np.testing.assert_allclose(class_pseudo_values(scores, pool), expected, rtol=1e-12)
+
+
 def test_holm_is_the_textbook_example():
     np.testing.assert_allclose(holm(np.array([0.04, 0.01, np.nan, 0.02, 0.03])), [0.06, 0.04, np.nan, 0.06, 0.06])
     np.testing.assert_allclose(holm(np.array([0.6, 0.7])), [1.0, 1.0])
@@ -131,6 +143,7 @@ def test_wins_ties_and_losses_count_datasets():
         return Differences(difference * sign, np.zeros((2, 2)), both, both)
 
     counts = wins_ties_losses([one(0.1, 0.001), one(0.1, 0.5), one(-0.2, 0.001), one(0.3, 0.01)])
+    assert counts[[0, 1], [0, 1]].tolist() == [[0, 0, 0], [0, 0, 0]]
     assert counts[0, 1].tolist() == [2, 1, 1]
     assert counts[1, 0].tolist() == [1, 1, 2]
     assert counts[0, 0].tolist() == [0, 0, 0]

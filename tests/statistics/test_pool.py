@@ -186,6 +186,28 @@ def test_the_noise_of_the_episodes_is_subtracted_whatever_their_number():
     np.testing.assert_array_less(np.abs(few - many), 3.5 * np.hypot(few_error, many_error))
 
 
+def test_the_noise_of_the_episodes_is_that_of_two_independent_means():
+    """Against sums over classes, episode by episode; few episodes, so that those without a class count too."""
+    rng = np.random.default_rng(8)
+    n_classes, n_way = 5, 2
+    chosen = np.stack([rng.permutation(n_classes)[:n_way] for _ in range(9)])
+    pool = make_pool(2 * chosen[:, :, None] + np.arange(2), np.repeat(np.arange(n_classes), 2), 1)
+    scores = rng.random((2, 9, n_way))
+    episode = scores.mean(axis=2)
+    expected, known = np.zeros((2, 2)), 0
+    for c in range(n_classes):
+        held = (chosen == c).any(axis=1)
+        if min(held.sum(), (~held).sum()) < 2:
+            continue
+        known += 1
+        share = (~held).mean()
+        difference = share * (episode[:, ~held].mean(axis=1) - episode[:, held].mean(axis=1))
+        noise = share**2 * sum(np.cov(episode[:, part], ddof=1) / part.sum() for part in (held, ~held))
+        expected += np.outer(difference, difference) - noise
+    expected *= (n_classes - 1) / known * (n_way / (n_classes - n_way)) ** 2
+    np.testing.assert_allclose(pool_covariance(scores, pool).classes, expected, rtol=1e-9)
+
+
 def test_pure_guessing_has_no_variance_of_the_pool():
     rng = np.random.default_rng(3)
     clips = draw_episodes(rng, 20, 30, 2000, 5, 6)
