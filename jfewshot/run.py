@@ -173,7 +173,7 @@ def _on_ray(
     there = dataclasses.replace(
         options,
         stores=tuple(path.absolute() for path in options.stores),
-        statistics_from=tuple(path.absolute() for path in options.statistics_from),
+        statistics_from=tuple(path if str(path) == "train" else path.absolute() for path in options.statistics_from),
         center_from=None if options.center_from is None else options.center_from.absolute(),
     )
     return evaluate_on_ray(
@@ -256,6 +256,8 @@ def _statistics_from(options: "RunOptions") -> list | None:
     if options.center_from is not None and options.statistics_from:
         raise UserError("--center-from is the old name of --statistics-from; give one of the two")
     paths = options.statistics_from or (() if options.center_from is None else (options.center_from,))
+    if [str(path) for path in paths] == ["train"]:
+        return None
     return [open_store(path) for path in find_stores(*paths)] if paths else None
 
 

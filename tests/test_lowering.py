@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jfewshot.classifiers.auto import Auto
 from jfewshot.classifiers.specs import parse_classifier
 from jfewshot.episodes.drawing import draw_arguments, pool_arrays
 from jfewshot.episodes.pool import class_pool
@@ -90,6 +91,14 @@ def test_every_classifier_lowers(mesh, classifier, want_scores):
     numbers = jax.ShapeDtypeStruct((SHAPE.blocks, SHAPE.block), np.uint32)
     key, strengths = np.zeros(2, np.uint32), np.ones(len(spec.strengths), np.float32)
     lowers(jit_solve(mesh, spec.classifier, 5, 5, want_scores), gram_ss, gram_qs, numbers, key, strengths)
+
+
+@pytest.mark.parametrize("classifier", ["ridge", "logistic"])
+def test_choosing_a_strength_lowers(mesh, classifier):
+    gram_ss, gram_qs = shapes((N, N), (M, N))
+    numbers = jax.ShapeDtypeStruct((SHAPE.blocks, SHAPE.block), np.uint32)
+    solve = jit_solve(mesh, Auto(parse_classifier(classifier).classifier), 5, 5, False)
+    lowers(solve, gram_ss, gram_qs, numbers, np.zeros(2, np.uint32), np.ones(1, np.float32))
 
 
 @pytest.mark.parametrize("want_scores", [False, True])

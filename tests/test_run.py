@@ -1,6 +1,7 @@
 import csv
 import json
 import re
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -215,6 +216,21 @@ def test_without_classifiers_c_is_one_at_one_shot_and_chosen_beyond(stores, shot
     options = RunOptions(stores=(stores / "birds" / "good",), ways=(2,), shots=shots, n_query=2)
     for cell in _cells(options):
         assert (cell.spec.name, cell.spec.strengths) == ("logistic", (value,))
+
+
+def test_statistics_come_from_the_training_split_or_the_stores_that_are_named(stores, tmp_path):
+    table = clip_table((8, 8), splits=["train", "train"])
+    store = make_store(tmp_path / "s", table, dataset="split")
+    options = {"stores": (tmp_path / "s",), "ways": (2,), "n_query": 2, "preprocessing": "center_l2"}
+    (default,) = _cells(RunOptions(**options))
+    (train,) = _cells(RunOptions(**options, statistics_from=(Path("train"),)))
+    assert train.key(1.0) == default.key(1.0)
+    other = stores / "birds" / "good"
+    (named,) = _cells(RunOptions(**options, statistics_from=(other,)))
+    (old_name,) = _cells(RunOptions(**options, center_from=other))
+    assert named.key(1.0) == old_name.key(1.0) != default.key(1.0)
+    with pytest.raises(UserError, match="give one of the two"):
+        _cells(RunOptions(**options, center_from=other, statistics_from=(store.path,)))
 
 
 def test_clips_that_all_stores_share_are_used_on_request(tmp_path, capsys, caplog):
