@@ -64,7 +64,7 @@ class TryOptions:
     """Folder for the page, the embeddings and the results. Without this option, try-NAME in the current folder, where NAME is
     the name of FOLDER."""
     episodes: int | None = None
-    """Number of episodes for each encoder and number of labels. Without this option, 2,000, or 500 with --quick."""
+    """Number of episodes for each encoder and number of labels. Without this option, 600, or 300 with --quick."""
     workers: int | None = None
     """Processes that decode audio ahead of the encoders; 0 decodes in the main process. Without this option, one for each core
     but one, at most 16."""
