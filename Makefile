@@ -32,14 +32,15 @@ run: $(VENV)/.core
 test: $(VENV)/.test
 	$(PYTEST)
 
-# These folders test encoders that run in torch; a test elsewhere that needs torch skips itself where torch is absent.
+# These folders test encoders that run in torch, and the benchmarks, whose competitors need it; a test elsewhere that needs torch
+# skips itself where torch is absent.
 test-core: $(VENV)/.test-core
-	$(PYTEST) --ignore tests/extraction/upstreams
+	$(PYTEST) --ignore tests/extraction/upstreams --ignore tests/benchmarks
 
 # The solvers against scikit-learn, and what devices and chunks may not change: the numbers that users publish.
 test-optimised: $(VENV)/.test-core
 	JFEWSHOT_TEST_OPTIMISED=1 $(PYTEST) tests/classifiers/test_against_scikit_learn.py tests/evaluator/test_devices.py \
-	    tests/evaluator/test_many_shots.py tests/evaluator/test_gram.py tests/test_compiled_costs.py
+	    tests/evaluator/test_many_shots.py tests/evaluator/test_gram.py
 
 test-doors: $(DOORS:%=test-door-%)
 
