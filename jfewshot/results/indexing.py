@@ -1,6 +1,7 @@
 """Where each record lies: the files of records are read once, and again where they have grown."""
 
 import contextlib
+import errno
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -66,9 +67,11 @@ def lines_of(path: Path, start: int = 0) -> Iterator[Line]:
       Each line in turn.
 
     Raises:
-      OSError: if it cannot be read.
+      OSError: if it cannot be read, or is no ordinary file.
     """
     offset = start
+    if path.is_fifo() or path.is_socket() or path.is_char_device():
+        raise OSError(errno.EINVAL, "no ordinary file", str(path))  # opening a pipe waits for somebody to write
     with open(path, "rb") as file:
         file.seek(start)
         for number, text in enumerate(iter(lambda: file.readline(LONGEST_LINE), b""), 1):

@@ -1,6 +1,7 @@
 """A damaged record is named, and the others are read."""
 
 import json
+import os
 import re
 
 import numpy as np
@@ -188,6 +189,17 @@ def test_a_folder_named_like_a_file_of_records_is_named_and_the_others_are_read(
     results = read_results(tmp_path)
     assert len(results.records) == 1
     assert "x.jsonl cannot be read" in results.problems[0]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_named_like_a_file_of_records_is_named_and_waited_for_by_nobody(tmp_path):
+    fill(tmp_path)[0].close()
+    os.mkfifo(tmp_path / "records" / "x.jsonl")
+    results = read_results(tmp_path)
+    assert len(results.records) == 1
+    assert "x.jsonl cannot be read (no ordinary file)" in results.problems[0]
+    with ResultFolder(tmp_path) as again:
+        assert again.find(results.records[0]["key"])
 
 
 @pytest.fixture
