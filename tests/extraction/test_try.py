@@ -398,3 +398,19 @@ def test_encoders_that_took_different_clips_are_compared_on_those_that_all_took(
     assert "only clips that all of them took are evaluated" in said
     assert "some 23" in said
     assert {record["counts"]["clips"] for record in records} == {23}
+
+
+def test_stretches_of_long_recordings_are_clips_and_their_recordings_groups(tmp_path):
+    calls = [tone(300 + 200 * (k % 2), seed=k, seconds=0.5) for k in range(6)]
+    write(tmp_path / "dawn.wav", np.concatenate(calls))
+    rows = ["path,label,start_s,end_s", *(f"dawn.wav,b{k % 2},{0.5 * k},{0.5 * k + 0.4}" for k in range(6))]
+    (tmp_path / "calls.csv").write_text(
+        "\n".join([*rows, "dawn.wav,b0,0.45,0.6"])
+    )  # the last one reaches into another class
+    found = find_clips(tmp_path / "calls.csv", None, Columns(), None)
+    facts = examine(found.used)
+    assert [round(one.duration_s, 3) for one in facts] == [0.4] * len(facts)
+    assert {one.group for one in found.used} == {"dawn.wav"}
+    left = [one.left_out for one in found.recordings if one.left_out]
+    assert len(left) == 2
+    assert all(text.startswith("overlaps with") for text in left)
