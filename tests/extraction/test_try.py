@@ -116,8 +116,11 @@ def test_the_page_works_in_a_browser(tried):
 
 
 def test_python_gives_the_same_answer_computes_nothing_again_and_suits_a_notebook(tried, caplog):
+    import jax
+
     import jfewshot
 
+    jax.devices()  # JAX runs, so the tests after this one keep the devices that conftest.py asks for
     folder, shown = tried
     records = {path: path.read_bytes() for path in (folder / "try-birds/results/records").iterdir()}
     with caplog.at_level("INFO"):
