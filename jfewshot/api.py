@@ -51,7 +51,7 @@ def evaluate(
     Args:
       stores: one or more stores, or folders of stores.
       classifiers: as on the command line: "logistic", "logistic:C=0.1,1,10", "logistic:C=auto", "sgd:epochs=20", ...; None for
-        "logistic" where every episode has one shot, else "logistic:C=auto".
+        "logistic" where every episode has one shot, else "ridge:alpha=auto".
       ways: classes per episode, one number or several.
       shots: support clips per class, one number or several; every number of ways is combined with every number of shots.
       n_query: query clips per class.

@@ -73,12 +73,14 @@ def test_an_array_that_was_edited_between_two_calls_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("shots", "value"), [(1, 1.0), ([1], 1.0), (5, "auto"), ([1, 5], "auto"), (np.array([2]), "auto")]
 )
-def test_without_a_classifier_c_is_one_at_one_shot_and_chosen_beyond(tmp_path, monkeypatch, shots, value):
+def test_without_a_classifier_it_is_logistic_at_one_shot_and_ridge_of_a_chosen_strength_beyond(
+    tmp_path, monkeypatch, shots, value
+):
     cells = []
     monkeypatch.setattr(jfewshot.api, "evaluate_cells", lambda planned, *_: cells.extend(planned) or ())
     store = make_store(tmp_path / "s")
     jfewshot.evaluate(store, shots=shots, n_query=1)
-    typed = "logistic" if value == 1.0 else "logistic:C=auto"
+    typed = "logistic" if value == 1.0 else "ridge:alpha=auto"
     jfewshot.evaluate(store, shots=shots, n_query=1, classifiers=typed)
     assert {strength for cell in cells for strength in cell.spec.strengths} == {value}
     half = len(cells) // 2

@@ -212,10 +212,10 @@ def test_the_papers_protocol_is_one_query_and_sgd_with_100_epochs(stores, tmp_pa
 
 
 @pytest.mark.parametrize(("shots", "value"), [(None, 1.0), ((1,), 1.0), ((1, 2), "auto"), ((2,), "auto")])
-def test_without_classifiers_c_is_one_at_one_shot_and_chosen_beyond(stores, shots, value):
+def test_without_classifiers_it_is_logistic_at_one_shot_and_ridge_of_a_chosen_strength_beyond(stores, shots, value):
     options = RunOptions(stores=(stores / "birds" / "good",), ways=(2,), shots=shots, n_query=2)
     for cell in _cells(options):
-        assert (cell.spec.name, cell.spec.strengths) == ("logistic", (value,))
+        assert (cell.spec.name, cell.spec.strengths) == ("logistic" if value == 1.0 else "ridge", (value,))
 
 
 def test_statistics_come_from_the_training_split_or_the_stores_that_are_named(stores, tmp_path):
