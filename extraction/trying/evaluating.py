@@ -15,7 +15,7 @@ from jfewshot.store import open_store
 log = logging.getLogger(__name__)
 
 SHOTS = (1, 2, 3, 5, 8, 12, 20)
-QUICK_SHOTS = (1, 5, 20)
+QUICK_SHOTS = (1, 5, 10)
 # In the simulation of episodes whose groups are kept apart: how many, and how many of them have to succeed.
 _TRIES, _LEAST_SHARE = 300, 0.05
 _WAYS, _MOST_QUERIES, _USUAL_CLIPS, _LEAST_CLIPS = 5, 15, 10, 3

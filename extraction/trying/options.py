@@ -40,7 +40,7 @@ class TryOptions:
     """Encoders to try, as `jfewshot upstreams list` names them. Without this option, every installed encoder that needs no
     download: FBANK, MFCC, the encoder that ships with jfewshot, and those of the extra samples."""
     quick: bool = False
-    """Evaluate fewer episodes, at 1, 5 and 20 labels only. The answer is the same kind of answer with wider intervals."""
+    """Evaluate fewer episodes, at 1, 5 and 10 labels only. The answer is the same kind of answer with wider intervals."""
     segment: Annotated[str, arg(metavar="upstream|whole|SECONDS")] = "upstream"
     """Length of the pieces that clips are cut into. upstream is the encoder's own length (5 s), to which shorter clips are
     repeated; whole takes each clip as one piece of its own length."""

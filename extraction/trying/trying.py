@@ -89,7 +89,7 @@ def try_folder(
       folder: a folder with one folder per class, or a CSV, TSV or Parquet table with the columns path and label.
       root: folder that the paths of a table are relative to; None: the table's own.
       upstreams: encoders to try; none for every installed one that needs no download.
-      quick: fewer episodes, at 1, 5 and 20 labels only.
+      quick: fewer episodes, at 1, 5 and 10 labels only.
       segment: length of the pieces that clips are cut into: `upstream`, `whole` or seconds.
       classifiers: as in `jfewshot.evaluate`; the page shows all of them.
       group_from: makes groups from file names: the number of a part of the name, or a regular expression with one group.

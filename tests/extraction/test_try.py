@@ -277,7 +277,7 @@ def test_shots_and_queries_are_those_that_the_smallest_class_allows():
     assert plan.left_out == (("rare", 4),)
     few = plan_for({"a": 5, "b": 4, "c": 3}, False, None, False)
     assert (few.shots, few.n_query, few.min_clips) == ((1, 2), 1, 3)
-    assert plan_for({"a": 40, "b": 40}, True, None, False).shots == (1, 5, 20)
+    assert plan_for({"a": 40, "b": 40}, True, None, False).shots == (1, 5, 10)
     with pytest.raises(UserError, match=r"1 classes have 3 clips or more.*a \(9\), b \(2\)"):
         plan_for({"a": 9, "b": 2}, False, None, False)
 
