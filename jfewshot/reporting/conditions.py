@@ -6,7 +6,8 @@ from typing import Any
 
 from jfewshot.files import canonical_json
 
-# The classifier to read first comes first: converged logistic regression is the one that docs/classifiers.md recommends.
+# The classifier to read first comes first, as docs/classifiers.md recommends: strengths that episodes chose before given ones,
+# since beyond one shot C = 1 says little about an encoder; then converged logistic regression.
 RECOMMENDED_FIRST = ("logistic", "ridge", "svm", "sgd", "centroid", "knn")
 
 # Identity fields that name the data and the embeddings: the axes of a table. Everything else is its condition.
@@ -62,7 +63,7 @@ class Conditions:
 
 
 def order_of(condition: Mapping[str, Any]) -> tuple[Any, ...]:
-    """What conditions are sorted by: the recommended classifier first, and shots, ways and strengths as numbers.
+    """What conditions are sorted by: chosen strengths and the recommended classifier first; shots, ways, strengths as numbers.
 
     Args:
       condition: from `condition_of`.
@@ -72,10 +73,11 @@ def order_of(condition: Mapping[str, Any]) -> tuple[Any, ...]:
     place = RECOMMENDED_FIRST.index(name) if name in RECOMMENDED_FIRST else len(RECOMMENDED_FIRST)
     value = (condition.get("strength") or {}).get("value")
     is_number = isinstance(value, int | float)
-    strength = (is_number, value if is_number else 0.0, str(value))  # a strength that is chosen comes before fixed ones
+    strength = (is_number, value if is_number else 0.0, str(value))
     settings = canonical_json({k: v for k, v in classifier.items() if k != "name"})
     preprocessing = preprocessing_words(condition)
-    return place, name, settings, strength, preprocessing, protocol["n_way"], protocol["k_shot"], describe(condition)
+    first = value != "auto", place
+    return first, name, settings, strength, preprocessing, protocol["n_way"], protocol["k_shot"], describe(condition)
 
 
 def flatten(condition: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

@@ -242,15 +242,14 @@ def _interval(records: Sequence[Record]) -> str:
 def _first(series: Series) -> tuple[Any, ...]:
     condition = series.main.condition
     protocol = condition["protocol"]
-    place, name, settings, strength, preprocessing, *_ = order_of(condition)
+    first, name, settings, strength, preprocessing, *_ = order_of(condition)
     is_number, value, _ = strength
     return (
         -len(series.main.cells),
         protocol.get("split") not in (None, "test"),
-        place,
+        first,
         name,
         settings,
-        is_number,  # a strength that was chosen, before fixed ones
         abs(np.log(value)) if is_number and value > 0 else 0.0,  # of fixed ones, the one nearest to the default 1
         -len(series.boards),
         abs(protocol["n_way"] - 5),

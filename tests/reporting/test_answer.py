@@ -131,6 +131,20 @@ def test_orders_are_those_of_numbers_and_the_recommended_classifier_is_first():
     assert len(table.columns) == 1 + 4 * 3
 
 
+def test_strengths_that_episodes_chose_come_before_given_ones():
+    given = [("centroid", None), ("logistic", 1.0), ("ridge", "auto"), ("svm", "auto"), ("ridge", 0.5)]
+    records = [record_of("alpha", k_shot=5, classifier={"name": name}, strength=value) for name, value in given]
+    titles = [board.title for board in leaderboards(records)]
+    assert [title.split(" · ")[1].split(",")[0] for title in titles] == [
+        "ridge",
+        "svm",
+        "logistic",
+        "ridge",
+        "centroid",
+    ]
+    assert all_series(leaderboards(records))[0].main.title == titles[0]
+
+
 def test_the_same_numbers_are_shown_once(tmp_path):
     results = read_results(write_results(tmp_path, {"alpha": 0.5, "beta": 0.8}, ["esc"], n_episodes=60))
     folder = ResultFolder(tmp_path)
