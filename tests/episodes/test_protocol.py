@@ -62,6 +62,7 @@ def test_a_class_of_exactly_the_least_number_of_clips_takes_part():
             r"class 'class1' has 3 clips \(1 more too few\); 1-shot with 15 queries needs 16.*--min-clips 16",
         ),
         ((20, 20, 1), {}, "class 'class2' has 1 clip; "),
+        ((16, 3, 16), {}, "--min-clips 16 to drop small classes"),
         ((5, 6), {"n_way": 2}, "the largest class has 6. Lower --shots or --n-query"),
         ((20, 20), {}, "birds has 2 classes; 5-way needs 5. Lower --ways"),
         (

@@ -79,3 +79,4 @@ def test_friedman_takes_accuracies_that_read_the_same_for_the_same():
     # 50.00496 and 49.999 read 50.00; of 101 instead of 100 they would be 50.51 and 50.50.
     near = np.array([[0.5000496, 0.7, 0.2], [0.49999, 0.6, 0.3], [0.1, 0.8, 0.4]])
     assert rank_test(near).p_value == pytest.approx(stats.friedmanchisquare(*np.round(near, 4)).pvalue)
+    assert average_ranks(near[:, :1]).tolist() == [1.5, 1.5, 3.0]

@@ -36,6 +36,7 @@ def test_intervals_are_those_of_a_ratio_of_means():
     errors = rng.binomial(lengths, 0.3).astype(float)
     rates = resampled_rates(errors[None], lengths)
     assert rates.shape == (1, 2000)
+    assert resampled_rates(errors[None], lengths, n=250).shape == (1, 250)
     low, high = interval(rates[0])
     rate = errors.sum() / lengths.sum()
     # The delta method: variance of (errors - rate * lengths) over the squared mean length.

@@ -30,7 +30,8 @@ def test_uar_is_scikit_learn_s_macro_recall(answers):
     np.testing.assert_array_equal(counts, confusion_matrix(*answers))
     np.testing.assert_allclose(uar(counts), recall_score(*answers, average="macro"), rtol=1e-12)
     np.testing.assert_allclose(accuracy(counts), np.mean(answers[0] == answers[1]), rtol=1e-12)
-    assert uar(np.array([[1, 0, 0], [1, 1, 0], [0, 0, 0]])) == 0.75  # a class of one, and one without any
+    # A class of one, and one without any.
+    assert uar(np.array([[1, 0, 0, 0], [1, 1, 0, 0], [0, 0, 2, 0], [0, 0, 0, 0]])) == pytest.approx(2.5 / 3)
 
 
 def test_a_class_that_nobody_says_is_no_part_of_the_mean(answers):
