@@ -16,6 +16,7 @@ import dataclasses
 import json
 import logging
 import math
+import re
 import sys
 import tempfile
 import time
@@ -233,8 +234,13 @@ def _facts(done: Finished, shape: Shape) -> dict[str, Any]:
         "ms_per_cell": round(1000 * done.wall_s / shape.cells, 3),
         "peak_own_gb": None if done.peak_own_bytes is None else round(done.peak_own_bytes / 2**30, 2),
         "peak_gb": None if done.peak_bytes is None else round(done.peak_bytes / 2**30, 2),
-        "last_lines": done.errors.strip().splitlines()[-3:],
+        "last_lines": [without_folders(line) for line in done.errors.strip().splitlines()[-3:]],
     }
+
+
+def without_folders(line: str) -> str:
+    """A message without the folders of the machine on which it was written: results are kept beside the code."""
+    return re.sub(r"(?<![\w.])/(?:[\w.+-]+/)+", "", line)
 
 
 def _beside_solving(results: Path, wall_s: float) -> dict[str, Any]:

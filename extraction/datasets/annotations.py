@@ -142,7 +142,8 @@ def read_raven(path: Path, columns: Columns) -> Iterator[Selection]:
         if column not in rows[0]:
             raise UserError(f"{path} has no column {column}; it has {', '.join(rows[0])}")
     seen = set()
-    for number, row in enumerate(rows, 2):
+    for row in rows:
+        number = row.line
         if (key := (row["Selection"], row[begin], row[end], row[label])) in seen:
             continue  # the same selection in another view
         seen.add(key)

@@ -3,6 +3,7 @@
 import collections
 import concurrent.futures
 import dataclasses
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -76,8 +77,10 @@ def with_windows(recordings: Sequence[Recording], pad_s: float = 0.0, fixed_s: f
     Raises:
       UserError: if a number is negative, or both are given.
     """
-    if pad_s < 0 or (fixed_s is not None and fixed_s < MIN_DURATION_S):
-        raise UserError(f"--pad-s must be 0 or more, and --fixed-s at least {MIN_DURATION_S} (seconds)")
+    if not 0 <= pad_s < math.inf or (fixed_s is not None and not MIN_DURATION_S <= fixed_s < math.inf):
+        raise UserError(
+            f"--pad-s is {pad_s} and --fixed-s {fixed_s}; --pad-s takes 0 seconds or more, --fixed-s {MIN_DURATION_S} or more"
+        )
     if pad_s and fixed_s is not None:
         raise UserError("--pad-s and --fixed-s exclude each other: a window of fixed length has its own surroundings")
     if not pad_s and fixed_s is None:

@@ -94,6 +94,7 @@ class Table:
         ends = _stretch_columns(self.path, rows[0], named)
         found = []
         for number, row in enumerate(rows, 2):
+            number = getattr(row, "line", number)  # rows of Parquet have no line, only their number
             path, name, label = root / row[path_column], Path(row[path_column]).as_posix(), row[label_column]
             if ends is None:
                 clip = Recording(name, path, label, left_out="" if path.is_file() else "file is missing")

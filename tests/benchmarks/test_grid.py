@@ -2,7 +2,16 @@
 
 import json
 
-from benchmarks.grid import STRENGTHS, Shape, _cells_that_differ, fill, run_arguments, shape_of, write_stores
+from benchmarks.grid import (
+    STRENGTHS,
+    Shape,
+    _cells_that_differ,
+    fill,
+    run_arguments,
+    shape_of,
+    without_folders,
+    write_stores,
+)
 from jfewshot.results import read_results
 from jfewshot.run import main
 from tests.results.packed import keys, remove
@@ -12,6 +21,13 @@ def test_grids_have_the_sizes_that_were_measured_before():
     assert shape_of(3200).cells == 3200
     assert shape_of(100_000).cells == 101_400
     assert shape_of(100_000) == Shape(13, 10, 13, (1, 2, 3, 4, 5, 8))
+
+
+def test_kept_messages_name_no_folder_of_the_machine():
+    line = "records in /home/me/tmp-1/results; next: jfewshot report /home/me/tmp-1/results (10 cells/s, tables and/or figures)"
+    assert (
+        without_folders(line) == "records in results; next: jfewshot report results (10 cells/s, tables and/or figures)"
+    )
 
 
 def test_cells_that_differ_are_counted(tmp_path, capsys):

@@ -184,7 +184,8 @@ def test_windows_around_stretches_lie_within_the_recording(audio):
     np.testing.assert_allclose(fixed[:3], [(0, 2), (1.1, 3.1), (2, 4)])
     assert fixed[3:] == unchanged
     assert times(with_windows(given, fixed_s=5.0))[0] == (0, 4)
-    for wrong in ({"pad_s": -1.0}, {"fixed_s": 0.0}, {"pad_s": 1.0, "fixed_s": 1.0}):
+    refused = ({"pad_s": -1.0}, {"pad_s": np.nan}, {"pad_s": np.inf}, {"fixed_s": 0.0}, {"fixed_s": np.nan})
+    for wrong in (*refused, {"pad_s": 1.0, "fixed_s": 1.0}):
         with pytest.raises(UserError, match="--pad-s"):
             with_windows(given, **wrong)
 
