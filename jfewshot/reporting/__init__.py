@@ -11,6 +11,7 @@
 | `pairing` | the kept predictions of one dataset's upstreams, side by side |
 | `analysis` | paired differences, ranks, hard classes of a leaderboard |
 | `series` | leaderboards that differ in shots alone; one table across all conditions |
+| `along_curve`, `curves_json` | along a curve over shots: who changes places, do few labels rank as many do; all of it as JSON |
 | `answer`, `cautions`, `printing` | the answer in words, what to read it with, and both on a terminal |
 | `trends` | curves over shots, ways and layers |
 | `chosen` | what validation chooses |

@@ -42,7 +42,8 @@ class Analysis:
       ranks: ranks of the complete rows, and their test.
       bootstrap: intervals over datasets for the complete rows; None for few datasets.
       notes: what was left out, and why.
-      covariances: of the compared rows, on each dataset that all of them have.
+      shared: names of the datasets that all compared rows have.
+      covariances: of the compared rows, on each of these datasets.
       asked_pool: the pool that was asked for.
     """
 
@@ -56,6 +57,7 @@ class Analysis:
     ranks: RankTest | None
     bootstrap: DatasetBootstrap | None
     notes: tuple[str, ...]
+    shared: tuple[str, ...]
     covariances: tuple[PoolCovariance, ...]
     asked_pool: PoolKind
 
@@ -134,6 +136,7 @@ def analyse(
         ranks=rank_test(complete) if ranks and len(complete) > 1 and len(board.datasets) > 1 else None,
         bootstrap=bootstrap_over_datasets(complete) if ranks and len(complete) else None,
         notes=tuple(notes),
+        shared=tuple(one.dataset for one in shared) if covariances else (),
         covariances=tuple(covariances),
         asked_pool=pool,
     )
@@ -177,9 +180,13 @@ def _can_tell(one: PairedDataset, pool: PoolKind) -> bool:
 
 
 def _select(one: PairedDataset, rows: Sequence[int]) -> PoolCovariance:
-    pick = [one.rows.index(row) for row in rows]
+    return of_systems(one.covariance, [one.rows.index(row) for row in rows])
+
+
+def of_systems(covariance: PoolCovariance, systems: Sequence[int]) -> PoolCovariance:
+    """The covariance of some of its systems, in the order in which they are given."""
+    pick = list(systems)
     square = np.ix_(pick, pick)
-    covariance = one.covariance
     return covariance._replace(
         mean=covariance.mean[pick],
         episodes=covariance.episodes[square],

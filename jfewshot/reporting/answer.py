@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
+from jfewshot.reporting.along_curve import Places, ranking_along, sentences_along
 from jfewshot.reporting.analysis import Analysis, analyse
 from jfewshot.reporting.cautions import find_cautions
 from jfewshot.reporting.conditions import classifier_words
@@ -37,13 +38,14 @@ class Answer:
     needed: tuple[Needed, ...]
 
 
-def find_answer(series: Series, analysis: Analysis, cautions: Sequence[str]) -> Answer:
+def find_answer(series: Series, analysis: Analysis, cautions: Sequence[str], places: Sequence[Places] = ()) -> Answer:
     """Put the results of one series into words.
 
     Args:
       series: the leaderboards over shots.
       analysis: paired comparisons of the series' main leaderboard.
       cautions: what to read the answer with.
+      places: which encoders change places over shots; empty where it was not looked for.
 
     Returns:
       the answer.
@@ -76,6 +78,7 @@ def find_answer(series: Series, analysis: Analysis, cautions: Sequence[str]) -> 
     )
     sentences += _how_sure(series, analysis, probability, best)
     sentences += _other_shots(series, board.upstreams[best])
+    sentences += sentences_along(ranking_along(series), places)
     needed = _needed(series, board.upstreams[best])
     if needed:
         parts = [f"{_percent(one.target, 0)}: {_labels_words(one, series.shots)}" for one in needed]

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
+from jfewshot.reporting.along_curve import Places, crossovers_grid, places_along, ranking_grid_along
 from jfewshot.reporting.analysis import Analysis, analyse, check_test, hardest_grid, pairs_grid, ranks_grid
 from jfewshot.reporting.answer import Answer, answer_text, find_answer, needed_grid, ranking_grid
 from jfewshot.reporting.cautions import find_cautions
 from jfewshot.reporting.charts import histogram_chart, ranking_chart, regression_chart, trend_chart
 from jfewshot.reporting.chosen import chosen_grid
+from jfewshot.reporting.curves_json import curves_json
 from jfewshot.reporting.document import Block, BoardBlock, Document, Points, Prose, Section, TableBlock
 from jfewshot.reporting.exports import file_names, write_exports
 from jfewshot.reporting.figures import bars, classes, correlation, curves, ranks
@@ -125,7 +127,8 @@ def build_report(results: Results, folder: Path, choices: Choices, title: str, b
     names = list(dict.fromkeys(name for board in boards for name in board.upstreams))
     every = all_series(boards)
     main = analyse(results, every[0].main, problems, choices.pool, choices.permutation, choices.compare_at_most)
-    answer = find_answer(every[0], main, [*beside.cautions, *find_cautions(results, every)])
+    places = places_along(results, every[0], main, problems, choices.pool, choices.compare_at_most)
+    answer = find_answer(every[0], main, [*beside.cautions, *find_cautions(results, every)], places)
     sections: list[Section] = []
     titles = _short_titles([board.title for board in shown])
     for number, board in enumerate(shown):
@@ -140,6 +143,7 @@ def build_report(results: Results, folder: Path, choices: Choices, title: str, b
         sections.insert(0, _classes_section(writer, number, main, names))
     if len(shown) < len(boards):
         sections.append(_conditions_section(writer, boards, len(shown)))
+    sections += _along_sections(writer, every, places)
     sections += _trend_sections(writer, results, choices, names)
     chosen = chosen_grid(results.records)
     if chosen is not None:
@@ -330,7 +334,7 @@ def _classes_section(writer: Writer, number: int, analysis: Analysis, names: Seq
 
 
 def _trend_sections(writer: Writer, results: Results, choices: Choices, names: Sequence[str]) -> list[Section]:
-    interval = "ci95" if choices.interval == "both" else choices.interval
+    interval = "pool_ci95" if choices.interval == "both" else choices.interval
     sections = []
     for number, trend in enumerate(trends(results.records, interval, _MOST_TRENDS)):
         name = f"{trend.name}-{number + 1}"
@@ -343,6 +347,18 @@ def _trend_sections(writer: Writer, results: Results, choices: Choices, names: S
             blocks.append(Prose((f"Of each dataset at most {MOST_CURVES} curves are shown, those that end highest.",)))
         sections.append(Section(name, f"Over {trend.name}: {trend.title}", tuple(blocks)))
     return sections
+
+
+def _along_sections(writer: Writer, every: Sequence[Series], places: Sequence[Places]) -> list[Section]:
+    """What changes along the curves over shots: the ranking, and which encoders change places."""
+    if all(len(series.boards) < 2 for series in every):
+        return []
+    writer.text("exports/curves.json", curves_json(every, places))
+    blocks: list[Block] = []
+    for name, table in (("rank-agreement", ranking_grid_along(every)), ("crossovers", crossovers_grid(places))):
+        if table is not None:
+            blocks.append(TableBlock(writer.table(name, table), sortable=True))
+    return [Section("along", "From few labels to many", tuple(blocks))] if blocks else []
 
 
 def _strengths_sections(writer: Writer, results: Results) -> list[Section]:

@@ -44,12 +44,15 @@ def trend_chart(trend: Trend, interval: str, upstreams: Sequence[str] = (), chan
             widths = [0.0 if math.isnan(width) else 100 * width for width in curve.half_width]
             texts = [
                 f"{name} on {title}<br>{trend.ticks[x]}: {100 * mean:.2f} ± {width:.2f} ({interval})"
-                for x, mean, width in zip(curve.x, curve.mean, widths, strict=True)
+                + (f"<br>± {100 * curve.inner[point]:.2f} for new episodes of these clips" if curve.inner else "")
+                for point, (x, mean, width) in enumerate(zip(curve.x, curve.mean, widths, strict=True))
             ]
             shared = {"type": "scatter", "legendgroup": curve.label, **_axes(number)}
             means = [round(100 * mean, 2) for mean in curve.mean]
-            if any(widths):
-                data.append({**shared, **_band(curve.x, means, widths, place)})
+            inner = [0.0 if math.isnan(width) else 100 * width for width in curve.inner]
+            for half, opacity in ((widths, 0.12), (inner, 0.3)):
+                if any(half):
+                    data.append({**shared, **_band(curve.x, means, half, place, opacity)})
             data.append(
                 {
                     **shared,
@@ -74,7 +77,9 @@ def trend_chart(trend: Trend, interval: str, upstreams: Sequence[str] = (), chan
     return Chart(data, wide, f"Accuracy over {trend.name}, a panel per dataset. {trend.title}.{said}", narrow)
 
 
-def _band(x: Sequence[float], means: Sequence[float], widths: Sequence[float], place: int) -> dict[str, Any]:
+def _band(
+    x: Sequence[float], means: Sequence[float], widths: Sequence[float], place: int, opacity: float
+) -> dict[str, Any]:
     """A closed outline around a curve: there along the lower edge, and back along the upper one."""
     lower = [round(mean - width, 2) for mean, width in zip(means, widths, strict=True)]
     upper = [round(mean + width, 2) for mean, width in zip(means, widths, strict=True)]
@@ -83,7 +88,7 @@ def _band(x: Sequence[float], means: Sequence[float], widths: Sequence[float], p
         "mode": "lines",
         "line": {"width": 0},
         "fill": "toself",
-        "fillcolor": f"rgba({red},{green},{blue},0.12)",
+        "fillcolor": f"rgba({red},{green},{blue},{opacity})",
         "hoverinfo": "skip",
         "showlegend": False,
         "x": [*x, *reversed(x)],

@@ -13,7 +13,7 @@ from jfewshot.reporting.conditions import classifier_words, order_of
 from jfewshot.reporting.figures.curves import Curve, Panel
 from jfewshot.reporting.grid import MISSING, Grid, TableEntry, grid
 from jfewshot.reporting.leaderboard import Leaderboard, Record, best_and_second
-from jfewshot.reporting.trends import MOST_CURVES, Trend
+from jfewshot.reporting.trends import EPISODES, MOST_CURVES, Trend
 
 AVERAGE = "Average"
 _MOST_PANELS = 4  # datasets with a panel of their own; above, the average alone
@@ -126,7 +126,7 @@ def series_trend(series: Series) -> Trend | None:
     panels = [AVERAGE] if len(datasets) > _MOST_PANELS else datasets
     found = []
     for panel in panels:
-        points: dict[str, list[tuple[float, float, float]]] = {}
+        points: dict[str, list[tuple[float, float, float, float]]] = {}
         for board in series.boards:
             if panel != AVERAGE and panel not in board.datasets:
                 continue
@@ -134,13 +134,18 @@ def series_trend(series: Series) -> Trend | None:
             mean = board.average if column is None else board.mean[:, column]
             widths = interval_of(board, series.intervals)
             width = average_interval(board, series.intervals) if column is None else widths[:, column]
-            for name, value, half in zip(board.upstreams, mean, width, strict=True):
+            own = dict.fromkeys(board.datasets, EPISODES)
+            inner = average_interval(board, own) if column is None else interval_of(board, own)[:, column]
+            for name, value, half, episodes in zip(board.upstreams, mean, width, inner, strict=True):
                 if not np.isnan(value):
-                    points.setdefault(name, []).append((float(shots_of(board)), float(value), float(half)))
+                    place = float(shots_of(board))
+                    points.setdefault(name, []).append((place, float(value), float(half), float(episodes)))
         curves = [Curve(name, *map(tuple, zip(*line, strict=True))) for name, line in points.items()]
         best_first = sorted(curves, key=lambda curve: -curve.mean[-1])
         found.append(Panel(panel, tuple(best_first[:MOST_CURVES])))
     title = f"{classifier_words(series.main.condition)}; band: 95% interval for {series.about}"
+    if set(series.intervals.values()) != {EPISODES}:
+        title += f", darker band: for {FOR[EPISODES]}"
     ticks = {float(shots): str(shots) for shots in series.shots}
     return Trend("shots", title, "labelled clips per class (shots)", ticks, True, tuple(found))
 

@@ -12,6 +12,7 @@ from jfewshot.reporting.figures.curves import Curve, Panel
 from jfewshot.reporting.labels import UpstreamNames, dataset_labels, upstream_labels
 
 Record = Mapping[str, Any]
+EPISODES = "ci95"  # the interval for other episodes of the same clips
 MOST_CURVES = 26  # in a panel: more cannot be told apart
 
 
@@ -41,7 +42,7 @@ def trends(records: Sequence[Record], interval: str = "ci95", at_most: int | Non
 
     Args:
       records: of any conditions.
-      interval: whose half-width is the band.
+      interval: whose half-width is the band; that of the episodes is a darker band inside where it is another one.
       at_most: how many trends are wanted; None for all.
 
     Returns:
@@ -156,7 +157,8 @@ def _curve(label: str, line: dict[float, Record], interval: str) -> Curve:
     accuracy = [line[place]["accuracy"] for place in x]
     widths = (a.get(interval) for a in accuracy)
     half_width = tuple(float("nan") if width is None else width for width in widths)
-    return Curve(label, x, tuple(a["mean"] for a in accuracy), half_width)
+    inner = () if interval == EPISODES else tuple(a[EPISODES] for a in accuracy)
+    return Curve(label, x, tuple(a["mean"] for a in accuracy), half_width, inner)
 
 
 def _without(title: str, field: str) -> str:

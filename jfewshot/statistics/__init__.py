@@ -9,12 +9,16 @@
 | `ranks` | who is ahead over many datasets, and by enough? |
 | `correlation` | does few-shot accuracy go with scores from elsewhere? |
 | `best` | how likely is each system the best? |
+| `crossovers` | where do two systems change places along a curve, and is it more than chance? |
+| `agreement` | does a ranking from few labels agree with one from many? |
 | `needed` | how many labels per class does an accuracy need? |
 | `selection` | which C, layer, pooling, classifier, chosen on validation? |
 """
 
+from jfewshot.statistics.agreement import Agreement, rank_agreement
 from jfewshot.statistics.best import best_probability
 from jfewshot.statistics.correlation import Correlations, correlations, line_with_band, logit
+from jfewshot.statistics.crossovers import Crossover, crossovers
 from jfewshot.statistics.intervals import (
     AccuracyInterval,
     correct_from_predicted,
@@ -48,8 +52,10 @@ from jfewshot.statistics.selection import Choice, choose_on_validation
 
 __all__ = [
     "AccuracyInterval",
+    "Agreement",
     "Choice",
     "Correlations",
+    "Crossover",
     "DatasetBootstrap",
     "Differences",
     "Needed",
@@ -66,6 +72,7 @@ __all__ = [
     "compare",
     "correct_from_predicted",
     "correlations",
+    "crossovers",
     "difference_variance",
     "episode_interval",
     "holm",
@@ -79,6 +86,7 @@ __all__ = [
     "pool_covariance",
     "pool_half_widths",
     "pool_interval",
+    "rank_agreement",
     "rank_test",
     "rank_within_columns",
     "wins_ties_losses",

@@ -23,13 +23,21 @@ _MOST_LINES = 16
 
 @dataclasses.dataclass(frozen=True)
 class Curve:
-    """One line: a label, places on the axis, accuracies 0-1 with half-widths (NaN: none), best first among its
-    panel's."""
+    """One line; of the lines of a panel the best is first.
+
+    Attributes:
+      label: name of the line.
+      x: places on the axis.
+      mean: accuracies 0-1.
+      half_width: half-widths of the light band; NaN for none.
+      inner: half-widths of a darker band inside the light one, for the episodes alone; empty for none.
+    """
 
     label: str
     x: tuple[float, ...]
     mean: tuple[float, ...]
     half_width: tuple[float, ...]
+    inner: tuple[float, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +89,10 @@ def curve_panels(
                     continue
                 style = line_style(number_of[curve.label])
                 x, mean, width = (np.asarray(v, dtype=float) for v in (curve.x, curve.mean, curve.half_width))
-                axis.fill_between(x, 100 * (mean - width), 100 * (mean + width), color=style["color"], alpha=0.13, lw=0)
+                for half, alpha in ((width, 0.13), (np.asarray(curve.inner, dtype=float), 0.35)):
+                    if len(half):
+                        low, high = 100 * (mean - half), 100 * (mean + half)
+                        axis.fill_between(x, low, high, color=style["color"], alpha=alpha, lw=0)
                 axis.plot(x, 100 * mean, label=shorten(curve.label), **style)
             if chance is not None:
                 axis.axhline(100 * chance, color=GREY, linewidth=0.8, linestyle=":")
