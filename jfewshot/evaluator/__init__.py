@@ -1,6 +1,8 @@
 """The evaluator: the only room that knows of batches, chunks, devices, and of where inner products come from.
 
 - `evaluator`: embeddings, episodes and a classifier in, predictions out
+- `solving`: a run's chunks, one after the other through the devices
+- `sources`: inner products, kept for the next call on the same view
 - `drawer`: drawn episodes, kept for the next store of the same clips
 - `gram`: inner products, looked up in one matrix, or multiplied episode by episode
 - `fused`: the loops that multiply rows of a large store where they lie, compiled by Numba

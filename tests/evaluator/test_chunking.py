@@ -10,7 +10,7 @@ import pytest
 from jfewshot.classifiers.specs import parse_classifier
 from jfewshot.episodes.protocol import Protocol
 from jfewshot.errors import UserError
-from jfewshot.evaluator import drawer, evaluator, gram, programs
+from jfewshot.evaluator import drawer, evaluator, gram, programs, solving
 from jfewshot.evaluator.chunking import chunk_shape
 from jfewshot.evaluator.evaluator import Evaluator
 from jfewshot.evaluator.preprocessing import Transform
@@ -25,7 +25,7 @@ X = embeddings(TABLE)
 
 @pytest.fixture(autouse=True)
 def _few_episodes_are_solved_as_many_are(monkeypatch):
-    monkeypatch.setattr(evaluator, "_LOOK_UP_INSIDE_FROM", 0)
+    monkeypatch.setattr(solving, "_LOOK_UP_INSIDE_FROM", 0)
 
 
 def small_evaluator():

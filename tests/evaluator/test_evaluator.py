@@ -9,8 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from jfewshot.classifiers.specs import parse_classifier
 from jfewshot.episodes.protocol import Protocol
 from jfewshot.errors import UserError
-from jfewshot.evaluator import evaluator as evaluating
-from jfewshot.evaluator import gram
+from jfewshot.evaluator import gram, solving, sources
 from jfewshot.evaluator.evaluator import TRACES, Evaluator
 from jfewshot.evaluator.preprocessing import Transform
 from jfewshot.store.clips import ClipTable
@@ -369,7 +368,7 @@ def test_slots_of_more_than_127_ways_take_two_bytes():
 def test_what_was_made_of_a_view_is_kept_for_the_next_call_but_not_of_an_array_that_may_change(monkeypatch):
     made = []
     original = gram.gram_source
-    monkeypatch.setattr(evaluating, "gram_source", lambda *given: made.append(given) or original(*given))
+    monkeypatch.setattr(sources, "gram_source", lambda *given: made.append(given) or original(*given))
     rng = np.random.default_rng(0)
     view = rng.normal(size=(60, 8)).astype(np.float32)
     clips = ClipTable.build([f"{i:02d}" for i in range(60)], [f"c{i % 6}" for i in range(60)])
@@ -400,7 +399,7 @@ def test_inner_products_looked_up_inside_the_solver_give_the_same_predictions(
 ):
     table, x, *_ = one_segment
     apart = solve(evaluator, x, table, classifier)[0].predicted
-    monkeypatch.setattr(evaluating, "_LOOK_UP_INSIDE_FROM", 0)
+    monkeypatch.setattr(solving, "_LOOK_UP_INSIDE_FROM", 0)
     inside = solve(evaluator, x, table, classifier)[0].predicted
     # Two compilations may round differently, which a near tie shows.
     assert (apart != inside).mean() < 1e-3

@@ -38,7 +38,7 @@ def _solved(
     """Answers of `episodes` episodes; as an accelerator's where `kernels`, and whether the kernel was used."""
     one = Evaluator(jax.local_devices()[:1], block=16)
     if kernels:
-        one._kernels, one._on_cpu = Kernels(one.mesh, interpret=True), False
+        one._solver.kernels, one._solver.on_cpu = Kernels(one.mesh, interpret=True), False
     protocol = Protocol(n_way, k_shot, 3, episodes)
     return list(one.evaluate(*store, transform, protocol, [parse_classifier(spec)]))
 

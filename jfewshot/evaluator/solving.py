@@ -1,0 +1,241 @@
+"""The chunks of one classifier's run, one after the other through the devices: rows, inner products, solver, answers."""
+
+import collections
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from jfewshot.classifiers import Classifier
+from jfewshot.classifiers.auto import Auto
+from jfewshot.classifiers.specs import ClassifierSpec
+from jfewshot.episodes.drawing import LEAST_CLIPS, padded_length
+from jfewshot.episodes.protocol import Protocol
+from jfewshot.evaluator.answers import room_for, send, write
+from jfewshot.evaluator.chunking import ChunkShape, episodes_first, in_blocks, strength_first
+from jfewshot.evaluator.devices import AXIS
+from jfewshot.evaluator.drawer import Drawer, Drawn, episode_numbers
+from jfewshot.evaluator.gram import GramSource, Precomputed
+from jfewshot.evaluator.looked_up import jit_look_up_and_solve
+from jfewshot.evaluator.on_gpu import CONVERGED, Kernels
+from jfewshot.evaluator.programs import (
+    PROGRAMS,
+    jit_rows,
+    jit_score,
+    jit_solve,
+    jit_strength_first,
+    solver_options,
+)
+from jfewshot.evaluator.segments import further_passes, highest_mean_score, majority
+from jfewshot.profiling import finished, stage
+from jfewshot.store.clips import ClipTable
+
+# From so many episodes on, a CPU looks inner products up in the program that solves, which saves 0.8 us of a core per episode.
+# That program is compiled for each size of store, for 1 to 2 s; with fewer episodes, all small stores share one solver.
+_LOOK_UP_INSIDE_FROM = 50_000
+_LEAST_AGAIN = 128  # episodes
+
+
+class Job(NamedTuple):
+    """What is solved: the same for all chunks of a classifier's run.
+
+    Attributes:
+      source: gives inner products of rows.
+      spec: the classifier as it was asked for; `classifier` is what solves it.
+      protocol: what an episode is.
+      strengths: (strengths,) float32; a filler where the classifier has none or chooses it.
+      key: of the classifier's own random stream.
+      clips: the clip table.
+      first: where each clip's rows begin in the source, by row of the clip table; -1 for those that are not in it.
+      drawn: the episodes.
+    """
+
+    source: GramSource
+    spec: ClassifierSpec
+    classifier: Classifier | Auto
+    protocol: Protocol
+    strengths: jax.Array
+    key: jax.Array
+    clips: ClipTable
+    first: np.ndarray
+    drawn: Drawn
+
+    @property
+    def returns_models(self) -> bool:
+        """Whether the solver returns its models although nobody may ask for them: stores whose queries have one segment and
+        stores whose queries have several then share one compiled solver. One strength's models are small."""
+        return self.protocol.query_segments != "one" and len(self.spec.strengths) == 1
+
+    @property
+    def n_answers(self) -> int:
+        """How many arrays the solver returns for each episode: predictions, residuals, iterations, rounding errors and,
+        with `AUTO`, choices."""
+        return 5 if isinstance(self.classifier, Auto) else 4
+
+    def static(self, several: bool) -> tuple:
+        """What the solver is compiled for: the classifier, ways, shots, and whether scores are wanted of it."""
+        protocol = self.protocol
+        return self.classifier, protocol.n_way, protocol.k_shot, several and protocol.query_segments == "mean"
+
+
+class Solver:
+    """Takes a job's chunks through the devices.
+
+    Args:
+      mesh: the devices.
+      drawer: gives the drawn clips, chunk by chunk.
+    """
+
+    def __init__(self, mesh: Mesh, drawer: Drawer):
+        self._mesh, self._drawer = mesh, drawer
+        self.on_cpu = mesh.devices.flat[0].platform == "cpu"
+        self.kernels = Kernels(mesh)
+
+    def solve(self, job: Job, shape: ChunkShape, tell: Callable[[int], None]) -> list[list[np.ndarray]]:
+        """Solve all chunks.
+
+        Args:
+          job: what is solved.
+          shape: of a chunk.
+          tell: called with the number of episodes that are solved so far.
+
+        Returns:
+          of each chunk (on an accelerator: of all chunks as one) what `jit_solve` returns but for the models, [strengths,
+          episodes, ...].
+        """
+        protocol, pool, n_segments = job.protocol, job.drawn.pool, job.clips.n_segments
+        long_clips = bool((n_segments[pool.clips] > 1).any())
+        several = protocol.query_segments != "one" and long_clips
+        # Padded, so that all small stores share one compiled program.
+        length = padded_length(len(n_segments), LEAST_CLIPS)
+        lists = (np.pad(x.astype(np.int32), (0, length - len(x))) for x in (job.first, n_segments))
+        on_device = jax.device_put(tuple(lists), NamedSharding(self._mesh, P()))
+        # Queries that are judged by all their segments begin with the first. (Supports then draw one even where clips have one,
+        # so that all such stores share a compiled solver.)
+        drawn = (True, False) if protocol.query_segments != "one" else (long_clips, long_clips)
+        parts: list[list[np.ndarray]] = []
+        waiting: collections.deque[tuple] = collections.deque()
+        plan = None
+        if not several:
+            plan = self.kernels.plan(job.classifier, job.source, protocol, shape.episodes, len(job.strengths))
+
+        def collect():
+            start, stop, support, out, in_kernel = waiting.popleft()
+            with stage("scoring"):
+                if self.on_cpu or several:
+                    part = self._on_host(job, out, stop - start)
+                    if several:
+                        part[0] = self._decide_by_all_segments(job, start, stop, support, part[0], out[-1], shape)
+                    parts.append(part)
+                else:
+                    if not parts:
+                        parts.append(room_for(out, protocol.n_episodes))
+                    write(parts[0], out, start, stop)
+            if in_kernel:
+                self._solve_again(job, drawn, on_device, parts[0], start, stop, shape)
+            tell(stop)
+
+        for number, clips in enumerate(self._drawer.chunks(job.drawn, shape)):
+            start = number * shape.episodes
+            stop = min(start + shape.episodes, protocol.n_episodes)
+            numbers = episode_numbers(start, shape, self._mesh)
+            support: Any = None
+            out: Any = None
+            if plan:
+                with stage("solving"):
+                    arguments = (*on_device, job.drawn.key, clips, numbers, job.strengths)
+                    out = finished(self.kernels.solve(plan, job.source, drawn, arguments))
+            in_kernel = out is not None
+            if not in_kernel:
+                plan = None
+                support, out = self._solve_chunk(job, several, drawn, on_device, clips, numbers)
+            if not (self.on_cpu or several):
+                out = send(out[: job.n_answers])
+            waiting.append((start, stop, support, out, in_kernel))
+            # The host works on one chunk while the devices work on the next.
+            if len(waiting) > 1:
+                collect()
+        while waiting:
+            collect()
+        return parts
+
+    def _solve_chunk(self, job: Job, several: bool, drawn: tuple[bool, bool], on_device, clips, numbers):
+        """The supports' rows (None where nobody will ask for them), and what `jit_solve` returns."""
+        want_model = several or job.returns_models
+        if self.on_cpu and isinstance(job.source, Precomputed) and job.protocol.n_episodes >= _LOOK_UP_INSIDE_FROM:
+            function = jit_look_up_and_solve(self._mesh, *job.static(several), drawn, want_model)
+            arguments = (job.source.gram, *on_device, job.drawn.key, clips, numbers, job.key, job.strengths)
+            with stage("solving"):
+                out = finished(PROGRAMS(function, *arguments, options=self._options(job)))
+            return (out[0], out[1:]) if want_model else (None, out)
+        with stage("sampling"):
+            rows = jit_rows(self._mesh, job.protocol.k_shot, *drawn)
+            support, query = finished(PROGRAMS(rows, *on_device, job.drawn.key, clips, numbers))
+        with stage("Gram"):
+            gram_ss, gram_qs = finished(job.source.blocks(support, query))
+        function = jit_solve(self._mesh, *job.static(several), want_model=want_model)
+        with stage("solving"):
+            out = PROGRAMS(function, gram_ss, gram_qs, numbers, job.key, job.strengths, options=self._options(job))
+            if not self.on_cpu:
+                own = job.n_answers
+                out = *PROGRAMS(jit_strength_first(self._mesh), out[:own]), *out[own:]
+            return support, finished(out)
+
+    def _solve_again(self, job: Job, drawn, on_device, answers: list[np.ndarray], start: int, stop: int, shape):
+        """Solve those episodes of a chunk in the general way that did not converge in the kernel."""
+        residual = answers[1]
+        failed = ~(residual[:, start:stop] <= CONVERGED)
+        which = np.flatnonzero(failed.any(0))
+        n_devices = self._mesh.devices.size
+        # Of few sizes, each of which is compiled.
+        shape = ChunkShape(n_devices, min(shape.block, padded_length(-(-len(which) // n_devices), _LEAST_AGAIN)))
+        for at in range(0, len(which), shape.episodes):
+            part = which[at : at + shape.episodes]
+            blocks = in_blocks(job.drawn.clips[start + part], shape), in_blocks((start + part).astype(np.uint32), shape)
+            clips, numbers = jax.device_put(blocks, NamedSharding(self._mesh, P(AXIS)))
+            _, out = self._solve_chunk(job, False, drawn, on_device, clips, numbers)
+            with stage("scoring"):
+                for mine, new in zip(answers, self._on_host(job, out, len(part)), strict=True):
+                    for row, again in enumerate(failed[:, part]):
+                        mine[row, start + part[again]] = new[row, again]
+
+    def _on_host(self, job: Job, out, n_episodes: int) -> list[np.ndarray]:
+        """Predictions, residuals, iterations, rounding errors and choices on the host, strengths and episodes first."""
+        fetched = jax.device_get(out[: job.n_answers])
+        if not self.on_cpu:
+            return [x[:, :n_episodes] for x in fetched]
+        # One small program fewer to load, and as fast.
+        return [strength_first(x, n_episodes) for x in fetched]
+
+    def _options(self, job: Job):
+        return solver_options(self._mesh, job.classifier, job.protocol.n_support)
+
+    def _decide_by_all_segments(self, job, start, stop, support, answers, models, shape):
+        """Classify the segments after each query's first, and decide each query by all of its segments."""
+        protocol = job.protocol
+        query_clip = job.drawn.clips[start:stop, :, protocol.k_shot :].reshape(stop - start, -1)
+        passes = further_passes(job.first[query_clip], job.clips.n_segments[query_clip])
+        support = episodes_first(support)[passes.episode]
+        models = jax.tree.map(lambda x: episodes_first(x)[passes.episode], jax.device_get(models))
+        numbers = (start + passes.episode).astype(np.uint32)
+        sharding = NamedSharding(self._mesh, P(AXIS))
+        function = jit_score(self._mesh, *job.static(True))
+        outputs = [answers[:, :0]]
+        for at in range(0, len(passes.episode), shape.episodes):
+            part = slice(at, at + shape.episodes)
+            blocks = jax.tree.map(lambda x: in_blocks(x[part], shape), (support, passes.rows, numbers, models))  # noqa: B023
+            rows, further, repeated, repeated_models = jax.device_put(blocks, sharding)
+            with stage("Gram"):
+                gram_ss, gram_qs = finished(job.source.blocks(rows, further))
+            with stage("solving"):
+                out = finished(
+                    PROGRAMS(function, gram_ss, gram_qs, repeated, job.key, repeated_models, options=self._options(job))
+                )
+            outputs.append(strength_first(jax.device_get(out), len(passes.episode[part])))
+        further = np.concatenate(outputs, 1)
+        if protocol.query_segments == "mean":
+            return highest_mean_score(answers, further, passes)
+        return majority(answers, further, passes, protocol.n_way)
