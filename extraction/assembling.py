@@ -56,6 +56,10 @@ def assemble(parts: Parts, store: Path, replace: bool = False) -> Store:
         [recording.group for recording in recordings],
         [recording.split for recording in recordings],
         n_segments=n_segments[used].tolist(),
+        further={
+            name: [dict(recording.further).get(name, "") for recording in recordings]
+            for name in dict.fromkeys(name for recording in recordings for name, _ in recording.further)
+        },
     )
     plan = parts.plan
     finished = write_store(

@@ -82,7 +82,14 @@ class Parts:
                 )
             return
         rows = [
-            [recording.clip_id, str(recording.path), recording.label, recording.group, recording.split]
+            [
+                recording.clip_id,
+                str(recording.path),
+                recording.label,
+                recording.group,
+                recording.split,
+                *([dict(recording.further)] if recording.further else []),
+            ]
             for recording in self.recordings
         ]
         with atomic_write(self.folder / "recordings.json", "w") as file:
@@ -138,7 +145,8 @@ class Parts:
         except FileNotFoundError as error:
             raise UserError(f"{folder} holds no unfinished extraction: {error.filename} is missing") from error
         recordings = tuple(
-            Recording(clip_id, Path(path), label, group, split) for clip_id, path, label, group, split in rows
+            Recording(clip_id, Path(path), label, group, split, further=tuple((further[0] if further else {}).items()))
+            for clip_id, path, label, group, split, *further in rows
         )
         return cls(folder, plan, recordings)
 

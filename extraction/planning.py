@@ -142,7 +142,10 @@ def make_plan(
         )
     if FRAMES in settings.pooling and segment_samples is not None:
         raise UserError("pooling 'frames' keeps the frames of whole clips: pass --segment whole")
-    table = [[r.clip_id, r.label, r.group, r.split, *_stretch(r)] for r in recordings]
+    table = [
+        [r.clip_id, r.label, r.group, r.split, *_stretch(r), *([dict(r.further)] if r.further else [])]
+        for r in recordings
+    ]
     plan = {
         "pipeline_version": PIPELINE_VERSION,
         "dataset": {

@@ -9,6 +9,7 @@ from jfewshot.cells.computing import evaluate_cells, parts_of_solved
 from jfewshot.cells.planning import plan_cells
 from jfewshot.classifiers.specs import ClassifierSpec, default_classifiers, parse_classifier
 from jfewshot.episodes.protocol import Protocol, QuerySegments, protocols
+from jfewshot.episodes.sides import Side
 from jfewshot.errors import UserError
 from jfewshot.evaluator.evaluator import Evaluator
 from jfewshot.evaluator.preprocessing import without_statistics
@@ -31,6 +32,11 @@ def evaluate(
     split: str | None = None,
     min_clips: SupportsIndex | None = None,
     group_aware: bool = False,
+    support_split: str | None = None,
+    query_split: str | None = None,
+    support_where: str | Sequence[str] = (),
+    query_where: str | Sequence[str] = (),
+    support_from: Store | Path | str | Sequence[Store | Path | str] = (),
     query_segments: QuerySegments = "vote",
     statistics_from: Store | Sequence[Store] | None = None,
     center_from: Store | None = None,
@@ -62,6 +68,13 @@ def evaluate(
       split: use only the clips of this split; None for all clips.
       min_clips: leave out classes with fewer clips, and list them; None: such a class is an error.
       group_aware: draw no query from a group (speaker, recording) that is in the support of its episode.
+      support_split: draw supports from this split; None for all clips of `split`.
+      query_split: draw queries from this split; None for all clips of `split`.
+      support_where: draw supports from clips that meet these conditions on columns of the clip table, such as "site=A".
+      query_where: draw queries from clips that meet these conditions, such as "site=B" or "site!=A".
+      support_from: one or more stores, or folders of stores, to draw supports from: noisy copies, another microphone. Each
+        evaluated store takes the one of its upstream. No clip is on both sides of an episode, nor is another recording of it
+        with the same clip id.
       query_segments: how a query of several segments is decided (see `Protocol`).
       statistics_from: a store whose mean, deviation or covariance the preprocessing uses; or several, of which those of the same
         upstream and of another dataset are taken together. None for the training split.
@@ -104,14 +117,12 @@ def evaluate(
         min_clips=min_clips,
         group_aware=group_aware,
         query_segments=query_segments,
+        support=Side.of(support_split, support_where, "support_where"),
+        query=Side.of(query_split, query_where, "query_where"),
     )
     specs = _specs(classifiers, episodes)
-    listed = [stores] if isinstance(stores, Store | Path | str) else list(stores)
-    opened: list[Store] = []
-    for item in listed:
-        opened.extend([item] if isinstance(item, Store) else map(open_store, find_stores(item)))
     cells = plan_cells(
-        opened,
+        _opened(stores),
         episodes,
         specs,
         preprocessing=preprocessing,
@@ -120,6 +131,7 @@ def evaluate(
         transductive=transductive,
         shrinkage=shrinkage,
         intersect_clips=intersect_clips,
+        support_from=_opened(support_from),
     )
     folder = None if out is None else ResultFolder(out, keep)
     try:
@@ -211,8 +223,15 @@ def evaluate_arrays(
                 "classifier": solved.spec.name,
                 "strength": strength,
             }
-            scores.append(score | parts_of_solved(solved, drawn, len(clips)))
+            scores.append(score | parts_of_solved(solved, drawn, clips))
     return scores
+
+
+def _opened(stores: Store | Path | str | Sequence[Store | Path | str]) -> list[Store]:
+    opened: list[Store] = []
+    for item in [stores] if isinstance(stores, Store | Path | str) else stores:
+        opened.extend([item] if isinstance(item, Store) else map(open_store, find_stores(item)))
+    return opened
 
 
 def _specs(classifiers: str | Sequence[str] | None, episodes: Sequence[Protocol]) -> list[ClassifierSpec]:

@@ -59,9 +59,26 @@ class RunOptions:
     """Number that determines the drawn episodes. Runs with equal seeds use the same clips for every upstream and classifier."""
     split: Annotated[str | None, arg(metavar="NAME")] = None
     """Draw classes and clips from this split of the dataset only, for instance test. Without this option, from all clips."""
+    support_split: Annotated[str | None, arg(metavar="NAME")] = None
+    """Draw support clips from this split of the dataset, for instance train. Without this option, from all clips."""
+    query_split: Annotated[str | None, arg(metavar="NAME")] = None
+    """Draw query clips from this split of the dataset, for instance test. Without this option, from all clips."""
+    support_where: Annotated[tuple[str, ...], arg(metavar="COLUMN=VALUE [...]")] = ()
+    """Draw support clips from the clips with this value in a column of the clip table: group, or a further column such as site.
+    COLUMN!=VALUE means all other values; a column that is named twice allows both values; conditions on several columns must
+    all hold. Without this option, all clips."""
+    query_where: Annotated[tuple[str, ...], arg(metavar="COLUMN=VALUE [...]")] = ()
+    """Draw query clips from the clips with this value in a column, as --support-where does for support clips. Without this
+    option, all clips."""
+    support_from: Annotated[tuple[Path, ...], arg(metavar="STORE [...]")] = ()
+    """Draw support clips from these stores of other recordings of the same classes, for instance noisy copies or another
+    microphone, or folders that contain such stores; --stores gives the query clips. Each evaluated store takes the one of its
+    upstream. No clip is support and query of one episode, nor is another recording of it, which has the same clip id. Without
+    this option, from the evaluated store."""
     min_clips: int | None = None
-    """Leave out classes with fewer clips than this number; the log lists these classes. Without this option, a class that is
-    too small for an episode is an error."""
+    """Leave out classes with fewer clips than this number; the log lists these classes. Where support and query clips are drawn
+    from separate clips, classes with fewer on either side are left out. Without this option, a class that is too small for an
+    episode is an error."""
     group_aware: bool = False
     """In an episode, never draw a query clip from the group (speaker, recording, site) of a support clip of its class."""
     query_segments: Literal["vote", "mean", "one"] = "vote"

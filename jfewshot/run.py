@@ -173,6 +173,7 @@ def _on_ray(
     there = dataclasses.replace(
         options,
         stores=tuple(path.absolute() for path in options.stores),
+        support_from=tuple(path.absolute() for path in options.support_from),
         statistics_from=tuple(path if str(path) == "train" else path.absolute() for path in options.statistics_from),
         center_from=None if options.center_from is None else options.center_from.absolute(),
     )
@@ -222,6 +223,8 @@ def _cells(options: "RunOptions") -> list:
     from jfewshot.cells.planning import plan_cells
     from jfewshot.classifiers.specs import default_classifiers, parse_classifier
     from jfewshot.episodes.protocol import protocols
+    from jfewshot.episodes.sides import Side
+    from jfewshot.store import find_stores, open_store
 
     paper = options.protocol == "paper"
     shots = options.shots or (1,)
@@ -239,6 +242,8 @@ def _cells(options: "RunOptions") -> list:
             min_clips=options.min_clips,
             group_aware=options.group_aware,
             query_segments=options.query_segments,
+            support=Side.of(options.support_split, options.support_where, "--support-where"),
+            query=Side.of(options.query_split, options.query_where, "--query-where"),
         ),
         specs,
         preprocessing=options.preprocessing,
@@ -247,6 +252,7 @@ def _cells(options: "RunOptions") -> list:
         transductive=options.transductive,
         shrinkage=options.shrinkage,
         intersect_clips=options.clips == "intersection",
+        support_from=[open_store(path) for path in find_stores(*options.support_from)],
     )
 
 

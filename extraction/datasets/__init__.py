@@ -78,9 +78,14 @@ def load_dataset(name: str, columns: Columns | None = None) -> Dataset:
       columns: of a table; None for the usual names.
 
     Raises:
-      UserError: for an unknown name, with the nearest ones.
+      UserError: for an unknown name, with the nearest ones, or for further columns of a dataset that has no table.
     """
     family, colon, rest = name.partition(":")
+    if columns is not None and columns.further and (name in DATASETS or family not in ("table", "hf")):
+        raise UserError(
+            f"--column.further names '{columns.further[0]}', and dataset '{name}' has no table with columns of the user's; list "
+            "its clips in a table (--datasets table:PATH) to keep further columns"
+        )
     if name in DATASETS:
         return _load(DATASETS[name])()
     if colon and family in FAMILIES:

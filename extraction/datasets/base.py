@@ -22,6 +22,8 @@ class Recording:
       start_s, end_s: the stretch of the file that the clip is, in seconds; None for the whole file.
       left_out: why it is not to be used (a filter of the paper's, a file that its metadata names and that is not
         there); empty for a recording to be used. The store's manifest lists left-out recordings with this reason.
+      further: pairs of name and text for the further columns of the clip table (site, microphone), the same names for all
+        recordings of a dataset.
     """
 
     clip_id: str
@@ -32,6 +34,7 @@ class Recording:
     left_out: str = ""
     start_s: float | None = None
     end_s: float | None = None
+    further: tuple[tuple[str, str], ...] = ()
 
     @property
     def audio(self) -> "Path | Stretch":
@@ -90,6 +93,9 @@ class Columns:
     is then a stretch of a recording, and not the whole file."""
     end: str | None = None
     """Column of where a clip ends in its file, in seconds. Without this option, end_s, if there is such a column."""
+    further: tuple[str, ...] = ()
+    """Further columns to keep in the store, for instance site and microphone, for datasets table:PATH and hf:FOLDER. `jfewshot
+    run --support-where site=A --query-where site=B` then draws support and query clips by them. Without this option, none."""
 
 
 @typing.runtime_checkable

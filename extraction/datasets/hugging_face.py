@@ -94,11 +94,11 @@ def _recordings(folder: Path, prefix: str, split: str, columns: Columns) -> Iter
     if audio is None:
         raise UserError(f"{folder} has no column of audio; it has {', '.join(features)}. Name it with --column.audio")
     label = columns.label or ("class" if "label" not in features and "class" in features else "label")
-    for asked in (audio, label, columns.group, columns.split):
+    for asked in (audio, label, columns.group, columns.split, *columns.further):
         if asked and asked not in features:
             raise UserError(
                 f"{folder} has no column '{asked}'; it has {', '.join(features)}. Name the right ones with --column.label, "
-                "--column.group, --column.split, --column.audio"
+                "--column.group, --column.split, --column.audio, --column.further"
             )
     optional = {
         "group": columns.group or ("group" if "group" in features else None),
@@ -110,7 +110,11 @@ def _recordings(folder: Path, prefix: str, split: str, columns: Columns) -> Iter
         table = _table(str(folder / name))
         told = {
             what: [_text(features[column], value) for value in table.column(column).to_pylist()]
-            for what, column in {"label": label, **optional}.items()
+            for what, column in {
+                "label": label,
+                **optional,
+                **{f"further:{name}": name for name in columns.further},
+            }.items()
             if column
         }
         # Only where the bytes are not in the table does the path matter.
@@ -129,6 +133,7 @@ def _recordings(folder: Path, prefix: str, split: str, columns: Columns) -> Iter
                 group=values.get("group", ""),
                 split=values.get("split") or split,
                 left_out=missing or ("" if values["label"] else "no label"),
+                further=tuple((name, values[f"further:{name}"]) for name in columns.further),
             )
             row += 1
 

@@ -92,6 +92,7 @@ class Table:
         group_column = _column(self.path, rows[0], named.group) if named.group else "group"
         split_column = _column(self.path, rows[0], named.split) if named.split else "split"
         ends = _stretch_columns(self.path, rows[0], named)
+        further = [(name, _column(self.path, rows[0], name)) for name in named.further]
         found = []
         for number, row in enumerate(rows, 2):
             number = getattr(row, "line", number)  # rows of Parquet have no line, only their number
@@ -107,6 +108,7 @@ class Table:
                     clip_id=row.get("clip_id") or clip.clip_id,
                     group=(row[group_column] or "") if group_column in row else clip.group,
                     split=row.get(split_column) or "",
+                    further=tuple((name, row[column] or "") for name, column in further),
                 )
             )
         return sorted(found, key=lambda recording: recording.clip_id)

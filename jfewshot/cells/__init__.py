@@ -2,6 +2,8 @@
 
 - `finishing`: records are made and written while the next cell is solved
 - `planning`: from stores and options to cells, and what names each of them
+- `tables`: the clip tables that a run draws from
+- `joining`: what cells need whose supports and queries come from different clips
 - `computing`: from cells to records; a record that is there already is not computed again
 - `sizes`: how much disk the results of cells take
 - `units`: what several processes share out: the cells of one view together

@@ -12,6 +12,7 @@ import numpy as np
 
 from jfewshot._version import made_with
 from jfewshot.cells.finishing import Finishing
+from jfewshot.cells.joining import JoinedViews, may_be, sides_of
 from jfewshot.cells.planning import Cell
 from jfewshot.classifiers.rounding import IMPRECISE
 from jfewshot.classifiers.specs import StrengthValue
@@ -22,6 +23,8 @@ from jfewshot.profiling import stage
 from jfewshot.results import Records
 from jfewshot.statistics.intervals import correct_from_predicted, interval_on_pool
 from jfewshot.statistics.pool import Pool, make_pool
+from jfewshot.store import Store
+from jfewshot.store.clips import ClipTable
 from jfewshot.store.view_checks import CheckedViews, Wanted
 
 log = logging.getLogger(__name__)
@@ -115,7 +118,7 @@ def _under_its_name(found: dict[str, Any], names: dict[str, Any]) -> dict[str, A
 
 
 def _view_of(cell: Cell) -> Wanted:
-    return Wanted(cell.store, cell.view, cell.clips)
+    return Wanted(cell.store, cell.view, cell.own_clips)
 
 
 class _Upcoming:
@@ -151,11 +154,17 @@ class _Upcoming:
 
 
 def _is_same_view(one: Cell, other: Cell) -> bool:
-    return one.store is other.store and one.view == other.view and one.clips is other.clips
+    return (
+        one.store is other.store
+        and one.view == other.view
+        and one.clips is other.clips
+        and one.support is other.support
+    )
 
 
 # In this process, whoever evaluates: one cell may be asked for alone, and the next may be of the same view.
 _CHECKED = CheckedViews()
+_JOINED = JoinedViews()
 
 
 def _compute(cell, then, evaluator, folder, on_progress, finishing) -> Iterator[None]:
@@ -163,6 +172,7 @@ def _compute(cell, then, evaluator, folder, on_progress, finishing) -> Iterator[
     store, clips = cell.store, cell.clips
     with stage("reading"):
         view = _CHECKED.get(_view_of(cell), None if then is None else _view_of(then))
+        view = _JOINED.get(cell, view, evaluator.memory_bytes)
     drawn = evaluator.draw(clips, cell.protocol, store.dataset)
     # Brought to the host by this thread, which alone may free what lies on the devices.
     arrays = {"clips": drawn.clips, "segment": drawn.support_segment}
@@ -173,7 +183,7 @@ def _compute(cell, then, evaluator, folder, on_progress, finishing) -> Iterator[
         with stage("statistics"):
             if not parts:
                 parts.update(_shared_parts(cell, drawn, evaluator))
-            record = {"identity": cell.identity(solved.strength), **parts, **parts_of_solved(solved, drawn, len(clips))}
+            record = {"identity": cell.identity(solved.strength), **parts, **parts_of_solved(solved, drawn, clips)}
         with stage("writing"):
             if folder is None:
                 return record | {"draws": "", "predicted": solved.predicted}
@@ -183,8 +193,9 @@ def _compute(cell, then, evaluator, folder, on_progress, finishing) -> Iterator[
                     "class": clips.class_name,
                     "group": clips.group,
                     "split": clips.split,
+                    **may_be(drawn, len(clips)),
                 }
-                parts["draws"] = folder.write_draws(cell.protocol.draw_identity(clips.digest), arrays | table)
+                parts["draws"] = folder.write_draws(cell.draw_identity(), arrays | table)
             return folder.write_cell(record | {"draws": parts["draws"]}, solved.predicted)
 
     for solved in evaluator.evaluate(
@@ -196,7 +207,8 @@ def _compute(cell, then, evaluator, folder, on_progress, finishing) -> Iterator[
 
 def _shared_parts(cell: Cell, drawn: Drawn, evaluator: Evaluator) -> dict[str, Any]:
     """What the records of all strengths of a cell say."""
-    pool_clips = np.sort(drawn.pool.clips)
+    pool_clips, support = drawn.pool.all_clips, drawn.pool.support
+    of_sides = {} if support is None else {"support_clips": len(support.clips), "query_clips": len(drawn.pool.clips)}
     return {
         **_names(cell),
         "counts": {
@@ -207,6 +219,7 @@ def _shared_parts(cell: Cell, drawn: Drawn, evaluator: Evaluator) -> dict[str, A
             "redraws": drawn.redraws,
             "class_redraws": drawn.class_redraws,
             "class_episodes": _class_episodes(cell.protocol, drawn),
+            **of_sides,
         },
         "made_with": made_with("jax", "numpy")
         | {
@@ -216,19 +229,19 @@ def _shared_parts(cell: Cell, drawn: Drawn, evaluator: Evaluator) -> dict[str, A
     }
 
 
-def parts_of_solved(solved: Solved, drawn: Drawn, n_clips: int) -> dict[str, Any]:
+def parts_of_solved(solved: Solved, drawn: Drawn, clips: ClipTable) -> dict[str, Any]:
     """What the record of one strength says of its solution.
 
     Args:
       solved: the solution.
       drawn: the episodes that were solved.
-      n_clips: how many clips the table has that they were drawn from.
+      clips: the table that they were drawn from.
 
     Returns:
       the record's `accuracy`, `solver`, `timing` and, where episodes chose their strength, `chosen`.
     """
     return {
-        "accuracy": _accuracy(solved, drawn, n_clips),
+        "accuracy": _accuracy(solved, drawn, clips),
         "solver": _solver(solved),
         **_chosen(solved),
         "timing": {
@@ -299,24 +312,29 @@ def _names(cell: Cell) -> dict[str, Any]:
         "upstream": dict(store.manifest["upstream"]),
         "view": {"name": cell.view} | {key: facts.get(key) for key in ("layer", "pooling", "dim")},
         "store": {"path": str(store.path), "digest": store.digest},
+        **({} if cell.support is None else {"support_from": _other_store(cell.support)}),
     }
 
 
-def _accuracy(solved: Solved, drawn: Drawn, n_clips: int) -> dict[str, float | None]:
+def _other_store(store: Store) -> dict[str, Any]:
+    """What a record says of the store that supports are from."""
+    return {"dataset": dict(store.manifest["dataset"]), "store": {"path": str(store.path), "digest": store.digest}}
+
+
+def _accuracy(solved: Solved, drawn: Drawn, clips: ClipTable) -> dict[str, float | None]:
     _, n_way, of_class = drawn.clips.shape
     correct = correct_from_predicted(solved.predicted, n_way)
     k_shot = of_class - solved.predicted.shape[1] // n_way
-    return interval_on_pool(correct, _pool_of(drawn, n_clips, k_shot))._asdict()
+    return interval_on_pool(correct, _pool_of(drawn, clips, k_shot))._asdict()
 
 
 # Cells of one dataset and protocol share their episodes, and what the jackknife needs of these. An entry goes with its episodes.
 _POOLS: weakref.WeakKeyDictionary[Drawn, Pool] = weakref.WeakKeyDictionary()
 
 
-def _pool_of(drawn: Drawn, n_clips: int, k_shot: int) -> Pool:
+def _pool_of(drawn: Drawn, clips: ClipTable, k_shot: int) -> Pool:
     pool = _POOLS.get(drawn)
     if pool is None:
-        class_of_clip = np.full(n_clips, -1, np.int64)
-        class_of_clip[drawn.pool.clips] = np.repeat(np.arange(len(drawn.pool.count)), drawn.pool.count)
-        pool = _POOLS[drawn] = make_pool(drawn.clips, class_of_clip, k_shot)
+        class_of_clip = drawn.pool.class_of_row(len(clips))
+        pool = _POOLS[drawn] = make_pool(drawn.clips, class_of_clip, k_shot, sides_of(drawn, clips))
     return pool

@@ -7,17 +7,25 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
+from jfewshot.cells.tables import (
+    check_pools,
+    check_support_view,
+    joined_tables,
+    paired_tables,
+    support_store,
+    with_supports,
+)
 from jfewshot.classifiers import Strength
 from jfewshot.classifiers.specs import AUTO, ClassifierSpec, StrengthValue
 from jfewshot.episodes.protocol import Protocol
+from jfewshot.episodes.separate import pools_digest
 from jfewshot.errors import UserError
 from jfewshot.evaluator.preprocessing import Transform, fit_transform
 from jfewshot.evaluator.whitening import SHRINKAGE
 from jfewshot.files import canonical_json
 from jfewshot.results.keys import KEY_DIGITS
 from jfewshot.store import ClipTable, Store
+from jfewshot.store.joined import JoinedTable
 
 log = logging.getLogger(__name__)
 
@@ -34,11 +42,13 @@ class Cell:
 
     Attributes:
       store: the embeddings.
-      clips: the clips that take part (the store's, or those common to all stores of its dataset).
+      clips: the clips that take part (the store's, or those common to all stores of its dataset); a `JoinedTable` where
+        supports are from another store.
       view: name of the view.
       transform: the fitted preprocessing.
       protocol: how episodes are drawn and scored.
       spec: classifier and strengths; each strength has a record of its own.
+      support: the store that supports are from, where that is another one.
     """
 
     store: Store
@@ -47,6 +57,16 @@ class Cell:
     transform: Transform
     protocol: Protocol
     spec: ClassifierSpec
+    support: Store | None = None
+
+    @property
+    def own_clips(self) -> ClipTable:
+        """The clips of `store` that take part."""
+        return self.clips.first if isinstance(self.clips, JoinedTable) else self.clips
+
+    def draw_identity(self) -> dict[str, Any]:
+        """What the drawn clips depend on: the key of their file."""
+        return self.protocol.draw_identity(self.clips.stream) | self._pools
 
     def identity(self, strength: StrengthValue) -> dict[str, Any]:
         """Everything that can change a prediction, and nothing else.
@@ -69,13 +89,32 @@ class Cell:
     @functools.cached_property
     def _shared_identity(self) -> dict[str, Any]:
         return {
-            "clip_table": self.clips.digest,
+            "clip_table": self.clips.stream,
             "embeddings": self.store.view_digest(self.view),
             "segments": self.clips.segments_digest,
             "preprocessing": self.transform.identity(),
             "classifier": self.spec.identity(),
             "protocol": self.protocol.identity(),
             "numerics": _OWN_NUMERICS_VERSION.get(self.spec.identity()["name"], NUMERICS_VERSION),
+            **self._pools,
+            **self._supports,
+        }
+
+    @functools.cached_property
+    def _pools(self) -> dict[str, str]:
+        """Which clips are on which side; nothing where all clips are on both."""
+        if not self.protocol.is_separate:
+            return {}
+        return {"pools": pools_digest(self.clips, self.protocol, self.store.dataset)}
+
+    @property
+    def _supports(self) -> dict[str, str]:
+        """The other store's clips and embeddings; nothing where there is none."""
+        if self.support is None or not isinstance(self.clips, JoinedTable):
+            return {}
+        return {
+            "clip_table_of_supports": self.clips.second.digest,
+            "embeddings_of_supports": self.support.view_digest(self.view),
         }
 
     @functools.cached_property
@@ -109,6 +148,7 @@ def plan_cells(
     transductive: bool = False,
     shrinkage: float = SHRINKAGE,
     intersect_clips: bool = False,
+    support_from: Sequence[Store] = (),
 ) -> list[Cell]:
     """All cells of a run, in the order in which they are best computed.
 
@@ -122,18 +162,24 @@ def plan_cells(
       transductive: see `fit_transform`.
       shrinkage: see `fit_transform`.
       intersect_clips: where stores of one dataset hold different clips, take those that all of them hold.
+      support_from: stores that supports are drawn from; each evaluated store takes the one of its upstream. None for the
+        evaluated stores themselves.
 
     Returns:
       the cells, one for each store, view, protocol and classifier.
 
     Raises:
       UserError: if two stores of one dataset hold different clips (unless `intersect_clips`), two stores are of one upstream and
-        dataset, or a view or preprocessing does not fit.
+        dataset, a view or preprocessing does not fit, or the supports' stores or conditions do not.
     """
     cells: list[Cell] = []
     for group in _by_dataset(stores):
-        tables = _paired_tables(group, intersect_clips)
-        for store, clips in zip(group, tables, strict=True):
+        own = paired_tables(group, intersect_clips)
+        sources = [support_store(support_from, store) if support_from else None for store in group]
+        tables = joined_tables(group, own, sources, intersect_clips)
+        of_group = [with_supports(protocol, sources[0]) for protocol in protocols]
+        check_pools(group, tables, of_group)
+        for store, source, clips, own_clips in zip(group, sources, tables, own, strict=True):
             for view in views or [_default_view(store)]:
                 if view not in store.views:
                     raise UserError(f"{store.path} has no view '{view}'; it has {', '.join(store.views)}")
@@ -142,17 +188,21 @@ def plan_cells(
                         f"view '{view}' of {store.path} holds frames, which episodes cannot use: extract it pooled "
                         "(--pooling mean), or train on them (python -m jfewshot.downstream.emotion)"
                     )
+                if source is not None:
+                    check_support_view(source, store, view)
                 transform = fit_transform(
                     preprocessing,
                     store,
                     view,
-                    clips=clips,
+                    clips=own_clips,
                     center_from=center_from,
                     transductive=transductive,
                     shrinkage=shrinkage,
                 )
                 cells.extend(
-                    Cell(store, clips, view, transform, protocol, spec) for protocol in protocols for spec in specs
+                    Cell(store, clips, view, transform, protocol, spec, source)
+                    for protocol in of_group
+                    for spec in specs
                 )
     return cells
 
@@ -169,28 +219,6 @@ def _by_dataset(stores: Sequence[Store]) -> list[list[Store]]:
             )
         group.append(store)
     return list(groups.values())
-
-
-def _paired_tables(stores: list[Store], intersect: bool) -> list[ClipTable]:
-    """Clip tables with one digest for all stores of a dataset."""
-    tables = [store.clips for store in stores]
-    if len({table.digest for table in tables}) == 1:
-        return tables
-    rows = [set(zip(*(c.tolist() for c in (t.clip_id, t.class_name, t.group, t.split)), strict=True)) for t in tables]
-    common = set.intersection(*rows)
-    if not intersect:
-        other = next(number for number, table in enumerate(tables) if table.digest != tables[0].digest)
-        example = min(rows[0] ^ rows[other])[0]
-        raise UserError(
-            f"{stores[0].path} ({len(rows[0])} clips) and {stores[other].path} ({len(rows[other])}) hold different clips of "
-            f"'{stores[0].dataset}' ('{example}' for one), so their episodes would not be paired. "
-            "Pass --clips intersection to use the clips they share, or extract the same clips"
-        )
-    if not common:
-        raise UserError(f"the stores of '{stores[0].dataset}' have no clip in common (id, class, group and split)")
-    ids = {row[0] for row in common}
-    log.info("%s: %d clips are common to all stores", stores[0].dataset, len(ids))
-    return [table.select(np.array([clip in ids for clip in table.clip_id.tolist()])) for table in tables]
 
 
 def _default_view(store: Store) -> str:

@@ -2,9 +2,12 @@
 
 - `protocol`: ways, shots, queries, seed: what is drawn and how it is scored
 - `pool`: the classes and clips that episodes of a protocol are drawn from
+- `sides`: which clips supports, or queries, are drawn from
+- `separate`: the pools of a protocol whose supports and queries come from different clips
 - `drawing`: drawing episodes on the device
 - `shuffling`: the first few entries of random orders, by which classes and clips are drawn
 - `group_aware`: drawing episodes in which no query shares a group with a support
+- `two_pools`: drawing episodes from separate pools
 - `balance`: how often each class takes part, and what is said where that differs
 """
 

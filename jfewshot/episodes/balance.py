@@ -18,8 +18,7 @@ _NAMED = 5
 
 def class_episodes(pool: ClassPool, clips: Integer[np.ndarray, "episodes n_way drawn"]) -> Int[np.ndarray, "classes"]:
     """In how many episodes each class of a pool stands."""
-    class_of_clip = np.zeros(int(pool.clips.max()) + 1, np.int64)
-    class_of_clip[pool.clips] = np.repeat(np.arange(len(pool.count)), pool.count)
+    class_of_clip = pool.class_of_row(int(pool.all_clips[-1]) + 1)
     return np.bincount(class_of_clip[clips[:, :, 0]].ravel(), minlength=len(pool.count))
 
 

@@ -14,10 +14,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int32, UInt32
 
-from jfewshot.episodes.group_aware import Groups, draw_of_other_groups, group_arrays
+from jfewshot.episodes.group_aware import Grouped, Groups, draw_of_other_groups, group_arrays
 from jfewshot.episodes.pool import ClassPool
 from jfewshot.episodes.protocol import Protocol
+from jfewshot.episodes.separate import Supports
 from jfewshot.episodes.shuffling import CLASS_SLOT, Words, counters, without_replacement
+from jfewshot.episodes.two_pools import SupportArrays, draw_from_two_pools
 from jfewshot.randomness import random_words, stream_key
 
 # Lists of classes and of clips have at least these lengths on the device, so that all small stores share one compiled program.
@@ -34,6 +36,7 @@ class PoolArrays(NamedTuple):
       start, size: per class, into `clips`.
       clips: rows of the clip table.
       groups: who shares a group; None unless group-aware.
+      support: the supports' pool, where that is another one; all other fields then describe the queries.
     """
 
     key: UInt32[Array, "2"]
@@ -42,6 +45,7 @@ class PoolArrays(NamedTuple):
     size: Int32[Array, "classes"]
     clips: Int32[Array, "clips"]
     groups: Groups | None
+    support: SupportArrays | None = None
 
 
 class Draw(NamedTuple):
@@ -65,7 +69,7 @@ def pool_arrays(pool: ClassPool, protocol: Protocol, clip_table: str) -> PoolArr
     Args:
       pool: the classes and clips.
       protocol: its seed names the random stream.
-      clip_table: digest of the clip table.
+      clip_table: what names the clips in the random stream (`ClipTable.stream`).
 
     Returns:
       the pool as arrays on the device, padded to few different sizes so that few programs are compiled.
@@ -78,6 +82,19 @@ def pool_arrays(pool: ClassPool, protocol: Protocol, clip_table: str) -> PoolArr
         size=_padded(pool.count, n_classes),
         clips=_padded(pool.clips, n_clips),
         groups=group_arrays(pool, n_clips) if protocol.group_aware else None,
+        support=None if pool.support is None else _support_arrays(pool.support, protocol, n_classes, n_clips),
+    )
+
+
+def _support_arrays(support: Supports, protocol: Protocol, n_classes: int, n_queries: int) -> SupportArrays:
+    n_clips = padded_length(len(support.clips), LEAST_CLIPS)
+    copy = None if protocol.group_aware else support.copy
+    return SupportArrays(
+        start=_padded(support.start, n_classes),
+        size=_padded(support.count, n_classes),
+        clips=_padded(support.clips, n_clips),
+        copy=None if copy is None else _padded(copy, n_queries),
+        groups=group_arrays(support, n_clips) if protocol.group_aware else None,
     )
 
 
@@ -108,6 +125,7 @@ def draw(
     shots_drawn: int,
     bound_has_16_bits: bool,
     search_steps: int | None,
+    reach_over: bool,
 ) -> Draw:
     """Draw episodes by their numbers.
 
@@ -119,34 +137,65 @@ def draw(
       n_query: query clips per class.
       shots_drawn: support clips drawn per class; `k_shot` unless group-aware.
       bound_has_16_bits: whether there are at most 65,535 classes, and as many clips in each.
-      search_steps: group-aware only, where groups reach over classes: bisections that find a group in the largest
-        class.
+      search_steps: group-aware only, where groups reach over classes or pools are separate: bisections that find a group in
+        the largest class.
+      reach_over: group-aware only: whether groups reach over classes.
 
     Returns:
       the clips of each episode, and how often supports and classes were drawn again.
     """
     words = Words(pool.key, episode, bound_has_16_bits)
+    nothing = jnp.zeros(episode.shape, jnp.int32)
+    if pool.support is not None and pool.groups is None:
+        classes, support, query = draw_from_two_pools(
+            words,
+            pool.start,
+            pool.size,
+            pool.support,
+            lambda: draw_classes(words, pool.n_classes, n_way, None),
+            n_query=n_query,
+            k_shot=k_shot,
+        )
+        return Draw(_rows_of_sides(pool, pool.support, classes, support, query), nothing, nothing)
     if pool.groups is None:
         classes = draw_classes(words, pool.n_classes, n_way, None)
         size = pool.size[classes].astype(jnp.uint32)
         drawn = without_replacement(words, size, n_query + k_shot)
         # Queries come first in the random order, so that they stay the same whatever the number of shots.
         entries = jnp.concatenate([drawn[:, n_query:], drawn[:, :n_query]], 1)
-        redraws = class_redraws = jnp.zeros(episode.shape, jnp.int32)
+        redraws = class_redraws = nothing
     else:
+        queries = supports = Grouped(pool.start, pool.size, pool.groups)
+        if pool.support is not None and pool.support.groups is not None:
+            supports = Grouped(pool.support.start, pool.support.size, pool.support.groups)
         found = draw_of_other_groups(
             words,
-            pool.groups,
-            pool.start,
-            pool.size,
+            supports,
+            queries,
             lambda attempt: draw_classes(words, pool.n_classes, n_way, attempt),
             n_query=n_query,
             shots_drawn=shots_drawn,
             search_steps=search_steps,
+            reach_over=reach_over,
         )
+        if pool.support is not None:
+            support = found.support[:, :k_shot]
+            rows = _rows_of_sides(pool, pool.support, found.classes, support, found.query)
+            return Draw(rows, found.redraws, found.class_redraws)
         classes, redraws, class_redraws = found.classes, found.redraws, found.class_redraws
         entries = jnp.concatenate([found.support[:, :k_shot], found.query], 1)
     return Draw(pool.clips[pool.start[classes][:, None] + entries], redraws, class_redraws)
+
+
+def _rows_of_sides(pool, supports, classes, support, query):
+    """Rows of the clip table, supports first, from entries of the two pools."""
+    return jnp.concatenate(
+        [
+            supports.clips[supports.start[classes][:, None] + support],
+            pool.clips[pool.start[classes][:, None] + query],
+        ],
+        1,
+    )
 
 
 def draw_classes(
@@ -202,12 +251,16 @@ def unit_interval(word: UInt32[Array, "*shape"]) -> Float[Array, "*shape"]:
 def draw_arguments(protocol: Protocol, pool: ClassPool) -> dict[str, Any]:
     """The static arguments of `draw` for a protocol."""
     largest = int(pool.count.max())
+    most = largest if pool.support is None else max(largest, int(pool.support.count.max()))
+    reach_over = protocol.group_aware and pool.groups_reach_over
+    searched = reach_over or (protocol.group_aware and pool.support is not None)
     return {
         "n_way": protocol.n_way,
         "k_shot": protocol.k_shot,
         "n_query": protocol.n_query,
         "shots_drawn": protocol.shots_drawn,
-        "bound_has_16_bits": max(largest, len(pool.names)) < 2**16,
+        "bound_has_16_bits": max(most, len(pool.names)) < 2**16,
         # In fours, so that stores of similar size share a compiled program.
-        "search_steps": -(-largest.bit_length() // 4) * 4 if protocol.group_aware and pool.groups_reach_over else None,
+        "search_steps": -(-largest.bit_length() // 4) * 4 if searched else None,
+        "reach_over": reach_over,
     }

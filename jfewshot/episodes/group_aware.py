@@ -18,6 +18,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Int32
 
 from jfewshot.episodes.pool import ClassPool
+from jfewshot.episodes.separate import Supports
 from jfewshot.episodes.shuffling import Words, without_replacement
 
 # How often the supports of an episode's classes are drawn before its classes are drawn again, and how often those are.
@@ -39,6 +40,19 @@ class Groups(NamedTuple):
     run_length: Int32[Array, "clips"]
 
 
+class Grouped(NamedTuple):
+    """A pool on the device whose clips have groups.
+
+    Attributes:
+      start, size: per class, into the pool's entries.
+      groups: of the entries.
+    """
+
+    start: Int32[Array, "classes"]
+    size: Int32[Array, "classes"]
+    groups: Groups
+
+
 class GroupAware(NamedTuple):
     """Drawn episodes; entries are counted from the first clip of their class.
 
@@ -56,7 +70,7 @@ class GroupAware(NamedTuple):
     class_redraws: Int32[Array, "episodes"]
 
 
-def group_arrays(pool: ClassPool, length: int) -> Groups:
+def group_arrays(pool: ClassPool | Supports, length: int) -> Groups:
     """Put a pool's groups on the device, padded to so many entries."""
     class_start = np.repeat(pool.start, pool.count)
     entry = np.arange(len(pool.clips), dtype=np.int32)
@@ -69,49 +83,51 @@ def group_arrays(pool: ClassPool, length: int) -> Groups:
 
 def draw_of_other_groups(
     words: Words,
-    groups: Groups,
-    start: Int32[Array, "classes"],
-    size: Int32[Array, "classes"],
+    support_pool: Grouped,
+    query_pool: Grouped,
     draw_classes: Callable[[jax.Array], jax.Array],
     *,
     n_query: int,
     shots_drawn: int,
     search_steps: int | None,
+    reach_over: bool,
 ) -> GroupAware:
     """Draw classes, supports and queries.
 
     Args:
       words: source of the random words.
-      groups: groups of the pool's clips.
-      start: place of each class's first clip in the pool.
-      size: number of clips of each class.
+      support_pool: the clips that supports are drawn from.
+      query_pool: the clips that queries are drawn from; the same object where both are drawn from one pool.
       draw_classes: from the number of an attempt, one for each episode, to the classes of the episode's slots.
       n_query: queries per class.
       shots_drawn: supports drawn per class.
-      search_steps: bisections that find a group in the largest class, if a group can have clips of several classes;
-        else None.
+      search_steps: bisections that find a group among the queries of the largest class; None where both sides are drawn from
+        one pool and no group has clips of several classes.
+      reach_over: whether a group can have clips of several classes.
 
     Returns:
       the drawn episodes.
     """
 
     def supports(classes, attempt):
-        count = size[classes].astype(jnp.uint32)
+        count = support_pool.size[classes].astype(jnp.uint32)
         return without_replacement(
             words, count, shots_drawn, first_position=n_query, attempt=attempt.astype(jnp.uint32)
         )
 
     def excluded(classes, support):
-        class_start = start[classes]
+        class_start = support_pool.start[classes]
         if search_steps is None:
-            return _runs_of_own_class(groups, class_start, support)
-        return _runs_of_all_classes(groups, class_start, size[classes], support, search_steps)
+            return _runs_of_own_class(support_pool.groups, class_start, support)
+        number = support_pool.groups.number[class_start[:, None] + support]
+        number = number.reshape(1, -1, number.shape[-1]) if reach_over else number
+        return _runs_of_groups(query_pool, classes, sorted_along_slots(number), search_steps)
 
     def leaves_enough(classes, attempt):
         _, length = excluded(classes, supports(classes, attempt))
-        enough = size[classes] - length.sum(1) >= n_query
+        enough = query_pool.size[classes] - length.sum(1) >= n_query
         # Where groups reach over classes, one class's supports take queries from another: all are drawn again.
-        return enough if search_steps is None else jnp.broadcast_to(enough.all(0), enough.shape)
+        return enough if not reach_over else jnp.broadcast_to(enough.all(0), enough.shape)
 
     def wanting(state: _State):
         return ~state.enough & (state.class_attempt < MAX_CLASS_DRAWS)
@@ -137,10 +153,11 @@ def draw_of_other_groups(
     classes = draw_classes(state.class_attempt.astype(jnp.uint32))
     support = supports(classes, state.attempt)
     run_start, length = excluded(classes, support)
-    available = jnp.maximum(size[classes] - length.sum(1), n_query).astype(jnp.uint32)
-    query = _skip(without_replacement(words, available, n_query), run_start, length)
+    size = query_pool.size[classes]
+    available = jnp.maximum(size - length.sum(1), n_query).astype(jnp.uint32)
+    query = skip_runs(without_replacement(words, available, n_query), run_start, length)
     redraws = jnp.where(state.enough.all(0), state.redraws, -1)
-    return GroupAware(classes, support, jnp.minimum(query, size[classes][:, None] - 1), redraws, state.class_attempt)
+    return GroupAware(classes, support, jnp.minimum(query, size[:, None] - 1), redraws, state.class_attempt)
 
 
 class _State(NamedTuple):
@@ -161,13 +178,16 @@ class _State(NamedTuple):
 
 def _runs_of_own_class(groups, class_start, support):
     """Start and length, within each slot's class, of the groups of its own support; each group once, in the class's order."""
-    start = _sorted(groups.run_start[class_start[:, None] + support])
+    start = sorted_along_slots(groups.run_start[class_start[:, None] + support])
     return start, jnp.where(_is_new(start), groups.run_length[class_start[:, None] + start], 0)
 
 
-def _runs_of_all_classes(groups, class_start, count, support, search_steps):
-    """The same of the groups of all slots' supports: a length of 0 where a class has no clip of a group."""
-    number = _sorted(groups.number[class_start[:, None] + support].reshape(1, -1, support.shape[-1]))
+def _runs_of_groups(pool, classes, number, search_steps):
+    """Start and length, within each slot's class, of some groups: a length of 0 where a class has no clip of a group.
+
+    The numbers of the groups are sorted along the second axis; with one slot, the groups count for all classes.
+    """
+    groups, class_start, count = pool.groups, pool.start[classes], pool.size[classes]
     # Bisection for the first clip of the class whose group's number is not below the one that is looked for.
     low = jnp.zeros((len(class_start), *number.shape[1:]), jnp.int32)
     high = jnp.broadcast_to(count[:, None], low.shape)
@@ -185,7 +205,7 @@ def _runs_of_all_classes(groups, class_start, count, support, search_steps):
     return low, jnp.where(there, groups.run_length[entry], 0)
 
 
-def _sorted(values: Int32[Array, "slots n episodes"]) -> Int32[Array, "slots n episodes"]:
+def sorted_along_slots(values: Int32[Array, "slots n episodes"]) -> Int32[Array, "slots n episodes"]:
     """Sorted along the second axis, by counting for each value how many stand before it."""
     n = values.shape[1]
     if n == 1:
@@ -210,8 +230,21 @@ def _is_new(ordered):
     return jnp.concatenate([jnp.ones_like(new[:, :1], shape=(ordered.shape[0], 1, ordered.shape[2])), new], 1)
 
 
-def _skip(rank, run_start, run_length):
-    """From the number of a clip among those that are left to its entry: runs that lie before it are skipped, in their order."""
+def skip_runs(
+    rank: Int32[Array, "slots n episodes"],
+    run_start: Int32[Array, "slots runs episodes"],
+    run_length: Int32[Array, "slots runs episodes"],
+) -> Int32[Array, "slots n episodes"]:
+    """From the number of a clip among those that are left to its entry: runs that lie before it are skipped, in their order.
+
+    Args:
+      rank: number of each clip among those that are left, from 0.
+      run_start: entries at which runs begin that are left out, sorted.
+      run_length: how long these runs are.
+
+    Returns:
+      the entries.
+    """
 
     def over_one_run(i, entry):
         return jnp.where(run_start[:, i, None] <= entry, entry + run_length[:, i, None], entry)

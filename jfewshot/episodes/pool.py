@@ -1,10 +1,14 @@
 """The classes and clips that episodes of a protocol are drawn from."""
 
 import dataclasses
+import functools
 
 import numpy as np
+from jaxtyping import Int
 
 from jfewshot.episodes.protocol import Protocol
+from jfewshot.episodes.separate import Supports, separate_sides
+from jfewshot.episodes.sides import in_split
 from jfewshot.errors import UserError
 from jfewshot.store.clips import ClipTable
 
@@ -20,6 +24,7 @@ class ClassPool:
         protocol in the order of their groups within a class, and in the table's order within a group.
       group: int32, one per entry of `clips`: a number for its group; clips without a group are each their own.
       left_out: (class, number of clips) for each class that `min_clips` left out.
+      support: where supports are drawn from, if that is another pool; all other fields then describe the queries.
     """
 
     names: np.ndarray
@@ -28,11 +33,37 @@ class ClassPool:
     clips: np.ndarray
     group: np.ndarray
     left_out: tuple[tuple[str, int], ...]
+    support: Supports | None = None
+
+    @functools.cached_property
+    def all_clips(self) -> Int[np.ndarray, "rows"]:
+        """Rows of all clips that may be drawn, sorted."""
+        if self.support is None:
+            return np.sort(self.clips)
+        return np.union1d(self.clips, self.support.clips)
+
+    def class_of_row(self, n_rows: int) -> Int[np.ndarray, "n_rows"]:
+        """The number of the class of each row of the clip table; -1 for clips that cannot be drawn.
+
+        Args:
+          n_rows: how many rows the table has.
+        """
+        number = np.full(n_rows, -1, np.int64)
+        number[self.clips] = np.repeat(np.arange(len(self.count)), self.count)
+        if self.support is not None:
+            number[self.support.clips] = np.repeat(np.arange(len(self.support.count)), self.support.count)
+        return number
 
     @property
     def groups_reach_over(self) -> bool:
         """Whether some group has clips of several classes."""
         class_of_clip = np.repeat(np.arange(len(self.count)), self.count)
+        if self.support is not None:
+            class_of_clip = np.concatenate(
+                [class_of_clip, np.repeat(np.arange(len(self.support.count)), self.support.count)]
+            )
+            group = np.concatenate([self.group, self.support.group])
+            return len(np.unique(group)) < len(np.unique(np.stack([group, class_of_clip]), axis=1).T)
         return len(np.unique(self.group)) < len(np.unique(np.stack([self.group, class_of_clip]), axis=1).T)
 
 
@@ -51,15 +82,13 @@ def class_pool(clips: ClipTable, protocol: Protocol, dataset: str = "the store")
       UserError: if the split is not there, a class has too few clips, there are fewer classes than ways, or groups leave
         a class no queries.
     """
+    if protocol.is_separate:
+        sides = separate_sides(clips, protocol, dataset)
+        query = sides.query
+        return ClassPool(sides.names, query.start, query.count, query.clips, query.group, sides.left_out, sides.support)
     rows = np.arange(len(clips), dtype=np.int32)
     if protocol.split is not None:
-        rows = rows[clips.split == protocol.split]
-        if not len(rows):
-            known = sorted(set(clips.split.tolist()) - {""})
-            raise UserError(
-                f"{dataset} has no clips in split '{protocol.split}'; "
-                + (f"it has {', '.join(known)}" if known else "its clips name no splits: leave --split out")
-            )
+        rows = rows[in_split(clips, protocol.split, dataset)]
     labelled = clips.class_number[rows] >= 0
     if not labelled.any():
         raise UserError(f"{dataset}: no clip has a class, and episodes are drawn from classes; label the clips first")

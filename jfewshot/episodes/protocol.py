@@ -4,6 +4,7 @@ import dataclasses
 import operator
 from typing import Any, Literal
 
+from jfewshot.episodes.sides import SEPARATE_DRAWS, Side
 from jfewshot.errors import UserError
 
 QuerySegments = Literal["vote", "mean", "one"]
@@ -32,6 +33,10 @@ class Protocol:
         index), by their mean score ("mean"), or by one drawn at random ("one").
       nested_shots: the largest number of shots drawn together: the supports of fewer shots are the first of these, with the
         same queries. It changes a draw only where `group_aware`; None for `k_shot`.
+      support: which clips supports are drawn from; None for all clips of `split`. With `support`, `query` or `support_from`, the
+        two sides of an episode are drawn from separate pools (two_pools.py).
+      query: which clips queries are drawn from; None for all clips of `split`.
+      support_from: name of the dataset whose store holds the supports; None for the store that holds the queries.
     """
 
     n_way: int = 5
@@ -44,6 +49,9 @@ class Protocol:
     group_aware: bool = False
     query_segments: QuerySegments = "vote"
     nested_shots: int | None = None
+    support: Side | None = None
+    query: Side | None = None
+    support_from: str | None = None
 
     def __post_init__(self):
         # NumPy's integers become Python's: a record is JSON, and the seed names the random stream by its digits.
@@ -63,6 +71,11 @@ class Protocol:
             raise UserError(f"nested_shots is {self.nested_shots}, fewer than the {self.k_shot} shots of the episode")
         if self.query_segments not in ("vote", "mean", "one"):
             raise UserError(f"query_segments is '{self.query_segments}'; choose vote, mean or one")
+
+    @property
+    def is_separate(self) -> bool:
+        """Whether supports and queries are drawn from separate pools."""
+        return self.support is not None or self.query is not None or self.support_from is not None
 
     @property
     def n_support(self) -> int:
@@ -93,9 +106,19 @@ class Protocol:
     def identity(self) -> dict[str, Any]:
         """What a result depends on."""
         nested = self.shots_drawn if self.group_aware else None
-        version = {"group_aware_draws": GROUP_AWARE_DRAWS} if self.group_aware else {}
+        version: dict[str, Any] = {"group_aware_draws": GROUP_AWARE_DRAWS} if self.group_aware else {}
         # Not `asdict`, which copies every value: a grid of 100,000 cells asks for as many identities as it has views.
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        for name in ("support", "query", "support_from"):
+            del fields[name]
+        if self.is_separate:
+            # Only here, so that records without separate pools keep their keys.
+            version |= {
+                "support": (self.support or Side()).identity(),
+                "query": (self.query or Side()).identity(),
+                "support_from": self.support_from,
+                "separate_draws": SEPARATE_DRAWS,
+            }
         return {**fields, "nested_shots": nested, **version}
 
 

@@ -14,6 +14,7 @@ from jfewshot.episodes.drawing import Draw, draw_arguments, pool_arrays
 from jfewshot.episodes.group_aware import MAX_CLASS_DRAWS, MAX_SUPPORT_DRAWS
 from jfewshot.episodes.pool import ClassPool, class_pool
 from jfewshot.episodes.protocol import Protocol
+from jfewshot.episodes.separate import pools_digest
 from jfewshot.errors import UserError
 from jfewshot.evaluator.chunking import Chunking, ChunkShape, episodes_first, in_blocks
 from jfewshot.evaluator.devices import AXIS
@@ -68,7 +69,7 @@ class Drawn:
     @functools.cached_property
     def used(self) -> np.ndarray:
         """Rows of the clip table that occur in an episode, sorted."""
-        seen = np.zeros(int(self.pool.clips.max()) + 1, bool)
+        seen = np.zeros(int(self.pool.all_clips[-1]) + 1, bool)
         seen[self.clips] = True
         return np.flatnonzero(seen)
 
@@ -109,6 +110,8 @@ class Drawer:
             classes much rarer than others (see `check_balance`).
         """
         identity = repr(protocol.draw_identity(clips.digest))
+        if protocol.is_separate:
+            identity += pools_digest(clips, protocol, dataset)
         if identity not in self._drawn:
             size = _bytes_of(protocol)
             most = _MOST_KEPT if size * _MOST_KEPT <= _SHARE * self._memory_bytes else _KEPT
@@ -132,7 +135,7 @@ class Drawer:
         self._on_device.clear()
 
     def _draw(self, clips, protocol, dataset, pool, identity, shape) -> Drawn:
-        on_device = pool_arrays(pool, protocol, clips.digest)
+        on_device = pool_arrays(pool, protocol, clips.stream)
         arguments = tuple(sorted(draw_arguments(protocol, pool).items(), key=lambda item: item[0]))
         # Half the bytes where rows of the clip table fit 16 bits.
         function = jit_draw(self._mesh, arguments, "uint16" if len(clips) <= 2**16 else "uint32")

@@ -142,9 +142,9 @@ class Evaluator:
         """
         drawn = self.draw(clips, protocol, dataset)
         # Of a large store, thousands of episodes use a part; of a small one, nearly all.
-        n_segments = int(clips.n_segments[drawn.pool.clips].sum())
+        n_segments = int(clips.n_segments[drawn.pool.all_clips].sum())
         whole = n_segments <= _LARGE_STORE or holds_whole_store(n_segments, view.shape[1], self.mesh, self.memory_bytes)
-        rows, first = _rows_of_clips(clips, np.sort(drawn.pool.clips) if whole else drawn.used)
+        rows, first = _rows_of_clips(clips, drawn.pool.all_clips if whole else drawn.used)
         wanted = protocol.n_episodes * protocol.n_support * (protocol.n_support + protocol.n_queries)
         for spec in specs:
             shifted = bool(spec.classifier.translation_invariant)
@@ -164,7 +164,7 @@ class Evaluator:
             classifier=Auto(spec.classifier) if AUTO in spec.strengths else spec.classifier,
             protocol=protocol,
             strengths=jnp.array([1.0 if value in (None, AUTO) else value for value in spec.strengths], jnp.float32),
-            key=jnp.asarray(stream_key(protocol.seed, clips.digest, "classifier", spec.name)),
+            key=jnp.asarray(stream_key(protocol.seed, clips.stream, "classifier", spec.name)),
             clips=clips,
             first=first,
             drawn=drawn,

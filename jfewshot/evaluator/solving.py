@@ -107,7 +107,7 @@ class Solver:
           episodes, ...].
         """
         protocol, pool, n_segments = job.protocol, job.drawn.pool, job.clips.n_segments
-        long_clips = bool((n_segments[pool.clips] > 1).any())
+        long_clips = bool((n_segments[pool.all_clips] > 1).any())
         several = protocol.query_segments != "one" and long_clips
         # Padded, so that all small stores share one compiled program.
         length = padded_length(len(n_segments), LEAST_CLIPS)

@@ -11,7 +11,7 @@ from jfewshot.files import canonical_json
 from jfewshot.reporting.conditions import Conditions, condition_of, describe, flatten
 from jfewshot.reporting.grid import MISSING, Grid, grid
 from jfewshot.reporting.labels import UpstreamNames
-from jfewshot.reporting.pairing import classes_of_clips, slot_scores
+from jfewshot.reporting.pairing import classes_of_clips, sides_of_clips, slot_scores
 from jfewshot.results import Results
 from jfewshot.statistics import compare, correct_from_predicted, holm, make_pool, pool_covariance
 
@@ -229,7 +229,7 @@ def _move(before: Results, first: Record, after: Results, second: Record, names:
     correct = np.stack([one if of_slots else correct_from_predicted(one, protocol["n_way"]) for one in kept])
     _, class_of_clip = classes_of_clips(draws, protocol)
     try:
-        pool = make_pool(draws["clips"].astype(np.int64), class_of_clip, protocol["k_shot"])
+        pool = make_pool(draws["clips"].astype(np.int64), class_of_clip, protocol["k_shot"], sides_of_clips(draws))
     except ValueError as error:
         raise UserError(f"{before.path}: the file of draws {first['draws']} is damaged ({error})") from error
     covariance = pool_covariance(correct, pool, of_slots)

@@ -11,7 +11,7 @@ from jfewshot.files import canonical_json
 RECOMMENDED_FIRST = ("logistic", "ridge", "svm", "sgd", "centroid", "knn")
 
 # Identity fields that name the data and the embeddings: the axes of a table. Everything else is its condition.
-_AXES = ("clip_table", "embeddings", "segments")
+_AXES = ("clip_table", "embeddings", "segments", "pools", "clip_table_of_supports", "embeddings_of_supports")
 
 
 def condition_of(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -107,6 +107,7 @@ def describe(condition: Mapping[str, Any]) -> str:
     parts.append(preprocessing_words(condition))
     if protocol.get("split"):
         parts.append(f"{protocol['split']} split")
+    parts += side_words(protocol)
     if protocol.get("min_clips"):
         parts.append(f"classes of {protocol['min_clips']} clips and more")
     if protocol.get("group_aware"):
@@ -117,6 +118,25 @@ def describe(condition: Mapping[str, Any]) -> str:
         parts.append(query_segments[protocol["query_segments"]])
     parts.append(f"{protocol['n_episodes']:,} episodes, seed {protocol['seed']}")
     return " · ".join(parts)
+
+
+def side_words(protocol: Mapping[str, Any]) -> list[str]:
+    """Where supports and queries come from: `support: split train`, `queries: site=B`; nothing where all clips may be both.
+
+    Args:
+      protocol: of a record's identity.
+    """
+    parts = []
+    for name, title in (("support", "support"), ("query", "queries")):
+        side = protocol.get(name) or {}
+        words = [f"split {side['split']}"] if side.get("split") else []
+        for one in side.get("where") or ():
+            words.append(f"{one['column']}{'=' if one['equal'] else '!='}{' or '.join(one['values'])}")
+        if name == "support" and protocol.get("support_from"):
+            words.insert(0, f"from {protocol['support_from']}")
+        if words:
+            parts.append(f"{title}: {', '.join(words)}")
+    return parts
 
 
 def classifier_words(condition: Mapping[str, Any]) -> str:

@@ -11,7 +11,14 @@ from typing import Any, NamedTuple
 
 from jfewshot.files import atomic_write
 from jfewshot.files.csv_cells import csv_text
-from jfewshot.reporting.conditions import Conditions, classifier_words, describe, flatten, preprocessing_words
+from jfewshot.reporting.conditions import (
+    Conditions,
+    classifier_words,
+    describe,
+    flatten,
+    preprocessing_words,
+    side_words,
+)
 from jfewshot.reporting.labels import UpstreamNames
 
 _log = logging.getLogger(__name__)
@@ -73,6 +80,7 @@ def tidy_rows(records: Sequence[Record], words: "_Words | None" = None) -> list[
                 "strength_value": _float(None if strength.get("value") == "auto" else strength.get("value")),
                 "strength_median": _median_strength(record.get("chosen")),
                 **{name: protocol.get(name) for name in _PROTOCOL},
+                "pools": "; ".join(side_words(protocol)) or None,
                 "accuracy": float(accuracy["mean"]),
                 **{name: _float(accuracy.get(name)) for name in _WIDTHS},
                 "n_classes": (record.get("counts") or {}).get("classes"),
@@ -131,7 +139,7 @@ def model_index(records: Sequence[Record], words: "_Words | None" = None, name: 
             "    dataset:",
             f"      name: {_quote(_title(record['dataset']))}",
             f"      type: {_quote(record['dataset']['name'])}",
-            *([f"      split: {_quote(protocol['split'])}"] if protocol.get("split") else []),
+            *([f"      split: {_quote(split)}"] if (split := _split_of(protocol)) else []),
             f"      revision: {_quote(identity['clip_table'])}",
             "    metrics:",
             "    - type: accuracy",
@@ -140,6 +148,11 @@ def model_index(records: Sequence[Record], words: "_Words | None" = None, name: 
             f"      args: {_in_yaml(_arguments(record, words))}",
         ]
     return "\n".join(lines) + "\n"
+
+
+def _split_of(protocol: Mapping[str, Any]) -> str | None:
+    """The split that queries are drawn from; None for all clips."""
+    return (protocol.get("query") or {}).get("split") or protocol.get("split")
 
 
 def mteb_json(records: Sequence[Record], words: "_Words | None" = None) -> str:
@@ -168,7 +181,7 @@ def mteb_json(records: Sequence[Record], words: "_Words | None" = None) -> str:
         }
         # Put together as text, for what a condition says is written many times.
         scores = f"{_json(score)[:-1]}, {_arguments(record, words)[1:]}"
-        tasks.append(f'{_json(task)[:-1]}, "scores": {{{_json(protocol.get("split") or "test")}: [{scores}]}}}}')
+        tasks.append(f'{_json(task)[:-1]}, "scores": {{{_json(_split_of(protocol) or "test")}: [{scores}]}}}}')
     upstream = records[0]["upstream"]
     document = {
         "model_name": upstream["name"],

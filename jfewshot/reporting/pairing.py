@@ -13,6 +13,7 @@ from jfewshot.reporting.leaderboard import Leaderboard
 from jfewshot.results import Results
 from jfewshot.statistics import (
     PoolCovariance,
+    SidesOfClips,
     class_pseudo_values,
     class_scores,
     correct_from_predicted,
@@ -94,7 +95,7 @@ def pair_dataset(
     names, class_of_clip = classes_of_clips(draws, protocol)
     clips = draws["clips"].astype(np.int64)
     try:
-        pool = make_pool(clips, class_of_clip, k_shot)
+        pool = make_pool(clips, class_of_clip, k_shot, sides_of_clips(draws))
     except ValueError as error:
         problems.append(f"{results.path}: the file of draws {drawn} is damaged ({error}); delete it and run again")
         return None
@@ -136,10 +137,14 @@ def classes_of_clips(
     """Names of the classes, and the class of each clip of the table: -1 for clips that could not be drawn.
 
     Where only one split was drawn from, the draws' `split` column says which clips are of it; in files without that
-    column the clips that were drawn are taken for all there are.
+    column the clips that were drawn are taken for all there are. Draws from separate pools say which clips are of these.
     """
     names, index = np.unique(draws["class"], return_inverse=True)
     index = index.astype(np.int64)
+    sides = sides_of_clips(draws)
+    if sides is not None:
+        index[~(sides.support.astype(bool) | sides.query.astype(bool))] = -1
+        return names, index
     split = protocol.get("split")
     if split is not None:
         if "split" in draws:
@@ -152,6 +157,19 @@ def classes_of_clips(
     least = protocol.get("min_clips") or 0
     index[(index >= 0) & (count[index] < least)] = -1
     return names, index
+
+
+def sides_of_clips(draws: Mapping[str, np.ndarray]) -> SidesOfClips | None:
+    """Which clips could be supports and which queries; None where all clips could be both.
+
+    Args:
+      draws: a file of drawn clips.
+    """
+    if "may_support" not in draws or "may_query" not in draws:
+        return None
+    # Two recordings of one clip have its id.
+    unit = np.unique(draws["clip_id"], return_inverse=True)[1].reshape(-1)
+    return SidesOfClips(draws["may_support"], draws["may_query"], unit)
 
 
 def _confusion(

@@ -110,6 +110,9 @@ def read_draws(path: Path, protocol: Mapping[str, Any], sha256: str | None = Non
     columns = [found[name] for name in ("clip_id", "class", "group", "split") if name in found]
     if any(column.shape != names.shape or column.ndim != 1 or column.dtype.kind != "U" for column in columns):
         raise _damaged(path, "the columns of its table of clips do not fit each other")
+    for name in ("may_support", "may_query"):
+        if name in found and (found[name].shape != names.shape or found[name].dtype.kind != "u"):
+            raise _damaged(path, f"'{name}' does not fit its table of clips")
     if clips.size and not (clips.min() >= 0 and clips.max() < len(names)):
         raise _damaged(path, "'clips' points to clips that are not in its table")
     of_slot = np.unique(classes, return_inverse=True)[1].reshape(-1)[clips]

@@ -37,7 +37,7 @@ from jfewshot.statistics.paired import (
     permutation_p_value,
     wins_ties_losses,
 )
-from jfewshot.statistics.pool import Pool, PoolCovariance, make_pool, pool_covariance
+from jfewshot.statistics.pool import Pool, PoolCovariance, SidesOfClips, make_pool, pool_covariance
 from jfewshot.statistics.ranks import (
     DatasetBootstrap,
     RankTest,
@@ -62,6 +62,7 @@ __all__ = [
     "Pool",
     "PoolCovariance",
     "RankTest",
+    "SidesOfClips",
     "as_read",
     "average_ranks",
     "best_probability",

@@ -54,6 +54,10 @@ class Pool:
       clip_class: class of each clip, -1 where it takes no part.
       class_size: clips of each class.
       k_shot: supports per slot.
+      support_size, query_size: clips of each class that can be supports, and queries, where no clip can be both; None where
+        supports and queries are drawn from the same clips.
+      told_apart: whether the pools are the same or have no clip in common. Where they share some of their clips, the variance
+        from the choice of clips is not known.
     """
 
     clips: Integer[np.ndarray, "n_episodes n_way n_drawn"]
@@ -61,6 +65,9 @@ class Pool:
     clip_class: Integer[np.ndarray, " n_clips"]
     class_size: Integer[np.ndarray, " n_classes"]
     k_shot: int
+    support_size: Integer[np.ndarray, " n_classes"] | None = None
+    query_size: Integer[np.ndarray, " n_classes"] | None = None
+    told_apart: bool = True
 
     @functools.cached_property
     def appearances(self) -> tuple[Float[np.ndarray, " n_clips"], Float[np.ndarray, " n_clips"]]:
@@ -70,8 +77,24 @@ class Pool:
         return support.astype(np.float64), query.astype(np.float64)
 
 
+class SidesOfClips(NamedTuple):
+    """Which clips can be supports and which can be queries, where these are drawn from separate pools.
+
+    Attributes:
+      support, query: of each clip of the table, whether it can be a support, and a query.
+      unit: a number per clip of the table, equal for two recordings of one clip: they are one clip of the sample.
+    """
+
+    support: Shaped[np.ndarray, " n_clips"]
+    query: Shaped[np.ndarray, " n_clips"]
+    unit: Integer[np.ndarray, " n_clips"]
+
+
 def make_pool(
-    clips: Integer[np.ndarray, "n_episodes n_way n_drawn"], class_of_clip: Integer[np.ndarray, " n_clips"], k_shot: int
+    clips: Integer[np.ndarray, "n_episodes n_way n_drawn"],
+    class_of_clip: Integer[np.ndarray, " n_clips"],
+    k_shot: int,
+    sides: SidesOfClips | None = None,
 ) -> Pool:
     """Describe drawn episodes.
 
@@ -80,6 +103,7 @@ def make_pool(
       class_of_clip: class of every clip of the table, any integers; negative for clips that cannot be drawn (of another
         split).
       k_shot: supports per class.
+      sides: which clips can be supports and which queries; None where all clips can be both.
 
     Returns:
       the draws with the classes of their clips.
@@ -96,8 +120,27 @@ def make_pool(
     dense = np.full(max(int(class_of_clip.max()), 0) + 2, -1)
     dense[seen] = np.arange(len(seen))
     clip_class = dense[np.where(class_of_clip < 0, -1, class_of_clip)]
+    if sides is not None:
+        return _pool_of_sides(clips, slot_class.reshape(clips.shape[:2]), clip_class, k_shot, sides)
     class_size = np.bincount(clip_class[clip_class >= 0], minlength=len(seen))
     return Pool(clips, slot_class.reshape(clips.shape[:2]), clip_class, class_size, k_shot)
+
+
+def _pool_of_sides(clips, slot_class, clip_class, k_shot: int, sides: SidesOfClips) -> Pool:
+    """The same, in units: two recordings of one clip are one."""
+    n_units, n_classes = int(sides.unit.max()) + 1, int(slot_class.max()) + 1
+    unit_class = np.full(n_units, -1)
+    can_be = np.zeros((2, n_units), bool)
+    for row, can in enumerate((sides.support, sides.query)):
+        of_side = can.astype(bool) & (clip_class >= 0)
+        unit_class[sides.unit[of_side]] = clip_class[of_side]
+        can_be[row, sides.unit[of_side]] = True
+    class_size, support_size, query_size = (
+        np.bincount(unit_class[can], minlength=n_classes) for can in (can_be.any(0), can_be[0], can_be[1])
+    )
+    same, apart = (can_be[0] == can_be[1]).all(), not can_be.all(0).any()
+    described = Pool(sides.unit[clips], slot_class, unit_class, class_size, k_shot, told_apart=bool(same or apart))
+    return dataclasses.replace(described, support_size=support_size, query_size=query_size) if apart else described
 
 
 def pool_covariance(
@@ -180,9 +223,9 @@ def _clip_covariance(
     never bias nothing; the variance is the sum over classes of (n - 1) / n * (n * mean square).
     """
     n_systems, n_episodes, n_way = own.shape
-    k_shot, size, n_classes = pool.k_shot, pool.class_size.astype(np.float64), len(pool.class_size)
-    n_clips = len(pool.clip_class)
-    if size.min() <= k_shot + 1:
+    k_shot, n_classes, n_clips = pool.k_shot, len(pool.class_size), len(pool.clip_class)
+    factors = _factors(pool)
+    if factors is None:
         return None
     slot_class = pool.slot_class
     held = np.bincount(slot_class.ravel(), minlength=n_classes).astype(np.float64)
@@ -196,18 +239,20 @@ def _clip_covariance(
     pair_ss, pair_qq, pair_sq = weights
 
     # What an appearance as a support says, C times over (x), and the sum over each clip's appearances.
-    own_factor, other_factor = 1 / (size - k_shot - 1), 1 / (size - k_shot)
+    own_factor, other_factor, query_factor = factors
     x, own_x = np.empty((2, n_systems, n_episodes * n_way))
     x_sum, own_mean = np.empty((n_systems, n_clips)), np.empty((n_systems, n_classes))
     for s in range(n_systems):
         own_mean[s] = _sum_at(slot_class, own[s], n_classes) / held
         other_mean = _sum_at(slot_class, others[s], n_classes) / held
-        own_x[s] = ((own_mean[s][slot_class] - own[s]) * own_factor[slot_class]).ravel()
-        x[s] = k_shot * (own_x[s] + ((other_mean[slot_class] - others[s]) * other_factor[slot_class]).ravel())
+        centred = (own_mean[s][slot_class] - own[s]).ravel()
+        own_x[s] = centred * query_factor[slot_class].ravel()
+        of_others = ((other_mean[slot_class] - others[s]) * other_factor[slot_class]).ravel()
+        x[s] = k_shot * (centred * own_factor[slot_class].ravel() + of_others)
         x_sum[s] = _sum_at(supports, np.repeat(x[s], k_shot), n_clips)
     # An appearance as a query says y = f (m - score), where f and m depend on the clip's class alone. So the sums over a
     # clip's appearances follow from the number of appearances, the sum of the scores and the sum of their squares.
-    f = own_factor[pool.clip_class]
+    f = query_factor[pool.clip_class]
     m = (mean[:, None] + own_mean)[:, pool.clip_class]
     flat = scores.reshape(n_systems, -1)
     score_sum = np.stack([_sum_at(queries, row, n_clips) for row in flat])
@@ -225,9 +270,36 @@ def _clip_covariance(
     squares += (x_sum * pair_ss) @ x_sum.T - _products(x * pair_ss[supports].sum(axis=2).ravel(), x)
     squares += (y_sum * pair_qq) @ y_sum.T - y_squares
     # Centring by a mean over the same episodes shrinks every pair's product by the variance of that mean: give it back.
-    slot = x + own_x  # own_x is the mean of the slot's y
-    squares += _products(slot * ((size - 1) / (held * np.maximum(held - 1, 1)))[slot_class.ravel()], slot)
+    again = 1 / (held * np.maximum(held - 1, 1))
+    # own_x is the mean of the slot's y.
+    if pool.support_size is None or pool.query_size is None:
+        parts = [(x + own_x, pool.class_size)]
+    else:
+        parts = [(x, pool.support_size), (own_x, pool.query_size)]
+    for slot, size in parts:
+        squares += _products(slot * ((size - 1) * again)[slot_class.ravel()], slot)
     return squares / n_classes**2
+
+
+def _factors(pool: Pool) -> tuple[Float[np.ndarray, " n_classes"], ...] | None:
+    """What multiplies a support's effect on its own class, on the other classes, and a query's effect; of each class.
+
+    Of pools that share no clip, deleting a support moves the mean by k / (n - k) times the difference of the means with and
+    without it, on its own class as on others, and deleting a query by 1 / (n - 1) times that. None where a class has
+    too few clips.
+    """
+    k_shot = pool.k_shot
+    if not pool.told_apart:
+        return None
+    if pool.support_size is None or pool.query_size is None:
+        size = pool.class_size.astype(np.float64)
+        if size.min() <= k_shot + 1:
+            return None
+        return 1 / (size - k_shot - 1), 1 / (size - k_shot), 1 / (size - k_shot - 1)
+    support, query = pool.support_size.astype(np.float64), pool.query_size.astype(np.float64)
+    if support.min() <= k_shot or query.min() <= 1:
+        return None
+    return 1 / (support - k_shot), 1 / (support - k_shot), 1 / (query - 1)
 
 
 def _pair_weights(
@@ -236,13 +308,21 @@ def _pair_weights(
     """Weights that turn sums over pairs of appearances into (n - 1)/n * n * mean over pairs, per class, scaled up for
     classes in which no clip was drawn twice. None where that is so of every class."""
     part = pool.clip_class >= 0
-    weights = []
-    for pairs in (n_support * (n_support - 1), n_queried * (n_queried - 1), n_support * n_queried):
+    weights: list[np.ndarray] = []
+    apart = pool.support_size is not None
+    for pairs, size in (
+        (n_support * (n_support - 1), pool.class_size if pool.support_size is None else pool.support_size),
+        (n_queried * (n_queried - 1), pool.class_size if pool.query_size is None else pool.query_size),
+        (n_support * n_queried, pool.class_size),
+    ):
+        if apart and len(weights) == 2:  # no clip is a support here and a query there
+            weights.append(np.zeros(len(part)))
+            continue
         of_class = _sum_at(pool.clip_class[part], pairs[part], len(pool.class_size))
         known = of_class > 0
         if not known.any():
             return None
-        scale = np.where(known, (pool.class_size - 1) / np.where(known, of_class, 1), 0.0) * (len(known) / known.sum())
+        scale = np.where(known, (size - 1) / np.where(known, of_class, 1), 0.0) * (len(known) / known.sum())
         weights.append(np.where(part, scale[pool.clip_class], 0.0))
     return weights[0], weights[1], weights[2]
 

@@ -4,6 +4,8 @@ NumPy, msgspec and the standard library are all it takes. Names are imported whe
 line's `--help` does not wait for NumPy.
 
   clips.py     the table of clips and its digest
+  columns.py   further columns of that table
+  joined.py    two stores of the same classes as one: queries from one, supports from the other
   manifest.py  the manifest, checked field by field
   reading.py   opening a store, finding stores in a folder
   writing.py   writing a store whole or not at all

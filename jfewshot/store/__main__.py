@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from jfewshot.store.reading import Store
 
 log = logging.getLogger("jfewshot.store")
+_MOST_VALUES = 6  # of a column, in the description of a store
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -48,6 +49,7 @@ def create(options: "CreateOptions") -> int:
         view=options.view,
         replace=options.replace,
         unlabelled=options.unlabelled,
+        columns=options.columns,
     )
     sys.stdout.write(printable(describe(store)) + "\n")
     log.info("wrote %s; next: jfewshot run --stores %s", options.out, shlex.quote(str(options.out)))
@@ -104,6 +106,10 @@ def describe(store: "Store") -> str:
         + (f", {(~labelled).sum()} without a class (unlabelled)" if not labelled.all() else "")
         + (f", {groups} groups" if groups else ", no groups")
         + (f", splits {', '.join(splits)}" if splits else ""),
+        *(
+            f"  column    {name}: {_values(sorted(set(column.tolist()) - {''}))}"
+            for name, column in sorted(clips.further.items())
+        ),
         f"  segments  {int(clips.n_segments.sum())}, at most {clips.n_segments.max()} a clip"
         + (f", {segment / rate:g} s at {rate} Hz" if segment and rate else ""),
         *(
@@ -118,6 +124,11 @@ def describe(store: "Store") -> str:
             f"  left out  {len(left_out)} recordings, first '{left_out[0]['clip_id']}': {left_out[0]['reason']}"
         )
     return "\n".join(lines)
+
+
+def _values(values: list[str]) -> str:
+    shown = ", ".join(values[:_MOST_VALUES])
+    return f"{len(values)} values, {shown}" + (", ..." if len(values) > _MOST_VALUES else "")
 
 
 def _extra(facts: dict, *names: str) -> str:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from jfewshot.files import atomic_write, sha256_of_json
 from jfewshot.files.csv_cells import csv_text
 from jfewshot.files.tables import read_cells
 from jfewshot.files.texts import texts_of
+from jfewshot.store.columns import check_columns, column_name_fault
 
 COLUMNS = ("clip_id", "class", "group", "split", "first_segment", "n_segments")
 # More rows than any file has, of one clip or before it, and of all clips: sums of such numbers fit 64 bits.
@@ -32,6 +33,8 @@ class ClipTable:
       split: str array; "" where the dataset has none.
       first_segment: int64 array; row of the clip's first segment in every view.
       n_segments: int64 array; how many consecutive rows are the clip's, at least 1.
+      further: further columns by name (site, microphone, language), str arrays, one text per clip; "" where unknown. They are
+        outside the digest that keys the draws.
     """
 
     clip_id: np.ndarray
@@ -40,6 +43,7 @@ class ClipTable:
     split: np.ndarray
     first_segment: np.ndarray
     n_segments: np.ndarray
+    further: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def build(
@@ -51,6 +55,7 @@ class ClipTable:
         first_segment: Sequence[int] | np.ndarray | None = None,
         n_segments: Sequence[int] | np.ndarray | None = None,
         unlabelled: bool = False,
+        further: Mapping[str, Iterable[Any]] | None = None,
     ) -> "ClipTable":
         """Check and sort the rows.
 
@@ -62,13 +67,14 @@ class ClipTable:
           first_segment: one row per clip; None where the clips' segments follow each other in the order given.
           n_segments: one count per clip; None for one segment each.
           unlabelled: accept clips without a class (the empty text).
+          further: further columns by name, each with one text per clip; None for none.
 
         Returns:
           the table, sorted by clip id.
 
         Raises:
           UserError: on columns of unequal length, no clips, an empty or repeated clip id, an empty class, segments
-            that overlap, or rows that no view can have.
+            that overlap, rows that no view can have, or a further column whose name is empty or taken.
         """
         ids = texts_of(clip_id, "clip id")
         n_clips = len(ids)
@@ -89,8 +95,13 @@ class ClipTable:
         for name, column in columns.items():
             if len(column) != n_clips:
                 raise UserError(f"clip table: {len(column)} values of {name} for {n_clips} clips; give one per clip")
+        more = {name: _array(texts_of(column, name, ids)) for name, column in (further or {}).items()}
+        check_columns(more, n_clips, COLUMNS)
         order = np.argsort(columns["clip_id"], kind="stable")
-        table = cls(**{name: column[order] for name, column in columns.items()})
+        table = cls(
+            **{name: column[order] for name, column in columns.items()},
+            further={name: more[name][order] for name in sorted(more)},
+        )
         table._check(unlabelled)
         return table
 
@@ -120,6 +131,16 @@ class ClipTable:
         """SHA-256 of the clips' ids, classes, groups and splits: equal digests mean equal episodes."""
         columns = (self.clip_id, self.class_name, self.group, self.split)
         return sha256_of_json([list(row) for row in zip(*(column.tolist() for column in columns), strict=True)])
+
+    @property
+    def stream(self) -> str:
+        """What names the random stream that episodes of these clips are drawn from."""
+        return self.digest
+
+    @functools.cached_property
+    def memo(self) -> dict[Any, Any]:
+        """What others compute of this table and want to keep as long as the table."""
+        return {}
 
     @functools.cached_property
     def segments_digest(self) -> str:
@@ -174,10 +195,32 @@ class ClipTable:
         Args:
           keep: bool mask or indices, in the table's order.
         """
-        fields = {field.name: getattr(self, field.name)[keep] for field in dataclasses.fields(self)}
+        names = [field.name for field in dataclasses.fields(ClipTable) if field.name != "further"]
+        fields = {name: getattr(self, name)[keep] for name in names}
         if not len(fields["clip_id"]):
             raise UserError("clip table: no clips are left by this selection")
-        return ClipTable(**fields)
+        return ClipTable(**fields, further={name: column[keep] for name, column in self.further.items()})
+
+    def column(self, name: str, dataset: str = "the store") -> np.ndarray:
+        """The texts of a column, by the name that it has in `clips.csv`.
+
+        Args:
+          name: clip_id, class, group, split, or one of the further columns.
+          dataset: name of the dataset, for the message.
+
+        Returns:
+          one text per clip.
+
+        Raises:
+          UserError: if there is no such column.
+        """
+        own = {"clip_id": self.clip_id, "class": self.class_name, "group": self.group, "split": self.split}
+        if name not in own and name not in self.further:
+            raise UserError(
+                f"{dataset}: its clips have no column '{name}'; they have {', '.join([*own, *self.further])}. A store gets "
+                "further columns when it is made: --columns of `jfewshot store create`, --column.further of extraction"
+            )
+        return own[name] if name in own else self.further[name]
 
     def rows(self, clips: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The rows of a view that some clips own.
@@ -212,7 +255,10 @@ class ClipTable:
             path, needed, f"a store needs its table of clips with {', '.join(COLUMNS)} (docs/store.md)"
         )
         columns: dict[str, list[str]] = {}
-        for name in COLUMNS:
+        more = [name for name in header if name not in COLUMNS]
+        # Tables of earlier versions may have columns of any name; nothing ever used them.
+        more = [name for name in more if not column_name_fault(name, more, COLUMNS)]
+        for name in (*COLUMNS, *more):
             at = header.index(name) if name in header else None
             columns[name] = [""] * len(rows) if at is None else [row[at] for row in rows]
         try:
@@ -222,16 +268,26 @@ class ClipTable:
             raise UserError(f"{path}: first_segment and n_segments must be whole numbers ({error})") from error
         try:
             return cls.build(
-                columns["clip_id"], columns["class"], columns["group"], columns["split"], starts, counts, True
+                columns["clip_id"],
+                columns["class"],
+                columns["group"],
+                columns["split"],
+                starts,
+                counts,
+                True,
+                {name: columns[name] for name in more},
             )
         except UserError as error:
             raise UserError(f"{path}: {error}") from error
 
     def write(self, path: Path | str) -> None:
         """Write `clips.csv`, sorted, whole or not at all; the same table gives the same bytes."""
-        columns = (self.clip_id, self.class_name, self.group, self.split, self.first_segment, self.n_segments)
+        own = (self.clip_id, self.class_name, self.group, self.split, self.first_segment, self.n_segments)
+        columns = (*own, *self.further.values())
         with atomic_write(path, "w") as file:
-            file.write(csv_text([COLUMNS, *zip(*(column.tolist() for column in columns), strict=True)]))
+            file.write(
+                csv_text([(*COLUMNS, *self.further), *zip(*(column.tolist() for column in columns), strict=True)])
+            )
 
 
 def _row_numbers(values: Sequence[int] | np.ndarray, what: str, ids: Sequence[str]) -> np.ndarray:

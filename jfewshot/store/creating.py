@@ -38,6 +38,7 @@ def create_store(
     clip_ids: Iterable[Any] | None = None,
     groups: Iterable[Any] | None = None,
     splits: Iterable[Any] | None = None,
+    further: Mapping[str, Iterable[Any]] | None = None,
     n_segments: Sequence[int] | np.ndarray | None = None,
     view: str = "last.mean",
     unlabelled: bool = False,
@@ -58,6 +59,8 @@ def create_store(
       groups: what must not be on both sides of an episode (speaker, site), one text per clip; None for none. Missing groups are
         empty: a clip of unknown group.
       splits: one text per clip (train, valid, test); None for none.
+      further: further columns by name (site, microphone, language), each with one text per clip, for `support_where` and
+        `query_where`; None for none.
       n_segments: segments of each clip, in the order of the rows; None for one each, or as the list of arrays says.
       view: the view's name where `embeddings` is one array or a list.
       unlabelled: keep clips without a class; they take part in no episode.
@@ -81,6 +84,7 @@ def create_store(
         clip_ids=clip_ids,
         groups=groups,
         splits=splits,
+        further=further,
         n_segments=n_segments,
         view=view,
         unlabelled=unlabelled,
@@ -102,6 +106,7 @@ def checked_arrays(
     clip_ids: Iterable[Any] | None = None,
     groups: Iterable[Any] | None = None,
     splits: Iterable[Any] | None = None,
+    further: Mapping[str, Iterable[Any]] | None = None,
     n_segments: Sequence[int] | np.ndarray | None = None,
     view: str = "last.mean",
     unlabelled: bool = False,
@@ -114,6 +119,7 @@ def checked_arrays(
       clip_ids: a name for each clip; None numbers them.
       groups: the group of each clip; None for none.
       splits: the split of each clip; None for none.
+      further: further columns by name; None for none.
       n_segments: segments of each clip; None for one each, or as the list of arrays says.
       view: the view's name where `embeddings` is one array or a list.
       unlabelled: keep clips without a class.
@@ -140,9 +146,11 @@ def checked_arrays(
         clip_ids = texts_of(clip_ids, "clip id")
     labels = texts_of(classes, "class", clip_ids)
     names = [f"{number:06d}" for number in range(len(labels))] if clip_ids is None else clip_ids
-    clips = ClipTable.build(names, labels, groups, splits, None, n_segments, unlabelled)
+    clips = ClipTable.build(names, labels, groups, splits, None, n_segments, unlabelled, further)
     check_twins(clips.class_name.tolist(), "classes")
     check_twins(clips.group.tolist(), "groups")
+    for name, column in clips.further.items():
+        check_twins(column.tolist(), f"values of {name}")
     for name, array in views.items():
         if len(array) != clips.n_rows:
             raise UserError(f"view '{name}' has {len(array)} rows for {clips.n_rows} segments of {len(clips)} clips")
@@ -159,6 +167,7 @@ def create_from_files(
     upstream: str | Mapping[str, Any],
     view: str = "last.mean",
     unlabelled: bool = False,
+    columns: Sequence[str] = (),
     **facts: Any,
 ) -> Store:
     """Write a store from files.
@@ -168,11 +177,13 @@ def create_from_files(
       embeddings: a `.npy` file of segments x dim whose rows follow the table's, or a folder with one `.npy` per clip
         (segments x dim, or dim alone) named `<clip_id>.npy`.
       labels: a CSV, TSV, JSON lines or Parquet file with a column `class` (or `label`); `clip_id` (or `path`, `file_name`),
-        `group`, `split` and `n_segments` are taken where they are there. Other columns are named in a warning.
+        `group`, `split` and `n_segments` are taken where they are there. Other columns are named in a warning, unless
+        `columns` names them.
       dataset: the dataset's name, or a dict with `name` and more.
       upstream: the encoder's name, or a dict with `name` and more.
       view: the view's name.
       unlabelled: keep clips without a class; they take part in no episode.
+      columns: names of further columns of the table to keep (site, microphone), for `--support-where` and `--query-where`.
       **facts: passed to `write_store`.
 
     Returns:
@@ -182,30 +193,31 @@ def create_from_files(
       UserError: if a file is missing or does not fit.
     """
     rows = _read_labels(Path(labels))
-    columns = _known_columns(Path(labels), rows)
+    known = _known_columns(Path(labels), rows, columns)
     source = Path(embeddings)
     arrays: np.ndarray | list[np.ndarray]
     counts: list[int] | None
     if source.is_dir():
-        if "clip_id" not in columns:
+        if "clip_id" not in known:
             raise UserError(f"{labels} has no column 'clip_id', which names the arrays in {source}")
-        arrays = [load_array(source / f"{clip_id}.npy") for clip_id in columns["clip_id"]]
+        arrays = [load_array(source / f"{clip_id}.npy") for clip_id in known["clip_id"]]
         counts = None
     else:
         arrays = load_array(source)
         try:
-            counts = [int(value) for value in columns["n_segments"]] if "n_segments" in columns else None
+            counts = [int(value) for value in known["n_segments"]] if "n_segments" in known else None
         except ValueError as error:
             raise UserError(f"{labels}: n_segments must be whole numbers ({error})") from error
     return create_store(
         path,
         arrays,
-        columns["class"],
+        known["class"],
         dataset=dataset,
         upstream=upstream,
-        clip_ids=columns.get("clip_id"),
-        groups=columns.get("group"),
-        splits=columns.get("split"),
+        clip_ids=known.get("clip_id"),
+        groups=known.get("group"),
+        splits=known.get("split"),
+        further={name: known[name] for name in columns},
         n_segments=counts,
         view=view,
         unlabelled=unlabelled,
@@ -224,7 +236,7 @@ def _read_labels(path: Path) -> list[Row]:
     return rows
 
 
-def _known_columns(path: Path, rows: list[Row]) -> dict[str, list[str]]:
+def _known_columns(path: Path, rows: list[Row], further: Sequence[str] = ()) -> dict[str, list[str]]:
     """The columns that a store has a use for, by the store's names; warns of the others.
 
     Raises:
@@ -243,9 +255,20 @@ def _known_columns(path: Path, rows: list[Row]) -> dict[str, list[str]]:
             )
     if "class" not in found:
         raise UserError(f"{path} has no column 'class' (or 'label'); it has {', '.join(there)}")
+    for name in further:
+        if name not in there:
+            raise UserError(f"{path} has no column {name!r}, which --columns names; it has {', '.join(there)}")
+        if name in _NAMES or name in found.values():
+            raise UserError(f"--columns names {name!r}, which a store takes anyway; leave it out")
+        found[name] = name
     unused = [name for name in there if name not in found.values() and name.strip()]
     if unused:
-        _log.warning("%s: not used: the columns %s; a store takes %s", path, ", ".join(unused), ", ".join(_NAMES))
+        _log.warning(
+            "%s: not used: the columns %s; a store takes %s, and what --columns names",
+            path,
+            ", ".join(unused),
+            ", ".join(_NAMES),
+        )
     for row in rows:
         for name in found.values():
             refuse_nested(path, row, name)

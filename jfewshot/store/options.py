@@ -25,7 +25,8 @@ class CreateOptions:
     CLIP_ID.npy per clip."""
     labels: Annotated[Path, arg(metavar="FILE")]
     """CSV, TSV, JSON lines or Parquet file with a row per clip. The column class (or label) is needed; the columns clip_id (or
-    path), group, split and n_segments are used if they are there, and other columns are named and not used."""
+    path), group, split and n_segments are used if they are there. Other columns are named and not used, unless --columns names
+    them."""
     dataset: Annotated[str, arg(metavar="NAME")]
     """Name of the dataset. Stores of one dataset with equal clips are compared on the same episodes."""
     upstream: Annotated[str, arg(metavar="NAME")]
@@ -34,6 +35,9 @@ class CreateOptions:
     """Folder to write the store to."""
     view: Annotated[str, arg(metavar="LAYER.POOLING")] = "last.mean"
     """Which layer the embeddings come from and how they were pooled over time."""
+    columns: Annotated[tuple[str, ...], arg(metavar="NAME [NAME ...]")] = ()
+    """Further columns of the label file to keep, for instance site and microphone. `jfewshot run --support-where site=A
+    --query-where site=B` then draws support and query clips by them. Without this option, none."""
     licence: str = ""
     """Licence of the audio, kept in the manifest."""
     source: str = ""

@@ -14,7 +14,8 @@ from jfewshot.episodes.pool import class_pool
 LEAST_P = 1e-5
 # One compilation per set of arguments for all files.
 compiled_draw = jax.jit(
-    draw, static_argnames=("n_way", "k_shot", "n_query", "shots_drawn", "bound_has_16_bits", "search_steps")
+    draw,
+    static_argnames=("n_way", "k_shot", "n_query", "shots_drawn", "bound_has_16_bits", "search_steps", "reach_over"),
 )
 
 
@@ -22,7 +23,7 @@ def drawn_clips(table, protocol, episodes, **changes):
     """Clips of some episodes: episodes x n_way x drawn, and the draw."""
     pool = class_pool(table, protocol)
     arguments = draw_arguments(protocol, pool) | changes
-    result = compiled_draw(pool_arrays(pool, protocol, table.digest), jnp.asarray(episodes, jnp.uint32), **arguments)
+    result = compiled_draw(pool_arrays(pool, protocol, table.stream), jnp.asarray(episodes, jnp.uint32), **arguments)
     return np.moveaxis(np.asarray(result.clips), -1, 0), result
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from jfewshot.episodes.pool import class_pool
 from jfewshot.episodes.protocol import Protocol, protocols
+from jfewshot.episodes.sides import Side
 from jfewshot.errors import UserError
 from jfewshot.store import ClipTable
 from tests.synthetic_stores import clip_table
@@ -159,6 +160,7 @@ def test_the_draw_does_not_depend_on_how_queries_are_decided_but_the_result_does
 @pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(Protocol)])
 def test_every_other_field_is_part_of_both_identities(field):
     values = {"split": "test", "min_clips": 20, "group_aware": True, "query_segments": "one", "nested_shots": 5}
+    values |= {"support": Side("train"), "query": Side("test"), "support_from": "noisy"}
     plain = Protocol(group_aware=field == "nested_shots")
     other = dataclasses.replace(plain, **{field: values.get(field, getattr(plain, field) if field in values else 7)})
     assert other.identity() != plain.identity()
@@ -169,6 +171,14 @@ def test_shots_drawn_together_are_part_of_the_identity_only_where_groups_matter(
     assert Protocol(nested_shots=5).identity() == Protocol().identity() == Protocol(nested_shots=1).identity()
     aware = [Protocol(group_aware=True, nested_shots=n).identity() for n in (None, 1, 5)]
     assert aware[0] == aware[1] != aware[2]
+
+
+def test_without_pools_of_their_own_the_identity_is_the_one_that_records_have_had_all_along():
+    assert Protocol().draw_identity("d") == {
+        "clip_table": "d", "n_way": 5, "k_shot": 1, "n_query": 15, "n_episodes": 10_000, "seed": 42, "split": None,
+        "min_clips": None, "group_aware": False, "nested_shots": None,
+    }  # fmt: skip
+    assert Protocol().identity().keys() - Protocol().draw_identity("d").keys() == {"query_segments"}
 
 
 def test_group_aware_draws_name_their_version_and_others_keep_the_identity_they_had():

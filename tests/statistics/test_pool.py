@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 
 from jfewshot.statistics import (
+    SidesOfClips,
     correct_from_predicted,
     episode_interval,
     make_pool,
@@ -314,3 +315,52 @@ def test_half_widths_are_students_over_classes_and_normal_over_clips_with_floors
     assert pool_half_widths(1e-4, 4e-4, 1e-4, 9)[0] == pytest.approx(t8 * np.sqrt(5e-4), rel=1e-8)
     assert pool_half_widths(1e-4, -3e-4, -2e-4, 9) == pytest.approx((t8 * 1e-2, 1.96e-2))
     assert pool_half_widths(1e-4, None, -2e-4, 9) == (pytest.approx(t8 * 1e-2), None)
+
+
+def test_of_pools_without_a_clip_in_common_it_is_the_textbook_jackknife_over_the_clips_of_both():
+    n_classes, n_support, n_query, n_way = 3, 3, 4, 2
+    of_class = n_support + n_query
+    rng = np.random.default_rng(3)
+    embeddings = sample_clips(rng, *sample_classes(rng, n_classes, 2), of_class)
+    labels = np.repeat(np.arange(n_classes), of_class)
+    is_support = np.tile(np.arange(of_class) < n_support, n_classes)
+    pairs = list(itertools.product(range(n_support), range(n_support, of_class)))
+    once = np.array(
+        [
+            [[c * of_class + a, c * of_class + b] for c, (a, b) in zip(classes, chosen, strict=True)]
+            for classes in itertools.combinations(range(n_classes), n_way)
+            for chosen in itertools.product(pairs, repeat=n_way)
+        ]
+    )
+    sides = SidesOfClips(is_support, ~is_support, np.arange(len(labels)))
+    clips = np.tile(once, (300, 1, 1))
+    correct = nearest_centroid(embeddings, clips, 1)
+    result = pool_covariance(correct[None], make_pool(clips, labels, 1, sides))
+    right, by_clip = nearest_centroid(embeddings, once, 1), 0.0
+    sets = labels[once[:, :, 0]] @ [n_classes, 1]
+    for clip in range(len(labels)):
+        kept = np.mean([mean_over_queries(once, right, sets == which, clip) for which in np.unique(sets)])
+        n = n_support if is_support[clip] else n_query
+        by_clip += (n - 1) / n * (kept - right.mean()) ** 2
+    assert result.clips[0, 0] == pytest.approx(by_clip, rel=0.02)
+
+
+def test_two_recordings_of_each_clip_are_one_clip_of_the_sample():
+    rng = np.random.default_rng(4)
+    labels = np.repeat(np.arange(6), 8)
+    clips = draw_episodes(rng, 6, 8, 300, 3, 3)
+    scores = rng.random((1, 300, 6))
+    expected = pool_covariance(scores, make_pool(clips, labels, 1))
+    # Supports are rows of a second table with the same clips.
+    twice = np.concatenate([clips[:, :, :1] + len(labels), clips[:, :, 1:]], axis=2)
+    second = np.arange(2 * len(labels)) >= len(labels)
+    unit = np.tile(np.arange(len(labels)), 2)
+    found = pool_covariance(scores, make_pool(twice, np.tile(labels, 2), 1, SidesOfClips(second, ~second, unit)))
+    np.testing.assert_array_equal([found.clips, found.classes], [expected.clips, expected.classes])
+
+
+def test_of_pools_that_share_some_of_their_clips_the_variance_from_the_clips_is_not_known():
+    clips = np.array([[[0, 1], [4, 5]], [[1, 2], [5, 6]]] * 4)
+    labels = np.repeat([0, 1], 4)
+    sides = SidesOfClips(np.array([1, 1, 0, 0] * 2), np.ones(8), np.arange(8))
+    assert pool_covariance(np.ones((1, 8, 2)), make_pool(clips, labels, 1, sides)).clips is None

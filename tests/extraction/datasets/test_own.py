@@ -5,12 +5,16 @@ import pytest
 import soundfile
 
 from extraction.datasets import load_dataset
-from extraction.datasets.base import Recording
+from extraction.datasets.base import Columns, Recording
 from extraction.datasets.filters import leave_out_small_classes
 from extraction.decoding import decode_clip
+from extraction.pipeline import extract
 from extraction.planning import find_recordings
+from extraction.settings import ExtractionSettings
 from jfewshot.errors import UserError
+from jfewshot.store import open_store
 from tests.extraction.recordings import KINDS, write
+from tests.extraction.toy import ToyEncoder, class_folders
 
 
 def test_a_folder_of_class_folders_of_any_kind_of_file(tmp_path):
@@ -177,3 +181,23 @@ def test_classes_too_small_are_counted_without_unread_formats(tmp_path):
     found = leave_out_small_classes([Recording(path.name, path, "owl") for path in files], 2)
     assert found[0].left_out == "class 'owl' has 1 clips, fewer than 2"
     assert "convert it" in found[1].left_out
+
+
+def test_further_columns_of_a_table_go_into_the_store(tmp_path):
+    paths = sorted(path for path in class_folders(tmp_path / "clips").rglob("*") if path.is_file())
+    rows = [f"{path.relative_to(tmp_path / 'clips')},{path.parent.name},site{i % 2}" for i, path in enumerate(paths)]
+    table = tmp_path / "birds.csv"
+    table.write_text("\n".join(["path,label,site", *rows, "gone.wav,x,"]) + "\n")
+    settings = ExtractionSettings(workers=0)
+    for further in ((), ("site",)):
+        dataset = load_dataset(f"table:{table}", Columns(further=further))
+        extract(dataset, tmp_path / "clips", [ToyEncoder()], tmp_path / f"out{len(further)}", settings)
+    plain, store = (open_store(tmp_path / f"out{n}" / "birds" / "toy") for n in (0, 1))
+    assert not plain.clips.further
+    assert plain.clips.digest == store.clips.digest
+    of_clip = {row.split(",")[0]: row.split(",")[2] for row in rows}
+    assert store.clips.further["site"].tolist() == [of_clip[clip] for clip in store.clips.clip_id]
+    with pytest.raises(UserError, match="no column where"):
+        load_dataset(f"table:{table}", Columns(further=("where",))).recordings(tmp_path / "clips")
+    with pytest.raises(UserError, match="dataset 'folder:x' has no table"):
+        load_dataset("folder:x", Columns(further=("site",)))

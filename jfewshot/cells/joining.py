@@ -1,0 +1,74 @@
+"""What cells need whose supports and queries come from different clips: both stores' embeddings, and who is on which side."""
+
+import numpy as np
+
+from jfewshot.cells.planning import Cell
+from jfewshot.evaluator.drawer import Drawn
+from jfewshot.statistics.pool import SidesOfClips
+from jfewshot.store.clips import ClipTable
+from jfewshot.store.joined import JoinedTable, join_views
+from jfewshot.store.view_checks import CheckedViews, Wanted
+
+
+class JoinedViews:
+    """The embeddings that episodes use whose supports are from another store; the last ones are kept."""
+
+    def __init__(self) -> None:
+        self._checked = CheckedViews()
+        self._last: tuple[np.ndarray, np.ndarray, ClipTable, np.ndarray] | None = None
+
+    def get(self, cell: Cell, view: np.ndarray, most_bytes: int) -> np.ndarray:
+        """The embeddings of a cell's own store, followed by those of the store that its supports are from.
+
+        Args:
+          cell: what is evaluated.
+          view: of its store.
+          most_bytes: how large the copy of both may be.
+
+        Returns:
+          segments x dim, in the rows of the cell's clip table; the store's own view where supports are of the same store.
+        """
+        if cell.support is None or not isinstance(cell.clips, JoinedTable):
+            return view
+        first, second = cell.clips.first, cell.clips.second
+        theirs = self._checked.get(Wanted(cell.support, cell.view, second))
+        last = self._last
+        if last is None or last[0] is not view or last[1] is not theirs or last[2] is not cell.clips:
+            self._last = None  # its memory, before as much is taken again
+            joined = join_views(view, first.n_rows, theirs, second.n_rows, most_bytes)
+            self._last = last = view, theirs, cell.clips, joined
+        return last[3]
+
+
+def may_be(drawn: Drawn, n_clips: int) -> dict[str, np.ndarray]:
+    """Which clips of the table can be supports and which queries, where these are drawn from separate pools.
+
+    Args:
+      drawn: the episodes.
+      n_clips: how many clips the table has.
+
+    Returns:
+      columns of the file of draws, 1 where a clip can be on the side; none where all clips can be on both.
+    """
+    support = drawn.pool.support
+    if support is None:
+        return {}
+    columns = {}
+    for name, rows in (("may_support", support.clips), ("may_query", drawn.pool.clips)):
+        columns[name] = np.zeros(n_clips, np.uint8)
+        columns[name][rows] = 1
+    return columns
+
+
+def sides_of(drawn: Drawn, clips: ClipTable) -> SidesOfClips | None:
+    """The same for the statistics; None where all clips can be on both sides.
+
+    Args:
+      drawn: the episodes.
+      clips: the table that they were drawn from.
+    """
+    columns = may_be(drawn, len(clips))
+    if not columns:
+        return None
+    unit = clips.unit if isinstance(clips, JoinedTable) else np.arange(len(clips))
+    return SidesOfClips(columns["may_support"], columns["may_query"], unit)

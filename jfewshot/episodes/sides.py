@@ -1,0 +1,142 @@
+"""Where the supports and the queries of an episode come from, where they do not come from the same clips.
+
+A side is described by a split and by conditions on columns of the clip table: `site=A`, or `site!=A` for all other sites.
+"""
+
+import dataclasses
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool
+
+from jfewshot.errors import UserError
+from jfewshot.store.clips import ClipTable
+
+# Which episodes separate pools mean; raised when the draws change, so that a result is never compared with one of other episodes.
+SEPARATE_DRAWS = 1
+_CONDITION = re.compile(r"(?P<column>[^=!]+)(?P<sign>!?=)(?P<value>.*)", re.DOTALL)
+
+
+@dataclasses.dataclass(frozen=True, order=True)
+class Condition:
+    """A condition on one column of the clip table.
+
+    Attributes:
+      column: its name.
+      values: the texts that are looked for, sorted.
+      equal: True for clips with one of these texts, False for clips with none of them.
+    """
+
+    column: str
+    values: tuple[str, ...]
+    equal: bool = True
+
+    @property
+    def words(self) -> str:
+        """As the user writes it: `site=A`, `site=A or B`, `site!=A`."""
+        return f"{self.column}{'=' if self.equal else '!='}{' or '.join(self.values)}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Side:
+    """The clips that supports, or queries, are drawn from.
+
+    Attributes:
+      split: only clips of this split; None for all.
+      where: only clips that meet all of these conditions.
+    """
+
+    split: str | None = None
+    where: tuple[Condition, ...] = ()
+
+    @classmethod
+    def of(cls, split: str | None, where: Iterable[str] | str, option: str) -> "Side | None":
+        """The side that the options describe.
+
+        Args:
+          split: name of a split; None for all.
+          where: conditions such as `site=A`. Values of a column that is named several times are alternatives; conditions on
+            different columns must all hold.
+          option: name of the option, for messages.
+
+        Returns:
+          None if neither is given.
+
+        Raises:
+          UserError: on a text that is no condition.
+        """
+        found: dict[tuple[str, bool], set[str]] = {}
+        for text in [where] if isinstance(where, str) else where:
+            match = _CONDITION.fullmatch(text)
+            if match is None:
+                raise UserError(f"{option} is {text!r}; give COLUMN=VALUE, for instance site=A, or COLUMN!=VALUE")
+            found.setdefault((match["column"].strip(), match["sign"] == "="), set()).add(match["value"])
+        if split is None and not found:
+            return None
+        conditions = (Condition(column, tuple(sorted(values)), equal) for (column, equal), values in found.items())
+        return cls(split, tuple(sorted(conditions)))
+
+    @property
+    def words(self) -> str:
+        """For tables and messages: `split train, site=A`; empty where there is no condition."""
+        return ", ".join(([f"split {self.split}"] if self.split else []) + [one.words for one in self.where])
+
+    def identity(self) -> dict[str, Any]:
+        """What a result depends on."""
+        where = [{"column": one.column, "values": list(one.values), "equal": one.equal} for one in self.where]
+        return {"split": self.split, "where": where}
+
+    def mask(self, clips: ClipTable, dataset: str) -> Bool[np.ndarray, "clips"]:
+        """Which clips belong to this side.
+
+        Args:
+          clips: the clip table.
+          dataset: name of the dataset, for messages.
+
+        Returns:
+          one truth value per clip.
+
+        Raises:
+          UserError: if a column or a value is not there.
+        """
+        chosen = np.ones(len(clips), bool)
+        if self.split is not None:
+            chosen &= in_split(clips, self.split, dataset)
+        for condition in self.where:
+            column = clips.column(condition.column, dataset)
+            meets = np.isin(column, np.array(condition.values))
+            absent = [value for value in condition.values if not (column == value).any()]
+            if absent and condition.equal:
+                known = sorted(set(column.tolist()))
+                some = ", ".join(repr(value) for value in known[:8]) + (", ..." if len(known) > 8 else "")
+                raise UserError(
+                    f"{dataset}: no clip has {condition.column}={absent[0]}; column '{condition.column}' has {some}"
+                )
+            chosen &= meets if condition.equal else ~meets
+        return chosen
+
+
+def in_split(clips: ClipTable, split: str, dataset: str) -> Bool[np.ndarray, "clips"]:
+    """Which clips belong to a split.
+
+    Args:
+      clips: the clip table.
+      split: its name.
+      dataset: name of the dataset, for the message.
+
+    Returns:
+      one truth value per clip.
+
+    Raises:
+      UserError: if no clip belongs to it.
+    """
+    chosen = clips.split == split
+    if not chosen.any():
+        known = sorted(set(clips.split.tolist()) - {""})
+        raise UserError(
+            f"{dataset} has no clips in split '{split}'; "
+            + (f"it has {', '.join(known)}" if known else "its clips name no splits: leave --split out")
+        )
+    return chosen

@@ -1,0 +1,87 @@
+"""Drawing episodes whose supports and queries come from separate pools.
+
+Classes and queries are drawn as always, with the same random words: queries of equal pools are the same clips, whatever pool the
+supports come from. Given the queries, supports are uniform among the clips of their own pool that are no query, also not as
+another recording of the same clip. Group-aware episodes draw supports first, as they do from one pool (group_aware.py).
+
+All arrays have the episodes last (see linalg.py).
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Int32
+
+from jfewshot.episodes.group_aware import Groups, skip_runs, sorted_along_slots
+from jfewshot.episodes.separate import NOWHERE
+from jfewshot.episodes.shuffling import Words, without_replacement
+
+
+class SupportArrays(NamedTuple):
+    """The supports' pool on the device.
+
+    Attributes:
+      start, size: per class, into `clips`.
+      clips: rows of the clip table.
+      copy: of each entry of the queries' pool, the place of the same clip in its class; see `Supports`. None where no clip is on
+        both sides, or where groups say it.
+      groups: who shares a group; None unless group-aware.
+    """
+
+    start: Int32[Array, "classes"]
+    size: Int32[Array, "classes"]
+    clips: Int32[Array, "clips"]
+    copy: Int32[Array, "queries"] | None
+    groups: Groups | None
+
+
+class FromTwoPools(NamedTuple):
+    """Drawn episodes; entries are counted from the first clip of their class in its pool.
+
+    Attributes:
+      classes: of each slot.
+      support, query: entries.
+    """
+
+    classes: Int32[Array, "n_way episodes"]
+    support: Int32[Array, "n_way k_shot episodes"]
+    query: Int32[Array, "n_way n_query episodes"]
+
+
+def draw_from_two_pools(
+    words: Words,
+    query_start: Int32[Array, "classes"],
+    query_size: Int32[Array, "classes"],
+    supports: SupportArrays,
+    draw_classes: Callable[[], jax.Array],
+    *,
+    n_query: int,
+    k_shot: int,
+) -> FromTwoPools:
+    """Draw classes, queries and supports.
+
+    Args:
+      words: source of the random words.
+      query_start: place of each class's first clip in the queries' pool.
+      query_size: number of query clips of each class.
+      supports: the supports' pool.
+      draw_classes: gives the classes of the episode's slots.
+      n_query: queries per class.
+      k_shot: supports per class.
+
+    Returns:
+      the drawn episodes.
+    """
+    classes = draw_classes()
+    query = without_replacement(words, query_size[classes].astype(jnp.uint32), n_query)
+    size = supports.size[classes]
+    if supports.copy is None:
+        support = without_replacement(words, size.astype(jnp.uint32), k_shot, first_position=n_query)
+        return FromTwoPools(classes, support, query)
+    taken = sorted_along_slots(supports.copy[query_start[classes][:, None] + query])
+    length = (taken < NOWHERE).astype(jnp.int32)
+    free = (size - length.sum(1)).astype(jnp.uint32)
+    among_free = without_replacement(words, free, k_shot, first_position=n_query)
+    return FromTwoPools(classes, skip_runs(among_free, taken, length), query)

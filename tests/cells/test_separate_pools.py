@@ -1,0 +1,220 @@
+"""Runs whose supports and queries come from separate pools: rows, records, resuming, and what reports say."""
+
+import numpy as np
+import pytest
+
+from jfewshot import evaluate
+from jfewshot.errors import UserError
+from jfewshot.reporting.conditions import condition_of, describe
+from jfewshot.reporting.leaderboard import leaderboards
+from jfewshot.reporting.pairing import pair_dataset
+from jfewshot.results import read_results
+from jfewshot.store import ClipTable, open_store, write_store
+from jfewshot.store.creating import create_from_files
+from tests.synthetic_stores import clip_table, embeddings, make_store
+
+SETTINGS = {"classifiers": "centroid", "n_query": 3, "n_episodes": 40, "preprocessing": "none", "ways": 3}
+
+
+def with_sites(table, sites="AB"):
+    """The same clips, from sites in turn within each class."""
+    within = np.zeros(len(table), int)
+    for name in table.classes:
+        within[table.class_name == name] = np.arange((table.class_name == name).sum())
+    return ClipTable.build(
+        table.clip_id, table.class_name, table.group, table.split, table.first_segment, table.n_segments,
+        further={"site": [sites[i % len(sites)] for i in within]},
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def stores(tmp_path_factory):
+    """A clean store, and noisy copies of most of its clips with segments of their own."""
+    folder = tmp_path_factory.mktemp("stores")
+    table = with_sites(clip_table((12, 11, 10, 12), n_segments=lambda i: 1 + i % 3))
+    fewer = table.select(np.arange(len(table)) % 5 > 0)
+    fewer = ClipTable.build(fewer.clip_id, fewer.class_name, n_segments=np.arange(len(fewer)) % 2 + 1)
+    for upstream, seed in (("a", 1), ("b", 2)):
+        clean = make_store(folder / f"clean/{upstream}", table, dataset="clean", upstream=upstream, seed=seed)
+        of_clip = dict(zip(table.clip_id.tolist(), table.first_segment.tolist(), strict=True))
+        x = np.repeat(clean.view("last.mean")[[of_clip[clip] for clip in fewer.clip_id]], fewer.n_segments, axis=0)
+        x = x + np.random.default_rng(seed).normal(size=x.shape)
+        rows = fewer.rows(np.arange(len(fewer)))[0]
+        views = {"last.mean": x[np.argsort(rows)].astype(np.float16)}
+        make_store(folder / f"noisy/{upstream}", fewer, dataset="noisy", upstream=upstream, views=views)
+    return folder
+
+
+def predictions_by_hand(record, results, queries, supports):
+    """Nearest centroids in float64, from the drawn clips' ids: what each query's segments vote for."""
+    draws, k_shot = results.draws(record), record["identity"]["protocol"]["k_shot"]
+    ids, segment = draws["clip_id"][draws["clips"]], draws["segment"]
+    at = [{clip: row for row, clip in enumerate(store.clips.clip_id.tolist())} for store in (queries, supports)]
+    found = []
+    for episode in range(len(ids)):
+        centroids = []
+        for slot in range(ids.shape[1]):
+            rows = []
+            for shot in range(k_shot):
+                clips, clip = supports.clips, at[1][ids[episode, slot, shot]]
+                rows.append(clips.first_segment[clip] + int(segment[episode, slot, shot] * clips.n_segments[clip]))
+            centroids.append(np.asarray(supports.view("last.mean")[rows], np.float64).mean(0))
+        for clip in ids[episode, :, k_shot:].ravel():
+            row = at[0][clip]
+            first, n = queries.clips.first_segment[row], queries.clips.n_segments[row]
+            x = np.asarray(queries.view("last.mean")[first : first + n], np.float64)
+            nearest = ((x[:, None] - np.stack(centroids)) ** 2).sum(-1).argmin(1)
+            found.append(np.bincount(nearest, minlength=ids.shape[1]).argmax())
+    return np.array(found).reshape(len(ids), -1)
+
+
+@pytest.mark.parametrize("k_shot", [1, 2])
+def test_supports_are_the_other_stores_embeddings_and_queries_the_evaluated_ones(stores, tmp_path, k_shot):
+    (record,) = evaluate(stores / "clean" / "a", support_from=stores / "noisy", out=tmp_path, shots=k_shot, **SETTINGS)
+    results = read_results(tmp_path)
+    expected = predictions_by_hand(
+        record, results, open_store(stores / "clean" / "a"), open_store(stores / "noisy" / "a")
+    )
+    found = results.predictions(record)
+    assert (found == expected).mean() > 0.99  # float32 may decide a near tie otherwise
+    assert 0.4 < (expected == np.repeat(np.arange(3), 3)).mean() < 0.95
+    assert record["support_from"]["dataset"] == {"name": "noisy"}
+    assert record["counts"]["support_clips"] == len(open_store(stores / "noisy" / "a").clips)
+
+
+def test_a_condition_selects_the_embeddings_of_its_clips_alone(stores, tmp_path):
+    store = open_store(stores / "clean" / "a")
+    (record,) = evaluate(store, support_where="site=A", query_where="site!=A", out=tmp_path, **SETTINGS)
+    results = read_results(tmp_path)
+    assert (results.predictions(record) == predictions_by_hand(record, results, store, store)).mean() > 0.99
+    draws = results.draws(record)
+    site = store.clips.further["site"][draws["clips"]]
+    assert (site[:, :, 0] == "A").all()
+    assert (site[:, :, 1:] == "B").all()
+
+
+def test_what_was_computed_is_found_again_and_other_conditions_are_computed(stores, tmp_path):
+    asked = [
+        {"support_where": "site=A"},
+        {"support_where": "site=B"},
+        {"query_where": "site=B"},
+        {"support_from": stores / "noisy"},
+        {},
+    ]
+    keys = [
+        {r["key"] for r in evaluate(stores / "clean", out=tmp_path, **SETTINGS, **one)} for one in asked for _ in (1, 2)
+    ]
+    assert keys[::2] == keys[1::2]
+    assert len(set.union(*keys)) == 10
+    assert len(read_results(tmp_path).records) == 10
+    assert len(list((tmp_path / "draws").glob("*.npz"))) == 5  # both upstreams share theirs
+
+
+def test_a_column_that_was_relabelled_makes_another_key(stores, tmp_path):
+    store = open_store(stores / "clean" / "a")
+    views = {"last.mean": np.asarray(store.view("last.mean"))}
+    relabelled = ClipTable.build(
+        store.clips.clip_id, store.clips.class_name, None, None, store.clips.first_segment, store.clips.n_segments,
+        further={"site": store.clips.further["site"][::-1]},
+    )  # fmt: skip
+    other = make_store(tmp_path / "other", relabelled, dataset="clean", upstream="a", views=views)
+    (one,) = evaluate(store, support_where="site=A", **SETTINGS)
+    (two,) = evaluate(other, support_where="site=A", **SETTINGS)
+    assert one["identity"]["clip_table"] == two["identity"]["clip_table"]
+    assert one["identity"]["pools"] != two["identity"]["pools"]
+    plain = [evaluate(which, **SETTINGS)[0]["identity"] for which in (store, other)]
+    assert plain[0] == plain[1]
+    third = make_store(tmp_path / "third", relabelled, dataset="clean", upstream="c", views=views)
+    with pytest.raises(
+        UserError, match="have equal clips, but --support-where and --query-where select different ones"
+    ):
+        evaluate([store, third], support_where="site=A", **SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("conditions", "words"),
+    [
+        ({"support_where": "site=A", "query_where": "site=B"}, "support: site=A · queries: site=B"),
+        ({"support_from": "noisy", "query_where": "site=B"}, "support: from noisy · queries: site=B"),
+    ],
+)
+def test_the_report_says_where_supports_and_queries_come_from_and_pairs_upstreams(stores, tmp_path, conditions, words):
+    conditions = {name: stores / value if name == "support_from" else value for name, value in conditions.items()}
+    records = evaluate(stores / "clean", out=tmp_path, **conditions, **SETTINGS)
+    board, *more = leaderboards(records, "both")
+    assert not more
+    assert len(board.upstreams) == 2
+    assert words in describe(condition_of(records[0]))
+    problems = []
+    paired = pair_dataset(read_results(tmp_path), board, 0, (0, 1), problems)
+    assert not problems
+    covariance = paired.covariance
+    np.testing.assert_allclose(covariance.mean, board.mean[:, 0])
+    # The report's jackknife is the record's; where some clips are on both sides, and others on one, there is none.
+    fixed = [board.cells[row, 0]["accuracy"]["pool_ci95_classes_fixed"] for row in (0, 1)]
+    if "support_from" in conditions:
+        assert covariance.clips is None
+        assert fixed == [None, None]
+    else:
+        variance = np.diag(covariance.episodes) + np.maximum(np.diag(covariance.clips), 0)
+        np.testing.assert_allclose(fixed, 1.96 * np.sqrt(variance), rtol=1e-3)
+
+
+def test_the_same_queries_are_asked_whatever_the_supports_are(stores, tmp_path):
+    one = {"query_where": "site=B", "out": tmp_path, **SETTINGS}
+    records = [
+        evaluate(stores / "clean" / "a", **one, **support)[0]
+        for support in (
+            {},
+            {"support_where": "site=A"},
+            {"support_where": "site=B"},
+            {"support_from": stores / "noisy"},
+        )
+    ]
+    results = read_results(tmp_path)
+    ids = [results.draws(record)["clip_id"][results.draws(record)["clips"]][:, :, 1:] for record in records]
+    assert all((other == ids[0]).all() for other in ids[1:])
+
+
+def test_further_columns_go_through_a_store_and_stay_out_of_its_digest(tmp_path):
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32))
+    (tmp_path / "labels.csv").write_text("class,clip_id,site,mic\na,1,A,=near\na,2,,far\nb,3,B,far\nb,4,A,near\n")
+    names = {"dataset": "d", "upstream": "u"}
+    kept = create_from_files(
+        tmp_path / "s", tmp_path / "x.npy", tmp_path / "labels.csv", **names, columns=["mic", "site"]
+    )
+    plain = create_from_files(tmp_path / "t", tmp_path / "x.npy", tmp_path / "labels.csv", **names)
+    assert {name: column.tolist() for name, column in kept.clips.further.items()} == {
+        "mic": ["=near", "far", "far", "near"],
+        "site": ["A", "", "B", "A"],
+    }
+    assert kept.clips.digest == plain.clips.digest
+    assert not plain.clips.further
+    for columns, message in ((["where"], "no column 'where', which --columns names"), (["class"], "takes anyway")):
+        with pytest.raises(UserError, match=message):
+            create_from_files(tmp_path / "e", tmp_path / "x.npy", tmp_path / "labels.csv", **names, columns=columns)
+    for name in ("Class", "a=b", " site"):
+        with pytest.raises(UserError, match=f"a further column cannot be called '{name}'"):
+            ClipTable.build(["a"], ["x"], further={name: ["1"]})
+
+
+def test_supports_of_another_kind_are_refused(stores, tmp_path):
+    clean = stores / "clean" / "a"
+    other = make_store(tmp_path / "other", dataset="other", upstream="z")
+    wide = make_store(tmp_path / "wide", dataset="wide", upstream="a", dim=7, table=open_store(clean).clips)
+    twice = [stores / "noisy" / "a", stores / "clean" / "a"]
+    for source, message in (
+        (other, "has no store of upstream 'a'"),
+        (wide.path, "has 7 dimensions, and that of"),
+        (twice, "has 2 stores of upstream 'a'"),
+        (make_store(tmp_path / "few", clip_table((12, 12)), dataset="few", upstream="a"), "class"),
+    ):
+        with pytest.raises(UserError, match=message):
+            evaluate(clean, support_from=source, **SETTINGS)
+    table = open_store(clean).clips
+    revised = write_store(
+        tmp_path / "revised", views={"last.mean": embeddings(table)}, clips=table, dataset={"name": "revised"},
+        upstream={"name": "a", "revision": "2"},
+    )  # fmt: skip
+    with pytest.raises(UserError, match="was extracted with revision 2"):
+        evaluate(clean, support_from=revised, **SETTINGS)
