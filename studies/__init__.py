@@ -5,5 +5,6 @@
 - `simclr_speech`: a folder of speech to pretrain on, from Debian's packages of spoken prompts
 - `asr_speech`: real speech with known words
 - `asr_study`: does pretraining help recognition at a small size?
+- `learning_curves`: do extrapolated "labels per class" hold what their intervals promise?
 - `whitening`: what does whitening from unlabelled audio gain?
 """

@@ -12,6 +12,7 @@
 | `analysis` | paired differences, ranks, hard classes of a leaderboard |
 | `series` | leaderboards that differ in shots alone; one table across all conditions |
 | `along_curve`, `curves_json` | along a curve over shots: who changes places, do few labels rank as many do; all of it as JSON |
+| `labels_needed` | labels per class for an accuracy: read off the curve over shots, or extrapolated |
 | `answer`, `cautions`, `printing` | the answer in words, what to read it with, and both on a terminal |
 | `trends` | curves over shots, ways and layers |
 | `chosen` | what validation chooses |

@@ -11,13 +11,13 @@ from jfewshot.reporting.analysis import Analysis, analyse
 from jfewshot.reporting.cautions import find_cautions
 from jfewshot.reporting.conditions import classifier_words
 from jfewshot.reporting.grid import MISSING, Grid, grid
+from jfewshot.reporting.labels_needed import needed_labels, needed_words
 from jfewshot.reporting.leaderboard import Leaderboard
 from jfewshot.reporting.series import Series, all_series, average_interval, chance_of, in_words, shots_of
 from jfewshot.results import Results
-from jfewshot.statistics import Differences, Needed, labels_needed
+from jfewshot.statistics import Differences, Needed
 from jfewshot.statistics.best import best_probability
 
-TARGETS = (0.8, 0.9, 0.95)
 _SHOWN = 4  # names in a sentence
 
 
@@ -79,9 +79,9 @@ def find_answer(series: Series, analysis: Analysis, cautions: Sequence[str], pla
     sentences += _how_sure(series, analysis, probability, best)
     sentences += _other_shots(series, board.upstreams[best])
     sentences += sentences_along(ranking_along(series), places)
-    needed = _needed(series, board.upstreams[best])
+    needed = needed_labels(series, board.upstreams[best])
     if needed:
-        parts = [f"{_percent(one.target, 0)}: {_labels_words(one, series.shots)}" for one in needed]
+        parts = [f"{_percent(one.target, 0)}: {needed_words(one, series.shots)}" for one in needed]
         sentences.append(f"Labels per class that {board.upstreams[best]} needs, {where}, for {'; '.join(parts)}.")
     guessing = [board.upstreams[row] for row in np.flatnonzero(at_chance & known)]
     if guessing:
@@ -104,23 +104,6 @@ def answer_text(answer: Answer) -> str:
     """The answer as plain text, a paragraph for each sentence."""
     lines = [*answer.sentences, *(f"Careful: {text}" for text in answer.cautions)]
     return "\n".join(lines) + "\n"
-
-
-def needed_grid(series: Series) -> Grid | None:
-    """Labels per class of every upstream for each target; None for a single number of shots."""
-    names = [
-        name for name, mean in zip(series.main.upstreams, _averages(series.main), strict=True) if np.isfinite(mean)
-    ]
-    rows = [[name, *(_labels_words(one, series.shots) for one in _needed(series, name))] for name in names]
-    rows = [row for row in rows if len(row) > 1]
-    if not rows:
-        return None
-    note = (
-        "The fewest labels per class at which the accuracy over shots reaches the target, between evaluated numbers of shots on "
-        "a logarithmic axis and never beyond the last. In brackets, where the edges of the 95% interval for "
-        f"{series.about} reach it."
-    )
-    return grid("Labels per class for an accuracy", ["Upstream", *(_percent(t, 0) for t in TARGETS)], rows, [note])
 
 
 def ranking_grid(series: Series, analysis: Analysis, probability: Float[np.ndarray, " n"] | None) -> Grid | None:
@@ -235,33 +218,6 @@ def _other_shots(series: Series, best: str) -> list[str]:
         return [f"It also has the highest accuracy with {_numbers(others[best])}."]
     parts = [f"{name} with {_numbers(shots)}" for name, shots in others.items() if name != best]
     return [f"Other numbers of labels have another highest accuracy: {_some(parts)}."]
-
-
-def _needed(series: Series, name: str) -> tuple[Needed, ...]:
-    shots, means, widths = [], [], []
-    for board in series.boards:
-        if name in board.upstreams:
-            row = board.upstreams.index(name)
-            mean = _averages(board)[row]
-            if np.isfinite(mean):
-                shots.append(shots_of(board))
-                means.append(float(mean))
-                widths.append(float(average_interval(board, series.intervals)[row]))
-    if len(shots) < 2:
-        return ()
-    return tuple(labels_needed(shots, np.array(means), np.array(widths), TARGETS))
-
-
-def _labels_words(one: Needed, shots: Sequence[int]) -> str:
-    """`5 (3 to more than 20)`."""
-    if one.labels is None and one.low is None:
-        return f"not reached with {shots[-1]}"
-    most = f"more than {shots[-1]}"
-    middle = most if one.labels is None else str(one.labels)
-    if one.low is None:
-        return middle
-    high = most if one.high is None else str(one.high)
-    return middle if str(one.low) == middle == high else f"{middle} ({one.low} to {high})"
 
 
 def _averages(board: Leaderboard) -> Float[np.ndarray, " n_upstreams"]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from jfewshot.reporting.along_curve import Places, crossovers_grid, places_along, ranking_grid_along
 from jfewshot.reporting.analysis import Analysis, analyse, check_test, hardest_grid, pairs_grid, ranks_grid
-from jfewshot.reporting.answer import Answer, answer_text, find_answer, needed_grid, ranking_grid
+from jfewshot.reporting.answer import Answer, answer_text, find_answer, ranking_grid
 from jfewshot.reporting.cautions import find_cautions
 from jfewshot.reporting.charts import histogram_chart, ranking_chart, regression_chart, trend_chart
 from jfewshot.reporting.chosen import chosen_grid
@@ -18,6 +18,7 @@ from jfewshot.reporting.exports import file_names, write_exports
 from jfewshot.reporting.figures import bars, classes, correlation, curves, ranks
 from jfewshot.reporting.figures.fonts import without_font
 from jfewshot.reporting.grid import MISSING, grid, to_csv
+from jfewshot.reporting.labels_needed import needed_grid, needed_grid_of_datasets
 from jfewshot.reporting.leaderboard import Leaderboard, leaderboards, reorder, without_repeats
 from jfewshot.reporting.outside import OutsideTable, beside_published, correlate_board, matched_rows, superb_table
 from jfewshot.reporting.page import html_page
@@ -355,7 +356,11 @@ def _along_sections(writer: Writer, every: Sequence[Series], places: Sequence[Pl
         return []
     writer.text("exports/curves.json", curves_json(every, places))
     blocks: list[Block] = []
-    for name, table in (("rank-agreement", ranking_grid_along(every)), ("crossovers", crossovers_grid(places))):
+    for name, table in (
+        ("rank-agreement", ranking_grid_along(every)),
+        ("crossovers", crossovers_grid(places)),
+        ("labels-needed", needed_grid_of_datasets(every[0])),
+    ):
         if table is not None:
             blocks.append(TableBlock(writer.table(name, table), sortable=True))
     return [Section("along", "From few labels to many", tuple(blocks))] if blocks else []

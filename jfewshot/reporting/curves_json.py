@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from jfewshot.reporting.along_curve import Places, ranking_along
+from jfewshot.reporting.labels_needed import needed_labels
 from jfewshot.reporting.series import AVERAGE, Series, shots_of
 
 _INTERVALS = ("ci95", "pool_ci95", "pool_ci95_classes_fixed")
@@ -51,7 +52,17 @@ def _series(series: Series) -> dict[str, Any]:
         "shots": list(series.shots),
         "curves": curves,
         "rank_agreement": agreement,
+        "labels_needed": [entry for name in series.main.upstreams for entry in _needed(series, name)],
     }
+
+
+def _needed(series: Series, name: str) -> list[dict[str, Any]]:
+    several = len(series.main.datasets) > 1
+    entries = []
+    for dataset in (*series.main.datasets, *((None,) if several else ())):
+        for one in needed_labels(series, name, dataset):
+            entries.append({"upstream": name, "dataset": AVERAGE if dataset is None else dataset, **one._asdict()})
+    return entries
 
 
 def _crossovers(one: Places) -> list[dict[str, Any]]:

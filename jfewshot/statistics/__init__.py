@@ -12,6 +12,7 @@
 | `crossovers` | where do two systems change places along a curve, and is it more than chance? |
 | `agreement` | does a ranking from few labels agree with one from many? |
 | `needed` | how many labels per class does an accuracy need? |
+| `law` | which accuracy is to be expected beyond the last evaluated number of shots? |
 | `selection` | which C, layer, pooling, classifier, chosen on validation? |
 """
 
@@ -26,8 +27,9 @@ from jfewshot.statistics.intervals import (
     pool_half_widths,
     pool_interval,
 )
+from jfewshot.statistics.law import Prediction, predict_curve
 from jfewshot.statistics.multiple import holm, holm_of_pairs
-from jfewshot.statistics.needed import Needed, labels_needed
+from jfewshot.statistics.needed import FARTHEST, Needed, labels_beyond, labels_needed
 from jfewshot.statistics.paired import (
     Differences,
     class_pseudo_values,
@@ -51,6 +53,7 @@ from jfewshot.statistics.ranks import (
 from jfewshot.statistics.selection import Choice, choose_on_validation
 
 __all__ = [
+    "FARTHEST",
     "AccuracyInterval",
     "Agreement",
     "Choice",
@@ -61,6 +64,7 @@ __all__ = [
     "Needed",
     "Pool",
     "PoolCovariance",
+    "Prediction",
     "RankTest",
     "SidesOfClips",
     "as_read",
@@ -79,6 +83,7 @@ __all__ = [
     "holm",
     "holm_of_pairs",
     "indistinguishable_groups",
+    "labels_beyond",
     "labels_needed",
     "line_with_band",
     "logit",
@@ -87,6 +92,7 @@ __all__ = [
     "pool_covariance",
     "pool_half_widths",
     "pool_interval",
+    "predict_curve",
     "rank_agreement",
     "rank_test",
     "rank_within_columns",

@@ -70,7 +70,7 @@ def test_labels_are_read_off_the_curve():
     assert first.high == 10  # 0.75 at 5 shots, 0.85 at 20: halfway on a logarithmic axis
     assert (second.labels, second.low, second.high) == (20, 10, None)
     assert (third.labels, third.low, third.high) == (None, 20, None)
-    assert labels_needed(shots, mean, half, [0.3])[0][1:] == (1, 1, 1)
-    assert labels_needed(shots, mean, np.full(3, np.nan), [0.8])[0][1:] == (5, None, None)
+    assert labels_needed(shots, mean, half, [0.3])[0][1:4] == (1, 1, 1)
+    assert labels_needed(shots, mean, np.full(3, np.nan), [0.8])[0][1:4] == (5, None, None)
     # More labels never make it worse, so a dip in the curve changes nothing.
     assert labels_needed([1, 2, 4], np.array([0.5, 0.7, 0.65]), np.zeros(3), [0.7])[0].labels == 2
