@@ -83,6 +83,7 @@ class BatchEncoder:
         """
         reasons: dict[int, str] = {}
         pieces: list[tuple[int, np.ndarray]] = []
+        prepare = getattr(self.upstream, "prepare_clip", lambda segments: segments)
         for clip, wave in enumerate(waves):
             if wave is None:
                 continue
@@ -98,7 +99,7 @@ class BatchEncoder:
                     "segments"
                 )
                 continue
-            pieces += [(clip, segment) for segment in segments]
+            pieces += [(clip, segment) for segment in prepare(segments)]
         rows, per_piece = self._encode_pieces(pieces)
         owner = np.repeat(np.array([clip for clip, _ in pieces], np.int64), per_piece)
         for name, view in rows.items():

@@ -6,7 +6,9 @@
 not use. A factory takes `UpstreamOptions` (a family's: the rest of the name, then the options).
 
 - `base`: what the pipeline asks of an encoder
-- `s3prl`: the few-shot paper's 13 encoders, and all others of s3prl
+- `s3prl`: twelve of the few-shot paper's 13 encoders, and all others of s3prl
+- `pase_plus`, `pase_network`: the thirteenth, PASE+
+- `mt_slvr`, `mt_slvr_network`, `mt_slvr_features`: MT-SLVR, with which the paper compares them
 - `huggingface`: speech encoders of the Hugging Face hub
 - `onnx`, `onnx_session`: an encoder in an ONNX file
 - `simclr`: the project's own encoders
@@ -16,6 +18,8 @@ not use. A factory takes `UpstreamOptions` (a family's: the rest of the name, th
 - `packaged`: finding and checking those weights
 - `mel`: mel filter banks as librosa builds them
 - `paper_table`: what is known of the paper's 13
+- `torch_network`: a network of ours in PyTorch behind the interface
+- `torch_checkpoint`: checkpoints found, read safely and compared with what they fill
 - `torch_runtime`: device, threads, half precision
 - `isolation`: other people's code kept from printing, warning and drawing
 - `probing`: how short a wave an encoder bears
@@ -33,7 +37,7 @@ from extraction.upstreams.base import Upstream, UpstreamOptions
 from jfewshot.errors import UserError
 
 UPSTREAMS: dict[str, str] = {
-    # The paper's 13, through s3prl
+    # The paper's 13, through s3prl but for PASE+
     "wavlm_base": "extraction.upstreams.s3prl:wavlm_base",
     "hubert_base": "extraction.upstreams.s3prl:hubert_base",
     "wav2vec2_base_960": "extraction.upstreams.s3prl:wav2vec2_base_960",
@@ -45,8 +49,10 @@ UPSTREAMS: dict[str, str] = {
     "vq_apc_960hr": "extraction.upstreams.s3prl:vq_apc_960hr",
     "npc_960hr": "extraction.upstreams.s3prl:npc_960hr",
     "tera_960hr": "extraction.upstreams.s3prl:tera_960hr",
-    "pase_plus": "extraction.upstreams.s3prl:pase_plus",
+    "pase_plus": "extraction.upstreams.pase_plus:pase_plus",
     "mockingjay_960hr": "extraction.upstreams.s3prl:mockingjay_960hr",
+    # With which the paper compares them
+    "mt_slvr": "extraction.upstreams.mt_slvr:mt_slvr",
     # s3prl's weight-free baselines (all but fbank_no_cmvn normalised per utterance, so that their mean over time is 0)
     "s3prl_fbank": "extraction.upstreams.s3prl:s3prl_fbank",
     "s3prl_fbank_no_cmvn": "extraction.upstreams.s3prl:s3prl_fbank_no_cmvn",
@@ -70,6 +76,7 @@ FAMILIES: dict[str, str] = {
     "hf": "extraction.upstreams.huggingface:load_huggingface",
     "onnx": "extraction.upstreams.onnx:load_onnx",
     "simclr": "extraction.upstreams.simclr:load_simclr",
+    "mt_slvr": "extraction.upstreams.mt_slvr:load_mt_slvr",
 }
 
 # The paper's names for its encoders, as printed in its tables.
@@ -87,7 +94,10 @@ ALIASES: dict[str, str] = {
     "TERA": "tera_960hr",
     "PASE+": "pase_plus",
     "Mockingjay": "mockingjay_960hr",
+    "MT-SLVR": "mt_slvr",
 }
+# Stands in the paper's tables beside its 13 encoders, as what they are compared with.
+COMPARISON = "mt_slvr"
 
 # s3prl's short names that mean another checkpoint than the paper's.
 AMBIGUOUS: dict[str, str] = {
@@ -101,7 +111,7 @@ AMBIGUOUS: dict[str, str] = {
 
 def upstream_names(asked: Sequence[str]) -> list[str]:
     """Names as `load_upstream` takes them: `paper` becomes the paper's 13, in its order; nothing is named twice."""
-    paper = list(ALIASES.values())
+    paper = [name for name in ALIASES.values() if name != COMPARISON]
     return list(dict.fromkeys(name for given in asked for name in (paper if given == "paper" else [given])))
 
 

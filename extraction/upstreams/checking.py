@@ -2,9 +2,10 @@
 
 import dataclasses
 import sys
+from pathlib import Path
 
 from extraction.options import CheckOptions
-from extraction.upstreams import load_upstream, upstream_names
+from extraction.upstreams import COMPARISON, load_upstream, upstream_names
 from extraction.upstreams.base import UpstreamOptions
 from extraction.upstreams.self_check import change_by_autocast, self_check
 from jfewshot.commandline import EXIT_CHECK_FAILED
@@ -29,12 +30,22 @@ def check_all(asked: CheckOptions) -> int:
         raise UserError(
             "name at least one encoder, or 'paper' for the paper's 13; `jfewshot upstreams list` shows them"
         )
+    # What the paper compares its encoders with cannot be downloaded: it is checked where its file is given.
+    if "paper" in asked.names and COMPARISON not in names and _is_given(COMPARISON, asked):
+        names.append(COMPARISON)
     options = asked.options.for_upstreams(names)
+    if "paper" in asked.names and COMPARISON not in names:
+        sys.stdout.write(f"{COMPARISON:24} not checked: pass --checkpoint {COMPARISON}=FILE (docs/upstreams.md)\n")
     failed = [name for name in names if not _check(name, options)]
     if failed:
         sys.stderr.write(f"error: {len(failed)} of {len(names)} encoders cannot be used: {', '.join(failed)}\n")
         return EXIT_CHECK_FAILED
     return 0
+
+
+def _is_given(name: str, asked: CheckOptions) -> bool:
+    given = asked.options.checkpoint
+    return any(text.startswith(f"{name}=") or (Path(text) / f"{name}.pt").is_file() for text in given)
 
 
 def _check(name: str, options: UpstreamOptions) -> bool:

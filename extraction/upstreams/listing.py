@@ -10,12 +10,14 @@ FAMILY_HINTS = {
     "hf": "a speech encoder of the Hugging Face hub, or a folder (hf:facebook/hubert-base-ls960)",
     "onnx": "an ONNX file (onnx:my_encoder.onnx)",
     "simclr": "a folder written by `jfewshot export`",
+    "mt_slvr": "MT-SLVR on waves scaled otherwise (mt_slvr:clip, mt_slvr:audioset)",
 }
 
 
 def listing() -> str:
     """A line for each encoder and each family of encoders."""
     titles = {row["name"]: f"{row['title']}: {row['objective']}; {row['corpus']}" for row in paper_table()}
+    titles["mt_slvr"] = "MT-SLVR: contrastive and predictive at once; AudioSet; its file with --checkpoint"
     titles |= {f"s3prl_{name}": title for name, title in TITLES.items()}
     lines = [f"{name:24} {titles.get(name, '')}".rstrip() for name in UPSTREAMS]
     lines += [f"{family + ':...':24} {FAMILY_HINTS[family]}" for family in FAMILIES]

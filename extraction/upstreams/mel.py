@@ -1,4 +1,4 @@
-"""Mel filter banks as librosa builds them, for encoders that were trained behind librosa."""
+"""Mel filter banks, on Slaney's scale as librosa builds them and on HTK's as torchaudio does."""
 
 from typing import Literal
 
@@ -24,11 +24,34 @@ def slaney_filters(sample_rate: int, n_fft: int, n_mels: int) -> Float32[np.ndar
     """
     top_mel = _hz_to_mel(np.array([sample_rate / 2]))[0]
     edges = _mel_to_hz(np.linspace(0, top_mel, n_mels + 2))
+    triangles = _triangles(edges, sample_rate, n_fft)
+    return (triangles * (2 / (edges[2:] - edges[:-2]))[:, None]).astype(np.float32)
+
+
+def htk_filters(sample_rate: int, n_fft: int, n_mels: int) -> Float32[np.ndarray, "n_mels n_fft//2+1"]:
+    """Triangular filters of height 1 on HTK's mel scale, 2595 log10(1 + Hz / 700), from 0 Hz to half the sample rate.
+
+    Args:
+      sample_rate: Hz.
+      n_fft: length of the Fourier transform.
+      n_mels: number of filters.
+
+    Returns:
+      weight of each frequency bin in each filter.
+    """
+    top_mel = 2595 * np.log10(1 + sample_rate / 2 / 700)
+    edges = 700 * (10 ** (np.linspace(0, top_mel, n_mels + 2) / 2595) - 1)
+    return _triangles(edges, sample_rate, n_fft).astype(np.float32)
+
+
+def _triangles(
+    edges: Float64[np.ndarray, " n_mels+2"], sample_rate: int, n_fft: int
+) -> Float64[np.ndarray, "n_mels n_fft//2+1"]:
+    """Filters of height 1, each over three neighbouring edges in Hz."""
     bins = np.fft.rfftfreq(n_fft, 1 / sample_rate)
     rising = (bins[None, :] - edges[:-2, None]) / np.diff(edges)[:-1, None]
     falling = (edges[2:, None] - bins[None, :]) / np.diff(edges)[1:, None]
-    triangles = np.maximum(0, np.minimum(rising, falling))
-    return (triangles * (2 / (edges[2:] - edges[:-2]))[:, None]).astype(np.float32)
+    return np.maximum(0, np.minimum(rising, falling))
 
 
 def power_spectrogram(

@@ -32,7 +32,7 @@ def test_the_page_shows_what_the_command_prints(capsys):
     page = (REPOSITORY / "docs" / "extraction.md").read_text("utf-8")
     for line in printed.splitlines():
         assert line in page
-    assert "All 130 cells: 30.7 h." in printed
+    assert "All 130 cells: 29.6 h." in printed
     assert set(estimating.PUBLISHED_SEGMENTS) == set(PAPERS_TEN)
 
 

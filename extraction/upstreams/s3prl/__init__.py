@@ -1,8 +1,8 @@
-"""The paper's 13 encoders and every other of s3prl, through s3prl's own code.
+"""Twelve of the paper's 13 encoders, and every other of s3prl, through s3prl's own code.
 
 compat.py       make s3prl importable beside today's torch and torchaudio
-paper.py        the 13: names, shortest input, where their files keep the weights
-weights.py      find and read files safely; check that everything arrived
+paper.py        the twelve: names, shortest input, where their files keep the weights
+weights.py      find the files, and have s3prl read them safely
 checking.py     is the file this encoder's?
 loading.py      name -> encoder
 encoder.py      waves -> frames
@@ -36,7 +36,6 @@ apc_960hr = functools.partial(load_s3prl, "apc_960hr")
 vq_apc_960hr = functools.partial(load_s3prl, "vq_apc_960hr")
 npc_960hr = functools.partial(load_s3prl, "npc_960hr")
 tera_960hr = functools.partial(load_s3prl, "tera_960hr")
-pase_plus = functools.partial(load_s3prl, "pase_plus")
 mockingjay_960hr = functools.partial(load_s3prl, "mockingjay_960hr")
 s3prl_fbank = functools.partial(load_s3prl, "fbank")
 s3prl_fbank_no_cmvn = functools.partial(load_s3prl, "fbank_no_cmvn")

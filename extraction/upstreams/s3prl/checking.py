@@ -54,13 +54,14 @@ def check_weights(name: str, kind: Kind, expert, files) -> None:
       UserError: if tensors are missing or differ, with their names, or if the file belongs to another variant.
     """
     from extraction.upstreams.s3prl import weights
+    from extraction.upstreams.torch_checkpoint import check_arrived, first_few
 
     path, contents = next(reversed(files.read.items()))
     check_format(name, kind, contents, path)
     saved = weights.tensors_of(contents, kind.weights)
-    unused = weights.check_arrived(name, expert.get_submodule(kind.filled), saved, path)
+    unused = check_arrived(name, expert.get_submodule(kind.filled), saved, path)
     if unused:
-        log.info("%s: %d tensors of %s are not used: %s", name, len(unused), path, weights.first_few(unused))
+        log.info("%s: %d tensors of %s are not used: %s", name, len(unused), path, first_few(unused))
     if kind.quantizer and not name.endswith(WANTS_FILE):
         prefix, wanted = kind.quantizer
         found = any(key.startswith(prefix) for key in saved)

@@ -1,6 +1,6 @@
 """Make s3prl 0.4.18 importable beside current packages, without changing what it computes.
 
-Five obstacles, each removed only where it stands in the way:
+Four obstacles, each removed only where it stands in the way:
 
 1. PyPI's torchaudio wheels are CUDA builds: beside a CPU-only torch their compiled part cannot be loaded. s3prl needs none of
    it (filter banks and transforms are written in torch), so a placeholder takes its place.
@@ -9,7 +9,6 @@ Five obstacles, each removed only where it stands in the way:
 3. Python 3.12 dropped `distutils`, of which s3prl uses `strtobool` (setuptools brings it back, if installed).
 4. Mockingjay's and TERA's sinusoid table is filled number by number in Python, 23-45 s per process; `sinusoid_table` gives
    the same numbers in under a second.
-5. PASE+'s QRNN package imports cupy and pynvrtc for a CUDA kernel that is never needed; without them, empty modules do.
 
 `s3prl.hub` is not imported: it pulls in every encoder's dependencies at once. The hub modules of single encoders need few.
 """
@@ -107,17 +106,6 @@ def strtobool(text: str) -> int:
     if text.lower() not in answers:
         raise ValueError(f"invalid truth value {text!r}")
     return answers[text.lower()]
-
-
-def do_without_cuda_kernels() -> None:
-    """Let torchqrnn be imported where cupy or pynvrtc is not installed; its plain implementation computes the same."""
-    for package, module, name in (("cupy", "cuda", "function"), ("pynvrtc", "compiler", "Program")):
-        if package in sys.modules or importlib.util.find_spec(package) is not None:
-            continue
-        outer, inner = types.ModuleType(package), types.ModuleType(f"{package}.{module}")
-        setattr(outer, module, inner)
-        setattr(inner, name, _refuse(f"{package}'s {name}"))
-        sys.modules |= {package: outer, f"{package}.{module}": inner}
 
 
 @functools.cache

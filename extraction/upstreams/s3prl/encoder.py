@@ -128,8 +128,6 @@ def settle(expert: torch.nn.Module, device: torch.device) -> torch.nn.Module:
             front_end = getattr(module, name, None)
             if isinstance(front_end, torch.nn.Module):
                 front_end.forward = without_autocast(front_end.forward)
-        if hasattr(module, "use_cuda") and type(module).__module__.startswith("torchqrnn"):
-            module.use_cuda = False  # its CUDA kernel needs cupy; the plain one runs everywhere
     return expert
 
 

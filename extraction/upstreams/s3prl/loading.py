@@ -31,7 +31,6 @@ log = logging.getLogger(__name__)
 
 # What an encoder built from a wrong file is known to raise, s3prl's own assertions among it.
 BUILDING_ERRORS = (RuntimeError, TypeError, KeyError, ValueError, AttributeError, AssertionError, IndexError)
-PASE_PACKAGES = "pip install git+https://github.com/s3prl/pase git+https://github.com/s3prl/pytorch-qrnn"
 
 
 def load_s3prl(name: str, options: UpstreamOptions):
@@ -48,16 +47,21 @@ def load_s3prl(name: str, options: UpstreamOptions):
     Raises:
       UserError: s3prl or what the encoder needs is missing, no such name, no weights to be had, or weights that do not fit.
     """
+    if name == "pase_plus":
+        raise UserError(
+            "PASE+ does not need s3prl here, whose own needs packages that are on no index: name it pase_plus"
+        )
     compat.prepare()
     import torch
 
     from extraction.upstreams import torch_runtime
     from extraction.upstreams.s3prl import baselines, encoder, faster, weights
+    from extraction.upstreams.torch_checkpoint import own_checkpoint
 
     torch_runtime.check_autocast(options.autocast)
     device = torch_runtime.resolve_device(options.device)
     torch_runtime.apply_threads(options)
-    checkpoint = _own_checkpoint(name, options.checkpoint)
+    checkpoint = own_checkpoint(name, options.checkpoint)
     files = weights.Files(name, checkpoint, options.trust_checkpoint)
     with quiet(log), random_states_kept():
         entry = find_entry(name)
@@ -134,8 +138,6 @@ def find_entry(name: str) -> Callable:
         module = importlib.import_module(f"s3prl.upstream.{folder}.hubconf")
         if folder in ("tera", "mockingjay"):
             compat.use_fast_sinusoid_table()
-        if folder == "pase":
-            compat.do_without_cuda_kernels()
         if folder == "roberta":
             importlib.import_module("s3prl.hub")  # it looks another encoder up there
     except ModuleNotFoundError as error:
@@ -145,25 +147,6 @@ def find_entry(name: str) -> Callable:
 
 def _folder(entry: Callable) -> str:
     return entry.__module__.split(".")[2]
-
-
-def _own_checkpoint(name: str, checkpoint: Path | None) -> Path | None:
-    """What the user gave for this encoder: a file; or, in a folder for several, the file or folder named after it.
-
-    Raises:
-      UserError: nothing there, or two that could be meant.
-    """
-    if checkpoint is None:
-        return None
-    path = Path(checkpoint).expanduser()
-    if not path.exists():
-        raise UserError(f"there is no checkpoint {checkpoint}")
-    if path.is_dir():
-        own = sorted(entry for entry in path.iterdir() if name in (entry.name, entry.stem))
-        if len(own) > 1:
-            raise UserError(f"{path} has {' and '.join(entry.name for entry in own)} for {name}; keep one")
-        path = own[0] if own else path
-    return path.resolve()
 
 
 def _arguments(name: str, entry: Callable, checkpoint: Path | None) -> dict[str, str]:
@@ -191,12 +174,6 @@ def _build(name: str, entry: Callable, arguments: dict[str, str], files):
     except UserError:
         raise
     except ModuleNotFoundError as error:
-        if name == "pase_plus":
-            package = str(error.name).partition(".")[0]
-            raise UserError(
-                f"PASE+ needs the package '{package}'. Two packages for it are not on PyPI (PyPI's own "
-                f"'pase' is another thing): {PASE_PACKAGES}"
-            ) from error
         raise UserError(f"s3prl's {name} needs the package '{error.name}': pip install {error.name}") from error
     except BUILDING_ERRORS as error:
         if not files.paths:

@@ -1,4 +1,6 @@
-"""The paper's 13 encoders: what s3prl calls them, and what to check when one of their kind is loaded.
+"""Twelve of the paper's 13 encoders: what s3prl calls them, and what to check when one of their kind is loaded.
+
+PASE+, whose code in s3prl needs packages that are on no index, is in `extraction/upstreams/pase_plus.py`.
 
 Facts that people read (parameters, objective, network) are in `jfewshot/data/upstreams.csv`.
 """
@@ -7,7 +9,7 @@ import dataclasses
 
 S3PRL_RATE = 16_000
 
-# s3prl's name -> the paper's. The variants are the LS960 ones (PASE+ as published, 50 h).
+# s3prl's name -> the paper's. The variants are the LS960 ones.
 PAPER_UPSTREAMS: dict[str, str] = {
     "wavlm_base": "WavLM Base",
     "hubert_base": "HuBERT Base",
@@ -20,7 +22,6 @@ PAPER_UPSTREAMS: dict[str, str] = {
     "vq_apc_960hr": "VQ-APC",
     "npc_960hr": "NPC",
     "tera_960hr": "TERA",
-    "pase_plus": "PASE+",
     "mockingjay_960hr": "Mockingjay",
 }
 
@@ -31,9 +32,9 @@ class Kind:
 
     Attributes:
       min_samples: the shortest wave with finite frames: one receptive field of the convolutions; two frames of 400 samples
-        every 160 where filter banks are divided by their standard deviation over time; or what reflection padding needs.
+        every 160 where filter banks are divided by their standard deviation over time.
       top_level: keys that a file must have.
-      weights: which of them holds the tensors; empty if the file is nothing but tensors.
+      weights: which of them holds the tensors.
       filled: the module of s3prl's expert that they fill.
       quantizer: how names of quantizing layers begin, and whether this kind has them: all that tells two formats apart.
     """
@@ -63,5 +64,4 @@ KINDS: dict[str, Kind] = {
     "npc": Kind(*_SPECTRAL),
     "tera": _MASKED,
     "mockingjay": _MASKED,
-    "pase": Kind(640, (), "", "model"),
 }

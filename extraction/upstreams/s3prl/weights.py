@@ -1,15 +1,12 @@
-"""Where the weights come from, read without running anybody's code, and whether all of them arrived.
+"""Where the weights of s3prl's encoders come from.
 
 s3prl's encoders read their own files. While one is built, its two doors to the outside are watched: `_urls_to_filepaths`, by
 which it turns a published address into a file of its cache, and `torch.load`. So a file that the user names can stand for the
 published one whatever the encoder, each file is read once, onto the CPU, as plain tensors, and is known afterwards.
 """
 
-import argparse
 import contextlib
 import os
-import pickle
-import re
 import sys
 import threading
 import urllib.parse
@@ -19,11 +16,11 @@ from typing import Any
 
 import torch
 
+from extraction.upstreams.torch_checkpoint import read_checkpoint, torch_load
 from jfewshot.errors import UserError
 
 # torch.load and s3prl's functions are replaced for the whole process, so one encoder is built at a time.
 _BUILDING = threading.RLock()
-_torch_load = torch.load
 
 
 class _Inert:
@@ -62,7 +59,7 @@ class Files:
         if path not in self.paths:
             self.paths.append(path)
         if path not in self.read:
-            self.read[path] = read_checkpoint(path, self.trusted)
+            self.read[path] = read_checkpoint(path, self.trusted, _harmless_leftovers())
         return self.read[path]
 
     def locate(self, url: str) -> str:
@@ -90,34 +87,6 @@ class Files:
         return str(path)
 
 
-def read_checkpoint(path: Path, trusted: bool) -> Any:
-    """Read a torch file onto the CPU; without `trusted`, only tensors and plain data are accepted.
-
-    Raises:
-      UserError: not a torch file, or one that holds other objects, whose unpickling can run any code.
-    """
-    try:
-        with torch.serialization.safe_globals([argparse.Namespace, *_harmless_leftovers()]):
-            return _torch_load(path, map_location="cpu", weights_only=not trusted)
-    except pickle.UnpicklingError as error:
-        found = re.findall(r"GLOBAL ([\w.]+)", str(error))
-        if not found:
-            raise _damaged(path, error) from error
-        raise UserError(
-            f"{path} holds Python objects beside its numbers ({', '.join(dict.fromkeys(found))}), and reading those can run "
-            "any code. If you trust where the file comes from, pass --trust-checkpoint"
-        ) from error
-    except (EOFError, RuntimeError, UnicodeDecodeError) as error:
-        raise _damaged(path, error) from error
-
-
-def _damaged(path: Path, error: Exception) -> UserError:
-    reason = (str(error).splitlines() or [""])[0][:120]
-    return UserError(
-        f"{path} is not a torch checkpoint, or it is damaged ({type(error).__name__}: {reason}); fetch it again"
-    )
-
-
 def _harmless_leftovers() -> list[tuple[type, str]]:
     """Schedules and optimizers of s3prl's training, pickled into some of its published files: read as inert objects."""
     from s3prl import optimizers
@@ -139,11 +108,11 @@ def watching(files: Files) -> Iterator[None]:
 
     def load(source: Any, *args: Any, **kwargs: Any) -> Any:
         return (
-            files.load(Path(source)) if isinstance(source, str | os.PathLike) else _torch_load(source, *args, **kwargs)
+            files.load(Path(source)) if isinstance(source, str | os.PathLike) else torch_load(source, *args, **kwargs)
         )
 
     def locate(*urls: str, refresh: bool = False, download: bool = True) -> str | list[str]:
-        found = [files.locate(url) if files.checkpoint else _fetch(url, s3prl_locate, files) for url in urls]
+        found = [files.locate(url) if files.checkpoint else _fetched(url, s3prl_locate, files) for url in urls]
         return found if len(found) > 1 else found[0]
 
     torch_module: Any = torch
@@ -156,72 +125,45 @@ def watching(files: Files) -> Iterator[None]:
                 module._urls_to_filepaths = locate
             yield
         finally:
-            torch_module.load = _torch_load
+            torch_module.load = torch_load
             for module in askers:
                 module._urls_to_filepaths = s3prl_locate
 
 
-def _fetch(url: str, s3prl_locate: Any, files: Files) -> str:
+def _fetched(url: str, s3prl_locate: Any, files: Files) -> str:
+    path = _from_cache(url, s3prl_locate)
+    files.urls.append(url)
+    files.paths.append(path.resolve())
+    return str(path)
+
+
+def fetch(url: str) -> Path:
+    """A published file, from s3prl's cache or downloaded into it.
+
+    Raises:
+      UserError: it is neither there nor to be had.
+    """
+    from s3prl.util import download
+
+    return _from_cache(url, download._urls_to_filepaths)
+
+
+def _from_cache(url: str, s3prl_locate: Any) -> Path:
     cached = Path(s3prl_locate(url, download=False))
     try:
         # A file that is there is taken as it is: s3prl would first make a lock beside it, and shared caches may be read-only.
-        path = str(cached) if cached.is_file() else s3prl_locate(url)
+        return cached if cached.is_file() else Path(s3prl_locate(url))
     except (OSError, KeyError, RuntimeError, AssertionError) as error:
         raise UserError(
             f"{url} could not be downloaded ({type(error).__name__}). On a machine with internet, fetch it and either pass it as "
             f"--checkpoint FILE or store it as {cached}"
         ) from error
-    files.urls.append(url)
-    files.paths.append(Path(path).resolve())
-    return path
-
-
-def check_arrived(name: str, module: torch.nn.Module, saved: dict[str, torch.Tensor], path: Path) -> list[str]:
-    """Compare a module with the file that it should have been filled from.
-
-    Args:
-      name: the upstream's, for the message.
-      module: after loading.
-      saved: the file's tensors, under the names that the module should have found.
-      path: the file.
-
-    Returns:
-      Names of the file's tensors that the module has no use for.
-
-    Raises:
-      UserError: tensors that the file lacks, or that did not arrive in the module, by name.
-    """
-    here = module.state_dict()
-    missing = sorted(here.keys() - saved.keys())
-    strange = sorted(key for key in here.keys() & saved.keys() if not _same(here[key], saved[key]))
-    if missing or strange:
-        raise UserError(
-            f"{path} does not fill {name}: of {len(here)} tensors {len(missing)} are missing ({first_few(missing)}) and "
-            f"{len(strange)} did not fit ({first_few(strange)}); the file has {len(saved)} ({first_few(sorted(saved))}). "
-            f"Is it a checkpoint of another encoder, or damaged?"
-        )
-    return sorted(saved.keys() - here.keys())
-
-
-def _same(ours: torch.Tensor, theirs: Any) -> bool:
-    if not isinstance(theirs, torch.Tensor) or ours.shape != theirs.shape:
-        return False
-    return torch.equal(ours.cpu(), theirs.to(ours.dtype))
-
-
-def first_few(names: list[str], count: int = 3) -> str:
-    """The first names of a list and how many more there are; 'none' for an empty one."""
-    if not names:
-        return "none"
-    rest = f", and {len(names) - count} more" if len(names) > count else ""
-    return ", ".join(names[:count]) + rest
 
 
 def tensors_of(contents: dict, key: str) -> dict[str, torch.Tensor]:
-    """The tensors under `key` of a checkpoint (the checkpoint itself for an empty key), by today's names.
+    """The tensors under `key` of a checkpoint, by today's names.
 
     BERT-like layers once called the weight and bias of a layer norm gamma and beta; Mockingjay's and TERA's code renames
     them as this does.
     """
-    held = contents[key] if key else contents.get("state_dict", contents)
-    return {name.replace("gamma", "weight").replace("beta", "bias"): tensor for name, tensor in held.items()}
+    return {name.replace("gamma", "weight").replace("beta", "bias"): tensor for name, tensor in contents[key].items()}

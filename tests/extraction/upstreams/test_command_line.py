@@ -1,11 +1,20 @@
 """python -m extraction.upstreams: list and check."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from extraction.options import LoadingOptions
-from extraction.upstreams import FAMILIES, UPSTREAMS, __main__, check_upstream_names, load_upstream, upstream_names
+from extraction.upstreams import (
+    FAMILIES,
+    UPSTREAMS,
+    __main__,
+    check_upstream_names,
+    checking,
+    load_upstream,
+    upstream_names,
+)
 from extraction.upstreams.base import UpstreamOptions
 from extraction.upstreams.listing import FAMILY_HINTS
 from jfewshot.errors import UserError
@@ -43,6 +52,20 @@ def test_one_checkpoint_is_not_taken_for_two_encoders(checkpoint: Callable):
         UserError, match="FILE is the weights of one upstream, and 13 are named: give NAME=FILE for each"
     ):
         __main__.main(["check", "paper", "--checkpoint", str(checkpoint("apc_960hr"))])
+
+
+def test_the_paper_s_comparison_is_checked_where_its_file_is_given(monkeypatch, tmp_path: Path, capsys):
+    checked = []
+    monkeypatch.setattr(checking, "_check", lambda name, options: checked.append((name, options.of(name))) or True)
+    assert __main__.main(["check", "paper"]) == 0
+    assert [name for name, _ in checked] == upstream_names(["paper"])
+    assert "mt_slvr                  not checked: pass --checkpoint mt_slvr=FILE" in capsys.readouterr().out
+    (tmp_path / "mt_slvr.pt").touch()
+    for given in (tmp_path, f"mt_slvr={tmp_path / 'mt_slvr.pt'}"):
+        assert __main__.main(["check", "paper", "--checkpoint", str(given)]) == 0
+        assert checked[-1][0] == "mt_slvr"
+        assert checked[-1][1].checkpoint is not None
+    assert "not checked" not in capsys.readouterr().out
 
 
 def test_check_wants_a_name():

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from extraction.upstreams import ALIASES, AMBIGUOUS, UPSTREAMS, load_upstream
+from extraction.upstreams import ALIASES, AMBIGUOUS, COMPARISON, UPSTREAMS, load_upstream, upstream_names
 from extraction.upstreams.base import UpstreamOptions
 from extraction.upstreams.s3prl import baselines
 from extraction.upstreams.s3prl.loading import entry_names
@@ -19,8 +19,9 @@ CPU = UpstreamOptions(device="cpu")
 
 
 def test_the_tables_of_names_agree(paper_table: dict):
-    assert {row["title"]: name for name, row in paper_table.items()} == ALIASES
-    assert {name: row["title"] for name, row in paper_table.items()} == PAPER_UPSTREAMS
+    assert {row["title"]: name for name, row in paper_table.items()} | {"MT-SLVR": COMPARISON} == ALIASES
+    assert upstream_names(["paper"]) == list(paper_table)
+    assert {name: row["title"] for name, row in paper_table.items()} == PAPER_UPSTREAMS | {"pase_plus": "PASE+"}
     assert set(PAPER_UPSTREAMS) <= set(UPSTREAMS)
     assert set(PAPER_UPSTREAMS) <= set(entry_names())
 

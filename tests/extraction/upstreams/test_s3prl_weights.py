@@ -18,6 +18,7 @@ from extraction.upstreams import load_upstream
 from extraction.upstreams.base import UpstreamOptions
 from extraction.upstreams.s3prl import compat, weights
 from extraction.upstreams.s3prl.paper import KINDS
+from extraction.upstreams.torch_checkpoint import check_arrived
 from jfewshot.errors import UserError
 from tests.extraction.upstreams.s3prl_checkpoints import BUILDERS, LOCAL_ENTRIES, TINY_DECOAR2
 
@@ -275,10 +276,10 @@ def test_without_internet_the_address_and_the_place_are_named(tmp_path: Path, mo
 def test_tensors_that_did_not_arrive_are_noticed(tmp_path: Path):
     module = torch.nn.Linear(2, 3)
     saved = {name: tensor.clone() for name, tensor in module.state_dict().items()}
-    assert weights.check_arrived("it", module, saved | {"more": torch.ones(1)}, tmp_path) == ["more"]
+    assert check_arrived("it", module, saved | {"more": torch.ones(1)}, tmp_path) == ["more"]
     saved["bias"] += 1
     with pytest.raises(UserError, match=r"0 are missing \(none\) and 1 did not fit \(bias\)"):
-        weights.check_arrived("it", module, saved, tmp_path)
+        check_arrived("it", module, saved, tmp_path)
 
 
 def test_other_files_can_be_read_while_an_encoder_is_built(tmp_path: Path):
