@@ -3,12 +3,13 @@
 import functools
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, SupportsIndex
+from typing import Any, Literal, SupportsIndex
 
 from jfewshot.cells.computing import evaluate_cells, parts_of_solved
 from jfewshot.cells.planning import plan_cells
 from jfewshot.classifiers.specs import ClassifierSpec, default_classifiers, parse_classifier
 from jfewshot.episodes.protocol import Protocol, QuerySegments, protocols
+from jfewshot.episodes.resolving import resolved
 from jfewshot.episodes.sides import Side
 from jfewshot.errors import UserError
 from jfewshot.evaluator.evaluator import Evaluator
@@ -22,9 +23,9 @@ def evaluate(
     stores: Store | Path | str | Sequence[Store | Path | str],
     *,
     classifiers: str | Sequence[str] | None = None,
-    ways: SupportsIndex | Sequence[SupportsIndex] = 5,
+    ways: SupportsIndex | Sequence[SupportsIndex] | Literal["all"] = 5,
     shots: SupportsIndex | Sequence[SupportsIndex] = 1,
-    n_query: SupportsIndex = 15,
+    n_query: SupportsIndex | Literal["all"] = 15,
     n_episodes: SupportsIndex = 10_000,
     seed: SupportsIndex = 42,
     preprocessing: str = "l2",
@@ -58,9 +59,10 @@ def evaluate(
       stores: one or more stores, or folders of stores.
       classifiers: as on the command line: "logistic", "logistic:C=0.1,1,10", "logistic:C=auto", "sgd:epochs=20", ...; None for
         "logistic" where every episode has one shot, else "ridge:alpha=auto".
-      ways: classes per episode, one number or several.
+      ways: classes per episode, one number or several; "all" for all classes.
       shots: support clips per class, one number or several; every number of ways is combined with every number of shots.
-      n_query: query clips per class.
+      n_query: query clips per class; "all" for all clips that are no support of the episode, with balanced accuracy and macro F1
+        in the records' `metrics`.
       n_episodes: episodes per protocol.
       seed: of the draws; the same seed gives the same episodes for every upstream and classifier.
       preprocessing: what is done to embeddings first: "none", "l2", ... (see `fit_transform`).
@@ -147,9 +149,9 @@ def evaluate_arrays(
     groups: Iterable[Any] | None = None,
     *,
     classifiers: str | Sequence[str] | None = None,
-    ways: SupportsIndex | Sequence[SupportsIndex] = 5,
+    ways: SupportsIndex | Sequence[SupportsIndex] | Literal["all"] = 5,
     shots: SupportsIndex | Sequence[SupportsIndex] = 1,
-    n_query: SupportsIndex = 15,
+    n_query: SupportsIndex | Literal["all"] = 15,
     n_episodes: SupportsIndex = 1000,
     seed: SupportsIndex = 42,
     preprocessing: str = "l2",
@@ -170,9 +172,9 @@ def evaluate_arrays(
       groups: the speaker, site or recording of each clip. No query is then drawn from a group that is in the support of its
         episode. None for none.
       classifiers: as for `evaluate`.
-      ways: classes per episode, one number or several.
+      ways: classes per episode, one number or several; "all" for all classes.
       shots: support clips per class, one number or several.
-      n_query: query clips per class.
+      n_query: query clips per class; "all" for all clips that are no support of the episode.
       n_episodes: episodes per protocol.
       seed: of the draws.
       preprocessing: "l2" or "none"; others take statistics from training clips, and need a store.
@@ -212,7 +214,8 @@ def evaluate_arrays(
     evaluator = evaluator or _evaluator()
     (view,) = views.values()
     scores = []
-    for protocol in episodes:
+    for asked in episodes:
+        protocol = resolved(asked, clips, "the arrays")
         drawn = evaluator.draw(clips, protocol, "the arrays")
         for solved in evaluator.evaluate(view, clips, transform, protocol, specs, dataset="the arrays"):
             kind = solved.spec.classifier.strength

@@ -46,13 +46,15 @@ class RunOptions:
     """Evaluation protocol. paper is the protocol of Heggan et al. (2024): the sgd classifier with 100 epochs, L2-normalised
     embeddings, 5-way 1-shot episodes with 1 query clip per class, and a majority vote over the segments of a query clip.
     Other options on the command line change single parts of the protocol."""
-    ways: tuple[int, ...] | None = None
-    """Number of classes per episode. Several numbers make several tables. Without this option, 5."""
+    ways: Annotated[tuple[int | Literal["all"], ...] | None, arg(metavar="N|all [N|all ...]")] = None
+    """Number of classes per episode. Several numbers make several tables; all means every class of the dataset. Without this
+    option, 5."""
     shots: tuple[int, ...] | None = None
     """Number of support (training) clips per class. Several numbers make several tables; the support clips of a smaller
     number are part of those of a larger one, and the query clips are equal. Without this option, 1."""
-    n_query: int | None = None
-    """Number of query (test) clips per class. Without this option, 15, or 1 with --protocol paper."""
+    n_query: Annotated[int | Literal["all"] | None, arg(metavar="N|all")] = None
+    """Number of query (test) clips per class; all means every clip that is no support clip of the episode, and results then
+    have balanced accuracy and macro F1 also. Without this option, 15, or 1 with --protocol paper."""
     episodes: int = 10_000
     """Number of episodes for each combination of upstream, dataset, classifier and shots."""
     seed: int = 42
@@ -117,6 +119,9 @@ class RunOptions:
     interval: Literal["ci95", "pool_ci95", "both"] = "ci95"
     """Which 95% interval the table shows: ci95 is the one that papers report, pool_ci95 accounts for the limited number of
     clips and classes, both shows the two."""
+    metric: Literal["accuracy", "balanced_accuracy", "macro_f1"] = "accuracy"
+    """What the table shows: accuracy is the share of right query clips, balanced_accuracy the mean over the classes of that
+    share, macro_f1 the mean over the classes of F1. The last two differ from accuracy with --n-query all only."""
     markdown: Annotated[Path | None, arg(metavar="FILE")] = None
     """Also write the tables to this file as Markdown."""
     latex: Annotated[Path | None, arg(metavar="FILE")] = None
@@ -190,6 +195,9 @@ class ReportOptions:
     interval: Literal["both", "ci95", "pool_ci95", "pool_ci95_classes_fixed"] = "both"
     """Which 95% interval follows each mean: ci95 holds for these clips only, as the papers report it; pool_ci95 also holds for
     other classes and clips; pool_ci95_classes_fixed holds for other clips of these classes; both shows ci95 and pool_ci95."""
+    metric: Literal["accuracy", "balanced_accuracy", "macro_f1"] = "accuracy"
+    """What the report shows: accuracy is the share of right query clips, balanced_accuracy the mean over the classes of that
+    share, macro_f1 the mean over the classes of F1. Macro F1 is known for results of --n-query all only."""
     pool: Literal["classes", "clips"] = "classes"
     """What a difference between two upstreams is expected to hold for: classes means other classes with other clips, clips
     means other clips of the same classes."""

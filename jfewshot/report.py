@@ -4,6 +4,7 @@
 """
 
 import contextlib
+import dataclasses
 import gc
 import logging
 from collections.abc import Iterator
@@ -43,6 +44,7 @@ def _report(options: "ReportOptions", console: "rich.console.Console") -> int:
     from jfewshot.commandline.progress import Progress
     from jfewshot.reporting.build import Choices, build_report
     from jfewshot.reporting.grid import to_rich
+    from jfewshot.reporting.metrics import with_metric
     from jfewshot.reporting.outside import read_outside_table
     from jfewshot.reporting.printing import print_answer
     from jfewshot.reporting.series import across_grid
@@ -58,6 +60,7 @@ def _report(options: "ReportOptions", console: "rich.console.Console") -> int:
         results = read_results(options.results)
     if not results.records:
         raise UserError(f"{options.results} has no record that can be read: {results.problems[0]}")
+    results = dataclasses.replace(results, records=tuple(with_metric(results.records, options.metric)))
     choices = Choices(
         interval=options.interval,
         style=options.style,

@@ -65,6 +65,8 @@ def _check(options: "RunOptions") -> None:
         raise UserError("--shard and --coordinator both share out the cells; choose one")
     if options.estimate and options.coordinator is not None:
         raise UserError("--estimate is for one process; leave out --coordinator")
+    if options.metric == "macro_f1" and options.n_query != "all":
+        raise UserError("--metric macro_f1 is computed where all queries are asked; add --n-query all")
     if options.ray is not None:
         _check_ray(options)
 
@@ -89,6 +91,7 @@ def _evaluate(options: "RunOptions") -> int:
         from jfewshot.cells.sizes import bytes_at_most, readable
         from jfewshot.commandline.progress import Progress
         from jfewshot.evaluator.evaluator import Evaluator
+        from jfewshot.reporting.metrics import with_metric
         from jfewshot.results import ResultFolder
 
         group = None
@@ -145,7 +148,7 @@ def _evaluate(options: "RunOptions") -> int:
                     computed.append(record)
     except Exception:
         if records and not helper:
-            _print_tables(list(records.values()), options)
+            _print_tables(with_metric(list(records.values()), options.metric), options)
             log.warning("an error ended the run: the table shows the %d results that are finished", len(records))
         raise
     finally:
@@ -154,8 +157,9 @@ def _evaluate(options: "RunOptions") -> int:
     if helper:
         return 0
     with stage("writing"):
-        _print_tables(list(records.values()), options)
-        _print_answer(list(records.values()), options)
+        shown = with_metric(list(records.values()), options.metric)
+        _print_tables(shown, options)
+        _print_answer(shown, options)
     _summarise(list(records.values()), computed, options, time.perf_counter() - started)
     return 0
 

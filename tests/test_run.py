@@ -250,6 +250,16 @@ def test_clips_that_all_stores_share_are_used_on_request(tmp_path, capsys, caplo
     assert "less on birds, last.mean: the very embeddings of all on birds, last.mean" in caplog.text
 
 
+def test_all_queries_of_all_classes_are_asked_and_the_table_shows_the_metric(stores, tmp_path, capsys):
+    arguments = ["--stores", str(stores), "--episodes", "20", "--classifiers", "centroid", "--out", str(tmp_path)]
+    assert main([*arguments, "--ways", "all", "--n-query", "all", "--metric", "macro_f1"]) == 0
+    printed = capsys.readouterr().out
+    assert "macro F1 · all classes 1-shot, all queries" in printed
+    assert "Macro F1 in percent" in printed
+    with pytest.raises(UserError, match="--metric macro_f1 is computed where all queries are asked; add --n-query all"):
+        main([*arguments, "--metric", "macro_f1"])
+
+
 def test_small_classes_are_left_out_on_request_and_listed(stores, tmp_path, caplog):
     with caplog.at_level("WARNING"):
         options = ["--stores", str(stores), "--datasets", "birds", "--out", str(tmp_path), *SMALL]

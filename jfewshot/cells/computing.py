@@ -23,6 +23,7 @@ from jfewshot.profiling import stage
 from jfewshot.results import Records
 from jfewshot.statistics.intervals import correct_from_predicted, interval_on_pool
 from jfewshot.statistics.pool import Pool, make_pool
+from jfewshot.statistics.unbalanced import METRICS, unbalanced_interval
 from jfewshot.store import Store
 from jfewshot.store.clips import ClipTable
 from jfewshot.store.view_checks import CheckedViews, Wanted
@@ -194,6 +195,7 @@ def _compute(cell, then, evaluator, folder, on_progress, finishing) -> Iterator[
                     "group": clips.group,
                     "split": clips.split,
                     **may_be(drawn, len(clips)),
+                    **({} if drawn.query_count is None else {"query_count": drawn.query_count}),
                 }
                 parts["draws"] = folder.write_draws(cell.draw_identity(), arrays | table)
             return folder.write_cell(record | {"draws": parts["draws"]}, solved.predicted)
@@ -241,7 +243,7 @@ def parts_of_solved(solved: Solved, drawn: Drawn, clips: ClipTable) -> dict[str,
       the record's `accuracy`, `solver`, `timing` and, where episodes chose their strength, `chosen`.
     """
     return {
-        "accuracy": _accuracy(solved, drawn, clips),
+        **_accuracy(solved, drawn, clips),
         "solver": _solver(solved),
         **_chosen(solved),
         "timing": {
@@ -321,11 +323,18 @@ def _other_store(store: Store) -> dict[str, Any]:
     return {"dataset": dict(store.manifest["dataset"]), "store": {"path": str(store.path), "digest": store.digest}}
 
 
-def _accuracy(solved: Solved, drawn: Drawn, clips: ClipTable) -> dict[str, float | None]:
+def _accuracy(solved: Solved, drawn: Drawn, clips: ClipTable) -> dict[str, Any]:
+    """Accuracy with its intervals; where classes may have different numbers of queries, other metrics too."""
     _, n_way, of_class = drawn.clips.shape
     correct = correct_from_predicted(solved.predicted, n_way)
     k_shot = of_class - solved.predicted.shape[1] // n_way
-    return interval_on_pool(correct, _pool_of(drawn, clips, k_shot))._asdict()
+    pool = _pool_of(drawn, clips, k_shot)
+    if drawn.query_count is None:
+        return {"accuracy": interval_on_pool(correct, pool)._asdict()}
+    found = {
+        metric: unbalanced_interval(metric, solved.predicted, drawn.query_count, pool)._asdict() for metric in METRICS
+    }
+    return {"accuracy": found.pop("accuracy"), "metrics": found}
 
 
 # Cells of one dataset and protocol share their episodes, and what the jackknife needs of these. An entry goes with its episodes.

@@ -18,6 +18,7 @@ from jfewshot.cells.tables import (
 from jfewshot.classifiers import Strength
 from jfewshot.classifiers.specs import AUTO, ClassifierSpec, StrengthValue
 from jfewshot.episodes.protocol import Protocol
+from jfewshot.episodes.resolving import resolved
 from jfewshot.episodes.separate import pools_digest
 from jfewshot.errors import UserError
 from jfewshot.evaluator.preprocessing import Transform, fit_transform
@@ -177,8 +178,9 @@ def plan_cells(
         own = paired_tables(group, intersect_clips)
         sources = [support_store(support_from, store) if support_from else None for store in group]
         tables = joined_tables(group, own, sources, intersect_clips)
-        of_group = [with_supports(protocol, sources[0]) for protocol in protocols]
-        check_pools(group, tables, of_group)
+        asked = [with_supports(protocol, sources[0]) for protocol in protocols]
+        check_pools(group, tables, asked)
+        of_group = [resolved(protocol, tables[0], group[0].dataset) for protocol in asked]
         for store, source, clips, own_clips in zip(group, sources, tables, own, strict=True):
             for view in views or [_default_view(store)]:
                 if view not in store.views:

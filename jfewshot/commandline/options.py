@@ -83,8 +83,19 @@ class Option:
 
     @property
     def value_kind(self) -> Any:
-        """The type of one value."""
-        return _without_none(typing.get_args(self.kind)[0]) if self.takes_several else self.kind
+        """The type of one value; the number's where words may stand in its place."""
+        return next((part for part in self._kinds if typing.get_origin(part) is not Literal), self._kinds[0])
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The words that may stand in place of a number: `all`."""
+        literal = [part for part in self._kinds if typing.get_origin(part) is Literal]
+        return tuple(map(str, typing.get_args(literal[0]))) if literal and len(self._kinds) > 1 else ()
+
+    @property
+    def _kinds(self) -> tuple[Any, ...]:
+        one = _without_none(typing.get_args(self.kind)[0]) if self.takes_several else self.kind
+        return typing.get_args(one) if typing.get_origin(one) in (typing.Union, types.UnionType) else (one,)
 
     @property
     def n_values(self) -> int | None:

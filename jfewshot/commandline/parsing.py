@@ -140,8 +140,12 @@ def _check_values(option: Option, arguments: Sequence[str]) -> None:
         names = option.choices
         many = f"choose {', '.join(names[:-1])} or {names[-1]}" if len(names) > 1 else f"choose {names[0]}"
         raise UserError(f"{option.flag} is '{given}'; {many}. See --help")
-    if option.value_kind in _KINDS and not all(_reads_as(option.value_kind, value, option.default) for value in used):
+    numbers = [value for value in used if value not in option.words]
+    if option.value_kind in _KINDS and not all(
+        _reads_as(option.value_kind, value, option.default) for value in numbers
+    ):
         what = "whole numbers" if option.value_kind is int and option.takes_several else _KINDS[option.value_kind]
+        what = " or ".join([what, *option.words])
         raise UserError(f"{option.flag} is '{given}'; it must be {what}. See --help")
 
 

@@ -4,6 +4,7 @@
 - `pool`: the classes and clips that episodes of a protocol are drawn from
 - `sides`: which clips supports, or queries, are drawn from
 - `separate`: the pools of a protocol whose supports and queries come from different clips
+- `resolving`: how many "all queries" and "all classes" are
 - `drawing`: drawing episodes on the device
 - `shuffling`: the first few entries of random orders, by which classes and clips are drawn
 - `group_aware`: drawing episodes in which no query shares a group with a support

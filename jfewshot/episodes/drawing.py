@@ -19,7 +19,7 @@ from jfewshot.episodes.pool import ClassPool
 from jfewshot.episodes.protocol import Protocol
 from jfewshot.episodes.separate import Supports
 from jfewshot.episodes.shuffling import CLASS_SLOT, Words, counters, without_replacement
-from jfewshot.episodes.two_pools import SupportArrays, draw_from_two_pools
+from jfewshot.episodes.two_pools import SupportArrays, draw_from_two_pools, draw_with_every_query
 from jfewshot.randomness import random_words, stream_key
 
 # Lists of classes and of clips have at least these lengths on the device, so that all small stores share one compiled program.
@@ -56,11 +56,13 @@ class Draw(NamedTuple):
       redraws: how many supports of a class were drawn again until they left enough queries (group-aware only); -1 where all
         tries failed.
       class_redraws: how often the classes themselves were drawn again, since their supports had run out of tries.
+      query_count: where all queries are asked, how many of each class count; the others fill its place up. Else None.
     """
 
     clips: Int32[Array, "n_way drawn episodes"]
     redraws: Int32[Array, "episodes"]
     class_redraws: Int32[Array, "episodes"]
+    query_count: Int32[Array, "n_way episodes"] | None = None
 
 
 def pool_arrays(pool: ClassPool, protocol: Protocol, clip_table: str) -> PoolArrays:
@@ -88,12 +90,14 @@ def pool_arrays(pool: ClassPool, protocol: Protocol, clip_table: str) -> PoolArr
 
 def _support_arrays(support: Supports, protocol: Protocol, n_classes: int, n_queries: int) -> SupportArrays:
     n_clips = padded_length(len(support.clips), LEAST_CLIPS)
-    copy = None if protocol.group_aware else support.copy
+    copy = None if protocol.group_aware or protocol.every_query else support.copy
+    place = support.place if protocol.every_query and not protocol.group_aware else None
     return SupportArrays(
         start=_padded(support.start, n_classes),
         size=_padded(support.count, n_classes),
         clips=_padded(support.clips, n_clips),
         copy=None if copy is None else _padded(copy, n_queries),
+        place=None if place is None else _padded(place, n_clips),
         groups=group_arrays(support, n_clips) if protocol.group_aware else None,
     )
 
@@ -126,6 +130,7 @@ def draw(
     bound_has_16_bits: bool,
     search_steps: int | None,
     reach_over: bool,
+    asks_every_query: bool = False,
 ) -> Draw:
     """Draw episodes by their numbers.
 
@@ -140,6 +145,7 @@ def draw(
       search_steps: group-aware only, where groups reach over classes or pools are separate: bisections that find a group in
         the largest class.
       reach_over: group-aware only: whether groups reach over classes.
+      asks_every_query: whether all query clips are queries; `n_query` is then the number of the largest class.
 
     Returns:
       the clips of each episode, and how often supports and classes were drawn again.
@@ -147,16 +153,17 @@ def draw(
     words = Words(pool.key, episode, bound_has_16_bits)
     nothing = jnp.zeros(episode.shape, jnp.int32)
     if pool.support is not None and pool.groups is None:
-        classes, support, query = draw_from_two_pools(
-            words,
-            pool.start,
-            pool.size,
-            pool.support,
-            lambda: draw_classes(words, pool.n_classes, n_way, None),
-            n_query=n_query,
-            k_shot=k_shot,
-        )
-        return Draw(_rows_of_sides(pool, pool.support, classes, support, query), nothing, nothing)
+        sizes = {"n_query": n_query, "k_shot": k_shot}
+
+        def classes_of() -> jax.Array:
+            return draw_classes(words, pool.n_classes, n_way, None)
+
+        if asks_every_query:
+            two = draw_with_every_query(words, pool.size, pool.support, classes_of, **sizes)
+        else:
+            two = draw_from_two_pools(words, pool.start, pool.size, pool.support, classes_of, **sizes)
+        rows = _rows_of_sides(pool, pool.support, two.classes, two.support, two.query)
+        return Draw(rows, nothing, nothing, two.query_count)
     if pool.groups is None:
         classes = draw_classes(words, pool.n_classes, n_way, None)
         size = pool.size[classes].astype(jnp.uint32)
@@ -177,11 +184,12 @@ def draw(
             shots_drawn=shots_drawn,
             search_steps=search_steps,
             reach_over=reach_over,
+            asks_every_query=asks_every_query,
         )
         if pool.support is not None:
             support = found.support[:, :k_shot]
             rows = _rows_of_sides(pool, pool.support, found.classes, support, found.query)
-            return Draw(rows, found.redraws, found.class_redraws)
+            return Draw(rows, found.redraws, found.class_redraws, found.query_count)
         classes, redraws, class_redraws = found.classes, found.redraws, found.class_redraws
         entries = jnp.concatenate([found.support[:, :k_shot], found.query], 1)
     return Draw(pool.clips[pool.start[classes][:, None] + entries], redraws, class_redraws)
@@ -263,4 +271,5 @@ def draw_arguments(protocol: Protocol, pool: ClassPool) -> dict[str, Any]:
         # In fours, so that stores of similar size share a compiled program.
         "search_steps": -(-largest.bit_length() // 4) * 4 if searched else None,
         "reach_over": reach_over,
+        "asks_every_query": protocol.every_query,
     }

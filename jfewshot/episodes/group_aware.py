@@ -61,6 +61,7 @@ class GroupAware(NamedTuple):
       support, query: entries.
       redraws: how many supports of a class were drawn again; -1 where all tries failed.
       class_redraws: how often the classes were drawn again.
+      query_count: how many of the queries count, where all are asked; else None.
     """
 
     classes: Int32[Array, "n_way episodes"]
@@ -68,6 +69,7 @@ class GroupAware(NamedTuple):
     query: Int32[Array, "n_way n_query episodes"]
     redraws: Int32[Array, "episodes"]
     class_redraws: Int32[Array, "episodes"]
+    query_count: Int32[Array, "n_way episodes"] | None = None
 
 
 def group_arrays(pool: ClassPool | Supports, length: int) -> Groups:
@@ -91,6 +93,7 @@ def draw_of_other_groups(
     shots_drawn: int,
     search_steps: int | None,
     reach_over: bool,
+    asks_every_query: bool = False,
 ) -> GroupAware:
     """Draw classes, supports and queries.
 
@@ -104,15 +107,19 @@ def draw_of_other_groups(
       search_steps: bisections that find a group among the queries of the largest class; None where both sides are drawn from
         one pool and no group has clips of several classes.
       reach_over: whether a group can have clips of several classes.
+      asks_every_query: whether all query clips of other groups are queries. `n_query` is then the number of the largest class,
+        and one query is enough.
 
     Returns:
       the drawn episodes.
     """
 
+    least, first_position = (1, 0) if asks_every_query else (n_query, n_query)
+
     def supports(classes, attempt):
         count = support_pool.size[classes].astype(jnp.uint32)
         return without_replacement(
-            words, count, shots_drawn, first_position=n_query, attempt=attempt.astype(jnp.uint32)
+            words, count, shots_drawn, first_position=first_position, attempt=attempt.astype(jnp.uint32)
         )
 
     def excluded(classes, support):
@@ -125,7 +132,7 @@ def draw_of_other_groups(
 
     def leaves_enough(classes, attempt):
         _, length = excluded(classes, supports(classes, attempt))
-        enough = query_pool.size[classes] - length.sum(1) >= n_query
+        enough = query_pool.size[classes] - length.sum(1) >= least
         # Where groups reach over classes, one class's supports take queries from another: all are drawn again.
         return enough if not reach_over else jnp.broadcast_to(enough.all(0), enough.shape)
 
@@ -154,9 +161,12 @@ def draw_of_other_groups(
     support = supports(classes, state.attempt)
     run_start, length = excluded(classes, support)
     size = query_pool.size[classes]
+    redraws = jnp.where(state.enough.all(0), state.redraws, -1)
+    if asks_every_query:
+        query, query_count = every_query(size, run_start, length, n_query)
+        return GroupAware(classes, support, query, redraws, state.class_attempt, query_count)
     available = jnp.maximum(size - length.sum(1), n_query).astype(jnp.uint32)
     query = skip_runs(without_replacement(words, available, n_query), run_start, length)
-    redraws = jnp.where(state.enough.all(0), state.redraws, -1)
     return GroupAware(classes, support, jnp.minimum(query, size[:, None] - 1), redraws, state.class_attempt)
 
 
@@ -228,6 +238,28 @@ def _is_new(ordered):
     """Which of sorted values differ from the one before."""
     new = ordered[:, 1:] != ordered[:, :-1]
     return jnp.concatenate([jnp.ones_like(new[:, :1], shape=(ordered.shape[0], 1, ordered.shape[2])), new], 1)
+
+
+def every_query(
+    size: Int32[Array, "slots episodes"],
+    run_start: Int32[Array, "slots runs episodes"],
+    run_length: Int32[Array, "slots runs episodes"],
+    n_query: int,
+) -> tuple[Int32[Array, "slots n_query episodes"], Int32[Array, "slots episodes"]]:
+    """All query clips of each class but for some runs of them.
+
+    Args:
+      size: number of query clips of each class.
+      run_start: entries at which runs begin that are left out, sorted.
+      run_length: how long these runs are.
+      n_query: query clips of the largest class.
+
+    Returns:
+      the entries, filled up with the class's last one, and how many of them count.
+    """
+    rank = jnp.arange(n_query, dtype=jnp.int32)[None, :, None]
+    entry = skip_runs(jnp.broadcast_to(rank, (size.shape[0], n_query, size.shape[1])), run_start, run_length)
+    return jnp.minimum(entry, size[:, None] - 1), size - run_length.sum(1)
 
 
 def skip_runs(

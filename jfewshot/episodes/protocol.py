@@ -37,6 +37,9 @@ class Protocol:
         two sides of an episode are drawn from separate pools (two_pools.py).
       query: which clips queries are drawn from; None for all clips of `split`.
       support_from: name of the dataset whose store holds the supports; None for the store that holds the queries.
+      every_query: whether the queries of a class are all of its query clips that are no support of the episode. `n_query` is then
+        the number of the largest class (`resolved` fills it in), and smaller classes have fewer.
+      every_class: whether an episode has all classes. `n_way` is then their number (`resolved` fills it in).
     """
 
     n_way: int = 5
@@ -52,6 +55,8 @@ class Protocol:
     support: Side | None = None
     query: Side | None = None
     support_from: str | None = None
+    every_query: bool = False
+    every_class: bool = False
 
     def __post_init__(self):
         # NumPy's integers become Python's: a record is JSON, and the seed names the random stream by its digits.
@@ -74,8 +79,9 @@ class Protocol:
 
     @property
     def is_separate(self) -> bool:
-        """Whether supports and queries are drawn from separate pools."""
-        return self.support is not None or self.query is not None or self.support_from is not None
+        """Whether supports and queries have pools of their own, which may hold the same clips."""
+        given = self.support is not None or self.query is not None or self.support_from is not None
+        return given or self.every_query
 
     @property
     def n_support(self) -> int:
@@ -109,7 +115,7 @@ class Protocol:
         version: dict[str, Any] = {"group_aware_draws": GROUP_AWARE_DRAWS} if self.group_aware else {}
         # Not `asdict`, which copies every value: a grid of 100,000 cells asks for as many identities as it has views.
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        for name in ("support", "query", "support_from"):
+        for name in ("support", "query", "support_from", "every_query", "every_class"):
             del fields[name]
         if self.is_separate:
             # Only here, so that records without separate pools keep their keys.
@@ -119,6 +125,7 @@ class Protocol:
                 "support_from": self.support_from,
                 "separate_draws": SEPARATE_DRAWS,
             }
+        version |= {name: True for name in ("every_query", "every_class") if getattr(self, name)}
         return {**fields, "nested_shots": nested, **version}
 
 
@@ -157,13 +164,16 @@ def whole_numbers(values: Any, name: str) -> list[int]:
     return numbers
 
 
+ALL = "all"  # in place of a number of ways or of queries
+
+
 def protocols(ways: Any, shots: Any, **settings: Any) -> list[Protocol]:
     """One protocol for each number of ways with each number of shots, on nested supports with the same queries.
 
     Args:
-      ways: one number of classes, or several; a repeated one counts once.
+      ways: one number of classes, or several; a repeated one counts once. "all" for all classes.
       shots: one number of support clips per class, or several; a repeated one counts once.
-      **settings: the other fields of `Protocol`.
+      **settings: the other fields of `Protocol`; `n_query` may be "all" for all query clips.
 
     Returns:
       The protocols, all shots of the first number of ways first.
@@ -171,6 +181,13 @@ def protocols(ways: Any, shots: Any, **settings: Any) -> list[Protocol]:
     Raises:
       UserError: on a value that no protocol can have.
     """
+    every_class = [ways] if isinstance(ways, str) else ways
+    if ALL in (every_class if isinstance(every_class, list | tuple) else ()):
+        if len(every_class) > 1:
+            raise UserError("ways is 'all' beside a number; give all alone, or numbers")
+        ways, settings = 2, settings | {"every_class": True}
+    if isinstance(settings.get("n_query"), str) and settings["n_query"] == ALL:
+        settings |= {"n_query": 1, "every_query": True}
     ways, shots = whole_numbers(ways, "ways"), whole_numbers(shots, "shots")
     for name in ("n_query", "n_episodes", "seed", "min_clips"):
         if settings.get(name) is not None:

@@ -25,6 +25,7 @@ class Supports:
       start, count, clips, group: as in `ClassPool`.
       copy: of each entry of the queries' pool, the place of the same clip among the supports of its class, counted from the
         class's first; `NOWHERE` for a clip that is no support. None where no clip is on both sides.
+      place: the other way round: of each support, the place of the same clip among the queries of its class.
     """
 
     start: Int[np.ndarray, "classes"]
@@ -32,6 +33,7 @@ class Supports:
     clips: Int[np.ndarray, "supports"]
     group: Int[np.ndarray, "supports"]
     copy: Int[np.ndarray, "queries"] | None
+    place: Int[np.ndarray, "supports"] | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,12 +155,15 @@ def separate_sides(clips: ClipTable, protocol: Protocol, dataset: str) -> Sides:
     number[:-1][kept] = np.arange(len(names))
     class_of_clip = number[clips.class_number]
     support, query = (_by_class(clips, mask, class_of_clip, len(names), protocol.group_aware) for mask in masks)
-    copy = _copies(clips, support, query)
+    copy, place = _copies(clips, support, query), _copies(clips, query, support)
     for c, name in enumerate(names):
         if protocol.group_aware:
             _check_groups(str(name), support, query, c, protocol, dataset)
         elif copy is not None:
             both = int((copy[query.start[c] : query.start[c] + query.count[c]] < NOWHERE).sum())
+            if protocol.every_query:
+                _check_left(str(name), int(query.count[c]) - min(both, protocol.k_shot), protocol, dataset)
+                continue
             free = int(support.count[c]) - min(both, protocol.n_query)
             if free < protocol.k_shot:
                 raise UserError(
@@ -168,7 +173,9 @@ def separate_sides(clips: ClipTable, protocol: Protocol, dataset: str) -> Sides:
                 )
     if protocol.group_aware and not (clips.group[np.concatenate([support.clips, query.clips])] != "").any():
         raise UserError(f"{dataset}: --group-aware needs groups, and no clip has one; leave it out")
-    return Sides(names, query, Supports(support.start, support.count, support.clips, support.group, copy), left_out)
+    return Sides(
+        names, query, Supports(support.start, support.count, support.clips, support.group, copy, place), left_out
+    )
 
 
 def _by_class(clips: ClipTable, mask, class_of_clip, n_classes: int, in_groups: bool) -> OneSide:
@@ -182,7 +189,7 @@ def _by_class(clips: ClipTable, mask, class_of_clip, n_classes: int, in_groups: 
 
 
 def _copies(clips: ClipTable, support: OneSide, query: OneSide) -> Int[np.ndarray, "queries"] | None:
-    """`Supports.copy`."""
+    """Of each query, the place of the same clip among the supports of its class; see `Supports`."""
     unit = clips.unit if isinstance(clips, JoinedTable) else np.arange(len(clips))
     place = np.full(int(unit.max()) + 1, NOWHERE, np.int32)
     place[unit[support.clips]] = np.arange(len(support.clips)) - np.repeat(support.start, support.count)
@@ -192,9 +199,10 @@ def _copies(clips: ClipTable, support: OneSide, query: OneSide) -> Int[np.ndarra
 
 def _check_class(name: str, supports: int, queries: int, protocol: Protocol, dataset: str) -> None:
     """Name what a class lacks on a side."""
+    least = 1 if protocol.every_query else protocol.n_query
     for what, there, needed, option in (
         ("support", supports, protocol.shots_drawn, "--shots"),
-        ("query", queries, protocol.n_query, "--n-query"),
+        ("query", queries, least, "--n-query"),
     ):
         if there < needed:
             other = f"{queries} query clips" if what == "support" else f"{supports} support clips"
@@ -202,9 +210,19 @@ def _check_class(name: str, supports: int, queries: int, protocol: Protocol, dat
             raise UserError(
                 f"{where}: class '{name}' has {there or 'no'} {what} clip{'s' if there != 1 else ''} "
                 f"({_words(protocol, what)}) beside {other}; an episode needs {needed}. Lower {option}, or pass --min-clips "
-                f"{max(protocol.shots_drawn, protocol.n_query)} to drop classes that have fewer on either side (they will be "
+                f"{max(protocol.shots_drawn, least)} to drop classes that have fewer on either side (they will be "
                 "listed)"
             )
+
+
+def _check_left(name: str, left: int, protocol: Protocol, dataset: str) -> None:
+    """Refuse a class of which an episode may leave no query."""
+    if left < 1:
+        raise UserError(
+            f"{dataset}: class '{name}' has no query clip left where its {protocol.k_shot} supports are among them. Lower "
+            f"--shots, or pass --min-clips {protocol.k_shot + 1} to drop classes that have fewer on either side (they will be "
+            "listed)"
+        )
 
 
 def _words(protocol: Protocol, what: str) -> str:
@@ -223,10 +241,11 @@ def _check_groups(name: str, support: OneSide, query: OneSide, c: int, protocol:
     order = np.sort(theirs)
     taken = np.searchsorted(order, groups, side="right") - np.searchsorted(order, groups, side="left")
     left = len(theirs) - _least_taken(sizes, taken, protocol.shots_drawn)
-    if left < protocol.n_query:
+    least = 1 if protocol.every_query else protocol.n_query
+    if left < least:
         raise UserError(
             f"{dataset}: class '{name}' has {len(theirs)} query clips, and whatever the {protocol.shots_drawn}-shot support, "
-            f"at most {left} of them are of other groups; {protocol.n_query} are needed. Lower --n-query or --shots, or leave "
+            f"at most {left} of them are of other groups; {least} are needed. Lower --n-query or --shots, or leave "
             "--group-aware out"
         )
 

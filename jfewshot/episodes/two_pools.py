@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int32
 
-from jfewshot.episodes.group_aware import Groups, skip_runs, sorted_along_slots
+from jfewshot.episodes.group_aware import Groups, every_query, skip_runs, sorted_along_slots
 from jfewshot.episodes.separate import NOWHERE
 from jfewshot.episodes.shuffling import Words, without_replacement
 
@@ -27,6 +27,7 @@ class SupportArrays(NamedTuple):
       clips: rows of the clip table.
       copy: of each entry of the queries' pool, the place of the same clip in its class; see `Supports`. None where no clip is on
         both sides, or where groups say it.
+      place: the other way round, of each support among the queries, where all of these are asked; else None.
       groups: who shares a group; None unless group-aware.
     """
 
@@ -34,6 +35,7 @@ class SupportArrays(NamedTuple):
     size: Int32[Array, "classes"]
     clips: Int32[Array, "clips"]
     copy: Int32[Array, "queries"] | None
+    place: Int32[Array, "clips"] | None
     groups: Groups | None
 
 
@@ -43,11 +45,13 @@ class FromTwoPools(NamedTuple):
     Attributes:
       classes: of each slot.
       support, query: entries.
+      query_count: how many of the queries count, where all are asked; the others fill the place up. Else None.
     """
 
     classes: Int32[Array, "n_way episodes"]
     support: Int32[Array, "n_way k_shot episodes"]
     query: Int32[Array, "n_way n_query episodes"]
+    query_count: Int32[Array, "n_way episodes"] | None = None
 
 
 def draw_from_two_pools(
@@ -85,3 +89,36 @@ def draw_from_two_pools(
     free = (size - length.sum(1)).astype(jnp.uint32)
     among_free = without_replacement(words, free, k_shot, first_position=n_query)
     return FromTwoPools(classes, skip_runs(among_free, taken, length), query)
+
+
+def draw_with_every_query(
+    words: Words,
+    query_size: Int32[Array, "classes"],
+    supports: SupportArrays,
+    draw_classes: Callable[[], jax.Array],
+    *,
+    n_query: int,
+    k_shot: int,
+) -> FromTwoPools:
+    """Draw classes and supports; all clips of the queries' pool that are no support are queries.
+
+    Args:
+      words: source of the random words.
+      query_size: number of query clips of each class.
+      supports: the supports' pool.
+      draw_classes: gives the classes of the episode's slots.
+      n_query: query clips of the largest class.
+      k_shot: supports per class.
+
+    Returns:
+      the drawn episodes.
+    """
+    classes = draw_classes()
+    support = without_replacement(words, supports.size[classes].astype(jnp.uint32), k_shot)
+    size = query_size[classes]
+    if supports.place is None:
+        taken = jnp.full_like(support[:, :1], NOWHERE)
+    else:
+        taken = sorted_along_slots(supports.place[supports.start[classes][:, None] + support])
+    query, count = every_query(size, taken, (taken < NOWHERE).astype(jnp.int32), n_query)
+    return FromTwoPools(classes, support, query, count)

@@ -38,6 +38,7 @@ class Drawn:
       pool: the classes and clips that were drawn from.
       identity: names what was drawn; see `Protocol.draw_identity`.
       key: of the random stream.
+      query_count: where all queries are asked, how many of each class's count, episodes x n_way; None where all do.
       fetch: brings the clips from the device.
       fetch_segments: computes the numbers that choose segments, of the supports alone or of all drawn clips.
     """
@@ -47,6 +48,7 @@ class Drawn:
     pool: ClassPool
     identity: str
     key: jax.Array
+    query_count: np.ndarray | None
     fetch: Callable[[], np.ndarray]
     fetch_segments: Callable[[bool], np.ndarray]
 
@@ -135,6 +137,8 @@ class Drawer:
         self._on_device.clear()
 
     def _draw(self, clips, protocol, dataset, pool, identity, shape) -> Drawn:
+        if protocol.every_query and protocol.n_query != int(pool.count.max()):
+            raise ValueError(f"n_query is {protocol.n_query}, and all queries are {pool.count.max()}; use `resolved`")
         on_device = pool_arrays(pool, protocol, clips.stream)
         arguments = tuple(sorted(draw_arguments(protocol, pool).items(), key=lambda item: item[0]))
         # Half the bytes where rows of the clip table fit 16 bits.
@@ -142,6 +146,7 @@ class Drawer:
         chunks: list[jax.Array] = []
         fetched: list[np.ndarray] = []
         redraws = class_redraws = 0
+        counts: list[np.ndarray] = []
         # Clips, two or four bytes each, of a few protocols at once.
         size = _bytes_of(protocol)
         keep = not self._chunking.ran_out and size <= _SHARE * self._memory_bytes
@@ -176,6 +181,8 @@ class Drawer:
                     )
                 redraws += int(tries.sum())
                 class_redraws += int((again > 0).sum())
+            if chunk.query_count is not None:
+                counts.append(episodes_first(chunk.query_count)[: wanted(number)])
             if keep:
                 # Waited for on accelerators, so that one that runs out of memory says so while smaller chunks can still be
                 # drawn. A CPU's memory has no such end, and waiting would leave the host idle.
@@ -193,7 +200,8 @@ class Drawer:
         take(*ahead.pop())
         if keep:
             self._on_device[identity] = shape, chunks
-        return Drawn(redraws, class_redraws, pool, identity, on_device.key, fetch, fetch_segments)
+        query_count = np.concatenate(counts) if counts else None
+        return Drawn(redraws, class_redraws, pool, identity, on_device.key, query_count, fetch, fetch_segments)
 
     def chunks(self, drawn: Drawn, shape: ChunkShape) -> Iterator[jax.Array]:
         """Drawn clips on the device, in chunks: as they were drawn there, or brought there again."""

@@ -44,7 +44,7 @@ class Solved:
     Attributes:
       spec: the classifier.
       strength: the strength, `AUTO`, or None.
-      predicted: the slot each query was given to, queries in class-major order.
+      predicted: the slot each query was given to, queries in class-major order; the right slot in places without a query.
       residual, iterations: per episode; NaN for closed forms.
       rounding: per episode, the scores' rounding error as a share of their spread; NaN for classifiers that are not linear.
       wall_s: time for the episodes, compilation apart, shared among the strengths solved together.
@@ -188,7 +188,7 @@ class Evaluator:
             yield Solved(
                 spec=spec,
                 strength=strength,
-                predicted=predicted[number],
+                predicted=_with_filler(predicted[number], drawn.query_count),
                 residual=residual[number],
                 iterations=iterations[number],
                 rounding=rounding[number],
@@ -197,6 +197,17 @@ class Evaluator:
                 gram_kind=source.kind,
                 chosen=chosen[0][number] if chosen else None,
             )
+
+
+def _with_filler(predicted: np.ndarray, query_count: np.ndarray | None) -> np.ndarray:
+    """Predictions whose places without a query hold the right slot, which takes least room in a file."""
+    if query_count is None:
+        return predicted
+    n_way = query_count.shape[1]
+    by_slot = predicted.reshape(len(predicted), n_way, -1)
+    counts = np.arange(by_slot.shape[2]) < query_count[:, :, None]
+    true = np.arange(n_way, dtype=predicted.dtype)[:, None]
+    return np.where(counts, by_slot, true).reshape(predicted.shape)
 
 
 def _at_least_one(value: int, name: str, most: int) -> int:

@@ -8,6 +8,8 @@
 | `grid` | a table of text, and how it is written in a terminal, Markdown, LaTeX and CSV |
 | `tables` | leaderboards as tables, for terminals, papers, spreadsheets |
 | `published` | published numbers that ship with the package |
+| `metrics` | which metric a table shows |
+| `scoring` | how well queries were answered, from kept predictions or counts |
 | `pairing` | the kept predictions of one dataset's upstreams, side by side |
 | `analysis` | paired differences, ranks, hard classes of a leaderboard |
 | `series` | leaderboards that differ in shots alone; one table across all conditions |

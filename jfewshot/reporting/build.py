@@ -279,7 +279,7 @@ def _board_section(
         if table is not None:
             blocks.append(TableBlock(writer.table(f"{name}-{suffix}", table), sortable=suffix == "pairs"))
     if draw:
-        chance = 1 / board.condition["protocol"]["n_way"]
+        chance = chance_of(board)
         best = reorder(board, range(min(_MOST_BARS, len(board.upstreams))))
         figure = bars.accuracy_bars(best.mean, best.half_widths, best.upstreams, best.datasets, chance, best.title)
         writer.figure(f"{name}-bars", figure, "Accuracy of every upstream on every dataset")
@@ -422,7 +422,8 @@ def _about_section(writer: Writer, results: Results) -> Section:
         protocol = record["identity"]["protocol"]
         if rate:
             label = f"{record['identity']['classifier']['name']}, {protocol['n_way']}-way {protocol['k_shot']}-shot"
-            speeds.setdefault(f"{label}, {protocol['n_query']} queries", []).append(float(rate))
+            queries = "all" if protocol.get("every_query") else protocol["n_query"]
+            speeds.setdefault(f"{label}, {queries} queries", []).append(float(rate))
     text = (
         "Every number can be recomputed from the records, their kept predictions and the drawn clips alone. Files beside this "
         "page: tables/ (text, Markdown, LaTeX, CSV, JSON), figures/ (PNG, SVG, PDF), exports/ (tidy CSV and Parquet, model "

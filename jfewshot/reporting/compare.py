@@ -11,9 +11,10 @@ from jfewshot.files import canonical_json
 from jfewshot.reporting.conditions import Conditions, condition_of, describe, flatten
 from jfewshot.reporting.grid import MISSING, Grid, grid
 from jfewshot.reporting.labels import UpstreamNames
-from jfewshot.reporting.pairing import classes_of_clips, sides_of_clips, slot_scores
+from jfewshot.reporting.pairing import classes_of_clips, sides_of_clips
+from jfewshot.reporting.scoring import kept_of, scored
 from jfewshot.results import Results
-from jfewshot.statistics import compare, correct_from_predicted, holm, make_pool, pool_covariance
+from jfewshot.statistics import compare, holm, make_pool
 
 Record = Mapping[str, Any]
 _SHOWN = 5  # of a list in a sentence
@@ -218,21 +219,21 @@ def moves_grid(found: Moves, title: str) -> Grid:
 def _move(before: Results, first: Record, after: Results, second: Record, names: UpstreamNames) -> Move:
     both = ((before, first), (after, second))
     of_slots = not all(folder.keeps_predictions(record) for folder, record in both)
-    kept = [slot_scores(*one) if of_slots else one[0].predictions(one[1]) for one in both]
     draws = before.draws(first)
+    kept = [kept_of(*one, of_slots, draws) for one in both]
     if not np.array_equal(draws["clips"], after.draws(second)["clips"]):
         raise UserError(
             f"{names.of(first)} on {first['dataset']['name']}: the two folders hold different episodes under "
             "one protocol and seed; evaluate one of them again"
         )
     protocol = first["identity"]["protocol"]
-    correct = np.stack([one if of_slots else correct_from_predicted(one, protocol["n_way"]) for one in kept])
     _, class_of_clip = classes_of_clips(draws, protocol)
     try:
         pool = make_pool(draws["clips"].astype(np.int64), class_of_clip, protocol["k_shot"], sides_of_clips(draws))
     except ValueError as error:
         raise UserError(f"{before.path}: the file of draws {first['draws']} is damaged ({error})") from error
-    covariance = pool_covariance(correct, pool, of_slots)
+    of_both = [(*one, its_own) for one, its_own in zip(both, kept, strict=True)]
+    covariance = scored(of_both, draws, pool, of_slots).covariance
     half_width = p_value = None
     if covariance.clips is not None or covariance.classes is not None:
         found = compare([covariance])

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jfewshot.files import canonical_json
+from jfewshot.reporting.metrics import METRIC_WORDS
 
 # The classifier to read first comes first, as docs/classifiers.md recommends: strengths that episodes chose before given ones,
 # since beyond one shot C = 1 says little about an encoder; then converged logistic regression.
@@ -20,6 +21,13 @@ def condition_of(record: Mapping[str, Any]) -> dict[str, Any]:
     Centring by another store's mean counts as one condition, whichever store each upstream was centred by.
     """
     condition = {name: value for name, value in record["identity"].items() if name not in _AXES}
+    protocol = condition["protocol"]
+    if protocol.get("every_query") or protocol.get("every_class"):
+        # How many these are belongs to the data.
+        every = {"n_query": protocol.get("every_query"), "n_way": protocol.get("every_class")}
+        condition["protocol"] = protocol | {name: "all" for name, is_all in every.items() if is_all}
+    if record.get("metric"):
+        condition["metric"] = record["metric"]
     center = (condition.get("preprocessing") or {}).get("center")
     if center is not None and center not in ("train", "transductive"):
         condition["preprocessing"] = {**condition["preprocessing"], "center": "another store"}
@@ -77,7 +85,8 @@ def order_of(condition: Mapping[str, Any]) -> tuple[Any, ...]:
     settings = canonical_json({k: v for k, v in classifier.items() if k != "name"})
     preprocessing = preprocessing_words(condition)
     first = value != "auto", place
-    return first, name, settings, strength, preprocessing, protocol["n_way"], protocol["k_shot"], describe(condition)
+    ways = float("inf") if protocol["n_way"] == "all" else protocol["n_way"]
+    return first, name, settings, strength, preprocessing, ways, protocol["k_shot"], describe(condition)
 
 
 def flatten(condition: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
@@ -103,7 +112,9 @@ def describe(condition: Mapping[str, Any]) -> str:
     """A condition as a table's title: `5-way 1-shot, 15 queries · logistic, C = 1 · l2 · 10,000 episodes, seed 0`."""
     protocol = condition["protocol"]
     queries = f"{protocol['n_query']} {'query' if protocol['n_query'] == 1 else 'queries'}"
-    parts = [f"{protocol['n_way']}-way {protocol['k_shot']}-shot, {queries}", classifier_words(condition)]
+    metric = [METRIC_WORDS[condition["metric"]]] if condition.get("metric") else []
+    ways = "all classes" if protocol["n_way"] == "all" else f"{protocol['n_way']}-way"
+    parts = [*metric, f"{ways} {protocol['k_shot']}-shot, {queries}", classifier_words(condition)]
     parts.append(preprocessing_words(condition))
     if protocol.get("split"):
         parts.append(f"{protocol['split']} split")

@@ -63,7 +63,8 @@ def tidy_rows(records: Sequence[Record], words: "_Words | None" = None) -> list[
         said = words.of(record)
         identity, upstream, dataset = record["identity"], record["upstream"], record["dataset"]
         protocol, strength = identity["protocol"], identity.get("strength") or {}
-        timing, accuracy = record.get("timing") or {}, record["accuracy"]
+        timing, metrics = record.get("timing") or {}, record.get("metrics") or {}
+        accuracy = metrics.get("accuracy") or record["accuracy"]
         rows.append(
             {
                 "key": record["key"],
@@ -83,6 +84,11 @@ def tidy_rows(records: Sequence[Record], words: "_Words | None" = None) -> list[
                 "pools": "; ".join(side_words(protocol)) or None,
                 "accuracy": float(accuracy["mean"]),
                 **{name: _float(accuracy.get(name)) for name in _WIDTHS},
+                **{
+                    f"{metric}{'_' * bool(name)}{name}": _float((metrics.get(metric) or {}).get(name or "mean"))
+                    for metric in ("balanced_accuracy", "macro_f1")
+                    for name in ("", *_WIDTHS)
+                },
                 "n_classes": (record.get("counts") or {}).get("classes"),
                 "n_clips": (record.get("counts") or {}).get("clips"),
                 "episodes_per_s": _float(timing.get("episodes_per_s")),
@@ -143,7 +149,7 @@ def model_index(records: Sequence[Record], words: "_Words | None" = None, name: 
             f"      revision: {_quote(identity['clip_table'])}",
             "    metrics:",
             "    - type: accuracy",
-            f"      value: {record['accuracy']['mean']:.6f}",
+            f"      value: {((record.get('metrics') or {}).get('accuracy') or record['accuracy'])['mean']:.6f}",
             f"      name: {_quote('accuracy, mean over episodes')}",
             f"      args: {_in_yaml(_arguments(record, words))}",
         ]
@@ -166,12 +172,15 @@ def mteb_json(records: Sequence[Record], words: "_Words | None" = None) -> str:
     tasks = []
     for record in sorted(records, key=lambda r: (r["dataset"]["name"], r["key"])):
         protocol = record["identity"]["protocol"]
+        metrics = record.get("metrics") or {}
+        accuracy = metrics.get("accuracy") or record["accuracy"]
         score = {
             "hf_subset": "default",
             "languages": [],
-            "main_score": record["accuracy"]["mean"],
-            "accuracy": record["accuracy"]["mean"],
-            "accuracy_std": record["accuracy"]["std"],
+            "main_score": accuracy["mean"],
+            "accuracy": accuracy["mean"],
+            "accuracy_std": accuracy["std"],
+            **({"f1": metrics["macro_f1"]["mean"]} if "macro_f1" in metrics else {}),
         }
         name = f"{record['dataset']['name']}-{protocol['n_way']}way-{protocol['k_shot']}shot"
         task = {

@@ -14,6 +14,7 @@ from jfewshot._version import __version__
 from jfewshot.reporting.document import Block, BoardBlock, Chart, Document, Picture, Points, Prose, TableBlock
 from jfewshot.reporting.grid import MISSING, Grid
 from jfewshot.reporting.leaderboard import INTERVALS, Leaderboard
+from jfewshot.reporting.series import chance_of
 from jfewshot.reporting.tables import leaderboard_grid
 from jfewshot.statistics import as_read
 
@@ -159,7 +160,7 @@ class _Page:
             "average": _numbers(as_read(100 * board.average) / 100),
             "average_half": {name: _numbers(width) for name, width in board.average_half_width.items()},
             "n_episodes": board.condition["protocol"]["n_episodes"],
-            "chance": round(1 / board.condition["protocol"]["n_way"], 6),
+            "chance": round(chance_of(board), 6),
             "provenance": origin,
         }
 

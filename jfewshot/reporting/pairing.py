@@ -10,15 +10,14 @@ from jaxtyping import Float, Integer
 
 from jfewshot.errors import UserError
 from jfewshot.reporting.leaderboard import Leaderboard
+from jfewshot.reporting.scoring import kept_of, scored
 from jfewshot.results import Results
 from jfewshot.statistics import (
     PoolCovariance,
     SidesOfClips,
     class_pseudo_values,
     class_scores,
-    correct_from_predicted,
     make_pool,
-    pool_covariance,
 )
 
 _log = logging.getLogger(__name__)
@@ -38,7 +37,7 @@ class PairedDataset:
       confusion: share of a class's queries given to another class, of the episodes that hold both (NaN: none does);
         the diagonal is the share that is right. Of the best upstream; None where predictions were not kept.
       best: row of the leaderboard that `confusion` is of.
-      histogram: number of episodes of each upstream by number of right queries, 0 .. n_queries.
+      histogram: number of episodes of each upstream by their score, in even steps from 0 to 1.
     """
 
     dataset: str
@@ -69,7 +68,7 @@ def pair_dataset(
     """
     kept = [results.keeps_predictions(board.cells[row, column]) for row in rows if (row, column) in board.cells]
     of_slots = not all(kept)
-    read: list[tuple[int, np.ndarray]] = []
+    read: list[tuple[int, tuple[Results, Mapping[str, Any], np.ndarray]]] = []
     draws: Mapping[str, np.ndarray] | None = None
     drawn: str | None = None
     for row in rows:
@@ -81,54 +80,44 @@ def pair_dataset(
                 f"{board.datasets[column]}: cells of one table point to different draws; evaluate them again"
             )
         try:
-            scores = slot_scores(results, record) if of_slots else results.predictions(record)
             draws = results.draws(record) if draws is None else draws
+            kept_here = kept_of(results, record, of_slots, draws)
         except UserError as error:
             problems.append(str(error))
             continue
         drawn = record["draws"]
-        read.append((row, scores))
+        read.append((row, (results, record, kept_here)))
     if not read or draws is None:
         return None
-    protocol = board.condition["protocol"]
+    protocol = read[0][1][1]["identity"]["protocol"]
     n_way, k_shot = protocol["n_way"], protocol["k_shot"]
     names, class_of_clip = classes_of_clips(draws, protocol)
     clips = draws["clips"].astype(np.int64)
     try:
         pool = make_pool(clips, class_of_clip, k_shot, sides_of_clips(draws))
+        found = scored([kept for _, kept in read], draws, pool, of_slots)
+    except UserError as error:
+        problems.append(str(error))
+        return None
     except ValueError as error:
         problems.append(f"{results.path}: the file of draws {drawn} is damaged ({error}); delete it and run again")
         return None
-    correct = np.stack([one if of_slots else correct_from_predicted(one, n_way) for _, one in read])
     rows_read = tuple(row for row, _ in read)
-    best = int(np.argmax(correct.mean(axis=(1, 2))))
+    best = int(np.argmax(found.covariance.mean))
     seen = np.unique(class_of_clip[clips[:, :, 0]])
-    n_queries = n_way * protocol["n_query"]
-    right = np.rint(correct.mean(axis=2) * n_queries).astype(np.int64)
     return PairedDataset(
         dataset=board.datasets[column],
         rows=rows_read,
-        covariance=pool_covariance(correct, pool, of_slots),
-        pseudo_values=class_pseudo_values(correct, pool) if len(seen) > n_way else None,
+        covariance=found.covariance,
+        pseudo_values=class_pseudo_values(found.scores, pool) if len(seen) > n_way else None,
         class_names=tuple(str(names[i]) for i in seen),
-        class_accuracy=class_scores(correct, pool),
-        confusion=None if of_slots else _confusion(read[best][1], pool.slot_class, len(seen)),
+        class_accuracy=class_scores(found.of_slots, pool),
+        confusion=None
+        if of_slots
+        else _confusion(read[best][1][2], pool.slot_class, len(seen), draws.get("query_count")),
         best=rows_read[best],
-        histogram=np.stack([np.bincount(one, minlength=n_queries + 1) for one in right]),
+        histogram=found.histogram,
     )
-
-
-def slot_scores(results: Results, record: Mapping[str, Any]) -> Float[np.ndarray, "n_episodes n_way"]:
-    """The share of right queries of each class of an episode, from predictions or from counts.
-
-    Args:
-      results: where they are kept.
-      record: of the cell.
-
-    Raises:
-      UserError: if they cannot be read.
-    """
-    return results.right_of_slot(record) / record["identity"]["protocol"]["n_query"]
 
 
 def classes_of_clips(
@@ -176,14 +165,17 @@ def _confusion(
     predicted: Integer[np.ndarray, "n_episodes n_queries"],
     slot_class: Integer[np.ndarray, "n_episodes n_way"],
     n_classes: int,
+    query_count: Integer[np.ndarray, "n_episodes n_way"] | None = None,
 ) -> Float[np.ndarray, "n_classes n_classes"]:
     n_way = slot_class.shape[1]
     n_query = predicted.shape[1] // n_way
     true = np.repeat(slot_class, n_query, axis=1)
     given = np.take_along_axis(slot_class, predicted.astype(np.int64), axis=1)
-    counts = np.bincount((true * n_classes + given).ravel(), minlength=n_classes**2).reshape(n_classes, n_classes)
+    size = np.full(slot_class.shape, n_query) if query_count is None else query_count.astype(np.int64)
+    is_query = (np.arange(n_query) < size[:, :, None]).reshape(true.shape)
+    counts = np.bincount((true * n_classes + given)[is_query], minlength=n_classes**2).reshape(n_classes, n_classes)
     together = np.zeros((n_classes, n_classes))
     for first in range(n_way):
         for second in range(n_way):
-            np.add.at(together, (slot_class[:, first], slot_class[:, second]), n_query)
+            np.add.at(together, (slot_class[:, first], slot_class[:, second]), size[:, first])
     return np.divide(counts, together, out=np.full(counts.shape, np.nan), where=together > 0)

@@ -13,6 +13,7 @@ from jfewshot.reporting.conditions import classifier_words, order_of
 from jfewshot.reporting.figures.curves import Curve, Panel
 from jfewshot.reporting.grid import MISSING, Grid, TableEntry, grid
 from jfewshot.reporting.leaderboard import Leaderboard, Record, best_and_second
+from jfewshot.reporting.metrics import METRIC_WORDS
 from jfewshot.reporting.trends import EPISODES, MOST_CURVES, Trend
 
 AVERAGE = "Average"
@@ -58,8 +59,9 @@ def shots_of(board: Leaderboard) -> int:
 
 
 def chance_of(board: Leaderboard) -> float:
-    """Accuracy of guessing, 0-1."""
-    return 1 / board.condition["protocol"]["n_way"]
+    """Accuracy of guessing, 0-1; of all classes of several datasets the mean."""
+    ways = [record["identity"]["protocol"]["n_way"] for record in board.cells.values()]
+    return float(np.mean([1 / n_way for n_way in ways])) if ways else 1 / board.condition["protocol"]["n_way"]
 
 
 def all_series(boards: Sequence[Leaderboard]) -> list[Series]:
@@ -185,7 +187,8 @@ def across_grid(every: Sequence[Series]) -> Grid:
     intervals = list(dict.fromkeys(series.about for series in every))
     n_datasets = max(len(board.datasets) for board in boards)
     over = f", on average over {n_datasets} datasets" if n_datasets > 1 else f" on {boards[0].datasets[0]}"
-    notes = [f"Accuracy in percent{over}, ± 95% interval for {' or '.join(intervals)}."]
+    metric = METRIC_WORDS[every[0].main.condition.get("metric", "accuracy")]
+    notes = [f"{metric[0].upper()}{metric[1:]} in percent{over}, ± 95% interval for {' or '.join(intervals)}."]
     if any(not board.complete.all() for board in boards):
         notes.append(f"{MISSING}: not evaluated on every dataset.")
     return grid("All encoders, across shots and classifiers", headings, rows, notes)
@@ -257,7 +260,7 @@ def _first(series: Series) -> tuple[Any, ...]:
         settings,
         abs(np.log(value)) if is_number and value > 0 else 0.0,  # of fixed ones, the one nearest to the default 1
         -len(series.boards),
-        abs(protocol["n_way"] - 5),
+        float("inf") if protocol["n_way"] == "all" else abs(protocol["n_way"] - 5),
         preprocessing != "l2",
         series.main.title,
     )

@@ -19,6 +19,7 @@ import rich.console
 from jfewshot.files.csv_cells import csv_text
 from jfewshot.reporting.grid import MISSING, Grid, TableEntry, grid, to_latex, to_markdown, to_rich, to_terminal
 from jfewshot.reporting.leaderboard import INTERVALS, Leaderboard, best_and_second, leaderboard, leaderboards
+from jfewshot.reporting.metrics import METRIC_WORDS
 
 __all__ = ["Leaderboard", "csv_of_boards", "leaderboard", "leaderboard_grid", "leaderboards", "render", "rich_table"]
 
@@ -112,7 +113,8 @@ def _rank(rank: float) -> str:
 def _notes(board: Leaderboard) -> tuple[str, ...]:
     what = [INTERVALS[name] for name in board.intervals]
     shown = f"mean ± {what[0]}" + (f" (in brackets: {what[1]})" if len(what) > 1 else "")
-    notes = [f"Accuracy in percent, {shown}."]
+    metric = METRIC_WORDS[board.condition.get("metric", "accuracy")]
+    notes = [f"{metric[0].upper()}{metric[1:]} in percent, {shown}."]
     if not board.complete.all():
         some = "Avg and Avg Rank are over the upstreams that have every dataset." if board.complete.any() else ""
         notes.append(f"{MISSING}: not evaluated. {some}".rstrip())

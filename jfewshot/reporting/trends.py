@@ -82,7 +82,9 @@ def _over(
         key = conditions.key(record)
         if key not in without:
             condition = condition_of(record)
-            protocol = {k: v for k, v in condition["protocol"].items() if k not in (field, "nested_shots")}
+            # "All classes" is another question than a number of them, and no place on the axis.
+            dropped = (field if condition["protocol"].get(field) != "all" else "", "nested_shots")
+            protocol = {k: v for k, v in condition["protocol"].items() if k not in dropped}
             without[key] = canonical_json({**condition, "protocol": protocol})
         groups.setdefault(without[key], []).append(record)
     for group in _every_classifier_first(list(groups.values())):

@@ -113,6 +113,12 @@ def read_draws(path: Path, protocol: Mapping[str, Any], sha256: str | None = Non
     for name in ("may_support", "may_query"):
         if name in found and (found[name].shape != names.shape or found[name].dtype.kind != "u"):
             raise _damaged(path, f"'{name}' does not fit its table of clips")
+    if protocol.get("every_query"):
+        count = found.get("query_count")
+        if count is None or count.shape != shape[:2] or count.dtype.kind not in "iu":
+            raise _damaged(path, "it lacks the numbers of queries of each class")
+        if count.size and not (count.min() >= 1 and count.max() <= protocol["n_query"]):
+            raise _damaged(path, "'query_count' has other numbers of queries than the record allows")
     if clips.size and not (clips.min() >= 0 and clips.max() < len(names)):
         raise _damaged(path, "'clips' points to clips that are not in its table")
     of_slot = np.unique(classes, return_inverse=True)[1].reshape(-1)[clips]

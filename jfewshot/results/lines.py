@@ -68,6 +68,17 @@ class _Chosen(msgspec.Struct):
     episodes: _Count
 
 
+class _Condition(msgspec.Struct):
+    column: str
+    values: list[str]
+    equal: bool
+
+
+class _Side(msgspec.Struct):
+    split: str | None = None
+    where: list[_Condition] = []
+
+
 class _Protocol(msgspec.Struct):
     n_way: Annotated[int, msgspec.Meta(ge=2, le=65_536)]
     k_shot: Annotated[int, msgspec.Meta(ge=1, le=65_535)]
@@ -78,6 +89,11 @@ class _Protocol(msgspec.Struct):
     min_clips: _Count | None
     group_aware: bool
     query_segments: Literal["vote", "mean", "one"]
+    support: _Side | None = None
+    query: _Side | None = None
+    support_from: str | None = None
+    every_query: bool = False
+    every_class: bool = False
 
 
 class _Predictions(msgspec.Struct):
@@ -118,6 +134,7 @@ _RECORD: dict[str, Any] = {
     "upstream": _Thing,
     "view": _View,
     "accuracy": _Accuracy,
+    "metrics": dict[str, _Accuracy] | None,
     "predictions": _Predictions,
     "draws": _File,
     "draws_sha256": str | None,
@@ -131,11 +148,21 @@ _RECORD: dict[str, Any] = {
 }
 # Records of earlier versions have no digests.
 _DIGESTS = {"draws_sha256", "sha256"}
-_OPTIONAL = {"store", "counts", "solver", "chosen", "timing", "made_with", "preprocessing", "strength"} | _DIGESTS
+_OPTIONAL = {
+    "store",
+    "counts",
+    "solver",
+    "chosen",
+    "metrics",
+    "timing",
+    "made_with",
+    "preprocessing",
+    "strength",
+} | _DIGESTS
 _NEEDED = _RECORD.keys() - _OPTIONAL
 _NEEDED_OF_IDENTITY = _IDENTITY.keys() - _OPTIONAL
 # Each record has its own; all other parts are those of many records.
-_OWN = {"key", "accuracy", "predictions", "sha256", "solver", "chosen", "timing"}
+_OWN = {"key", "accuracy", "metrics", "predictions", "sha256", "solver", "chosen", "timing"}
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _DECODERS = {name: msgspec.json.Decoder(kind) for name, kind in {**_RECORD, **_IDENTITY}.items()}
 _KEY_FIRST = re.compile(rb'\{"key":"([0-9a-f]{%d})"' % KEY_DIGITS)

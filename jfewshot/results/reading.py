@@ -126,7 +126,8 @@ class Results:
           UserError: if the file is missing, is damaged or was edited, or holds other episodes than the record says.
         """
         protocol = record["identity"]["protocol"]
-        sizes = tuple((name, protocol[name]) for name in ("n_episodes", "n_way", "k_shot", "n_query"))
+        names = ("n_episodes", "n_way", "k_shot", "n_query", "every_query")
+        sizes = tuple((name, protocol.get(name)) for name in names)
         return self._draws(record["draws"], sizes, record.get("draws_sha256"))
 
     @functools.cached_property

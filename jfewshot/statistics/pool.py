@@ -170,12 +170,12 @@ def pool_covariance(
         mean,
         _products(episode, episode) / n_episodes**2,
         None if of_slots else _clip_covariance(scores, own - mean[:, None, None], mean, pool),
-        _class_covariance(episode, pool.slot_class, len(pool.class_size)),
+        class_covariance(episode, pool.slot_class, len(pool.class_size)),
         len(pool.class_size),
     )
 
 
-def _class_covariance(
+def class_covariance(
     episode: Float[np.ndarray, "n_systems n_episodes"],
     slot_class: Integer[np.ndarray, "n_episodes n_way"],
     n_classes: int,
@@ -184,6 +184,14 @@ def _class_covariance(
 
     Without class c the mean is A + d_c, d_c = n_way / (n_classes - n_way) * (A - A_c), where A_c is the mean over the
     episodes that hold c; the variance is (n_classes - 1) / n_classes * sum of d_c squared.
+
+    Args:
+      episode: the score of each episode, centred.
+      slot_class: class of each slot.
+      n_classes: how many classes were drawn.
+
+    Returns:
+      the covariance; None where it is not known.
     """
     n_episodes, n_way = slot_class.shape
     held = np.bincount(slot_class.ravel(), minlength=n_classes).astype(np.float64)
@@ -233,7 +241,7 @@ def _clip_covariance(
     supports = pool.clips[:, :, :k_shot]
     queries = pool.clips[:, :, k_shot:].ravel()
     n_support, n_queried = pool.appearances
-    weights = _pair_weights(pool, n_support, n_queried)
+    weights = pair_weights(pool, n_support, n_queried)
     if weights is None:
         return None
     pair_ss, pair_qq, pair_sq = weights
@@ -302,11 +310,21 @@ def _factors(pool: Pool) -> tuple[Float[np.ndarray, " n_classes"], ...] | None:
     return 1 / (support - k_shot), 1 / (support - k_shot), 1 / (query - 1)
 
 
-def _pair_weights(
+def pair_weights(
     pool: Pool, n_support: Float[np.ndarray, " n_clips"], n_queried: Float[np.ndarray, " n_clips"]
 ) -> tuple[Float[np.ndarray, " n_clips"], Float[np.ndarray, " n_clips"], Float[np.ndarray, " n_clips"]] | None:
     """Weights that turn sums over pairs of appearances into (n - 1)/n * n * mean over pairs, per class, scaled up for
-    classes in which no clip was drawn twice. None where that is so of every class."""
+    classes in which no clip was drawn twice.
+
+    Args:
+      pool: what the episodes drew.
+      n_support: how often each clip was a support.
+      n_queried: how often each clip was a query.
+
+    Returns:
+      weights of each clip, for pairs of supports, of queries, and of one with the other. None where no clip of any class was
+      drawn twice.
+    """
     part = pool.clip_class >= 0
     weights: list[np.ndarray] = []
     apart = pool.support_size is not None

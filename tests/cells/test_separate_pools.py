@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 
-from jfewshot import evaluate
+from jfewshot import evaluate, evaluate_arrays
 from jfewshot.errors import UserError
 from jfewshot.reporting.conditions import condition_of, describe
 from jfewshot.reporting.leaderboard import leaderboards
+from jfewshot.reporting.metrics import METRIC_WORDS, with_metric
 from jfewshot.reporting.pairing import pair_dataset
 from jfewshot.results import read_results
 from jfewshot.store import ClipTable, open_store, write_store
@@ -218,3 +220,89 @@ def test_supports_of_another_kind_are_refused(stores, tmp_path):
     )  # fmt: skip
     with pytest.raises(UserError, match="was extracted with revision 2"):
         evaluate(clean, support_from=revised, **SETTINGS)
+
+
+@pytest.fixture(scope="module")
+def unequal(tmp_path_factory):
+    """Two upstreams on a dataset whose classes differ in size, in a training and a test split, with segments."""
+    folder = tmp_path_factory.mktemp("unequal")
+    table = clip_table((9, 14, 6, 11), n_segments=lambda i: 1 + i % 2)
+    split = np.where(np.arange(len(table)) % 3 == 0, "test", "train")
+    table = ClipTable.build(table.clip_id, table.class_name, None, split, table.first_segment, table.n_segments)
+    for upstream, seed in (("a", 1), ("b", 2)):
+        make_store(folder / upstream, table, upstream=upstream, seed=seed)
+    return folder
+
+
+ALL = SETTINGS | {"n_query": "all", "ways": "all", "support_split": "train", "query_split": "test"}
+
+
+def test_with_all_queries_the_metrics_are_scikit_learns_on_predictions_by_hand(unequal, tmp_path):
+    store = open_store(unequal / "a")
+    (record,) = evaluate(store, out=tmp_path, **ALL)
+    results = read_results(tmp_path)
+    draws = results.draws(record)
+    by_hand = predictions_by_hand(record, results, store, store)
+    is_query = np.arange(draws["clips"].shape[2] - 1) < draws["query_count"][:, :, None]
+    assert (results.predictions(record) == by_hand)[is_query.reshape(by_hand.shape)].mean() > 0.99
+    rows = draws["clips"].astype(int)
+    values = {"accuracy": [], "balanced_accuracy": [], "macro_f1": []}
+    for given, slots, count in zip(results.predictions(record), rows, draws["query_count"], strict=True):
+        asked = (np.arange(slots.shape[1] - 1) < count[:, None]).ravel()
+        # Every test clip is asked once, and no other.
+        clips = slots[:, 1:].ravel()[asked]
+        assert sorted(clips.tolist()) == np.flatnonzero(store.clips.split == "test").tolist()
+        true, given = np.repeat(np.arange(4), slots.shape[1] - 1)[asked], given[asked]
+        values["accuracy"].append(accuracy_score(true, given))
+        values["balanced_accuracy"].append(balanced_accuracy_score(true, given))
+        values["macro_f1"].append(f1_score(true, given, average="macro"))
+    found = {"accuracy": record["accuracy"], **record["metrics"]}
+    for metric, expected in values.items():
+        assert found[metric]["mean"] == pytest.approx(np.mean(expected))
+        assert found[metric]["ci95"] == pytest.approx(1.96 * np.std(expected) / np.sqrt(len(expected)))
+        assert found[metric]["pool_ci95"] is None  # every class is in every episode
+        assert 0 < found[metric]["pool_ci95_classes_fixed"] < 1
+
+
+@pytest.mark.parametrize("keep", ["predictions", "counts"])
+def test_reports_show_the_metric_that_is_asked_for(unequal, tmp_path, keep):
+    settings = ALL | {"ways": 3, "query_split": None, "support_split": None}
+    evaluate(unequal, out=tmp_path, keep=keep, **settings)
+    results = read_results(tmp_path)
+    for metric, words in METRIC_WORDS.items():
+        board, *more = leaderboards(with_metric(results.records, metric), "both")
+        assert not more
+        assert board.title.startswith("3-way" if metric == "accuracy" else words)
+        assert "3-way 1-shot, all queries" in board.title
+        problems = []
+        paired = pair_dataset(results, board, 0, (0, 1), problems)
+        if keep == "counts" and metric == "macro_f1":
+            assert paired is None or problems
+            continue
+        assert not problems
+        np.testing.assert_allclose(paired.covariance.mean, board.mean[:, 0])
+        np.testing.assert_allclose(paired.pseudo_values.mean(1), board.mean[:, 0])
+        assert paired.histogram.sum(1).tolist() == [40, 40]
+        if keep == "predictions":
+            variance = np.diag(paired.covariance.episodes) + np.maximum(np.diag(paired.covariance.clips), 0)
+            fixed = [board.cells[row, 0]["accuracy"]["pool_ci95_classes_fixed"] for row in (0, 1)]
+            np.testing.assert_allclose(fixed, 1.96 * np.sqrt(variance), rtol=1e-3)
+            right = np.diag(paired.confusion)
+            np.testing.assert_allclose(right, paired.class_accuracy[0], atol=0.1)
+    with pytest.raises(UserError, match="unknown metric 'auc'"):
+        with_metric(results.records, "auc")
+
+
+def test_a_folder_without_all_queries_has_no_macro_f1_and_a_balanced_accuracy_that_is_accuracy(unequal, tmp_path):
+    records = evaluate(unequal, **SETTINGS)
+    assert with_metric(records, "balanced_accuracy") == records
+    with pytest.raises(UserError, match="evaluate with --n-query all"):
+        with_metric(records, "macro_f1")
+
+
+def test_arrays_in_memory_are_evaluated_on_all_queries_too():
+    x = np.repeat(np.eye(4, 6, dtype=np.float32), [5, 9, 4, 7], axis=0)
+    labels = np.repeat(list("abcd"), [5, 9, 4, 7])
+    (score,) = evaluate_arrays(x, labels, ways="all", n_query="all", n_episodes=20)
+    assert score["n_way"] == 4
+    assert score["metrics"]["macro_f1"]["mean"] == score["accuracy"]["mean"] == 1

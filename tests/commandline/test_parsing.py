@@ -45,6 +45,9 @@ def test_options_are_read_as_they_are_written():
         RunOptions, ["--ways", "5", "20", "--memory-gb", "1.5", "--no-compile-cache", "--n_query", "3"], "run"
     )
     assert options == RunOptions(ways=(5, 20), memory_gb=1.5, compile_cache=False, n_query=3)
+    # Words may stand in place of numbers.
+    options = parse(RunOptions, ["--ways", "all", "--n-query", "all"], "run")
+    assert options == RunOptions(ways=("all",), n_query="all")
 
 
 def test_options_inside_others_have_a_prefix():
@@ -55,15 +58,15 @@ def test_options_inside_others_have_a_prefix():
 BAD = {
     ("--episodes", "ten"): "--episodes is 'ten'; it must be a whole number. See --help",
     ("--episodes=ten",): "--episodes is 'ten'; it must be a whole number. See --help",
-    ("--n_query", "1.5"): "--n-query is '1.5'; it must be a whole number. See --help",
+    ("--n_query", "1.5"): "--n-query is '1.5'; it must be a whole number or all. See --help",
     ("--seed", "1", "--seed", "1.5"): "--seed is '1.5'; it must be a whole number. See --help",
     ("--episodes", "None"): "--episodes is 'None'; it must be a whole number. See --help",
-    ("--ways", "5", "x"): "--ways is '5 x'; it must be whole numbers. See --help",
+    ("--ways", "5", "x"): "--ways is '5 x'; it must be whole numbers or all. See --help",
     ("--memory-gb", "lots", "--quiet"): "--memory-gb is 'lots'; it must be a number. See --help",
     ("--protocol", "papr"): "--protocol is 'papr'; choose default or paper. See --help",
     ("--preprocessing", "l3"): "choose none, l2, center, center_l2, standardize, whiten or whiten_l2. See --help",
     ("--out",): "--out needs a value: --out FOLDER; see --help",
-    ("--n-query", "--shots", "1"): "--n-query needs a value: --n-query N; see --help",
+    ("--n-query", "--shots", "1"): "--n-query needs a value: --n-query N|all; see --help",
     ("stray",): "'stray' belongs to no option; see --help",
     ("--group-aware", "yes"): "'yes' belongs to no option; see --help",
     ("--memory",): "there is no option '--memory'; did you mean --memory-gb? See --help",

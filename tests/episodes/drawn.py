@@ -15,7 +15,16 @@ LEAST_P = 1e-5
 # One compilation per set of arguments for all files.
 compiled_draw = jax.jit(
     draw,
-    static_argnames=("n_way", "k_shot", "n_query", "shots_drawn", "bound_has_16_bits", "search_steps", "reach_over"),
+    static_argnames=(
+        "n_way",
+        "k_shot",
+        "n_query",
+        "shots_drawn",
+        "bound_has_16_bits",
+        "search_steps",
+        "reach_over",
+        "asks_every_query",
+    ),
 )
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from jfewshot.episodes.drawing import draw_arguments, pool_arrays
 from jfewshot.episodes.pool import class_pool
-from jfewshot.episodes.protocol import Protocol
+from jfewshot.episodes.protocol import MAX_WAYS, Protocol, protocols
+from jfewshot.episodes.resolving import resolved
 from jfewshot.episodes.separate import pools_digest
 from jfewshot.episodes.sides import Condition, Side
 from jfewshot.errors import UserError
@@ -48,6 +49,12 @@ def reference(table, protocol, episode, sides, unit):
     pools = [
         [[row for row in rows if can[row] and table.class_name[row] == name] for can in sides] for name in table.classes
     ]
+    if not protocol.group_aware and protocol.every_query:
+        found = []
+        for slot, (support, query) in enumerate(stream.shuffled(pools, n_way, CLASS_SLOT)):
+            supports = stream.shuffled(support, k_shot, slot)
+            found.append(supports + [row for row in query if unit[row] not in {unit[other] for other in supports}])
+        return found
     if not protocol.group_aware:
         found = []
         for slot, (support, query) in enumerate(stream.shuffled(pools, n_way, CLASS_SLOT)):
@@ -65,12 +72,15 @@ def reference(table, protocol, episode, sides, unit):
         attempts = [class_attempt * 1000] * n_way
         while max(attempts) < (class_attempt + 1) * 1000:
             supports = [
-                stream.shuffled(one[0], shots, slot, n_query, attempts[slot]) for slot, one in enumerate(classes)
+                stream.shuffled(one[0], shots, slot, 0 if protocol.every_query else n_query, attempts[slot])
+                for slot, one in enumerate(classes)
             ]
             taken = [{group[row] for row in support} for support in supports]
             taken = [set().union(*taken)] * n_way if across else taken
             free = [[row for row in one[1] if group[row] not in taken[slot]] for slot, one in enumerate(classes)]
-            short = [len(rows) < n_query for rows in free]
+            short = [len(rows) < (1 if protocol.every_query else n_query) for rows in free]
+            if not any(short) and protocol.every_query:
+                return [supports[slot][:k_shot] + free[slot] for slot in range(n_way)]
             if not any(short):
                 return [supports[slot][:k_shot] + stream.shuffled(free[slot], n_query, slot) for slot in range(n_way)]
             attempts = [a + (any(short) if across else one) for a, one in zip(attempts, short, strict=True)]
@@ -93,6 +103,12 @@ CASES = {
     "another store": ({}, True),
     "groups in two sites": ({"support": SITE_A, "query": SITE_B, "group_aware": True, "n_query": 1}, False),
     "groups in another store": ({"group_aware": True}, True),
+    "all queries of one pool": ({"every_query": True, "k_shot": 2}, False),
+    "all queries of another site": ({"every_query": True, "support": SITE_A, "query": SITE_B}, False),
+    "all queries, one side is all clips": ({"every_query": True, "query": SITE_A, "every_class": True}, False),
+    "all queries, another store": ({"every_query": True, "k_shot": 2}, True),
+    "all queries of other groups": ({"every_query": True, "group_aware": True}, False),
+    "all queries of other groups in another store": ({"every_query": True, "group_aware": True}, True),
 }
 
 
@@ -104,16 +120,26 @@ def test_every_episode_is_the_one_that_the_plain_definition_gives(case, reaching
         pytest.skip("groups are not looked at")
     groups = [[letter if reaching else f"{n}{letter}" for letter in one] for n, one in enumerate(OWN_GROUPS)]
     table = table_of(SITES, groups)
-    settings = {"n_way": 2, "k_shot": 1, "n_query": 2, "nested_shots": 1} | settings
+    settings = {"n_way": 2, "k_shot": 1, "n_query": 2} | settings
     if joined:
         table, settings = join_tables(table, noisy(table), ("clean", "noisy")), settings | {"support_from": "noisy"}
-    protocol = Protocol(**settings)
+    protocol = resolved(Protocol(**settings), table, "birds")
     pool = class_pool(table, protocol)
     sides = np.isin(np.arange(len(table)), pool.support.clips), np.isin(np.arange(len(table)), pool.clips)
     arrays = pool_arrays(pool, protocol, table.stream)
-    found = compiled_draw(arrays, np.arange(150, dtype=np.uint32), **draw_arguments(protocol, pool)).clips
+    drawn = compiled_draw(arrays, np.arange(150, dtype=np.uint32), **draw_arguments(protocol, pool))
+    found = np.moveaxis(np.asarray(drawn.clips), -1, 0)
     expected = [reference(table, protocol, number, sides, table.clip_id) for number in range(150)]
-    np.testing.assert_array_equal(np.moveaxis(np.asarray(found), -1, 0), expected)
+    if not protocol.every_query:
+        np.testing.assert_array_equal(found, expected)
+        return
+    count = np.moveaxis(np.asarray(drawn.query_count), -1, 0)
+    for episode, slots in enumerate(expected):
+        for slot, rows in enumerate(slots):
+            assert count[episode, slot] == len(rows) - protocol.k_shot
+            assert found[episode, slot, : len(rows)].tolist() == rows
+            # What fills the place up is a clip of the class.
+            assert set(table.class_name[found[episode, slot]]) == {table.class_name[rows[0]]}
 
 
 def test_queries_are_uniform_and_supports_are_uniform_among_the_clips_that_are_left():
@@ -230,3 +256,21 @@ def test_the_digest_of_the_pools_tells_selections_of_equal_tables_apart():
     protocol = Protocol(support=SITE_A)
     assert pools_digest(one, protocol, "x") != pools_digest(other, protocol, "x")
     assert pools_digest(one, protocol, "x") == pools_digest(table_of(("AAAB", "ABB")), protocol, "y")
+
+
+def test_all_classes_and_all_queries_are_counted_in_the_table():
+    table = table_of(("AAAB", "ABB", "BBB"))
+    (asked,) = protocols("all", 1, n_query="all")
+    found = resolved(asked, table, "birds")
+    assert (found.n_way, found.n_query) == (3, 4)
+    assert found.identity()["every_query"] is found.identity()["every_class"] is True
+    (fewer,) = protocols(["all"], 1, n_query=1, support=SITE_A, query=SITE_B, min_clips=1)
+    assert resolved(fewer, table, "birds").n_way == 2
+    assert resolved(Protocol(), table, "birds") == Protocol()
+    with pytest.raises(UserError, match="ways is 'all' beside a number"):
+        protocols(["all", 5], 1)
+    with pytest.raises(UserError, match=r"class 'c1' has no query clip left where its 3 supports are among them"):
+        resolved(protocols(2, 3, n_query="all")[0], table, "birds")
+    many = ClipTable.build(map(str, range(2 * MAX_WAYS + 2)), [f"c{n // 2}" for n in range(2 * MAX_WAYS + 2)])
+    with pytest.raises(UserError, match=f"has {MAX_WAYS + 1} classes, and an episode at most {MAX_WAYS}"):
+        resolved(asked, many, "birds")

@@ -1,0 +1,36 @@
+"""Protocols that ask for all queries or all classes: how many these are in a table of clips."""
+
+import dataclasses
+
+from jfewshot.episodes.pool import class_pool
+from jfewshot.episodes.protocol import MAX_DRAWN, MAX_WAYS, Protocol
+from jfewshot.errors import UserError
+from jfewshot.store.clips import ClipTable
+
+
+def resolved(protocol: Protocol, clips: ClipTable, dataset: str) -> Protocol:
+    """The protocol with the numbers that "all classes" and "all queries" stand for.
+
+    Args:
+      protocol: what will be drawn.
+      clips: the clip table.
+      dataset: name of the dataset, for messages.
+
+    Returns:
+      the same protocol where it asks for neither.
+
+    Raises:
+      UserError: as `class_pool` does; or if there are more classes, or more queries of a class, than an episode can have.
+    """
+    if not (protocol.every_query or protocol.every_class):
+        return protocol
+    pool = class_pool(clips, protocol, dataset)
+    n_way = len(pool.names) if protocol.every_class else protocol.n_way
+    n_query = int(pool.count.max()) if protocol.every_query else protocol.n_query
+    if n_way > MAX_WAYS:
+        raise UserError(f"{dataset} has {n_way} classes, and an episode at most {MAX_WAYS}; give a number of --ways")
+    if n_query + protocol.shots_drawn > MAX_DRAWN:
+        raise UserError(
+            f"{dataset} has {n_query:,} query clips in a class, and an episode at most {MAX_DRAWN:,}; give a number of --n-query"
+        )
+    return dataclasses.replace(protocol, n_way=n_way, n_query=n_query)

@@ -1,0 +1,44 @@
+"""Which metric a table shows: accuracy, or balanced accuracy or macro F1 of results that asked all queries."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from jfewshot.errors import UserError
+from jfewshot.statistics.unbalanced import METRICS
+
+METRIC_WORDS = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "macro_f1": "macro F1"}
+
+
+def with_metric(records: Sequence[dict[str, Any]], metric: str) -> list[dict[str, Any]]:
+    """Records whose `accuracy` is another metric, for everything that shows accuracies.
+
+    Where every class has as many queries as any other, balanced accuracy is accuracy.
+
+    Args:
+      records: as `read_results` gives them.
+      metric: one of `METRICS`.
+
+    Returns:
+      the records; those that show another metric than accuracy say so in a field `metric`, and
+      keep accuracy among their `metrics`.
+
+    Raises:
+      UserError: if no record has the metric.
+    """
+    if metric not in METRICS:
+        raise UserError(f"unknown metric '{metric}'; there are {', '.join(METRICS)}")
+    if metric == "accuracy":
+        return list(records)
+    found: list[dict[str, Any]] = []
+    for record in records:
+        value = (record.get("metrics") or {}).get(metric)
+        if value is not None:
+            metrics = {**record["metrics"], "accuracy": record["accuracy"]}
+            found.append({**record, "accuracy": value, "metrics": metrics, "metric": metric})
+        elif metric == "balanced_accuracy":
+            found.append(record)
+    if not found:
+        raise UserError(
+            f"no result has the metric {metric}: it is computed where all queries are asked; evaluate with --n-query all"
+        )
+    return found

@@ -1,0 +1,114 @@
+"""How well queries were answered, from kept predictions or counts: per episode, per class, and how sure that is."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Integer, Shaped
+
+from jfewshot.errors import UserError
+from jfewshot.results import Results
+from jfewshot.statistics import PoolCovariance, correct_from_predicted, pool_covariance
+from jfewshot.statistics.pool import Pool
+from jfewshot.statistics.unbalanced import Metric, Scores, right_of_slots, scores_of, unbalanced_covariance
+
+_BINS = 100  # of a histogram, where episodes have different numbers of queries
+
+
+class Scored(NamedTuple):
+    """Systems on the same episodes.
+
+    Attributes:
+      covariance: of their mean scores, by source of error.
+      scores: a score of each query, of each class of an episode, or of the episode; its mean over the last axis is the episode's
+        score.
+      of_slots: share of right queries of each class of an episode.
+      histogram: number of episodes of each system by score, in even steps from 0 to 1.
+    """
+
+    covariance: PoolCovariance
+    scores: Shaped[np.ndarray, "n_systems n_episodes n"]
+    of_slots: Float[np.ndarray, "n_systems n_episodes n_way"]
+    histogram: Integer[np.ndarray, "n_systems n_bins"]
+
+
+def scored(
+    kept: Sequence[tuple[Results, Mapping[str, Any], np.ndarray]],
+    draws: Mapping[str, np.ndarray],
+    pool: Pool,
+    counts: bool,
+) -> Scored:
+    """Score some systems on the same episodes.
+
+    Args:
+      kept: of each system the results, its record, and what `kept_of` gave.
+      draws: the file of drawn clips.
+      pool: what the episodes drew.
+      counts: whether the numbers of right queries of each class are known, and not the predictions.
+
+    Returns:
+      the scores.
+
+    Raises:
+      UserError: for macro F1 where only counts were kept.
+    """
+    protocol = kept[0][1]["identity"]["protocol"]
+    n_way = protocol["n_way"]
+    count = draws.get("query_count")
+    if count is None:
+        scores = np.stack([one if counts else correct_from_predicted(one, n_way) for _, _, one in kept])
+        n_queries = n_way * protocol["n_query"]
+        right = np.rint(scores.mean(axis=2) * n_queries).astype(np.int64)
+        of_slots = scores.reshape(*scores.shape[:2], n_way, -1).mean(axis=3, dtype=np.float64)
+        return Scored(pool_covariance(scores, pool, counts), scores, of_slots, _histogram(right, n_queries))
+    count = count.astype(np.int64)
+    right = np.stack([one if counts else right_of_slots(one, count) for _, _, one in kept])
+    of_slots = right / count
+    each = [_scores(record, one, right[i], count, counts) for i, (_, record, one) in enumerate(kept)]
+    episode = np.stack([one.episode for one in each])
+    steps = np.rint(_BINS * episode).astype(np.int64)
+    covariance = unbalanced_covariance(each, count, pool)
+    return Scored(covariance, episode[:, :, None], of_slots, _histogram(steps, _BINS))
+
+
+def kept_of(results: Results, record: Mapping[str, Any], counts: bool, draws: Mapping[str, np.ndarray]) -> np.ndarray:
+    """What was kept of a record.
+
+    Args:
+      results: where it is kept.
+      record: of the cell.
+      counts: whether counts are wanted, which both kinds of records give.
+      draws: the file of drawn clips.
+
+    Returns:
+      predictions; or of each class of an episode the share of right queries, and their number where classes have different
+      numbers of queries.
+
+    Raises:
+      UserError: if they cannot be read.
+    """
+    if not counts:
+        return results.predictions(record)
+    right, n_query = results.right_of_slot(record), record["identity"]["protocol"]["n_query"]
+    if "query_count" not in draws:
+        return right / n_query
+    return right - (n_query - draws["query_count"].astype(np.int64))
+
+
+def _scores(record, predicted, right, count, counts: bool) -> Scores:
+    metric: Metric = record.get("metric") or "accuracy"
+    if not counts:
+        return scores_of(metric, predicted, count)
+    if metric == "macro_f1":
+        raise UserError(
+            f"record {record['key']} keeps counts only, and macro F1 needs predictions; run with --keep predictions"
+        )
+    # How the metric changes without a query takes predictions.
+    unknown = np.full((*count.shape, int(count.max())), np.nan)
+    if metric == "accuracy":
+        return Scores(right.sum(1) / count.sum(1), unknown)
+    return Scores((right / count).mean(1), unknown)
+
+
+def _histogram(steps: np.ndarray, most: int) -> np.ndarray:
+    return np.stack([np.bincount(one, minlength=most + 1) for one in steps])
