@@ -211,12 +211,15 @@ class ReportOptions:
     lower_is_better: Annotated[tuple[str, ...], arg(metavar="COLUMN [COLUMN ...]")] = ()
     """Columns of the --correlate-with file in which a lower score is better, for instance error rates."""
     correlation: Literal["spearman", "pearson"] = "spearman"
-    """Correlation coefficient for the scores of the --correlate-with file."""
+    """Correlation coefficient for the scores of the --correlate-with file, and for the figures of --paper."""
     logit: bool = False
     """Before correlating, take logits of the accuracies and of those scores that lie between 0 and 1."""
     paper: bool = False
     """Instead of results, report the published numbers of the few-shot paper: its tables, its figures, and whether each claim
     of its text holds."""
+    beside: Annotated[Path | None, arg(metavar="FOLDER")] = None
+    """Folder of results, used with --paper: its 5-way 1-shot numbers stand in the paper's tables and figures, each with its
+    difference from the published number."""
     compare: Annotated[tuple[Path, Path] | None, arg(metavar="BEFORE AFTER")] = None
     """Instead of one report, compare two folders of results: which accuracies changed, by how much, and whether the change is
     larger than chance."""

@@ -117,18 +117,39 @@ def _paper(options: "ReportOptions", console: "rich.console.Console") -> int:
 
     from jfewshot.commandline.progress import Progress
     from jfewshot.reporting import paper
+    from jfewshot.reporting.claims import thresholds
     from jfewshot.reporting.grid import to_rich
-    from jfewshot.reporting.paper_report import build_paper_report
+    from jfewshot.reporting.leaderboard import Leaderboard, leaderboards
+    from jfewshot.reporting.outside import beside_published
+    from jfewshot.reporting.paper_report import boards_beside_the_paper, build_paper_report
+    from jfewshot.results import read_results
 
+    own: list[Leaderboard] = []
+    if options.beside is not None:
+        with Progress("reading results"):
+            results = read_results(options.beside)
+        own = boards_beside_the_paper(leaderboards(results.records))
+        for problem in results.problems:
+            _log.warning("not used: %s", problem)
+        if not own:
+            raise UserError(
+                f"{options.beside} has no 5-way 1-shot result of an encoder and a dataset of the paper's Table 3; "
+                "`jfewshot run --protocol paper` makes them"
+            )
     with Progress("building the page, tables and figures"):
-        claims = build_paper_report(options.out, options.formats)
-    console.print(to_rich(paper.table_3(), console.width))
+        claims = build_paper_report(options.out, options.formats, options.correlation, options.logit, own)
+    console.print(to_rich(paper.table_3(own), console.width))
     console.print()
     for claim in claims:
         verdict = "[bold]holds[/]        " if claim.holds else "[bold]does not hold[/]"
         console.print(f"{verdict}  {claim.text}", soft_wrap=True)
         console.print(rich.text.Text(f"               {claim.found}", style="dim"), soft_wrap=True)
-    for note in paper.notes():
+    for board in own:
+        console.print()
+        cells = beside_published(board)
+        assert cells is not None
+        console.print(to_rich(cells, console.width))
+    for note in (*thresholds(), *paper.notes(options.correlation, options.logit)):
         console.print(rich.text.Text(note, style="dim"), soft_wrap=True)
     _log.info(
         "wrote %s, and tables and figures in the same folder; next: open it in a browser", options.out / "index.html"

@@ -20,7 +20,8 @@
 | `chosen` | what validation chooses |
 | `strengths` | which strengths episodes chose, and which given ones are too small or too large |
 | `outside` | beside published numbers, and correlations with any table |
-| `paper`, `paper_report` | the few-shot paper's tables, figures and claims, from its published numbers |
+| `claims` | every claim of the few-shot paper's text, checked against its published numbers |
+| `paper`, `paper_report` | the few-shot paper's tables and figures, with the user's own results beside them |
 | `compare` | what moved between two result folders |
 | `exports` | tidy CSV, Parquet, model cards, MTEB-like JSON |
 | `figures/` | matplotlib figures |

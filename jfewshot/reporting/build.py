@@ -11,7 +11,7 @@ from jfewshot.reporting.analysis import Analysis, analyse, check_test, hardest_g
 from jfewshot.reporting.answer import Answer, answer_text, find_answer, ranking_grid
 from jfewshot.reporting.cautions import find_cautions
 from jfewshot.reporting.charts import histogram_chart, ranking_chart, regression_chart, trend_chart
-from jfewshot.reporting.chosen import chosen_grid
+from jfewshot.reporting.chosen import chosen_grid, one_pooling_grid
 from jfewshot.reporting.curves_json import curves_json
 from jfewshot.reporting.document import Block, BoardBlock, Document, Points, Prose, Section, TableBlock
 from jfewshot.reporting.exports import file_names, write_exports
@@ -146,10 +146,14 @@ def build_report(results: Results, folder: Path, choices: Choices, title: str, b
         sections.append(_conditions_section(writer, boards, len(shown)))
     sections += _along_sections(writer, every, places)
     sections += _trend_sections(writer, results, choices, names)
-    chosen = chosen_grid(results.records)
-    if chosen is not None:
-        block = TableBlock(writer.table("chosen-on-validation", chosen), sortable=True)
-        sections.append(Section("chosen", "Chosen on validation", (block,)))
+    chosen = {
+        "one-pooling": one_pooling_grid(results.records),
+        "chosen-on-validation": chosen_grid(results.records),
+    }
+    tables = {name: table for name, table in chosen.items() if table is not None}
+    if tables:
+        blocks = tuple(TableBlock(writer.table(name, table), sortable=True) for name, table in tables.items())
+        sections.append(Section("chosen", "Chosen on validation", blocks))
     sections += _strengths_sections(writer, results)
     sections += _outside_sections(writer, shown, choices)
     sections.append(_about_section(writer, results))

@@ -51,6 +51,79 @@ def chosen_grid(records: Sequence[Record], report_on: str = "test") -> Grid | No
     return grid("Chosen on validation", headings, rows, notes, n_labels=4)
 
 
+def one_pooling_grid(records: Sequence[Record], report_on: str = "test") -> Grid | None:
+    """The pooling with the best mean validation accuracy over all upstreams and datasets, as the few-shot paper chose its own.
+
+    Everything else (layer, preprocessing, classifier, episodes) is held fixed: a row for each. Only upstreams and datasets that
+    have validation results of every pooling take part in the choice; datasets without a validation split are reported by it.
+
+    Args:
+      records: of both splits.
+      report_on: name of the split to report.
+
+    Returns:
+      the table; None without both splits, or with one pooling alone.
+    """
+    splits = {record["identity"]["protocol"]["split"] for record in records}
+    choose_on = next((name for name in VALIDATION if name in splits), None)
+    if choose_on is None or report_on not in splits:
+        return None
+    groups: dict[str, list[Record]] = {}
+    for record in records:
+        if record["identity"]["protocol"]["split"] in (choose_on, report_on):
+            groups.setdefault(_but_pooling(record), []).append(record)
+    rows = []
+    for group in groups.values():
+        poolings_of: dict[tuple[Any, str], set[str]] = {}
+        for record in group:
+            if record["identity"]["protocol"]["split"] == choose_on:
+                poolings_of.setdefault(_cell(record), set()).add(_pooling(record))
+        poolings = set().union(*poolings_of.values())
+        whole = {cell for cell, found in poolings_of.items() if found == poolings}
+        if len(poolings) < 2 or not whole:
+            continue
+        taken = [
+            record for record in group if record["identity"]["protocol"]["split"] == report_on or _cell(record) in whole
+        ]
+        (choice,) = choose_on_validation(taken, _pooling, lambda record: "all", choose_on, report_on)
+        tested = [record["accuracy"]["mean"] for record in choice.reported]
+        rows.append(
+            [
+                *(_shape(group[0]), _layer(group[0]), classifier_words(group[0]["identity"]), str(choice.chosen)),
+                ", ".join(f"{option} {100 * mean:.2f}" for option, mean in choice.options),
+                str(len(whole)),
+                f"{100 * sum(tested) / len(tested):.2f} ({len(tested)})" if tested else MISSING,
+            ]
+        )
+    if not rows:
+        return None
+    notes = [
+        f"One pooling for all upstreams and datasets: chosen by the mean accuracy on {choose_on} over the upstreams and datasets "
+        f"that have every pooling there (their number is the sixth column), reported on {report_on} as the mean over its cells "
+        "(their number in brackets)."
+    ]
+    headings = ["Episodes", "Layer", "Classifier", "Chosen", choose_on, "cells", report_on]
+    return grid("One pooling, chosen on validation", headings, sorted(rows), notes, n_labels=4)
+
+
+def _pooling(record: Record) -> str:
+    return record["view"]["name"].rpartition(".")[2]
+
+
+def _layer(record: Record) -> str:
+    return record["view"]["name"].rpartition(".")[0]
+
+
+def _cell(record: Record) -> tuple[Any, str]:
+    return upstream_identity(record), str(record["dataset"]["name"])
+
+
+def _but_pooling(record: Record) -> str:
+    identity = record["identity"]
+    protocol = {name: value for name, value in identity["protocol"].items() if name != "split"}
+    return canonical_json([protocol, _layer(record), preprocessing_words(identity), classifier_words(identity)])
+
+
 def _option(record: Record) -> str:
     words = [record["view"]["name"], preprocessing_words(record["identity"]), classifier_words(record["identity"])]
     return " · ".join(words)

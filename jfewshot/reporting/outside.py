@@ -3,16 +3,21 @@
 import dataclasses
 import re
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+from scipy import special
 
 from jfewshot.errors import UserError
 from jfewshot.files.tables import read_cells
 from jfewshot.reporting import published
 from jfewshot.reporting.grid import Grid, grid
 from jfewshot.reporting.leaderboard import Leaderboard
+from jfewshot.reporting.published import REFERENCE_ROW
 from jfewshot.statistics import Correlations, correlations, logit
 from jfewshot.statistics.correlation import Method
+from jfewshot.statistics.intervals import Z95
+from jfewshot.statistics.multiple import holm
 
 # Other spellings of Table 3's datasets, without case and punctuation.
 _DATASETS = {
@@ -25,6 +30,8 @@ _DATASETS = {
     "cremad": "Crema-D",
     "fsdkaggle2018": "Kaggle18",
     "fsdkaggle18": "Kaggle18",
+    "fdskaggle18": "Kaggle18",
+    "watkinsmarinemammal": "Watkins",
     "watkinsmarinemammals": "Watkins",
     "watkinsmmsd": "Watkins",
     "birdclef2020": "BirdClef",
@@ -164,46 +171,83 @@ def _logit_where_it_can(values: np.ndarray) -> np.ndarray:
     return out
 
 
-def beside_published(board: Leaderboard) -> Grid | None:
-    """The board's cells that Table 3 has too, with the difference, and whether it is outside both intervals."""
+def dataset_title(name: str) -> str | None:
+    """What Table 3 calls a dataset that other tables and stores spell otherwise; None for one that it does not have.
+
+    Args:
+      name: in any spelling.
+    """
+    titles = {_plain(title): title for title in published.table3().datasets} | _DATASETS
+    return titles.get(_plain(name))
+
+
+class PublishedCell(NamedTuple):
+    """A cell of a leaderboard that Table 3 has too.
+
+    Attributes:
+      row, column: in the leaderboard.
+      model, dataset: in Table 3.
+      mean, half_width: the leaderboard's accuracy, and its 95% interval over episodes.
+    """
+
+    row: int
+    column: int
+    model: int
+    dataset: int
+    mean: float
+    half_width: float
+
+
+def published_cells(board: Leaderboard) -> list[PublishedCell]:
+    """The board's cells that Table 3 has too, by row and column."""
     table = published.table3()
-    model_of = {_plain(name): i for i, name in enumerate(table.models)}
+    model_of = {_plain(name): i for i, name in enumerate(table.models)} | {"mtslvr": table.models.index(REFERENCE_ROW)}
     model_of |= {
         _plain(row["name"]): model_of[_plain(row["title"])] for row in published.read_data_csv("upstreams.csv")
     }
-    dataset_of = {_plain(name): i for i, name in enumerate(table.datasets)}
-    dataset_of |= {alias: table.datasets.index(name) for alias, name in _DATASETS.items()}
     names = _names(board)
-    rows = []
+    found = []
     for (row, column), record in sorted(board.cells.items()):
         model = next((model_of[alias] for alias in names[row] if alias in model_of), None)
-        spellings = [_plain(record["dataset"]["name"]), _plain(board.datasets[column])]
-        dataset = next((dataset_of[one] for one in spellings if one in dataset_of), None)
-        if model is None or dataset is None:
-            continue
-        ours, width = record["accuracy"]["mean"], record["accuracy"]["ci95"]
-        theirs, their_width = table.accuracy[model, dataset], table.ci95[model, dataset]
-        outside = abs(ours - theirs) > width + their_width
-        rows.append(
-            [
-                board.upstreams[row],
-                board.datasets[column],
-                f"{100 * ours:.2f} ± {100 * width:.2f}",
-                f"{100 * theirs:.2f} ± {100 * their_width:.2f}",
-                f"{100 * (ours - theirs):+.2f}".replace("-", "−"),
-                "outside both" if outside else "within",
-            ]
-        )
-    if not rows:
+        title = dataset_title(record["dataset"]["name"]) or dataset_title(board.datasets[column])
+        if model is not None and title is not None:
+            accuracy = record["accuracy"]
+            dataset = table.datasets.index(title)
+            found.append(PublishedCell(row, column, model, dataset, accuracy["mean"], accuracy["ci95"]))
+    return found
+
+
+def beside_published(board: Leaderboard) -> Grid | None:
+    """The board's cells that Table 3 has too, with the differences, and which of these are larger than sampling makes them."""
+    table, cells = published.table3(), published_cells(board)
+    if not cells:
         return None
+    theirs = np.array([table.accuracy[cell.model, cell.dataset] for cell in cells])
+    their_width = np.array([table.ci95[cell.model, cell.dataset] for cell in cells])
+    difference = np.array([cell.mean for cell in cells]) - theirs
+    # Both are means over episodes that were drawn independently of each other.
+    width = np.hypot([cell.half_width for cell in cells], their_width)
+    p_holm = holm(2 * special.ndtr(-np.abs(difference) / np.maximum(width / Z95, 1e-12)))
+    rows = [
+        [
+            board.upstreams[cell.row],
+            board.datasets[cell.column],
+            f"{100 * cell.mean:.2f} ± {100 * cell.half_width:.2f}",
+            f"{100 * theirs[i]:.2f} ± {100 * their_width[i]:.2f}",
+            f"{100 * difference[i]:+.2f} ± {100 * width[i]:.2f}".replace("-", "−"),
+            f"{p_holm[i]:.2g}",
+            "larger than sampling" if p_holm[i] < 0.05 else "within sampling",
+        ]
+        for i, cell in enumerate(cells)
+    ]
     protocol = board.condition["protocol"]
     same = (protocol["n_way"], protocol["k_shot"], protocol["n_query"]) == (5, 1, 1)
     notes = [
-        "Published: Table 3 of arXiv 2402.01274, 5-way 1-shot with one query per class and SGD. 'Outside both': the two 95% "
-        "intervals over episodes do not touch."
+        "Published: Table 3 of arXiv 2402.01274, 5-way 1-shot with one query per class and SGD. The difference's 95% interval is "
+        f"over the episodes of both; p is after Holm over these {len(cells)} cells. 'Within sampling': p is 0.05 or more."
         + ("" if same else " These results are of another protocol, so differences are expected.")
     ]
-    headings = ["Upstream", "Dataset", "here", "published", "difference", "intervals"]
+    headings = ["Upstream", "Dataset", "here", "published", "difference", "p (Holm)", "the difference is"]
     return grid("Beside the published numbers", headings, rows, notes, n_labels=2)
 
 

@@ -1,281 +1,141 @@
-"""The few-shot paper from its published numbers: its tables, and every claim of its text checked against them."""
+"""The tables of the few-shot paper, recomputed, compared with what it prints, and with the user's own results beside them."""
 
-import dataclasses
-import functools
-from collections.abc import Callable
+import re
+from collections.abc import Sequence
 
 import numpy as np
 
 from jfewshot.reporting import published
+from jfewshot.reporting.claims import claims, thresholds
 from jfewshot.reporting.grid import MISSING, Grid, TableEntry, grid
-from jfewshot.reporting.leaderboard import best_and_second
-from jfewshot.reporting.published import OTHER_SOUNDS, REFERENCE_ROW, SPEECH
-from jfewshot.statistics import Correlations, average_ranks, correlations, logit
+from jfewshot.reporting.leaderboard import Leaderboard, best_and_second
+from jfewshot.reporting.outside import dataset_title, published_cells
+from jfewshot.reporting.published import OTHER_SOUNDS, SPEECH
+from jfewshot.statistics import Correlations, average_ranks
 from jfewshot.statistics.correlation import Method
 
+_NEAR = 0.02e6  # parameters: what two decimals of a million leave open
 
-@dataclasses.dataclass(frozen=True)
-class Claim:
-    """A sentence of the paper, in our words, with what its numbers say.
 
-    Attributes:
-      text: what is claimed.
-      holds: whether the shipped numbers bear it out.
-      found: the numbers.
+def notes(method: Method = "spearman", with_logit: bool = False) -> list[str]:
+    """What a reader of the paper's comparison has to know and the numbers do not say.
+
+    Args:
+      method: of the coefficients in figures and tables.
+      with_logit: whether they are of logits.
     """
-
-    text: str
-    holds: bool
-    found: str
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Matched:
-    """Table 3 and SUPERB over the 13 upstreams that both have, rows in SUPERB's order."""
-
-    models: tuple[str, ...]
-    accuracy: np.ndarray
-    superb: published.Superb
-    score: np.ndarray
-
-
-def matched() -> Matched:
-    """Accuracies and SUPERB metrics of the same upstreams."""
-    table, scores = published.table3(), published.superb()
-    rows = [table.models.index(model) for model in scores.models]
-    return Matched(scores.models, table.accuracy[rows], scores, published.superb_score(scores))
-
-
-@functools.cache
-def superb_correlations(method: Method = "spearman", with_logit: bool = False) -> Correlations:
-    """Every few-shot dataset against every SUPERB metric, error rates negated; with the logit of both if asked for."""
-    both = matched()
-    outside = both.superb.higher_is_better()
-    if with_logit:
-        sign = np.sign(outside[0])
-        outside = sign * logit(both.superb.values / 100)
-    return correlations(logit(both.accuracy) if with_logit else both.accuracy, outside, method)
-
-
-@functools.cache
-def score_correlations(method: Method = "spearman") -> Correlations:
-    """Every few-shot dataset against SUPERB's overall score."""
-    both = matched()
-    return correlations(both.accuracy, both.score[:, None], method)
-
-
-def claims() -> list[Claim]:
-    """Every claim, checked."""
-    return [check() for check in _CHECKS]
-
-
-def _average_column() -> Claim:
-    table = published.table3()
-    off = np.abs(table.accuracy.mean(axis=1) - table.average).max() * 100
-    return Claim("Avg is the mean over the ten datasets", bool(off < 0.01), f"largest difference {off:.4f} points")
-
-
-def _rank_column() -> Claim:
-    table = published.table3()
-    off = {m: np.abs(average_ranks(table.accuracy, m) - table.average_rank).max() for m in ("average", "min")}
-    return Claim(
-        "Avg Rank is over all 14 rows, MT-SLVR included",
-        bool(off["average"] < 0.0501),
-        f"largest difference {off['average']:.2f} with ties sharing their mean rank, "
-        f"{off['min']:.2f} with the better rank for both",
-    )
-
-
-def _average_interval() -> Claim:
-    table = published.table3()
-    ours = np.sqrt((table.ci95**2).sum(axis=1)) / table.ci95.shape[1] * 100
-    return Claim(
-        "the Avg column's intervals follow from the cells'",
-        bool(np.abs(ours - table.average_ci95 * 100).max() < 0.02),
-        f"printed ±{table.average_ci95.min() * 100:.2f} to ±{table.average_ci95.max() * 100:.2f}; "
-        f"the cells' own intervals give ±{ours.min():.2f} to ±{ours.max():.2f}; how it was computed is not published",
-    )
-
-
-def _strongest_pair() -> Claim:
-    found = superb_correlations()
-    place = np.unravel_index(np.nanargmax(np.abs(found.coefficient)), found.coefficient.shape)
-    table, scores = published.table3(), published.superb()
-    pair = f"{table.datasets[place[0]]}-{scores.labels[place[1]]}"
-    raw, squashed = superb_correlations("pearson"), superb_correlations("pearson", with_logit=True)
-    other = np.unravel_index(np.nanargmax(np.abs(squashed.coefficient)), squashed.coefficient.shape)
-    other_pair = f"{table.datasets[other[0]]}-{scores.labels[other[1]]}"
-    return Claim(
-        "SCv2 and QbE correlate most strongly",
-        pair == "SCv2-QbE",
-        f"{pair}: Spearman {found.coefficient[place]:.2f} [{found.low[place]:.2f}, {found.high[place]:.2f}], "
-        f"p = {found.p_holm[place]:.3f} after Holm over {np.isfinite(found.p_holm).sum()} pairs, "
-        f"{_significant(found)}. Pearson {raw.coefficient[place]:.2f}; with the logit "
-        f"{squashed.coefficient[place]:.2f}, where the strongest is {other_pair} ({squashed.coefficient[other]:.2f})",
-    )
-
-
-def _significant(found: Correlations) -> str:
-    count = int((found.p_holm < 0.05).sum())
-    return "the only one below 0.05" if count == 1 else f"one of {count} below 0.05"
-
-
-def _negative_against_asr() -> Claim:
-    found, table, scores = superb_correlations(), published.table3(), published.superb()
-    asr = scores.labels.index("ASR")
-    values = {name: found.coefficient[table.datasets.index(name), asr] for name in ("VoxCeleb", "Watkins")}
-    others = [
-        f"{name} {value:.2f}"
-        for name, value in zip(table.datasets, found.coefficient[:, asr], strict=True)
-        if value < 0 and name not in values
-    ]
-    return Claim(
-        "VoxCeleb and Watkins are negatively correlated with ASR",
-        all(bool(value < 0) for value in values.values()),
-        ", ".join(f"{name} {value:.2f}" for name, value in values.items())
-        + (f" (so is {', '.join(others)})" if others else "")
-        + "; no interval excludes zero"
-        * bool((found.high[[table.datasets.index(name) for name in values], asr] > 0).all()),
-    )
-
-
-def _speech_is_nearer() -> Claim:
-    found, datasets = score_correlations(), published.table3().datasets
-    value = dict(zip(datasets, found.coefficient[:, 0], strict=True))
-    speech, other = ("SCv2", "SAA", "CommonVoice"), ("ESC-50", "Kaggle18", "Watkins", "BirdClef")
-    return Claim(
-        "SCv2, SAA and Common Voice correlate more with SUPERB than environmental and animal sounds do",
-        bool(min(value[name] for name in speech) > max(value[name] for name in other)),
-        "; ".join(", ".join(f"{name} {value[name]:.2f}" for name in names) for names in (speech, other)),
-    )
-
-
-def _all_of_speech() -> Claim:
-    found, datasets = score_correlations(), published.table3().datasets
-    value = dict(zip(datasets, found.coefficient[:, 0], strict=True))
-    return Claim(
-        "speech-based few-shot problems correlate strongly with other tasks (abstract)",
-        all(value[name] > 0.3 for name in SPEECH),
-        ", ".join(f"{name} {value[name]:.2f}" for name in SPEECH)
-        + " with SUPERB's score: true of three; VoxCeleb (speakers) and Crema-D (emotions) are speech, and do not",
-    )
-
-
-def _best_by_average() -> Claim:
-    table = published.table3()
-    ranked = [i for i in np.argsort(-table.average) if table.models[i] != REFERENCE_ROW]
-    reference = table.average[table.models.index(REFERENCE_ROW)]
-    return Claim(
-        "HuBERT is the best upstream by average, then DistilHuBERT",
-        [table.models[i] for i in ranked[:2]] == ["HuBERT Base", "DistilHuBERT"],
-        ", ".join(f"{table.models[i]} {table.average[i] * 100:.2f}" for i in ranked[:3])
-        + f"; {REFERENCE_ROW}, which is not one of the 13, has {reference * 100:.2f}",
-    )
-
-
-def _apc_by_rank() -> Claim:
-    table = published.table3()
-    ranked = [i for i in np.argsort(table.average_rank) if table.models[i] != REFERENCE_ROW]
-    return Claim(
-        "APC ranks high, above larger models",
-        "APC" in [table.models[i] for i in ranked[:3]],
-        ", ".join(f"{table.models[i]} {table.average_rank[i]:.1f}" for i in ranked[:4]) + " by average rank",
-    )
-
-
-def _best_on(dataset: str, text: str, margin: float) -> Callable[[], Claim]:
-    """A check that one of the upstreams is within `margin` of the best row of Table 3 (0: is the best)."""
-
-    def check() -> Claim:
-        table = published.table3()
-        column = table.accuracy[:, table.datasets.index(dataset)]
-        reference = table.models.index(REFERENCE_ROW)
-        ours = np.where(np.arange(len(column)) == reference, -1, column)
-        best = int(np.argmax(ours))
-        return Claim(
-            text,
-            bool(ours[best] > column[reference] - margin),
-            f"{table.models[best]} {ours[best] * 100:.2f} against {REFERENCE_ROW}'s {column[reference] * 100:.2f}",
-        )
-
-    return check
-
-
-def _animals_moderately() -> Claim:
-    found, datasets = score_correlations(), published.table3().datasets
-    rows = {name: datasets.index(name) for name in ("Watkins", "BirdClef")}
-    values = {name: found.coefficient[row, 0] for name, row in rows.items()}
-    inside = all(found.low[row, 0] < 0 < found.high[row, 0] for row in rows.values())
-    return Claim(
-        "animal sounds are moderately related to SUPERB",
-        all(0.3 <= abs(value) < 0.7 for value in values.values()),
-        ", ".join(f"{name} {value:.2f}" for name, value in values.items())
-        + ": moderate in size, opposite in sign"
-        + (", and both intervals contain zero" if inside else ""),
-    )
-
-
-_CHECKS: tuple[Callable[[], Claim], ...] = (
-    _average_column,
-    _rank_column,
-    _average_interval,
-    _best_by_average,
-    _apc_by_rank,
-    _best_on("SCv2", "an upstream is the new best on SCv2", 0.0),
-    _best_on("Kaggle18", "the upstreams are best or competitive on Kaggle18", 0.03),
-    _best_on("NSynth", "the upstreams are best or competitive on NSynth", 0.03),
-    _best_on("BirdClef", "the upstreams are best or competitive on BirdClef", 0.03),
-    _strongest_pair,
-    _negative_against_asr,
-    _speech_is_nearer,
-    _all_of_speech,
-    _animals_moderately,
-)
-
-
-def notes() -> list[str]:
-    """What a reader of the paper's comparison has to know and the numbers do not say."""
     named = [
         f"{row['title']}: {row['superb_checkpoint_note'].rstrip('.')}."
         for row in published.read_data_csv("upstreams.csv")
         if row["superb_checkpoint_note"]
     ]
+    chosen = coefficient_name(method, with_logit)
     return [
-        "Coefficients are Spearman's; the paper says Pearson in its text and Spearman under its figures, and only "
-        "Spearman reproduces its numbers.",
+        f"Coefficients in figures and tables are {chosen}, those of the claims Spearman's unless another is named. The paper "
+        "says Pearson on logits in its text and Spearman under its figures, and only Spearman reproduces its numbers.",
         "Some upstreams were scored by SUPERB with another checkpoint or layer than the few-shot paper used, which "
         "weakens every correlation: " + " ".join(named),
         "With 13 related upstreams, bootstrap intervals of a coefficient are about 0.8 to 1.2 wide.",
     ]
 
 
+def coefficient_name(method: Method, with_logit: bool) -> str:
+    """A coefficient as sentences name it: "Spearman's", "Pearson's of the logits".
+
+    Args:
+      method: `spearman` or `pearson`.
+      with_logit: whether logits were taken first.
+    """
+    return f"{method.title()}'s{' of the logits' if with_logit else ''}"
+
+
 def table_1() -> Grid:
-    """The 13 upstreams, from what the package knows, with SUPERB's printed parameter counts where they differ."""
+    """The 13 upstreams from what the package knows, beside what the paper and SUPERB print."""
     superb = {row["model"]: float(row["superb_params"]) for row in published.read_data_csv("superb.csv")}
-    rows, remarks = [], []
+    printed = {row["approach"]: row for row in published.read_data_csv("table1.csv")}
+    rows, contradictions = [], []
     for row in published.read_data_csv("upstreams.csv"):
-        counted, printed = float(row["n_parameters"]), superb[row["title"]]
-        rows.append([row["title"], row["objective"], row["network"], row["input"], f"{counted / 1e6:.2f} M"])
-        if abs(counted - printed) > 0.02e6:
-            remarks.append(f"{row['title']} {counted / 1e6:.2f} M here, {printed / 1e6:.2f} M there")
-    note = "Parameters are counted in the checkpoints. SUPERB prints others for: " + "; ".join(remarks) + "."
-    headings = ["Upstream", "Objective", "Network", "Input", "Parameters"]
-    return grid("Table 1. Upstreams", headings, rows, [note], n_labels=4)
+        title, theirs = row["title"], printed[row["title"]]
+        counted, in_paper = float(row["n_parameters"]), 1e6 * float(theirs["n_parameters_millions"])
+        rows.append(
+            [
+                *(title, row["objective"], theirs["objectives"], row["network"], theirs["network"]),
+                *(row["input"], theirs["input"], *(f"{n / 1e6:.2f} M" for n in (counted, in_paper, superb[title]))),
+            ]
+        )
+        said = []
+        if abs(counted - in_paper) > _NEAR:
+            said.append(f"{in_paper / 1e6:.2f} M parameters are printed, the checkpoint has {counted / 1e6:.2f} M")
+        if _layers(theirs["network"]) != _layers(row["network"]):
+            said.append(
+                f"a network of {theirs['network']} is printed at {in_paper / 1e6:.2f} M parameters, and the checkpoint of "
+                f"{counted / 1e6:.2f} M has {row['network']}"
+            )
+        if (theirs["input"] == "Raw") != (row["input"] == "waveform"):
+            said.append(f"input {theirs['input']} is printed, the network takes a {row['input']}")
+        if said:
+            contradictions.append(f"{title}: {'; '.join(said)}.")
+    other = [
+        f"{row['title']} {float(row['n_parameters']) / 1e6:.2f} M here, {superb[row['title']] / 1e6:.2f} M there"
+        for row in published.read_data_csv("upstreams.csv")
+        if abs(float(row["n_parameters"]) - superb[row["title"]]) > _NEAR
+    ]
+    notes = [
+        "Parameters are counted in the checkpoints; two decimals of the printed numbers agree unless said otherwise. What the "
+        "paper prints and its own checkpoints contradict: " + " ".join(contradictions),
+        "SUPERB prints other numbers of parameters for: " + "; ".join(other) + ".",
+    ]
+    headings = [
+        *("Upstream", "Objective", "as printed", "Network", "as printed", "Input", "as printed"),
+        *("Parameters", "as printed", "by SUPERB"),
+    ]
+    return grid("Table 1. Upstreams", headings, rows, notes, n_labels=7)
+
+
+def _layers(network: str) -> int:
+    """How many transformer layers a description such as "7-Conv, 12-Trans" names."""
+    found = re.search(r"(\d+)-Trans", network)
+    return int(found[1]) if found else 0
 
 
 def table_2() -> Grid:
-    """The ten datasets, from what the package knows."""
-    rows = [
-        [r["title"], r["class_is"], r["classes_test"], r["classes"], f"{int(r['clips']):,}", r["clip_length"]]
-        for r in published.read_data_csv("datasets.csv")
+    """The ten datasets from what the package knows, beside what the paper prints."""
+    printed = {dataset_title(row["name"]): row for row in published.read_data_csv("table2.csv")}
+    rows, differ = [], []
+    for row in published.read_data_csv("datasets.csv"):
+        theirs = printed[row["title"]]
+        rows.append(
+            [
+                *(
+                    row["title"],
+                    row["class_is"],
+                    theirs["setting"],
+                    row["classes_test"],
+                    row["classes"],
+                    theirs["n_classes"],
+                ),
+                *(f"{int(row['clips']):,}", f"{int(theirs['n_samples']):,}", row["clip_length"], theirs["length_s"]),
+            ]
+        )
+        pairs = (("classes", row["classes"], theirs["n_classes"]), ("clips", row["clips"], theirs["n_samples"]))
+        differ += [
+            f"{row['title']} has {ours} {what}, {other} are printed" for what, ours, other in pairs if ours != other
+        ]
+    remarks = " ".join(f"{row['title']}: {row['note']}." for row in published.read_data_csv("datasets.csv"))
+    agreement = f"{'; '.join(differ)}." if differ else "All numbers of classes and clips are as printed."
+    headings = [
+        *("Dataset", "A class is", "as printed", "Classes at test", "of", "as printed"),
+        *("Clips", "as printed", "Clip length", "as printed, s"),
     ]
-    remarks = " ".join(f"{r['title']}: {r['note']}." for r in published.read_data_csv("datasets.csv"))
-    headings = ["Dataset", "A class is", "Classes at test", "of", "Clips", "Clip length"]
-    return grid("Table 2. Datasets", headings, rows, [remarks], n_labels=2)
+    return grid("Table 2. Datasets", headings, rows, [agreement, remarks], n_labels=3)
 
 
-def table_3() -> Grid:
-    """Table 3 with Avg and Avg Rank computed from its cells."""
+def table_3(own: Sequence[Leaderboard] = ()) -> Grid:
+    """Table 3 with Avg and Avg Rank computed from its cells.
+
+    Args:
+      own: the user's leaderboards; rows that Table 3 has too follow its own, and change neither its ranks nor its marks.
+    """
     table = published.table3()
     average, rank = table.accuracy.mean(axis=1), average_ranks(table.accuracy, "min")
     marks = [best_and_second(column) for column in table.accuracy.T] + [best_and_second(average)]
@@ -290,6 +150,19 @@ def table_3() -> Grid:
         "published (arXiv 2402.01274). Avg and Avg Rank are computed here; of equal accuracies both have the better "
         "rank, as in print."
     ]
+    for number, board in enumerate(own, 1):
+        means: dict[int, np.ndarray] = {}
+        texts_of: dict[int, list[str]] = {}
+        for cell in published_cells(board):
+            values = means.setdefault(cell.row, np.full(len(table.datasets), np.nan))
+            values[cell.dataset] = cell.mean
+            texts = texts_of.setdefault(cell.row, [MISSING] * len(table.datasets))
+            texts[cell.dataset] = f"{100 * cell.mean:.2f} ± {100 * cell.half_width:.2f}"
+        for row, texts in texts_of.items():
+            whole = not np.isnan(means[row]).any()
+            last = f"{100 * means[row].mean():.2f}" if whole else MISSING
+            rows.append([f"{board.upstreams[row]} (here {number})", *texts, last, MISSING])
+        notes.append(f"Here {number}: {board.title}.")
     return grid("Table 3. Published few-shot accuracy", ["Upstream", *table.datasets, "Avg", "Avg Rank"], rows, notes)
 
 
@@ -297,7 +170,11 @@ def claims_grid() -> Grid:
     """The claims as a table."""
     rows = [["holds" if claim.holds else "does not hold", claim.text, claim.found] for claim in claims()]
     return grid(
-        "Claims of the paper, checked against its published numbers", ["", "Claim", "Numbers"], rows, n_labels=3
+        "Claims of the paper, checked against its published numbers",
+        ["", "Claim", "Numbers"],
+        rows,
+        thresholds(),
+        n_labels=3,
     )
 
 

@@ -6,12 +6,13 @@ import sys
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from jfewshot import report
 from jfewshot.errors import UserError
 from jfewshot.reporting.analysis import analyse, pairs_grid, ranks_grid
 from jfewshot.reporting.build import Choices, boards_that_fit, build_report
-from jfewshot.reporting.chosen import chosen_grid
+from jfewshot.reporting.chosen import chosen_grid, one_pooling_grid
 from jfewshot.reporting.compare import compare_folders
 from jfewshot.reporting.conditions import Conditions, condition_key
 from jfewshot.reporting.outside import OutsideTable, beside_published, correlate_board, read_outside_table
@@ -227,6 +228,47 @@ def test_validation_chooses_and_test_is_reported(tmp_path):
     assert chosen_grid(read_results(only_test).records) is None
 
 
+def test_one_pooling_serves_all_datasets_and_is_chosen_on_validation(tmp_path):
+    # The later view has less noise, so `max` is the better pooling; `esc` alone is larger.
+    folder = write_results(
+        tmp_path,
+        {"alpha": 1.0, "beta": 1.2},
+        ["esc", "nsynth"],
+        views=("last.mean", "last.max"),
+        splits=("validation", "test"),
+        n_episodes=100,
+    )
+    write_results(
+        tmp_path, {"alpha": 1.0}, ["crema"], views=("last.mean", "last.max"), splits=("test",), n_episodes=100
+    )
+    records = read_results(folder).records
+    (row,) = one_pooling_grid(records).rows
+    episodes, layer, _, chosen, validation, cells, test = (cell.text for cell in row)
+    assert (episodes, layer, chosen, cells) == ("5-way 1-shot", "last", "max", "4")
+    means = {
+        pooling: np.mean(
+            [
+                r["accuracy"]["mean"]
+                for r in records
+                if r["view"]["name"] == f"last.{pooling}" and r["identity"]["protocol"]["split"] == "validation"
+            ]
+        )
+        for pooling in ("max", "mean")
+    }
+    assert validation == f"max {100 * means['max']:.2f}, mean {100 * means['mean']:.2f}"
+    # The dataset without a validation split is reported by the same pooling.
+    tested = [
+        r["accuracy"]["mean"]
+        for r in records
+        if r["view"]["name"] == "last.max" and r["identity"]["protocol"]["split"] == "test"
+    ]
+    assert test == f"{100 * np.mean(tested):.2f} (5)"
+    # An upstream that lacks a pooling has no say.
+    fewer = [r for r in records if not (r["upstream"]["name"] == "beta" and r["view"]["name"] == "last.max")]
+    assert one_pooling_grid(fewer).rows[0][5].text == "2"
+    assert one_pooling_grid([r for r in records if r["view"]["name"] == "last.max"]) is None
+
+
 def test_clips_of_other_splits_and_of_classes_left_out_do_not_count():
     draws = {
         "class": np.array(["a", "a", "a", "b", "b", "c"]),
@@ -254,8 +296,9 @@ def test_published_numbers_stand_beside_ours_with_the_difference():
         "speech_commands_v2",
         "60.00 ± 0.50",
         "57.10 ± 0.43",
-        "+2.90",
-        "outside both",
+        "+2.90 ± 0.66",
+        f"{2 * norm.sf(0.029 / (np.hypot(0.005, 0.0043) / 1.96)):.2g}",
+        "larger than sampling",
     ]
     assert beside_published(leaderboard([record_of("mine", "esc")])) is None
 
@@ -318,7 +361,7 @@ def test_the_paper_is_reported_from_its_published_numbers(tmp_path, monkeypatch,
     assert run(monkeypatch, "--paper", "--out", tmp_path, "--formats", "svg", "pdf") == 0
     shown = capsys.readouterr().out
     assert "SCv2-QbE: Spearman 0.91" in shown
-    assert shown.count("does not hold") == 2
+    assert shown.count("does not hold") == 6
     assert {p.name for p in (tmp_path / "figures").iterdir()} == {
         "figure-1.svg",
         "figure-1.pdf",

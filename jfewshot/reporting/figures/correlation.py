@@ -18,6 +18,7 @@ def regression_panels(
     rows: Sequence[Sequence[str]],
     score_name: str,
     symbol: str = "ρ",
+    own: tuple[Float[np.ndarray, " n_own"], Float[np.ndarray, "n_own n_datasets"]] | None = None,
 ) -> Figure:
     """Draw accuracy against an outside score, a panel for each dataset.
 
@@ -31,6 +32,7 @@ def regression_panels(
       rows: names of the datasets in each row of panels.
       score_name: label of the horizontal axis.
       symbol: symbol of the coefficient: `ρ` for Spearman, `r` for Pearson.
+      own: scores and accuracies of further upstreams, drawn as rings; lines and coefficients leave them out. NaN where unknown.
 
     Returns:
       the figure.
@@ -53,6 +55,9 @@ def regression_panels(
                 axis.fill_between(at, fit - band, fit + band, color=color, alpha=0.18, linewidth=0)
                 axis.plot(at, fit, color=color)
                 axis.plot(score, y, linestyle="none", marker="o" if line == 0 else "s", markersize=3, color="#222222")
+                if own is not None:
+                    rings = {"linestyle": "none", "marker": "o", "markersize": 5, "markerfacecolor": "none"}
+                    axis.plot(own[0], 100 * own[1][:, number], color=COLORS[1], **rings)
                 low, high = axis.get_ylim()
                 axis.set_ylim(low, high + 0.17 * (high - low))  # room for the coefficient above the points
                 text = f"{symbol} = {coefficient[number]:.2f}".replace("-", "−")
