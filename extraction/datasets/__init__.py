@@ -12,6 +12,7 @@ Each value is `module:factory`, imported when it is asked for. A factory of `DAT
 - `fsdd`: spoken digits
 - `own`: class folders, or a table of paths and labels
 - `annotations`: labelled stretches of long recordings, from Raven's and Audacity's files
+- `annotation_files`: these files, read and written
 - `hugging_face`: a folder that Hugging Face's `datasets` wrote
 """
 

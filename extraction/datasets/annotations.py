@@ -8,44 +8,22 @@ ROOT is the folder of the recordings. A file of annotations belongs to the recor
 may speak of several recordings.
 
 A clip is one selection, its group the recording. Raven writes each selection once for each view (waveform, spectrogram); it is
-taken once. The label is in the column named with `--column.label`, or else in the first there is of `LABELS`.
+taken once. The label is in the column named with `--column.label`, or else in the first there is of `annotation_files.LABELS`.
 """
 
 import dataclasses
 from collections.abc import Callable, Iterator
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 
+from extraction.datasets.annotation_files import Selection, read_audacity, read_raven
 from extraction.datasets.base import Columns, DatasetInfo, Recording
-from extraction.datasets.layout import read_table, require_folder
-from extraction.datasets.own import seconds_of, stretch
+from extraction.datasets.layout import require_folder
+from extraction.datasets.own import stretch
 from jfewshot.audio import sound_below
 from jfewshot.errors import UserError
 from jfewshot.files import files_below
-from jfewshot.files.not_tables import text_of_table
 
-# Raven has no column for labels of its own: these are what people, and BirdNET, call theirs.
-LABELS = ("Annotation", "Species", "Label", "Class", "Common Name", "Species Code", "Sound Type", "Call Type")
-_BEGIN, _END, _OFFSET = "Begin Time (s)", "End Time (s)", "File Offset (s)"
-_FILES = ("Begin Path", "Begin File")
 _ENDING = ".txt"
-
-
-@dataclasses.dataclass(frozen=True)
-class Selection:
-    """One labelled stretch of a file of annotations.
-
-    Attributes:
-      line: of the file, from 1.
-      start_s, end_s: in the recording, in seconds.
-      label: its class; may be empty.
-      file: the recording's name where the annotations say it; empty where the name of their file does.
-    """
-
-    line: int
-    start_s: float
-    end_s: float
-    label: str
-    file: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,82 +99,6 @@ def _annotations(folder: str, columns: Columns, read: Callable[[Path, Columns], 
         raise UserError(f"{path} is not a folder; give the folder of the annotations, and that of the audio as --root")
     name = path.resolve().name
     return Annotations(DatasetInfo(name, name, "", "", "", group_is="recording"), path, read, columns)
-
-
-def read_raven(path: Path, columns: Columns) -> Iterator[Selection]:
-    """The selections of one of Raven's selection tables (Raven Pro User's Manual, chapter 6).
-
-    Args:
-      path: of the table, text with tabs.
-      columns: of the label, begin and end, where they have other names.
-
-    Raises:
-      UserError: if it is no selection table, has no column of labels, or a time that is no number.
-    """
-    rows = read_table(path, ("Selection",), "\t", quoting=False)
-    if not rows:
-        return
-    label = _label_column(path, rows[0], columns.label)
-    begin, end = columns.start or _BEGIN, columns.end or _END
-    for column in (begin, end):
-        if column not in rows[0]:
-            raise UserError(f"{path} has no column {column}; it has {', '.join(rows[0])}")
-    seen = set()
-    for row in rows:
-        number = row.line
-        if (key := (row["Selection"], row[begin], row[end], row[label])) in seen:
-            continue  # the same selection in another view
-        seen.add(key)
-        begin_s, end_s = (seconds_of(row[column], f"{path}, line {number}, {column}") for column in (begin, end))
-        file = next((row[column] for column in _FILES if row.get(column)), "")
-        # In a table of several files the times run on from one file to the next, and this column begins anew.
-        offset = row.get(_OFFSET, "")
-        start_s = seconds_of(offset, f"{path}, line {number}, {_OFFSET}") if file and offset else begin_s
-        yield Selection(number, start_s, start_s + end_s - begin_s, row[label].strip(), _last_name(file))
-
-
-def read_audacity(path: Path, columns: Columns) -> Iterator[Selection]:
-    """The labels of a track that Audacity exported: begin, end and text between tabs, without a header.
-
-    A second line of a label, with its frequencies, begins with a backslash and is passed over.
-
-    Args:
-      path: of the label track.
-      columns: not used.
-
-    Raises:
-      UserError: if a line is no label.
-    """
-    for number, line in enumerate(text_of_table(path, "export the labels again").splitlines(), 1):
-        if not line.strip() or line.startswith("\\"):
-            continue
-        begin, *rest = line.split("\t")
-        if not rest:
-            raise UserError(
-                f"{path}, line {number}: '{line[:40]}' is no label of Audacity: begin, end and text between tabs"
-            )
-        begin_s, end_s = (seconds_of(text, f"{path}, line {number}") for text in (begin, rest[0]))
-        yield Selection(number, begin_s, end_s, "\t".join(rest[1:]).strip())
-
-
-def _label_column(path: Path, row: dict[str, str], named: str | None) -> str:
-    if named is not None:
-        if named not in row:
-            raise UserError(f"{path} has no column {named}; it has {', '.join(row)}")
-        return named
-    lower = {column.casefold(): column for column in row}
-    found = next((lower[name.casefold()] for name in LABELS if name.casefold() in lower), None)
-    if found is None:
-        raise UserError(
-            f"{path} has no column {', '.join(LABELS[:-1])} or {LABELS[-1]}; it has {', '.join(row)}. Name the one of the class: "
-            "--column.label"
-        )
-    return found
-
-
-def _last_name(file: str) -> str:
-    """The name of a recording without the folders of the machine on which it was annotated."""
-    return PureWindowsPath(file).name if "\\" in file else PurePosixPath(file).name
 
 
 class _Names:
