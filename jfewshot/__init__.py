@@ -28,6 +28,7 @@ The rooms, those that others build on first:
 - `statistics`: intervals, paired tests, ranks, correlations
 - `reporting`: tables, figures, one HTML page
 - `cells`: which cells a run has, and computing them
+- `heads`: one classifier fitted on all labelled clips, and the accuracy to expect of it
 - `options`, `run`: `python -m jfewshot.run`
 - `report`: `python -m jfewshot.report`
 - `api`: the same from Python

@@ -57,6 +57,42 @@ class Support:
         """1 where a support is of a class, 0 elsewhere."""
         return jnp.asarray(np.eye(self.n_way)[self.labels][:, :, None], self.gram.dtype)
 
+    @property
+    def class_share(self) -> Float[Array, "n_way 1"] | float:
+        """Share of each class among the supports."""
+        return 1.0 / self.n_way
+
+
+@functools.partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["gram", "episode", "key", "targets"],
+    meta_fields=["n_way", "k_shot"],
+)
+@dataclasses.dataclass(frozen=True)
+class LabelledClips(Support):
+    """Labelled clips in any order, with any number of clips in each class: a support set for training one head on all clips.
+
+    The classifiers `ridge`, `logistic` and `svm` accept it: they look at `one_hot`, `class_share` and `n_support` only.
+
+    Attributes:
+      targets: 1 where a clip is of a class, 0 elsewhere.
+      k_shot: 1 where a class has a single clip, which cannot be left out; else 2.
+    """
+
+    targets: Float[Array, "n_support n_way 1"]
+
+    @property
+    def n_support(self) -> int:
+        return self.gram.shape[0]
+
+    @property
+    def one_hot(self) -> Float[Array, "n_support n_way 1"]:
+        return self.targets
+
+    @property
+    def class_share(self) -> Float[Array, "n_way 1"]:
+        return self.targets.mean(0)
+
 
 class Diagnostics(NamedTuple):
     """How well a solver did; NaN where there is nothing to report (closed forms).

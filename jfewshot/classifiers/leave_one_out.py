@@ -30,7 +30,7 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from jfewshot.classifiers.base import Support, centred
-from jfewshot.classifiers.linalg import computed_once, product, total
+from jfewshot.classifiers.linalg import computed_once, product, total, trace
 
 _TINY = 1e-30
 # The rule's penalty, as a multiple of the spread, for two shots and more.
@@ -62,12 +62,12 @@ def choose(support: Support, penalties: Float[np.ndarray, "strengths"], one_shot
     """
     gram, _ = centred(support.gram)
     n = support.n_support
-    spread = _trace(gram) / n
+    spread = trace(gram) / n
     rule = jnp.maximum(spread * (one_shot if support.k_shot == 1 else _OF_SPREAD), _TINY)
     doubt = 0.5 * (jnp.log10(jnp.asarray(penalties, gram.dtype))[:, None] - jnp.log10(rule)) ** 2
     if support.k_shot == 1:
         return doubt.argmin(0)
-    labels = support.one_hot - 1.0 / support.n_way
+    labels = support.one_hot - support.class_share
 
     def mean_square(miss):
         return total(total(miss * miss, 1), 0) / miss.size * miss.shape[-1]
@@ -87,14 +87,10 @@ def spectrum(gram: Float[Array, "n_support n_support episodes"]) -> Spectrum:
     """
     n = gram.shape[0]
     # The constant vector gets the largest eigenvalue, so that it is the last, and not one of a null space of several vectors.
-    matrices = jnp.moveaxis(gram + 2.0 * _trace(gram) / n, -1, 0)
+    matrices = jnp.moveaxis(gram + 2.0 * trace(gram) / n, -1, 0)
     values, vectors = lax.platform_dependent(matrices, cpu=_one_by_one, default=_together)
     values, vectors = jnp.moveaxis(values, 0, -1), jnp.moveaxis(vectors, 0, -1)
     return Spectrum(jnp.maximum(values[:-1], 0.0), vectors[:, :-1])
-
-
-def _trace(gram):
-    return total(jnp.stack([gram[i, i] for i in range(gram.shape[0])]), 0)
 
 
 def _together(matrices):

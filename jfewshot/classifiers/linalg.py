@@ -173,6 +173,14 @@ def total(x: Float[Array, "..."], axis: int) -> Float[Array, "..."]:
     return _reduced(x, axis, jnp.add, jnp.sum)
 
 
+def trace(gram: Float[Array, "n n episodes"]) -> Float[Array, "episodes"]:
+    """Sum of the diagonal, per episode."""
+    if gram.shape[-1] == 1:
+        # One episode may have thousands of supports: written out, its program would take minutes to compile.
+        return jnp.trace(gram)
+    return total(jnp.stack([gram[i, i] for i in range(gram.shape[0])]), 0)
+
+
 def largest(x: Float[Array, "..."], axis: int) -> Float[Array, "..."]:
     """Maximum over a leading axis; see `total`."""
     return _reduced(x, axis, jnp.maximum, jnp.max)

@@ -9,7 +9,7 @@ from jax import lax
 
 from jfewshot.classifiers import leave_one_out
 from jfewshot.classifiers.base import Diagnostics, Linear, Strength, Support, centred
-from jfewshot.classifiers.linalg import computed_once, inverse, largest, product, total
+from jfewshot.classifiers.linalg import computed_once, inverse, largest, product, total, trace
 from jfewshot.classifiers.many_supports import MANY, one_at_a_time_at, solve_inside, times
 
 # What conjugate gradients leave of the labels, which are of order one; predictions then move by less than 1e-5.
@@ -56,7 +56,7 @@ def _by_inverse(gram, right, strength):
     n, _, episodes = gram.shape
     # The mean is taken out of K, so that K sends equal coefficients to zero, and K + alpha I is nearly singular where alpha is
     # small. The labels have no part in that direction; with a positive number in it, the inverse loses no digits to it.
-    in_mean = total(jnp.stack([gram[i, i] for i in range(n)]), 0) / n**2
+    in_mean = trace(gram) / n**2
     solve = inverse(gram + in_mean + strength * jnp.eye(n, dtype=gram.dtype)[:, :, None])
     right = jnp.broadcast_to(right, (*right.shape[:2], episodes))
     alpha = computed_once(product, solve, right)

@@ -14,6 +14,7 @@
 | `agreement` | does a ranking from few labels agree with one from many? |
 | `needed` | how many labels per class does an accuracy need? |
 | `law` | which accuracy is to be expected beyond the last evaluated number of shots? |
+| `expected` | how accurate will a fitted classifier be on m new clips? |
 | `selection` | which C, layer, pooling, classifier, chosen on validation? |
 """
 
@@ -21,6 +22,7 @@ from jfewshot.statistics.agreement import Agreement, rank_agreement
 from jfewshot.statistics.best import best_probability
 from jfewshot.statistics.correlation import Correlations, correlations, line_with_band, logit
 from jfewshot.statistics.crossovers import Crossover, crossovers
+from jfewshot.statistics.expected import Outcomes, expected_interval, outcomes_of
 from jfewshot.statistics.intervals import (
     AccuracyInterval,
     correct_from_predicted,
@@ -63,6 +65,7 @@ __all__ = [
     "DatasetBootstrap",
     "Differences",
     "Needed",
+    "Outcomes",
     "Pool",
     "PoolCovariance",
     "Prediction",
@@ -81,6 +84,7 @@ __all__ = [
     "crossovers",
     "difference_variance",
     "episode_interval",
+    "expected_interval",
     "holm",
     "holm_of_pairs",
     "indistinguishable_groups",
@@ -89,6 +93,7 @@ __all__ = [
     "line_with_band",
     "logit",
     "make_pool",
+    "outcomes_of",
     "permutation_p_value",
     "pool_covariance",
     "pool_half_widths",
