@@ -1,6 +1,7 @@
 """Audio in, embedding stores out.
 
 - `trying`: the command `jfewshot try`; `try_folder` is the same from Python
+- `heads`: the commands `jfewshot fit` and `jfewshot apply`; `fit_head` and `apply_head` are the same from Python
 - `run`: the command `jfewshot extract`; `launching` does the work
 - `estimate`: the command `jfewshot estimate`; `estimating` does the work
 - `options`: the options of these commands
@@ -25,9 +26,11 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from extraction.heads.applying import apply_head
+    from extraction.heads.fitting import fit_head
     from extraction.trying.trying import try_folder
 
-__all__ = ["try_folder"]
+__all__ = ["apply_head", "fit_head", "try_folder"]
 
 
 def __getattr__(name: str) -> Any:
@@ -36,4 +39,12 @@ def __getattr__(name: str) -> Any:
         from extraction.trying.trying import try_folder
 
         return try_folder
+    if name == "fit_head":
+        from extraction.heads.fitting import fit_head
+
+        return fit_head
+    if name == "apply_head":
+        from extraction.heads.applying import apply_head
+
+        return apply_head
     raise AttributeError(f"module 'extraction' has no attribute '{name}'")

@@ -168,7 +168,7 @@ def make_plan(
         "dtype": settings.dtype,
         "sample_rate": upstream.sample_rate,
         "segment_samples": segment_samples,
-        "preprocessing": _preprocessing(segment_samples, upstream.sample_rate),
+        "preprocessing": preprocessing_words(segment_samples, upstream.sample_rate),
         "block_clips": settings.block_clips,
     }
     return Parts(parts_folder(store), plan, tuple(recordings))
@@ -182,7 +182,13 @@ def versions_of(parts: Parts) -> dict[str, str]:
     return made_with("numpy", "soundfile", "soxr", *parts.plan["packages"]) | {"plan": parts.digest}
 
 
-def _preprocessing(segment_samples: int | None, sample_rate: int) -> str:
+def preprocessing_words(segment_samples: int | None, sample_rate: int) -> str:
+    """What is done to audio before the encoder, in the words of a manifest.
+
+    Args:
+      segment_samples: length of a segment; None for whole clips.
+      sample_rate: of the encoder, in Hz.
+    """
     if segment_samples is None:
         return f"{PREPROCESSING}; whole clips"
     return (

@@ -50,11 +50,22 @@ if TYPE_CHECKING:
     from jfewshot.evaluator.devices import use_all_cores
     from jfewshot.store import create_store, open_store
 
+    apply_head: Any
+    fit_head: Any
     try_folder: Any
 
 _moved.keep_old_names(_moved.MODULES)
 
-__all__ = ["create_store", "evaluate", "evaluate_arrays", "open_store", "try_folder", "use_all_cores"]
+__all__ = [
+    "apply_head",
+    "create_store",
+    "evaluate",
+    "evaluate_arrays",
+    "fit_head",
+    "open_store",
+    "try_folder",
+    "use_all_cores",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -67,9 +78,9 @@ def __getattr__(name: str) -> Any:
         from jfewshot.evaluator.devices import use_all_cores
 
         return use_all_cores
-    if name == "try_folder":
+    if name in ("apply_head", "fit_head", "try_folder"):
         # By name: nothing in this package imports `extraction`.
-        return importlib.import_module("extraction").try_folder
+        return getattr(importlib.import_module("extraction"), name)
     if name in ("create_store", "open_store"):
         import jfewshot.store
 

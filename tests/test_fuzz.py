@@ -15,6 +15,9 @@ import zlib
 import numpy as np
 import pytest
 
+from extraction.heads.applying import threshold_of
+from extraction.heads.words import expected_words, head_words, unknown_words
+from extraction.trying.recommended import read_recommended
 from jfewshot.cells.planning import plan_cells
 from jfewshot.classifiers.specs import parse_classifier
 from jfewshot.commandline.parsing import parse
@@ -22,6 +25,7 @@ from jfewshot.episodes.pool import class_pool
 from jfewshot.episodes.protocol import Protocol
 from jfewshot.errors import UserError
 from jfewshot.files.tables import read_table
+from jfewshot.heads import fit_head, read_head, write_head
 from jfewshot.options import RunOptions
 from jfewshot.printable import printable
 from jfewshot.reporting.analysis import analyse, pairs_grid, ranks_grid
@@ -369,6 +373,57 @@ class Encoder:
         read_encoder(folder)
 
 
+class FittedHead:
+    """The folder of a head; in most inputs head.json has the digest of the damaged weights."""
+
+    def make(self, folder):
+        write_head(folder, fit_head(make_store(folder.parent / "store of a head", clip_table((4, 4, 4))), "knn").head)
+
+    def damage(self, files, rng):
+        manifest = json.loads(files["head.json"])
+        if rng.random() < 0.4:
+            weights = files["weights.npz"]
+            weights = damaged(weights, rng) if rng.random() < 0.4 else damaged_npz(weights, rng)
+            if rng.random() < 0.8:
+                manifest["weights_sha256"] = sha256(weights)
+            return files | {"weights.npz": weights, "head.json": json.dumps(manifest).encode()}
+        raw = rng.random() < 0.3
+        changed = damaged(files["head.json"], rng) if raw else damaged_json(manifest, rng)[0].encode()
+        return files | {"head.json": changed}
+
+    def read(self, folder, sound):
+        head = read_head(folder)
+        head.scores(np.ones((2, len(head.origin)), np.float32))
+        head_words(head)
+        expected_words(head, (20,))
+        unknown_words(head)
+        threshold_of("head", head)
+
+
+class TryFolder:
+    """What a try recommends."""
+
+    def make(self, folder):
+        folder.mkdir()
+        found = {
+            "encoder": "fbank",
+            "load": "fbank",
+            "classifier": "knn",
+            "view": "last.mean",
+            "store": "stores/a/fbank",
+        }
+        found |= {"format": "jfewshot-try", "shots": 5, "accuracy": 0.8, "segment": "upstream", "group_from": None}
+        (folder / "recommended.json").write_text(json.dumps(found))
+
+    def damage(self, files, rng):
+        text = files["recommended.json"]
+        changed = damaged(text, rng) if rng.random() < 0.3 else damaged_json(json.loads(text), rng)[0].encode()
+        return {"recommended.json": changed}
+
+    def read(self, folder, sound):
+        read_recommended(folder)
+
+
 class Recording:
     """A recording; in half of the inputs the damage is a hostile number in the first hundred bytes, where headers stand."""
 
@@ -420,6 +475,8 @@ KINDS = {
     "JSON lines": JsonLines(),
     "given arrays": GivenArray(),
     "encoder": Encoder(),
+    "head": FittedHead(),
+    "try": TryFolder(),
     "WAV": Recording("wav"),
     "FLAC": Recording("flac", rate=22_050),
     "MP3": Recording("mp3"),

@@ -12,4 +12,5 @@
 - `evaluating`: shots and queries that the classes allow, and the evaluation
 - `suspects`: clips that look mislabelled
 - `page`: sections of the report
+- `recommended`: the answer in a file, for `jfewshot fit`
 """

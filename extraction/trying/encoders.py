@@ -56,3 +56,18 @@ def load_encoders(names: Sequence[str] = ()) -> tuple[list[Upstream], list[str]]
                     raise
                 without.append(f"{name}: {error}")
     return loaded, without
+
+
+def loaded_as(names: Sequence[str], encoders: Sequence[Upstream], without: Sequence[str]) -> dict[str, str]:
+    """What to write to load each encoder again.
+
+    Args:
+      names: as for `load_encoders`.
+      encoders: what it loaded.
+      without: a sentence for each encoder that it did not load.
+
+    Returns:
+      the name that `load_upstream` takes, by the encoder's own name.
+    """
+    given = [name for name in names or (*BASIC, *SAMPLES) if not any(text.startswith(f"{name}: ") for text in without)]
+    return {encoder.name: name for encoder, name in zip(encoders, given, strict=True)}

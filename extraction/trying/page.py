@@ -153,7 +153,11 @@ def next_steps(
       sentences, each with a command.
     """
     here, there = shlex.quote(str(source)), shlex.quote(str(out / "stores"))
-    steps = []
+    root = f" --root {shlex.quote(str(found.root))}" if source.is_file() else ""
+    steps = [
+        f"Use the best encoder on new recordings: jfewshot fit {here} --from {shlex.quote(str(out))}{root} "
+        f"--out head-{found.name}; then: jfewshot apply head-{found.name} RECORDINGS"
+    ]
     if findings.named_groups is not None:
         steps.append(f"Keep groups apart: jfewshot try {here} --group-from {findings.named_groups.part}")
     if findings.copies.identical:

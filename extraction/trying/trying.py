@@ -10,11 +10,12 @@ from typing import Any
 
 from extraction.datasets.base import Columns
 from extraction.settings import ExtractionSettings
-from extraction.trying.encoders import load_encoders, require_audio_packages
+from extraction.trying.encoders import load_encoders, loaded_as, require_audio_packages
 from extraction.trying.evaluating import Plan, evaluate_plan, keep_groups_apart, plan_for
 from extraction.trying.finding import Found, find_clips
 from extraction.trying.findings import Findings, find_findings, to_drop
 from extraction.trying.options import TryOptions
+from extraction.trying.recommended import write_recommended
 from jfewshot.errors import UserError
 from jfewshot.files import writable_folder
 
@@ -154,11 +155,20 @@ def run_try(options: TryOptions, on_data: Any = lambda findings: None) -> Try:
     plan = plan_for(n_clips, options.quick, options.min_clips, wanted)
     plan, fewer = keep_groups_apart(plan, [one.label for one in found.used], [one.group for one in found.used])
     # What needs JAX comes in from here on, so that mistakes need not wait for it.
-    stores, without = _embed(found, options, out, plan)
+    stores, without, loaded = _embed(found, options, out, plan)
     n_episodes = options.episodes or (_QUICK_EPISODES if options.quick else _EPISODES)
     plan, records, changed = evaluate_plan(stores, plan, options.classifiers, n_episodes, out / "results")
     return _report(
-        options, out, found, findings, plan, records, [text for text in (fewer, changed) if text], without, started
+        options,
+        out,
+        found,
+        findings,
+        plan,
+        records,
+        [text for text in (fewer, changed) if text],
+        without,
+        loaded,
+        started,
     )
 
 
@@ -178,8 +188,12 @@ def _look(found: Found, options: TryOptions) -> tuple[Found, Findings, dict[str,
     return found, findings, sizes
 
 
-def _embed(found: Found, options: TryOptions, out: Path, plan: Plan) -> tuple[list[Path], list[str]]:
-    """Compute what is missing of the embeddings of the classes that take part."""
+def _embed(found: Found, options: TryOptions, out: Path, plan: Plan) -> tuple[list[Path], list[str], dict[str, str]]:
+    """Compute what is missing of the embeddings of the classes that take part.
+
+    Returns:
+      the stores, a sentence for each encoder that is not installed, and how each encoder is loaded, by its name.
+    """
     from extraction.allocator import keep_freed_memory
     from extraction.pipeline import extract
     from jfewshot.evaluator.compile_cache import use_compile_cache
@@ -193,7 +207,8 @@ def _embed(found: Found, options: TryOptions, out: Path, plan: Plan) -> tuple[li
     encoders, without = load_encoders(options.upstreams)
     settings = ExtractionSettings(segment=options.segment, on_error="skip", workers=options.workers)
     extract(kept.dataset(), found.root, encoders, out / "stores", settings, replace=True)
-    return [out / "stores" / found.name / encoder.name for encoder in encoders], without
+    stores = [out / "stores" / found.name / encoder.name for encoder in encoders]
+    return stores, without, loaded_as(options.upstreams, encoders, without)
 
 
 def _report(
@@ -205,6 +220,7 @@ def _report(
     records: list[dict[str, Any]],
     changed: list[str],
     without: list[str],
+    loaded: dict[str, str],
     started: float,
 ) -> Try:
     from extraction.trying.page import clips_points, next_steps, sections, suspects_grid, suspects_of
@@ -233,6 +249,7 @@ def _report(
             f"Which encoder for {found.name}?",
             Beside(findings.summary, tuple(changed + _left_out(plan)), beside),
         )
+    write_recommended(out, report.series[0].main, loaded, options, found)
     return Try(
         page=out / "index.html",
         answer=report.answer.sentences,

@@ -57,6 +57,20 @@ GROUPS: dict[str, tuple[Command, ...]] = {
             "jfewshot.options:ReportOptions",
         ),
     ),
+    "Use the encoder that was chosen": (
+        Command(
+            "fit",
+            "Fit a classifier on labelled clips, with the accuracy to expect of it",
+            "extraction.heads.fit_command",
+            "extraction.heads.options:FitOptions",
+        ),
+        Command(
+            "apply",
+            "Label recordings, or windows of long ones, with a fitted classifier",
+            "extraction.heads.apply_command",
+            "extraction.heads.options:ApplyOptions",
+        ),
+    ),
     "Make embeddings of your own audio and encoders": (
         Command(
             "extract",

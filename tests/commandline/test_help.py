@@ -25,6 +25,8 @@ HEAVY = ("jax", "numpy", "torch", "scipy", "flax", "optax", "matplotlib", "jaxty
 # As `python -m MODULE` has it, so that what the packages around a module import counts too.
 DOCUMENTED = {
     "try": "extraction.trying.command",
+    "fit": "extraction.heads.fit_command",
+    "apply": "extraction.heads.apply_command",
     "run": "jfewshot.run",
     "report": "jfewshot.report",
     "extract": "extraction.run",

@@ -69,7 +69,13 @@ COMMANDS: dict[str, list[Command]] = {
         Command("-m jfewshot try speech", status=2, says="pip install 'jfewshot[audio]'"),
     ],
     "report": [Command("-m jfewshot.report results --out parquet", says="")],
-    "audio": [Command("-m jfewshot try speech --quick --episodes 20 --workers 0", says="Speech SimCLR, small")],
+    "audio": [
+        Command("-m jfewshot try speech --quick --episodes 20 --workers 0", says="Speech SimCLR, small"),
+        Command("-m jfewshot fit speech --from try-speech --out head --workers 0", says="Accuracy to expect"),
+        Command(
+            "-m jfewshot apply head speech --formats csv raven audacity --workers 0", says="8 windows of 8 recordings"
+        ),
+    ],
     "pretrain": [
         Command(_TRAIN),
         Command("-m jfewshot.simclr.export run --out encoder --name tiny"),

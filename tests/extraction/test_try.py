@@ -1,6 +1,7 @@
 """`jfewshot try`: from a folder of recordings to an answer."""
 
 import dataclasses
+import json
 import re
 import shutil
 import subprocess
@@ -84,6 +85,32 @@ def tried(tmp_path_factory):
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     return folder, done.stdout
+
+
+def test_the_recommended_encoder_is_fitted_on_the_embeddings_that_are_there(tried, monkeypatch, capsys):
+    folder, shown = tried
+    monkeypatch.chdir(folder)
+    from extraction.heads import fit_command
+    from extraction.trying.recommended import read_recommended
+
+    recommended = read_recommended(Path("try-birds"))
+    assert f"jfewshot fit birds --from {folder / 'try-birds'} --out head-birds" in shown
+    assert recommended.encoder in ("fbank", "mfcc")
+    assert recommended.classifier == "ridge:alpha=auto"
+    fit_command.main(["birds", "--from", "try-birds", "--out", "head", "--workers", "0"])
+    manifest = json.loads((folder / "head" / "head.json").read_text())
+    assert manifest["encoder"]["load"] == recommended.encoder
+    assert manifest["classes"] == [f"bird {number}" for number in range(4)]
+    assert not (folder / "try-birds" / "fit").exists()
+    said = capsys.readouterr().out
+    assert "was the best encoder of try-birds" in " ".join(said.split())
+    # With a clip more, the embeddings are computed for all clips.
+    write(folder / "birds" / "bird 0" / "new.wav", tone(300, 77))
+    try:
+        fit_command.main(["birds", "--from", "try-birds", "--out", "head", "--replace", "--workers", "0"])
+    finally:
+        (folder / "birds" / "bird 0" / "new.wav").unlink()
+    assert json.loads((folder / "head" / "head.json").read_text())["clips"]["bird 0"] == 7
 
 
 def test_a_folder_gives_an_answer_without_torch(tried):

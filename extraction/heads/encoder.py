@@ -1,0 +1,90 @@
+"""The encoder that a head was fitted with, and no other: revision, view and preprocessing are compared first."""
+
+import importlib.resources
+from collections.abc import Mapping
+from typing import Any
+
+from extraction.planning import preprocessing_words
+from extraction.pooling import POOLINGS
+from extraction.upstreams import ALIASES, UPSTREAMS, load_upstream
+from extraction.upstreams.base import Upstream, UpstreamOptions
+from jfewshot.commandline.progress import Progress
+from jfewshot.errors import UserError
+from jfewshot.heads.head import Head
+
+
+def loads_as(name: str) -> str | None:
+    """What to write to load the encoder of a store; None where its name does not say so.
+
+    Args:
+      name: the encoder's name, as the store has it.
+    """
+    if name in UPSTREAMS or name in ALIASES:
+        return name
+    shipped = importlib.resources.files("jfewshot") / "data" / "encoders" / name
+    return f"simclr:{name}" if shipped.is_dir() else None
+
+
+def load_encoder(head: Head, path: str, asked: str | None, options: UpstreamOptions) -> Upstream:
+    """Load a head's encoder.
+
+    Args:
+      head: the head.
+      path: its folder, for messages.
+      asked: how the encoder is loaded, where the user says so; None: as when the head was fitted.
+      options: device and weights.
+
+    Returns:
+      the encoder.
+
+    Raises:
+      UserError: if it cannot be loaded, or is not the one that the head was fitted with.
+    """
+    name = asked or head.facts["encoder"].get("load")
+    if name is None:
+        raise UserError(
+            f"{path} does not say how its encoder '{head.facts['encoder']['name']}' is loaded; name it with --upstream, as "
+            "`jfewshot upstreams list` has it"
+        )
+    with Progress(f"loading {name}"):
+        encoder = load_upstream(name, options)
+    require_same(head, path, encoder)
+    return encoder
+
+
+def require_same(head: Head, path: str, encoder: Upstream) -> None:
+    """Refuse an encoder whose embeddings are not those that the head was fitted on.
+
+    Args:
+      head: the head.
+      path: its folder, for messages.
+      encoder: a loaded encoder.
+
+    Raises:
+      UserError: another encoder, revision, sample rate, view or preprocessing.
+    """
+    wanted, audio = head.facts["encoder"], head.facts["audio"]
+    layer, _, pooling = head.facts["view"].rpartition(".")
+    again = "fit the head again"
+    if encoder.name != wanted["name"]:
+        raise UserError(f"{path} was fitted with the encoder {wanted['name']}, and this is {encoder.name}; {again}")
+    if encoder.revision != wanted.get("revision"):
+        raise UserError(
+            f"{path} was fitted with {encoder.name} {wanted.get('revision')}, and this is {encoder.revision}; load the former, "
+            f"or {again}"
+        )
+    if (layer != "last" and layer not in encoder.layers) or pooling not in POOLINGS or pooling == "frames":
+        raise UserError(
+            f"{path} was fitted on the view {head.facts['view']}, which {encoder.name} does not give; {again}"
+        )
+    now = preprocessing_words(audio["segment_samples"], encoder.sample_rate)
+    if encoder.sample_rate != audio["sample_rate"] or audio["preprocessing"] != now:
+        raise UserError(
+            f"{path} was fitted on audio prepared in another way ({audio['sample_rate']} Hz; {audio['preprocessing']}) than now "
+            f"({encoder.sample_rate} Hz; {now}); {again}"
+        )
+
+
+def head_encoder(facts: Mapping[str, Any]) -> str:
+    """What people call a head's encoder."""
+    return str(facts["encoder"].get("title") or facts["encoder"]["name"])

@@ -1,0 +1,171 @@
+"""All steps of `jfewshot fit`, and what they give to Python."""
+
+import dataclasses
+import logging
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from extraction.datasets.base import Columns
+from extraction.heads.options import FitOptions
+from extraction.heads.sources import find_source, name_of
+from jfewshot.errors import UserError
+
+if TYPE_CHECKING:
+    from jfewshot.heads import Head
+
+log = logging.getLogger("jfewshot.fit")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class HeadFit:
+    """What a fit gave.
+
+    Attributes:
+      path: the head's folder.
+      head: the head.
+      said: sentences on what was fitted and how accurate it will be.
+      cautions: what to read them with.
+      next_step: the command that goes on from here.
+    """
+
+    path: Path
+    head: "Head"
+    said: tuple[str, ...]
+    cautions: tuple[str, ...]
+    next_step: str
+
+
+def fit_head(
+    source: Path | str,
+    *,
+    from_try: Path | str | None = None,
+    classifier: str | None = None,
+    view: str | None = None,
+    preprocessing: str = "l2",
+    upstream: str | None = None,
+    quick: bool = False,
+    root: Path | str | None = None,
+    group_from: str | int | None = None,
+    min_clips: int | None = None,
+    keep: float = 0.9,
+    new_clips: Sequence[int] = (20, 50, 100),
+    out: Path | str | None = None,
+    replace: bool = False,
+    workers: int | None = None,
+    columns: Columns | None = None,
+) -> HeadFit:
+    """Fit a classifier on all labelled clips, and say how accurate it will be on new ones.
+
+    Args:
+      source: a folder with one folder per class, a table with the columns path and label, or a store.
+      from_try: folder of a finished try, whose encoder, classifier and view are taken; None: a try is made first, or a store's
+        views are evaluated.
+      classifier: to fit in place of the recommended one.
+      view: array of the store; None for the recommended one.
+      preprocessing: `l2` or `none`.
+      upstream: how the encoder of a store is loaded.
+      quick: make the try a quick one.
+      root: folder that the paths of a table are relative to; None: the table's own.
+      group_from: makes groups from file names; None: as the try did.
+      min_clips: leave out classes with fewer clips; None: a class with one clip is an error.
+      keep: share of the labelled clips that keep their class under the threshold for unknown sounds.
+      new_clips: numbers of new clips to say the expected accuracy for.
+      out: the head's folder; None: `head-NAME` in the current folder.
+      replace: replace a head that stands there.
+      workers: processes that decode audio; None: one for each core but one.
+      columns: of a table; None for the usual names.
+
+    Returns:
+      the head, and what is said about it.
+
+    Raises:
+      UserError: on anything the caller can mend, saying how.
+    """
+    if preprocessing not in ("l2", "none"):
+        raise UserError(f"preprocessing is '{preprocessing}'; a head takes l2 or none")
+    return run_fit(
+        FitOptions(
+            source=Path(source),
+            from_try=None if from_try is None else Path(from_try),
+            classifier=classifier,
+            view=view,
+            preprocessing=preprocessing,  # type: ignore[arg-type]
+            upstream=upstream,
+            quick=quick,
+            root=None if root is None else Path(root),
+            group_from=None if group_from is None else str(group_from),
+            min_clips=min_clips,
+            keep=keep,
+            new_clips=tuple(new_clips),
+            out=None if out is None else Path(out),
+            replace=replace,
+            workers=workers,
+            columns=columns or Columns(),
+        )
+    )
+
+
+def run_fit(options: FitOptions) -> HeadFit:
+    """Do what the options say.
+
+    Args:
+      options: what to fit.
+
+    Returns:
+      the head, and what is said about it.
+
+    Raises:
+      UserError: on anything the user can mend.
+    """
+    from jfewshot.evaluator.compile_cache import use_compile_cache
+    from jfewshot.evaluator.devices import use_all_cores
+    from jfewshot.heads.fitting import fit_head, head_spec
+    from jfewshot.heads.folder import check_head_place, write_head
+
+    out = options.out or Path(f"head-{name_of(options)}")
+    check_head_place(out, options.replace)
+    few = [m for m in options.new_clips if m < 2]
+    if few:
+        raise UserError(f"--new-clips is {few[0]}; an accuracy is of 2 clips at least")
+    if options.classifier is not None:
+        head_spec(options.classifier)
+    use_all_cores()
+    use_compile_cache()
+    source = find_source(options)
+    fitted = fit_head(
+        source.store,
+        source.classifier,
+        view=source.view,
+        preprocessing=options.preprocessing,
+        min_clips=options.min_clips,
+        keep=options.keep,
+    )
+    facts = dict(fitted.head.facts)
+    facts["encoder"] = {**facts["encoder"], "load": source.load}
+    head = dataclasses.replace(fitted.head, facts=facts)
+    write_head(out, head, options.replace)
+    return _described(out, head, source.why, fitted.cautions, source.load, source.store.manifest, options)
+
+
+def _described(out, head, why, cautions, load, manifest, options: FitOptions) -> HeadFit:
+    from extraction.heads.words import expected_words, head_words, unknown_words
+
+    cautions = list(cautions)
+    unread = [item for item in manifest.get("left_out", []) if "too small" not in item["reason"]]
+    if unread:
+        cautions.append(f"{len(unread)} clips took no part, the first: {unread[0]['clip_id']}: {unread[0]['reason']}.")
+    if load is None:
+        cautions.append(
+            f"The store does not say how its encoder '{manifest['upstream']['name']}' is loaded: give --upstream here, or to "
+            "`jfewshot apply`."
+        )
+    said = [
+        f"Head: {head_words(head)}",
+        *([why] if why else []),
+        *expected_words(head, options.new_clips),
+        unknown_words(head),
+    ]
+    step = f"jfewshot apply {shlex.quote(str(out))} RECORDINGS"
+    return HeadFit(out, head, tuple(said), tuple(cautions), step)

@@ -1,0 +1,237 @@
+"""What is to be labelled: recordings, the windows of each, and the pieces in which long recordings are decoded."""
+
+import concurrent.futures
+import dataclasses
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from jaxtyping import Float32
+from numpy import ndarray
+
+from jfewshot.audio import (
+    AUDIO_SUFFIXES,
+    MIN_DURATION_S,
+    AudioError,
+    Stretch,
+    duration_s,
+    is_unread,
+    sound_below,
+    why_not_read,
+)
+from jfewshot.commandline.progress import Progress
+from jfewshot.errors import UserError
+
+_READERS = 16
+# Of a long recording, so much is decoded at a time.
+PIECE_S = 600.0
+# Formats in which no sample can be found without decoding all before it; cut into few pieces.
+_SEQUENTIAL = (".mp3", ".ogg", ".opus", ".oga")
+_SEQUENTIAL_PIECE_S = 3600.0
+# A piece begins so much before its first window, so that resampling has settled there.
+_LEAD_S = 1.0
+BLOCK_S, _BLOCK_PIECES = 640.0, 128
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """A recording.
+
+    Attributes:
+      name: the path below the folder that was given, or the path as it was given.
+      path: the file.
+      duration_s: seconds, as its header says.
+    """
+
+    name: str
+    path: Path
+    duration_s: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Windows:
+    """How recordings are cut.
+
+    Attributes:
+      window_s: length of a window; None for the whole recording.
+      hop_s: from the beginning of one window to that of the next; None for the whole recording.
+    """
+
+    window_s: float | None
+    hop_s: float | None
+
+    def count(self, duration_s: float) -> int:
+        """How many windows a recording has: the last one holds its end, unless under 25 ms are new in it."""
+        if self.window_s is None or self.hop_s is None or duration_s <= self.window_s:
+            return 1
+        beyond = duration_s - self.window_s
+        count = math.floor(beyond / self.hop_s) + 1
+        return count + (beyond - (count - 1) * self.hop_s >= MIN_DURATION_S)
+
+    def times(self, number: int, duration_s: float) -> tuple[float, float]:
+        """Where a window begins and ends, in seconds.
+
+        Args:
+          number: of the window, from 0.
+          duration_s: of the recording.
+        """
+        if self.window_s is None or self.hop_s is None:
+            return 0.0, duration_s
+        start = number * self.hop_s
+        return start, min(start + self.window_s, duration_s)
+
+
+@dataclasses.dataclass(frozen=True)
+class Piece:
+    """Some windows of one recording that are decoded together.
+
+    Attributes:
+      recording: its number.
+      first: number of the first window.
+      count: how many windows.
+      audio: what is decoded.
+      start_s: where it begins in the recording.
+    """
+
+    recording: int
+    first: int
+    count: int
+    audio: Path | Stretch
+    start_s: float
+
+
+def find_sources(paths: Sequence[Path], on_error: str) -> tuple[list[Source], list[tuple[str, str]]]:
+    """Find recordings and read their lengths.
+
+    Args:
+      paths: audio files, and folders with audio files in them or below.
+      on_error: `stop` or `skip`.
+
+    Returns:
+      the recordings in the order of their names, and the name and reason of each that cannot be read.
+
+    Raises:
+      UserError: a path that is not there, a folder without audio, a file twice, or, with `stop`, a file that cannot be read.
+    """
+    named: dict[str, Path] = {}
+    for given in paths:
+        path = given.expanduser()
+        if path.is_dir():
+            below = sound_below(path)
+            if not below:
+                raise UserError(
+                    f"{path} holds no audio; give audio files ({', '.join(sorted(AUDIO_SUFFIXES))}) or their folder"
+                )
+            inside = {(one.relative_to(path) if len(paths) == 1 else one).as_posix(): one for one in below}
+        elif path.exists():
+            inside = {(Path(path.name) if len(paths) == 1 else path).as_posix(): path}
+        else:
+            raise UserError(f"{path} does not exist; give audio files, or a folder with audio files")
+        named |= inside
+    names = sorted(named)
+    with (
+        Progress("reading lengths", len(names), "recordings") as bar,
+        concurrent.futures.ThreadPoolExecutor(_READERS) as readers,
+    ):
+        found: list[Source] = []
+        unread: list[tuple[str, str]] = []
+        for name, (length, reason) in zip(names, readers.map(_length, (named[name] for name in names)), strict=True):
+            bar.advance()
+            if not reason:
+                found.append(Source(name, named[name], length))
+            elif on_error == "stop":
+                raise UserError(
+                    f"{named[name]}: {reason}. Mend or remove it, or pass --on-error skip to leave such files out"
+                )
+            else:
+                unread.append((name, reason))
+    if not found:
+        raise UserError(f"not one of {len(names)} files can be read; the first: {unread[0][0]}: {unread[0][1]}")
+    return found, unread
+
+
+def _length(path: Path) -> tuple[float, str]:
+    """Seconds, and why the file cannot be read; empty if it can."""
+    if is_unread(path):
+        return 0.0, why_not_read(path)
+    try:
+        length = duration_s(path)
+    except AudioError as error:
+        return 0.0, error.reason
+    if length < MIN_DURATION_S:
+        return 0.0, f"too short: {1000 * length:.0f} ms, less than {1000 * MIN_DURATION_S:.0f} ms"
+    return length, ""
+
+
+def pieces_of(sources: Sequence[Source], windows: Windows) -> list[Piece]:
+    """Every window of every recording, once.
+
+    Args:
+      sources: the recordings.
+      windows: how they are cut.
+
+    Returns:
+      the pieces, in the order of recordings and windows.
+    """
+    pieces = []
+    for number, source in enumerate(sources):
+        total = windows.count(source.duration_s)
+        most_s = _SEQUENTIAL_PIECE_S if source.path.suffix.lower() in _SEQUENTIAL else PIECE_S
+        per_piece = total if windows.hop_s is None else max(1, int(most_s / windows.hop_s))
+        for first in range(0, total, per_piece):
+            count = min(per_piece, total - first)
+            if count == total:
+                pieces.append(Piece(number, first, count, source.path, 0.0))
+                continue
+            start_s = max(0.0, windows.times(first, source.duration_s)[0] - _LEAD_S)
+            end_s = min(source.duration_s, windows.times(first + count - 1, source.duration_s)[1] + _LEAD_S)
+            pieces.append(Piece(number, first, count, Stretch(source.path, start_s, end_s), start_s))
+    return pieces
+
+
+def blocks_of(pieces: Sequence[Piece], sources: Sequence[Source], windows: Windows) -> list[list[Piece]]:
+    """Pieces that are scored together: about ten minutes of audio, which is what an interruption loses.
+
+    Args:
+      pieces: from `pieces_of`.
+      sources: the recordings.
+      windows: how they are cut.
+
+    Returns:
+      the pieces in their order, in blocks.
+    """
+    blocks: list[list[Piece]] = []
+    held = math.inf
+    for piece in pieces:
+        length = sources[piece.recording].duration_s if windows.hop_s is None else piece.count * windows.hop_s
+        if held + length > BLOCK_S or len(blocks[-1]) >= _BLOCK_PIECES:
+            blocks.append([])
+            held = 0.0
+        blocks[-1].append(piece)
+        held += length
+    return blocks
+
+
+def waves_of(
+    piece: Piece, wave: Float32[ndarray, " samples"], rate: int, windows: Windows, duration_s: float
+) -> list[Float32[ndarray, " samples"]]:
+    """The windows of a piece.
+
+    Args:
+      piece: the piece.
+      wave: its decoded samples.
+      rate: of the wave, in Hz.
+      windows: how recordings are cut.
+      duration_s: of the recording.
+
+    Returns:
+      the samples of each window; the last one of a recording may be shorter.
+    """
+    if windows.window_s is None or (piece.count == 1 and duration_s <= windows.window_s):
+        return [wave]
+    length = round(windows.window_s * rate)
+    starts = [
+        round((windows.times(piece.first + number, duration_s)[0] - piece.start_s) * rate)
+        for number in range(piece.count)
+    ]
+    return [wave[start : start + length] for start in starts]

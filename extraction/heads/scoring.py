@@ -1,0 +1,209 @@
+"""From recordings to scores, in parts on disk from which an interrupted run continues."""
+
+import dataclasses
+import json
+import logging
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32
+
+from extraction.decoding import Decoded, Decoder
+from extraction.encoding import BatchEncoder
+from extraction.heads.recordings import Piece, Source, Windows, blocks_of, pieces_of, waves_of
+from extraction.upstreams.base import Upstream
+from jfewshot.commandline.progress import Progress
+from jfewshot.errors import UserError
+from jfewshot.files import atomic_write, canonical_json
+from jfewshot.files.arrays import npz_bytes, read_npz
+from jfewshot.heads.head import Head
+
+log = logging.getLogger("jfewshot.apply")
+
+PARTS = ".parts"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Scored:
+    """Scores of every window of one recording.
+
+    Attributes:
+      source: the recording.
+      scores: windows x classes; NaN where a window could not be scored.
+      reason: why a window could not be scored; empty if all were.
+    """
+
+    source: Source
+    scores: Float32[np.ndarray, "windows classes"]
+    reason: str = ""
+
+
+class Scorer:
+    """Scores recordings with a head.
+
+    Args:
+      head: the head.
+      encoder: its encoder.
+      sources: the recordings.
+      windows: how they are cut.
+      folder: for parts.
+      plan: everything that the scores depend on, as JSON.
+    """
+
+    def __init__(
+        self,
+        head: Head,
+        encoder: Upstream,
+        sources: Sequence[Source],
+        windows: Windows,
+        folder: Path,
+        plan: dict[str, Any],
+    ):
+        self._head, self._upstream, self._sources, self._windows = head, encoder, sources, windows
+        self._folder, self._plan = folder, plan
+        layer, _, pooling = head.facts["view"].rpartition(".")
+        self._encoder = BatchEncoder(encoder, [layer], [pooling], head.facts["audio"]["segment_samples"])
+        self._blocks = blocks_of(pieces_of(sources, windows), sources, windows)
+
+    def run(self, workers: int, on_error: str) -> list[Scored]:
+        """Score what is not scored yet.
+
+        Args:
+          workers: processes that decode ahead.
+          on_error: `stop` or `skip`.
+
+        Returns:
+          the scores of each recording.
+
+        Raises:
+          UserError: with `stop`, at the first window that cannot be scored; if another run's parts are there.
+        """
+        self._begin()
+        todo = [number for number in range(len(self._blocks)) if not self._part(number).exists()]
+        counts = [sum(piece.count for piece in block) for block in self._blocks]
+        done = sum(counts) - sum(counts[number] for number in todo)
+        if done:
+            log.info("%d of %d windows were scored before", done, sum(counts))
+        started, audio_s, busy = time.monotonic(), 0.0, 0.0
+        with (
+            Progress("labelling", sum(counts), "windows", done) as progress,
+            Decoder([self._upstream.sample_rate], workers) as decoder,
+        ):
+            stream = decoder.stream([piece.audio for piece in self._blocks[number]] for number in todo)
+            for number, decoded in zip(todo, stream, strict=True):
+                begun = time.monotonic()
+                scores, reasons = self._score(self._blocks[number], decoded, on_error)
+                reasons_text = np.array(json.dumps(reasons))
+                with atomic_write(self._part(number)) as file:
+                    file.write(npz_bytes({"scores": scores, "reasons": reasons_text}))
+                busy += time.monotonic() - begun
+                audio_s += sum(clip.duration_s for clip in decoded)
+                wall = max(time.monotonic() - started, 1e-9)
+                progress.advance(counts[number], f"{audio_s / wall:.0f} s of audio per second")
+        if todo:
+            wall = max(time.monotonic() - started, 1e-9)
+            log.info(
+                "%d recordings, %.0f s of audio in %.1f s: %.1f s of audio per second, encoder busy %.0f%% of the time",
+                len(self._sources),
+                audio_s,
+                wall,
+                audio_s / wall,
+                100 * busy / wall,
+            )
+        return self._collect()
+
+    def remove(self) -> None:
+        """Remove the parts, once the labels are written."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _begin(self) -> None:
+        path = self._folder / "plan.json"
+        wanted = json.loads(canonical_json(self._plan))
+        try:
+            there = json.loads(path.read_text("utf-8"))
+        except FileNotFoundError:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with atomic_write(path, "w") as file:
+                json.dump(wanted, file, ensure_ascii=False)
+            return
+        except ValueError as error:
+            raise UserError(
+                f"{path} is damaged ({error}); remove {self._folder} and run the same command again"
+            ) from error
+        if there != wanted:
+            changed = sorted(key for key in {*there, *wanted} if there.get(key) != wanted.get(key))
+            raise UserError(
+                f"{self._folder} holds an unfinished run with another {', '.join(changed)}. Give the same to continue it, name "
+                "another --out, or remove that folder"
+            )
+
+    def _part(self, number: int) -> Path:
+        return self._folder / f"block-{number:05d}.npz"
+
+    def _score(
+        self, block: Sequence[Piece], decoded: Sequence[Decoded], on_error: str
+    ) -> tuple[Float32[np.ndarray, "windows classes"], dict[str, str]]:
+        """Scores of a block's windows one after another, and reasons by window."""
+        waves: list[np.ndarray | None] = []
+        reasons: dict[int, str] = {}
+        for piece, clip in zip(block, decoded, strict=True):
+            source = self._sources[piece.recording]
+            wave = clip.waves.get(self._upstream.sample_rate)
+            cut: list[np.ndarray | None] = [None] * piece.count
+            if wave is not None:
+                cut[:] = waves_of(piece, wave, self._upstream.sample_rate, self._windows, source.duration_s)
+            for one in cut:
+                if one is None or not len(one):
+                    reasons[len(waves)] = clip.reason or "shorter than its header says"
+                waves.append(one if one is not None and len(one) else None)
+        encoded = self._encoder.encode_block(waves)
+        reasons = {**encoded.reasons, **reasons}
+        if reasons and on_error == "stop":
+            first = min(reasons)
+            raise UserError(
+                f"{self._path_of(block, first)}: {reasons[first]}. Mend or remove it, or pass --on-error skip to leave such "
+                "files out"
+            )
+        scores = np.full((len(waves), len(self._head.classes)), np.nan, np.float32)
+        used = np.flatnonzero(encoded.n_segments)
+        if len(used):
+            counts = encoded.n_segments[used]
+            (rows,) = encoded.views.values()
+            segments = self._head.transform(rows).astype(np.float64)
+            means = np.add.reduceat(segments, np.cumsum(counts) - counts) / counts[:, None]
+            scores[used] = self._head.scores_of_transformed(means.astype(np.float32))
+        return scores, {str(window): reason for window, reason in reasons.items()}
+
+    def _path_of(self, block: Sequence[Piece], window: int) -> Path:
+        for piece in block:
+            if window < piece.count:
+                return self._sources[piece.recording].path
+            window -= piece.count
+        raise IndexError(window)
+
+    def _collect(self) -> list[Scored]:
+        scores: list[list[np.ndarray]] = [[] for _ in self._sources]
+        reasons = [""] * len(self._sources)
+        for number, block in enumerate(self._blocks):
+            path = self._part(number)
+            try:
+                arrays = read_npz(path)
+                found, said = arrays["scores"], json.loads(str(arrays["reasons"]))
+                if found.shape != (sum(piece.count for piece in block), len(self._head.classes)):
+                    raise UserError(f"scores of shape {found.shape}")
+            except (UserError, KeyError, ValueError) as error:
+                raise UserError(f"{path} is damaged ({error}); remove it and run the same command again") from error
+            at = 0
+            for piece in block:
+                scores[piece.recording].append(found[at : at + piece.count])
+                for window in range(at, at + piece.count):
+                    reasons[piece.recording] = reasons[piece.recording] or said.get(str(window), "")
+                at += piece.count
+        return [
+            Scored(source, np.concatenate(own), reason)
+            for source, own, reason in zip(self._sources, scores, reasons, strict=True)
+        ]

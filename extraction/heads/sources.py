@@ -1,0 +1,190 @@
+"""From a folder, a table, a store or a finished try to labelled embeddings, and which classifier to fit."""
+
+import dataclasses
+import logging
+from pathlib import Path
+
+from extraction.heads.encoder import loads_as
+from extraction.heads.options import FitOptions
+from extraction.settings import ExtractionSettings, UpstreamOptions
+from extraction.trying.encoders import require_audio_packages
+from extraction.trying.evaluating import keep_groups_apart, plan_for
+from extraction.trying.finding import Found, find_clips
+from extraction.trying.options import TryOptions
+from extraction.trying.recommended import RECOMMENDED, Recommended, classifier_of, read_recommended
+from extraction.upstreams import load_upstream
+from jfewshot.commandline.progress import Progress
+from jfewshot.errors import UserError
+from jfewshot.store import Store, open_store
+from jfewshot.store.manifest import MANIFEST
+
+log = logging.getLogger("jfewshot.fit")
+
+# What is evaluated where a store is given and no classifier.
+CANDIDATES = ("ridge:alpha=auto", "centroid", "knn")
+_EPISODES = 600
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """What a head is fitted on.
+
+    Attributes:
+      name: of the clips.
+      store: their embeddings.
+      load: how the encoder is loaded; None where that is not known.
+      classifier: what to fit.
+      view: which array; None for the usual one.
+      why: a sentence on where encoder, classifier and view come from.
+    """
+
+    name: str
+    store: Store
+    load: str | None
+    classifier: str
+    view: str | None
+    why: str
+
+
+def name_of(options: FitOptions) -> str:
+    """The name of what is fitted, for folders: that of the source's file or folder."""
+    path = options.source.expanduser().resolve()
+    return (path.stem if path.is_file() else path.name) or "clips"
+
+
+def find_source(options: FitOptions) -> Source:
+    """Find, or make, the embeddings to fit a head on.
+
+    Args:
+      options: of the command.
+
+    Returns:
+      the embeddings, the classifier and the view.
+
+    Raises:
+      UserError: on anything the user can mend.
+    """
+    path = options.source.expanduser()
+    if (path / MANIFEST).is_file():
+        return _of_store(options, open_store(path))
+    if options.upstream is not None:
+        raise UserError(
+            "--upstream is for a store; the encoders of a folder are those of the try (--from, or `jfewshot try`)"
+        )
+    tried = options.from_try
+    if tried is None:
+        tried = _try(options)
+    recommended = read_recommended(tried)
+    store = _embeddings(options, tried, recommended)
+    why = (
+        f"{store.manifest['upstream'].get('title') or recommended.encoder} was the best encoder of {tried}: "
+        f"{100 * recommended.accuracy:.1f}% at {recommended.shots} labels per class."
+    )
+    view = options.view or recommended.view
+    return Source(name_of(options), store, recommended.load, options.classifier or recommended.classifier, view, why)
+
+
+def _try(options: FitOptions) -> Path:
+    """Try the folder, unless that is done."""
+    found = find_clips(options.source, options.root, options.columns, options.group_from)
+    out = Path(f"try-{found.name}")
+    if (out / RECOMMENDED).exists():
+        log.info("taking what %s recommends; remove that folder to try anew", out)
+        return out
+    from extraction.trying.trying import run_try
+
+    log.info("no --from: trying the encoders first, into %s", out)
+    run_try(
+        TryOptions(
+            folder=options.source,
+            root=options.root,
+            quick=options.quick,
+            group_from=options.group_from,
+            out=out,
+            workers=options.workers,
+            columns=options.columns,
+        )
+    )
+    return out
+
+
+def _embeddings(options: FitOptions, tried: Path, recommended: Recommended) -> Store:
+    """Embeddings of all labelled clips by the recommended encoder: the try's where it had the same clips."""
+    group_from = options.group_from if options.group_from is not None else recommended.group_from
+    found = find_clips(options.source, options.root, options.columns, group_from)
+    folder = tried / recommended.store
+    if (folder / MANIFEST).is_file():
+        store = open_store(folder)
+        if _same_clips(store, found):
+            return store
+    require_audio_packages((recommended.load,))
+    from extraction.allocator import keep_freed_memory
+    from extraction.pipeline import extract
+
+    keep_freed_memory()
+    with Progress(f"loading {recommended.load}"):
+        encoder = load_upstream(recommended.load, UpstreamOptions())
+    settings = ExtractionSettings(segment=recommended.segment, on_error="skip", workers=options.workers)
+    out = (tried / "fit").absolute()
+    extract(found.dataset(), found.root, [encoder], out, settings, replace=True)
+    return open_store(out / found.name / encoder.name)
+
+
+def _same_clips(store: Store, found: Found) -> bool:
+    """Whether a store holds the clips that were found, but for those that could not be read."""
+    unread = {item["clip_id"] for item in store.manifest.get("left_out", []) if "too small" not in item["reason"]}
+    wanted = {(one.clip_id, one.label, one.group) for one in found.used if one.clip_id not in unread}
+    clips = store.clips
+    return wanted == set(zip(clips.clip_id.tolist(), clips.class_name.tolist(), clips.group.tolist(), strict=True))
+
+
+def _of_store(options: FitOptions, store: Store) -> Source:
+    load = options.upstream or loads_as(store.upstream)
+    classifier, view, why = options.classifier, options.view, ""
+    if options.from_try is not None:
+        recommended = read_recommended(options.from_try)
+        if recommended.encoder != store.upstream:
+            raise UserError(
+                f"{options.from_try} recommends the encoder {recommended.encoder}, and {options.source} is of {store.upstream}; "
+                "give the clips' folder, or the store of that encoder"
+            )
+        load, classifier, view = recommended.load, classifier or recommended.classifier, view or recommended.view
+    elif classifier is None:
+        classifier, view, why = _best_of(store, options)
+    return Source(store.dataset, store, load, classifier, view, why)
+
+
+def _best_of(store: Store, options: FitOptions) -> tuple[str, str, str]:
+    """The classifier and the view of a store with the highest accuracy at as many labels as the classes allow."""
+    from jfewshot.api import evaluate
+
+    clips = store.clips
+    kept = clips.class_name != ""
+    labels, groups = clips.class_name[kept].tolist(), clips.group[kept].tolist()
+    sizes = {str(name): labels.count(str(name)) for name in clips.classes}
+    plan = plan_for(sizes, False, options.min_clips, any(groups))
+    plan, _ = keep_groups_apart(plan, labels, groups)
+    plan = dataclasses.replace(plan, shots=plan.shots[-1:])
+    views = [options.view] if options.view else list(store.views)
+    total = len(views) * len(CANDIDATES) * _EPISODES
+    with Progress("evaluating", total, "episodes") as progress:
+        records = evaluate(
+            store,
+            classifiers=list(CANDIDATES),
+            ways=plan.ways,
+            shots=list(plan.shots),
+            n_query=plan.n_query,
+            n_episodes=_EPISODES,
+            min_clips=plan.min_clips,
+            group_aware=plan.group_aware,
+            views=views,
+            preprocessing=options.preprocessing,
+            on_progress=progress.advance,
+        )
+    best = max(records, key=lambda record: record["accuracy"]["mean"])
+    view, classifier = best["view"]["name"], classifier_of(best)
+    why = (
+        f"{classifier} on {view} was the best of {len(CANDIDATES)} classifiers and {len(views)} views of {store.path}: "
+        f"{100 * best['accuracy']['mean']:.1f}% at {plan.shots[-1]} labels per class."
+    )
+    return classifier, view, why

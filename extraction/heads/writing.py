@@ -1,0 +1,69 @@
+"""Labels as files: one CSV, and of each recording a Raven selection table or an Audacity label track."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from extraction.datasets.annotation_files import Selection, write_audacity, write_raven
+from extraction.heads.labels import Label
+from jfewshot.files import atomic_write
+from jfewshot.files.csv_cells import csv_line
+
+COLUMNS = ("recording", "start_s", "end_s", "class", "score", "margin", "nearest_class")
+
+
+def write_labels(
+    out: Path,
+    formats: Sequence[str],
+    labels: Sequence[tuple[str, Sequence[Label]]],
+    sample_rate: int,
+    all_scores: Sequence[str],
+) -> list[str]:
+    """Write labels.
+
+    Args:
+      out: the folder.
+      formats: of `csv`, `raven` and `audacity`.
+      labels: name and labels of each recording.
+      sample_rate: of the audio that the encoder got, in Hz: what it heard ends at the half of it.
+      all_scores: classes whose scores get a column in the CSV.
+
+    Returns:
+      the files, relative to the folder.
+    """
+    written = []
+    if "csv" in formats:
+        with atomic_write(out / "labels.csv", "w") as file:
+            file.write(csv_line([*COLUMNS, *(f"score {name}" for name in all_scores)]))
+            for _, own in labels:
+                file.writelines(csv_line(_row(one, bool(all_scores))) for one in own)
+        written.append("labels.csv")
+    for name, own in labels:
+        known = [
+            Selection(0, one.start_s, one.end_s, one.label, Path(name).name, one.score)
+            for one in own
+            if not one.is_unknown
+        ]
+        if "raven" in formats:
+            write_raven(out / "raven" / f"{_below(name)}.selections.txt", known, sample_rate)
+            written.append(f"raven/{_below(name)}.selections.txt")
+        if "audacity" in formats:
+            write_audacity(out / "audacity" / f"{_below(name)}.txt", known)
+            written.append(f"audacity/{_below(name)}.txt")
+    return written
+
+
+def _below(name: str) -> str:
+    """A recording's name as a path that stays in the folder."""
+    parts = [part for part in Path(name).parts if part not in ("..", "/", "\\") and not part.endswith((":", ":\\"))]
+    return "/".join(parts)
+
+
+def _row(one: Label, with_scores: bool) -> list[str | float]:
+    scores = [_number(value) for value in one.scores] if with_scores else []
+    times = _number(one.start_s), _number(one.end_s)
+    return [one.recording, *times, one.label, _number(one.score), _number(one.margin), one.nearest, *scores]
+
+
+def _number(value: float) -> float:
+    """Six digits behind the point, microseconds of a time; a number, since text is guarded against spreadsheets."""
+    return round(float(value), 6)
