@@ -32,6 +32,7 @@ The rooms, those that others build on first:
 - `options`, `run`: `python -m jfewshot.run`
 - `report`: `python -m jfewshot.report`
 - `api`: the same from Python
+- `shift`: `python -m jfewshot.shift`, supports of the same speaker or site and of others
 - `training`: what every training run shares
 - `simclr`: Speech SimCLR: features, augmentation, encoder, objectives, pretraining, export
 - `downstream`: emotion recognition and speech recognition on an encoder's frames

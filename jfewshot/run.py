@@ -6,7 +6,7 @@ import logging
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from jfewshot.sharding import Shard
 if TYPE_CHECKING:
     from jfewshot.options import RunOptions
     from jfewshot.results import ResultFolder
+    from jfewshot.store import Store
 
 log = logging.getLogger("jfewshot")
 _MOST_MEMORY_GB = 1_000_000
@@ -235,7 +236,7 @@ def _cells(options: "RunOptions") -> list:
     names = options.classifiers or (("sgd",) if paper else default_classifiers(shots))
     specs = [parse_classifier(text) for text in names]
     return plan_cells(
-        _stores(options),
+        chosen_stores(options.stores, options.datasets, options.upstreams),
         protocols(
             options.ways or (5,),
             shots,
@@ -271,12 +272,25 @@ def _statistics_from(options: "RunOptions") -> list | None:
     return [open_store(path) for path in find_stores(*paths)] if paths else None
 
 
-def _stores(options: "RunOptions") -> list:
+def chosen_stores(folders: Sequence[Path], datasets: Sequence[str], upstreams: Sequence[str]) -> "list[Store]":
+    """The stores that a command evaluates.
+
+    Args:
+      folders: of stores, or with stores below them; none for the sample stores.
+      datasets: names of datasets; none for all.
+      upstreams: names of upstreams; none for all.
+
+    Returns:
+      the stores, opened.
+
+    Raises:
+      UserError: if there is no store, or none of a dataset or upstream.
+    """
     from jfewshot.store import find_stores, open_store
     from jfewshot.store.reading import sample_stores
 
-    stores = [open_store(path) for path in find_stores(*(options.stores or (sample_stores(),)))]
-    for what, wanted in (("dataset", options.datasets), ("upstream", options.upstreams)):
+    stores = [open_store(path) for path in find_stores(*(folders or (sample_stores(),)))]
+    for what, wanted in (("dataset", datasets), ("upstream", upstreams)):
         known = {getattr(store, what) for store in stores}
         missing = sorted(set(wanted) - known)
         if missing:

@@ -51,6 +51,12 @@ GROUPS: dict[str, tuple[Command, ...]] = {
             "jfewshot.options:RunOptions",
         ),
         Command(
+            "shift",
+            "Compare support clips of the same speaker or site with those of others",
+            "jfewshot.shift.__main__",
+            "jfewshot.shift.options:ShiftOptions",
+        ),
+        Command(
             "report",
             "Turn results into tables, figures and one HTML page",
             "jfewshot.report",

@@ -22,6 +22,7 @@
 | `outside` | beside published numbers, and correlations with any table |
 | `claims` | every claim of the few-shot paper's text, checked against its published numbers |
 | `paper`, `paper_report` | the few-shot paper's tables and figures, with the user's own results beside them |
+| `shifts` | supports of the same speaker or site as the queries, and of others |
 | `compare` | what moved between two result folders |
 | `exports` | tidy CSV, Parquet, model cards, MTEB-like JSON |
 | `figures/` | matplotlib figures |

@@ -28,6 +28,7 @@ DOCUMENTED = {
     "fit": "extraction.heads.fit_command",
     "apply": "extraction.heads.apply_command",
     "run": "jfewshot.run",
+    "shift": "jfewshot.shift",
     "report": "jfewshot.report",
     "extract": "extraction.run",
     "estimate": "extraction.estimate",

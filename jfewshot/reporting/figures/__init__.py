@@ -8,6 +8,7 @@
 | `correlation` | regression panels (the paper's Figure 1), heat map (its Figure 2) |
 | `curves` | accuracy over shots, ways, layers |
 | `ranks` | critical-difference diagram; wins and losses |
+| `shifts` | accuracy with supports of the same speaker or site, and of others |
 | `classes` | confusion, hardest classes, accuracy over episodes |
 
 Every function takes arrays and labels and returns a `matplotlib.figure.Figure`.
