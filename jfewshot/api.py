@@ -8,7 +8,7 @@ from typing import Any, Literal, SupportsIndex
 from jfewshot.cells.computing import evaluate_cells, parts_of_solved
 from jfewshot.cells.planning import plan_cells
 from jfewshot.classifiers.specs import ClassifierSpec, default_classifiers, parse_classifier
-from jfewshot.episodes.protocol import Protocol, QuerySegments, protocols
+from jfewshot.episodes.protocol import Protocol, QuerySegments, SmallClasses, protocols, whole_numbers
 from jfewshot.episodes.resolving import resolved
 from jfewshot.episodes.sides import Side
 from jfewshot.errors import UserError
@@ -24,7 +24,8 @@ def evaluate(
     *,
     classifiers: str | Sequence[str] | None = None,
     ways: SupportsIndex | Sequence[SupportsIndex] | Literal["all"] = 5,
-    shots: SupportsIndex | Sequence[SupportsIndex] = 1,
+    shots: SupportsIndex | Literal["all"] | Sequence[SupportsIndex | Literal["all"]] = 1,
+    small_classes: SmallClasses = "refuse",
     n_query: SupportsIndex | Literal["all"] = 15,
     n_episodes: SupportsIndex = 10_000,
     seed: SupportsIndex = 42,
@@ -60,7 +61,11 @@ def evaluate(
       classifiers: as on the command line: "logistic", "logistic:C=0.1,1,10", "logistic:C=auto", "sgd:epochs=20", ...; None for
         "logistic" where every episode has one shot, else "ridge:alpha=auto".
       ways: classes per episode, one number or several; "all" for all classes.
-      shots: support clips per class, one number or several; every number of ways is combined with every number of shots.
+      shots: support clips per class, one number or several, of which "all" may be one; every number of ways is combined with
+        every number of shots. "all" trains on all support clips of an episode's classes; where nothing separates support and
+        query clips, a quarter of each class, in whole groups, is then kept for queries at every number of shots.
+      small_classes: what to do with classes that have too few clips for the largest number of shots: "refuse" them with an
+        error, "leave" them out at every number of shots, or "stop" a dataset's curve where they end.
       n_query: query clips per class; "all" for all clips that are no support of the episode, with balanced accuracy and macro F1
         in the records' `metrics`.
       n_episodes: episodes per protocol.
@@ -112,6 +117,8 @@ def evaluate(
     episodes = protocols(
         ways,
         shots,
+        small_classes,
+        bool(_opened(support_from)),
         n_query=n_query,
         n_episodes=n_episodes,
         seed=seed,
@@ -134,6 +141,7 @@ def evaluate(
         shrinkage=shrinkage,
         intersect_clips=intersect_clips,
         support_from=_opened(support_from),
+        stop_curves=small_classes == "stop",
     )
     folder = None if out is None else ResultFolder(out, keep)
     try:
@@ -202,7 +210,7 @@ def evaluate_arrays(
         raise UserError(f"embeddings holds {len(views)} arrays; give one, or make a store of all with create_store")
     episodes = protocols(
         ways,
-        shots,
+        whole_numbers(shots, "shots"),
         n_query=n_query,
         n_episodes=n_episodes,
         seed=seed,
@@ -239,7 +247,7 @@ def _opened(stores: Store | Path | str | Sequence[Store | Path | str]) -> list[S
 
 def _specs(classifiers: str | Sequence[str] | None, episodes: Sequence[Protocol]) -> list[ClassifierSpec]:
     if classifiers is None:
-        classifiers = default_classifiers(protocol.k_shot for protocol in episodes)
+        classifiers = default_classifiers("all" if protocol.all_labels else protocol.k_shot for protocol in episodes)
     specs = [parse_classifier(text) for text in ([classifiers] if isinstance(classifiers, str) else classifiers)]
     if not specs:
         raise UserError("classifiers is empty; name at least one, for instance classifiers='logistic'")

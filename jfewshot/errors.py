@@ -22,6 +22,10 @@ class UserError(ValueError):
         super().__init__(text if len(text) <= _LONGEST else f"{text[:_KEPT]} [...] {text[-_KEPT:]}")
 
 
+class TooFewClips(UserError):
+    """A class has too few clips for the episodes of a protocol; fewer shots or queries may do."""
+
+
 # The extra that installs each package which the core does without; the smallest extra where several install it.
 _EXTRAS = {
     **dict.fromkeys(("flax", "optax", "orbax", "grain", "soundfile", "soxr"), "pretrain"),

@@ -49,9 +49,15 @@ class RunOptions:
     ways: Annotated[tuple[int | Literal["all"], ...] | None, arg(metavar="N|all [N|all ...]")] = None
     """Number of classes per episode. Several numbers make several tables; all means every class of the dataset. Without this
     option, 5."""
-    shots: tuple[int, ...] | None = None
+    shots: Annotated[tuple[int | Literal["all"], ...] | None, arg(metavar="N|all [N|all ...]")] = None
     """Number of support (training) clips per class. Several numbers make several tables; the support clips of a smaller
-    number are part of those of a larger one, and the query clips are equal. Without this option, 1."""
+    number are part of those of a larger one, and the query clips are equal. all trains on all support clips of an episode's
+    classes; where no option separates support and query clips, a quarter of each class, in whole groups, is then kept for
+    queries at every number of shots. Without this option, 1."""
+    small_classes: Literal["refuse", "leave", "stop"] = "refuse"
+    """What to do with classes that have too few clips for the largest number of shots: refuse ends the run and names them,
+    leave leaves them out at every number of shots and lists them, and stop ends a dataset's curve at the largest number of shots
+    for which all of its classes have enough clips."""
     n_query: Annotated[int | Literal["all"] | None, arg(metavar="N|all")] = None
     """Number of query (test) clips per class; all means every clip that is no support clip of the episode, and results then
     have balanced accuracy and macro F1 also. Without this option, 15, or 1 with --protocol paper."""

@@ -240,6 +240,8 @@ def _cells(options: "RunOptions") -> list:
         protocols(
             options.ways or (5,),
             shots,
+            options.small_classes,
+            bool(options.support_from),
             n_query=(1 if paper else 15) if options.n_query is None else options.n_query,
             n_episodes=options.episodes,
             seed=options.seed,
@@ -258,6 +260,7 @@ def _cells(options: "RunOptions") -> list:
         shrinkage=options.shrinkage,
         intersect_clips=options.clips == "intersection",
         support_from=[open_store(path) for path in find_stores(*options.support_from)],
+        stop_curves=options.small_classes == "stop",
     )
 
 

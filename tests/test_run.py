@@ -211,7 +211,7 @@ def test_the_papers_protocol_is_one_query_and_sgd_with_100_epochs(stores, tmp_pa
     assert identity["protocol"]["query_segments"] == "vote"
 
 
-@pytest.mark.parametrize(("shots", "value"), [(None, 1.0), ((1,), 1.0), ((1, 2), "auto"), ((2,), "auto")])
+@pytest.mark.parametrize(("shots", "value"), [(None, 1.0), ((1,), 1.0), ((1, 2), "auto"), (("all",), "auto")])
 def test_without_classifiers_it_is_logistic_at_one_shot_and_ridge_of_a_chosen_strength_beyond(stores, shots, value):
     options = RunOptions(stores=(stores / "birds" / "good",), ways=(2,), shots=shots, n_query=2)
     for cell in _cells(options):

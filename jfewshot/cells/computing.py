@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 
 from jfewshot._version import made_with
+from jfewshot.cells.all_labels import solve_all_labels
 from jfewshot.cells.finishing import Finishing
 from jfewshot.cells.joining import JoinedViews, may_be, sides_of
 from jfewshot.cells.planning import Cell
 from jfewshot.classifiers.rounding import IMPRECISE
 from jfewshot.classifiers.specs import StrengthValue
 from jfewshot.episodes.protocol import Protocol
+from jfewshot.episodes.separate import Supports
 from jfewshot.errors import UserError
 from jfewshot.evaluator.evaluator import Drawn, Evaluator, Solved
 from jfewshot.profiling import stage
@@ -200,9 +202,13 @@ def _compute(cell, then, evaluator, folder, on_progress, finishing) -> Iterator[
                 parts["draws"] = folder.write_draws(cell.draw_identity(), arrays | table)
             return folder.write_cell(record | {"draws": parts["draws"]}, solved.predicted)
 
-    for solved in evaluator.evaluate(
-        view, clips, cell.transform, cell.protocol, [cell.spec], dataset=store.dataset, on_progress=on_progress
-    ):
+    if cell.protocol.all_labels:
+        found = solve_all_labels(view, cell, drawn, evaluator.memory_bytes, on_progress)
+    else:
+        found = evaluator.evaluate(
+            view, clips, cell.transform, cell.protocol, [cell.spec], dataset=store.dataset, on_progress=on_progress
+        )
+    for solved in found:
         finishing.submit(cell.key(solved.strength), functools.partial(finish, solved))
         yield
 
@@ -222,12 +228,23 @@ def _shared_parts(cell: Cell, drawn: Drawn, evaluator: Evaluator) -> dict[str, A
             "class_redraws": drawn.class_redraws,
             "class_episodes": _class_episodes(cell.protocol, drawn),
             **of_sides,
+            **_labels(cell.protocol, support),
         },
         "made_with": made_with("jax", "numpy")
         | {
             "device": evaluator.mesh.devices.flat[0].device_kind,
             "n_devices": int(evaluator.mesh.devices.size),
         },
+    }
+
+
+def _labels(protocol: Protocol, support: Supports | None) -> dict[str, Any]:
+    """How many labels the classes have, where all of them were trained on."""
+    if not protocol.all_labels or support is None:
+        return {}
+    count = support.count
+    return {
+        "labels_per_class": {"least": int(count.min()), "mean": round(float(count.mean()), 2), "most": int(count.max())}
     }
 
 

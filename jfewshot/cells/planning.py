@@ -7,6 +7,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
+from jfewshot.cells.curves import check_all_labels, stopped_curves
 from jfewshot.cells.tables import (
     check_pools,
     check_support_view,
@@ -150,6 +151,7 @@ def plan_cells(
     shrinkage: float = SHRINKAGE,
     intersect_clips: bool = False,
     support_from: Sequence[Store] = (),
+    stop_curves: bool = False,
 ) -> list[Cell]:
     """All cells of a run, in the order in which they are best computed.
 
@@ -165,6 +167,7 @@ def plan_cells(
       intersect_clips: where stores of one dataset hold different clips, take those that all of them hold.
       support_from: stores that supports are drawn from; each evaluated store takes the one of its upstream. None for the
         evaluated stores themselves.
+      stop_curves: leave out numbers of shots for which a class of the dataset has too few clips, instead of refusing them.
 
     Returns:
       the cells, one for each store, view, protocol and classifier.
@@ -180,7 +183,10 @@ def plan_cells(
         tables = joined_tables(group, own, sources, intersect_clips)
         asked = [with_supports(protocol, sources[0]) for protocol in protocols]
         check_pools(group, tables, asked)
+        if stop_curves:
+            asked = stopped_curves(asked, tables[0], group[0].dataset)
         of_group = [resolved(protocol, tables[0], group[0].dataset) for protocol in asked]
+        check_all_labels(of_group, specs, tables[0], group[0].dataset)
         for store, source, clips, own_clips in zip(group, sources, tables, own, strict=True):
             for view in views or [_default_view(store)]:
                 if view not in store.views:

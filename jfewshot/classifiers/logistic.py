@@ -30,7 +30,7 @@ _LEAST_CURVATURE = 1e-7
 _LARGEST_CURVATURE = 0.5
 _TINY = 1e-30
 # How much smaller the curvature is where training ends than at zero, for choosing C.
-_CURVATURE_LOST = 4.0
+CURVATURE_LOST = 4.0
 
 
 class _State(NamedTuple):
@@ -207,7 +207,7 @@ class Logistic:
         the curvature is smaller; a quarter of it chooses best (studies/auto_strength.py). With one shot, C is 4 / spread.
         """
         assert self.strength is not None
-        penalties = _CURVATURE_LOST * support.n_way / np.array(self.strength.grid)
+        penalties = CURVATURE_LOST * support.n_way / np.array(self.strength.grid)
         return leave_one_out.choose(support, penalties, one_shot=float(support.n_way))
 
     def score(self, model, support, gram_qs):

@@ -45,16 +45,16 @@ class ClassifierSpec(NamedTuple):
         )
 
 
-def default_classifiers(shots: Iterable[int]) -> tuple[str, ...]:
+def default_classifiers(shots: Iterable[int | Literal["all"]]) -> tuple[str, ...]:
     """What is evaluated where no classifier is named: `logistic` at one shot, `ridge` with a chosen alpha beyond.
 
     Beyond one shot `ridge:alpha=auto` is as accurate as `logistic:C=auto` and many times as fast (docs/classifiers.md). A run
     with several numbers of shots takes it for all of them, so that its curves are about one classifier.
 
     Args:
-      shots: support clips per class of all protocols of the run.
+      shots: support clips per class of all protocols of the run; "all" for all labels.
     """
-    return ("logistic",) if max(shots) == 1 else ("ridge:alpha=auto",)
+    return ("logistic",) if all(one == 1 for one in shots) else ("ridge:alpha=auto",)
 
 
 def parse_classifier(text: str) -> ClassifierSpec:

@@ -3,6 +3,7 @@
 - `protocol`: ways, shots, queries, seed: what is drawn and how it is scored
 - `pool`: the classes and clips that episodes of a protocol are drawn from
 - `sides`: which clips supports, or queries, are drawn from
+- `share`: parts of a dataset without splits, for curves that end with all labels
 - `separate`: the pools of a protocol whose supports and queries come from different clips
 - `resolving`: how many "all queries" and "all classes" are
 - `drawing`: drawing episodes on the device

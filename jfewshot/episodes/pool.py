@@ -9,7 +9,7 @@ from jaxtyping import Int
 from jfewshot.episodes.protocol import Protocol
 from jfewshot.episodes.separate import Supports, separate_sides
 from jfewshot.episodes.sides import in_split
-from jfewshot.errors import UserError
+from jfewshot.errors import TooFewClips, UserError
 from jfewshot.store.clips import ClipTable
 
 
@@ -103,7 +103,7 @@ def class_pool(clips: ClipTable, protocol: Protocol, dataset: str = "the store")
     left_out = tuple((str(name), int(n)) for name, n in zip(names[~kept], count[~kept], strict=True))
     short = [(str(name), int(n)) for name, n in zip(names[kept], count[kept], strict=True) if n < needed]
     if short:
-        raise UserError(_too_few_clips(dataset, short, protocol, int(count.max())))
+        raise TooFewClips(_too_few_clips(dataset, short, protocol, int(count.max())))
     if kept.sum() < protocol.n_way:
         raise UserError(
             f"{dataset} has {kept.sum()} classes"
@@ -147,7 +147,7 @@ def _check_groups(pool: ClassPool, clips: ClipTable, protocol: Protocol, dataset
     for name, start, count in zip(pool.names, pool.start, pool.count, strict=True):
         sizes = np.unique(pool.group[start : start + count], return_counts=True)[1]
         if count - _smallest_total(sizes.tolist(), protocol.shots_drawn) < protocol.n_query:
-            raise UserError(
+            raise TooFewClips(
                 f"{dataset}: class '{name}' has {count} clips in {len(sizes)} group{'s' if len(sizes) > 1 else ''}; whatever "
                 f"the {protocol.shots_drawn}-shot support, fewer than {protocol.n_query} queries of other groups are left. "
                 "Lower --n-query or --shots, or leave --group-aware out"

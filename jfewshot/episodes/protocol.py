@@ -2,12 +2,15 @@
 
 import dataclasses
 import operator
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from jfewshot.episodes.sides import SEPARATE_DRAWS, Side
 from jfewshot.errors import UserError
 
 QuerySegments = Literal["vote", "mean", "one"]
+# Classes that are too small for the largest number of shots: end the run, leave them out of the whole curve, or stop the curve.
+SmallClasses = Literal["refuse", "leave", "stop"]
+ALL: Final = "all"  # in place of a number of ways, of shots or of queries
 # Counters of the random stream have 9 bits for the class's slot and 16 for the position in it (shuffling.py).
 MAX_WAYS, MAX_DRAWN = 511, 65_535
 # Which episodes a group-aware protocol means; raised when they change, so that a result is never compared with one of other
@@ -36,6 +39,10 @@ class Protocol:
       support: which clips supports are drawn from; None for all clips of `split`. With `support`, `query` or `support_from`, the
         two sides of an episode are drawn from separate pools (two_pools.py).
       query: which clips queries are drawn from; None for all clips of `split`.
+      all_labels: train on all support clips of an episode's classes, however many each has, instead of on `k_shot` of them, which
+        is then 1: the end of a curve over shots. The queries are those of the curve.
+      least_supports: with separate pools, leave out classes with fewer support clips than this, or fewer query clips than
+        `n_query`; None to insist that every class has enough. `min_clips` asks both sides for one number.
       support_from: name of the dataset whose store holds the supports; None for the store that holds the queries.
       every_query: whether the queries of a class are all of its query clips that are no support of the episode. `n_query` is then
         the number of the largest class (`resolved` fills it in), and smaller classes have fewer.
@@ -57,6 +64,8 @@ class Protocol:
     support_from: str | None = None
     every_query: bool = False
     every_class: bool = False
+    all_labels: bool = False
+    least_supports: int | None = None
 
     def __post_init__(self):
         # NumPy's integers become Python's: a record is JSON, and the seed names the random stream by its digits.
@@ -76,6 +85,8 @@ class Protocol:
             raise UserError(f"nested_shots is {self.nested_shots}, fewer than the {self.k_shot} shots of the episode")
         if self.query_segments not in ("vote", "mean", "one"):
             raise UserError(f"query_segments is '{self.query_segments}'; choose vote, mean or one")
+        if self.all_labels and self.k_shot != 1:
+            raise UserError(f"all_labels takes all support clips, and k_shot is {self.k_shot}; leave k_shot at 1")
 
     @property
     def is_separate(self) -> bool:
@@ -107,6 +118,8 @@ class Protocol:
         """What a draw depends on, and nothing more: the key of the file of draws."""
         identity = {"clip_table": clip_table, **self.identity()}
         del identity["query_segments"]
+        # The queries are those of a protocol with shots; which single support was drawn beside them does not matter.
+        identity.pop("all_labels", None)
         return identity
 
     def identity(self) -> dict[str, Any]:
@@ -115,8 +128,12 @@ class Protocol:
         version: dict[str, Any] = {"group_aware_draws": GROUP_AWARE_DRAWS} if self.group_aware else {}
         # Not `asdict`, which copies every value: a grid of 100,000 cells asks for as many identities as it has views.
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        for name in ("support", "query", "support_from", "every_query", "every_class"):
+        for name in ("support", "query", "support_from", "every_query", "every_class", "all_labels", "least_supports"):
             del fields[name]
+        if self.all_labels:
+            version |= {"all_labels": True}
+        if self.least_supports is not None:
+            version |= {"least_supports": self.least_supports}
         if self.is_separate:
             # Only here, so that records without separate pools keep their keys.
             version |= {
@@ -164,19 +181,22 @@ def whole_numbers(values: Any, name: str) -> list[int]:
     return numbers
 
 
-ALL = "all"  # in place of a number of ways or of queries
-
-
-def protocols(ways: Any, shots: Any, **settings: Any) -> list[Protocol]:
+def protocols(
+    ways: Any, shots: Any, small_classes: str = "refuse", other_store: bool = False, **settings: Any
+) -> list[Protocol]:
     """One protocol for each number of ways with each number of shots, on nested supports with the same queries.
 
     Args:
       ways: one number of classes, or several; a repeated one counts once. "all" for all classes.
-      shots: one number of support clips per class, or several; a repeated one counts once.
+      shots: one number of support clips per class, or several, of which "all" may be one; a repeated one counts once. Where "all"
+        is asked for and neither side is described, each dataset is parted (share.py), at every number of shots.
+      small_classes: with "leave", classes too small for the largest number of shots are left out at every number of shots. "stop"
+        is up to `plan_cells`, which knows the classes.
+      other_store: whether supports are from another store than queries.
       **settings: the other fields of `Protocol`; `n_query` may be "all" for all query clips.
 
     Returns:
-      The protocols, all shots of the first number of ways first.
+      The protocols, all shots of the first number of ways first, "all" as the last of them.
 
     Raises:
       UserError: on a value that no protocol can have.
@@ -188,12 +208,41 @@ def protocols(ways: Any, shots: Any, **settings: Any) -> list[Protocol]:
         ways, settings = 2, settings | {"every_class": True}
     if isinstance(settings.get("n_query"), str) and settings["n_query"] == ALL:
         settings |= {"n_query": 1, "every_query": True}
-    ways, shots = whole_numbers(ways, "ways"), whole_numbers(shots, "shots")
+    numbers, with_all = _numbers_of_shots(shots)
+    ways = whole_numbers(ways, "ways")
     for name in ("n_query", "n_episodes", "seed", "min_clips"):
         if settings.get(name) is not None:
             settings[name] = whole_number(settings[name], name)
-    return [
-        Protocol(n_way=way, k_shot=shot, nested_shots=max(shots), **settings)
-        for way in dict.fromkeys(ways)
-        for shot in dict.fromkeys(shots)
-    ]
+    if small_classes not in ("refuse", "leave", "stop"):
+        raise UserError(f"small_classes is '{small_classes}'; choose refuse, leave or stop")
+    separate = other_store or settings.get("support") is not None or settings.get("query") is not None
+    if with_all and not separate:
+        settings |= {"support": Side(part="support"), "query": Side(part="query")}
+        separate = True
+    largest = max(numbers, default=1)
+    if small_classes == "leave":
+        if separate or settings.get("every_query"):
+            # Where all other clips are queries, at least one clip must be left.
+            settings["least_supports"] = largest if separate else largest + 1
+        else:
+            least = largest + settings.get("n_query", Protocol.n_query)
+            settings["min_clips"] = max(settings.get("min_clips") or 0, least)
+    found = []
+    for way in dict.fromkeys(ways):
+        common = {"n_way": way, "nested_shots": largest, **settings}
+        found += [Protocol(k_shot=shot, **common) for shot in dict.fromkeys(numbers)]
+        if with_all:
+            found.append(Protocol(k_shot=1, all_labels=True, **common))
+    return found
+
+
+def _numbers_of_shots(shots: Any) -> tuple[list[int], bool]:
+    """The numbers among some shots, and whether "all" is one of them."""
+    several = hasattr(shots, "__iter__") and not isinstance(shots, str | bytes) and getattr(shots, "ndim", 1) > 0
+    listed = list(shots) if several else [shots]
+    numbers = [one for one in listed if not (isinstance(one, str) and one == ALL)]
+    with_all = len(numbers) < len(listed)
+    wrong = next((one for one in numbers if isinstance(one, str)), None)
+    if wrong is not None:
+        raise UserError(f"shots is {wrong[:40]!r}; it must be a whole number or all, for instance shots=5")
+    return (whole_numbers(numbers, "shots") if numbers or not with_all else []), with_all

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Int, Integer
 
 from jfewshot.episodes.protocol import Protocol
 from jfewshot.episodes.sides import Side, in_split
-from jfewshot.errors import UserError
+from jfewshot.errors import TooFewClips, UserError
 from jfewshot.files import sha256_of_json
 from jfewshot.store.clips import ClipTable
 from jfewshot.store.joined import JoinedTable
@@ -53,7 +53,7 @@ class Sides(NamedTuple):
       names: the classes, sorted.
       query: the queries' side.
       support: the supports' side.
-      left_out: (class, number of clips on the smaller side) for each class that `min_clips` left out.
+      left_out: (class, number of clips on the smaller side) for each class that `min_clips` or `least_supports` left out.
     """
 
     names: np.ndarray
@@ -138,8 +138,10 @@ def separate_sides(clips: ClipTable, protocol: Protocol, dataset: str) -> Sides:
     n_support, n_query = (np.bincount(clips.class_number[mask], minlength=len(clips.classes)) for mask in masks)
     present = (n_support > 0) | (n_query > 0)
     smaller = np.minimum(n_support, n_query)
-    least = protocol.min_clips or 0
-    kept = present & (smaller >= least)
+    least = [protocol.min_clips or 0] * 2  # supports, queries
+    if protocol.least_supports is not None:
+        least = [max(least[0], protocol.least_supports), max(least[1], 1 if protocol.every_query else protocol.n_query)]
+    kept = present & (n_support >= least[0]) & (n_query >= least[1])
     names = clips.classes[kept]
     left_out = tuple((str(clips.classes[c]), int(smaller[c])) for c in np.flatnonzero(present & ~kept))
     for name, supports, queries in zip(names, n_support[kept], n_query[kept], strict=True):
@@ -147,9 +149,9 @@ def separate_sides(clips: ClipTable, protocol: Protocol, dataset: str) -> Sides:
     if len(names) < protocol.n_way:
         raise UserError(
             f"{dataset} has {len(names)} classes"
-            + (f" with at least {least} support and {least} query clips" if left_out else " on both sides")
+            + (f" with at least {least[0]} support and {least[1]} query clips" if left_out else " on both sides")
             + f"; {protocol.n_way}-way needs {protocol.n_way}. Lower --ways"
-            + (" or --min-clips" if left_out else "")
+            + (", --min-clips or --shots" if left_out else "")
         )
     number = np.full(len(clips.classes) + 1, -1)  # the last is for clips without a class
     number[:-1][kept] = np.arange(len(names))
@@ -166,7 +168,7 @@ def separate_sides(clips: ClipTable, protocol: Protocol, dataset: str) -> Sides:
                 continue
             free = int(support.count[c]) - min(both, protocol.n_query)
             if free < protocol.k_shot:
-                raise UserError(
+                raise TooFewClips(
                     f"{dataset}: class '{name}' has {support.count[c]} support clips, of which {both} can also be drawn as "
                     f"queries: {protocol.n_query} queries may leave {free}, and {protocol.k_shot}-shot needs "
                     f"{protocol.k_shot}. Lower --n-query or --shots"
@@ -207,7 +209,7 @@ def _check_class(name: str, supports: int, queries: int, protocol: Protocol, dat
         if there < needed:
             other = f"{queries} query clips" if what == "support" else f"{supports} support clips"
             where = protocol.support_from or dataset if what == "support" else dataset
-            raise UserError(
+            raise TooFewClips(
                 f"{where}: class '{name}' has {there or 'no'} {what} clip{'s' if there != 1 else ''} "
                 f"({_words(protocol, what)}) beside {other}; an episode needs {needed}. Lower {option}, or pass --min-clips "
                 f"{max(protocol.shots_drawn, least)} to drop classes that have fewer on either side (they will be "
@@ -243,7 +245,7 @@ def _check_groups(name: str, support: OneSide, query: OneSide, c: int, protocol:
     left = len(theirs) - _least_taken(sizes, taken, protocol.shots_drawn)
     least = 1 if protocol.every_query else protocol.n_query
     if left < least:
-        raise UserError(
+        raise TooFewClips(
             f"{dataset}: class '{name}' has {len(theirs)} query clips, and whatever the {protocol.shots_drawn}-shot support, "
             f"at most {left} of them are of other groups; {least} are needed. Lower --n-query or --shots, or leave "
             "--group-aware out"

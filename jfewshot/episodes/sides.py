@@ -6,11 +6,12 @@ A side is described by a split and by conditions on columns of the clip table: `
 import dataclasses
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Bool
 
+from jfewshot.episodes.share import QUERIES, query_part
 from jfewshot.errors import UserError
 from jfewshot.store.clips import ClipTable
 
@@ -46,10 +47,12 @@ class Side:
     Attributes:
       split: only clips of this split; None for all.
       where: only clips that meet all of these conditions.
+      part: only clips of this part of a dataset without splits (share.py); None for all.
     """
 
     split: str | None = None
     where: tuple[Condition, ...] = ()
+    part: Literal["support", "query"] | None = None
 
     @classmethod
     def of(cls, split: str | None, where: Iterable[str] | str, option: str) -> "Side | None":
@@ -81,12 +84,14 @@ class Side:
     @property
     def words(self) -> str:
         """For tables and messages: `split train, site=A`; empty where there is no condition."""
-        return ", ".join(([f"split {self.split}"] if self.split else []) + [one.words for one in self.where])
+        parts = {None: [], "query": [f"{100 * QUERIES:.0f}% of each class"], "support": ["the other groups"]}
+        split = [f"split {self.split}"] if self.split else []
+        return ", ".join(split + parts[self.part] + [one.words for one in self.where])
 
     def identity(self) -> dict[str, Any]:
         """What a result depends on."""
         where = [{"column": one.column, "values": list(one.values), "equal": one.equal} for one in self.where]
-        return {"split": self.split, "where": where}
+        return {"split": self.split, "where": where, **({"part": self.part} if self.part else {})}
 
     def mask(self, clips: ClipTable, dataset: str) -> Bool[np.ndarray, "clips"]:
         """Which clips belong to this side.
@@ -104,6 +109,8 @@ class Side:
         chosen = np.ones(len(clips), bool)
         if self.split is not None:
             chosen &= in_split(clips, self.split, dataset)
+        if self.part is not None:
+            chosen &= query_part(clips) == (self.part == "query")
         for condition in self.where:
             column = clips.column(condition.column, dataset)
             meets = np.isin(column, np.array(condition.values))

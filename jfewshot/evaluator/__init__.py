@@ -10,6 +10,7 @@
 - `on_gpu`: whether a kernel solves a chunk on an NVIDIA GPU, and the program around it
 - `kernel`: the kernel: one program looks up, solves and scores an episode of `logistic`
 - `gathered`: a kernel that multiplies an episode's rows as it reads them
+- `full_data`: training on all labels of unequal classes (NumPy only, float64)
 - `answers`: a call's answers in host memory, and how an accelerator's come there
 - `segments`: queries of several segments
 - `preprocessing`: what is done to embeddings first (NumPy only)

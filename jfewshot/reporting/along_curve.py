@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from jfewshot.reporting.analysis import Analysis, analyse, of_systems
-from jfewshot.reporting.conditions import classifier_words
+from jfewshot.reporting.conditions import classifier_words, shots_words
 from jfewshot.reporting.grid import MISSING, Grid, grid
 from jfewshot.reporting.leaderboard import Leaderboard, reorder
 from jfewshot.reporting.series import AVERAGE, Series, in_words, shots_of
@@ -24,13 +24,13 @@ class Ranking:
 
     Attributes:
       datasets: names of the datasets that every number of shots has.
-      most: the largest number of shots.
+      most: the largest number of shots; infinite for all labels.
       agreements: by number of shots, without the largest.
     """
 
     datasets: tuple[str, ...]
-    most: int
-    agreements: Mapping[int, Agreement]
+    most: float
+    agreements: Mapping[float, Agreement]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -48,7 +48,7 @@ class Places:
 
     where: str
     upstreams: tuple[str, ...]
-    shots: tuple[int, ...]
+    shots: tuple[float, ...]
     differences: tuple[Differences, ...]
     crossovers: tuple[Crossover, ...]
     about: str
@@ -105,7 +105,7 @@ def places_along(
     names = [name for name in wanted if all(name in _compared(one) for one in found)]
     if len(names) < 2:
         return ()
-    covariances: dict[str, dict[int, PoolCovariance]] = {}
+    covariances: dict[str, dict[float, PoolCovariance]] = {}
     for board, one in zip(series.boards, found, strict=True):
         pick = [_compared(one).index(name) for name in names]
         for dataset, covariance in zip(one.shared, one.covariances, strict=True):
@@ -144,7 +144,7 @@ def ranking_grid_along(every: Sequence[Series]) -> Grid | None:
             )
             own = [texts.get(name, MISSING) for name in (*datasets, *([AVERAGE] if len(datasets) > 1 else []))]
             label = [classifier_words(series.main.condition)] if len(found) > 1 else []
-            rows.append([*label, f"{shots} and {ranking.most}", str(one.n_systems), *own])
+            rows.append([*label, f"{shots_words(shots)} and {shots_words(ranking.most)}", str(one.n_systems), *own])
     headings = ["Classifier"] * (len(found) > 1) + ["Shots", "encoders", *datasets]
     if len(datasets) > 1:
         headings.append("mean over datasets")
@@ -170,9 +170,9 @@ def crossovers_grid(places: Sequence[Places]) -> Grid | None:
                     *([one.where] if len(places) > 1 else []),
                     first,
                     second,
-                    f"{one.shots[item.between[0]]} and {one.shots[item.between[1]]}",
-                    f"{_lead(one.differences[early], item.first, item.second)} ({one.shots[early]})",
-                    f"{_lead(one.differences[late], item.second, item.first)} ({one.shots[late]})",
+                    f"{shots_words(one.shots[item.between[0]])} and {shots_words(one.shots[item.between[1]])}",
+                    f"{_lead(one.differences[early], item.first, item.second)} ({shots_words(one.shots[early])})",
+                    f"{_lead(one.differences[late], item.second, item.first)} ({shots_words(one.shots[late])})",
                     f"{item.p_holm:.3g}",
                     "more than chance" if item.p_holm < REAL else "within chance",
                 ]
@@ -213,8 +213,8 @@ def sentences_along(ranking: Ranking | None, places: Sequence[Places]) -> list[s
         over = f", on average over {len(ranking.datasets)} datasets" if len(ranking.datasets) > 1 else ""
         if np.isfinite(one.coefficient[-1]):
             said.append(
-                f"The ranking with {few} label{'' if few == 1 else 's'} per class and the ranking with {ranking.most} have a "
-                f"Spearman correlation of {_signed(one.coefficient[-1])}{interval}{over}."
+                f"The ranking with {_labels(few)} and the ranking with {_labels(ranking.most)} have a Spearman correlation of "
+                f"{_signed(one.coefficient[-1])}{interval}{over}."
             )
     if places:
         said += _said_of_places(places[0])
@@ -229,12 +229,11 @@ def _said_of_places(one: Places) -> list[str]:
     where = "on average" if one.where == AVERAGE else f"on {one.where}"
     if not real:
         what = "One pair of encoders changes" if rest == 1 else f"{rest} pairs of encoders change"
-        return [
-            f"{what} places {where} between {one.shots[0]} and {one.shots[-1]} labels per class, none by more than chance."
-        ]
+        ends = f"between {shots_words(one.shots[0])} and {_labels(one.shots[-1])}"
+        return [f"{what} places {where} {ends}, none by more than chance."]
     parts = []
     for item in real[:_SHOWN]:
-        early, late = (one.shots[place] for place in item.surest)
+        early, late = (shots_words(one.shots[place]) for place in item.surest)
         parts.append(
             f"{one.upstreams[item.first]} leads {one.upstreams[item.second]} with {early} and is behind with {late}"
         )
@@ -243,7 +242,9 @@ def _said_of_places(one: Places) -> list[str]:
     return [f"Encoders that change places {where} by more than chance: {'; '.join(parts)}{more}{chance}."]
 
 
-def _places(where: str, names: Sequence[str], points: Mapping[int, Sequence[PoolCovariance]], pool: PoolKind) -> Places:
+def _places(
+    where: str, names: Sequence[str], points: Mapping[float, Sequence[PoolCovariance]], pool: PoolKind
+) -> Places:
     differences = tuple(compare(covariances, pool) for covariances in points.values())
     fixed = {pool == "clips" or one.classes is None for covariances in points.values() for one in covariances}
     about = in_words({"pool_ci95_classes_fixed" if own else "pool_ci95" for own in fixed})
@@ -280,6 +281,10 @@ def _coefficient(one: Agreement, place: int) -> str:
 
 def _range(one: Agreement) -> str:
     return f"{_signed(one.low[-1])} to {_signed(one.high[-1])}"
+
+
+def _labels(shots: float) -> str:
+    return "all labels" if np.isinf(shots) else f"{shots_words(shots)} label{'' if shots == 1 else 's'} per class"
 
 
 def _signed(value: float) -> str:

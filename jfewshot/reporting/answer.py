@@ -9,7 +9,7 @@ from jaxtyping import Float
 from jfewshot.reporting.along_curve import Places, ranking_along, sentences_along
 from jfewshot.reporting.analysis import Analysis, analyse
 from jfewshot.reporting.cautions import find_cautions
-from jfewshot.reporting.conditions import classifier_words
+from jfewshot.reporting.conditions import classifier_words, shots_words
 from jfewshot.reporting.grid import MISSING, Grid, grid
 from jfewshot.reporting.labels_needed import needed_labels, needed_words
 from jfewshot.reporting.leaderboard import Leaderboard
@@ -205,7 +205,7 @@ def _behind(overall: Differences, place: int, first: int) -> str:
 
 def _other_shots(series: Series, best: str) -> list[str]:
     """Where another number of shots has another best upstream."""
-    others: dict[str, list[int]] = {}
+    others: dict[str, list[float]] = {}
     for board in series.boards:
         means = _averages(board)
         if board is series.main or np.isfinite(means).sum() < 2:
@@ -246,12 +246,12 @@ def _chances(probability: float) -> str:
     return "over 99%" if probability > 0.99 else "under 1%" if probability < 0.01 else f"{100 * probability:.0f}%"
 
 
-def _labels(shots: int) -> str:
-    return f"{shots} label{'' if shots == 1 else 's'} per class"
+def _labels(shots: float) -> str:
+    return f"{shots_words(shots)} label{'' if shots == 1 else 's'} per class" if np.isfinite(shots) else "all labels"
 
 
-def _numbers(shots: Sequence[int]) -> str:
-    texts = [str(one) for one in shots]
+def _numbers(shots: Sequence[float]) -> str:
+    texts = [shots_words(one) for one in shots]
     joined = texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} and {texts[-1]}"
     return f"{joined} label{'' if list(shots) == [1] else 's'}"
 

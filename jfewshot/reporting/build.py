@@ -12,6 +12,7 @@ from jfewshot.reporting.answer import Answer, answer_text, find_answer, ranking_
 from jfewshot.reporting.cautions import find_cautions
 from jfewshot.reporting.charts import histogram_chart, ranking_chart, regression_chart, trend_chart
 from jfewshot.reporting.chosen import chosen_grid, one_pooling_grid
+from jfewshot.reporting.conditions import way_and_shots
 from jfewshot.reporting.curves_json import curves_json
 from jfewshot.reporting.document import Block, BoardBlock, Document, Points, Prose, Section, TableBlock
 from jfewshot.reporting.exports import file_names, write_exports
@@ -425,7 +426,7 @@ def _about_section(writer: Writer, results: Results) -> Section:
         rate = (record.get("timing") or {}).get("episodes_per_s")
         protocol = record["identity"]["protocol"]
         if rate:
-            label = f"{record['identity']['classifier']['name']}, {protocol['n_way']}-way {protocol['k_shot']}-shot"
+            label = f"{record['identity']['classifier']['name']}, {way_and_shots(protocol)}"
             queries = "all" if protocol.get("every_query") else protocol["n_query"]
             speeds.setdefault(f"{label}, {queries} queries", []).append(float(rate))
     text = (

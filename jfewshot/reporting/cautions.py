@@ -71,6 +71,10 @@ def _groups(results: Results, board: Leaderboard) -> str:
         except UserError:
             continue  # what needs the draws names the file
         groups = draws["group"][draws["group"] != ""] if "group" in draws else np.zeros(0, str)
+        if "may_support" in draws and "may_query" in draws and "group" in draws:
+            sides = (set(draws["group"][draws[name] > 0].tolist()) - {""} for name in ("may_support", "may_query"))
+            if not set.intersection(*sides):
+                continue  # no group is on both sides
         n_groups = len(np.unique(groups))
         if 1 < n_groups < len(groups):
             found.append(f"{dataset} ({n_groups} groups, {len(groups)} clips)")

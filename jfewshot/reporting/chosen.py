@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from jfewshot.files import canonical_json
-from jfewshot.reporting.conditions import classifier_words, preprocessing_words
+from jfewshot.reporting.conditions import classifier_words, preprocessing_words, way_and_shots
 from jfewshot.reporting.grid import MISSING, Grid, grid
 from jfewshot.reporting.labels import UpstreamNames, upstream_identity
 from jfewshot.statistics import choose_on_validation
@@ -140,4 +140,4 @@ def _group(record: Record) -> _Group:
 
 def _shape(record: Record) -> str:
     protocol = record["identity"]["protocol"]
-    return f"{protocol['n_way']}-way {protocol['k_shot']}-shot"
+    return way_and_shots(protocol)

@@ -1,9 +1,11 @@
 """What the cells of one table must share, and how to say it in words."""
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
+from jfewshot.episodes.share import QUERIES
 from jfewshot.files import canonical_json
 from jfewshot.reporting.metrics import METRIC_WORDS
 
@@ -86,7 +88,7 @@ def order_of(condition: Mapping[str, Any]) -> tuple[Any, ...]:
     preprocessing = preprocessing_words(condition)
     first = value != "auto", place
     ways = float("inf") if protocol["n_way"] == "all" else protocol["n_way"]
-    return first, name, settings, strength, preprocessing, ways, protocol["k_shot"], describe(condition)
+    return first, name, settings, strength, preprocessing, ways, shots_of(protocol), describe(condition)
 
 
 def flatten(condition: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
@@ -108,13 +110,33 @@ def differences(conditions: list[dict[str, Any]]) -> dict[str, list[str]]:
     return {name: found for name, found in values.items() if len(found) > 1}
 
 
+def shots_of(protocol: Mapping[str, Any]) -> float:
+    """Support clips per class; infinite where all labels were trained on."""
+    return math.inf if protocol.get("all_labels") else float(protocol["k_shot"])
+
+
+def shots_words(shots: float) -> str:
+    """`5`, or `all`."""
+    return "all" if math.isinf(shots) else f"{shots:g}"
+
+
+def way_and_shots(protocol: Mapping[str, Any]) -> str:
+    """`5-way 1-shot`, or `5-way, all labels`."""
+    ways = "all classes" if protocol["n_way"] == "all" else f"{protocol['n_way']}-way"
+    return f"{ways}{shots_of_title(shots_of(protocol))}"
+
+
+def shots_of_title(shots: float) -> str:
+    """The part of a title that names the shots: ` 1-shot`, or `, all labels`."""
+    return ", all labels" if math.isinf(shots) else f" {shots:g}-shot"
+
+
 def describe(condition: Mapping[str, Any]) -> str:
     """A condition as a table's title: `5-way 1-shot, 15 queries · logistic, C = 1 · l2 · 10,000 episodes, seed 0`."""
     protocol = condition["protocol"]
     queries = f"{protocol['n_query']} {'query' if protocol['n_query'] == 1 else 'queries'}"
     metric = [METRIC_WORDS[condition["metric"]]] if condition.get("metric") else []
-    ways = "all classes" if protocol["n_way"] == "all" else f"{protocol['n_way']}-way"
-    parts = [*metric, f"{ways} {protocol['k_shot']}-shot, {queries}", classifier_words(condition)]
+    parts = [*metric, f"{way_and_shots(protocol)}, {queries}", classifier_words(condition)]
     parts.append(preprocessing_words(condition))
     if protocol.get("split"):
         parts.append(f"{protocol['split']} split")
@@ -131,6 +153,11 @@ def describe(condition: Mapping[str, Any]) -> str:
     return " · ".join(parts)
 
 
+def part_words(part: str) -> str:
+    """The parts that a dataset without splits is cut into where all labels are trained on."""
+    return f"{100 * QUERIES:.0f}% of each class" if part == "query" else "the other groups"
+
+
 def side_words(protocol: Mapping[str, Any]) -> list[str]:
     """Where supports and queries come from: `support: split train`, `queries: site=B`; nothing where all clips may be both.
 
@@ -141,6 +168,7 @@ def side_words(protocol: Mapping[str, Any]) -> list[str]:
     for name, title in (("support", "support"), ("query", "queries")):
         side = protocol.get(name) or {}
         words = [f"split {side['split']}"] if side.get("split") else []
+        words += [part_words(side["part"])] if side.get("part") else []
         for one in side.get("where") or ():
             words.append(f"{one['column']}{'=' if one['equal'] else '!='}{' or '.join(one['values'])}")
         if name == "support" and protocol.get("support_from"):

@@ -34,7 +34,9 @@ def _series(series: Series) -> dict[str, Any]:
     for board in series.boards:
         for (row, column), record in sorted(board.cells.items()):
             accuracy = record["accuracy"]
-            point = {"shots": shots_of(board), "mean": accuracy["mean"]}
+            point = {"shots": _shots(shots_of(board)), "mean": accuracy["mean"]}
+            if np.isinf(shots_of(board)):
+                point["labels_per_class"] = (record.get("counts") or {}).get("labels_per_class")
             point |= {name: accuracy.get(name) for name in _INTERVALS}
             point["key"] = record["key"]
             curves.setdefault(board.datasets[column], {}).setdefault(board.upstreams[row], []).append(point)
@@ -44,12 +46,11 @@ def _series(series: Series) -> dict[str, Any]:
         assert ranking is not None
         for place, name in enumerate([*ranking.datasets, AVERAGE]):
             values = {key: _or_none(getattr(one, key)[place]) for key in ("coefficient", "low", "high")}
-            agreement.append(
-                {"shots": shots, "and": ranking.most, "dataset": name, "encoders": one.n_systems, "spearman": values}
-            )
+            pair = {"shots": _shots(shots), "and": _shots(ranking.most)}
+            agreement.append({**pair, "dataset": name, "encoders": one.n_systems, "spearman": values})
     return {
         "condition": series.main.condition,
-        "shots": list(series.shots),
+        "shots": [_shots(one) for one in series.shots],
         "curves": curves,
         "rank_agreement": agreement,
         "labels_needed": [entry for name in series.main.upstreams for entry in _needed(series, name)],
@@ -74,7 +75,7 @@ def _crossovers(one: Places) -> list[dict[str, Any]]:
                 "dataset": one.where,
                 "leads_first": one.upstreams[item.first],
                 "leads_later": one.upstreams[item.second],
-                "between": [one.shots[place] for place in item.between],
+                "between": [_shots(one.shots[place]) for place in item.between],
                 "first_lead": _lead(one, early, item.first, item.second),
                 "later_lead": _lead(one, late, item.second, item.first),
                 "p_holm": _or_none(item.p_holm),
@@ -86,7 +87,7 @@ def _crossovers(one: Places) -> list[dict[str, Any]]:
 def _lead(one: Places, point: int, row: int, column: int) -> dict[str, Any]:
     difference = one.differences[point]
     return {
-        "shots": one.shots[point],
+        "shots": _shots(one.shots[point]),
         "difference": float(difference.difference[row, column]),
         "half_width": _or_none(difference.half_width[row, column]),
     }
@@ -94,3 +95,8 @@ def _lead(one: Places, point: int, row: int, column: int) -> dict[str, Any]:
 
 def _or_none(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
+
+
+def _shots(shots: float) -> int | str:
+    """A number, or "all"."""
+    return "all" if np.isinf(shots) else int(shots)

@@ -17,7 +17,10 @@ from jfewshot.reporting.conditions import (
     describe,
     flatten,
     preprocessing_words,
+    shots_of,
+    shots_words,
     side_words,
+    way_and_shots,
 )
 from jfewshot.reporting.labels import UpstreamNames
 
@@ -81,6 +84,7 @@ def tidy_rows(records: Sequence[Record], words: "_Words | None" = None) -> list[
                 "strength_value": _float(None if strength.get("value") == "auto" else strength.get("value")),
                 "strength_median": _median_strength(record.get("chosen")),
                 **{name: protocol.get(name) for name in _PROTOCOL},
+                **_labels(record),
                 "pools": "; ".join(side_words(protocol)) or None,
                 "accuracy": float(accuracy["mean"]),
                 **{name: _float(accuracy.get(name)) for name in _WIDTHS},
@@ -100,6 +104,15 @@ def tidy_rows(records: Sequence[Record], words: "_Words | None" = None) -> list[
             }
         )
     return sorted(rows, key=lambda row: (row["dataset"], row["upstream"], row["key"]))
+
+
+def _labels(record: Record) -> dict[str, Any]:
+    """Labels per class, on average over the classes; `k_shot` is empty where all labels were trained on."""
+    protocol = record["identity"]["protocol"]
+    if not protocol.get("all_labels"):
+        return {"all_labels": False, "labels_per_class": float(protocol["k_shot"])}
+    labels = (record.get("counts") or {}).get("labels_per_class") or {}
+    return {"k_shot": None, "all_labels": True, "labels_per_class": _float(labels.get("mean"))}
 
 
 def _median_strength(chosen: Sequence[Mapping[str, Any]] | None) -> float | None:
@@ -137,7 +150,7 @@ def model_index(records: Sequence[Record], words: "_Words | None" = None, name: 
     lines = ["model-index:", f"- name: {_quote(name or _title(records[0]['upstream']))}", "  results:"]
     for record in sorted(records, key=lambda r: (r["dataset"]["name"], r["key"])):
         identity, protocol = record["identity"], record["identity"]["protocol"]
-        task = f"{protocol['n_way']}-way {protocol['k_shot']}-shot audio classification"
+        task = f"{way_and_shots(protocol)} audio classification"
         lines += [
             "  - task:",
             "      type: audio-classification",
@@ -182,7 +195,8 @@ def mteb_json(records: Sequence[Record], words: "_Words | None" = None) -> str:
             "accuracy_std": accuracy["std"],
             **({"f1": metrics["macro_f1"]["mean"]} if "macro_f1" in metrics else {}),
         }
-        name = f"{record['dataset']['name']}-{protocol['n_way']}way-{protocol['k_shot']}shot"
+        shots = shots_words(shots_of(protocol))
+        name = f"{record['dataset']['name']}-{protocol['n_way']}way-{shots}shot"
         task = {
             "task_name": name,
             "dataset_revision": record["identity"]["clip_table"],

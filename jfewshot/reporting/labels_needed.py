@@ -29,6 +29,8 @@ def needed_labels(series: Series, name: str, dataset: str | None = None) -> tupl
     shots, means, widths, errors = [], [], [], []
     own = dict.fromkeys((name for board in series.boards for name in board.datasets), EPISODES)
     for board in series.boards:
+        if np.isinf(shots_of(board)):
+            continue  # all labels are as many as each dataset has
         if name not in board.upstreams or (dataset is not None and dataset not in board.datasets):
             continue
         row = board.upstreams.index(name)
@@ -40,7 +42,7 @@ def needed_labels(series: Series, name: str, dataset: str | None = None) -> tupl
             mean = board.mean[row, column]
             width, error = interval_of(board, series.intervals)[row, column], interval_of(board, own)[row, column]
         if np.isfinite(mean):
-            shots.append(shots_of(board))
+            shots.append(int(shots_of(board)))
             means.append(float(mean))
             widths.append(float(width))
             errors.append(float(error) / Z95)
@@ -57,16 +59,17 @@ def needed_labels(series: Series, name: str, dataset: str | None = None) -> tupl
     return tuple(extrapolated.get(one.target, one) for one in read)
 
 
-def needed_words(one: Needed, shots: Sequence[int]) -> str:
+def needed_words(one: Needed, shots: Sequence[int] | Sequence[float]) -> str:
     """`5 (3 to more than 20)`, `about 45 (30 to 120), extrapolated`, or `not reached with 20`.
 
     Args:
       one: the answer for one target.
-      shots: evaluated numbers of shots, ascending.
+      shots: evaluated numbers of shots, ascending; all labels do not count.
     """
-    most = f"more than {FARTHEST * shots[-1] if one.extrapolated else shots[-1]}"
+    last = max(int(number) for number in shots if np.isfinite(number))
+    most = f"more than {FARTHEST * last if one.extrapolated else last}"
     if one.labels is None and one.low is None:
-        return f"{most}, extrapolated" if one.extrapolated else f"not reached with {shots[-1]}"
+        return f"{most}, extrapolated" if one.extrapolated else f"not reached with {last}"
     middle = most if one.labels is None else str(one.labels)
     about = "about " if one.extrapolated and one.labels is not None else ""
     after = ", extrapolated" if one.extrapolated else ""

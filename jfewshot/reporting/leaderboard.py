@@ -148,11 +148,16 @@ def leaderboard(
         # Datasets have episodes and clips of their own, so their errors add in squares.
         average_half_width={name: np.sqrt((width**2).sum(axis=1)) / shape[1] for name, width in half_widths.items()},
         average_rank=rank,
-        notes=row_notes + column_notes,
+        notes=row_notes + column_notes + _labels_per_class(cells, datasets),
     )
     # Best average first; upstreams that lack a dataset below, by what they have.
     have = np.nanmean(mean, axis=1)
     return reorder(board, sorted(range(shape[0]), key=lambda row: (not complete[row], -have[row])))
+
+
+def labels_note(board: Leaderboard) -> tuple[str, ...]:
+    """How many labels the classes of each dataset have, where all of them were trained on; empty for numbers of shots."""
+    return _labels_per_class(board.cells, board.datasets)
 
 
 def without_repeats(boards: Sequence[Leaderboard]) -> list[Leaderboard]:
@@ -215,6 +220,17 @@ def best_and_second(
     if len(distinct) < 2:  # one value, or all the same: nothing stands out
         return [""] * len(values)
     return ["best" if value == distinct[0] else "second" if value == distinct[1] else "" for value in read]
+
+
+def _labels_per_class(cells: Mapping[tuple[int, int], Record], datasets: Sequence[str]) -> tuple[str, ...]:
+    """How many labels the classes of each dataset have, where all of them were trained on."""
+    found: dict[int, str] = {}
+    for (_, column), record in sorted(cells.items()):
+        labels = (record.get("counts") or {}).get("labels_per_class")
+        if labels:
+            least, most = labels["least"], labels["most"]
+            found.setdefault(column, f"{datasets[column]} {least}" + (f" to {most}" if most > least else ""))
+    return (f"Labels per class: {', '.join(found[column] for column in sorted(found))}.",) if found else ()
 
 
 def _shared_condition(records: Sequence[Record]) -> dict[str, Any]:

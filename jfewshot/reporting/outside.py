@@ -11,6 +11,7 @@ from scipy import special
 from jfewshot.errors import UserError
 from jfewshot.files.tables import read_cells
 from jfewshot.reporting import published
+from jfewshot.reporting.conditions import shots_of
 from jfewshot.reporting.grid import Grid, grid
 from jfewshot.reporting.leaderboard import Leaderboard
 from jfewshot.reporting.published import REFERENCE_ROW
@@ -241,7 +242,7 @@ def beside_published(board: Leaderboard) -> Grid | None:
         for i, cell in enumerate(cells)
     ]
     protocol = board.condition["protocol"]
-    same = (protocol["n_way"], protocol["k_shot"], protocol["n_query"]) == (5, 1, 1)
+    same = (protocol["n_way"], shots_of(protocol), protocol["n_query"]) == (5, 1, 1)
     notes = [
         "Published: Table 3 of arXiv 2402.01274, 5-way 1-shot with one query per class and SGD. The difference's 95% interval is "
         f"over the episodes of both; p is after Holm over these {len(cells)} cells. 'Within sampling': p is 0.05 or more."

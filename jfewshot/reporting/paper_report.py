@@ -8,6 +8,7 @@ import numpy as np
 from jfewshot.reporting import paper, published
 from jfewshot.reporting.charts import regression_chart
 from jfewshot.reporting.claims import Claim, claims, published_facts
+from jfewshot.reporting.conditions import shots_of
 from jfewshot.reporting.document import Block, Document, Prose, Section, TableBlock
 from jfewshot.reporting.figures import correlation
 from jfewshot.reporting.leaderboard import Leaderboard
@@ -114,7 +115,7 @@ def boards_beside_the_paper(boards: Sequence[Leaderboard]) -> list[Leaderboard]:
 
     def is_like_it(board: Leaderboard) -> bool:
         protocol = board.condition["protocol"]
-        return (protocol["n_way"], protocol["k_shot"]) == (5, 1) and bool(published_cells(board))
+        return (protocol["n_way"], shots_of(protocol)) == (5, 1) and bool(published_cells(board))
 
     return [board for board in boards if is_like_it(board)]
 

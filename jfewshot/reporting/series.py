@@ -9,12 +9,13 @@ from jaxtyping import Float
 
 from jfewshot.files import canonical_json
 from jfewshot.reporting.analysis import FEW_CLASSES
-from jfewshot.reporting.conditions import classifier_words, order_of
+from jfewshot.reporting.conditions import classifier_words, order_of, shots_of_title, shots_words
+from jfewshot.reporting.conditions import shots_of as shots_of_protocol
 from jfewshot.reporting.figures.curves import Curve, Panel
 from jfewshot.reporting.grid import MISSING, Grid, TableEntry, grid
-from jfewshot.reporting.leaderboard import Leaderboard, Record, best_and_second
+from jfewshot.reporting.leaderboard import Leaderboard, Record, best_and_second, labels_note
 from jfewshot.reporting.metrics import METRIC_WORDS
-from jfewshot.reporting.trends import EPISODES, MOST_CURVES, Trend
+from jfewshot.reporting.trends import ALONG_SHOTS, EPISODES, MOST_CURVES, Trend, places_on_axis
 
 AVERAGE = "Average"
 _MOST_PANELS = 4  # datasets with a panel of their own; above, the average alone
@@ -43,8 +44,8 @@ class Series:
     intervals: Mapping[str, str]
 
     @property
-    def shots(self) -> tuple[int, ...]:
-        """Support clips per class of each board."""
+    def shots(self) -> tuple[float, ...]:
+        """Support clips per class of each board; infinite at the end for all labels."""
         return tuple(shots_of(board) for board in self.boards)
 
     @property
@@ -53,9 +54,9 @@ class Series:
         return in_words(set(self.intervals.values()))
 
 
-def shots_of(board: Leaderboard) -> int:
-    """Support clips per class."""
-    return int(board.condition["protocol"]["k_shot"])
+def shots_of(board: Leaderboard) -> float:
+    """Support clips per class; infinite where all labels were trained on."""
+    return shots_of_protocol(board.condition["protocol"])
 
 
 def chance_of(board: Leaderboard) -> float:
@@ -127,6 +128,7 @@ def series_trend(series: Series) -> Trend | None:
     datasets = list(dict.fromkeys(name for board in series.boards for name in board.datasets))
     panels = [AVERAGE] if len(datasets) > _MOST_PANELS else datasets
     found = []
+    on_axis = places_on_axis(series.shots)
     for panel in panels:
         points: dict[str, list[tuple[float, float, float, float]]] = {}
         for board in series.boards:
@@ -140,7 +142,7 @@ def series_trend(series: Series) -> Trend | None:
             inner = average_interval(board, own) if column is None else interval_of(board, own)[:, column]
             for name, value, half, episodes in zip(board.upstreams, mean, width, inner, strict=True):
                 if not np.isnan(value):
-                    place = float(shots_of(board))
+                    place = on_axis[shots_of(board)]
                     points.setdefault(name, []).append((place, float(value), float(half), float(episodes)))
         curves = [Curve(name, *map(tuple, zip(*line, strict=True))) for name, line in points.items()]
         best_first = sorted(curves, key=lambda curve: -curve.mean[-1])
@@ -148,7 +150,7 @@ def series_trend(series: Series) -> Trend | None:
     title = f"{classifier_words(series.main.condition)}; band: 95% interval for {series.about}"
     if set(series.intervals.values()) != {EPISODES}:
         title += f", darker band: for {FOR[EPISODES]}"
-    ticks = {float(shots): str(shots) for shots in series.shots}
+    ticks = {on_axis[shots]: shots_words(shots) for shots in series.shots}
     return Trend("shots", title, "labelled clips per class (shots)", ticks, True, tuple(found))
 
 
@@ -177,7 +179,8 @@ def across_grid(every: Sequence[Series]) -> Grid:
                 band = "" if np.isnan(half) else f" ± {100 * half:.2f}"
                 texts.append(MISSING if np.isnan(value) else f"{100 * value:.2f}{band}")
             n = shots_of(board)
-            headings.append(f"{n} {'shot' if n == 1 else 'shots'}{f', {words}' if words else ''}")
+            shots = "all labels" if np.isinf(n) else f"{n:g} {'shot' if n == 1 else 'shots'}"
+            headings.append(f"{shots}{f', {words}' if words else ''}")
             columns.append(texts)
             marks.append(best_and_second(values))
     rows: list[list[str | TableEntry]] = [
@@ -189,6 +192,9 @@ def across_grid(every: Sequence[Series]) -> Grid:
     over = f", on average over {n_datasets} datasets" if n_datasets > 1 else f" on {boards[0].datasets[0]}"
     metric = METRIC_WORDS[every[0].main.condition.get("metric", "accuracy")]
     notes = [f"{metric[0].upper()}{metric[1:]} in percent{over}, ± 95% interval for {' or '.join(intervals)}."]
+    notes += list(
+        dict.fromkeys(note.replace("Labels", "All labels", 1) for board in boards for note in labels_note(board))
+    )
     if any(not board.complete.all() for board in boards):
         notes.append(f"{MISSING}: not evaluated on every dataset.")
     return grid("All encoders, across shots and classifiers", headings, rows, notes)
@@ -216,7 +222,7 @@ def _headings(every: Sequence[Series]) -> list[str]:
             return words
     shown = [series.main.title.split(" · ") for series in every]
     shared = set.intersection(*(set(parts) for parts in shown))
-    shots = [f" {shots_of(series.main)}-shot" for series in every]
+    shots = [shots_of_title(shots_of(series.main)) for series in every]
     return [
         ", ".join(part.replace(own, "") for part in parts if part not in shared)
         for parts, own in zip(shown, shots, strict=True)
@@ -224,7 +230,7 @@ def _headings(every: Sequence[Series]) -> list[str]:
 
 
 def _without_shots(condition: dict[str, Any]) -> str:
-    protocol = {k: v for k, v in condition["protocol"].items() if k not in ("k_shot", "nested_shots")}
+    protocol = {k: v for k, v in condition["protocol"].items() if k not in ("k_shot", *ALONG_SHOTS)}
     return canonical_json({**condition, "protocol": protocol})
 
 

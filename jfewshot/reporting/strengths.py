@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from jfewshot.files import canonical_json
-from jfewshot.reporting.conditions import describe
+from jfewshot.reporting.conditions import describe, shots_of, shots_of_title
 from jfewshot.reporting.grid import Grid, grid
 from jfewshot.reporting.labels import UpstreamNames
 
@@ -64,8 +64,8 @@ def strength_advice(records: Iterable[Record]) -> list[str]:
     Returns:
       one sentence for each classifier, number of ways and number of shots, with what to type.
     """
-    edges: dict[tuple[str, str, int, int, float, bool], list[tuple[float, str]]] = {}
-    behind: dict[tuple[int, int], list[tuple[float, str]]] = {}
+    edges: dict[tuple[str, str, int, float, float, bool], list[tuple[float, str]]] = {}
+    behind: dict[tuple[int, float], list[tuple[float, str]]] = {}
     for cell in _cells(records):
         for points in cell.values():
             if len(points) < 2 or None in (point.strength for point in points):
@@ -84,21 +84,21 @@ def strength_advice(records: Iterable[Record]) -> list[str]:
             if ahead > (centroid[0].width ** 2 + best.width**2) ** 0.5:
                 behind.setdefault(_shape(best.record)[1:], []).append((ahead, _comparison(centroid[0], best)))
     said = []
-    for (name, parameter, n_way, k_shot, value, largest), found in sorted(edges.items()):
+    for (name, parameter, n_way, shots, value, largest), found in sorted(edges.items()):
         too_strong = largest == (parameter in _INVERSE_PENALTIES)
         further = [value * factor for factor in ((10.0, 100.0) if largest else (0.1, 0.01))]
         grid_text = ",".join(f"{v:g}" for v in further)
         end = "largest" if largest else "smallest"
         said.append(
-            f"{name}, {n_way}-way {k_shot}-shot: accuracy still rises at the {end} strength that was tried, "
+            f"{name}, {n_way}-way{shots_of_title(shots)}: accuracy still rises at the {end} strength that was tried, "
             f"{parameter} = {value:g}, in {_count(found)} (most: {max(found)[1]}), so the penalty is too "
             f"{'strong' if too_strong else 'weak'} there. Type --classifiers {name}:{parameter}=auto, or add "
             f"{name}:{parameter}={grid_text}."
         )
-    for (n_way, k_shot), found in sorted(behind.items()):
+    for (n_way, shots), found in sorted(behind.items()):
         said.append(
-            f"logistic, {n_way}-way {k_shot}-shot: centroid is better by more than the interval in {_count(found)} (most: "
-            f"{max(found)[1]}), so C is too small there. Type --classifiers logistic:C=auto."
+            f"logistic, {n_way}-way{shots_of_title(shots)}: centroid is better by more than the interval in {_count(found)} "
+            f"(most: {max(found)[1]}), so C is too small there. Type --classifiers logistic:C=auto."
         )
     return said
 
@@ -122,9 +122,9 @@ def _cells(records: Iterable[Record]) -> list[dict[str, list[_Point]]]:
     return list(cells.values())
 
 
-def _shape(record: Record) -> tuple[str, int, int]:
+def _shape(record: Record) -> tuple[str, int, float]:
     protocol, strength = record["identity"]["protocol"], record["identity"].get("strength") or {}
-    return strength.get("name", ""), protocol["n_way"], protocol["k_shot"]
+    return strength.get("name", ""), protocol["n_way"], shots_of(protocol)
 
 
 def _comparison(better: _Point, worse: _Point) -> str:

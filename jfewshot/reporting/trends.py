@@ -2,16 +2,19 @@
 
 import dataclasses
 import itertools
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from jfewshot.files import canonical_json
-from jfewshot.reporting.conditions import Conditions, condition_of, describe, order_of
+from jfewshot.reporting.conditions import Conditions, condition_of, describe, order_of, shots_of, shots_words
 from jfewshot.reporting.figures.curves import Curve, Panel
 from jfewshot.reporting.labels import UpstreamNames, dataset_labels, upstream_labels
 
 Record = Mapping[str, Any]
+# Fields of a protocol that differ along a curve over shots, as `k_shot` does.
+ALONG_SHOTS = ("nested_shots", "all_labels")
 EPISODES = "ci95"  # the interval for other episodes of the same clips
 MOST_CURVES = 26  # in a panel: more cannot be told apart
 
@@ -58,8 +61,18 @@ def trends(records: Sequence[Record], interval: str = "ci95", at_most: int | Non
     return list(itertools.islice((trend for trend in turns if trend is not None), at_most))
 
 
+def places_on_axis(places: Sequence[float]) -> dict[float, float]:
+    """Where numbers of shots stand on an axis: all labels, an infinite number, stand at twice the largest number."""
+    largest = max((place for place in places if not math.isinf(place)), default=1.0)
+    return {place: 2 * largest if math.isinf(place) else float(place) for place in places}
+
+
+def _on_axis(place: Callable[[Record], float], on_axis: Mapping[float, float]) -> Callable[[Record], float]:
+    return lambda record: on_axis[place(record)]
+
+
 def _shots(record: Record) -> float:
-    return float(record["identity"]["protocol"]["k_shot"])
+    return shots_of(record["identity"]["protocol"])
 
 
 def _ways(record: Record) -> float:
@@ -83,7 +96,8 @@ def _over(
         if key not in without:
             condition = condition_of(record)
             # "All classes" is another question than a number of them, and no place on the axis.
-            dropped = (field if condition["protocol"].get(field) != "all" else "", "nested_shots")
+            own = (field,) if condition["protocol"].get(field) != "all" else ()
+            dropped = (*own, *(ALONG_SHOTS if field == "k_shot" else ("nested_shots",)))
             protocol = {k: v for k, v in condition["protocol"].items() if k not in dropped}
             without[key] = canonical_json({**condition, "protocol": protocol})
         groups.setdefault(without[key], []).append(record)
@@ -92,10 +106,11 @@ def _over(
         if len(places) < 2:
             continue
         number, labels, _ = upstream_labels(group, names)
-        panels = _panels(group, place, interval, [labels[i] for i in number])
+        on_axis = places_on_axis(places)
+        panels = _panels(group, _on_axis(place, on_axis), interval, [labels[i] for i in number])
         if panels:
             title = _without(describe(condition_of(group[0])), field)
-            yield Trend(name, title, x_label, {x: f"{x:g}" for x in places}, log, panels)
+            yield Trend(name, title, x_label, {on_axis[x]: shots_words(x) for x in places}, log, panels)
 
 
 def _every_classifier_first(groups: list[list[Record]]) -> list[list[Record]]:
@@ -166,4 +181,4 @@ def _curve(label: str, line: dict[float, Record], interval: str) -> Curve:
 def _without(title: str, field: str) -> str:
     """A condition's title without the number that the curve runs over: `5-way, 15 queries` and not `5-way 1-shot, 15 queries`."""
     word = {"k_shot": "shot", "n_way": "way"}[field]
-    return re.sub(rf"\s?\d+-{word}", "", title, count=1).strip()
+    return re.sub(rf"\s?\d+-{word}" + ("|, all labels" if word == "shot" else ""), "", title, count=1).strip()

@@ -92,10 +92,10 @@ def test_an_encoder_that_overtakes_another_is_named_with_both_leads(results, alo
     table = crossovers_grid(places)
     row = next(row for row in table.rows if [c.text for c in row[:3]] == ["Average", "early", "late"])
     assert row[4].text.startswith(f"{100 * lead:.2f} ± ")
-    assert row[4].text.endswith(f"({early})")
+    assert row[4].text.endswith(f"({early:g})")
     assert row[-1].text == "more than chance"
     (sentence,) = sentences_along(None, places)
-    assert f"early leads late with {early} and is behind with {late}" in sentence
+    assert f"early leads late with {early:g} and is behind with {late:g}" in sentence
 
 
 def test_the_ranking_of_one_label_is_compared_with_that_of_the_most(results, along):
@@ -116,7 +116,10 @@ def test_the_ranking_of_one_label_is_compared_with_that_of_the_most(results, alo
     assert table.columns == ("Shots", "encoders", *ranking.datasets, "mean over datasets")
     assert [row[0].text for row in table.rows] == ["1 and 16", "4 and 16"]
     text = " ".join(find_answer(series, main, (), places).sentences)
-    assert "The ranking with 1 label per class and the ranking with 16 have a Spearman correlation of " in text
+    assert (
+        "The ranking with 1 label per class and the ranking with 16 labels per class have a Spearman correlation of "
+        in text
+    )
     assert "Encoders that change places on average by more than chance: early leads late" in text
 
 
