@@ -175,6 +175,7 @@ class ReportOptions:
         "jfewshot report results --correlate-with wer.csv --lower-is-better wer",
         "jfewshot report --compare results/before results/after",
         "jfewshot report --paper",
+        "jfewshot report --paper-speech-simclr",
     )
     HEADINGS: ClassVar = {
         "out": "Output",
@@ -223,9 +224,13 @@ class ReportOptions:
     paper: bool = False
     """Instead of results, report the published numbers of the few-shot paper: its tables, its figures, and whether each claim
     of its text holds."""
-    beside: Annotated[Path | None, arg(metavar="FOLDER")] = None
-    """Folder of results, used with --paper: its 5-way 1-shot numbers stand in the paper's tables and figures, each with its
-    difference from the published number."""
+    paper_speech_simclr: bool = False
+    """Instead of results, report the published numbers of Speech SimCLR: Tables 1, 2 and 4, and whether each conclusion of its
+    text holds."""
+    beside: Annotated[tuple[Path, ...], arg(metavar="FOLDER [FOLDER ...]")] = ()
+    """Folders of your own results, used with --paper and --paper-speech-simclr. With --paper they are results of `jfewshot run`,
+    whose 5-way 1-shot numbers stand in the paper's tables and figures, each with its difference from the published number. With
+    --paper-speech-simclr they are output folders of `jfewshot emotion` and `jfewshot asr`."""
     compare: Annotated[tuple[Path, Path] | None, arg(metavar="BEFORE AFTER")] = None
     """Instead of one report, compare two folders of results: which accuracies changed, by how much, and whether the change is
     larger than chance."""

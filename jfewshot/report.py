@@ -33,6 +33,10 @@ def main(arguments: list[str] | None = None) -> int:
     console = rich.console.Console()
     if options.paper:
         return _paper(options, console)
+    if options.paper_speech_simclr:
+        return _paper_speech_simclr(options, console)
+    if options.beside:
+        raise UserError("--beside is used with --paper or --paper-speech-simclr: name one of them")
     if options.compare is not None:
         return _compare(options, console)
     return _report(options, console)
@@ -125,15 +129,16 @@ def _paper(options: "ReportOptions", console: "rich.console.Console") -> int:
     from jfewshot.results import read_results
 
     own: list[Leaderboard] = []
-    if options.beside is not None:
+    for folder in options.beside:
         with Progress("reading results"):
-            results = read_results(options.beside)
-        own = boards_beside_the_paper(leaderboards(results.records))
+            results = read_results(folder)
+        found = boards_beside_the_paper(leaderboards(results.records))
+        own += found
         for problem in results.problems:
             _log.warning("not used: %s", problem)
-        if not own:
+        if not found:
             raise UserError(
-                f"{options.beside} has no 5-way 1-shot result of an encoder and a dataset of the paper's Table 3; "
+                f"{folder} has no 5-way 1-shot result of an encoder and a dataset of the paper's Table 3; "
                 "`jfewshot run --protocol paper` makes them"
             )
     with Progress("building the page, tables and figures"):
@@ -154,6 +159,25 @@ def _paper(options: "ReportOptions", console: "rich.console.Console") -> int:
     _log.info(
         "wrote %s, and tables and figures in the same folder; next: open it in a browser", options.out / "index.html"
     )
+    return 0
+
+
+def _paper_speech_simclr(options: "ReportOptions", console: "rich.console.Console") -> int:
+    import rich.text
+
+    from jfewshot.commandline.progress import Progress
+    from jfewshot.reporting.grid import to_rich
+    from jfewshot.reporting.speech_simclr import build_speech_simclr_report, notes, read_own_scores
+
+    own = [score for folder in options.beside for score in read_own_scores(folder)]
+    with Progress("building the page and tables"):
+        tables = build_speech_simclr_report(options.out, own)
+    for table in tables:
+        console.print(to_rich(table, console.width))
+        console.print()
+    for note in notes()[1:]:
+        console.print(rich.text.Text(note, style="dim"), soft_wrap=True)
+    _log.info("wrote %s, and tables in the same folder; next: open it in a browser", options.out / "index.html")
     return 0
 
 

@@ -21,6 +21,7 @@
 | `strengths` | which strengths episodes chose, and which given ones are too small or too large |
 | `outside` | beside published numbers, and correlations with any table |
 | `claims` | every claim of the few-shot paper's text, checked against its published numbers |
+| `speech_simclr` | the same for the published tables of Speech SimCLR |
 | `paper`, `paper_report` | the few-shot paper's tables and figures, with the user's own results beside them |
 | `shifts` | supports of the same speaker or site as the queries, and of others |
 | `compare` | what moved between two result folders |

@@ -1,5 +1,6 @@
 """Tables, figures and one page from an experiment's records."""
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from jfewshot.downstream.report import refuse_nothing_finished, refuse_unknown_b
 from jfewshot.reporting.document import Block, Section, TableBlock
 from jfewshot.reporting.figures.style import line_style, look, plain_logarithmic, shorten
 from jfewshot.reporting.grid import MISSING, Grid, TableEntry, grid
+from jfewshot.reporting.speech_simclr import SCORES_FILE, OwnScore, scores_text
 from jfewshot.reporting.writer import Writer
 
 MODELS = {
@@ -42,6 +44,7 @@ def build_report(
     refuse_nothing_finished(summaries)
     writer, first = Writer(folder, formats), records[0]
     title = f"Speech recognition: {first['dataset']['title']}, {MODELS[first['model']]}"
+    writer.text(SCORES_FILE, scores_text(own_scores(summaries, first)))
     tables = [writer.table("scores", scores_grid(summaries, records, title))]
     blocks: list[Block] = [TableBlock(tables[0])]
     compared = _baselines(summaries, baseline)
@@ -64,6 +67,24 @@ def build_report(
     lead = f"{len(records)} runs; checkpoints chosen on the development utterances, never on the test utterances."
     write_page(writer, title, lead, sections, problems)
     return tables
+
+
+def own_scores(summaries: Sequence[Summary], record: dict[str, Any]) -> list[OwnScore]:
+    """Error rates of each kind of features, for other reports and for programs.
+
+    Args:
+      summaries: one for each row of the table of scores.
+      record: any record of the experiment.
+
+    Returns:
+      a score for each; intervals are over utterances.
+    """
+    found = []
+    for each in summaries:
+        title = " ".join(filter(None, (record["dataset"]["title"], each.row.part)))
+        features = dataclasses.replace(each.row, part="").name
+        found.append(OwnScore("asr", title, features, each.metric, each.rate, *each.interval(), len(each.seeds)))
+    return found
 
 
 def _baselines(summaries: Sequence[Summary], name: str | None) -> dict[tuple[str, float], Summary]:

@@ -19,6 +19,7 @@ from jfewshot.downstream.asr.experiment import run_experiment
 from jfewshot.downstream.asr.report import build_report
 from jfewshot.downstream.asr.settings import BeamConfig, DecoderConfig, RecurrentConfig
 from jfewshot.errors import UserError
+from jfewshot.reporting.speech_simclr import read_own_scores
 from jfewshot.simclr.augmentation import AugmentationConfig
 from jfewshot.simclr.encoder import Encoder, EncoderConfig, to_arrays
 from jfewshot.simclr.export import EncoderFolder, write_encoder
@@ -74,6 +75,9 @@ def test_runs_are_recorded_once_and_another_decoding_trains_nothing(config, monk
         run_experiment(dataclasses.replace(config, epochs=5))
 
     tables = build_report(both, config.out / "report", ("svg",))
+    scores = {score.features: score for score in read_own_scores(config.out)}
+    assert (scores["FBANK, frozen"].task, scores["FBANK, frozen"].metric) == ("asr", "WER")
+    assert scores["FBANK, frozen"].value == pytest.approx(record["rates"]["WER (beam)"])
     assert tables[0].rows[0][1].text.startswith(f"{100 * record['rates']['WER (beam)']:.1f} (")
     page = (config.out / "report" / "index.html").read_text()
     assert "not comparable with the paper" in page

@@ -19,6 +19,7 @@ from jfewshot.downstream.emotion.config import EmotionConfig
 from jfewshot.downstream.emotion.experiment import run_experiment
 from jfewshot.downstream.emotion.report import build_report
 from jfewshot.errors import UserError
+from jfewshot.reporting.speech_simclr import read_own_scores
 from jfewshot.simclr.encoder import Encoder, EncoderConfig, to_arrays
 from jfewshot.simclr.export import EncoderFolder, read_encoder, write_encoder
 from jfewshot.simclr.features import FbankSettings
@@ -62,6 +63,9 @@ def test_controls_run_beside_and_nothing_runs_twice(config, monkeypatch):
         run_experiment(dataclasses.replace(config, epochs=5))
 
     tables = build_report(records, config.out / "report", ("svg",))
+    scores = {(score.features, score.metric): score for score in read_own_scores(config.out)}
+    assert f"{100 * scores['FBANK', 'UAR'].value:.1f} ± " in tables[0].rows[0][1].text
+    assert scores["FBANK", "accuracy"].seeds == 2
     assert [row[0].text for row in tables[0].rows] == ["FBANK", "speech_simclr_small, random", "speech_simclr_small"]
     mine = [record for record in records if record["features"] == "FBANK"]
     pooled = []
