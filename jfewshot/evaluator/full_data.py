@@ -34,8 +34,8 @@ class Fit(NamedTuple):
 
     Attributes:
       scores: of each query for each class.
-      residual: the largest element of the gradient for each support; NaN for a closed form.
-      iterations: Newton steps; NaN for a closed form.
+      residual: the largest element of the gradient for each support; NaN for `centroid` and `knn`.
+      iterations: Newton steps, 1 for `ridge`; NaN for `centroid` and `knn`.
       chosen: place in the grid of the strength that was chosen; None where the strength was given.
     """
 
@@ -111,7 +111,10 @@ def fit_and_score(
     if isinstance(classifier, Ridge):
         right = 2 * target - 1
         weights = (basis.s / (basis.s**2 + value))[:, None] * (basis.u.T @ right)
-        return Fit(_scores(basis, weights, right.mean(axis=0), query), nothing, nothing, chosen)
+        x = basis.u * basis.s
+        left = x.T @ (x @ weights - right) + value * weights
+        residual = float(np.abs(left).max(initial=0.0) / len(right))
+        return Fit(_scores(basis, weights, right.mean(axis=0), query), residual, 1.0, chosen)
     penalty = (2.0 if n_way == 2 else 1.0) / value
     weights, bias, residual, steps = _logistic(basis.u * basis.s, basis.s, target, penalty)
     return Fit(_scores(basis, weights, bias, query), residual, float(steps), chosen)

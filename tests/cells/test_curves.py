@@ -33,6 +33,9 @@ def curve(tmp_path_factory, evaluator):
     store = make_store(folder / "store", clip_table(SIZES, groups_of=2), dim=6)
     options = {"ways": 3, "n_query": 2, "n_episodes": 40, "preprocessing": "none", "evaluator": evaluator}
     jfewshot.evaluate(store, shots=[1, "all", 3], classifiers="logistic", out=folder / "out", **options)
+    for name in ("ridge:alpha=auto", "centroid", "knn"):  # their records can be written, too
+        (record,) = jfewshot.evaluate(store, shots="all", classifiers=name, out=folder / "others", **options)
+        assert not (record["solver"] or {}).get("not_converged")
     results = read_results(folder / "out")
     return store, {
         "all" if r["identity"]["protocol"].get("all_labels") else r["identity"]["protocol"]["k_shot"]: (

@@ -66,6 +66,7 @@ def test_ridge_is_scikit_learns(alpha):
     ours = fit_and_score(support, labels, query, 4, parse_classifier("ridge"), alpha)
     theirs = RidgeClassifier(alpha=alpha, tol=1e-12).fit(support, labels)
     np.testing.assert_allclose(ours.scores, theirs.decision_function(query), atol=1e-9)
+    assert ours.residual < 1e-12
 
 
 @pytest.mark.parametrize("metric", ["euclidean", "cosine"])
