@@ -5,6 +5,7 @@
 #   make check        style, format, types and the layers of imports; it runs no test
 #   make test-core    the tests that need neither torch nor s3prl, in an environment without them
 #   make test-optimised  the tests of what is solved, with programs as users run them (the others compile quickly)
+#   make test-further what CI runs on a further Python: both of these, no test twice
 #   make test-doors   an environment for each neighbour whose packages the tests above lack, and its tests there
 #   make test-extras  an environment for the small extras, and the commands that each promises
 # Each target takes VENV=FOLDER and PYTHON=INTERPRETER, so that several Pythons can be tested side by side.
@@ -18,13 +19,19 @@ BIN = $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 WORKERS ?= 2
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -rs
+# These folders test encoders that run in torch, and the benchmarks, whose competitors need it; a test elsewhere that needs torch
+# skips itself where torch is absent.
+NEED_TORCH = tests/extraction/upstreams tests/benchmarks
+# The solvers against scikit-learn, and what devices and chunks may not change: the numbers that users publish.
+OPTIMISED = tests/classifiers/test_against_scikit_learn.py tests/evaluator/test_devices.py \
+    tests/evaluator/test_many_shots.py tests/evaluator/test_gram.py
 # What `make check` runs: each name is a target below.
 CHECKS = check-style check-format check-types check-imports
 
 # The neighbours of `make test-doors`. samples: the eight encoders of the README's table, five with weights in packages.
 DOORS = samples
 
-.PHONY: run test test-core test-optimised test-doors $(DOORS:%=test-door-%) test-extras check $(CHECKS) clean
+.PHONY: run test test-core test-optimised test-further test-doors $(DOORS:%=test-door-%) test-extras check $(CHECKS) clean
 
 run: $(VENV)/.core
 	$(BIN)/python -m jfewshot.run
@@ -32,15 +39,16 @@ run: $(VENV)/.core
 test: $(VENV)/.test
 	$(PYTEST)
 
-# These folders test encoders that run in torch, and the benchmarks, whose competitors need it; a test elsewhere that needs torch
-# skips itself where torch is absent.
 test-core: $(VENV)/.test-core
-	$(PYTEST) --ignore tests/extraction/upstreams --ignore tests/benchmarks
+	$(PYTEST) $(NEED_TORCH:%=--ignore %)
 
-# The solvers against scikit-learn, and what devices and chunks may not change: the numbers that users publish.
+# For a further Python: what test-core runs, those of OPTIMISED with optimised programs and not twice.
+test-further: $(VENV)/.test-core
+	$(PYTEST) $(NEED_TORCH:%=--ignore %) $(OPTIMISED:%=--ignore %)
+	JFEWSHOT_TEST_OPTIMISED=1 $(PYTEST) $(OPTIMISED)
+
 test-optimised: $(VENV)/.test-core
-	JFEWSHOT_TEST_OPTIMISED=1 $(PYTEST) tests/classifiers/test_against_scikit_learn.py tests/evaluator/test_devices.py \
-	    tests/evaluator/test_many_shots.py tests/evaluator/test_gram.py
+	JFEWSHOT_TEST_OPTIMISED=1 $(PYTEST) $(OPTIMISED)
 
 test-doors: $(DOORS:%=test-door-%)
 

@@ -195,9 +195,9 @@ def test_further_segments_are_judged_by_their_own_episodes_model_at_each_strengt
         (alone,) = solve(evaluator, x, table, f"logistic:C={solved.strength}", protocol)
         np.testing.assert_array_equal(solved.predicted, alone.predicted)
     assert (together[0].predicted != together[1].predicted).any()
-    first_120 = [part[:120] for part in (drawn.clips, drawn.segment)]
-    sample = types.SimpleNamespace(clips=first_120[0], segment=first_120[1])
-    assert_agree(together[1].predicted[:120], *plain_loop(x, table, sample, protocol, fit_logistic), least=2e-5)
+    # More than one chunk: scikit-learn takes a tenth of a second for each.
+    sample = types.SimpleNamespace(clips=drawn.clips[:40], segment=drawn.segment[:40])
+    assert_agree(together[1].predicted[:40], *plain_loop(x, table, sample, protocol, fit_logistic), least=2e-5)
 
 
 def test_of_a_large_store_only_the_drawn_clips_are_taken(monkeypatch):
