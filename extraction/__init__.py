@@ -13,6 +13,7 @@
 - `crews`: who does the work: several processes, or a Ray cluster
 - `making`: the loop that makes parts of stores
 - `parts`: finished parts on disk, from which a killed run continues
+- `alterations`: noisy, reverberant and band-limited copies of a dataset
 - `decoding`: audio files to waves, ahead of the encoder
 - `encoding`: waves to frames, in batches
 - `pooling`: frames to one vector, or the frames themselves

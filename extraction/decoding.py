@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from extraction.alterations import AlteredAudio
 from extraction.datasets.hugging_face import cell_content
 from jfewshot.audio import AudioError, Stretch, Unusable, decode, decode_stretch, resample
 from jfewshot.errors import UserError
@@ -34,8 +35,11 @@ class Decoded:
     reason: str = ""
 
 
-def decode_audio(audio: Path | Stretch) -> tuple[np.ndarray, int]:
-    """Decode a file, a cell of an Arrow file, or a stretch of a file.
+Audio = Path | Stretch | AlteredAudio
+
+
+def decode_audio(audio: Audio) -> tuple[np.ndarray, int]:
+    """Decode a file, a cell of an Arrow file, or a stretch of a file, and alter it where that is asked for.
 
     Args:
       audio: a recording's `audio`.
@@ -46,10 +50,13 @@ def decode_audio(audio: Path | Stretch) -> tuple[np.ndarray, int]:
     Raises:
       AudioError: as `decode` does.
     """
+    if isinstance(audio, AlteredAudio):
+        wave, rate = decode_audio(audio.audio)
+        return audio.alteration(wave, rate, audio.clip_id), rate
     return decode_stretch(audio) if isinstance(audio, Stretch) else decode(audio, content=cell_content(audio))
 
 
-def decode_clip(audio: Path | Stretch, sample_rates: Sequence[int]) -> Decoded:
+def decode_clip(audio: Audio, sample_rates: Sequence[int]) -> Decoded:
     """Decode a file, or a stretch of one, once and resample it to every rate asked for."""
     try:
         wave, rate = decode_audio(audio)
@@ -87,7 +94,7 @@ class Decoder:
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def stream(self, blocks: Iterable[Sequence[Path | Stretch]]) -> Iterator[list[Decoded]]:
+    def stream(self, blocks: Iterable[Sequence[Audio]]) -> Iterator[list[Decoded]]:
         """Decoded clips of each block, in the order of the blocks and of the clips within.
 
         Raises:
@@ -107,7 +114,7 @@ class Decoder:
             yield self._collect(waiting.popleft())
 
     def _submit(
-        self, pool: concurrent.futures.ProcessPoolExecutor, clips: Sequence[Path | Stretch]
+        self, pool: concurrent.futures.ProcessPoolExecutor, clips: Sequence[Audio]
     ) -> list[concurrent.futures.Future]:
         tasks = [clips[start : start + _CLIPS_PER_TASK] for start in range(0, len(clips), _CLIPS_PER_TASK)]
         return [pool.submit(_decode_clips, task, self._rates) for task in tasks]
@@ -122,7 +129,7 @@ class Decoder:
             ) from error
 
 
-def _decode_clips(clips: Sequence[Path | Stretch], sample_rates: Sequence[int]) -> list[Decoded]:
+def _decode_clips(clips: Sequence[Audio], sample_rates: Sequence[int]) -> list[Decoded]:
     return [decode_clip(audio, sample_rates) for audio in clips]
 
 

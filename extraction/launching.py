@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from extraction.allocator import keep_freed_memory
+from extraction.alterations import Alteration, AlteredDataset
 from extraction.assembling import merge_all
 from extraction.crews.base import Crew
 from extraction.crews.on_ray import RayCrew
@@ -47,6 +48,7 @@ def launch(run: ExtractOptions) -> None:
     found = [load_dataset(name, run.columns) for name in datasets]
     roots = [_root_of(dataset, run.root, alone=len(found) == 1) for dataset in found]
     shard = Shard.parse(run.shard) if run.shard else None
+    alterations = [Alteration.parse(text) for text in dict.fromkeys(run.alter)] or [None]
     keep_freed_memory()
     said: set[str] = set()
     while upstreams:
@@ -54,9 +56,19 @@ def launch(run: ExtractOptions) -> None:
         names, upstreams = upstreams[: len(loaded)], upstreams[len(loaded) :]
         with _crew(run, options, names) as crew:
             for dataset, root in zip(found, roots, strict=True):
-                extract(
-                    dataset, root.absolute(), loaded, run.out.absolute(), run.settings, shard, crew, said, run.replace
-                )
+                for alteration in alterations:
+                    wanted = dataset if alteration is None else AlteredDataset(dataset, alteration)
+                    extract(
+                        wanted,
+                        root.absolute(),
+                        loaded,
+                        run.out.absolute(),
+                        run.settings,
+                        shard,
+                        crew,
+                        said,
+                        run.replace,
+                    )
         loaded.clear()  # before the next are loaded
     out = shlex.quote(str(run.out))
     if shard is None:

@@ -4,6 +4,7 @@ import dataclasses
 import time
 from collections.abc import Iterator, Sequence
 
+from extraction.alterations import audio_of
 from extraction.decoding import Decoded, Decoder
 from extraction.encoding import BatchEncoder, EncodedBlock
 from extraction.parts import Parts
@@ -59,7 +60,8 @@ def make_parts(tasks: Sequence[Task], numbers: Sequence[int], decoder: Decoder, 
     """
     wanting = {number: [task for task in tasks if not task.parts.has(number)] for number in numbers}
     numbers = [number for number in numbers if wanting[number]]
-    stream = decoder.stream([clip.audio for clip in tasks[0].parts.block(number)] for number in numbers)
+    alteration = tasks[0].parts.plan.get("alteration")
+    stream = decoder.stream([audio_of(clip, alteration) for clip in tasks[0].parts.block(number)] for number in numbers)
     for number, decoded in zip(numbers, stream, strict=True):
         tally = Tally(clips=len(decoded), audio_s=sum(clip.duration_s for clip in decoded))
         for task in wanting[number]:

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
+from extraction.alterations import AlteredDataset
 from extraction.datasets.base import Dataset, Recording
 from extraction.datasets.filters import leave_out_overlaps, leave_out_unread, with_windows
 from extraction.datasets.splits import class_splits
@@ -151,8 +152,9 @@ def make_plan(
         "dataset": {
             key: value
             for key, value in dataclasses.asdict(dataset.info).items()
-            if key in ("name", "title", "licence", "source", "citation") and value
+            if key in ("name", "title", "licence", "source", "citation", "altered") and value
         },
+        **({"alteration": dataset.alteration.text} if isinstance(dataset, AlteredDataset) else {}),
         "clips": len(recordings),
         "clips_sha256": sha256_of_json(table),
         "left_out": left_out,

@@ -60,6 +60,7 @@ class DatasetInfo:
       n_classes: likewise, classes.
       group_is: what a group is, in a few words (`speaker`); empty if it has none.
       class_list: its key in `jfewshot/data/class_splits.json`, which names its classes; empty if it is not there.
+      altered: of altered copies of a dataset, what was done (`of`, `kind`, `value`); None for recordings as they are.
     """
 
     name: str
@@ -71,6 +72,7 @@ class DatasetInfo:
     n_classes: int | None = None
     group_is: str = ""
     class_list: str = ""
+    altered: dict[str, str | float] | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Curves out of records: accuracy over shots, over ways, over layers, everything else equal."""
+"""Curves out of records: accuracy over shots, over ways, over layers, over noise, everything else equal."""
 
 import dataclasses
 import itertools
@@ -15,6 +15,12 @@ from jfewshot.reporting.labels import UpstreamNames, dataset_labels, upstream_la
 Record = Mapping[str, Any]
 # Fields of a protocol that differ along a curve over shots, as `k_shot` does.
 ALONG_SHOTS = ("nested_shots", "all_labels")
+# What `jfewshot extract --alter` does to recordings, as the label of an axis.
+ALTERATIONS = {
+    "noise": "signal-to-noise ratio of the queries (dB)",
+    "reverb": "room scale of the queries (%)",
+    "band": "band of the queries (Hz)",
+}
 EPISODES = "ci95"  # the interval for other episodes of the same clips
 MOST_CURVES = 26  # in a panel: more cannot be told apart
 
@@ -24,7 +30,7 @@ class Trend:
     """Curves that differ in one thing.
 
     Attributes:
-      name: `shots`, `ways` or `layers`.
+      name: `shots`, `ways`, `layers` or `alterations`.
       title: what is equal for all of them.
       x_label: label of the horizontal axis.
       ticks: places on the axis and their names.
@@ -56,6 +62,7 @@ def trends(records: Sequence[Record], interval: str = "ci95", at_most: int | Non
         _over("shots", "shots (support clips per class)", records, _shots, "k_shot", True, interval, names),
         _over("ways", "ways (classes per episode)", records, _ways, "n_way", False, interval, names),
         _over_layers(records, interval, names),
+        _over_alterations(records, interval, names),
     ]
     turns = itertools.chain.from_iterable(itertools.zip_longest(*kinds))
     return list(itertools.islice((trend for trend in turns if trend is not None), at_most))
@@ -141,6 +148,38 @@ def _over_layers(records: Sequence[Record], interval: str, names: UpstreamNames)
         if panels:
             title = f"{describe(condition_of(group[0]))} · {group[0]['view']['pooling']} pooling"
             yield Trend("layers", title, "layer", {i: layer for layer, i in number.items()}, False, panels)
+
+
+def _over_alterations(records: Sequence[Record], interval: str, names: UpstreamNames) -> Iterator[Trend]:
+    """Accuracy over the signal-to-noise ratio, the room or the band of altered copies of a dataset."""
+    conditions = Conditions()
+    groups: dict[tuple[str, str, str], list[Record]] = {}
+    for record in records:
+        altered = record["dataset"].get("altered")
+        if isinstance(altered, Mapping) and altered.get("kind") in ALTERATIONS and _is_number(altered.get("value")):
+            groups.setdefault((conditions.key(record), str(altered.get("of")), altered["kind"]), []).append(record)
+    for (key, of, kind), group in groups.items():
+        places = sorted({float(record["dataset"]["altered"]["value"]) for record in group})
+        if len(places) < 2:
+            continue
+        # The recordings as they are stand at an end of the axis: no noise, no room, the whole band.
+        clean = [r for r in records if r["dataset"]["name"] == of and conditions.key(r) == key]
+        step = (places[-1] - places[0]) / (len(places) - 1)
+        end = places[0] - step if kind == "reverb" else places[-1] + step
+        ticks = {value: f"{value:g}" for value in places} | ({end: "clean"} if clean else {})
+        points: dict[str, dict[float, Record]] = {}
+        for record in [*group, *clean]:
+            altered = record["dataset"].get("altered")
+            x = end if altered is None else float(altered["value"])
+            points.setdefault(names.of(record), {})[x] = record
+        curves = [_curve(name, line, interval) for name, line in points.items() if len(line) > 1]
+        panel = Panel(of, tuple(sorted(curves, key=lambda curve: -curve.mean[-1])[:MOST_CURVES]))
+        title = f"{of}: {describe(condition_of(group[0]))}"
+        yield Trend("alterations", title, ALTERATIONS[kind], ticks, False, (panel,))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _place_of(number: Mapping[str, float]) -> Callable[[Record], float]:

@@ -16,7 +16,7 @@ from jfewshot.simclr.augmentation.alteration import alter
 from jfewshot.simclr.augmentation.masks import mask_spectrogram
 from jfewshot.simclr.augmentation.noise import add_noise, coloured_noise, noise_bank
 from jfewshot.simclr.augmentation.pitch import pitch
-from jfewshot.simclr.augmentation.reverb import impulse_responses, reverb, reverb_continuous
+from jfewshot.simclr.augmentation.reverb import impulse_response, impulse_responses, reverb, reverb_continuous
 from jfewshot.simclr.augmentation.speed import speed
 from jfewshot.simclr.augmentation.views import Banks, augment_wave, make_banks, output_samples
 from jfewshot.simclr.settings import AlterationConfig, AugmentationConfig
@@ -29,6 +29,7 @@ __all__ = [
     "alter",
     "augment_wave",
     "coloured_noise",
+    "impulse_response",
     "impulse_responses",
     "make_banks",
     "mask_spectrogram",

@@ -1,0 +1,190 @@
+"""Altered copies of a dataset: noise, a room, a narrow band, as the recordings of a worse microphone or place have them.
+
+    --alter clean noise:20 noise:10 noise:0 reverb:50 band:4000
+
+Each alteration makes a dataset of its own, `<dataset>@noise_10`, with the clip ids of the original. The alterations are those
+that Speech SimCLR is trained with (`jfewshot.simclr.augmentation`), at a given strength instead of a drawn one. What is random in
+them depends on the clip's id alone: a clip has the same noise at every ratio, for every encoder, on every machine.
+"""
+
+import dataclasses
+import functools
+import hashlib
+import math
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from extraction.datasets.base import Dataset, DatasetInfo, Recording
+from jfewshot.audio import Stretch, resample
+from jfewshot.errors import UserError
+
+Kind = Literal["noise", "reverb", "band"]
+# What the number means, its unit, and the values that make sense.
+_MEANING: dict[str, tuple[str, str, float, float]] = {
+    "noise": ("coloured noise at a signal-to-noise ratio of", "dB", -60, 120),
+    "reverb": ("a room of scale", "%", 0, 100),
+    "band": ("a band up to", "Hz", 50, 96_000),
+}
+# Of each noise; 16 s at 16 kHz. One bank serves all rates: the colours are those of the samples.
+_NOISE_SAMPLES = 2**18
+_NOISE_SEED = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Alteration:
+    """What is done to each clip.
+
+    Attributes:
+      kind: `noise` (white, pink or brown), `reverb` (SoX's, as Speech SimCLR is trained with) or `band`.
+      value: the signal-to-noise ratio in dB, the room's scale from 0 to 100, or the highest frequency that is kept, in Hz.
+    """
+
+    kind: Kind
+    value: float
+
+    @classmethod
+    def parse(cls, text: str) -> "Alteration | None":
+        """An alteration as the user writes it: `noise:10`; None for `clean`.
+
+        Args:
+          text: kind and value.
+
+        Raises:
+          UserError: on an unknown kind or a value that makes no sense.
+        """
+        if text == "clean":
+            return None
+        kind, _, number = text.partition(":")
+        if kind not in _MEANING:
+            raise UserError(
+                f"--alter is '{text}'; give clean, noise:DB, reverb:PERCENT or band:HZ, for instance noise:10"
+            )
+        what, unit, least, most = _MEANING[kind]
+        try:
+            value = float(number)
+        except ValueError:
+            value = math.nan
+        if not least <= value <= most:
+            raise UserError(
+                f"--alter is '{text}'; {kind} is {what} {least:g} to {most:g} {unit}, for instance {kind}:{most / 2:g}"
+            )
+        return cls(kind, value)  # type: ignore[arg-type]
+
+    @property
+    def text(self) -> str:
+        """As the user writes it."""
+        return f"{self.kind}:{self.value:g}"
+
+    @property
+    def words(self) -> str:
+        """For titles: `noise, 10 dB`."""
+        return f"{self.kind}, {self.value:g} {_MEANING[self.kind][1]}"
+
+    def __call__(self, wave: np.ndarray, rate: int, clip_id: str) -> np.ndarray:
+        """Alter a clip.
+
+        Args:
+          wave: float32 mono samples.
+          rate: Hz.
+          clip_id: decides what is random.
+
+        Returns:
+          as many samples.
+        """
+        if self.kind == "noise":
+            return _with_noise(wave, clip_id, self.value)
+        if self.kind == "reverb":
+            return _in_a_room(wave, rate, self.value)
+        return _in_a_band(wave, rate, self.value)
+
+
+@dataclasses.dataclass(frozen=True)
+class AlteredAudio:
+    """A clip's audio, to be altered after it is decoded."""
+
+    audio: Path | Stretch
+    clip_id: str
+    alteration: Alteration
+
+
+@dataclasses.dataclass(frozen=True)
+class AlteredDataset:
+    """A dataset whose clips are altered.
+
+    Attributes:
+      original: the dataset.
+      alteration: what is done.
+    """
+
+    original: Dataset
+    alteration: Alteration
+
+    @property
+    def info(self) -> DatasetInfo:
+        """The original's, under a name of its own."""
+        info, alteration = self.original.info, self.alteration
+        name = f"{info.name}@{alteration.text.replace(':', '_')}"
+        altered: dict[str, str | float] = {
+            "of": info.name,
+            "kind": str(alteration.kind),
+            "value": alteration.value,
+        }
+        return dataclasses.replace(info, name=name, title=f"{info.title} ({alteration.words})", altered=altered)
+
+    def recordings(self, root: Path) -> list[Recording]:
+        """The original's recordings."""
+        return self.original.recordings(root)
+
+
+def audio_of(recording: Recording, alteration: str | None) -> "Path | Stretch | AlteredAudio":
+    """What is decoded of a recording.
+
+    Args:
+      recording: of the plan.
+      alteration: the plan's, as text; None for none.
+    """
+    found = None if alteration is None else Alteration.parse(alteration)
+    return recording.audio if found is None else AlteredAudio(recording.audio, recording.clip_id, found)
+
+
+def _with_noise(wave: np.ndarray, clip_id: str, snr_db: float) -> np.ndarray:
+    bank = _noises()
+    digest = hashlib.sha256(clip_id.encode()).digest()
+    row, start = (int.from_bytes(digest[i : i + 8], "big") for i in (0, 8))
+    place = (start % bank.shape[1] + np.arange(len(wave))) % bank.shape[1]
+    noise = bank[row % len(bank), place].astype(np.float64)
+    power, of_noise = np.mean(np.square(wave, dtype=np.float64)), np.mean(np.square(noise))
+    gain = math.sqrt(power / max(of_noise, 1e-20) * 10 ** (-snr_db / 10))
+    return (wave + gain * noise).astype(np.float32)
+
+
+@functools.cache
+def _noises() -> np.ndarray:
+    # Loaded late: JAX comes along, which decoding without alterations need not wait for.
+    from jfewshot.simclr.augmentation import coloured_noise
+
+    return coloured_noise(_NOISE_SAMPLES, _NOISE_SEED)
+
+
+def _in_a_room(wave: np.ndarray, rate: int, room: float) -> np.ndarray:
+    response = _response(rate, room)
+    n_fft = 1 << (len(wave) + len(response) - 1).bit_length()
+    wet = np.fft.irfft(np.fft.rfft(wave, n_fft) * np.fft.rfft(response, n_fft), n_fft)
+    return wet[: len(wave)].astype(np.float32)
+
+
+@functools.lru_cache(8)
+def _response(rate: int, room: float) -> np.ndarray:
+    from jfewshot.simclr.augmentation import impulse_response
+
+    return impulse_response(room, rate)
+
+
+def _in_a_band(wave: np.ndarray, rate: int, highest_hz: float) -> np.ndarray:
+    low = round(2 * highest_hz)
+    if low >= rate:
+        return wave
+    back = resample(resample(wave, rate, low), low, rate)
+    return np.pad(back, (0, max(0, len(wave) - len(back))))[: len(wave)].astype(np.float32)
