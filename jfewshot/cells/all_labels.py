@@ -4,6 +4,7 @@ Episodes with the same classes share their classifier, so its cost is that of th
 episodes. The queries are those of the curve. Every segment of a support clip is a support.
 """
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator
 
@@ -17,8 +18,10 @@ from jfewshot.errors import UserError
 from jfewshot.evaluator.drawer import Drawn
 from jfewshot.evaluator.evaluator import Solved
 from jfewshot.evaluator.full_data import Fit, fit_and_score
+from jfewshot.threads import one_blas_thread
 
 KIND = "all labels"
+_LARGE = 2000  # supports
 
 
 def solve_all_labels(
@@ -51,9 +54,10 @@ def solve_all_labels(
             episodes = np.flatnonzero(problem.set_of_episode == number)
             rows, labels = problem.supports_of(classes)
             clips, starts, query_rows = problem.queries_of(episodes)
-            fit = fit_and_score(
-                problem.embeddings[rows], labels, problem.embeddings[query_rows], n_way, cell.spec, strength
-            )
+            supports, queries = problem.embeddings[rows], problem.embeddings[query_rows]
+            # Threads are for large matrices; small ones only wait for them.
+            with one_blas_thread() if len(rows) < _LARGE else contextlib.nullcontext():
+                fit = fit_and_score(supports, labels, queries, n_way, cell.spec, strength)
             tally = _of_clips(fit, starts, cell.protocol.query_segments)
             predicted[episodes] = _slots(tally, clips, problem, episodes, classes)
             chosen = -1 if fit.chosen is None else fit.chosen

@@ -6,6 +6,7 @@ devices and worked off one after the other, so that a block's matrices stay in a
 last (linalg.py). The solver is compiled once per (classifier, ways, shots, queries) and serves every store.
 """
 
+import contextlib
 import dataclasses
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -30,6 +31,7 @@ from jfewshot.evaluator.solving import Job, Solver
 from jfewshot.evaluator.sources import Sources
 from jfewshot.randomness import stream_key
 from jfewshot.store.clips import ClipTable
+from jfewshot.threads import one_blas_thread
 
 __all__ = ["TRACES", "Drawn", "Evaluator", "Solved"]
 
@@ -178,7 +180,10 @@ class Evaluator:
                 on_progress(solved - told)
                 told = solved
 
-        parts = self._chunking.run(protocol, lambda shape: self._solver.solve(job, shape, tell))
+        # Only where small matrices go to LAPACK: products of whole stores are the better for several threads.
+        small = self._solver.on_cpu and isinstance(job.classifier, Auto)
+        with one_blas_thread() if small else contextlib.nullcontext():
+            parts = self._chunking.run(protocol, lambda shape: self._solver.solve(job, shape, tell))
         predicted, residual, iterations, rounding, *chosen = (
             part[0] if len(part) == 1 else np.concatenate(part, 1) for part in zip(*parts, strict=True)
         )
