@@ -228,7 +228,7 @@ def _fitted(rows, labels, classes, spec: ClassifierSpec, transform: Transform) -
         weights = points.T @ alpha
     else:
         with Progress(f"fitting {spec.name} on {len(labels)} clips"):
-            found = solve((rows @ rows.T), labels, len(classes), spec)
+            found = solve(points @ points.T, labels, len(classes), spec)
         weights, bias, strength = points.T @ found.alpha, found.bias, found.strength
     return Head(
         classes=tuple(classes),

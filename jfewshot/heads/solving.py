@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from jfewshot.classifiers.base import LabelledClips
 from jfewshot.classifiers.specs import AUTO, ClassifierSpec
 from jfewshot.errors import UserError
+from jfewshot.heads import exact
 
 
 class Solution(NamedTuple):
@@ -34,8 +35,10 @@ def solve(
 ) -> Solution:
     """Fit `ridge`, `logistic` or `svm` on all clips, as the evaluator fits an episode.
 
+    Where `ridge` does not converge in float32, its closed form in float64 is taken.
+
     Args:
-      gram: inner products of the clips, float32.
+      gram: inner products of the clips, float64: where `ridge` needs more digits than float32 has, they are there.
       labels: class number of each clip.
       n_classes: how many classes there are; each has a clip at least.
       spec: the classifier and one strength, which may be `auto`: the classifier then chooses from these clips.
@@ -59,15 +62,20 @@ def solve(
     if strength == AUTO:
         place = _choose(classifier, clips)
         strength = classifier.strength.grid[int(place[0])]  # type: ignore[union-attr]
+    strength = float(strength)  # type: ignore[arg-type]
     model, diagnostics = _fit(classifier, clips, jnp.float32(strength))
     residual = float(diagnostics.residual[0])
     if classifier.tolerance is not None and not residual <= classifier.tolerance:
+        if spec.name == "ridge":
+            # A small alpha on hundreds of clips can ask for more digits than float32 has. The problem is the same in float64.
+            alpha, bias = exact.fit(gram, labels, n_classes, ("ridge", {}, strength))
+            return Solution(alpha, bias, strength, 0.0)
         raise UserError(
             f"{spec.name} did not converge on these {len(labels)} clips (residual {residual:.1g}, {classifier.tolerance:g} is "
             "needed); take ridge:alpha=auto, or another strength"
         )
     alpha, bias = np.asarray(model.alpha[:, :, 0], np.float64), np.asarray(model.bias[:, 0], np.float64)
-    return Solution(alpha, bias, float(strength), residual)  # type: ignore[arg-type]
+    return Solution(alpha, bias, strength, residual)
 
 
 @functools.partial(jax.jit, static_argnums=0)

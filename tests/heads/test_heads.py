@@ -57,6 +57,17 @@ def test_a_linear_head_is_scikit_learns_on_classes_of_different_sizes(store, cla
     np.testing.assert_allclose(found - shift, expected, atol=2e-4)
 
 
+def test_ridge_is_right_where_float32_has_too_few_digits(tmp_path):
+    table = clip_table((40, 50, 40))
+    # Two directions 300 times as long as the others, and hardly any penalty.
+    view = embeddings(table, 12) * np.array([300.0] * 2 + [1.0] * 10, np.float32)
+    store = make_store(tmp_path / "store", table, views={"last.mean": view})
+    head = fit_head(store, "ridge:alpha=0.001", preprocessing="none").head
+    rows, labels = view[table.first_segment].astype(np.float64), table.class_number
+    expected = RidgeClassifier(alpha=1e-3, solver="svd").fit(rows, labels).decision_function(rows)
+    np.testing.assert_allclose(head.scores_of_transformed((rows - head.origin).astype(np.float32)), expected, atol=2e-3)
+
+
 @pytest.mark.parametrize("metric", ["euclidean", "cosine"])
 def test_heads_of_neighbours_and_centroids_decide_as_scikit_learn(store, metric):
     rows, labels = clip_rows(store)
