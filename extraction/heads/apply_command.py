@@ -30,9 +30,9 @@ def main(arguments: list[str] | None = None) -> int:
     more = f" and {len(counts) - _SHOWN} more classes" if len(counts) > _SHOWN else ""
     console = rich.console.Console()
     said = [
-        f"{total:,} {what} of {len(done.labels):,} recordings: {shown}{more}.",
+        f"{total:,} {what} of {len(done.labels):,} {'recording' if len(done.labels) == 1 else 'recordings'}: {shown}{more}.",
         f"Head: {head_words(done.head)}",
-        expected_words(done.head, (100,))[0]
+        expected_words(done.head, ())[0]
         + " It holds for clips like the labelled ones, not for what else a recording holds.",
     ]
     for number, sentence in enumerate(said):

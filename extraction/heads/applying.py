@@ -133,7 +133,7 @@ def run_apply(options: ApplyOptions) -> Applied:
     from extraction.heads.labels import label_windows
     from extraction.heads.labels import merge as merged
     from extraction.heads.recordings import find_sources
-    from extraction.heads.scoring import PARTS, Scorer
+    from extraction.heads.scoring import SCORES, Scorer
     from extraction.heads.writing import write_labels
     from jfewshot.heads.folder import read_head
 
@@ -141,7 +141,7 @@ def run_apply(options: ApplyOptions) -> Applied:
     windows = windows_of(options, head)
     threshold = threshold_of(options.threshold, head)
     out = (options.out or Path(f"labels-{options.head.resolve().name}")).absolute()
-    _check_place(out, PARTS)
+    _check_place(out, SCORES)
     load = options.upstream or head.facts["encoder"].get("load")
     require_audio_packages((str(load),))
     sources, unread = find_sources(options.recordings, options.on_error)
@@ -166,16 +166,20 @@ def run_apply(options: ApplyOptions) -> Applied:
             f"{out} holds labels that were made with another head, other recordings or other options; name another --out, or "
             "replace them with --replace"
         )
-    if is_done and not options.replace:
+    if is_done:
         log.info("%s holds these labels already", out)
-    names = [load] if load else []
     keep_freed_memory()
-    encoder = load_encoder(
-        head, str(options.head), options.upstream, options.options.for_upstreams(names).of(load or "")
-    )
-    writable_folder(out, "labels")
-    scorer = Scorer(head, encoder, sources, windows, out / PARTS, scoring)
-    scored = scorer.run(ExtractionSettings(workers=options.workers).n_workers, options.on_error)
+
+    def loaded():
+        names = [load] if load else []
+        encoder = load_encoder(
+            head, str(options.head), options.upstream, options.options.for_upstreams(names).of(load or "")
+        )
+        writable_folder(out, "labels")
+        return encoder
+
+    scorer = Scorer(head, loaded, sources, windows, out / SCORES, scoring)
+    scored = scorer.run(ExtractionSettings(workers=options.workers).n_workers, options.on_error, options.replace)
     labels = {}
     for one in scored:
         own = label_windows(head, one, windows, threshold)
@@ -183,11 +187,11 @@ def run_apply(options: ApplyOptions) -> Applied:
     left_out = [*unread, *((one.source.name, one.reason) for one in scored if one.reason)]
     with Progress("writing the labels"):
         columns = head.classes if options.all_scores else ()
-        files = write_labels(out, options.formats, list(labels.items()), encoder.sample_rate, columns)
+        rate = int(head.facts["audio"]["sample_rate"])
+        files = write_labels(out, options.formats, list(labels.items()), rate, columns)
         for name in set(there["files"] if there else ()) - set(files):
             (out / name).unlink(missing_ok=True)
         _write_manifest(out, plan, files, head, options, windows, threshold, left_out)
-    scorer.remove()
     return Applied(out, labels, tuple(left_out), head)
 
 
@@ -246,15 +250,15 @@ def _stamp(path: Path) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def _check_place(out: Path, parts: str) -> None:
+def _check_place(out: Path, scores: str) -> None:
     """Refuse a folder that holds anything but labels."""
     if not out.exists():
         return
     if not out.is_dir():
         raise UserError(f"cannot write labels to {out}: a file of this name is there; name a new folder")
     manifest = manifest_of(out / _MANIFEST, _FORMAT) or {}
-    own = {_MANIFEST, parts, *(name.split("/")[0] for name in manifest.get("files", ()))}
-    begun = {"labels.csv", "raven", "audacity"} if (out / parts).is_dir() else set()
+    own = {_MANIFEST, scores, *(name.split("/")[0] for name in manifest.get("files", ()))}
+    begun = {"labels.csv", "raven", "audacity"} if (out / scores).is_dir() else set()
     foreign = sorted(
         path.name for path in out.iterdir() if path.name not in own | begun and not path.name.startswith(".")
     )

@@ -1,11 +1,11 @@
-"""From recordings to scores, in parts on disk from which an interrupted run continues."""
+"""From recordings to scores, kept in parts on disk: an interrupted run continues, and other labels need no encoder."""
 
 import dataclasses
 import json
 import logging
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from jfewshot.heads.head import Head
 
 log = logging.getLogger("jfewshot.apply")
 
-PARTS = ".parts"
+SCORES = ".scores"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -47,7 +47,7 @@ class Scorer:
 
     Args:
       head: the head.
-      encoder: its encoder.
+      load: loads its encoder, which is needed only where something is not scored yet.
       sources: the recordings.
       windows: how they are cut.
       folder: for parts.
@@ -57,110 +57,119 @@ class Scorer:
     def __init__(
         self,
         head: Head,
-        encoder: Upstream,
+        load: Callable[[], Upstream],
         sources: Sequence[Source],
         windows: Windows,
         folder: Path,
         plan: dict[str, Any],
     ):
-        self._head, self._upstream, self._sources, self._windows = head, encoder, sources, windows
+        self._head, self._load, self._sources, self._windows = head, load, sources, windows
         self._folder, self._plan = folder, plan
-        layer, _, pooling = head.facts["view"].rpartition(".")
-        self._encoder = BatchEncoder(encoder, [layer], [pooling], head.facts["audio"]["segment_samples"])
+        self._rate = int(head.facts["audio"]["sample_rate"])
         self._blocks = blocks_of(pieces_of(sources, windows), sources, windows)
 
-    def run(self, workers: int, on_error: str) -> list[Scored]:
+    def run(self, workers: int, on_error: str, replace: bool) -> list[Scored]:
         """Score what is not scored yet.
 
         Args:
           workers: processes that decode ahead.
           on_error: `stop` or `skip`.
+          replace: whether scores of another plan are removed.
 
         Returns:
           the scores of each recording.
 
         Raises:
-          UserError: with `stop`, at the first window that cannot be scored; if another run's parts are there.
+          UserError: with `stop`, at the first window that cannot be scored; if scores of another plan are there.
         """
-        self._begin()
         todo = [number for number in range(len(self._blocks)) if not self._part(number).exists()]
+        if not self._is_planned(replace):
+            todo = list(range(len(self._blocks)))
         counts = [sum(piece.count for piece in block) for block in self._blocks]
         done = sum(counts) - sum(counts[number] for number in todo)
         if done:
             log.info("%d of %d windows were scored before", done, sum(counts))
+        if todo:
+            # Loaded before anything is written, for it may be another encoder than the head's.
+            encoder = self._load()
+            self._begin()
+            self._make(encoder, todo, counts, workers, on_error)
+        return self._collect()
+
+    def _make(self, upstream: Upstream, todo: list[int], counts: list[int], workers: int, on_error: str) -> None:
+        layer, _, pooling = self._head.facts["view"].rpartition(".")
+        encoder = BatchEncoder(upstream, [layer], [pooling], self._head.facts["audio"]["segment_samples"])
+        done = sum(counts) - sum(counts[number] for number in todo)
         started, audio_s, busy = time.monotonic(), 0.0, 0.0
-        with (
-            Progress("labelling", sum(counts), "windows", done) as progress,
-            Decoder([self._upstream.sample_rate], workers) as decoder,
-        ):
+        with Progress("labelling", sum(counts), "windows", done) as progress, Decoder([self._rate], workers) as decoder:
             stream = decoder.stream([piece.audio for piece in self._blocks[number]] for number in todo)
             for number, decoded in zip(todo, stream, strict=True):
                 begun = time.monotonic()
-                scores, reasons = self._score(self._blocks[number], decoded, on_error)
-                reasons_text = np.array(json.dumps(reasons))
+                scores, reasons = self._score(encoder, self._blocks[number], decoded, on_error)
                 with atomic_write(self._part(number)) as file:
-                    file.write(npz_bytes({"scores": scores, "reasons": reasons_text}))
+                    file.write(npz_bytes({"scores": scores, "reasons": np.array(json.dumps(reasons))}))
                 busy += time.monotonic() - begun
                 audio_s += sum(clip.duration_s for clip in decoded)
                 wall = max(time.monotonic() - started, 1e-9)
                 progress.advance(counts[number], f"{audio_s / wall:.0f} s of audio per second")
-        if todo:
-            wall = max(time.monotonic() - started, 1e-9)
-            log.info(
-                "%d recordings, %.0f s of audio in %.1f s: %.1f s of audio per second, encoder busy %.0f%% of the time",
-                len(self._sources),
-                audio_s,
-                wall,
-                audio_s / wall,
-                100 * busy / wall,
-            )
-        return self._collect()
+        log.info(
+            "%d recordings, %.0f s of audio in %.1f s: %.1f s of audio per second, encoder busy %.0f%% of the time",
+            len(self._sources),
+            audio_s,
+            wall,
+            audio_s / wall,
+            100 * busy / wall,
+        )
 
-    def remove(self) -> None:
-        """Remove the parts, once the labels are written."""
-        shutil.rmtree(self._folder, ignore_errors=True)
-
-    def _begin(self) -> None:
+    def _is_planned(self, replace: bool) -> bool:
+        """Whether the scores that are there are of this plan; where they may be replaced and are not, they are removed."""
         path = self._folder / "plan.json"
         wanted = json.loads(canonical_json(self._plan))
         try:
             there = json.loads(path.read_text("utf-8"))
         except FileNotFoundError:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            with atomic_write(path, "w") as file:
-                json.dump(wanted, file, ensure_ascii=False)
-            return
+            return False
         except ValueError as error:
             raise UserError(
                 f"{path} is damaged ({error}); remove {self._folder} and run the same command again"
             ) from error
-        if there != wanted:
-            changed = sorted(key for key in {*there, *wanted} if there.get(key) != wanted.get(key))
+        if there == wanted:
+            return True
+        if not replace:
+            names = {*there, *wanted} if isinstance(there, dict) else set(wanted)
+            changed = sorted(key for key in names if not isinstance(there, dict) or there.get(key) != wanted.get(key))
             raise UserError(
-                f"{self._folder} holds an unfinished run with another {', '.join(changed)}. Give the same to continue it, name "
-                "another --out, or remove that folder"
+                f"{self._folder.parent} holds scores of another {', '.join(changed)}. Give the same to continue, name another "
+                "--out, or replace them with --replace"
             )
+        shutil.rmtree(self._folder)
+        return False
+
+    def _begin(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with atomic_write(self._folder / "plan.json", "w") as file:
+            json.dump(json.loads(canonical_json(self._plan)), file, ensure_ascii=False)
 
     def _part(self, number: int) -> Path:
         return self._folder / f"block-{number:05d}.npz"
 
     def _score(
-        self, block: Sequence[Piece], decoded: Sequence[Decoded], on_error: str
+        self, encoder: BatchEncoder, block: Sequence[Piece], decoded: Sequence[Decoded], on_error: str
     ) -> tuple[Float32[np.ndarray, "windows classes"], dict[str, str]]:
         """Scores of a block's windows one after another, and reasons by window."""
         waves: list[np.ndarray | None] = []
         reasons: dict[int, str] = {}
         for piece, clip in zip(block, decoded, strict=True):
             source = self._sources[piece.recording]
-            wave = clip.waves.get(self._upstream.sample_rate)
+            wave = clip.waves.get(self._rate)
             cut: list[np.ndarray | None] = [None] * piece.count
             if wave is not None:
-                cut[:] = waves_of(piece, wave, self._upstream.sample_rate, self._windows, source.duration_s)
+                cut[:] = waves_of(piece, wave, self._rate, self._windows, source.duration_s)
             for one in cut:
                 if one is None or not len(one):
                     reasons[len(waves)] = clip.reason or "shorter than its header says"
                 waves.append(one if one is not None and len(one) else None)
-        encoded = self._encoder.encode_block(waves)
+        encoded = encoder.encode_block(waves)
         reasons = {**encoded.reasons, **reasons}
         if reasons and on_error == "stop":
             first = min(reasons)

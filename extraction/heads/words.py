@@ -9,6 +9,7 @@ from jfewshot.heads.head import Head
 from jfewshot.statistics.expected import Outcomes, expected_interval
 
 _SHOWN = 3
+_FEW_FOUND = 0.5  # of unknown sounds
 _WEAK = 0.1  # a class's recall is mentioned where it is so far below the accuracy
 
 
@@ -44,17 +45,18 @@ def expected_words(head: Head, numbers: Sequence[int]) -> list[str]:
     else:
         how = "each clip was left out in turn"
     said = [
-        f"Accuracy to expect: {_percent(outcomes.accuracy)} ({outcomes.n_correct} of {outcomes.n} clips were right when {how})."
+        f"Accuracy to expect: {_percent(outcomes.accuracy)} of new clips like these ({outcomes.n_correct} of {outcomes.n} clips "
+        f"were right when {how})."
     ]
-    parts = [f"{m} clips: {_range(outcomes, m, None)}" for m in numbers]
-    said.append(
-        f"Of new clips of the same kind, this share will be right with a probability of 95%. Of {'; of '.join(parts)}."
-    )
-    if outcomes.correlation > 0 and outcomes.clips_per_group > 1.5:
-        alone = [f"{m} clips: {_range(outcomes, m, 1.0)}" for m in numbers]
+    if not numbers:
+        return said
+    ranges = [_range(outcomes, m, None) for m in numbers]
+    said.append(f"With a probability of 95%, {_listed(numbers, ranges)} will be right.")
+    alone = [_range(outcomes, m, 1.0) for m in numbers]
+    if alone != ranges:
         said.append(
-            f"Clips of one group are right or wrong together. The ranges above are for groups as large as here "
-            f"({outcomes.clips_per_group:.0f} clips). Where each new clip is of a group of its own, of {'; of '.join(alone)}."
+            f"That is for new clips in groups of about {outcomes.clips_per_group:.0f}, as here, since clips of one group tend to "
+            f"be right or wrong together. Where each new clip is of another group: {_listed(numbers, alone)}."
         )
     weak = sorted((value, name) for name, value in facts["recall"].items() if value < outcomes.accuracy - _WEAK)
     if weak:
@@ -66,18 +68,29 @@ def expected_words(head: Head, numbers: Sequence[int]) -> list[str]:
 def unknown_words(head: Head) -> str:
     """What the threshold does, and what it was tested with."""
     facts: dict[str, Any] = head.facts["unknown"]
-    keeps = f"{_percent(facts['kept'], 0)} of the labelled clips keep their class"
+    said = (
+        f"Unknown sounds: what lies between two classes is called unknown. {_percent(facts['kept'], 0)} of the labelled clips "
+        "keep their class."
+    )
     if not facts["n_classes"]:
         return (
-            f"Unknown sounds: {keeps} under the threshold. How many unknown sounds it finds is not known, since only known "
-            "classes were seen, and none of two can be left out."
+            f"{said} How many unknown sounds are found is not known: only known classes were seen, and of two none can be left "
+            "out."
         )
-    return (
-        f"Unknown sounds: {keeps} under the threshold, and {_percent(facts['recall'], 0)} of the clips of a class that the head "
-        f"has not met are called unknown (each of {facts['n_classes']} classes left out in turn). Where half of the clips are of "
-        f"such classes, {_percent(facts['precision'], 0)} of those called unknown are. Only known classes were seen: noise and "
-        "silence were not tested."
+    said += (
+        f" Of the clips of a class that the head has not met, {_percent(facts['recall'], 0)} are called unknown (each of "
+        f"{facts['n_classes']} classes was left out in turn), and where half of all clips are of such classes, "
+        f"{_percent(facts['precision'], 0)} of those called unknown are. Only known classes were seen in this test, no noise and "
+        "no silence."
     )
+    if facts["recall"] < _FEW_FOUND:
+        said += " That is few: put clips of everything else into a class of its own, named background for instance."
+    return said
+
+
+def _listed(numbers: Sequence[int], ranges: Sequence[str]) -> str:
+    parts = [f"{share} of {m} new clips" for m, share in zip(numbers, ranges, strict=True)]
+    return ", ".join(parts[:-1]) + (", and " if len(parts) > 1 else "") + parts[-1]
 
 
 def _range(outcomes: Outcomes, m: int, clips_per_group: float | None) -> str:

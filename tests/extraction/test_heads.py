@@ -136,14 +136,18 @@ def test_an_interrupted_run_goes_on_where_it_stopped(work, tmp_path, monkeypatch
     with pytest.raises(KeyboardInterrupt):
         apply_head(work / "head", work / "clips", out=tmp_path / "labels", workers=0)
     assert not (tmp_path / "labels" / "labels.csv").exists()
-    with pytest.raises(UserError, match="holds an unfinished run with another windows"):
+    with pytest.raises(UserError, match="holds scores of another windows"):
         apply_head(work / "head", work / "clips", out=tmp_path / "labels", workers=0, hop_s=2.0)
     before = len(calls)
     apply_head(work / "head", work / "clips", out=tmp_path / "labels", workers=0)
     total = sum(len(one) for one in expected.labels.values())
     assert sum(calls[before:]) == total - calls[0]
     assert (tmp_path / "labels" / "labels.csv").read_bytes() == (tmp_path / "whole" / "labels.csv").read_bytes()
-    assert not (tmp_path / "labels" / ".parts").exists()
+    # Other labels of the same windows need no encoder.
+    before = len(calls)
+    merged = apply_head(work / "head", work / "clips", out=tmp_path / "labels", workers=0, merge=True, replace=True)
+    assert len(calls) == before
+    assert sum(map(len, merged.labels.values())) < total
 
 
 def test_long_recordings_are_decoded_in_pieces_that_give_every_window_once():
@@ -288,7 +292,7 @@ def test_both_commands_say_what_was_done(work, tmp_path, monkeypatch, capsys):
     assert "Unknown sounds: " in said
     assert "jfewshot apply 'my head' RECORDINGS" in said
     apply_command.main(["my head", str(work / "long"), "--out", "labels", "--workers", "0"])
-    assert "5 windows of 1 recordings" in capsys.readouterr().out
+    assert "5 windows of 1 recording:" in capsys.readouterr().out
 
 
 def test_python_finds_both_under_the_name_of_the_package():
