@@ -112,6 +112,20 @@ GROUPS: dict[str, tuple[Command, ...]] = {
             ("create",),
         ),
         Command(
+            "store import",
+            "Make a store of one Parquet or .npz file with embeddings and labels",
+            "jfewshot.store.__main__",
+            "jfewshot.store.options:ImportOptions",
+            ("import",),
+        ),
+        Command(
+            "store export",
+            "Write a store as one Parquet or .npz file",
+            "jfewshot.store.__main__",
+            "jfewshot.store.options:ExportOptions",
+            ("export",),
+        ),
+        Command(
             "store inspect",
             "Say what is in stores",
             "jfewshot.store.__main__",

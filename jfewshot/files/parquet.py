@@ -1,13 +1,35 @@
-"""Reading Parquet tables; needs pyarrow, which is imported when first used."""
+"""Parquet tables; needs pyarrow, which is imported when first used."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from jfewshot.errors import UserError
 from jfewshot.files.not_tables import LFS_FIX, is_lfs_pointer
 from jfewshot.files.tables import Row
 
 SUFFIXES = (".parquet", ".pq")
+
+
+def need_pyarrow(what: str, instead: str = "") -> tuple[Any, Any]:
+    """pyarrow and its module of Parquet.
+
+    Args:
+      what: is being done, for the message.
+      instead: what else would do, for the message.
+
+    Returns:
+      the two modules.
+
+    Raises:
+      UserError: if it is not installed.
+    """
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ModuleNotFoundError as error:
+        raise UserError(f"{what} needs the Python package pyarrow: pip install pyarrow{instead}") from error
+    return pyarrow, parquet
 
 
 def read_parquet(path: Path, wanted: Callable[[Sequence[str]], Sequence[str]] = list) -> list[Row]:
@@ -21,13 +43,7 @@ def read_parquet(path: Path, wanted: Callable[[Sequence[str]], Sequence[str]] = 
     Raises:
       UserError: if the file is missing or is not Parquet, or pyarrow is not installed.
     """
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ModuleNotFoundError as error:
-        raise UserError(
-            f"reading {path} needs the Python package pyarrow: pip install pyarrow, or give a CSV"
-        ) from error
+    pyarrow, parquet = need_pyarrow(f"reading {path}", ", or give a CSV")
     if not path.is_file():
         raise UserError(f"{path} does not exist")
     try:

@@ -1,4 +1,4 @@
-"""The store's command line: create, inspect, verify."""
+"""The store's command line: create, import, export, inspect, verify."""
 
 import json
 import logging
@@ -10,7 +10,7 @@ from jfewshot.commandline import EXIT_CHECK_FAILED, run_cli
 from jfewshot.printable import printable
 
 if TYPE_CHECKING:
-    from jfewshot.store.options import CreateOptions, InspectOptions, VerifyOptions
+    from jfewshot.store.options import CreateOptions, ExportOptions, ImportOptions, InspectOptions, VerifyOptions
     from jfewshot.store.reading import Store
 
 log = logging.getLogger("jfewshot.store")
@@ -20,12 +20,16 @@ _MOST_VALUES = 6  # of a column, in the description of a store
 def main(arguments: list[str] | None = None) -> int:
     """Run the subcommand that the arguments begin with; returns the exit status."""
     from jfewshot.commandline.parsing import start
-    from jfewshot.store.options import CreateOptions, InspectOptions, VerifyOptions
+    from jfewshot.store.options import CreateOptions, ExportOptions, ImportOptions, InspectOptions, VerifyOptions
 
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     subcommand, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
     if subcommand == "create":
         return create(start(CreateOptions, rest, "store create"))
+    if subcommand == "import":
+        return import_(start(ImportOptions, rest, "store import"))
+    if subcommand == "export":
+        return export(start(ExportOptions, rest, "store export"))
     if subcommand == "inspect":
         return inspect(start(InspectOptions, rest, "store inspect"))
     if subcommand == "verify":
@@ -53,6 +57,40 @@ def create(options: "CreateOptions") -> int:
     )
     sys.stdout.write(printable(describe(store)) + "\n")
     log.info("wrote %s; next: jfewshot run --stores %s", options.out, shlex.quote(str(options.out)))
+    return 0
+
+
+def import_(options: "ImportOptions") -> int:
+    """Make a store of one file."""
+    from jfewshot.commandline.progress import Progress
+    from jfewshot.store.importing import import_store
+
+    with Progress(f"reading {options.container}"):
+        store = import_store(
+            options.out,
+            options.container,
+            dataset=options.dataset or None,
+            upstream=options.upstream or None,
+            embeddings=options.embeddings,
+            columns=options.columns,
+            unlabelled=options.unlabelled,
+            replace=options.replace,
+        )
+    sys.stdout.write(printable(describe(store)) + "\n")
+    log.info("wrote %s; next: jfewshot run --stores %s", options.out, shlex.quote(str(options.out)))
+    return 0
+
+
+def export(options: "ExportOptions") -> int:
+    """Write a store as one file."""
+    from jfewshot.commandline.progress import Progress
+    from jfewshot.store.exporting import export_store
+    from jfewshot.store.reading import open_store
+
+    store = open_store(options.store)
+    with Progress(f"writing {options.out}"):
+        path = export_store(store, options.out, options.views, replace=options.replace)
+    log.info("wrote %s, %.1f MB; `jfewshot store import` makes a store of it again", path, path.stat().st_size / 1e6)
     return 0
 
 

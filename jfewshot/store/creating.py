@@ -38,7 +38,7 @@ def create_store(
     clip_ids: Iterable[Any] | None = None,
     groups: Iterable[Any] | None = None,
     splits: Iterable[Any] | None = None,
-    further: Mapping[str, Iterable[Any]] | None = None,
+    further: Mapping[str, Iterable[Any]] | Sequence[str] | None = None,
     n_segments: Sequence[int] | np.ndarray | None = None,
     view: str = "last.mean",
     unlabelled: bool = False,
@@ -52,7 +52,8 @@ def create_store(
         dict of view name to array. Arrays of PyTorch and JAX and data frames of numbers are taken too; float64 and bfloat16
         are stored as float32.
       classes: the label of each clip: text, bytes in UTF-8 or numbers. Missing ones (None, NaN, pandas' NA) are refused, unless
-        `unlabelled` is given.
+        `unlabelled` is given. Or a data frame of pandas or polars with a row per clip: of its columns, `class` (or `label`),
+        `clip_id` (or `path`, `file_name`), `group`, `split` and `n_segments` are taken where no argument gives them.
       dataset: the dataset's name, or a dict with `name` and more (docs/store.md).
       upstream: the encoder's name, or a dict with `name` and more.
       clip_ids: a name for each clip; None numbers them.
@@ -60,7 +61,7 @@ def create_store(
         empty: a clip of unknown group.
       splits: one text per clip (train, valid, test); None for none.
       further: further columns by name (site, microphone, language), each with one text per clip, for `support_where` and
-        `query_where`; None for none.
+        `query_where`; of a data frame, the names of such columns; None for none.
       n_segments: segments of each clip, in the order of the rows; None for one each, or as the list of arrays says.
       view: the view's name where `embeddings` is one array or a list.
       unlabelled: keep clips without a class; they take part in no episode.
@@ -78,6 +79,18 @@ def create_store(
       >>> store = create_store("stores/birds/mine", X, labels, dataset="birds", upstream="mine")  # doctest: +SKIP
     """
     check_store_place(path, bool(facts.get("replace", False)))
+    if hasattr(classes, "columns"):
+        given = _of_frame(classes, tuple(further or ()))
+        classes = given["class"]
+        clip_ids = given.get("clip_id") if clip_ids is None else clip_ids
+        groups = given.get("group") if groups is None else groups
+        splits = given.get("split") if splits is None else splits
+        n_segments = given.get("n_segments") if n_segments is None else n_segments
+        further = {name: given[name] for name in further or ()}
+    elif further is not None and not isinstance(further, Mapping):
+        raise UserError(
+            "further names columns of a data frame, and classes is none; give {name: one text per clip} instead"
+        )
     views, clips = checked_arrays(
         embeddings,
         classes,
@@ -273,6 +286,27 @@ def _known_columns(path: Path, rows: list[Row], further: Sequence[str] = ()) -> 
         for name in found.values():
             refuse_nested(path, row, name)
     return {column: [row[name] for row in rows] for column, name in found.items()}
+
+
+def _of_frame(frame: Any, further: Sequence[str]) -> dict[str, list[Any]]:
+    """The columns of a data frame that a store takes, by the store's names.
+
+    Raises:
+      UserError: if there is no class, or a further column is not there.
+    """
+    there = [str(name) for name in frame.columns]
+    found = {
+        own: next(name for name in names if name in there)
+        for own, names in _NAMES.items()
+        if any(name in there for name in names)
+    }
+    if "class" not in found:
+        raise UserError(f"the data frame has no column 'class' (or 'label'); it has {', '.join(there)}")
+    for name in further:
+        if name not in there:
+            raise UserError(f"the data frame has no column '{name}', which further names; it has {', '.join(there)}")
+        found[name] = name
+    return {own: list(frame[name]) for own, name in found.items()}
 
 
 def _as_array(given: Any) -> Any:

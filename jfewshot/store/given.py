@@ -95,6 +95,11 @@ def load_array(path: Path) -> np.ndarray:
         raise UserError(f"{path} is not an array: {LFS_FIX}")
     if convert is not None:
         line = convert.format(name=path.name)
+        if path.suffix == ".parquet":
+            raise UserError(
+                f"{path} is a table. Where it holds the labels too, `jfewshot store import {path.name}` makes the store; else "
+                f"make an array of it in Python: np.save('{path.stem}.npy', {line})"
+            )
         raise UserError(f"{path} is not a .npy array; make one in Python: np.save('{path.stem}.npy', {line})")
     try:
         with open(path, "rb") as file:
@@ -116,6 +121,6 @@ def load_array(path: Path) -> np.ndarray:
         return next(iter(arrays.values()))
     names = ", ".join(arrays) or "none"
     raise UserError(
-        f"{path} holds {names}; one array is needed: np.save('{path.stem}.npy', np.load('{path.name}')[NAME]), or several views "
-        "in Python with create_store(path, {'<layer>.<pooling>': array, ...}, ...)"
+        f"{path} holds {names}; one array is needed: np.save('{path.stem}.npy', np.load('{path.name}')[NAME]). Where it "
+        f"holds the labels too, `jfewshot store import {path.name}` makes the store"
     )

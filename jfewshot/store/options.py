@@ -1,4 +1,4 @@
-"""The options of `jfewshot store create`, `inspect` and `verify`."""
+"""The options of `jfewshot store create`, `import`, `export`, `inspect` and `verify`."""
 
 import dataclasses
 from pathlib import Path
@@ -47,6 +47,58 @@ class CreateOptions:
     without a class is refused."""
     replace: bool = False
     """Replace the store in the --out folder. A folder that holds any other file is never replaced."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ImportOptions:
+    """Make a store of one file that holds embeddings and labels: Parquet (pandas, polars, Hugging Face datasets) or .npz.
+
+    In Parquet, each row is a segment and embeddings are lists of numbers; in .npz, embeddings are arrays with a row per segment.
+    Rows with the same clip_id (or path, file_name) are segments of one clip. Files of `jfewshot store export` are read as they
+    are.
+    """
+
+    EXAMPLES: ClassVar = (
+        "jfewshot store import birds.parquet --dataset birds --upstream mine --out stores/birds/mine",
+        "jfewshot store import birds.npz --embeddings X --dataset birds --upstream mine --out stores/birds/mine",
+    )
+    HEADINGS: ClassVar = {"container": "What the store contains", "columns": "More about it"}
+
+    container: Annotated[Path, tyro.conf.Positional, arg(metavar="FILE")]
+    """The .parquet or .npz file. The column class (or label, labels, y, target) is needed."""
+    out: Annotated[Path, arg(metavar="FOLDER")]
+    """Folder to write the store to."""
+    dataset: Annotated[str, arg(metavar="NAME")] = ""
+    """Name of the dataset. Without this option, the one that the file gives, which only exported stores do."""
+    upstream: Annotated[str, arg(metavar="NAME")] = ""
+    """Name of the encoder that computed the embeddings. Without this option, the one that the file gives, which only exported
+    stores do."""
+    embeddings: Annotated[tuple[str, ...], arg(metavar="NAME [NAME ...]")] = ()
+    """Columns or arrays that hold embeddings. Without this option, all that hold lists or rows of floating-point numbers."""
+    columns: Annotated[tuple[str, ...], arg(metavar="NAME [NAME ...]")] = ()
+    """Further columns to keep, for instance site and microphone. Without this option, none, or those of the exported store."""
+    unlabelled: bool = False
+    """Keep clips whose class is empty. They take part in no episode. Without this option, a clip without a class is refused."""
+    replace: bool = False
+    """Replace the store in the --out folder. A folder that holds any other file is never replaced."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportOptions:
+    """Write a store as one file that pandas, polars, DuckDB and NumPy read, and that `jfewshot store import` turns into the same
+    store again."""
+
+    EXAMPLES: ClassVar = ("jfewshot store export stores/birds/mine --out birds.parquet",)
+    HEADINGS: ClassVar = {"store": "What is written", "views": "More about it"}
+
+    store: Annotated[Path, tyro.conf.Positional]
+    """Folder of the store."""
+    out: Annotated[Path, arg(metavar="FILE")]
+    """File to write: a name that ends in .parquet (a row per segment, each view a column of lists) or in .npz."""
+    views: Annotated[tuple[str, ...], arg(metavar="NAME [NAME ...]")] = ()
+    """Views to write. Without this option, all."""
+    replace: bool = False
+    """Replace the file if it is there."""
 
 
 @dataclasses.dataclass(frozen=True)

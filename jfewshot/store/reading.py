@@ -95,6 +95,12 @@ class Store:
             )
         return array
 
+    def to_frame(self) -> Any:
+        """The table of clips as a pandas DataFrame: `store.view(name)[frame.first_segment]` has each clip's first embedding."""
+        from jfewshot.store.frames import to_frame
+
+        return to_frame(self.clips)
+
     def view_path(self, name: str) -> Path:
         """The file of a view."""
         return self.path / f"{name}.npy"

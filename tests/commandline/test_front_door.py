@@ -16,6 +16,8 @@ ASKED_FOR = (
     "run",
     "report",
     "store create",
+    "store import",
+    "store export",
     "store inspect",
     "store verify",
     "extract",
@@ -59,6 +61,8 @@ def test_the_first_of_two_words_lists_the_second(arguments, capsys):
     printed = capsys.readouterr().out
     assert [line.split()[:2] for line in printed.splitlines()[1:]] == [
         ["store", "create"],
+        ["store", "import"],
+        ["store", "export"],
         ["store", "inspect"],
         ["store", "verify"],
     ]

@@ -35,6 +35,8 @@ DOCUMENTED = {
     "upstreams list": "extraction.upstreams list",
     "upstreams check": "extraction.upstreams check",
     "store create": "jfewshot.store create",
+    "store import": "jfewshot.store import",
+    "store export": "jfewshot.store export",
     "store inspect": "jfewshot.store inspect",
     "store verify": "jfewshot.store verify",
     "pretrain": "jfewshot.simclr.train",

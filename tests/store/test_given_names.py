@@ -81,7 +81,7 @@ def test_numbers_are_names_whoever_holds_them(tmp_path):
     [
         (np.array(Y)[:, None], r"class: values of shape \(8, 1\); one per clip is needed: pass a flat array"),
         (np.eye(8), r"shape \(8, 8\).*labels\.argmax\(axis=1\)"),
-        (pd.DataFrame({"class": Y}), r"shape \(8, 1\); one per clip is needed: pass one column of it"),
+        (pd.DataFrame({"species": Y}), r"the data frame has no column .class. \(or .label.\); it has species"),
         ([[0], [0, 1], *[[1]] * 6], r"class of clip 'number 0' is \[0\], a list of values"),
         ([("owl", "wren")] * 8, "a list of values; an episode needs one"),
         (pd.Series([np.array([1, 2])] * 8), "a list of values; an episode needs one"),
