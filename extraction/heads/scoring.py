@@ -113,8 +113,8 @@ class Scorer:
                 wall = max(time.monotonic() - started, 1e-9)
                 progress.advance(counts[number], f"{audio_s / wall:.0f} s of audio per second")
         log.info(
-            "%d recordings, %.0f s of audio in %.1f s: %.1f s of audio per second, encoder busy %.0f%% of the time",
-            len(self._sources),
+            "%s, %.0f s of audio in %.1f s: %.1f s of audio per second, encoder busy %.0f%% of the time",
+            "1 recording" if len(self._sources) == 1 else f"{len(self._sources):,} recordings",
             audio_s,
             wall,
             audio_s / wall,

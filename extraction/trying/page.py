@@ -13,6 +13,7 @@ from extraction.trying.findings import Findings
 from extraction.trying.suspects import Suspect, agreed, confused, find_suspects
 from jfewshot.errors import UserError
 from jfewshot.reporting.analysis import Analysis
+from jfewshot.reporting.conditions import shots_words
 from jfewshot.reporting.document import Block, Points, Section, TableBlock
 from jfewshot.reporting.grid import Grid, TableEntry, grid
 from jfewshot.reporting.series import Series, shots_of
@@ -60,9 +61,10 @@ def clips_points(analysis: Analysis, series: Series, suspects: Sequence[Suspect]
     if one is not None and one.confusion is not None:
         pairs = confused(one.confusion, one.class_names)
         if pairs:
+            labels = shots_words(shots_of(series.main))
             parts = [f"'{a}' is taken for '{b}' in {100 * share:.0f}%" for a, b, share in pairs]
             said.append(
-                f"Most confused by {best} with {shots_of(series.main)} labels, of the clips in episodes with both classes: "
+                f"Most confused by {best} (labels per class: {labels}), of the clips in episodes with both classes: "
                 f"{'; '.join(parts)}."
             )
     if suspects:
