@@ -150,7 +150,14 @@ class EstimateOptions:
 
 @dataclasses.dataclass(frozen=True)
 class ListOptions:
-    """List the encoders that can be named, each with what it is."""
+    """List the encoders that can be named, each with what it is, or search them by words."""
+
+    EXAMPLES: ClassVar = ("jfewshot upstreams list", "jfewshot upstreams list hubert large")
+    HEADINGS: ClassVar = {"words": "What is searched"}
+
+    words: Annotated[tuple[str, ...], tyro.conf.Positional, arg(metavar="[WORD ...]")] = ()
+    """Words that an encoder's name or description must contain, in any case. With words, all encoders of an installed s3prl are
+    searched too. Without words, the list has all names but those."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,16 +13,16 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     subcommand, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
     if subcommand == "list":
-        start(ListOptions, rest, "upstreams list")
-        from extraction.upstreams.listing import listing
+        options = start(ListOptions, rest, "upstreams list")
+        from extraction.upstreams.listing import found, listing
 
-        sys.stdout.write(listing())
+        sys.stdout.write(found(options.words) if options.words else listing())
         return 0
     if subcommand == "check":
-        options = start(CheckOptions, rest, "upstreams check")
+        checked = start(CheckOptions, rest, "upstreams check")
         from extraction.upstreams.checking import check_all  # after the options are read: --help needs no torch
 
-        return check_all(options)
+        return check_all(checked)
     from jfewshot.commandline.front_door import main as front_door
 
     return front_door(["upstreams", *arguments]) or 0

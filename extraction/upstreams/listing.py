@@ -1,8 +1,13 @@
 """The encoders that can be named, each with what it is."""
 
+import importlib.util
+from collections.abc import Sequence
+
 from extraction.upstreams import FAMILIES, UPSTREAMS
 from extraction.upstreams.paper_table import paper_table
 from extraction.upstreams.s3prl.baselines import TITLES
+from extraction.upstreams.s3prl.loading import entry_names
+from jfewshot.errors import UserError
 
 # What follows the colon.
 FAMILY_HINTS = {
@@ -12,6 +17,29 @@ FAMILY_HINTS = {
     "simclr": "a folder written by `jfewshot export`",
     "mt_slvr": "MT-SLVR on waves scaled otherwise (mt_slvr:clip, mt_slvr:audioset)",
 }
+
+
+def found(words: Sequence[str]) -> str:
+    """The lines of encoders whose name or description contains all words, those of an installed s3prl among them.
+
+    Args:
+      words: in any case.
+
+    Raises:
+      UserError: if there is none.
+    """
+    lines = listing().splitlines()
+    known = {line.split()[0].removeprefix("s3prl_") for line in lines}
+    if importlib.util.find_spec("s3prl") is not None:
+        others = (name for name in sorted(entry_names()) if name not in known)
+        lines += [f"{'s3prl:' + name:24} of s3prl" for name in others]
+    matching = [line for line in lines if all(word.casefold() in line.casefold() for word in words)]
+    if not matching:
+        raise UserError(
+            f"no encoder has {' and '.join(repr(word) for word in words)} in its name or description; `jfewshot upstreams list` "
+            "shows all, and hf:ID takes any speech encoder of the Hugging Face hub"
+        )
+    return "\n".join(matching) + "\n"
 
 
 def listing() -> str:

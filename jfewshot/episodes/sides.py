@@ -144,6 +144,10 @@ def in_split(clips: ClipTable, split: str, dataset: str) -> Bool[np.ndarray, "cl
         known = sorted(set(clips.split.tolist()) - {""})
         raise UserError(
             f"{dataset} has no clips in split '{split}'; "
-            + (f"it has {', '.join(known)}" if known else "its clips name no splits: leave --split out")
+            + (
+                f"it has {', '.join(known)}"
+                if known
+                else "its clips name no splits: leave --split, --support-split and --query-split out"
+            )
         )
     return chosen

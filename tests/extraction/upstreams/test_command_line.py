@@ -32,6 +32,18 @@ def test_list_names_every_encoder_and_family(capsys):
     assert set(FAMILY_HINTS) == set(FAMILIES)
 
 
+def test_words_search_names_and_descriptions(capsys):
+    assert __main__.main(["list", "HuBERT"]) == 0
+    names = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert names[:2] == ["hubert_base", "distilhubert_base"]
+    assert "s3prl:hubert_large_ll60k" in names
+    assert "s3prl:hubert_base" not in names
+    assert __main__.main(["list", "masked", "quantization"]) == 0
+    assert "decoar2" in capsys.readouterr().out
+    with pytest.raises(UserError, match="no encoder has 'bats' in its name or description"):
+        __main__.main(["list", "bats"])
+
+
 def test_check_says_what_an_encoder_gives(checkpoint: Callable, capsys):
     assert __main__.main(["check", "apc_960hr", "--checkpoint", str(checkpoint("apc_960hr")), "--device", "cpu"]) == 0
     line = capsys.readouterr().out
