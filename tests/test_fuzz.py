@@ -412,7 +412,8 @@ class TryFolder:
             "view": "last.mean",
             "store": "stores/a/fbank",
         }
-        found |= {"format": "jfewshot-try", "shots": 5, "accuracy": 0.8, "segment": "upstream", "group_from": None}
+        found |= {"format": "jfewshot-try", "shots": 5, "accuracy": 0.8, "segment": "upstream"}
+        found |= {"group_from": None, "cautions": ["copies"]}
         (folder / "recommended.json").write_text(json.dumps(found))
 
     def damage(self, files, rng):

@@ -138,6 +138,11 @@ def run_apply(options: ApplyOptions) -> Applied:
     from jfewshot.heads.folder import read_head
 
     head = read_head(options.head)
+    if head.facts["audio"]["sample_rate"] is None:
+        raise UserError(
+            f"{options.head} was fitted on a store that does not say how its audio was prepared, so recordings cannot be "
+            "prepared likewise; fit it on a store that `jfewshot extract` or `jfewshot try` made"
+        )
     windows = windows_of(options, head)
     threshold = threshold_of(options.threshold, head)
     out = (options.out or Path(f"labels-{options.head.resolve().name}")).absolute()

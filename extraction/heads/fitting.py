@@ -146,7 +146,8 @@ def run_fit(options: FitOptions) -> HeadFit:
     facts["encoder"] = {**facts["encoder"], "load": source.load}
     head = dataclasses.replace(fitted.head, facts=facts)
     write_head(out, head, options.replace)
-    return _described(out, head, source.why, fitted.cautions, source.load, source.store.manifest, options)
+    cautions = (*source.cautions, *fitted.cautions)
+    return _described(out, head, source.why, cautions, source.load, source.store.manifest, options)
 
 
 def _described(out, head, why, cautions, load, manifest, options: FitOptions) -> HeadFit:

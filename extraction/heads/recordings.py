@@ -111,7 +111,7 @@ def find_sources(paths: Sequence[Path], on_error: str) -> tuple[list[Source], li
       the recordings in the order of their names, and the name and reason of each that cannot be read.
 
     Raises:
-      UserError: a path that is not there, a folder without audio, a file twice, or, with `stop`, a file that cannot be read.
+      UserError: a path that is not there, a folder without audio, or, with `stop`, a file that cannot be read.
     """
     named: dict[str, Path] = {}
     for given in paths:

@@ -36,6 +36,7 @@ class Source:
       classifier: what to fit.
       view: which array; None for the usual one.
       why: a sentence on where encoder, classifier and view come from.
+      cautions: what the try found in the data.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Source:
     classifier: str
     view: str | None
     why: str
+    cautions: tuple[str, ...] = ()
 
 
 def name_of(options: FitOptions) -> str:
@@ -78,10 +80,17 @@ def find_source(options: FitOptions) -> Source:
     store = _embeddings(options, tried, recommended)
     why = (
         f"{store.manifest['upstream'].get('title') or recommended.encoder} was the best encoder of {tried}: "
-        f"{100 * recommended.accuracy:.1f}% at {recommended.shots} labels per class."
+        f"{100 * recommended.accuracy:.1f}% at {recommended.shots} labels per class ({tried / 'index.html'})."
     )
-    view = options.view or recommended.view
-    return Source(name_of(options), store, recommended.load, options.classifier or recommended.classifier, view, why)
+    return Source(
+        name_of(options),
+        store,
+        recommended.load,
+        options.classifier or recommended.classifier,
+        options.view or recommended.view,
+        why,
+        recommended.cautions,
+    )
 
 
 def _try(options: FitOptions) -> Path:

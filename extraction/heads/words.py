@@ -10,6 +10,7 @@ from jfewshot.statistics.expected import Outcomes, expected_interval
 
 _SHOWN = 3
 _FEW_FOUND = 0.5  # of unknown sounds
+_SAME = 0.05  # widths of intervals that differ by less are shown once
 _WEAK = 0.1  # a class's recall is mentioned where it is so far below the accuracy
 
 
@@ -53,14 +54,15 @@ def expected_words(head: Head, numbers: Sequence[int]) -> list[str]:
     ranges = [_range(outcomes, m, None) for m in numbers]
     said.append(f"With a probability of 95%, {_listed(numbers, ranges)} will be right.")
     alone = [_range(outcomes, m, 1.0) for m in numbers]
-    if alone != ranges:
+    widths = [_width(outcomes, m, None) - _width(outcomes, m, 1.0) for m in numbers]
+    if max(widths) > _SAME:
         said.append(
             f"That is for new clips in groups of about {outcomes.clips_per_group:.0f}, as here, since clips of one group tend to "
             f"be right or wrong together. Where each new clip is of another group: {_listed(numbers, alone)}."
         )
     weak = sorted((value, name) for name, value in facts["recall"].items() if value < outcomes.accuracy - _WEAK)
     if weak:
-        shown = ", ".join(f"{name} {_percent(value, 0)}" for value, name in weak[:_SHOWN])
+        shown = ", ".join(f"'{name}' {_percent(value, 0)}" for value, name in weak[:_SHOWN])
         said.append(f"Classes whose own clips are found least: {shown}.")
     return said
 
@@ -91,6 +93,11 @@ def unknown_words(head: Head) -> str:
 def _listed(numbers: Sequence[int], ranges: Sequence[str]) -> str:
     parts = [f"{share} of {m} new clips" for m, share in zip(numbers, ranges, strict=True)]
     return ", ".join(parts[:-1]) + (", and " if len(parts) > 1 else "") + parts[-1]
+
+
+def _width(outcomes: Outcomes, m: int, clips_per_group: float | None) -> float:
+    low, high = expected_interval(outcomes, m, clips_per_group)
+    return high - low
 
 
 def _range(outcomes: Outcomes, m: int, clips_per_group: float | None) -> str:

@@ -1,7 +1,7 @@
 """What a try recommends, in a file that `jfewshot fit --from` reads."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -34,6 +34,7 @@ class Recommended(msgspec.Struct, frozen=True):
       accuracy: at these, of the evaluation.
       segment: length of the pieces that clips are cut into.
       group_from: how groups were made from file names; None for not at all.
+      cautions: what was found in the data that makes numbers look better than they are.
     """
 
     encoder: _Text
@@ -45,10 +46,16 @@ class Recommended(msgspec.Struct, frozen=True):
     accuracy: float
     segment: _Text
     group_from: str | None
+    cautions: tuple[str, ...] = ()
 
 
 def write_recommended(
-    out: Path, board: "Leaderboard", loaded: dict[str, str], options: TryOptions, found: Found
+    out: Path,
+    board: "Leaderboard",
+    loaded: dict[str, str],
+    options: TryOptions,
+    found: Found,
+    cautions: Sequence[str],
 ) -> None:
     """Keep what the answer recommends.
 
@@ -58,6 +65,7 @@ def write_recommended(
       loaded: how each encoder is loaded, by its name.
       options: of the try.
       found: the clips.
+      cautions: what was found in the data.
     """
     record = board.cells[0, 0]
     name = record["upstream"]["name"]
@@ -71,6 +79,7 @@ def write_recommended(
         accuracy=float(record["accuracy"]["mean"]),
         segment=options.segment,
         group_from=options.group_from,
+        cautions=tuple(cautions),
     )
     with atomic_write(out / RECOMMENDED, "w") as file:
         json.dump({"format": _FORMAT, **msgspec.structs.asdict(recommended)}, file, indent=2, ensure_ascii=False)

@@ -249,7 +249,7 @@ def _report(
             f"Which encoder for {found.name}?",
             Beside(findings.summary, tuple(changed + _left_out(plan)), beside),
         )
-    write_recommended(out, report.series[0].main, loaded, options, found)
+    write_recommended(out, report.series[0].main, loaded, options, found, findings.warnings)
     return Try(
         page=out / "index.html",
         answer=report.answer.sentences,

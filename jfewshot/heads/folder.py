@@ -22,6 +22,7 @@ _ARRAYS = ("origin", "weights", "bias", "labels")
 
 _Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 _Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+_Positive = Annotated[int, msgspec.Meta(ge=1, le=2**53)]
 _Digest = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 
 
@@ -32,14 +33,14 @@ class _Encoder(msgspec.Struct):
 
 
 class _Audio(msgspec.Struct):
-    sample_rate: _Count | None
-    segment_samples: _Count | None
+    sample_rate: _Positive | None
+    segment_samples: _Positive | None
     preprocessing: str | None
 
 
 class _Expected(msgspec.Struct):
     n_correct: _Count
-    n: Annotated[int, msgspec.Meta(ge=1, le=2**53)]
+    n: _Positive
     n_groups: _Count
     clips_per_group: Annotated[float, msgspec.Meta(ge=1)]
     correlation: _Share
@@ -156,7 +157,14 @@ def read_head(path: Path | str) -> Head:
 
 def outcomes_in(head: Head) -> Outcomes:
     """How the labelled clips did when they were left out, from a head's facts."""
-    return Outcomes(**{name: head.facts["expected"][name] for name in Outcomes._fields})
+    found = head.facts["expected"]
+    return Outcomes(
+        found["n_correct"],
+        found["n"],
+        found["n_groups"],
+        float(found["clips_per_group"]),
+        float(found["correlation"]),
+    )
 
 
 def _manifest(path: Path) -> dict[str, Any]:
@@ -181,7 +189,9 @@ def _manifest(path: Path) -> dict[str, Any]:
             f"{FORMAT_VERSION}. Fit it again, or use the jfewshot that wrote it"
         )
     try:
-        msgspec.convert(manifest, _Manifest)
+        expected = msgspec.convert(manifest, _Manifest).expected
+        if max(expected.n_correct, expected.clips_per_group) > expected.n:
+            raise msgspec.ValidationError("more clips in `expected` than it says there are")
     except (msgspec.ValidationError, OverflowError) as error:
         raise UserError(f"{file} is not as docs/heads_in_use.md describes it: {error}; {_AGAIN}") from error
     return manifest

@@ -80,7 +80,7 @@ def expected_interval(
     Returns:
       the lowest and the highest share, 0-1.
     """
-    new = min(outcomes.clips_per_group, m) if clips_per_group is None else clips_per_group
+    new = float(min(outcomes.clips_per_group, m)) if clips_per_group is None else clips_per_group
     p = (outcomes.n_correct + 0.5) / (outcomes.n + 1)
 
     def effect(size: float) -> float:

@@ -70,7 +70,7 @@ def events(labels):
 
 def test_a_long_recording_gets_the_right_class_in_each_window_and_times_within_half_a_hop(work, tmp_path):
     options = {"window_s": 1.0, "hop_s": 0.5, "threshold": None, "workers": 0}
-    windows = apply_head(work / "head", work / "long", out=tmp_path / "windows", **options).labels["dawn.wav"]
+    windows = apply_head(work / "head", work / "long", out=tmp_path / "labels", **options).labels["dawn.wav"]
     truth = [("low", 3.0, 7.0), ("middle", 10.0, 14.0), ("high", 17.0, 21.0)]
     assert len(windows) == 47
     for one in windows:
@@ -78,7 +78,8 @@ def test_a_long_recording_gets_the_right_class_in_each_window_and_times_within_h
         outside = all(one.end_s <= start_s or end_s <= one.start_s for _, start_s, end_s in truth)
         if inside or outside:
             assert one.label == (inside or ["nothing"])[0]
-    merged = apply_head(work / "head", work / "long", out=tmp_path / "merged", merge=True, **options).labels["dawn.wav"]
+    options |= {"out": tmp_path / "labels", "merge": True, "replace": True}
+    merged = apply_head(work / "head", work / "long", **options).labels["dawn.wav"]
     found = events(merged)
     assert [name for name, _, _ in found] == [name for name, _, _ in truth]
     for (_, start_s, end_s), (_, true_start_s, true_end_s) in zip(found, truth, strict=True):
@@ -206,6 +207,7 @@ def test_another_encoder_or_preprocessing_is_refused_in_a_line(work, tmp_path, m
     refused("was fitted on the view 7.mean, which fbank does not give", view="7.mean")
     refused("was fitted on audio prepared in another way", audio={"preprocessing": "louder"})
     refused("was fitted on audio prepared in another way", audio={"sample_rate": 8000})
+    refused("does not say how its audio was prepared", audio={"sample_rate": None})
     refused("does not say how its encoder 'fbank' is loaded", encoder={"load": None})
 
 

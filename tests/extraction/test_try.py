@@ -97,6 +97,7 @@ def test_the_recommended_encoder_is_fitted_on_the_embeddings_that_are_there(trie
     assert f"jfewshot fit birds --from {folder / 'try-birds'} --out head-birds" in shown
     assert recommended.encoder in ("fbank", "mfcc")
     assert recommended.classifier == "ridge:alpha=auto"
+    assert any("broken.wav" in text for text in recommended.cautions)
     fit_command.main(["birds", "--from", "try-birds", "--out", "head", "--workers", "0"])
     manifest = json.loads((folder / "head" / "head.json").read_text())
     assert manifest["encoder"]["load"] == recommended.encoder

@@ -5,6 +5,8 @@ import pytest
 from scipy import stats
 
 from jfewshot.statistics.expected import Outcomes, expected_interval, outcomes_of
+from jfewshot.store import open_store
+from jfewshot.store.reading import sample_stores
 
 
 def test_without_groups_the_variance_is_that_of_both_samples():
@@ -40,7 +42,7 @@ def test_the_interval_covers_new_clips_of_new_groups(n_groups, per_group, m):
     """The fast form of studies/expected_accuracy.py, on outcomes whose distribution is known."""
     rng = np.random.default_rng(0)
     covered, widths, binomial = [], [], []
-    for _ in range(400):
+    for _ in range(250):
         shares = rng.beta(8.0, 2.0, n_groups + m)
         group = np.repeat(np.arange(n_groups), per_group)
         outcomes = outcomes_of(rng.random(len(group)) < shares[group], group)
@@ -59,3 +61,14 @@ def test_the_interval_stays_between_0_and_1():
     for n_correct in (0, 10):
         low, high = expected_interval(Outcomes(n_correct, 10, 10, 1.0, 0.0), 20)
         assert 0 <= low <= high <= 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cell", ["esc10/fbank", "fsdd_speakers/speech_simclr_small"])
+def test_the_interval_covers_new_clips_of_a_sample_store(cell):
+    from studies.expected_accuracy import measure
+
+    found = measure(open_store(sample_stores() / cell), 40, (30, 60))
+    for m in ("30", "60"):
+        # 0.95 but for the chance of 40 splits, which share clips.
+        assert np.mean(found[m]["covered"]) >= 0.85
