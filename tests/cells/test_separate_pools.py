@@ -70,7 +70,7 @@ def predictions_by_hand(record, results, queries, supports):
     return np.array(found).reshape(len(ids), -1)
 
 
-@pytest.mark.parametrize("k_shot", [1, 2])
+@pytest.mark.parametrize("k_shot", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_supports_are_the_other_stores_embeddings_and_queries_the_evaluated_ones(stores, tmp_path, k_shot):
     (record,) = evaluate(stores / "clean" / "a", support_from=stores / "noisy", out=tmp_path, shots=k_shot, **SETTINGS)
     results = read_results(tmp_path)
@@ -303,6 +303,6 @@ def test_a_folder_without_all_queries_has_no_macro_f1_and_a_balanced_accuracy_th
 def test_arrays_in_memory_are_evaluated_on_all_queries_too():
     x = np.repeat(np.eye(4, 6, dtype=np.float32), [5, 9, 4, 7], axis=0)
     labels = np.repeat(list("abcd"), [5, 9, 4, 7])
-    (score,) = evaluate_arrays(x, labels, ways="all", n_query="all", n_episodes=20)
+    (score,) = evaluate_arrays(x, labels, ways="all", n_query="all", n_episodes=20, classifiers="centroid")
     assert score["n_way"] == 4
     assert score["metrics"]["macro_f1"]["mean"] == score["accuracy"]["mean"] == 1

@@ -77,12 +77,25 @@ def mean_of(metric, episodes):
     """The mean over the sets of classes of the mean over their episodes."""
     values = {}
     for classes, _, queries, predicted in episodes:
-        true = np.repeat(np.arange(len(queries)), [len(rows) for rows in queries])
-        values.setdefault(classes, []).append(REFERENCE[metric](true, np.concatenate(predicted)))
+        given = np.concatenate(predicted)
+        right = [np.sum(one == slot) for slot, one in enumerate(predicted)]
+        sizes = [len(rows) for rows in queries]
+        if metric == "accuracy":
+            value = sum(right) / sum(sizes)
+        elif metric == "balanced_accuracy":
+            value = np.mean(np.divide(right, sizes))
+        else:
+            value = np.mean(
+                [2 * r / (n + np.sum(given == c)) for c, (r, n) in enumerate(zip(right, sizes, strict=True))]
+            )
+        values.setdefault(classes, []).append(value)
     return np.mean([np.mean(of_set) for of_set in values.values()])
 
 
-@pytest.mark.parametrize(("apart", "n_way"), [(True, 2), (False, 2), (True, 3), (False, 3)])
+@pytest.mark.parametrize(
+    ("apart", "n_way"),
+    [(True, 2), (False, 3), *(pytest.param(*one, marks=pytest.mark.slow) for one in ((False, 2), (True, 3)))],
+)
 def test_the_clips_variance_is_the_textbook_jackknife_by_deletion(apart, n_way):
     supports, sizes = [2, 3, 2], [4, 5, 3]
     labels = np.repeat(np.arange(3), np.add(sizes, supports) if apart else sizes)
@@ -109,7 +122,7 @@ def test_the_clips_variance_is_the_textbook_jackknife_by_deletion(apart, n_way):
     sets = [one[0] for one in once]
     weight = [np.lcm.reduce([sets.count(other) for other in set(sets)]) // sets.count(one) for one in sets]
     again = np.repeat(np.arange(len(once)), weight)
-    again = np.tile(again, -(-60_000 // len(again)))
+    again = np.tile(again, -(-15_000 // len(again)))
     pool = make_pool(clips[again], labels, 1, SidesOfClips(side & 1, side & 2, np.arange(len(labels))))
     for metric in METRICS:
         scores = scores_of(metric, predicted, np.array(count))
@@ -121,7 +134,7 @@ def test_the_clips_variance_is_the_textbook_jackknife_by_deletion(apart, n_way):
         for c, part in itertools.product(range(3), (1, 2) if apart else (3,)):
             rest = deleted[(labels == c) & (side == part)]
             expected += (len(rest) - 1) / len(rest) * ((rest - rest.mean()) ** 2).sum()
-        assert found.clips[0, 0] == pytest.approx(expected, rel=0.005)
+        assert found.clips[0, 0] == pytest.approx(expected, rel=0.02)
 
 
 def test_a_class_with_a_single_query_leaves_the_variance_from_the_clips_unknown():
@@ -170,13 +183,13 @@ def coverage(metric_of, n_pools, sizes, supports, n_episodes, new_classes, seed)
 
 def test_with_new_clips_of_the_same_classes_the_jackknife_over_clips_covers_each_metric():
     shares = coverage(
-        lambda found: (found.mean, found.pool_ci95_classes_fixed), 120, (14, 6, 25, 9), (8, 12, 6, 10), 60, False, 5
+        lambda found: (found.mean, found.pool_ci95_classes_fixed), 100, (14, 6, 25, 9), (8, 12, 6, 10), 40, False, 5
     )
     assert all(0.90 <= share <= 1 for share in shares.values()), shares
 
 
 def test_with_new_classes_the_jackknife_over_classes_covers_each_metric():
     shares = coverage(
-        lambda found: (found.mean, found.pool_ci95), 60, (14, 6, 15, 9, 8, 12, 5, 10, 7, 9), (6,) * 10, 100, True, 6
+        lambda found: (found.mean, found.pool_ci95), 50, (14, 6, 15, 9, 8, 12, 5, 10, 7, 9), (6,) * 10, 80, True, 6
     )
     assert all(0.88 <= share <= 1 for share in shares.values()), shares
