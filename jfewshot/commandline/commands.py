@@ -126,6 +126,13 @@ GROUPS: dict[str, tuple[Command, ...]] = {
             ("export",),
         ),
         Command(
+            "store fuse",
+            "Make one store of several encoders, or of several layers",
+            "jfewshot.store.__main__",
+            "jfewshot.store.options:FuseOptions",
+            ("fuse",),
+        ),
+        Command(
             "store inspect",
             "Say what is in stores",
             "jfewshot.store.__main__",

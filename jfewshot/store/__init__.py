@@ -12,13 +12,14 @@ line's `--help` does not wait for NumPy.
   given.py     embeddings as somebody has them
   creating.py  a store from somebody's own arrays and labels
   exporting.py a store as one Parquet or .npz file
+  fusing.py    several encoders, or several layers of one, as one store
   frames.py    the table of clips as a data frame
   importing.py a store from such a file
   verifying.py is it whole, is it sane
   view_checks.py views that may be used: compared with their manifests, searched for NaN
   known_files.py large files that were read whole before
   options.py   the options of the command line
-  __main__.py  the command line: create, import, export, inspect, verify
+  __main__.py  the command line: create, import, export, fuse, inspect, verify
 """
 
 import importlib

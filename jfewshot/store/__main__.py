@@ -1,4 +1,4 @@
-"""The store's command line: create, import, export, inspect, verify."""
+"""The store's command line: create, import, export, fuse, inspect, verify."""
 
 import json
 import logging
@@ -10,7 +10,14 @@ from jfewshot.commandline import EXIT_CHECK_FAILED, run_cli
 from jfewshot.printable import printable
 
 if TYPE_CHECKING:
-    from jfewshot.store.options import CreateOptions, ExportOptions, ImportOptions, InspectOptions, VerifyOptions
+    from jfewshot.store.options import (
+        CreateOptions,
+        ExportOptions,
+        FuseOptions,
+        ImportOptions,
+        InspectOptions,
+        VerifyOptions,
+    )
     from jfewshot.store.reading import Store
 
 log = logging.getLogger("jfewshot.store")
@@ -20,7 +27,14 @@ _MOST_VALUES = 6  # of a column, in the description of a store
 def main(arguments: list[str] | None = None) -> int:
     """Run the subcommand that the arguments begin with; returns the exit status."""
     from jfewshot.commandline.parsing import start
-    from jfewshot.store.options import CreateOptions, ExportOptions, ImportOptions, InspectOptions, VerifyOptions
+    from jfewshot.store.options import (
+        CreateOptions,
+        ExportOptions,
+        FuseOptions,
+        ImportOptions,
+        InspectOptions,
+        VerifyOptions,
+    )
 
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     subcommand, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
@@ -30,6 +44,8 @@ def main(arguments: list[str] | None = None) -> int:
         return import_(start(ImportOptions, rest, "store import"))
     if subcommand == "export":
         return export(start(ExportOptions, rest, "store export"))
+    if subcommand == "fuse":
+        return fuse(start(FuseOptions, rest, "store fuse"))
     if subcommand == "inspect":
         return inspect(start(InspectOptions, rest, "store inspect"))
     if subcommand == "verify":
@@ -91,6 +107,29 @@ def export(options: "ExportOptions") -> int:
     with Progress(f"writing {options.out}"):
         path = export_store(store, options.out, options.views, replace=options.replace)
     log.info("wrote %s, %.1f MB; `jfewshot store import` makes a store of it again", path, path.stat().st_size / 1e6)
+    return 0
+
+
+def fuse(options: "FuseOptions") -> int:
+    """Make stores of several encoders' embeddings."""
+    from jfewshot.commandline.progress import Progress
+    from jfewshot.errors import UserError
+    from jfewshot.store.fusing import fuse_pairs, fuse_stores
+    from jfewshot.store.reading import find_stores, open_store
+
+    if options.pairs and (options.views or options.weights):
+        raise UserError("--pairs takes neither --views nor --weights; fuse single pairs with them")
+    if options.pairs:
+        stores = [open_store(path) for path in find_stores(*options.stores)]
+        with Progress("fusing pairs"):
+            made = fuse_pairs(options.out, stores, replace=options.replace)
+        log.info("wrote %d stores; next: jfewshot run --stores %s", len(made), shlex.quote(str(options.out)))
+        return 0
+    parts = [open_store(path) for path in options.stores]
+    with Progress(f"fusing {len(parts)} parts"):
+        store = fuse_stores(options.out, parts, options.views, options.weights, replace=options.replace)
+    sys.stdout.write(printable(describe(store)) + "\n")
+    log.info("wrote %s; next: jfewshot run --stores %s", options.out, shlex.quote(str(options.out)))
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The options of `jfewshot store create`, `import`, `export`, `inspect` and `verify`."""
+"""The options of `jfewshot store create`, `import`, `export`, `fuse`, `inspect` and `verify`."""
 
 import dataclasses
 from pathlib import Path
@@ -99,6 +99,36 @@ class ExportOptions:
     """Views to write. Without this option, all."""
     replace: bool = False
     """Replace the file if it is there."""
+
+
+@dataclasses.dataclass(frozen=True)
+class FuseOptions:
+    """Make one store of several encoders, or of several layers of one: their embeddings side by side, each with a weight.
+
+    Each part is scaled to unit length first. Encoders that know different things complement each other; a poor one with a high
+    weight hurts.
+    """
+
+    EXAMPLES: ClassVar = (
+        "jfewshot store fuse stores/birds/yamnet stores/birds/whisper_tiny_en --out stores/birds/both",
+        "jfewshot store fuse stores --pairs --out fused",
+        "jfewshot store fuse stores/birds/mine stores/birds/mine --views 0.mean last.mean --out stores/birds/layers",
+    )
+    HEADINGS: ClassVar = {"stores": "What is fused"}
+
+    stores: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """Folders of stores of the same clips; a store more than once for several of its views. With --pairs, folders that contain
+    stores at any depth."""
+    out: Annotated[Path, arg(metavar="FOLDER")]
+    """Folder to write the store to; with --pairs, the folder for all stores."""
+    views: Annotated[tuple[str, ...], arg(metavar="NAME [NAME ...]")] = ()
+    """View of each part, in their order. Without this option, last.mean, or a store's only view."""
+    weights: Annotated[tuple[float, ...], arg(metavar="NUMBER [NUMBER ...]")] = ()
+    """Weight of each part, in their order and in any unit. Without this option, all weigh the same."""
+    pairs: bool = False
+    """Fuse every two encoders of each dataset, with equal weights."""
+    replace: bool = False
+    """Replace stores at --out. A folder that holds any other file is never replaced."""
 
 
 @dataclasses.dataclass(frozen=True)

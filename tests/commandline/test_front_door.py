@@ -18,6 +18,7 @@ ASKED_FOR = (
     "store create",
     "store import",
     "store export",
+    "store fuse",
     "store inspect",
     "store verify",
     "extract",
@@ -63,6 +64,7 @@ def test_the_first_of_two_words_lists_the_second(arguments, capsys):
         ["store", "create"],
         ["store", "import"],
         ["store", "export"],
+        ["store", "fuse"],
         ["store", "inspect"],
         ["store", "verify"],
     ]

@@ -37,6 +37,7 @@ DOCUMENTED = {
     "store create": "jfewshot.store create",
     "store import": "jfewshot.store import",
     "store export": "jfewshot.store export",
+    "store fuse": "jfewshot.store fuse",
     "store inspect": "jfewshot.store inspect",
     "store verify": "jfewshot.store verify",
     "pretrain": "jfewshot.simclr.train",

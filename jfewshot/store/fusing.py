@@ -1,0 +1,177 @@
+"""Several encoders, or several layers of one, as one store: their embeddings side by side, each part with a weight.
+
+Each part is scaled to unit length and multiplied by the square root of its weight; weights sum to 1. So an inner product of two
+fused embeddings is the weighted mean of the parts' cosines, and a fused embedding has unit length, as `l2` gives it.
+"""
+
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jfewshot.errors import UserError
+from jfewshot.files import sha256_of_json
+from jfewshot.store.clips import ClipTable
+from jfewshot.store.reading import Store
+from jfewshot.store.writing import check_store_place, write_store
+
+_ROWS = 65_536  # at a time
+
+
+def fuse_stores(
+    path: Path | str,
+    parts: Sequence[Store],
+    views: Sequence[str] = (),
+    weights: Sequence[float | int] = (),
+    *,
+    replace: bool = False,
+) -> Store:
+    """Write the fused store of some parts.
+
+    Args:
+      path: the folder to write.
+      parts: stores of one dataset, with the same clips, classes, groups and segments; one store several times for several of its
+        layers.
+      views: name of each part's view; none for each store's `last.mean`, or its only view.
+      weights: of each part, above 0, in any unit; none for equal ones.
+      replace: replace a store that stands at `path`.
+
+    Returns:
+      the finished store. Its upstream is called after its parts (`whisper_tiny_en+yamnet`), and its only view is `fused.mean`.
+
+    Raises:
+      UserError: if there are fewer than two parts, the parts' clips or segments differ, or a weight is not above 0.
+    """
+    check_store_place(path, replace)
+    if len(parts) < 2:
+        raise UserError("one part alone is no fusion; name two stores at least, or a store several times with --views")
+    names = list(views) or [_only_view(store) for store in parts]
+    if len(names) != len(parts):
+        raise UserError(f"{len(names)} views are named for {len(parts)} parts; name one for each, in their order")
+    shares = _shares(weights, len(parts))
+    first = parts[0].clips
+    for store in parts[1:]:
+        _refuse_other_clips(parts[0], store)
+    order = np.argsort(first.first_segment, kind="stable")
+    arrays = [store.view(name) for store, name in zip(parts, names, strict=True)]
+    # Both tables are sorted by clip id and have the same clips, so the same numbers name the same clips.
+    rows = [store.clips.rows(order)[0] for store in parts]
+    fused = np.empty((len(rows[0]), sum(array.shape[1] for array in arrays)), np.float32)
+    at = 0
+    for array, own_rows, share, store in zip(arrays, rows, shares, parts, strict=True):
+        for start in range(0, len(own_rows), _ROWS):
+            block = np.asarray(array[own_rows[start : start + _ROWS]], np.float64)
+            norm = np.linalg.norm(block, axis=1, keepdims=True)
+            if not (np.isfinite(norm).all() and (norm > 0).all()):
+                raise UserError(
+                    f"{store.path} has embeddings that are 0, NaN or infinite, which have no direction; leave them out"
+                )
+            fused[start : start + len(block), at : at + array.shape[1]] = np.sqrt(share) * block / norm
+        at += array.shape[1]
+    clips = ClipTable.build(
+        first.clip_id[order].tolist(),
+        first.class_name[order].tolist(),
+        first.group[order].tolist(),
+        first.split[order].tolist(),
+        None,
+        first.n_segments[order],
+        unlabelled=True,
+        further={name: column[order].tolist() for name, column in first.further.items()},
+    )
+    return write_store(
+        path,
+        views={"fused.mean": fused},
+        clips=clips,
+        dataset=parts[0].manifest["dataset"],
+        upstream=_upstream(parts, names, shares),
+        sample_rate=parts[0].manifest.get("sample_rate"),
+        segment_samples=parts[0].manifest.get("segment_samples"),
+        preprocessing="each part scaled to unit length and by the square root of its weight",
+        replace=replace,
+    )
+
+
+def fuse_pairs(folder: Path | str, stores: Sequence[Store], *, replace: bool = False) -> list[Store]:
+    """Write the fused store of every pair of encoders of each dataset, with equal weights.
+
+    Args:
+      folder: to write to: `DATASET/A+B`.
+      stores: of any datasets; pairs are formed within each.
+      replace: replace stores that stand there.
+
+    Returns:
+      the finished stores.
+
+    Raises:
+      UserError: if no dataset has two stores, or a pair's clips differ.
+    """
+    by_dataset: dict[str, list[Store]] = {}
+    for store in stores:
+        by_dataset.setdefault(store.dataset, []).append(store)
+    pairs = [pair for own in by_dataset.values() for pair in itertools.combinations(own, 2)]
+    if not pairs:
+        raise UserError("no dataset has stores of two encoders, so there is no pair")
+    made = []
+    for pair in pairs:
+        name = "+".join(store.upstream for store in pair)
+        made.append(fuse_stores(Path(folder) / pair[0].dataset / name, pair, replace=replace))
+    return made
+
+
+def _only_view(store: Store) -> str:
+    if "last.mean" in store.views:
+        return "last.mean"
+    if len(store.views) > 1:
+        raise UserError(
+            f"{store.path} has several views ({', '.join(store.views)}); name one for each part with --views"
+        )
+    return store.views[0]
+
+
+def _shares(weights: Sequence[float | int], n_parts: int) -> np.ndarray:
+    if weights and len(weights) != n_parts:
+        raise UserError(f"{len(weights)} weights are given for {n_parts} parts; give one for each, in their order")
+    shares = np.array(weights or [1.0] * n_parts, np.float64)
+    if not (np.isfinite(shares).all() and (shares > 0).all()):
+        raise UserError(f"weights are {', '.join(f'{share:g}' for share in shares)}; each must be a number above 0")
+    return shares / shares.sum()
+
+
+def _refuse_other_clips(one: Store, other: Store) -> None:
+    if one.clips.digest != other.clips.digest:
+        raise UserError(
+            f"{one.path} and {other.path} differ in clips, classes, groups or splits; fuse stores that were extracted from the "
+            "same recordings"
+        )
+    if not np.array_equal(one.clips.n_segments, other.clips.n_segments):
+        at = int(np.flatnonzero(one.clips.n_segments != other.clips.n_segments)[0])
+        counts = [int(store.clips.n_segments[at]) for store in (one, other)]
+        raise UserError(
+            f"clip '{one.clips.clip_id[at]}' has {counts[0]} segments in {one.path} and {counts[1]} in {other.path}; extract "
+            "both with --segment of one length, or --segment whole"
+        )
+
+
+def _upstream(parts: Sequence[Store], views: Sequence[str], shares: np.ndarray) -> dict[str, Any]:
+    facts = [store.manifest["upstream"] for store in parts]
+    several = len({store.upstream for store in parts}) < len(parts)
+    names = [
+        f"{store.upstream}.{view}" if several else store.upstream for store, view in zip(parts, views, strict=True)
+    ]
+    titles = [str(fact.get("title") or fact["name"]) for fact in facts]
+    if several:
+        titles = [f"{title} {view}" for title, view in zip(titles, views, strict=True)]
+    equal = bool(np.allclose(shares, shares[0]))
+    suffix = "" if equal else "@" + "-".join(f"{100 * share:.0f}" for share in shares)
+    identity = [
+        [store.view_digest(view), float(share)] for store, view, share in zip(parts, views, shares, strict=True)
+    ]
+    return {
+        "name": "+".join(names) + suffix,
+        "title": " + ".join(titles) + ("" if equal else f" ({', '.join(f'{100 * share:.0f}%' for share in shares)})"),
+        "revision": f"fused sha256:{sha256_of_json(identity)}",
+        "licence": "; ".join(dict.fromkeys(str(fact["licence"]) for fact in facts if fact.get("licence"))),
+        "source": f"fused of {', '.join(names)}",
+    }
