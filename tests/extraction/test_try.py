@@ -142,6 +142,16 @@ def test_the_page_works_in_a_browser(tried):
             "The data",
             "What to do next",
         ]
+        # A click on a clip plays it in its place, without leaving the page.
+        window.run(
+            "document.querySelector('#report').insertAdjacentHTML('beforeend',"
+            ' \'<a id=clip href="../birds/bird%200/00.wav">a clip</a> <a id=other href="answer.txt">no clip</a>\');'
+            " document.getElementById('clip').click(); document.getElementById('clip').click();"
+        )
+        window.wait("return document.querySelector('#clip + audio')?.duration > 0.3")
+        assert window.run("return document.querySelectorAll('audio').length") == 1
+        assert window.run("return document.querySelector('audio').getAttribute('aria-label')") == "Player of a clip"
+        assert window.errors() == []
 
 
 def test_python_gives_the_same_answer_computes_nothing_again_and_suits_a_notebook(tried, caplog):

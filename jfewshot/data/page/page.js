@@ -159,6 +159,23 @@
     if (cell) provenance(...cell.dataset.at.split(",").map(Number));
   });
 
+  // A click on a clip plays it in its place. Where the browser cannot play the file, the link leads to it.
+  document.addEventListener("click", (event) => {
+    const clip = event.target.closest("a[href]");
+    if (!clip || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    if (!/\.(wav|flac|ogg|oga|opus|mp3)$/i.test(clip.pathname)) return;
+    event.preventDefault();
+    let player = clip.nextElementSibling;
+    if (player?.tagName !== "AUDIO") {
+      player = make("audio", undefined, { controls: "", "aria-label": `Player of ${clip.textContent}` });
+      player.addEventListener("error", () => { player.remove(); location.href = clip.href; });
+      player.src = clip.href;
+      clip.after(player);
+    }
+    player.currentTime = 0;
+    player.play().catch(() => {});
+  });
+
   // Pages of one upstream or one dataset, by the address's fragment: #upstream/<board>/<row>, #dataset/<board>/<column>.
   const report = document.getElementById("report");
   const detail = document.getElementById("detail");
