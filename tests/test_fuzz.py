@@ -343,6 +343,20 @@ class GivenArray:
         return problems
 
 
+def damaged_weights(files, described_in, rng):
+    """A folder of weights with either file damaged; in most inputs the other has the digest of damaged weights."""
+    manifest = json.loads(files[described_in])
+    if rng.random() < 0.4:
+        weights = files["weights.npz"]
+        weights = damaged(weights, rng) if rng.random() < 0.4 else damaged_npz(weights, rng)
+        if rng.random() < 0.8:
+            manifest["weights_sha256"] = sha256(weights)
+        return files | {"weights.npz": weights, described_in: json.dumps(manifest).encode()}
+    raw = rng.random() < 0.3
+    changed = damaged(files[described_in], rng) if raw else damaged_json(manifest, rng)[0].encode()
+    return files | {described_in: changed}
+
+
 class Encoder:
     """The folder of an exported encoder; in most inputs encoder.json has the digest of the damaged weights."""
 
@@ -358,16 +372,7 @@ class Encoder:
         )
 
     def damage(self, files, rng):
-        manifest = json.loads(files["encoder.json"])
-        if rng.random() < 0.4:
-            weights = files["weights.npz"]
-            weights = damaged(weights, rng) if rng.random() < 0.4 else damaged_npz(weights, rng)
-            if rng.random() < 0.8:
-                manifest["weights_sha256"] = sha256(weights)
-            return files | {"weights.npz": weights, "encoder.json": json.dumps(manifest).encode()}
-        raw = rng.random() < 0.3
-        changed = damaged(files["encoder.json"], rng) if raw else damaged_json(manifest, rng)[0].encode()
-        return files | {"encoder.json": changed}
+        return damaged_weights(files, "encoder.json", rng)
 
     def read(self, folder, sound):
         read_encoder(folder)
@@ -380,16 +385,7 @@ class FittedHead:
         write_head(folder, fit_head(make_store(folder.parent / "store of a head", clip_table((4, 4, 4))), "knn").head)
 
     def damage(self, files, rng):
-        manifest = json.loads(files["head.json"])
-        if rng.random() < 0.4:
-            weights = files["weights.npz"]
-            weights = damaged(weights, rng) if rng.random() < 0.4 else damaged_npz(weights, rng)
-            if rng.random() < 0.8:
-                manifest["weights_sha256"] = sha256(weights)
-            return files | {"weights.npz": weights, "head.json": json.dumps(manifest).encode()}
-        raw = rng.random() < 0.3
-        changed = damaged(files["head.json"], rng) if raw else damaged_json(manifest, rng)[0].encode()
-        return files | {"head.json": changed}
+        return damaged_weights(files, "head.json", rng)
 
     def read(self, folder, sound):
         head = read_head(folder)
