@@ -46,6 +46,7 @@ def fit_head(
     preprocessing: str = "l2",
     upstream: str | None = None,
     quick: bool = False,
+    also: Sequence[Path | str] = (),
     root: Path | str | None = None,
     group_from: str | int | None = None,
     min_clips: int | None = None,
@@ -67,6 +68,7 @@ def fit_head(
       preprocessing: `l2` or `none`.
       upstream: how the encoder of a store is loaded.
       quick: make the try a quick one.
+      also: more folders of class folders, merged with `source`; none for those of the try.
       root: folder that the paths of a table are relative to; None: the table's own.
       group_from: makes groups from file names; None: as the try did.
       min_clips: leave out classes with fewer clips; None: a class with one clip is an error.
@@ -94,6 +96,7 @@ def fit_head(
             preprocessing=preprocessing,  # type: ignore[arg-type]
             upstream=upstream,
             quick=quick,
+            also=tuple(map(Path, also)),
             root=None if root is None else Path(root),
             group_from=None if group_from is None else str(group_from),
             min_clips=min_clips,

@@ -26,7 +26,7 @@ class FitOptions:
     )
     HEADINGS: ClassVar = {
         "from_try": "What is fitted",
-        "root": "Clips, groups and classes",
+        "also": "Clips, groups and classes",
         "out": "Output",
         "columns": "Columns of tables",
     }
@@ -48,6 +48,8 @@ class FitOptions:
     option, by the name that the store has for the encoder."""
     quick: bool = False
     """Where a try is made first, make it as with `jfewshot try --quick`."""
+    also: Annotated[tuple[Path, ...], arg(metavar="FOLDER [FOLDER ...]")] = ()
+    """More folders with a folder per class, merged with SOURCE. Without this option, those of the try."""
     root: Annotated[Path | None, arg(metavar="FOLDER")] = None
     """Folder that the paths of a table are relative to. Without this option, the table's own folder."""
     group_from: Annotated[str | None, arg(metavar="N|PATTERN")] = None

@@ -95,7 +95,7 @@ def find_source(options: FitOptions) -> Source:
 
 def _try(options: FitOptions) -> Path:
     """Try the folder, unless that is done."""
-    found = find_clips(options.source, options.root, options.columns, options.group_from)
+    found = find_clips(options.source, options.root, options.columns, options.group_from, options.also)
     out = Path(f"try-{found.name}")
     if (out / RECOMMENDED).exists():
         log.info("taking what %s recommends; remove that folder to try anew", out)
@@ -106,6 +106,7 @@ def _try(options: FitOptions) -> Path:
     run_try(
         TryOptions(
             folder=options.source,
+            also=options.also,
             root=options.root,
             quick=options.quick,
             group_from=options.group_from,
@@ -120,7 +121,8 @@ def _try(options: FitOptions) -> Path:
 def _embeddings(options: FitOptions, tried: Path, recommended: Recommended) -> Store:
     """Embeddings of all labelled clips by the recommended encoder: the try's where it had the same clips."""
     group_from = options.group_from if options.group_from is not None else recommended.group_from
-    found = find_clips(options.source, options.root, options.columns, group_from)
+    also = options.also or tuple(map(Path, recommended.also))
+    found = find_clips(options.source, options.root, options.columns, group_from, also)
     folder = tried / recommended.store
     if (folder / MANIFEST).is_file():
         store = open_store(folder)

@@ -66,14 +66,17 @@ class _Ready:
         return list(self._recordings)
 
 
-def find_clips(path: Path, root: Path | None, columns: Columns, group_from: str | None) -> Found:
-    """Find the clips below a folder of class folders, or those that a table names.
+def find_clips(
+    path: Path, root: Path | None, columns: Columns, group_from: str | None, also: Sequence[Path] = ()
+) -> Found:
+    """Find the clips below folders of class folders, or those that a table names.
 
     Args:
       path: the folder or the table.
       root: folder that the paths of a table are relative to; None: the table's.
       columns: of the table.
       group_from: how groups are made from file names; None: groups are the subfolders of class folders, or the table's column.
+      also: more folders of class folders. Clip ids then begin with the name of the folder.
 
     Returns:
       the clips, and what was not taken.
@@ -89,6 +92,8 @@ def find_clips(path: Path, root: Path | None, columns: Columns, group_from: str 
             raise UserError(
                 f"{path} is one file; give a folder with one folder per class, or a CSV of paths and labels"
             )
+        if also:
+            raise UserError("--also merges folders of class folders; add the rows to the table instead")
         root = (root or path.parent).resolve()
         found = table(str(path), columns).recordings(root)
         not_taken: list[str] = []
@@ -96,13 +101,48 @@ def find_clips(path: Path, root: Path | None, columns: Columns, group_from: str 
         if root is not None:
             raise UserError("--root is for a table; leave it out, or give a CSV in place of the folder")
         root = path.resolve()
+        if also:
+            return _with_groups_of(_merged([path, *also], columns), group_from)
         _require_class_folders(root)
         found = class_folders(path.resolve().name, columns).recordings(root)
         not_taken = _not_taken(root)
-    if group_from is not None:
-        found = _with_groups(found, group_from)
-    name = _name_of(path)
-    return Found(name, root, tuple(leave_out_overlaps(leave_out_unread(found))), tuple(not_taken))
+    clips = tuple(leave_out_overlaps(leave_out_unread(found)))
+    return _with_groups_of(Found(_name_of(path), root, clips, tuple(not_taken)), group_from)
+
+
+def _merged(folders: Sequence[Path], columns: Columns) -> Found:
+    """The clips of several folders of class folders."""
+    roots = [path.expanduser().resolve() for path in folders]
+    for root in roots:
+        if not root.is_dir():
+            raise UserError(f"{root} is not a folder; --also takes folders with one folder per class")
+        inside = next((other for other in roots if other != root and root.is_relative_to(other)), None)
+        if inside is not None:
+            raise UserError(f"{root} lies in {inside}, so its clips would be taken twice; leave one of them out")
+    names = [root.name for root in roots]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise UserError(
+            f"two folders are called '{twice}', and clips are named after their folders; rename one of them"
+        )
+    found: list[Recording] = []
+    not_taken = []
+    for root in roots:
+        own = class_folders(root.name, columns).recordings(root)
+        found += [dataclasses.replace(one, clip_id=f"{root.name}/{one.clip_id}") for one in own]
+        not_taken += [f"{root.name}: {text}" for text in _not_taken(root)]
+    if len({one.label for one in found}) < 2:
+        raise UserError(f"{', '.join(map(str, roots))} have one class together; two are needed at least")
+    found.sort(key=lambda one: one.clip_id)
+    clips = tuple(leave_out_overlaps(leave_out_unread(found)))
+    return Found(_name_of(folders[0]), roots[0].parent, clips, tuple(not_taken))
+
+
+def _with_groups_of(found: Found, group_from: str | None) -> Found:
+    """With groups from file names, where these are asked for."""
+    if group_from is None:
+        return found
+    return dataclasses.replace(found, recordings=tuple(_with_groups(found.recordings, group_from)))
 
 
 def _require_class_folders(root: Path) -> None:

@@ -22,10 +22,11 @@ class TryOptions:
     EXAMPLES: ClassVar = (
         "jfewshot try birds",
         "jfewshot try birds --quick",
+        "jfewshot try birds-2024 --also birds-2025 --out try-birds",
         "jfewshot try clips.csv --root recordings --group-from 1",
     )
     HEADINGS: ClassVar = {
-        "root": "What is tried",
+        "also": "What is tried",
         "group_from": "Groups and classes",
         "out": "Output",
         "columns": "Columns of tables",
@@ -34,6 +35,9 @@ class TryOptions:
     folder: Annotated[Path, tyro.conf.Positional]
     """A folder with one folder per class (FOLDER/CLASS/CLIP.wav), or a CSV, TSV or Parquet table with the columns path and
     label."""
+    also: Annotated[tuple[Path, ...], arg(metavar="FOLDER [FOLDER ...]")] = ()
+    """More folders with a folder per class, merged with FOLDER: folders of one name are one class. Without this option, FOLDER
+    alone."""
     root: Annotated[Path | None, arg(metavar="FOLDER")] = None
     """Folder that the paths of a table are relative to. Without this option, the table's own folder."""
     upstreams: Annotated[tuple[str, ...], arg(metavar="UPSTREAM [UPSTREAM ...]")] = ()

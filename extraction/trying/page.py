@@ -134,6 +134,7 @@ def sections(findings: Findings, clips: Sequence[str], table: Grid | None, steps
 def next_steps(
     found: Found,
     source: Path,
+    also: Sequence[Path],
     out: Path,
     plan: Plan,
     classifiers: Sequence[str],
@@ -145,6 +146,7 @@ def next_steps(
     Args:
       found: the clips.
       source: the folder or table that was tried.
+      also: folders that were merged with it.
       out: folder of the try.
       plan: what was evaluated.
       classifiers: with what.
@@ -155,6 +157,8 @@ def next_steps(
       sentences, each with a command.
     """
     here, there = shlex.quote(str(source)), shlex.quote(str(out / "stores"))
+    if also:
+        here += f" --also {shlex.join(map(str, also))}"
     root = f" --root {shlex.quote(str(found.root))}" if source.is_file() else ""
     steps = [
         f"Use the best encoder on new recordings: jfewshot fit {here} --from {shlex.quote(str(out))}{root} "
@@ -173,8 +177,13 @@ def next_steps(
     what = f"folder:{found.name}" if source.is_dir() else f"table:{source}"
     steps.append(
         "Add an encoder of the Hugging Face hub (pip install 'jfewshot[huggingface]'; it downloads the weights): "
-        f"jfewshot extract --datasets {shlex.quote(what)} --root {shlex.quote(str(found.root))} "
-        f"--upstreams hf:facebook/hubert-base-ls960 --out {there}"
+        + (
+            # Several folders are no dataset that `extract` could name.
+            f"jfewshot try {here} --upstreams hf:facebook/hubert-base-ls960 --out {shlex.quote(str(out) + '-hub')}"
+            if also
+            else f"jfewshot extract --datasets {shlex.quote(what)} --root {shlex.quote(str(found.root))} "
+            f"--upstreams hf:facebook/hubert-base-ls960 --out {there}"
+        )
     )
     aware = " --group-aware" if plan.group_aware else ""
     shots = " ".join(map(str, plan.shots))

@@ -34,6 +34,7 @@ class Recommended(msgspec.Struct, frozen=True):
       accuracy: at these, of the evaluation.
       segment: length of the pieces that clips are cut into.
       group_from: how groups were made from file names; None for not at all.
+      also: folders that were merged with the first one.
       cautions: what was found in the data that makes numbers look better than they are.
     """
 
@@ -46,6 +47,7 @@ class Recommended(msgspec.Struct, frozen=True):
     accuracy: float
     segment: _Text
     group_from: str | None
+    also: tuple[str, ...] = ()
     cautions: tuple[str, ...] = ()
 
 
@@ -79,6 +81,7 @@ def write_recommended(
         accuracy=float(record["accuracy"]["mean"]),
         segment=options.segment,
         group_from=options.group_from,
+        also=tuple(str(path.expanduser().resolve()) for path in options.also),
         cautions=tuple(cautions),
     )
     with atomic_write(out / RECOMMENDED, "w") as file:

@@ -70,6 +70,7 @@ class Try:
 def try_folder(
     folder: Path | str,
     *,
+    also: Sequence[Path | str] = (),
     root: Path | str | None = None,
     upstreams: Sequence[str] = (),
     quick: bool = False,
@@ -88,6 +89,7 @@ def try_folder(
 
     Args:
       folder: a folder with one folder per class, or a CSV, TSV or Parquet table with the columns path and label.
+      also: more folders of class folders, merged with `folder`.
       root: folder that the paths of a table are relative to; None: the table's own.
       upstreams: encoders to try; none for every installed one that needs no download.
       quick: fewer episodes, at 1, 5 and 10 labels only.
@@ -110,6 +112,7 @@ def try_folder(
     """
     options = TryOptions(
         folder=Path(folder),
+        also=tuple(map(Path, also)),
         root=None if root is None else Path(root),
         upstreams=tuple(upstreams),
         quick=quick,
@@ -144,7 +147,7 @@ def run_try(options: TryOptions, on_data: Any = lambda findings: None) -> Try:
     require_audio_packages(options.upstreams)
     if options.episodes is not None and options.episodes < 2:
         raise UserError(f"--episodes is {options.episodes}; 2 are needed at least, and 300 for an answer")
-    found = find_clips(options.folder, options.root, options.columns, options.group_from)
+    found = find_clips(options.folder, options.root, options.columns, options.group_from, options.also)
     out = writable_folder(options.out or Path(f"try-{found.name}"), "the try").absolute()
     found, findings, n_clips = _look(found, options)
     on_data(findings)
@@ -230,7 +233,7 @@ def _report(
     from jfewshot.results import Results
 
     results = Results(out / "results", tuple(records), ())
-    steps = next_steps(found, options.folder, out, plan, options.classifiers, findings, without)
+    steps = next_steps(found, options.folder, options.also, out, plan, options.classifiers, findings, without)
     cautions = [*changed, *_left_out(plan), *findings.warnings]
     clips: list[str] = []
 

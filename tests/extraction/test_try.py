@@ -129,6 +129,38 @@ def test_a_folder_gives_an_answer_without_torch(tried):
     assert "bird 0/broken.wav" in page
 
 
+def test_several_folders_are_merged_by_the_names_of_their_classes(tmp_path):
+    for year, label in (("2024", "crow"), ("2025", "crow"), ("2025", "owl")):
+        write(tmp_path / year / label / "0.wav", tone(300))
+    found = find_clips(tmp_path / "2024", None, Columns(), None, [tmp_path / "2025"])
+    assert [(one.clip_id, one.label) for one in found.used] == [
+        ("2024/crow/0.wav", "crow"),
+        ("2025/crow/0.wav", "crow"),
+        ("2025/owl/0.wav", "owl"),
+    ]
+    assert all(one.path.is_file() for one in found.used)
+    by_year = find_clips(tmp_path / "2024", None, Columns(), r"^(\d+)/", [tmp_path / "2025"])
+    assert [one.group for one in by_year.used] == ["2024", "2025", "2025"]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "said"),
+    [
+        ("2024", "2024/crow", "lies in"),
+        ("2024", "other/2024", "two folders are called '2024'"),
+        ("2024", "nowhere", "is not a folder"),
+        ("2024", "2025", "have one class together"),
+        ("clips.csv", "2024", "add the rows to the table"),
+    ],
+)
+def test_folders_that_cannot_be_merged_are_refused_in_a_line(tmp_path, first, second, said):
+    for folder in ("2024", "2025", "other/2024"):
+        write(tmp_path / folder / "crow" / "0.wav", tone(300))
+    (tmp_path / "clips.csv").write_text("path,label\n2024/crow/0.wav,crow\n")
+    with pytest.raises(UserError, match=said):
+        find_clips(tmp_path / first, None, Columns(), None, [tmp_path / second])
+
+
 @pytest.mark.skipif(not webdriver.available(), reason="needs Chromium and chromedriver")
 def test_the_page_works_in_a_browser(tried):
     page = (tried[0] / "try-birds" / "index.html").as_uri()
