@@ -194,8 +194,9 @@ def _best_of(store: Store, options: FitOptions) -> tuple[str, str, str]:
         )
     best = max(records, key=lambda record: record["accuracy"]["mean"])
     view, classifier = best["view"]["name"], classifier_of(best)
+    several = f" and {len(views)} views" if len(views) > 1 else ""
     why = (
-        f"{classifier} on {view} was the best of {len(CANDIDATES)} classifiers and {len(views)} views of {store.path}: "
+        f"{classifier} on {view} was the best of {len(CANDIDATES)} classifiers{several} of {store.path}: "
         f"{100 * best['accuracy']['mean']:.1f}% at {plan.shots[-1]} labels per class."
     )
     return classifier, view, why

@@ -28,7 +28,7 @@ from extraction.upstreams.kaldi import KaldiBaseline
 from jfewshot.audio import MIN_DURATION_S, cut_segments
 from jfewshot.errors import UserError
 from jfewshot.heads import read_head
-from jfewshot.store import open_store
+from jfewshot.store import open_store, write_store
 
 RATE = 16_000
 PITCHES = {"low": 300.0, "middle": 900.0, "high": 2500.0}
@@ -278,6 +278,22 @@ def test_bad_input_to_fit_ends_in_a_line(work, monkeypatch, arguments, said):
     with pytest.raises(UserError, match=said) as refused:
         fit_command.main(arguments)
     assert "\n" not in str(refused.value)
+
+
+def test_of_a_store_the_best_view_and_classifier_are_found(work, tmp_path, monkeypatch):
+    from extraction.heads import sources
+
+    monkeypatch.setattr(sources, "CANDIDATES", ("centroid",))
+    monkeypatch.setattr(sources, "_EPISODES", 30)
+    store = open_store(work / "stores" / "clips" / "fbank")
+    names = ("dataset", "upstream", "sample_rate", "segment_samples", "preprocessing")
+    good = np.asarray(store.view("last.mean"))
+    noise = np.random.default_rng(0).normal(size=good.shape).astype(np.float32)
+    facts = {name: store.manifest[name] for name in names}
+    write_store(tmp_path / "two", views={"0.mean": noise, "last.mean": good}, clips=store.clips, **facts)
+    done = fit_head(tmp_path / "two", out=tmp_path / "head")
+    assert (done.head.facts["view"], done.head.classifier) == ("last.mean", "centroid")
+    assert "the best of 1 classifiers and 2 views" in " ".join(done.said)
 
 
 def test_a_store_of_an_encoder_of_unknown_origin_needs_its_name(work, tmp_path):
