@@ -39,7 +39,9 @@ def one_blas_thread() -> Iterator[None]:
     Thousands of decompositions of small matrices gain nothing from threads, and OpenBLAS's threads wait for each other by
     spinning: with other work on the cores, an eigendecomposition of 100 x 100 took 25 to 205 ms by two threads, and 1 ms by one.
     """
-    import threadpoolctl  # loaded late: most commands decompose nothing
+    # Loaded late, since most commands decompose nothing. JAX takes its LAPACK from SciPy, whose library must be loaded to be
+    # limited.
+    import threadpoolctl
 
     # Looked up each time, since a library may have been loaded since.
     with threadpoolctl.threadpool_limits(limits=1, user_api="blas"):

@@ -4,6 +4,7 @@ sgd.py            the few-shot paper's: scikit-learn's SGDClassifier, step for s
 sgd_many.py       its course on one episode of many supports
 logistic.py       logistic regression, converged
 logistic_many.py  its solver for one episode of many supports
+logistic_spectral.py  its solver for one episode that chooses C
 logistic_conjugate.py  its solver for one episode in a GPU's registers
 ridge.py          ridge regression on the labels
 centroid.py       nearest class mean

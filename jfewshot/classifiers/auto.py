@@ -30,8 +30,9 @@ class Chooser(Protocol):
 class Auto:
     """The evaluator's form of `C=auto`: chooses a strength in each episode and then fits with that strength.
 
-    The strength is one that a user could have given, and the fit is the classifier's own. So an episode's predictions are those
-    of the fixed strength.
+    The strength is one that a user could have given. The fit is the classifier's own, or its `choose_and_fit`, which shares a
+    decomposition between the two and solves the same problem. So an episode's predictions are those of the fixed strength, but
+    for rounding.
 
     Attributes:
       classifier: a classifier that is a `Chooser`.
@@ -47,6 +48,8 @@ class Auto:
         return self.classifier.translation_invariant
 
     def fit(self, support: Support, strength=None):
+        if hasattr(self.classifier, "choose_and_fit"):
+            return self.classifier.choose_and_fit(support)
         place = self.classifier.choose(support)
         grid = jnp.asarray(self.classifier.strength.grid, support.gram.dtype)
         model, diagnostics = self.classifier.fit(support, grid[place])

@@ -49,13 +49,16 @@ class Spectrum(NamedTuple):
     vectors: Float[Array, "n_support n_support-1 episodes"]
 
 
-def choose(support: Support, penalties: Float[np.ndarray, "strengths"], one_shot: float) -> Int[Array, "episodes"]:
+def choose(
+    support: Support, penalties: Float[np.ndarray, "strengths"], one_shot: float, found: Spectrum | None = None
+) -> Int[Array, "episodes"]:
     """Choose one of several penalties for each episode, from its supports.
 
     Args:
       support: the support sets of many episodes.
       penalties: what to choose among: the penalty of ridge regression that each strength stands for.
       one_shot: the rule's penalty for one shot, as a multiple of the spread.
+      found: the supports' decomposition where it is known; None to decompose.
 
     Returns:
       places in `penalties`.
@@ -72,7 +75,7 @@ def choose(support: Support, penalties: Float[np.ndarray, "strengths"], one_shot
     def mean_square(miss):
         return total(total(miss * miss, 1), 0) / miss.size * miss.shape[-1]
 
-    missed = losses(spectrum(gram), labels, jnp.asarray(penalties, gram.dtype), mean_square)
+    missed = losses(spectrum(gram) if found is None else found, labels, jnp.asarray(penalties, gram.dtype), mean_square)
     return (0.5 * n * jnp.log(jnp.maximum(missed, _TINY)) + doubt).argmin(0)
 
 

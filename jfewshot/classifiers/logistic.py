@@ -8,10 +8,10 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
-from jfewshot.classifiers import leave_one_out, logistic_many
+from jfewshot.classifiers import leave_one_out, logistic_many, logistic_spectral
 from jfewshot.classifiers.base import Diagnostics, Linear, Strength, Support, centred
 from jfewshot.classifiers.linalg import computed_once, inverse, largest, log_sum_exp, product, softmax, total
-from jfewshot.classifiers.many_supports import MANY, one_at_a_time_at
+from jfewshot.classifiers.many_supports import MANY, one_at_a_time, one_at_a_time_at
 
 # The relative residual at which a problem is left alone: by then its scores move by about 1e-5.
 _STOP = 1e-5
@@ -31,6 +31,8 @@ _LARGEST_CURVATURE = 0.5
 _TINY = 1e-30
 # How much smaller the curvature is where training ends than at zero, for choosing C.
 CURVATURE_LOST = 4.0
+# With more supports than this, an episode that chooses C is solved in the eigenbasis that choosing it takes anyway.
+_SPECTRAL_FROM = 40
 
 
 class _State(NamedTuple):
@@ -79,10 +81,39 @@ class Logistic:
             alpha, bias, residual, iterations = self._in_stages(support, gram, penalty)
         else:
             alpha, bias, residual, iterations = self._one_at_a_time(support, gram, penalty)
-        # The sums are zero but for rounding, which queries far from the supports' mean would multiply by thousands.
-        alpha = alpha - (total(alpha, 0) / support.n_support)[None]
-        bias = bias - total(mean_row[:, None] * alpha, 0)
-        return Linear(alpha, bias), Diagnostics(residual, iterations)
+        return _about_the_mean(alpha, bias, mean_row), Diagnostics(residual, iterations)
+
+    def choose_and_fit(self, support: Support):
+        """Choose C for each episode and train with it.
+
+        Args:
+          support: the support sets of many episodes.
+
+        Returns:
+          the model and diagnostics, with the places of the chosen strengths. The residual of many supports is that of the weights
+          in the eigenbasis (logistic_spectral.py).
+        """
+        assert self.strength is not None
+        grid = jnp.asarray(self.strength.grid, support.gram.dtype)
+        if support.k_shot == 1 or support.n_support <= _SPECTRAL_FROM:
+            place = self.choose(support)
+            model, diagnostics = self.fit(support, grid[place])
+            return model, diagnostics._replace(chosen=place)
+        gram, mean_row = centred(support.gram)
+        found = leave_one_out.spectrum(gram)
+        place = self.choose(support, found)
+        penalty = (2.0 if support.n_way == 2 else 1.0) / grid[place]
+        target = support.one_hot[:, :, 0].T
+        alpha, bias, residual, products = one_at_a_time(
+            lambda values, vectors, penalty: logistic_spectral.solve(
+                values, vectors, target, penalty, _STOP, _MAY_STALL
+            ),
+            *found,
+            penalty,
+        )
+        found_here = jnp.swapaxes(alpha, 0, 1), bias, residual, products
+        alpha, bias, residual, products = self._again_in_stages(support, gram, penalty, found_here)
+        return _about_the_mean(alpha, bias, mean_row), Diagnostics(residual, products, place)
 
     def _one_at_a_time(self, support: Support, gram, penalty):
         """Newton's method on each episode; in stages where that does not converge."""
@@ -90,14 +121,17 @@ class Logistic:
         alpha, bias, residual, products = one_at_a_time_at(
             lambda gram, penalty: logistic_many.solve(gram, target, penalty, _STOP, _MAY_STALL), gram, penalty
         )
-        found = (jnp.swapaxes(alpha, 0, 1), bias, residual, products)
+        return self._again_in_stages(support, gram, penalty, (jnp.swapaxes(alpha, 0, 1), bias, residual, products))
+
+    def _again_in_stages(self, support: Support, gram, penalty, found):
+        """Coefficients, intercepts, residuals and iterations as they were found, or in stages where that did not converge."""
 
         def in_stages(found):
             again = self._in_stages(support, gram, penalty)
             better = again[2] < found[2]
             return tuple(jnp.where(better, new, old) for new, old in zip(again, found, strict=True))
 
-        return lax.cond((residual > self.tolerance).any(), in_stages, lambda found: found, found)
+        return lax.cond((found[2] > self.tolerance).any(), in_stages, lambda found: found, found)
 
     def _in_stages(self, support: Support, gram, penalty):
         """Coefficients, intercepts for centred inner products, residuals and iterations."""
@@ -200,7 +234,7 @@ class Logistic:
         residual = relative_residual(error(product(gram, end.alpha) + end.bias), end.alpha)
         return end.alpha, end.bias, residual, end.iterations.astype(gram.dtype)
 
-    def choose(self, support: Support):
+    def choose(self, support: Support, found: leave_one_out.Spectrum | None = None):
         """Leave-one-out of the ridge regression that a Newton step solves.
 
         At zero the loss has the curvature 1 / n_way, which makes the penalty of that regression n_way / C. Where training ends
@@ -208,10 +242,17 @@ class Logistic:
         """
         assert self.strength is not None
         penalties = CURVATURE_LOST * support.n_way / np.array(self.strength.grid)
-        return leave_one_out.choose(support, penalties, one_shot=float(support.n_way))
+        return leave_one_out.choose(support, penalties, one_shot=float(support.n_way), found=found)
 
     def score(self, model, support, gram_qs):
         return model.scores(gram_qs)
+
+
+def _about_the_mean(alpha, bias, mean_row) -> Linear:
+    """The model for inner products that are not centred."""
+    # The sums are zero but for rounding, which queries far from the supports' mean would multiply by thousands.
+    alpha = alpha - (total(alpha, 0) / alpha.shape[0])[None]
+    return Linear(alpha, bias - total(mean_row[:, None] * alpha, 0))
 
 
 def _largest_eigenvalue(p: Float[Array, "n_support n_way episodes"]) -> Float[Array, "n_support episodes"]:

@@ -59,9 +59,9 @@ def one_at_a_time_at(solve: Callable[..., Any], gram: jax.Array, strength: jax.A
     return one_at_a_time(lambda gram: solve(gram, strength), gram)
 
 
-def times(x: Float[Array, "classes n"], gram: Float[Array, "n n"]) -> Float[Array, "classes n"]:
-    """Product with a Gram matrix, in full float32 (accelerators would otherwise round the factors)."""
-    return jnp.matmul(x, gram, precision=lax.Precision.HIGHEST)
+def times(x: Float[Array, "classes n"], matrix: Float[Array, "n m"]) -> Float[Array, "classes m"]:
+    """Product with a Gram matrix or another one, in full float32 (accelerators would otherwise round the factors)."""
+    return jnp.matmul(x, matrix, precision=lax.Precision.HIGHEST)
 
 
 def dot(a: jax.Array, b: jax.Array) -> Float[Array, ""]:

@@ -4,6 +4,7 @@ classifiers' own, which equal classes allow."""
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import threadpoolctl
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.neighbors import KNeighborsClassifier
 
@@ -29,6 +30,7 @@ def unequal(n_way=4, dim=12, seed=0, spread=1.0):
     return some(labels), labels, some(np.repeat(np.arange(n_way), 25))
 
 
+@threadpoolctl.threadpool_limits.wrap(limits=1)  # small fits, which threads slow down
 @pytest.mark.parametrize("n_way", [2, 4])
 @pytest.mark.parametrize("C", [1.0, 100.0])
 def test_logistic_scores_are_scikit_learns_at_tol_1e_10(n_way, C):
