@@ -81,10 +81,16 @@ def unknown_words(head: Head) -> str:
         )
     said += (
         f" Of the clips of a class that the head has not met, {_percent(facts['recall'], 0)} are called unknown (each of "
-        f"{facts['n_classes']} classes was left out in turn), and where half of all clips are of such classes, "
-        f"{_percent(facts['precision'], 0)} of those called unknown are. Only known classes were seen in this test, no noise and "
-        "no silence."
+        f"{facts['n_classes']} classes was left out in turn). "
     )
+    if facts["precision"] is None:
+        said += "No clip was called unknown in this test, so nothing is known about the clips that would be."
+    else:
+        said += (
+            f"If half of the clips were of unmet classes, {_percent(facts['precision'], 0)} of the clips called unknown would be "
+            "of unmet classes."
+        )
+    said += " Only known classes were seen in this test, no noise and no silence."
     if facts["recall"] < _FEW_FOUND:
         said += " That is few: put clips of everything else into a class of its own, named background for instance."
     return said

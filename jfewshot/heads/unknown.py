@@ -29,7 +29,7 @@ class Unknown(NamedTuple):
       n_classes: how many classes were left out in turn; 0 where none could be.
       recall: share of the clips of unknown classes that are called unknown, each class counting once; NaN without any.
       precision: share of the clips that are called unknown which are of an unknown class, where as many clips are known as
-        unknown; NaN likewise.
+        unknown; NaN likewise, and where no clip at all is called unknown.
     """
 
     threshold: float
@@ -74,8 +74,10 @@ def find_threshold(
         found.append((margin < threshold).mean())
         on_class(1)
     recall = float(np.mean(found))
-    called = recall + 1 - kept
-    return Unknown(threshold, kept, len(found), recall, recall / called if called > 0 else float("nan"))
+    # 1 - kept first: where everything is kept, recall + 1 - 1 would round to less than the recall, and the precision to above 1.
+    called = recall + (1 - kept)
+    precision = min(recall / called, 1.0) if called > 0 else float("nan")
+    return Unknown(threshold, kept, len(found), recall, precision)
 
 
 def classes_left_out(n_classes: int, n_clips: int) -> Int[np.ndarray, " chosen"]:

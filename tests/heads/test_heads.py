@@ -12,6 +12,7 @@ from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import LinearSVC
 
+from extraction.heads.words import unknown_words
 from jfewshot.classifiers import Support
 from jfewshot.classifiers.specs import parse_classifier
 from jfewshot.errors import UserError
@@ -171,9 +172,32 @@ def test_the_threshold_is_a_share_of_the_known_and_its_recall_is_of_classes_left
         recalls.append((scores[:, -1] - scores[:, -2] < found.threshold).mean())
     assert found.recall == pytest.approx(np.mean(recalls))
     assert found.precision == pytest.approx(found.recall / (found.recall + 1 - found.kept))
+    # Where every known clip is kept, all that is called unknown is unknown. The sum recall + 1 - 1 would be below such a recall.
+    kept = find_threshold(rows @ rows.T, labels, known + 0.25, ("ridge", {}, 1.0), keep=1.0)
+    assert kept.recall + 1 - kept.kept < kept.recall
+    assert kept.precision == 1
     two = find_threshold(rows[:20] @ rows[:20].T, labels[:20], known[:20], ("ridge", {}, 1.0))
     assert two.n_classes == 0
     assert np.isnan(two.recall)
+
+
+@pytest.mark.parametrize(
+    ("far", "precision", "said"), [(False, None, "No clip was called"), (True, 1.0, "100% of the")]
+)
+def test_a_threshold_that_keeps_every_known_clip_has_a_precision_of_one_or_none(tmp_path, far, precision, said):
+    table = clip_table((4, 4, 4))
+    rows = 10 * np.eye(3)[table.class_number] + 0.1 * np.random.default_rng(0).normal(size=(12, 3))
+    # A far class has no margin against the other two. Where each class lies nearer to one of the others, all margins are large.
+    view = rows if far else rows @ np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [3.0, 0.0, 0.0]])
+    store = make_store(
+        tmp_path / "store", table, views={"last.mean": np.repeat(view, table.n_segments, 0).astype("f4")}
+    )
+    head = fit_head(store, "centroid", preprocessing="none", keep=1.0).head
+    write_head(tmp_path / "head", head)
+    again = read_head(tmp_path / "head")
+    assert again.facts["unknown"]["kept"] == 1
+    assert again.facts["unknown"]["precision"] == precision
+    assert said in unknown_words(again)
 
 
 def test_groups_are_kept_apart_unless_a_class_has_a_single_one(store, tmp_path):
