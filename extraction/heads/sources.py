@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import shlex
 from pathlib import Path
 
 from extraction.heads.encoder import loads_as
@@ -77,7 +78,7 @@ def find_source(options: FitOptions) -> Source:
     if tried is None:
         tried = _try(options)
     recommended = read_recommended(tried)
-    store = _embeddings(options, tried, recommended)
+    store, grown = _embeddings(options, tried, recommended)
     why = (
         f"{store.manifest['upstream'].get('title') or recommended.encoder} was the best encoder of {tried}: "
         f"{100 * recommended.accuracy:.1f}% at {recommended.shots} labels per class ({tried / 'index.html'})."
@@ -89,7 +90,7 @@ def find_source(options: FitOptions) -> Source:
         options.classifier or recommended.classifier,
         options.view or recommended.view,
         why,
-        recommended.cautions,
+        (*recommended.cautions, *grown),
     )
 
 
@@ -118,16 +119,25 @@ def _try(options: FitOptions) -> Path:
     return out
 
 
-def _embeddings(options: FitOptions, tried: Path, recommended: Recommended) -> Store:
-    """Embeddings of all labelled clips by the recommended encoder: the try's where it had the same clips."""
+def _embeddings(options: FitOptions, tried: Path, recommended: Recommended) -> tuple[Store, list[str]]:
+    """Embeddings of all labelled clips by the recommended encoder, and a caution where some are new since the try.
+
+    The embeddings are the try's where it had the same clips.
+    """
     group_from = options.group_from if options.group_from is not None else recommended.group_from
     also = options.also or tuple(map(Path, recommended.also))
     found = find_clips(options.source, options.root, options.columns, group_from, also)
-    folder = tried / recommended.store
+    folder, cautions = tried / recommended.store, []
     if (folder / MANIFEST).is_file():
         store = open_store(folder)
         if _same_clips(store, found):
-            return store
+            return store, []
+        n_new = _n_new(store, found, tried, options.source)
+        if n_new:
+            cautions.append(
+                f"{n_new} of {len(found.used)} clips are new since the try {tried}: its choice of the encoder and what it found in "
+                "the clips do not account for them."
+            )
     require_audio_packages((recommended.load,))
     from extraction.allocator import keep_freed_memory
     from extraction.pipeline import extract
@@ -138,7 +148,24 @@ def _embeddings(options: FitOptions, tried: Path, recommended: Recommended) -> S
     settings = ExtractionSettings(segment=recommended.segment, on_error="skip", workers=options.workers)
     out = (tried / "fit").absolute()
     extract(found.dataset(), found.root, [encoder], out, settings, replace=True)
-    return open_store(out / found.name / encoder.name)
+    return open_store(out / found.name / encoder.name), cautions
+
+
+def _n_new(store: Store, found: Found, tried: Path, source: Path) -> int:
+    """How many of the clips that were found a try had not.
+
+    Raises:
+      UserError: if it had none of them.
+    """
+    had = {*store.clips.clip_id.tolist(), *(item["clip_id"] for item in store.manifest.get("left_out", []))}
+    wanted = [one.clip_id for one in found.used]
+    n_new = sum(clip_id not in had for clip_id in wanted)
+    if wanted and n_new == len(wanted):
+        raise UserError(
+            f"{tried} was tried on other clips: it has '{min(had)}' and not one of the {n_new} clips of {source}, such as "
+            f"'{wanted[0]}'. Give the folder that was tried, or try this one: jfewshot try {shlex.quote(str(source))}"
+        )
+    return n_new
 
 
 def _same_clips(store: Store, found: Found) -> bool:

@@ -280,6 +280,31 @@ def test_bad_input_to_fit_ends_in_a_line(work, monkeypatch, arguments, said):
     assert "\n" not in str(refused.value)
 
 
+def test_a_try_of_other_clips_is_refused_and_clips_that_are_new_since_it_are_counted(work, tmp_path):
+    tried = tmp_path / "try"
+    shutil.copytree(work / "stores", tried / "stores")
+    recommended = {"format": "jfewshot-try", "encoder": "fbank", "load": "fbank", "classifier": "centroid"}
+    recommended |= {"view": "last.mean", "store": "stores/clips/fbank", "shots": 1, "accuracy": 0.5, "segment": "5"}
+    (tried / "recommended.json").write_text(json.dumps({**recommended, "group_from": None}))
+    before = sorted(tried.rglob("*"))
+    with pytest.raises(
+        UserError, match=r"was tried on other clips: it has 'high/0\.wav'.* such as 'b/0\.wav'"
+    ) as refused:
+        other = tmp_path / "other"
+        shutil.copytree(work / "clips" / "high", other / "b")
+        shutil.copytree(work / "clips" / "low", other / "c")
+        fit_head(other, from_try=tried, out=tmp_path / "head")
+    assert "\n" not in str(refused.value)
+    assert sorted(tried.rglob("*")) == before
+    grown = shutil.copytree(work / "clips", tmp_path / "clips")
+    shutil.copy(grown / "low" / "0.wav", grown / "low" / "new.wav")
+    done = fit_head(grown, from_try=tried, out=tmp_path / "head", workers=0)
+    assert "1 of 21 clips are new since the try" in done.cautions[0]
+    assert done.head.facts["clips"]["low"] == 6
+    same = fit_head(work / "clips", from_try=tried, out=tmp_path / "head", replace=True)
+    assert not any("new since" in text for text in same.cautions)
+
+
 def test_of_a_store_the_best_view_and_classifier_are_found(work, tmp_path, monkeypatch):
     from extraction.heads import sources
 
