@@ -135,8 +135,8 @@ def _embeddings(options: FitOptions, tried: Path, recommended: Recommended) -> t
         n_new = _n_new(store, found, tried, options.source)
         if n_new:
             cautions.append(
-                f"{n_new} of {len(found.used)} clips are new since the try {tried}: its choice of the encoder and what it found in "
-                "the clips do not account for them."
+                f"{n_new} of {len(found.used)} clips are new since the try {tried}: its choice of the encoder and its findings "
+                "do not account for them."
             )
     require_audio_packages((recommended.load,))
     from extraction.allocator import keep_freed_memory
