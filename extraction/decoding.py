@@ -4,9 +4,12 @@ import collections
 import concurrent.futures
 import dataclasses
 import multiprocessing
+import multiprocessing.context
 import os
 import signal
+import sys
 import threading
+import types
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -18,6 +21,7 @@ from jfewshot.audio import AudioError, Stretch, Unusable, decode, decode_stretch
 from jfewshot.errors import UserError
 
 _CLIPS_PER_TASK = 8
+_STARTING = threading.Lock()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +79,9 @@ class Decoder:
       sample_rates: Hz, every rate that some encoder wants.
       workers: processes; 0 decodes in this one, when asked.
       blocks_ahead: how many blocks may be decoded or under way beside the one in use; bounds the memory.
+
+    Raises:
+      UserError: if another package's worker process, which imports the user's script, would start processes of its own.
     """
 
     def __init__(self, sample_rates: Sequence[int], workers: int, blocks_ahead: int = 2):
@@ -82,10 +89,12 @@ class Decoder:
         self._ahead = max(1, blocks_ahead)
         self._pool = None
         if workers > 0:
-            # spawn: a forked child of a process that holds GPU or XLA threads may hang.
-            self._pool = concurrent.futures.ProcessPoolExecutor(
-                workers, multiprocessing.get_context("spawn"), initializer=_start_worker
-            )
+            if getattr(multiprocessing.current_process(), "_inheriting", False):
+                raise UserError(
+                    "a process that imports the main script cannot start decoding processes; put the call under "
+                    "`if __name__ == '__main__':` in the script, or pass workers=0"
+                )
+            self._pool = concurrent.futures.ProcessPoolExecutor(workers, _WorkerContext(), initializer=_start_worker)
 
     def __enter__(self) -> "Decoder":
         return self
@@ -127,6 +136,31 @@ class Decoder:
                 "a decoding process died, most likely for want of memory. Finished parts are kept: "
                 "run again with fewer --workers or smaller --block-clips"
             ) from error
+
+
+class _WorkerProcess(multiprocessing.context.SpawnProcess):
+    """A process that does not import the user's script.
+
+    Decoding needs nothing of the script. A script without `if __name__ == "__main__":` would otherwise run a second time in
+    each process, and would end there, since such a process may not start others.
+    """
+
+    @staticmethod
+    def _Popen(process_obj):
+        with _STARTING:
+            main = sys.modules["__main__"]
+            # multiprocessing asks this module which script the new process has to import: a module without a file means none.
+            sys.modules["__main__"] = types.ModuleType("__main__")
+            try:
+                return multiprocessing.context.SpawnProcess._Popen(process_obj)
+            finally:
+                sys.modules["__main__"] = main
+
+
+class _WorkerContext(multiprocessing.context.SpawnContext):
+    """Starts processes by spawn: a forked child of a process that holds GPU or XLA threads may hang."""
+
+    Process = _WorkerProcess
 
 
 def _decode_clips(clips: Sequence[Audio], sample_rates: Sequence[int]) -> list[Decoded]:

@@ -1,5 +1,6 @@
 """Decoding ahead: the order is kept, reasons come back, and no process is left behind."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -49,6 +50,30 @@ def test_a_worker_that_dies_is_an_error_with_a_way_out(paths):
         decoder._pool.submit(os._exit, 1)
         with pytest.raises(UserError, match=r"a decoding process died.*fewer --workers"):
             list(decoder.stream([paths]))
+
+
+def test_a_script_without_a_guard_runs_once_and_decodes(paths, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        f"""
+from extraction.decoding import Decoder
+print("started", flush=True)
+with Decoder([16_000], 1) as decoder:
+    ((clip,),) = list(decoder.stream([[__import__("pathlib").Path({str(paths[0])!r})]]))
+print(len(clip.waves[16_000]))
+"""
+    )
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    done = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True, timeout=120)
+    with Decoder([16_000], 0) as one:
+        (((alone,),)) = list(one.stream([[paths[0]]]))
+    assert (done.stdout, done.stderr) == (f"started\n{len(alone.waves[16_000])}\n", "")
+
+
+def test_a_process_that_imports_the_script_says_where_the_guard_belongs(monkeypatch):
+    monkeypatch.setattr(multiprocessing.current_process(), "_inheriting", True, raising=False)
+    with pytest.raises(UserError, match=r"put the call under `if __name__ == '__main__':`.*workers=0"):
+        Decoder([16_000], 1)
 
 
 @pytest.mark.slow
