@@ -16,6 +16,7 @@ import numpy as np
 
 from extraction.datasets import dataset_names, load_dataset
 from extraction.datasets.filters import leave_out_unread, length_of
+from extraction.datasets.layout import folder_of
 from extraction.encoding import BatchEncoder
 from extraction.options import EstimateOptions
 from extraction.upstreams import ALIASES, check_upstream_names, load_upstream, upstream_names
@@ -91,9 +92,7 @@ def count_segments(name: str, root: Path, *, alone: bool) -> tuple[str, int]:
       UserError: if the dataset's folder is missing and its number of segments is not published.
     """
     dataset = load_dataset(name)
-    folder = next(
-        (path for path in (root / dataset.info.name, root if alone else None) if path and path.is_dir()), root
-    )
+    folder = folder_of(dataset, root, alone=alone) or root
     try:
         clips = [clip for clip in leave_out_unread(dataset.recordings(folder)) if not clip.left_out]
     except UserError:

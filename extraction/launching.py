@@ -15,6 +15,7 @@ from extraction.crews.on_ray import RayCrew
 from extraction.crews.replicas import Replicas
 from extraction.datasets import dataset_names, load_dataset
 from extraction.datasets.base import Dataset
+from extraction.datasets.layout import folder_of
 from extraction.encoding import is_out_of_memory
 from extraction.options import ExtractOptions
 from extraction.pipeline import extract
@@ -128,11 +129,8 @@ def _split(names: Sequence[str], what: str) -> list[str]:
 
 
 def _root_of(dataset: Dataset, root: Path, *, alone: bool) -> Path:
-    if hasattr(dataset, "folder"):
-        return dataset.folder  # an `hf:` dataset says where it is
-    below = root / dataset.info.name
-    if below.is_dir():
-        return below
-    if alone:
-        return root
-    raise UserError(f"{below} is not a folder: with several datasets, each is looked for in ROOT/<name>")
+    folder = folder_of(dataset, root, alone=alone)
+    if folder is None:
+        below = root / dataset.info.name
+        raise UserError(f"{below} is not a folder: with several datasets, each is looked for in ROOT/<name>")
+    return folder

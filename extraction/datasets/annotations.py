@@ -42,6 +42,11 @@ class Annotations:
     read: Callable[[Path, Columns], Iterator[Selection]]
     columns: Columns
 
+    @property
+    def annotation_folder(self) -> Path:
+        """The folder of the annotations, which need not hold recordings."""
+        return self.folder
+
     def recordings(self, root: Path) -> list[Recording]:
         """Every selection, in the order of clip ids; one that cannot be used is marked."""
         require_folder(root, self.info)

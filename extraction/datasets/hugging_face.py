@@ -37,6 +37,11 @@ class SavedToDisk:
     folder: Path
     columns: Columns
 
+    @property
+    def own_root(self) -> Path:
+        """The folder of the recordings, which its name already gives; `--root` is not used."""
+        return self.folder
+
     def recordings(self, root: Path) -> list[Recording]:
         """Every row, in the order of clip ids (`train/00000017`, or the column `clip_id` where there is one)."""
         found = [

@@ -3,12 +3,36 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from extraction.datasets.base import DatasetInfo
+from extraction.datasets.base import Dataset, DatasetInfo
+from jfewshot.audio import sound_below
 from jfewshot.errors import UserError
 from jfewshot.files.tables import Row
 from jfewshot.files.tables import read_table as rows_of
 
 _FIX = "the dataset's page in docs/datasets shows what the table must hold"
+
+
+def folder_of(dataset: Dataset, root: Path, *, alone: bool) -> Path | None:
+    """Find the folder of a dataset's recordings.
+
+    Args:
+      dataset: the dataset. One with the attribute `own_root` says itself where its recordings are.
+      root: what the user gave as `--root`.
+      alone: whether `root` may be the dataset's own folder, as it may where no other dataset is asked for.
+
+    Returns:
+      the folder, or None where `root` has none for this dataset.
+    """
+    own = getattr(dataset, "own_root", None)
+    if own is not None:
+        return own
+    below = root / dataset.info.name
+    annotations = getattr(dataset, "annotation_folder", None)
+    # The folder of annotations has the dataset's name, and may lie among the recordings.
+    only_annotations = annotations is not None and below.resolve() == annotations.resolve() and not sound_below(below)
+    if below.is_dir() and not (alone and only_annotations):
+        return below
+    return root if alone else None
 
 
 def require_folder(root: Path, info: DatasetInfo, *needed: str) -> None:

@@ -1,6 +1,7 @@
 """Clips that are stretches of long recordings: from tables, and from what annotation programs write."""
 
 import dataclasses
+import shutil
 
 import numpy as np
 import pytest
@@ -9,8 +10,10 @@ import soundfile
 from extraction.datasets import load_dataset
 from extraction.datasets.base import Columns, Recording
 from extraction.datasets.filters import leave_out_longer_than, leave_out_overlaps, with_windows
+from extraction.estimating import count_segments
 from extraction.pipeline import extract
 from extraction.planning import find_recordings
+from extraction.run import main
 from extraction.settings import ExtractionSettings
 from jfewshot.audio import cut_segments, decode
 from jfewshot.errors import UserError
@@ -107,6 +110,22 @@ def test_ravens_selections_are_taken_once_and_those_without_a_label_are_listed(a
         ("dawn.wav:2-2.6", 'wren "small"', "dawn.wav"),
     ]
     assert left_out == [{"clip_id": "dawn.wav:3-3.5", "reason": "has no label (dawn.Table.1.selections.txt, line 6)"}]
+
+
+@pytest.mark.parametrize("within", [False, True])
+def test_the_commands_look_for_the_recordings_of_annotations_in_root(audio, tmp_path, within):
+    # Annotations may lie apart from the recordings or in a folder among them.
+    recordings = tmp_path / "audio"
+    shutil.copytree(audio, recordings)
+    selections = (recordings if within else tmp_path) / "sel"
+    selections.mkdir()
+    (selections / "dawn.Table.1.selections.txt").write_text(RAVEN)
+    asked = ["--datasets", f"raven:{selections}", "--root", str(recordings)]
+    toy = ["--upstreams", "tests.extraction.toy:ToyEncoder"]
+    main([*asked, *toy, "--out", str(tmp_path / "stores"), "--workers", "0", "--on-error", "skip"])
+    store = open_store(tmp_path / "stores" / "sel" / "toy")
+    assert store.clips.clip_id.tolist() == ["dawn.wav:0.5-1.25", "dawn.wav:2-2.6"]
+    assert count_segments(f"raven:{selections}", recordings, alone=True) == ("sel", 2)
 
 
 def test_a_combined_table_of_raven_names_its_recordings_and_begins_anew_in_each(audio, tmp_path):
