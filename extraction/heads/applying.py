@@ -129,7 +129,7 @@ def run_apply(options: ApplyOptions) -> Applied:
       UserError: on anything the user can mend.
     """
     from extraction.allocator import keep_freed_memory
-    from extraction.heads.encoder import load_encoder
+    from extraction.heads.encoder import load_encoder, why_not_applied
     from extraction.heads.labels import label_windows
     from extraction.heads.labels import merge as merged
     from extraction.heads.recordings import find_sources
@@ -138,11 +138,9 @@ def run_apply(options: ApplyOptions) -> Applied:
     from jfewshot.heads.folder import read_head
 
     head = read_head(options.head)
-    if head.facts["audio"]["sample_rate"] is None:
-        raise UserError(
-            f"{options.head} was fitted on a store that does not say how its audio was prepared, so recordings cannot be "
-            "prepared likewise; fit it on a store that `jfewshot extract` or `jfewshot try` made"
-        )
+    reason = why_not_applied(head.facts)
+    if reason:
+        raise UserError(f"{options.head} cannot be applied to recordings: {reason}")
     windows = windows_of(options, head)
     threshold = threshold_of(options.threshold, head)
     out = (options.out or Path(f"labels-{options.head.resolve().name}")).absolute()

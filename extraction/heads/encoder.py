@@ -85,6 +85,25 @@ def require_same(head: Head, path: str, encoder: Upstream) -> None:
         )
 
 
+def why_not_applied(facts: Mapping[str, Any]) -> str:
+    """Why no encoder can give recordings the embeddings that a head was fitted on; empty where one may.
+
+    Args:
+      facts: of the head.
+    """
+    if str(facts["encoder"].get("revision")).startswith("fused "):
+        return (
+            f"it was fitted on several embeddings side by side ({facts['encoder']['name']}), and `jfewshot apply` computes one "
+            "of them only; fit a head on one of the stores that were fused"
+        )
+    if facts["audio"]["sample_rate"] is None or not facts["audio"]["preprocessing"]:
+        return (
+            "it was fitted on a store that does not say how its audio was prepared, so recordings cannot be prepared in the same "
+            "way; fit a head on a store that `jfewshot extract` or `jfewshot try` made"
+        )
+    return ""
+
+
 def head_encoder(facts: Mapping[str, Any]) -> str:
     """What people call a head's encoder."""
     return str(facts["encoder"].get("title") or facts["encoder"]["name"])

@@ -25,7 +25,8 @@ def main(arguments: list[str] | None = None) -> int:
         console.print(rich.text.Text(in_a_line(sentence), style="bold" if number == 0 else ""))
     for text in done.cautions:
         console.print(rich.text.Text.assemble(("Careful: ", "bold yellow"), in_a_line(text)))
-    console.print(rich.text.Text.assemble(("Next: ", "bold"), in_a_line(done.next_step)), soft_wrap=True)
+    if done.next_step:
+        console.print(rich.text.Text.assemble(("Next: ", "bold"), in_a_line(done.next_step)), soft_wrap=True)
     log.info("wrote %s", done.path)
     return 0
 

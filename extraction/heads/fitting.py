@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from extraction.datasets.base import Columns
+from extraction.heads.encoder import why_not_applied
 from extraction.heads.options import FitOptions
 from extraction.heads.sources import find_source, name_of
 from jfewshot.errors import UserError
@@ -27,7 +28,7 @@ class HeadFit:
       head: the head.
       said: sentences on what was fitted and how accurate it will be.
       cautions: what to read them with.
-      next_step: the command that goes on from here.
+      next_step: the command that goes on from here; empty for a head that cannot be applied to recordings.
     """
 
     path: Path
@@ -160,7 +161,10 @@ def _described(out, head, why, cautions, load, manifest, options: FitOptions) ->
     unread = [item for item in manifest.get("left_out", []) if "too small" not in item["reason"]]
     if unread:
         cautions.append(f"{len(unread)} clips took no part, the first: {unread[0]['clip_id']}: {unread[0]['reason']}.")
-    if load is None:
+    reason = why_not_applied(head.facts)
+    if reason:
+        cautions.append(f"This head only gives the accuracy to expect and cannot be applied to recordings: {reason}.")
+    elif load is None:
         cautions.append(
             f"The store does not say how its encoder '{manifest['upstream']['name']}' is loaded: give --upstream here, or to "
             "`jfewshot apply`."
@@ -171,5 +175,5 @@ def _described(out, head, why, cautions, load, manifest, options: FitOptions) ->
         *expected_words(head, options.new_clips),
         unknown_words(head),
     ]
-    step = f"jfewshot apply {shlex.quote(str(out))} RECORDINGS"
+    step = "" if reason else f"jfewshot apply {shlex.quote(str(out))} RECORDINGS"
     return HeadFit(out, head, tuple(said), tuple(cautions), step)

@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import itertools
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -335,6 +336,35 @@ def test_both_commands_say_what_was_done(work, tmp_path, monkeypatch, capsys):
     assert "jfewshot apply 'my head' RECORDINGS" in said
     apply_command.main(["my head", str(work / "long"), "--out", "labels", "--workers", "0"])
     assert "5 windows of 1 recording:" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"upstream": {"name": "a+b", "revision": f"fused sha256:{'0' * 64}"}},
+            r"several embeddings side by side \(a\+b\)",
+        ),
+        ({"sample_rate": None, "preprocessing": ""}, "does not say how its audio was prepared"),
+    ],
+)
+def test_a_head_that_no_encoder_can_serve_is_fitted_without_a_next_step_and_refused_by_apply(
+    work, tmp_path, capsys, changes, said
+):
+    store = open_store(work / "stores" / "clips" / "fbank")
+    names = ("dataset", "upstream", "sample_rate", "segment_samples", "preprocessing")
+    facts = {name: store.manifest[name] for name in names} | changes
+    write_store(
+        tmp_path / "store", views={"last.mean": np.asarray(store.view("last.mean"))}, clips=store.clips, **facts
+    )
+    done = fit_head(tmp_path / "store", classifier="centroid", out=tmp_path / "head")
+    assert done.next_step == ""
+    assert re.search(f"only gives the accuracy to expect.*{said}", done.cautions[-1])
+    assert not any("--upstream" in text for text in done.cautions)
+    fit_command.main([str(tmp_path / "store"), "--classifier", "centroid", "--out", str(tmp_path / "again")])
+    assert "Next:" not in capsys.readouterr().out
+    with pytest.raises(UserError, match=f"cannot be applied to recordings: .*{said}"):
+        apply_head(tmp_path / "head", work / "long", out=tmp_path / "out", upstream="fbank", workers=0)
 
 
 def test_python_finds_both_under_the_name_of_the_package():
