@@ -15,6 +15,8 @@ log = logging.getLogger(__name__)
 # In the order in which they are tried; those of the extra `samples` have their weights inside packages.
 BASIC = ("fbank", "mfcc", "simclr:speech_simclr_small")
 SAMPLES = ("resemblyzer", "speech_embedding", "whisper_tiny_en", "moonshine_tiny", "yamnet")
+# Of the Hugging Face hub: two of speech that differ in their pretraining, and a recogniser of many languages. 1.1 GB together.
+HUB = ("hf:facebook/hubert-base-ls960", "hf:microsoft/wavlm-base-plus", "hf:openai/whisper-base")
 AUDIO_PACKAGES = ("soundfile", "soxr", "kaldi_native_fbank", "flax")
 INSTALL = "pip install 'jfewshot[audio]'"
 
@@ -34,40 +36,55 @@ def require_audio_packages(names: Sequence[str]) -> None:
         raise UserError(f"trying needs the Python packages {', '.join(missing)}, which are not installed: {INSTALL}")
 
 
-def load_encoders(names: Sequence[str] = ()) -> tuple[list[Upstream], list[str]]:
-    """Load the named encoders, or every one that is installed and needs no download.
+def wanted(names: Sequence[str], hub: bool) -> tuple[str, ...]:
+    """The encoders to try, by the names that `load_upstream` takes.
+
+    Args:
+      names: those that the user named; none for every one that needs no download.
+      hub: whether a few of the Hugging Face hub are tried too.
+
+    Returns:
+      the names, each once.
+    """
+    return tuple(dict.fromkeys((*(names or (*BASIC, *SAMPLES)), *(HUB if hub else ()))))
+
+
+def load_encoders(names: Sequence[str] = (), hub: bool = False) -> tuple[list[Upstream], list[str]]:
+    """Load the named encoders, or every one that is installed and needs no download, and those of the hub on request.
 
     Args:
       names: as `load_upstream` takes them; none for all.
+      hub: whether a few of the Hugging Face hub are tried too.
 
     Returns:
-      the encoders, and a sentence for each that is not installed.
+      the encoders, and a sentence for each that is not installed or cannot be downloaded.
 
     Raises:
       UserError: a named encoder cannot be loaded.
     """
     loaded, without = [], []
-    for name in names or (*BASIC, *SAMPLES):
+    for name in wanted(names, hub):
         with Progress(f"loading {name}"):
             try:
                 loaded.append(load_upstream(name, UpstreamOptions()))
             except UserError as error:
-                if names or name in BASIC:
+                if name in names or name in BASIC:
                     raise
                 without.append(f"{name}: {error}")
     return loaded, without
 
 
-def loaded_as(names: Sequence[str], encoders: Sequence[Upstream], without: Sequence[str]) -> dict[str, str]:
+def loaded_as(names: Sequence[str], hub: bool, encoders: Sequence[Upstream], without: Sequence[str]) -> dict[str, str]:
     """What to write to load each encoder again.
 
     Args:
       names: as for `load_encoders`.
+      hub: likewise.
       encoders: what it loaded.
       without: a sentence for each encoder that it did not load.
 
     Returns:
       the name that `load_upstream` takes, by the encoder's own name.
     """
-    given = [name for name in names or (*BASIC, *SAMPLES) if not any(text.startswith(f"{name}: ") for text in without)]
+    given = [name for name in wanted(names, hub) if not any(text.startswith(f"{name}: ") for text in without)]
     return {encoder.name: name for encoder, name in zip(encoders, given, strict=True)}

@@ -73,6 +73,7 @@ def try_folder(
     also: Sequence[Path | str] = (),
     root: Path | str | None = None,
     upstreams: Sequence[str] = (),
+    hub: bool = False,
     quick: bool = False,
     segment: str = "upstream",
     classifiers: Sequence[str] = ("ridge:alpha=auto",),
@@ -92,6 +93,7 @@ def try_folder(
       also: more folders of class folders, merged with `folder`.
       root: folder that the paths of a table are relative to; None: the table's own.
       upstreams: encoders to try; none for every installed one that needs no download.
+      hub: also try a few encoders of the Hugging Face hub, which are downloaded.
       quick: fewer episodes, at 1, 5 and 10 labels only.
       segment: length of the pieces that clips are cut into: `upstream`, `whole` or seconds.
       classifiers: as in `jfewshot.evaluate`; the page shows all of them.
@@ -115,6 +117,7 @@ def try_folder(
         also=tuple(map(Path, also)),
         root=None if root is None else Path(root),
         upstreams=tuple(upstreams),
+        hub=hub,
         quick=quick,
         segment=segment,
         classifiers=tuple(classifiers),
@@ -207,11 +210,11 @@ def _embed(found: Found, options: TryOptions, out: Path, plan: Plan) -> tuple[li
     keep_freed_memory()
     small = dict(plan.left_out)
     kept = found.without({one.clip_id: "its class is too small" for one in found.used if one.label in small})
-    encoders, without = load_encoders(options.upstreams)
+    encoders, without = load_encoders(options.upstreams, options.hub)
     settings = ExtractionSettings(segment=options.segment, on_error="skip", workers=options.workers)
     extract(kept.dataset(), found.root, encoders, out / "stores", settings, replace=True)
     stores = [out / "stores" / found.name / encoder.name for encoder in encoders]
-    return stores, without, loaded_as(options.upstreams, encoders, without)
+    return stores, without, loaded_as(options.upstreams, options.hub, encoders, without)
 
 
 def _report(

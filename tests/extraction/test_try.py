@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from scipy import signal
 
 from extraction.datasets.base import Columns, Recording
 from extraction.trying.copies import find_copies
+from extraction.trying.encoders import BASIC, HUB, SAMPLES, load_encoders, loaded_as
 from extraction.trying.evaluating import keep_groups_apart, plan_for
 from extraction.trying.examining import examine, examine_one
 from extraction.trying.finding import find_clips
@@ -442,6 +444,31 @@ def test_missing_packages_are_named_with_the_extra(monkeypatch):
     with pytest.raises(UserError, match=r"flax.*pip install 'jfewshot\[audio\]'"):
         encoders.require_audio_packages(())
     encoders.require_audio_packages(("fbank",))  # which needs no flax
+
+
+def test_encoders_of_the_hub_are_tried_on_request_and_named_where_they_cannot_be_had(monkeypatch):
+    loaded = []
+
+    def load(name, options):
+        loaded.append(name)
+        if name in ("hf:microsoft/wavlm-base-plus", "yamnet"):
+            raise UserError("there is no internet")
+        return types.SimpleNamespace(name=name.rpartition("/")[2])
+
+    monkeypatch.setattr("extraction.trying.encoders.load_upstream", load)
+    found, without = load_encoders((), hub=True)
+    assert loaded == [*BASIC, *SAMPLES, *HUB]
+    assert len(found) == len(loaded) - 2
+    assert without == ["yamnet: there is no internet", "hf:microsoft/wavlm-base-plus: there is no internet"]
+    as_written = loaded_as((), True, found, without)
+    assert as_written["whisper-base"] == "hf:openai/whisper-base"
+    assert "wavlm-base-plus" not in as_written
+    loaded.clear()
+    load_encoders(("mfcc",), hub=True)
+    assert loaded == ["mfcc", *HUB]
+    loaded.clear()
+    load_encoders()
+    assert loaded == [*BASIC, *SAMPLES]
 
 
 def test_the_extra_has_what_a_try_asks_for():
