@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 # In the order in which they are tried; those of the extra `samples` have their weights inside packages.
 BASIC = ("fbank", "mfcc", "simclr:speech_simclr_small")
 SAMPLES = ("resemblyzer", "speech_embedding", "whisper_tiny_en", "moonshine_tiny", "yamnet")
-# Of the Hugging Face hub: two of speech that differ in their pretraining, and a recogniser of many languages. 1.1 GB together.
+# Of the Hugging Face hub: two of speech that differ in their pretraining, and a recogniser of many languages. About 1 GB.
 HUB = ("hf:facebook/hubert-base-ls960", "hf:microsoft/wavlm-base-plus", "hf:openai/whisper-base")
 AUDIO_PACKAGES = ("soundfile", "soxr", "kaldi_native_fbank", "flax")
 INSTALL = "pip install 'jfewshot[audio]'"

@@ -44,8 +44,8 @@ class TryOptions:
     """Encoders to try, as `jfewshot upstreams list` names them. Without this option, every installed encoder that needs no
     download: FBANK, MFCC, the encoder that ships with jfewshot, and those of the extra samples."""
     hub: bool = False
-    """Also try three encoders of the Hugging Face hub, HuBERT Base, WavLM Base Plus and Whisper Base, which are downloaded into its
-    cache (1.1 GB). Needs pip install 'jfewshot[huggingface]'. Those that cannot be had are named and left out."""
+    """Also try three encoders of the Hugging Face hub, HuBERT Base, WavLM Base Plus and Whisper Base, which are downloaded into
+    its cache (about 1 GB). Needs pip install 'jfewshot[huggingface]'. Those that cannot be had are named and left out."""
     quick: bool = False
     """Evaluate fewer episodes, at 1, 5 and 10 labels only. The answer is the same kind of answer with wider intervals."""
     segment: Annotated[str, arg(metavar="upstream|whole|SECONDS")] = "upstream"
