@@ -20,10 +20,10 @@ class Label:
       recording: name of the recording.
       start_s, end_s: where the stretch begins and ends, in seconds.
       label: its class, or `unknown`.
-      nearest: the class with the highest score.
-      score: of that class; of merged windows, the mean.
-      margin: the highest score minus the second highest; of merged windows, the mean.
-      scores: of every class.
+      nearest: the class with the highest score; empty where all samples are the same (silence).
+      score: of that class; of merged windows, the mean over those with sound; NaN for silence.
+      margin: the highest score minus the second highest; of merged windows, likewise; NaN for silence.
+      scores: of every class; NaN for silence.
     """
 
     recording: str
@@ -37,7 +37,7 @@ class Label:
 
     @property
     def is_unknown(self) -> bool:
-        """Whether the margin was below the threshold."""
+        """Whether the margin was below the threshold, or the stretch is silent."""
         return self.label != self.nearest
 
 
@@ -46,7 +46,7 @@ def label_windows(head: Head, scored: Scored, windows: Windows, threshold: float
 
     Args:
       head: the head.
-      scored: scores of the recording's windows; one without scores gets no label.
+      scored: scores of the recording's windows; a silent one is unknown, and another one without scores gets no label.
       windows: how the recording was cut.
       threshold: windows with a smaller margin are unknown; None for none.
 
@@ -55,9 +55,12 @@ def label_windows(head: Head, scored: Scored, windows: Windows, threshold: float
     """
     labels = []
     for number, (scores, margin) in enumerate(zip(scored.scores, margins(scored.scores), strict=True)):
+        start_s, end_s = windows.times(number, scored.source.duration_s)
+        if scored.silent[number]:
+            labels.append(Label(scored.source.name, start_s, end_s, UNKNOWN, "", np.nan, np.nan, scores))
+            continue
         if np.isnan(scores).any():
             continue
-        start_s, end_s = windows.times(number, scored.source.duration_s)
         nearest = head.classes[int(scores.argmax())]
         is_unknown = threshold is not None and margin < threshold
         label = UNKNOWN if is_unknown else nearest
@@ -96,8 +99,10 @@ def merge(labels: list[Label], windows: Windows, duration_s: float) -> list[Labe
     for run in runs:
         start_s = run[0].start_s + aside if run[0].start_s > 0 else 0.0
         end_s = duration_s if run[-1] is labels[-1] else min(run[-1].start_s + aside + windows.hop_s, duration_s)
-        scores = np.stack([one.scores for one in run]).mean(axis=0, dtype=np.float64).astype(np.float32)
-        nearest = run[0].label if run[0].label != UNKNOWN else max(run, key=lambda one: one.score).nearest
-        score, margin = (float(np.mean([getattr(one, name) for one in run])) for name in ("score", "margin"))
+        # Silent windows have no scores; where there is sound in a stretch, its scores are means over that.
+        sound = [one for one in run if one.nearest] or run
+        scores = np.stack([one.scores for one in sound]).mean(axis=0, dtype=np.float64).astype(np.float32)
+        nearest = run[0].label if run[0].label != UNKNOWN else max(sound, key=lambda one: one.score).nearest
+        score, margin = (float(np.mean([getattr(one, name) for one in sound])) for name in ("score", "margin"))
         merged.append(Label(run[0].recording, start_s, end_s, run[0].label, nearest, score, margin, scores))
     return merged

@@ -102,7 +102,7 @@ class ApplyOptions:
     """Time from the beginning of one window to that of the next. Without this option, the length of a window."""
     threshold: Annotated[str, arg(metavar="head|none|NUMBER")] = "head"
     """Windows whose highest score exceeds the second highest by less than this are called unknown. head takes the threshold that
-    the fit chose, none gives every window a class."""
+    the fit chose, none gives every window a class. A window whose samples are all the same (silence) is always unknown."""
     merge: bool = False
     """Write neighbouring windows of one class as one stretch. Each window then stands for the hop around its middle."""
     all_scores: bool = False

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Bool, Float32
 
 from extraction.decoding import Decoded, Decoder
 from extraction.encoding import BatchEncoder
 from extraction.heads.recordings import Piece, Source, Windows, blocks_of, pieces_of, waves_of
 from extraction.upstreams.base import Upstream
+from jfewshot.audio import SILENT
 from jfewshot.commandline.progress import Progress
 from jfewshot.errors import UserError
 from jfewshot.files import atomic_write, canonical_json
@@ -26,6 +27,9 @@ log = logging.getLogger("jfewshot.apply")
 
 SCORES = ".scores"
 
+# Resampling a constant wave gives rounding of this share of its value; the smallest step of 24 bits is larger.
+_ROUNDING = 1e-6
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Scored:
@@ -33,12 +37,14 @@ class Scored:
 
     Attributes:
       source: the recording.
-      scores: windows x classes; NaN where a window could not be scored.
+      scores: windows x classes; NaN where a window could not be scored, or is silent.
+      silent: whether all samples of a window are the same.
       reason: why a window could not be scored; empty if all were.
     """
 
     source: Source
     scores: Float32[np.ndarray, "windows classes"]
+    silent: Bool[np.ndarray, " windows"]
     reason: str = ""
 
 
@@ -105,9 +111,10 @@ class Scorer:
             stream = decoder.stream([piece.audio for piece in self._blocks[number]] for number in todo)
             for number, decoded in zip(todo, stream, strict=True):
                 begun = time.monotonic()
-                scores, reasons = self._score(encoder, self._blocks[number], decoded, on_error)
+                scores, silent, reasons = self._score(encoder, self._blocks[number], decoded, on_error)
+                part = {"scores": scores, "silent": silent, "reasons": np.array(json.dumps(reasons))}
                 with atomic_write(self._part(number)) as file:
-                    file.write(npz_bytes({"scores": scores, "reasons": np.array(json.dumps(reasons))}))
+                    file.write(npz_bytes(part))
                 busy += time.monotonic() - begun
                 audio_s += sum(clip.duration_s for clip in decoded)
                 wall = max(time.monotonic() - started, 1e-9)
@@ -155,9 +162,10 @@ class Scorer:
 
     def _score(
         self, encoder: BatchEncoder, block: Sequence[Piece], decoded: Sequence[Decoded], on_error: str
-    ) -> tuple[Float32[np.ndarray, "windows classes"], dict[str, str]]:
-        """Scores of a block's windows one after another, and reasons by window."""
+    ) -> tuple[Float32[np.ndarray, "windows classes"], Bool[np.ndarray, " windows"], dict[str, str]]:
+        """Scores of a block's windows one after another, which are silent, and reasons by window."""
         waves: list[np.ndarray | None] = []
+        silent: list[bool] = []
         reasons: dict[int, str] = {}
         for piece, clip in zip(block, decoded, strict=True):
             source = self._sources[piece.recording]
@@ -166,9 +174,12 @@ class Scorer:
             if wave is not None:
                 cut[:] = waves_of(piece, wave, self._rate, self._windows, source.duration_s)
             for one in cut:
-                if one is None or not len(one):
+                # The decoder refuses a file, or a piece of one, that is silent throughout.
+                silent.append(clip.reason == SILENT if one is None else len(one) > 0 and is_silent(one))
+                is_usable = one is not None and len(one) > 0 and not silent[-1]
+                if not is_usable and not silent[-1]:
                     reasons[len(waves)] = clip.reason or "shorter than its header says"
-                waves.append(one if one is not None and len(one) else None)
+                waves.append(one if is_usable else None)
         encoded = encoder.encode_block(waves)
         reasons = {**encoded.reasons, **reasons}
         if reasons and on_error == "stop":
@@ -185,7 +196,7 @@ class Scorer:
             segments = self._head.transform(rows).astype(np.float64)
             means = np.add.reduceat(segments, np.cumsum(counts) - counts) / counts[:, None]
             scores[used] = self._head.scores_of_transformed(means.astype(np.float32))
-        return scores, {str(window): reason for window, reason in reasons.items()}
+        return scores, np.array(silent, bool), {str(window): reason for window, reason in reasons.items()}
 
     def _path_of(self, block: Sequence[Piece], window: int) -> Path:
         for piece in block:
@@ -196,23 +207,35 @@ class Scorer:
 
     def _collect(self) -> list[Scored]:
         scores: list[list[np.ndarray]] = [[] for _ in self._sources]
+        silent: list[list[np.ndarray]] = [[] for _ in self._sources]
         reasons = [""] * len(self._sources)
         for number, block in enumerate(self._blocks):
             path = self._part(number)
             try:
                 arrays = read_npz(path)
-                found, said = arrays["scores"], json.loads(str(arrays["reasons"]))
-                if found.shape != (sum(piece.count for piece in block), len(self._head.classes)):
+                found, still, said = arrays["scores"], arrays["silent"], json.loads(str(arrays["reasons"]))
+                total = sum(piece.count for piece in block)
+                if found.shape != (total, len(self._head.classes)) or still.shape != (total,) or still.dtype != bool:
                     raise UserError(f"scores of shape {found.shape}")
             except (UserError, KeyError, ValueError) as error:
                 raise UserError(f"{path} is damaged ({error}); remove it and run the same command again") from error
             at = 0
             for piece in block:
                 scores[piece.recording].append(found[at : at + piece.count])
+                silent[piece.recording].append(still[at : at + piece.count])
                 for window in range(at, at + piece.count):
                     reasons[piece.recording] = reasons[piece.recording] or said.get(str(window), "")
                 at += piece.count
         return [
-            Scored(source, np.concatenate(own), reason)
-            for source, own, reason in zip(self._sources, scores, reasons, strict=True)
+            Scored(source, np.concatenate(own), np.concatenate(still), reason)
+            for source, own, still, reason in zip(self._sources, scores, silent, reasons, strict=True)
         ]
+
+
+def is_silent(wave: Float32[np.ndarray, " samples"]) -> bool:
+    """Whether all samples are the same, but for the rounding of a resampler.
+
+    Args:
+      wave: one sample at least.
+    """
+    return bool(np.ptp(wave) <= _ROUNDING * np.abs(wave).max())

@@ -64,6 +64,9 @@ def _row(one: Label, with_scores: bool) -> list[str | float]:
     return [one.recording, *times, one.label, _number(one.score), _number(one.margin), one.nearest, *scores]
 
 
-def _number(value: float) -> float:
-    """Six digits behind the point, microseconds of a time; a number, since text is guarded against spreadsheets."""
-    return round(float(value), 6)
+def _number(value: float) -> float | str:
+    """Six digits behind the point, microseconds of a time; a number, since text is guarded against spreadsheets.
+
+    Silence has no scores: NaN gives an empty cell.
+    """
+    return "" if value != value else round(float(value), 6)

@@ -17,7 +17,7 @@ Needs soundfile and soxr (extras `audio`, `extraction` and `pretrain`); they are
 - `segments`: waves cut into pieces of equal length
 """
 
-from jfewshot.audio.base import MIN_DURATION_S, AudioError, Unusable
+from jfewshot.audio.base import MIN_DURATION_S, SILENT, AudioError, Unusable
 from jfewshot.audio.decoding import PREPROCESSING, decode, duration_s, read_audio, resample
 from jfewshot.audio.kinds import AUDIO_SUFFIXES, UNREAD_SUFFIXES, audio_below, is_unread, sound_below, why_not_read
 from jfewshot.audio.segments import cut_segments
@@ -27,6 +27,7 @@ __all__ = [
     "AUDIO_SUFFIXES",
     "MIN_DURATION_S",
     "PREPROCESSING",
+    "SILENT",
     "UNREAD_SUFFIXES",
     "AudioError",
     "Stretch",

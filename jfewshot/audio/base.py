@@ -8,6 +8,9 @@ from jfewshot.errors import UserError
 # A file may also lack this much of what its header promises: codecs round to whole blocks.
 MIN_DURATION_S = 0.025
 
+# The reason for a recording, or a stretch, without any sound.
+SILENT = "silent: every sample is the same"
+
 # Sample rates in Hz. Below are headers with a wrong unit (16 for 16,000): their resampling would take gigabytes. Recorders of
 # bats reach 500 kHz, of infrasound 100 Hz.
 RATES = (100, 2_000_000)

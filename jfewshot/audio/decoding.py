@@ -18,6 +18,7 @@ from jfewshot.audio.base import (
     MOST_SAMPLES,
     MOST_VALUES,
     RATES,
+    SILENT,
     AudioError,
     Unusable,
     cut_short,
@@ -112,7 +113,7 @@ def usable(wave: Float32[np.ndarray, " samples"], rate: int, path: Path | str) -
     if not np.isfinite(wave).all():
         raise AudioError(path, "holds NaN or infinite samples")
     if wave.min() == wave.max():
-        raise AudioError(path, "silent: every sample is the same")
+        raise AudioError(path, SILENT)
     return np.ascontiguousarray(wave)
 
 

@@ -237,6 +237,30 @@ def test_bad_input_to_apply_ends_in_a_line(work, tmp_path, monkeypatch, changes,
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize("merge", [False, True])
+def test_digital_silence_is_unknown_without_scores_and_stops_nothing(work, tmp_path, merge):
+    folder = tmp_path / "some"
+    folder.mkdir()
+    # At another rate than that of the encoder, so that windows are resampled. The sound ends at 2.75 s and begins again at 8 s.
+    parts = [sound(900.0, 1, 5.5), np.full(round(10.5 * RATE), 0.25, np.float32), sound(900.0, 2, 4.0)]
+    soundfile.write(folder / "mixed.wav", np.concatenate(parts), 2 * RATE)
+    soundfile.write(folder / "silent.wav", np.zeros(6 * RATE, np.float32), RATE)
+    given = {"threshold": None, "workers": 0, "all_scores": True, "formats": ("csv", "raven"), "merge": merge}
+    applied = apply_head(work / "head", folder, out=tmp_path / "labels", window_s=2.5, **given)
+    assert applied.left_out == ()
+    assert [one.label for one in applied.labels["silent.wav"]] == ["unknown"] * (1 if merge else 3)
+    mixed = applied.labels["mixed.wav"]
+    silent = [(one.start_s, one.end_s) for one in mixed if one.label == "unknown"]
+    assert silent == [(5.0, 7.5)]
+    with open(tmp_path / "labels" / "labels.csv", newline="") as file:
+        for row in csv.DictReader(file):
+            is_silent = row["class"] == "unknown"
+            assert all((row[name] == "") == is_silent for name in ("score", "margin", "nearest_class", "score low"))
+    # Without sound, nothing has to be encoded.
+    alone = apply_head(work / "head", folder / "silent.wav", out=tmp_path / "alone", per="clip", workers=0)
+    assert alone.counts == {"unknown": 1}
+
+
 def test_an_unreadable_file_is_skipped_where_asked_and_listed(work, tmp_path):
     folder = tmp_path / "some"
     folder.mkdir()
