@@ -26,6 +26,7 @@ from jfewshot.episodes.protocol import Protocol
 from jfewshot.errors import UserError
 from jfewshot.files.tables import read_table
 from jfewshot.heads import fit_head, read_head, write_head
+from jfewshot.heads.folder import scoring_digest
 from jfewshot.options import RunOptions
 from jfewshot.printable import printable
 from jfewshot.reporting.analysis import analyse, pairs_grid, ranks_grid
@@ -379,13 +380,21 @@ class Encoder:
 
 
 class FittedHead:
-    """The folder of a head; in most inputs head.json has the digest of the damaged weights."""
+    """The folder of a head; in most inputs head.json has the digests of what was damaged."""
 
     def make(self, folder):
         write_head(folder, fit_head(make_store(folder.parent / "store of a head", clip_table((4, 4, 4))), "knn").head)
 
     def damage(self, files, rng):
-        return damaged_weights(files, "head.json", rng)
+        files = damaged_weights(files, "head.json", rng)
+        if rng.random() < 0.2:
+            return files
+        try:
+            manifest = json.loads(files["head.json"])
+            manifest["scoring_sha256"] = scoring_digest(manifest)
+            return files | {"head.json": json.dumps(manifest).encode()}
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+            return files
 
     def read(self, folder, sound):
         head = read_head(folder)

@@ -149,7 +149,7 @@ def run_apply(options: ApplyOptions) -> Applied:
     require_audio_packages((str(load),))
     sources, unread = find_sources(options.recordings, options.on_error)
     scoring = {
-        "head": head.facts["weights_sha256"],
+        "head": head.facts["scoring_sha256"],
         "encoder": [head.facts["encoder"]["name"], head.facts["encoder"].get("revision")],
         "pipeline_version": PIPELINE_VERSION,
         "recordings": sha256_of_json([[one.name, one.duration_s, *_stamp(one.path)] for one in sources]),
@@ -163,14 +163,18 @@ def run_apply(options: ApplyOptions) -> Applied:
     }
     plan = sha256_of_json({**scoring, **asked, "unread": unread})
     there = manifest_of(out / _MANIFEST, _FORMAT)
-    is_done = there is not None and there.get("plan") == plan and all((out / name).is_file() for name in there["files"])
-    if there is not None and not is_done and not options.replace:
+    is_same = there is not None and there.get("plan") == plan
+    if there is not None and not is_same and not options.replace:
         raise UserError(
             f"{out} holds labels that were made with another head, other recordings or other options; name another --out, or "
             "replace them with --replace"
         )
-    if is_done:
-        log.info("%s holds these labels already", out)
+    if there is not None and is_same:
+        missing = [name for name in there["files"] if not (out / name).is_file()]
+        if missing:
+            log.info("%s lacks %s, which is written again", out, ", ".join(missing[:3]))
+        else:
+            log.info("%s holds these labels already", out)
     keep_freed_memory()
 
     def loaded():

@@ -1,6 +1,7 @@
 """A head's folder: `head.json` and `weights.npz`, written whole or not at all, and checked when read."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -8,7 +9,7 @@ import msgspec
 import numpy as np
 
 from jfewshot.errors import UserError
-from jfewshot.files import atomic_folder, atomic_write, sha256_of_file
+from jfewshot.files import atomic_folder, atomic_write, sha256_of_file, sha256_of_json
 from jfewshot.files.arrays import npz_bytes, read_npz
 from jfewshot.files.json_values import decode_json
 from jfewshot.files.places import check_place, manifest_of
@@ -19,6 +20,8 @@ FORMAT, FORMAT_VERSION = "jfewshot-head", 1
 MANIFEST, WEIGHTS = "head.json", "weights.npz"
 _AGAIN = "copy the folder again, or fit the head again"
 _ARRAYS = ("origin", "weights", "bias", "labels")
+# What the scores of a recording depend on, together with the name and the revision of the encoder.
+_SCORING = ("classes", "classifier", "settings", "preprocessing", "view", "audio", "weights_sha256")
 
 _Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 _Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
@@ -69,6 +72,7 @@ class _Manifest(msgspec.Struct):
     expected: _Expected
     unknown: _Unknown
     weights_sha256: _Digest
+    scoring_sha256: _Digest
 
 
 def write_head(path: Path | str, head: Head, replace: bool = False) -> Path:
@@ -96,9 +100,10 @@ def write_head(path: Path | str, head: Head, replace: bool = False) -> Path:
             "settings": dict(head.settings),
             "strength": head.strength,
             "preprocessing": head.preprocessing,
-            **{name: value for name, value in head.facts.items() if name != "weights_sha256"},
+            **{name: value for name, value in head.facts.items() if name not in ("weights_sha256", "scoring_sha256")},
             "weights_sha256": sha256_of_file(folder / WEIGHTS),
         }
+        manifest["scoring_sha256"] = scoring_digest(manifest)
         with atomic_write(folder / MANIFEST, "w") as file:
             json.dump(manifest, file, indent=2, ensure_ascii=False)
             file.write("\n")
@@ -145,6 +150,10 @@ def read_head(path: Path | str) -> Head:
     fault = _fault(manifest, arrays)
     if fault:
         raise UserError(f"{weights}: {fault}; {_AGAIN}")
+    if scoring_digest(manifest) != manifest["scoring_sha256"]:
+        raise UserError(
+            f"{path / MANIFEST} was edited: {', '.join(_SCORING[:-1])} and encoder have to be those of the fit; {_AGAIN}"
+        )
     fixed: dict[str, Any] = {name: manifest[name] for name in ("classifier", "settings", "strength", "preprocessing")}
     if fixed["strength"] is not None:
         fixed["strength"] = float(fixed["strength"])
@@ -153,6 +162,17 @@ def read_head(path: Path | str) -> Head:
         name: value for name, value in manifest.items() if name not in (*fixed, "classes", "format", "format_version")
     }
     return Head(classes=tuple(manifest["classes"]), **fixed, **given, facts=facts)
+
+
+def scoring_digest(manifest: Mapping[str, Any]) -> str:
+    """SHA-256 of all that a head's scores depend on, so that an edited `head.json` is told from the one that was written.
+
+    Args:
+      manifest: what `head.json` says.
+    """
+    encoder = manifest["encoder"]
+    chosen = {name: manifest[name] for name in _SCORING}
+    return sha256_of_json({**chosen, "encoder": [encoder["name"], encoder.get("revision")]})
 
 
 def outcomes_in(head: Head) -> Outcomes:

@@ -29,6 +29,7 @@ from extraction.upstreams.kaldi import KaldiBaseline
 from jfewshot.audio import MIN_DURATION_S, cut_segments
 from jfewshot.errors import UserError
 from jfewshot.heads import read_head
+from jfewshot.heads.folder import scoring_digest
 from jfewshot.store import open_store, write_store
 
 RATE = 16_000
@@ -197,6 +198,7 @@ def test_another_encoder_or_preprocessing_is_refused_in_a_line(work, tmp_path, m
         manifest = json.loads((folder / "head.json").read_text())
         for name, value in changes.items():
             manifest[name] = {**manifest[name], **value} if isinstance(value, dict) else value
+        manifest["scoring_sha256"] = scoring_digest(manifest)
         (folder / "head.json").write_text(json.dumps(manifest))
         with pytest.raises(UserError, match=said) as error:
             apply_head(folder, work / "long", out=tmp_path / "out", workers=0)
@@ -278,6 +280,11 @@ def test_labels_made_in_another_way_are_replaced_only_where_asked(work, tmp_path
     apply_head(work / "head", work / "long", out=out, formats=("csv", "raven"), workers=0)
     again = apply_head(work / "head", work / "long", out=out, formats=("csv", "raven"), workers=0)
     assert again.counts
+    # A file that was deleted is written again.
+    table = (out / "labels.csv").read_bytes()
+    (out / "labels.csv").unlink()
+    apply_head(work / "head", work / "long", out=out, formats=("csv", "raven"), workers=0)
+    assert (out / "labels.csv").read_bytes() == table
     with pytest.raises(UserError, match="made with another head, other recordings or other options"):
         apply_head(work / "head", work / "long", out=out, workers=0)
     apply_head(work / "head", work / "long", out=out, replace=True, workers=0)

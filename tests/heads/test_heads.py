@@ -245,6 +245,10 @@ def test_nothing_but_a_head_is_replaced(store, tmp_path):
         (lambda folder: edit(folder, format_version=2), "a head of format version 2"),
         (lambda folder: edit(folder, classes=["a"]), "is not as docs/heads_in_use.md describes it"),
         (lambda folder: edit(folder, classes=["a", "b", "c", "d"]), "weights of shape"),
+        (lambda folder: edit(folder, classes=["class0", "class1", "renamed"]), r"head\.json was edited"),
+        (lambda folder: edit(folder, preprocessing="none"), r"head\.json was edited"),
+        (lambda folder: edit(folder, view="0.mean"), r"head\.json was edited"),
+        (lambda folder: edit(folder, scoring_sha256="0" * 64), r"head\.json was edited"),
         (lambda folder: edit(folder, weights_sha256="0" * 64), "is not the file that head.json describes"),
     ],
 )
