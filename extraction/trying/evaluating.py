@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from extraction.trying.words import counted
 from jfewshot.commandline.progress import Progress
 from jfewshot.errors import UserError
 from jfewshot.store import open_store
@@ -64,13 +65,15 @@ def plan_for(sizes: Mapping[str, int], quick: bool, min_clips: int | None, group
     kept = {name: size for name, size in sizes.items() if size >= min_clips}
     if len(kept) < 2:
         shown = ", ".join(f"{name} ({size})" for name, size in sorted(sizes.items(), key=lambda item: -item[1])[:5])
+        lower = "" if min_clips <= _LEAST_CLIPS else f", or lower --min-clips (to {_LEAST_CLIPS}, say)"
+        have = counted(len(kept), "class has", "classes have")
         raise UserError(
-            f"{len(kept)} classes have {min_clips} clips or more, and two are needed. The largest: {shown or 'none'}. Add "
-            "clips, or lower --min-clips (3 at least)"
+            f"{have} {counted(min_clips, 'clip')} or more, and two classes are needed. The largest classes: {shown or 'none'}. "
+            f"Add clips{lower}"
         )
     smallest = min(kept.values())
     if smallest < 2:
-        raise UserError(f"the smallest class has {smallest} clip; raise --min-clips to 2 or more")
+        raise UserError(f"the smallest class has {counted(smallest, 'clip')}; raise --min-clips to 2 or more")
     n_query = min(_MOST_QUERIES, max(1, smallest // 3))
     shots = tuple(shot for shot in (QUICK_SHOTS if quick else SHOTS) if shot + n_query <= smallest) or (1,)
     left = tuple(sorted((name, size) for name, size in sizes.items() if size < min_clips))
@@ -112,8 +115,9 @@ def keep_groups_apart(plan: Plan, labels: Sequence[str], groups: Sequence[str]) 
         return dataclasses.replace(plan, group_aware=False), said
     changed = dataclasses.replace(plan, shots=best, n_query=at)
     dropped = [str(shot) for shot in plan.shots if shot not in best]
+    noun = "label" if dropped == ["1"] else "labels"
     said = (
-        f"Keeping groups apart leaves too few test clips at {', '.join(dropped)} labels per class." if dropped else ""
+        f"Keeping groups apart leaves too few test clips at {', '.join(dropped)} {noun} per class." if dropped else ""
     )
     return changed, said
 

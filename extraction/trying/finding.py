@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from extraction.datasets.base import Columns, Dataset, DatasetInfo, Recording
 from extraction.datasets.filters import leave_out_overlaps, leave_out_unread
 from extraction.datasets.own import class_folders, table
 from extraction.trying.groups import parts_of
+from extraction.trying.words import counted
 from jfewshot.audio import AUDIO_SUFFIXES, is_unread, sound_below
 from jfewshot.errors import UserError
 from jfewshot.files import files_below
@@ -104,7 +106,7 @@ def find_clips(
         if also:
             return _with_groups_of(_merged([path, *also], columns), group_from)
         _require_class_folders(root)
-        found = class_folders(path.resolve().name, columns).recordings(root)
+        found = class_folders(_as_typed(path).name, columns).recordings(root)
         not_taken = _not_taken(root)
     clips = tuple(leave_out_overlaps(leave_out_unread(found)))
     return _with_groups_of(Found(_name_of(path), root, clips, tuple(not_taken)), group_from)
@@ -119,7 +121,7 @@ def _merged(folders: Sequence[Path], columns: Columns) -> Found:
         inside = next((other for other in roots if other != root and root.is_relative_to(other)), None)
         if inside is not None:
             raise UserError(f"{root} lies in {inside}, so its clips would be taken twice; leave one of them out")
-    names = [root.name for root in roots]
+    names = [_as_typed(path.expanduser()).name for path in folders]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise UserError(
@@ -127,15 +129,15 @@ def _merged(folders: Sequence[Path], columns: Columns) -> Found:
         )
     found: list[Recording] = []
     not_taken = []
-    for root in roots:
-        own = class_folders(root.name, columns).recordings(root)
-        found += [dataclasses.replace(one, clip_id=f"{root.name}/{one.clip_id}") for one in own]
-        not_taken += [f"{root.name}: {text}" for text in _not_taken(root)]
+    for root, name in zip(roots, names, strict=True):
+        own = class_folders(name, columns).recordings(root)
+        found += [dataclasses.replace(one, clip_id=f"{name}/{one.clip_id}") for one in own]
+        not_taken += [f"{name}: {text}" for text in _not_taken(root)]
     if len({one.label for one in found}) < 2:
         raise UserError(f"{', '.join(map(str, roots))} have one class together; two are needed at least")
     found.sort(key=lambda one: one.clip_id)
     clips = tuple(leave_out_overlaps(leave_out_unread(found)))
-    return Found(_name_of(folders[0]), roots[0].parent, clips, tuple(not_taken))
+    return Found(_name_of(folders[0].expanduser()), roots[0].parent, clips, tuple(not_taken))
 
 
 def _with_groups_of(found: Found, group_from: str | None) -> Found:
@@ -163,8 +165,8 @@ def _require_class_folders(root: Path) -> None:
         )
     if flat:
         raise UserError(
-            f"{root} holds {len(flat)} audio files and no folder per class. Move the clips of each class into a folder "
-            "named after it, or give a CSV with the columns path and label"
+            f"{root} holds {counted(len(flat), 'audio file')} and no folder per class. Move the clips of each class into a "
+            "folder named after it, or give a CSV with the columns path and label"
         )
     raise UserError(f"{root} holds no audio in folders; it should look like {root}/CLASS/CLIP.wav")
 
@@ -182,10 +184,12 @@ def _not_taken(root: Path) -> list[str]:
     said = []
     if flat:
         more = f" and {len(flat) - 3} more" if len(flat) > 3 else ""
-        said.append(f"{len(flat)} audio files lie in no class folder and were not taken: {', '.join(flat[:3])}{more}.")
+        one, several = "audio file lies in no class folder and was", "audio files lie in no class folder and were"
+        said.append(f"{counted(len(flat), one, several)} not taken: {', '.join(flat[:3])}{more}.")
     if others:
         kinds = ", ".join(f"{count} {ending}" for ending, count in others.most_common(5))
-        said.append(f"{sum(others.values())} files are no audio by their names and were not taken: {kinds}.")
+        one, several = "file is no audio by its name and was", "files are no audio by their names and were"
+        said.append(f"{counted(sum(others.values()), one, several)} not taken: {kinds}.")
     return said
 
 
@@ -220,7 +224,12 @@ def _with_groups(found: Sequence[Recording], group_from: str) -> list[Recording]
     return [dataclasses.replace(recording, group=own) for recording, own in zip(found, groups, strict=True)]
 
 
+def _as_typed(path: Path) -> Path:
+    """The absolute path under the name that the user gave: a link is not replaced by what it leads to."""
+    return Path(os.path.abspath(path))
+
+
 def _name_of(path: Path) -> str:
     """A name that is safe for folders: letters, digits, `_`, `-` and `.`."""
-    name = path.resolve().stem if path.is_file() else path.resolve().name
+    name = _as_typed(path).stem if path.is_file() else _as_typed(path).name
     return re.sub(r"[^\w.-]+", "_", name).strip("._") or "clips"

@@ -10,6 +10,7 @@ from extraction.trying.copies import Copies, find_copies
 from extraction.trying.examining import Facts
 from extraction.trying.finding import Found
 from extraction.trying.groups import NamedGroups, groups_in_names
+from extraction.trying.words import counted
 from jfewshot.reporting.grid import Grid, grid
 
 _SHOWN = 3
@@ -38,12 +39,13 @@ class Findings:
     named_groups: NamedGroups | None
 
 
-def find_findings(found: Found, facts: Sequence[Facts]) -> Findings:
+def find_findings(found: Found, facts: Sequence[Facts], drop_copies: bool = False) -> Findings:
     """Judge the data.
 
     Args:
       found: the clips.
       facts: of the clips that were not left out.
+      drop_copies: whether identical recordings are left out, as `to_drop` says.
 
     Returns:
       the findings.
@@ -55,7 +57,7 @@ def find_findings(found: Found, facts: Sequence[Facts]) -> Findings:
     named = None if any(group.values()) else _named_groups(good, label)
     warnings = [
         _unreadable(facts, found),
-        _identical(copies, label, group),
+        _identical(copies, label, group, drop_copies),
         _alike(copies, label),
         _formats(good, label),
         _durations(good, label),
@@ -97,12 +99,13 @@ def _summary(good: Sequence[Facts], label: Mapping[str, str], group: Mapping[str
     rates = collections.Counter(one.rate for one in good)
     kinds = collections.Counter(one.kind for one in good)
     n_groups = len({group[one.clip_id] for one in good} - {""})
+    n_classes = len({label[one.clip_id] for one in good})
     text = (
-        f"{len(good):,} clips of {len({label[one.clip_id] for one in good})} classes, {_time(float(durations.sum()))} of sound; "
+        f"{counted(len(good), 'clip')} of {counted(n_classes, 'class', 'classes')}, {_time(float(durations.sum()))} of sound; "
         f"{_lengths(durations)}; "
         f"{_counted(rates, lambda rate: f'{rate:,} Hz')}; {_counted(kinds, str)}"
     )
-    return f"{text}; {n_groups} groups." if n_groups else f"{text}."
+    return f"{text}; {counted(n_groups, 'group')}." if n_groups else f"{text}."
 
 
 def _lengths(durations: np.ndarray) -> str:
@@ -113,23 +116,29 @@ def _lengths(durations: np.ndarray) -> str:
 def _unreadable(facts: Sequence[Facts], found: Found) -> str:
     bad = [f"{one.clip_id} ({one.reason})" for one in facts if one.reason]
     bad += [f"{one.clip_id} ({one.left_out})" for one in found.recordings if one.left_out]
-    return f"{len(bad)} files cannot be used: {_some(bad, '; ')}." if bad else ""
+    return f"{counted(len(bad), 'file')} cannot be used: {_some(bad, '; ')}." if bad else ""
 
 
-def _identical(copies: Copies, label: Mapping[str, str], group: Mapping[str, str]) -> str:
+def _identical(copies: Copies, label: Mapping[str, str], group: Mapping[str, str], dropped: bool) -> str:
     if not copies.identical:
         return ""
     across = [ids for ids in copies.identical if len({label[clip] for clip in ids}) > 1]
     between = [ids for ids in copies.identical if len({group[clip] for clip in ids}) > 1]
+    shown = _some([" = ".join(ids[:3]) for ids in copies.identical], "; ")
     n = sum(len(ids) - 1 for ids in copies.identical)
-    text = f"{n} recordings are identical to another one: {_some([' = '.join(ids[:3]) for ids in copies.identical], '; ')}."
-    if across:
-        text += (
-            f" {len(across)} of them are in several classes: {_some([' = '.join(ids[:3]) for ids in across], '; ')}."
-        )
+    text = f"{counted(n, 'recording is', 'recordings are')} identical to another one: {shown}."
+    if len(across) == len(copies.identical):
+        text += " The copies are in different classes."
+    elif across:
+        some = _some([" = ".join(ids[:3]) for ids in across], "; ")
+        text += f" Copies are in different classes in {counted(len(across), 'case')}: {some}."
     if between:
-        text += f" {len(between)} are in several groups."
-    return f"{text} Accuracy is too high where a clip is tested whose copy was trained on; --drop-copies leaves copies out."
+        text += f" Copies are in different groups in {counted(len(between), 'case')}."
+    if not dropped:
+        return f"{text} Accuracy is too high where a clip is tested whose copy was trained on; --drop-copies leaves copies out."
+    return f"{text} The copies were left out" + (
+        ", and recordings whose copy is of another class as well." if across else "."
+    )
 
 
 def _alike(copies: Copies, label: Mapping[str, str]) -> str:
@@ -138,8 +147,9 @@ def _alike(copies: Copies, label: Mapping[str, str]) -> str:
     across = sum(label[a] != label[b] for a, b in copies.alike)
     named = _some([f"{a} ~ {b}" for a, b in copies.alike], "; ")
     classes = f", {across} of them in two classes" if across else ""
+    pairs = counted(len(copies.alike), "pair of recordings is", "pairs of recordings are")
     return (
-        f"{len(copies.alike)} pairs of recordings are nearly identical{classes}: {named}. They may be one sound at another "
+        f"{pairs} nearly identical{classes}: {named}. They may be one sound at another "
         "level or in another format; remove one of each."
     )
 
@@ -200,9 +210,11 @@ def _levels(good: Sequence[Facts]) -> str:
     clipped = [f"{one.clip_id} ({100 * one.clipped:.0f}%)" for one in good if one.clipped > 0.01]
     parts = []
     if silent:
-        parts.append(f"{len(silent)} clips are nearly silent: {_some(silent)}.")
+        parts.append(f"{counted(len(silent), 'clip is', 'clips are')} nearly silent: {_some(silent)}.")
     if clipped:
-        parts.append(f"{len(clipped)} clips are clipped in more than 1% of their samples: {_some(clipped)}.")
+        parts.append(
+            f"{counted(len(clipped), 'clip is', 'clips are')} clipped in more than 1% of the samples: {_some(clipped)}."
+        )
     return " ".join(parts)
 
 
@@ -211,8 +223,8 @@ def _long(good: Sequence[Facts]) -> str:
     if not long:
         return ""
     return (
-        f"{len(long)} clips last more than a minute: {_some(long)}. A labelled clip stands for one of its pieces, drawn "
-        "at random: if the sound fills a part of the recording only, cut it out first."
+        f"{counted(len(long), 'clip lasts', 'clips last')} more than a minute: {_some(long)}. A labelled clip stands for one of "
+        "its pieces, drawn at random: if the sound fills a part of the recording only, cut it out first."
     )
 
 
@@ -260,7 +272,11 @@ def _classes(found: Found, facts: Sequence[Facts], label: Mapping[str, str]) -> 
             ]
         )
     headings = ["Class", "Sample rates", "Formats", "Clips", "Not used", "Seconds", "Median (s)"]
-    notes = [f"{len(rows) - _MOST_ROWS} more classes are in classes.csv."] if len(rows) > _MOST_ROWS else []
+    notes = (
+        [f"{counted(len(rows) - _MOST_ROWS, 'more class is', 'more classes are')} in classes.csv."]
+        if len(rows) > _MOST_ROWS
+        else []
+    )
     return grid("Classes", headings, rows, notes, n_labels=3)
 
 

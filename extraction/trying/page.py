@@ -1,5 +1,6 @@
 """What the page of `jfewshot try` shows beside a report: the data, clips to listen to, and what to do next."""
 
+import dataclasses
 import logging
 import os
 import shlex
@@ -7,9 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
+from extraction.datasets.base import Columns
 from extraction.trying.evaluating import Plan
 from extraction.trying.finding import Found
 from extraction.trying.findings import Findings
+from extraction.trying.options import TryOptions
 from extraction.trying.suspects import Suspect, agreed, confused, find_suspects
 from jfewshot.errors import UserError
 from jfewshot.reporting.analysis import Analysis
@@ -133,11 +136,9 @@ def sections(findings: Findings, clips: Sequence[str], table: Grid | None, steps
 
 def next_steps(
     found: Found,
-    source: Path,
-    also: Sequence[Path],
+    options: TryOptions,
     out: Path,
     plan: Plan,
-    classifiers: Sequence[str],
     findings: Findings,
     without: Sequence[str],
 ) -> list[str]:
@@ -145,55 +146,70 @@ def next_steps(
 
     Args:
       found: the clips.
-      source: the folder or table that was tried.
-      also: folders that were merged with it.
+      options: of the try.
       out: folder of the try.
       plan: what was evaluated.
-      classifiers: with what.
       findings: the state of the data.
       without: encoders that are not installed.
 
     Returns:
       sentences, each with a command.
     """
-    here, there = shlex.quote(str(source)), shlex.quote(str(out / "stores"))
-    if also:
-        here += f" --also {shlex.join(map(str, also))}"
-    root = f" --root {shlex.quote(str(found.root))}" if source.is_file() else ""
+    here, there = shlex.quote(str(options.folder)), shlex.quote(str(out / "stores"))
+    if options.also:
+        here += f" --also {shlex.join(map(str, options.also))}"
+    root = f" --root {shlex.quote(str(found.root))}" if options.folder.is_file() else ""
     steps = [
         f"Use the best encoder on new recordings: jfewshot fit {here} --from {shlex.quote(str(out))}{root} "
         f"--out head-{found.name}; then: jfewshot apply head-{found.name} RECORDINGS"
     ]
     if findings.named_groups is not None:
-        steps.append(f"Keep groups apart: jfewshot try {here} --group-from {findings.named_groups.part}")
-    if findings.copies.identical:
-        steps.append(f"Leave copies out: jfewshot try {here} --drop-copies")
+        part = str(findings.named_groups.part)
+        steps.append(f"Keep groups apart: {_try_again(dataclasses.replace(options, group_from=part), out)}")
+    if findings.copies.identical and not options.drop_copies:
+        steps.append(f"Leave copies out: {_try_again(dataclasses.replace(options, drop_copies=True), out)}")
     if without:
-        names = ", ".join(text.partition(":")[0] for text in without)
+        names = ", ".join(text.partition(": ")[0] for text in without)
         steps.append(
             f"Try encoders that are not installed ({names}): docs/samples.md says what to install. Then run the same command "
             "again."
         )
-    what = f"folder:{found.name}" if source.is_dir() else f"table:{source}"
-    steps.append(
-        "Add an encoder of the Hugging Face hub (pip install 'jfewshot[huggingface]'; it downloads the weights): "
-        + (
-            # Several folders are no dataset that `extract` could name.
-            f"jfewshot try {here} --upstreams hf:facebook/hubert-base-ls960 --out {shlex.quote(str(out) + '-hub')}"
-            if also
-            else f"jfewshot extract --datasets {shlex.quote(what)} --root {shlex.quote(str(found.root))} "
-            f"--upstreams hf:facebook/hubert-base-ls960 --out {there}"
+    if not options.hub:
+        steps.append(
+            "Add encoders of the Hugging Face hub (pip install 'jfewshot[huggingface]'; about 1 GB is downloaded): "
+            f"{_try_again(dataclasses.replace(options, hub=True), out)}"
         )
-    )
     aware = " --group-aware" if plan.group_aware else ""
     shots = " ".join(map(str, plan.shots))
-    by = " ".join(shlex.quote(text) for text in classifiers)
+    by = " ".join(shlex.quote(text) for text in options.classifiers)
     steps.append(
         f"Evaluate all encoders again, with more episodes: jfewshot run --stores {there} --ways {plan.ways} --shots {shots} "
         f"--n-query {plan.n_query} --min-clips {plan.min_clips}{aware} --classifiers {by} "
         f"--out {shlex.quote(str(out / 'results'))}"
     )
     return steps
+
+
+def _try_again(options: TryOptions, out: Path) -> str:
+    """The command that tries with these options; those that have their defaults are not written."""
+    words = ["jfewshot", "try", str(options.folder)]
+    columns = {f"column.{field.name}": getattr(options.columns, field.name) for field in dataclasses.fields(Columns)}
+    own = {field.name: getattr(options, field.name) for field in dataclasses.fields(options)}
+    defaults = {field.name: field.default for field in dataclasses.fields(options)}
+    for name in ("folder", "columns"):
+        del own[name]
+    for name, value in {**own, **columns, "out": out}.items():
+        flag = name.replace("_", "-")
+        if value is None or value == () or value == defaults.get(name):
+            continue
+        if isinstance(value, bool):
+            words.append(f"--{flag}" if value else f"--no-{flag}")
+        elif isinstance(value, tuple):
+            words += [f"--{flag}", *map(str, value)]
+        else:
+            # A value that begins with a dash would be taken for an option.
+            words += [f"--{flag}={value}"] if str(value).startswith("-") else [f"--{flag}", str(value)]
+    return shlex.join(words)
 
 
 def _link(path: Path, page: Path) -> str:

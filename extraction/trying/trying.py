@@ -16,6 +16,7 @@ from extraction.trying.finding import Found, find_clips
 from extraction.trying.findings import Findings, find_findings, to_drop
 from extraction.trying.options import TryOptions
 from extraction.trying.recommended import write_recommended
+from extraction.trying.words import counted
 from jfewshot.errors import UserError
 from jfewshot.files import writable_folder
 
@@ -183,7 +184,7 @@ def _look(found: Found, options: TryOptions) -> tuple[Found, Findings, dict[str,
     from extraction.trying.examining import examine
 
     facts = examine(found.used)
-    findings = find_findings(found, facts)
+    findings = find_findings(found, facts, options.drop_copies)
     reasons = {one.clip_id: one.reason for one in facts if one.reason}
     if options.drop_copies:
         reasons |= to_drop(findings.copies, {one.clip_id: one.label for one in found.recordings})
@@ -236,7 +237,7 @@ def _report(
     from jfewshot.results import Results
 
     results = Results(out / "results", tuple(records), ())
-    steps = next_steps(found, options.folder, options.also, out, plan, options.classifiers, findings, without)
+    steps = next_steps(found, options, out, plan, findings, without)
     cautions = [*changed, *_left_out(plan), *findings.warnings]
     clips: list[str] = []
 
@@ -275,4 +276,5 @@ def _left_out(plan: Plan) -> list[str]:
         return []
     shown = ", ".join(f"{name} ({size})" for name, size in plan.left_out[:5])
     more = f" and {len(plan.left_out) - 5} more" if len(plan.left_out) > 5 else ""
-    return [f"{len(plan.left_out)} classes have fewer than {plan.min_clips} clips and were left out: {shown}{more}."]
+    left = counted(len(plan.left_out), "class was left out because it has", "classes were left out because they have")
+    return [f"{left} fewer than {counted(plan.min_clips, 'clip')}: {shown}{more}."]

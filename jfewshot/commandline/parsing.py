@@ -103,7 +103,7 @@ def _check_names(arguments: Sequence[str], options: Sequence[Option]) -> None:
     given = [argument.split("=")[0] for argument in arguments if _is_flag(argument)]
     for flag in given:
         if normal(flag) not in known:
-            raise UserError(f"there is no option '{flag}'; {_suggestion(normal(flag), known)}See --help")
+            raise UserError(f"there is no option '{flag}'; {_suggestion(normal(flag), known)}")
     for option in options:
         if option.default is REQUIRED and not option.is_positional and option.flag not in map(normal, given):
             first = option.help.split(". ")[0].rstrip(".")
@@ -119,7 +119,7 @@ def _suggestion(flag: str, known: Sequence[str]) -> str:
     if not near:
         # `--crop-s` for `--data.crop-s`
         near = [name for name in known if name.rpartition(".")[2] == flag.lstrip("-")][:1]
-    return f"did you mean {near[0]}? " if near else ""
+    return f"did you mean {near[0]}? See --help" if near else "see --help"
 
 
 def _check_values(option: Option, arguments: Sequence[str]) -> None:
@@ -169,11 +169,25 @@ def _values_of(flag: str, arguments: Sequence[str]) -> list[str] | None:
     return list(itertools.takewhile(lambda text: not _is_flag(text), arguments[at + 1 :]))
 
 
+def _with_switch_values(arguments: Sequence[str], options: Sequence[Option]) -> list[str]:
+    """Write `True` or `False` after switches whose default is None, since tyro takes those for options with a value."""
+    values: dict[str, tuple[str, str]] = {}
+    for option in options:
+        if option.is_switch and option.default is None:
+            values |= {option.flag: (option.flag, "True"), option.off_flag: (option.flag, "False")}
+    written: list[str] = []
+    for number, argument in enumerate(arguments):
+        is_followed = arguments[number + 1 : number + 2] in (["True"], ["False"], ["None"])
+        known = None if is_followed or not _is_flag(argument) else values.get(normal(argument))
+        written += known or (argument,)
+    return written
+
+
 def _by_tyro(kind: type[T], arguments: Sequence[str], options: Sequence[Option]) -> T:
     refused = io.StringIO()
     try:
         with contextlib.redirect_stderr(refused), contextlib.redirect_stdout(io.StringIO()):
-            found, unknown = tyro.cli(kind, args=[*arguments], return_unknown_args=True)
+            found, unknown = tyro.cli(kind, args=_with_switch_values(arguments, options), return_unknown_args=True)
     except SystemExit as error:
         raise UserError(f"{_out_of_the_box(refused.getvalue(), options)}. See --help") from error
     if unknown:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -23,7 +24,10 @@ from extraction.trying.examining import examine, examine_one
 from extraction.trying.finding import find_clips
 from extraction.trying.findings import find_findings, to_drop
 from extraction.trying.groups import groups_in_names, parts_of
+from extraction.trying.options import TryOptions
+from extraction.trying.page import next_steps
 from extraction.trying.suspects import Suspect, agreed, confused, find_suspects
+from jfewshot.commandline.parsing import start
 from jfewshot.errors import UserError
 from tests.reporting import webdriver
 
@@ -120,7 +124,7 @@ def test_a_folder_gives_an_answer_without_torch(tried):
     folder, shown = tried
     said = " ".join(shown.split())
     assert "24 clips of 4 classes" in said
-    assert "1 files cannot be used: bird 0/broken.wav" in said
+    assert "1 file cannot be used: bird 0/broken.wav" in said
     assert "1 .txt" in said
     assert re.search(r"Best: (FBANK|MFCC), [\d.]+% on birds with 1 label per class, 4 classes at a time", said)
     assert "Fewer than 8 classes" in said
@@ -220,7 +224,7 @@ def test_python_gives_the_same_answer_computes_nothing_again_and_suits_a_noteboo
     ("make", "message"),
     [
         (lambda root: None, "does not exist"),
-        (lambda root: write(root / "a.wav", tone(300)), "1 audio files and no folder per class"),
+        (lambda root: write(root / "a.wav", tone(300)), "1 audio file and no folder per class"),
         (lambda root: write(root / "a" / "a.wav", tone(300)), "two classes are needed"),
         (lambda root: make_folder(root / "inner"), "did you mean"),
         (lambda root: (root / "a").mkdir(parents=True), "holds no audio in folders"),
@@ -318,19 +322,61 @@ def test_what_is_wrong_with_the_data_is_said_before_any_encoder_runs(tmp_path):
     _, _, findings = facts_of(tmp_path / "d")
     said = " ".join(findings.warnings)
     assert "sample rate 16,000 Hz: bird 3" in said
-    assert "1 recordings are identical to another one" in said
-    assert "in several classes: bird 0/00.wav = bird 1/again.wav" in said
-    assert "1 clips are nearly silent: bird 2/quiet.wav" in said
-    assert "1 clips are clipped" in said
+    assert said.count("bird 0/00.wav = bird 1/again.wav") == 1
+    assert (
+        "1 recording is identical to another one: bird 0/00.wav = bird 1/again.wav. The copies are in different classes."
+        in said
+    )
+    assert "1 clip is nearly silent: bird 2/quiet.wav" in said
+    assert "1 clip is clipped" in said
     assert "song.m4a (format not read" in said
-    assert "1 audio files lie in no class folder and were not taken: top.wav" in said
+    assert "1 audio file lies in no class folder and was not taken: top.wav" in said
     assert findings.summary.startswith("35 clips of 4 classes")
     assert [row[0].text for row in findings.left_out.rows] == ["bird 2/song.m4a"]
     by_class = {row[0].text: row for row in findings.classes.rows}
     assert by_class["bird 2"][3].text == "10"
     assert by_class["bird 2"][4].text == "1"
+    assert "--drop-copies leaves copies out" in said
+    found, facts, _ = facts_of(tmp_path / "d")
+    dropped = " ".join(find_findings(found, facts, drop_copies=True).warnings)
+    assert "--drop-copies" not in dropped
+    assert "The copies were left out, and recordings whose copy is of another class as well." in dropped
     _, _, clean = facts_of(make_folder(tmp_path / "clean"))
     assert clean.warnings == ()
+
+
+def test_a_linked_folder_keeps_the_name_that_was_typed(tmp_path):
+    make_folder(tmp_path / "spk", n=1)
+    (tmp_path / "birds").symlink_to(tmp_path / "spk")
+    alone = find_clips(tmp_path / "birds", None, Columns(), None)
+    assert (alone.name, alone.dataset().info.name) == ("birds", "birds")
+    merged = find_clips(tmp_path / "birds", None, Columns(), None, [make_folder(tmp_path / "more", n=1)])
+    assert (merged.name, merged.used[0].clip_id) == ("birds", "birds/bird 0/00.wav")
+
+
+def test_the_commands_of_the_page_keep_the_options_that_were_given(tmp_path):
+    folder = make_folder(tmp_path / "my birds", n=3)
+    shutil.copy(folder / "bird 0" / "00.wav", folder / "bird 0" / "again.wav")
+    found, _, findings = facts_of(folder)
+    plan = plan_for({f"bird {n}": 3 for n in range(4)}, False, 3, False)
+    given = TryOptions(
+        folder, group_from=r"^(\d+)", min_clips=3, group_aware=False, classifiers=("ridge:alpha=auto", "centroid")
+    )
+    given = dataclasses.replace(given, columns=Columns(label="kind"))
+    steps = next_steps(found, given, tmp_path / "out", plan, findings, [])
+    (add,) = (text.partition("downloaded): ")[2] for text in steps if text.startswith("Add encoders"))
+    (copies,) = (text.partition(": ")[2] for text in steps if text.startswith("Leave copies out"))
+    wanted = dataclasses.replace(given, out=tmp_path / "out")
+    for command, changes in (
+        (add, {"hub": True}),
+        (copies, {"drop_copies": True}),
+    ):
+        read = start(TryOptions, shlex.split(command)[2:], "try")
+        assert read == dataclasses.replace(wanted, **changes)
+    assert start(TryOptions, ["--group-aware", "birds"], "try").group_aware is True
+    dropped = next_steps(found, dataclasses.replace(given, drop_copies=True), tmp_path, plan, findings, [])
+    assert not any(text.startswith("Leave copies out") for text in dropped)
+    assert all("--drop-copies" in text for text in dropped if text.startswith("Add encoders"))
 
 
 def test_durations_that_tell_classes_apart_are_said(tmp_path):
@@ -351,7 +397,7 @@ def test_shots_and_queries_are_those_that_the_smallest_class_allows():
     few = plan_for({"a": 5, "b": 4, "c": 3}, False, None, False)
     assert (few.shots, few.n_query, few.min_clips) == ((1, 2), 1, 3)
     assert plan_for({"a": 40, "b": 40}, True, None, False).shots == (1, 5, 10)
-    with pytest.raises(UserError, match=r"1 classes have 3 clips or more.*a \(9\), b \(2\)"):
+    with pytest.raises(UserError, match=r"1 class has 3 clips or more.*a \(9\), b \(2\). Add clips$"):
         plan_for({"a": 9, "b": 2}, False, None, False)
 
 
