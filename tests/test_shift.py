@@ -101,7 +101,7 @@ def test_one_command_makes_the_tables_the_figure_and_the_numbers(stores, tmp_pat
         (["--by", "site", "--shots", "9"], "0 of 4 values of column 'site' have 12 clips in every class"),
         (["--by", "site", "--classifiers", "logistic:C=1,10"], "one classifier at one strength"),
         (["--by", "site", "--others", "0"], "--others is 0"),
-        (["--datasets", "birds"], "birds: 0 of 0 values of column 'group'"),
+        (["--datasets", "birds"], "birds: its clips have no groups"),
     ],
 )
 def test_bad_input_is_named(stores, tmp_path, arguments, message):

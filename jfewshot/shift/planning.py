@@ -57,6 +57,12 @@ class Domains(NamedTuple):
                 kept.append(value)
             else:
                 left_out.append(f"{value} ({sizes.min()})")
+        if not values:
+            what = "groups" if column == "group" else f"values in column '{column}'"
+            raise UserError(
+                f"{dataset}: its clips have no {what}, so there is nothing to compare. Name another column with --by, or make "
+                "the store again with groups (docs/store.md)"
+            )
         if len(kept) < 2:
             raise UserError(
                 f"{dataset}: {len(kept)} of {len(values)} values of column '{column}' have {needed} clips in every class, which "
