@@ -28,12 +28,14 @@ def main(arguments: list[str] | None = None) -> int:
     what = "stretches" if options.merge else "windows" if options.per == "window" else "clips"
     shown = ", ".join(f"{name} {count}" for name, count in list(counts.items())[:_SHOWN])
     more = f" and {len(counts) - _SHOWN} more classes" if len(counts) > _SHOWN else ""
+    n_labelled = sum(bool(own) for own in done.labels.values())
     console = rich.console.Console()
     said = [
-        f"{total:,} {what} of {len(done.labels):,} {'recording' if len(done.labels) == 1 else 'recordings'}: {shown}{more}.",
+        f"{total:,} {what} of {n_labelled:,} {'recording' if n_labelled == 1 else 'recordings'}: {shown}{more}.",
         f"Head: {head_words(done.head)}",
         expected_words(done.head, ())[0]
-        + " It holds for clips like the labelled ones, not for what else a recording holds.",
+        + " It holds for clips like the labelled ones, without the threshold for unknown sounds, and not for what else a "
+        "recording holds.",
     ]
     for number, sentence in enumerate(said):
         console.print(rich.text.Text(in_a_line(sentence), style="bold" if number == 0 else ""))

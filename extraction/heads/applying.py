@@ -192,6 +192,11 @@ def run_apply(options: ApplyOptions) -> Applied:
         own = label_windows(head, one, windows, threshold)
         labels[one.source.name] = merged(own, windows, one.source.duration_s) if options.merge else own
     left_out = [*unread, *((one.source.name, one.reason) for one in scored if one.reason)]
+    if not any(labels.values()):
+        name, reason = left_out[0]
+        raise UserError(
+            f"not one of {len(labels) + len(unread)} recordings could be labelled; the first: {name}: {reason}"
+        )
     with Progress("writing the labels"):
         columns = head.classes if options.all_scores else ()
         rate = int(head.facts["audio"]["sample_rate"])

@@ -94,10 +94,10 @@ class ApplyOptions:
     recordings: Annotated[tuple[Path, ...], tyro.conf.Positional]
     """Audio files, and folders with audio files in them or below."""
     per: Literal["window", "clip"] = "window"
-    """What gets a label: each window, or each file as a whole, by the mean of its windows' scores."""
+    """What gets a label: each window, or each file as a whole. Of a file, the mean embedding of its segments is scored."""
     window_s: Annotated[float | None, arg(metavar="SECONDS")] = None
     """Length of a window. Without this option, the segment that the head was fitted on. A shorter window is repeated to that
-    length, as short clips are; a longer one gets the mean score of its pieces."""
+    length, as short clips are; a longer one is cut into segments, and their mean embedding is scored."""
     hop_s: Annotated[float | None, arg(metavar="SECONDS")] = None
     """Time from the beginning of one window to that of the next. Without this option, the length of a window."""
     threshold: Annotated[str, arg(metavar="head|none|NUMBER")] = "head"

@@ -3,9 +3,11 @@
 import dataclasses
 import logging
 import shlex
+from collections.abc import Iterable
 from pathlib import Path
 
 from extraction.heads.encoder import loads_as
+from extraction.heads.labels import UNKNOWN
 from extraction.heads.options import FitOptions
 from extraction.settings import ExtractionSettings, UpstreamOptions
 from extraction.trying.encoders import require_audio_packages
@@ -94,9 +96,26 @@ def find_source(options: FitOptions) -> Source:
     )
 
 
+def check_class_names(names: Iterable[str]) -> None:
+    """Refuse a class whose name says in labels that no class was found.
+
+    Args:
+      names: of the classes.
+
+    Raises:
+      UserError: if one of them is `unknown`.
+    """
+    if UNKNOWN in names:
+        raise UserError(
+            f"a class is called '{UNKNOWN}', as `jfewshot apply` calls windows that are of no class; give this class another "
+            "name, such as background"
+        )
+
+
 def _try(options: FitOptions) -> Path:
     """Try the folder, unless that is done."""
     found = find_clips(options.source, options.root, options.columns, options.group_from, options.also)
+    check_class_names({one.label for one in found.used})
     out = Path(f"try-{found.name}")
     if (out / RECOMMENDED).exists():
         log.info("taking what %s recommends; remove that folder to try anew", out)
@@ -127,6 +146,7 @@ def _embeddings(options: FitOptions, tried: Path, recommended: Recommended) -> t
     group_from = options.group_from if options.group_from is not None else recommended.group_from
     also = options.also or tuple(map(Path, recommended.also))
     found = find_clips(options.source, options.root, options.columns, group_from, also)
+    check_class_names({one.label for one in found.used})
     folder, cautions = tried / recommended.store, []
     if (folder / MANIFEST).is_file():
         store = open_store(folder)
@@ -177,6 +197,7 @@ def _same_clips(store: Store, found: Found) -> bool:
 
 
 def _of_store(options: FitOptions, store: Store) -> Source:
+    check_class_names(store.clips.classes.tolist())
     load = options.upstream or loads_as(store.upstream)
     classifier, view, why = options.classifier, options.view, ""
     if options.from_try is not None:

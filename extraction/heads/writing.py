@@ -23,7 +23,7 @@ def write_labels(
     Args:
       out: the folder.
       formats: of `csv`, `raven` and `audacity`.
-      labels: name and labels of each recording.
+      labels: name and labels of each recording; one without labels gets no file of its own.
       sample_rate: of the audio that the encoder got, in Hz: what it heard ends at the half of it.
       all_scores: classes whose scores get a column in the CSV.
 
@@ -38,6 +38,9 @@ def write_labels(
                 file.writelines(csv_line(_row(one, bool(all_scores))) for one in own)
         written.append("labels.csv")
     for name, own in labels:
+        if not own:
+            # Left out: an empty file would say that somebody looked and found nothing.
+            continue
         known = [
             Selection(0, one.start_s, one.end_s, one.label, Path(name).name, one.score)
             for one in own

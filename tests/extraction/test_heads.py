@@ -275,6 +275,45 @@ def test_an_unreadable_file_is_skipped_where_asked_and_listed(work, tmp_path):
     assert list(applied.labels) == ["dawn.wav"]
 
 
+def test_a_recording_that_is_left_out_gets_no_file_and_alone_ends_in_a_line(work, tmp_path, capsys):
+    (tmp_path / "some").mkdir()
+    # The header of this file is sound, and its samples cannot be used.
+    soundfile.write(tmp_path / "some" / "nan.wav", np.full(RATE, np.nan, np.float32), RATE, subtype="FLOAT")
+    given = {"on_error": "skip", "formats": ("csv", "raven", "audacity"), "workers": 0}
+    with pytest.raises(UserError, match=r"not one of 1 recordings could be labelled; the first: nan\.wav: holds NaN"):
+        apply_head(work / "head", tmp_path / "some", out=tmp_path / "none", **given)
+    assert not (tmp_path / "none" / "labels.json").exists()
+    shutil.copy(work / "long" / "dawn.wav", tmp_path / "some")
+    arguments = [
+        "--out",
+        str(tmp_path / "labels"),
+        "--on-error",
+        "skip",
+        "--workers",
+        "0",
+        "--formats",
+        "csv",
+        "raven",
+        "audacity",
+    ]
+    apply_command.main([str(work / "head"), str(tmp_path / "some"), *arguments])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "5 windows of 1 recording:" in said
+    assert "without the threshold for unknown sounds" in said
+    assert "Left out: nan.wav: holds NaN" in said
+    written = sorted(path.name for path in (tmp_path / "labels").rglob("*.txt"))
+    assert written == ["dawn.wav.selections.txt", "dawn.wav.txt"]
+
+
+def test_a_class_called_unknown_is_refused_before_anything_is_tried(work, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("low", "unknown"):
+        shutil.copytree(work / "clips" / "low", tmp_path / "clips" / name)
+    with pytest.raises(UserError, match="a class is called 'unknown'"):
+        fit_head("clips")
+    assert [path.name for path in tmp_path.iterdir()] == ["clips"]
+
+
 def test_labels_made_in_another_way_are_replaced_only_where_asked(work, tmp_path):
     out = tmp_path / "labels"
     apply_head(work / "head", work / "long", out=out, formats=("csv", "raven"), workers=0)
