@@ -20,6 +20,7 @@ from jfewshot.audio import MIN_DURATION_S, PREPROCESSING
 from jfewshot.commandline.progress import Progress
 from jfewshot.errors import UserError
 from jfewshot.files import sha256_of_json
+from jfewshot.printable import counted
 
 # Raise it when the same audio would give other rows.
 PIPELINE_VERSION = 2
@@ -98,8 +99,11 @@ def lost_classes(recordings: Sequence[Recording], kept: Collection[str], left_ou
     reasons = {item["clip_id"]: item["reason"] for item in left_out}
     counts = collections.Counter(recording.label for recording in recordings if recording.label not in kept)
     firsts = {recording.label: reasons.get(recording.clip_id, "") for recording in reversed(recordings)}
-    items = [f"{label} ({count} clips, the first: {firsts[label]})" for label, count in sorted(counts.items())]
-    return f"{len(counts)} classes have no clip that can be used: {_some(items, '; ')}" if counts else ""
+    items = [
+        f"{label} ({counted(count, 'clip')}, the first: {firsts[label]})" for label, count in sorted(counts.items())
+    ]
+    have = counted(len(counts), "class has", "classes have")
+    return f"{have} no clip that can be used: {_some(items, '; ')}" if counts else ""
 
 
 def make_plan(
@@ -217,7 +221,7 @@ def _compare_with_expected(
         warn_once(f"{info.title}: found {len(counts)} of {wanted} classes{shown}", said)
     if left_out:
         items = [f"{item['clip_id']}: {item['reason']}" for item in left_out]
-        warn_once(f"{info.title}: {len(left_out)} clips left out ({_some(items, '; ')})", said)
+        warn_once(f"{info.title}: {counted(len(left_out), 'clip')} left out ({_some(items, '; ')})", said)
 
 
 def _some(names: list[str], between: str = ", ") -> str:

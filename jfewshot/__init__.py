@@ -11,7 +11,7 @@ The rooms, those that others build on first:
 - `_version`: the version of this package and of those that a record was made with
 - `_moved`: old names of modules, for one more version
 - `errors`: the error that a user can mend
-- `printable`: names as a person may see them
+- `printable`: names and numbers as a person may see them
 - `threads`: NumPy on all cores
 - `randomness`: random words that depend on their purpose alone
 - `sharding`: `--shard 3/8`

@@ -1,4 +1,4 @@
-"""Names as a person may see them: no control character of a name reaches a terminal or a picture."""
+"""Names and numbers as a person may see them: without control characters, and with nouns in the singular or plural."""
 
 import re
 
@@ -24,6 +24,20 @@ def in_a_line(text: str) -> str:
       text: any text.
     """
     return printable(text).replace("\n", "\u240a").replace("\t", "\u2409")
+
+
+def counted(number: int, one: str, several: str = "") -> str:
+    """Write a number together with what is counted, in the singular or the plural.
+
+    Args:
+      number: how many.
+      one: the words for one thing: `clip`, `file is`.
+      several: the words for several; empty for `one` with an s.
+
+    Returns:
+      `1 clip`, `2 clips`, `1,200 clips`.
+    """
+    return f"{number:,} {one if number == 1 else several or one + 's'}"
 
 
 def _sign(found: re.Match[str]) -> str:

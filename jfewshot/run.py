@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from jfewshot.commandline import run_cli
 from jfewshot.errors import UserError
 from jfewshot.files import atomic_write
+from jfewshot.printable import counted
 from jfewshot.profiling import profile, stage
 from jfewshot.sharding import Shard
 
@@ -402,7 +403,8 @@ def _summarise(records: list[dict], computed: list[dict], options: "RunOptions",
         if left_out:
             some = ", ".join(f"{item['class']} ({item['clips']})" for item in left_out[:8])
             more = f" and {len(left_out) - 8} more" if len(left_out) > 8 else ""
-            log.warning("%s: %d classes left out, too few clips: %s%s", name, len(left_out), some, more)
+            classes = counted(len(left_out), "class", "classes")
+            log.warning("%s: %s left out, too few clips: %s%s", name, classes, some, more)
     if computed:
         episodes = sum(record["identity"]["protocol"]["n_episodes"] for record in computed)
         solving = sum(record["timing"]["wall_s"] for record in computed)

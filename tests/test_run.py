@@ -266,7 +266,7 @@ def test_small_classes_are_left_out_on_request_and_listed(stores, tmp_path, capl
         main([*options, "--min-clips", "6"])
     left_out = read_results(tmp_path).records[0]["counts"]["classes_left_out"]
     assert left_out == [{"class": "class0", "clips": 5}]
-    assert "birds: 1 classes left out, too few clips: class0 (5)" in caplog.text
+    assert "birds: 1 class left out, too few clips: class0 (5)" in caplog.text
 
 
 def broken(change):

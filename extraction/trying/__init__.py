@@ -13,5 +13,4 @@
 - `suspects`: clips that look mislabelled
 - `page`: sections of the report
 - `recommended`: the answer in a file, for `jfewshot fit`
-- `words`: numbers with their nouns, for sentences
 """

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from extraction.trying.words import counted
 from jfewshot.commandline.progress import Progress
 from jfewshot.errors import UserError
+from jfewshot.printable import counted
 from jfewshot.store import open_store
 
 log = logging.getLogger(__name__)

@@ -11,10 +11,10 @@ from extraction.datasets.base import Columns, Dataset, DatasetInfo, Recording
 from extraction.datasets.filters import leave_out_overlaps, leave_out_unread
 from extraction.datasets.own import class_folders, table
 from extraction.trying.groups import parts_of
-from extraction.trying.words import counted
 from jfewshot.audio import AUDIO_SUFFIXES, is_unread, sound_below
 from jfewshot.errors import UserError
 from jfewshot.files import files_below
+from jfewshot.printable import counted
 
 _TABLES = (".csv", ".tsv", ".parquet", ".jsonl", ".json")
 

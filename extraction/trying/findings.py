@@ -10,7 +10,7 @@ from extraction.trying.copies import Copies, find_copies
 from extraction.trying.examining import Facts
 from extraction.trying.finding import Found
 from extraction.trying.groups import NamedGroups, groups_in_names
-from extraction.trying.words import counted
+from jfewshot.printable import counted
 from jfewshot.reporting.grid import Grid, grid
 
 _SHOWN = 3

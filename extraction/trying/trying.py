@@ -16,9 +16,9 @@ from extraction.trying.finding import Found, find_clips
 from extraction.trying.findings import Findings, find_findings, to_drop
 from extraction.trying.options import TryOptions
 from extraction.trying.recommended import write_recommended
-from extraction.trying.words import counted
 from jfewshot.errors import UserError
 from jfewshot.files import writable_folder
+from jfewshot.printable import counted
 
 log = logging.getLogger("jfewshot.try")
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from jfewshot.errors import UserError
 from jfewshot.files import sha256_of_json
+from jfewshot.printable import counted
 from jfewshot.store.clips import ClipTable
 from jfewshot.store.reading import Store
 from jfewshot.store.writing import check_store_place, write_store
@@ -49,7 +50,8 @@ def fuse_stores(
         raise UserError("one part alone is no fusion; name two stores at least, or a store several times with --views")
     names = list(views) or [_only_view(store) for store in parts]
     if len(names) != len(parts):
-        raise UserError(f"{len(names)} views are named for {len(parts)} parts; name one for each, in their order")
+        named = counted(len(names), "view is", "views are")
+        raise UserError(f"{named} named for {counted(len(parts), 'part')}; name one for each, in their order")
     shares = _shares(weights, len(parts))
     first = parts[0].clips
     for store in parts[1:]:

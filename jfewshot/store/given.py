@@ -8,6 +8,7 @@ import numpy as np
 from jfewshot.errors import UserError
 from jfewshot.files.arrays import read_npz
 from jfewshot.files.not_tables import LFS_FIX, is_lfs_pointer
+from jfewshot.printable import counted
 from jfewshot.store.clips import ClipTable
 from jfewshot.store.reading import VIEW_DTYPES
 from jfewshot.store.verifying import rows_not_finite
@@ -79,8 +80,8 @@ def check_finite(view: np.ndarray, name: str, clips: ClipTable) -> None:
     if len(bad):
         owners = list(dict.fromkeys(clips.clip_id[clips.owner(bad)].tolist()))
         raise UserError(
-            f"view '{name}': embeddings of {len(owners)} clips are NaN or infinite (as {view.dtype}), the first of clip "
-            f"'{owners[0]}'; compute them again, or leave these clips out"
+            f"view '{name}': embeddings of {counted(len(owners), 'clip')} are NaN or infinite (as {view.dtype}), the first of "
+            f"clip '{owners[0]}'; compute them again, or leave these clips out"
         )
 
 

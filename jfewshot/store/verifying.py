@@ -7,6 +7,7 @@ import numpy as np
 
 from jfewshot.errors import UserError
 from jfewshot.files import sha256_of_file
+from jfewshot.printable import counted
 from jfewshot.store.reading import Store, open_store
 from jfewshot.threads import by_blocks
 
@@ -51,7 +52,8 @@ def verify_store(path: Path | str) -> Report:
     sizes = np.unique(store.clips.class_name[store.clips.class_name != ""], return_counts=True)
     small = [f"{label} ({size})" for label, size in zip(*sizes, strict=True) if size < 2]
     if small:
-        warnings.append(f"{len(small)} classes have a single clip, too few for an episode: {_some(small)}")
+        have = counted(len(small), "class has", "classes have")
+        warnings.append(f"{have} a single clip, too few for an episode: {_some(small)}")
     return Report(tuple(errors), tuple(warnings))
 
 

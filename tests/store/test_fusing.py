@@ -94,7 +94,7 @@ def test_what_cannot_be_fused_is_refused(tmp_path):
         ([one, longer], {}, "has 1 segments in .* and 2 in .*; extract both with --segment of one length"),
         ([one, zero], {}, "embeddings that are 0, NaN or infinite"),
         ([one, many], {}, r"has several views \(0.mean, 1.mean\); name one for each part"),
-        ([one, one], {"views": ["last.mean"]}, "1 views are named for 2 parts"),
+        ([one, one], {"views": ["last.mean"]}, "1 view is named for 2 parts"),
         ([one, one], {"weights": [1.0]}, "1 weights are given for 2 parts"),
         ([one, one], {"weights": [1.0, -1.0]}, "weights are 1, -1; each must be a number above 0"),
     ):

@@ -153,9 +153,9 @@ def test_embeddings_of_other_libraries_are_taken(tmp_path, kind):
     [
         (
             np.where(np.arange(32).reshape(8, 4) == 9, np.nan, X),
-            "embeddings of 1 clips are NaN or infinite .* clip '000002'",
+            "embeddings of 1 clip are NaN or infinite .* clip '000002'",
         ),
-        (np.where(np.arange(32).reshape(8, 4) > 27, np.inf, X), "embeddings of 1 clips .* clip '000007'"),
+        (np.where(np.arange(32).reshape(8, 4) > 27, np.inf, X), "embeddings of 1 clip .* clip '000007'"),
         (X.astype(float) * 1e300, r"embeddings of 8 clips are NaN or infinite \(as float32\)"),
         (pd.DataFrame({"file": Y, "x": 1.0}), "holds Python objects: is a column text"),
         (X.astype(int), r"int64 of shape \(8, 4\).*\.astype\('float32'\)"),

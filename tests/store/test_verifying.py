@@ -69,7 +69,7 @@ def test_a_class_of_one_clip_is_warned_of(tmp_path):
     make_store(tmp_path, clip_table((6, 6, 1)))
     report = verify_store(tmp_path)
     assert report.errors == ()
-    assert "1 classes have a single clip" in report.warnings[0]
+    assert "1 class has a single clip" in report.warnings[0]
     assert "class2 (1)" in report.warnings[0]
 
 

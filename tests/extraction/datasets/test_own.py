@@ -141,9 +141,7 @@ def test_a_format_that_is_not_read_is_listed_with_the_fix_and_its_class_named(tm
     fix = f"format not read: convert it with ffmpeg, for instance `ffmpeg -i c.{ending} c.flac`"
     assert left_out[0]["reason"] == fix
     assert "birds: 3 clips left out" in caplog.text
-    assert (
-        f"1 classes have no clip that can be used: rook (2 clips, the first: {fix.replace('c.', 'd.')})" in caplog.text
-    )
+    assert f"1 class has no clip that can be used: rook (2 clips, the first: {fix.replace('c.', 'd.')})" in caplog.text
 
 
 def test_a_folder_without_any_audio_is_named(tmp_path, caplog):
