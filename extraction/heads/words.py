@@ -92,7 +92,9 @@ def unknown_words(head: Head) -> str:
         )
     said += " Only known classes were seen in this test, no noise and no silence."
     if facts["recall"] < _FEW_FOUND:
-        said += " That is few: put clips of everything else into a class of its own, named background for instance."
+        said += (
+            " Few unknown sounds are found: put clips of everything else into a class of its own, such as background."
+        )
     return said
 
 

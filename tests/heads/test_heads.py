@@ -198,6 +198,7 @@ def test_a_threshold_that_keeps_every_known_clip_has_a_precision_of_one_or_none(
     assert again.facts["unknown"]["kept"] == 1
     assert again.facts["unknown"]["precision"] == precision
     assert said in unknown_words(again)
+    assert ("Few unknown sounds are found" in unknown_words(again)) == (not far)
 
 
 def test_groups_are_kept_apart_unless_a_class_has_a_single_one(store, tmp_path):
