@@ -349,9 +349,10 @@ BAD_INPUT = {
     ),
     "fewer classes than ways": (plain("--ways", "4"), "has 3 classes; 4-way needs 4. Lower --ways"),
     "episodes too large for every class": (plain("--n-query", "90"), "the largest class has 7. Lower --shots"),
+    "a classifier that is like none": (plain("--classifiers", "xyz"), "unknown classifier 'xyz'; there are "),
     "an unknown classifier": (
         plain("--classifiers", "logstic"),
-        "unknown classifier 'logstic'; did you mean 'logistic'",
+        "unknown classifier 'logstic'; did you mean 'logistic'? There are ",
     ),
     "an unknown setting": (plain("--classifiers", "knn:j=3"), "classifier 'knn' has no setting 'j'; it has"),
     "a strength that is no number": (plain("--classifiers", "ridge:alpha=x"), "alpha is 'x'; it must be a positive"),

@@ -69,9 +69,9 @@ def parse_classifier(text: str) -> ClassifierSpec:
     kind: Any = CLASSIFIERS.get(name) or (_imported(name) if "." in name else None)
     if kind is None:
         near = difflib.get_close_matches(name, CLASSIFIERS, 1)
-        hint = f"did you mean '{near[0]}'? " if near else ""
+        hint = f"did you mean '{near[0]}'? There are" if near else "there are"
         raise UserError(
-            f"unknown classifier '{name}'; {hint}There are {', '.join(CLASSIFIERS)}, and your own as package.module.Class"
+            f"unknown classifier '{name}'; {hint} {', '.join(CLASSIFIERS)}, and your own as package.module.Class"
         )
     types = typing.get_type_hints(kind)
     fields = {field.name: types[field.name] for field in dataclasses.fields(kind)}

@@ -70,7 +70,7 @@ BAD = {
     ("stray",): "'stray' belongs to no option; see --help",
     ("--group-aware", "yes"): "'yes' belongs to no option; see --help",
     ("--memory",): "there is no option '--memory'; did you mean --memory-gb? See --help",
-    ("-o", "x"): "there is no option '-o'; ",
+    ("-o", "x"): "there is no option '-o'; see --help",
 }
 
 BAD_NESTED = {
