@@ -12,6 +12,7 @@ from extraction.heads.encoder import why_not_applied
 from extraction.heads.options import FitOptions
 from extraction.heads.sources import find_source, name_of
 from jfewshot.errors import UserError
+from jfewshot.printable import counted
 
 if TYPE_CHECKING:
     from jfewshot.heads import Head
@@ -160,7 +161,9 @@ def _described(out, head, why, cautions, load, manifest, options: FitOptions) ->
     cautions = list(cautions)
     unread = [item for item in manifest.get("left_out", []) if "too small" not in item["reason"]]
     if unread:
-        cautions.append(f"{len(unread)} clips took no part, the first: {unread[0]['clip_id']}: {unread[0]['reason']}.")
+        cautions.append(
+            f"{counted(len(unread), 'clip')} took no part, the first: {unread[0]['clip_id']}: {unread[0]['reason']}."
+        )
     reason = why_not_applied(head.facts)
     if reason:
         cautions.append(f"This head only gives the accuracy to expect and cannot be applied to recordings: {reason}.")

@@ -18,6 +18,7 @@ from extraction.trying.recommended import RECOMMENDED, Recommended, classifier_o
 from extraction.upstreams import load_upstream
 from jfewshot.commandline.progress import Progress
 from jfewshot.errors import UserError
+from jfewshot.printable import counted
 from jfewshot.store import Store, open_store
 from jfewshot.store.manifest import MANIFEST
 
@@ -83,7 +84,7 @@ def find_source(options: FitOptions) -> Source:
     store, grown = _embeddings(options, tried, recommended)
     why = (
         f"{store.manifest['upstream'].get('title') or recommended.encoder} was the best encoder of {tried}: "
-        f"{100 * recommended.accuracy:.1f}% at {recommended.shots} labels per class ({tried / 'index.html'})."
+        f"{100 * recommended.accuracy:.1f}% at {counted(recommended.shots, 'label')} per class ({tried / 'index.html'})."
     )
     return Source(
         name_of(options),
@@ -245,6 +246,6 @@ def _best_of(store: Store, options: FitOptions) -> tuple[str, str, str]:
     several = f" and {len(views)} views" if len(views) > 1 else ""
     why = (
         f"{classifier} on {view} was the best of {len(CANDIDATES)} classifiers{several} of {store.path}: "
-        f"{100 * best['accuracy']['mean']:.1f}% at {plan.shots[-1]} labels per class."
+        f"{100 * best['accuracy']['mean']:.1f}% at {counted(plan.shots[-1], 'label')} per class."
     )
     return classifier, view, why
