@@ -57,10 +57,16 @@ class NeverLoads:
 
 
 class SlowWorker(on_ray.CellWorker):
-    """Takes its time before each unit, so that a node can be killed between two of them."""
+    """Waits with its second unit until both nodes have written, and then a while: a node is killed with a unit in its hands."""
+
+    begun = False
 
     def evaluate(self, unit):
-        time.sleep(0.3)
+        records, waited_from = self._made_with.mark.parent / "records", time.monotonic()
+        while self.begun and len(list(records.glob("*.jsonl"))) < 2 and time.monotonic() < waited_from + 60:
+            time.sleep(0.01)
+        time.sleep(1.5 if self.begun else 0)
+        self.begun = True
         return [*super().evaluate(unit), "slow on purpose"]
 
 
@@ -94,8 +100,10 @@ def test_a_node_killed_at_work_loses_nothing(cluster, stores, alone, tmp_path, m
     seen: dict[str, int] = {}
 
     def kill_a_node():
-        while len(list((tmp_path / "r" / "records").glob("*.jsonl"))) < 2:  # until both have written
-            time.sleep(0.01)
+        records = tmp_path / "r" / "records"
+        while sum(len(path.read_bytes().splitlines()) >= 3 for path in records.glob("*.jsonl")) < 2:
+            time.sleep(0.01)  # until both have finished a unit of three cells
+        time.sleep(0.3)  # and have got another
         cluster.remove_node(cluster.second, allow_graceful=False)
         seen["when_killed"] = len(lines_in(tmp_path / "r"))
 
