@@ -14,7 +14,6 @@ from jfewshot.reporting import published
 from jfewshot.reporting.conditions import shots_of
 from jfewshot.reporting.grid import Grid, grid
 from jfewshot.reporting.leaderboard import Leaderboard
-from jfewshot.reporting.published import REFERENCE_ROW
 from jfewshot.statistics import Correlations, correlations, logit
 from jfewshot.statistics.correlation import Method
 from jfewshot.statistics.intervals import Z95
@@ -202,7 +201,7 @@ class PublishedCell(NamedTuple):
 def published_cells(board: Leaderboard) -> list[PublishedCell]:
     """The board's cells that Table 3 has too, by row and column."""
     table = published.table3()
-    model_of = {_plain(name): i for i, name in enumerate(table.models)} | {"mtslvr": table.models.index(REFERENCE_ROW)}
+    model_of = {_plain(name): i for i, name in enumerate(table.models)}
     model_of |= {
         _plain(row["name"]): model_of[_plain(row["title"])] for row in published.read_data_csv("upstreams.csv")
     }

@@ -17,6 +17,7 @@ import soxr
 from scipy import signal
 
 from extraction.datasets.base import Columns, Recording
+from extraction.trying import page
 from extraction.trying.copies import find_copies
 from extraction.trying.encoders import BASIC, HUB, SAMPLES, load_encoders, loaded_as
 from extraction.trying.evaluating import keep_groups_apart, plan_for
@@ -128,7 +129,6 @@ def test_a_folder_gives_an_answer_without_torch(tried):
     assert "1 .txt" in said
     assert re.search(r"Best: (FBANK|MFCC), [\d.]+% on birds with 1 label per class, 4 classes at a time", said)
     assert "Fewer than 8 classes" in said
-    assert "Most confused by" not in said or "(labels per class: 1), of the clips in episodes" in said
     assert said.index("The data:") < said.index("Best:") < said.index("Next:")
     page = (folder / "try-birds" / "index.html").read_text(encoding="utf-8")
     assert "Which encoder for birds?" in page
@@ -463,6 +463,16 @@ def test_a_clip_is_suspicious_to_most_encoders_or_not_at_all():
     assert agreed(found) == [suspect("a", "x", 0.9)]
     assert agreed(found[:1]) == found[0]  # a single encoder has nobody to agree with
     assert agreed([]) == []
+
+
+def test_the_sentence_on_confusion_names_the_labels_as_a_whole_number(monkeypatch):
+    monkeypatch.setattr(page, "shots_of", lambda board: 5.0)
+    one = types.SimpleNamespace(confusion=np.array([[0.7, 0.3], [0.1, 0.9]]), class_names=("a", "b"))
+    analysis = types.SimpleNamespace(board=types.SimpleNamespace(upstreams=("MFCC",)), paired=(one,))
+    (said,) = page.clips_points(analysis, types.SimpleNamespace(main=None), [])
+    assert said.startswith(
+        "Most confused by MFCC (labels per class: 5), of the clips in episodes with both classes: 'a' is"
+    )
 
 
 def test_the_classes_that_are_confused_most_come_first():

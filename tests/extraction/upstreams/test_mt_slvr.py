@@ -109,7 +109,7 @@ def test_clips_are_scaled_as_the_original_does_on_request(files):
     assert scaled.std(ddof=1) == pytest.approx(1, abs=1e-6)
     np.testing.assert_allclose(scaled[1] - scaled[1].mean(), 0.1 * (scaled[0] - scaled[0].mean()), atol=1e-6)
     np.testing.assert_allclose(audioset.prepare_clip(wave[None])[0], (wave + 0.00029522) / 0.11652075, atol=1e-6)
-    assert raw.prepare_clip(wave[None])[0] is not None
+    np.testing.assert_array_equal(raw.prepare_clip(wave[None])[0], wave)
     with pytest.raises(UserError, match=r"mt_slvr:loud is no scaling of waves; choose raw, clip, audioset"):
         load(files["parallel"], "mt_slvr:loud")
 
