@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from benchmarks.gpu.stores import Embeddings, synthetic
 
 # A row's labels, and the function that measures the row.
 Job = tuple[dict[str, Any], Callable[[], dict[str, Any]]]
+_DTYPES: tuple[Any, ...] = ("bfloat16", "float32")
 CLASSIFIERS = ("logistic", "sgd", "ridge", "svm", "centroid", "knn")
 
 
@@ -171,6 +173,26 @@ def many_shots(setting: Setting) -> Iterator[Job]:
         yield _job(Question(store, classifier, 5, shots, 15, setting.episodes(n)), None)
 
 
+def chosen(setting: Setting) -> Iterator[Job]:
+    """Strengths chosen in each episode."""
+    store = setting.small() if setting.tiny else synthetic(4000, 768, setting.scratch)
+    for k_shot, n in ((1, 100_000), (5, 20_000), (20, 4096)):
+        if setting.tiny and k_shot > 1:
+            continue
+        for classifier in ("logistic:C=auto", "ridge:alpha=auto"):
+            yield _job(Question(store, classifier, 5, k_shot, 15, setting.episodes(n)), 32 if setting.tiny else None)
+
+
+def command(setting: Setting) -> Iterator[Job]:
+    """The command on the sample stores, as a user gives it, on this device and on the host's processor."""
+    from benchmarks.gpu.whole_command import run_and_compare
+
+    n = setting.episodes(10_000)
+    datasets = ("fsdd_digits",) if setting.tiny else ()
+    labels = {"store": "the whole command", "classifier": "logistic", "episode": "5-way 1-shot", "episodes": n}
+    yield labels, functools.partial(run_and_compare, setting.scratch, n, datasets)
+
+
 def paper(setting: Setting) -> Iterator[Job]:
     """The paper's protocol: `sgd`, one query of each class."""
     store = setting.small()
@@ -233,13 +255,15 @@ def pretraining(setting: Setting) -> Iterator[Job]:
     from benchmarks.gpu.pretraining import simclr, tera
 
     encoder = _encoder(setting)
-    for dtype in ("bfloat16", "float32"):
-        for batch, crop_s in ((2, 0.5),) if setting.tiny else ((32, 12.0), (128, 12.0)):
-            labels = {"store": f"Speech SimCLR step, {batch} x {crop_s} s, {dtype}"}
+    # Compiling the whole step takes longest: each size's is measured after TERA's steps of that size.
+    for batch, frames in _sizes(setting):
+        crop_s = frames / 100
+        for dtype in _DTYPES:
+            labels = {"store": f"TERA step, {batch} x {frames} frames, {dtype}"}
+            yield labels, functools.partial(tera, "jfewshot", batch, frames, dtype, encoder, "")
+        for dtype in _DTYPES:
+            labels = {"store": f"Speech SimCLR step, {batch} x {crop_s:g} s, {dtype}"}
             yield labels, functools.partial(simclr, batch, crop_s, dtype, encoder)
-    for dtype, (batch, frames) in _tera_sizes(setting):
-        labels = {"store": f"TERA step, {batch} x {frames} frames, {dtype}"}
-        yield labels, functools.partial(tera, "jfewshot", batch, frames, dtype, encoder, "")
 
 
 def torch_pretraining(setting: Setting) -> Iterator[Job]:
@@ -247,7 +271,7 @@ def torch_pretraining(setting: Setting) -> Iterator[Job]:
     from benchmarks.gpu.pretraining import tera
 
     device, encoder = "cpu" if setting.tiny else "cuda", _encoder(setting)
-    for dtype, (batch, frames) in _tera_sizes(setting):
+    for (batch, frames), dtype in itertools.product(_sizes(setting), _DTYPES):
         labels = {"side": "torch", "store": f"TERA step, {batch} x {frames} frames, {dtype}"}
         yield labels, functools.partial(tera, "torch", batch, frames, dtype, encoder, device)
 
@@ -258,10 +282,9 @@ def _encoder(setting: Setting):
     return EncoderConfig(n_layers=1, d_model=16, d_ff=32, n_heads=2) if setting.tiny else EncoderConfig()
 
 
-def _tera_sizes(setting: Setting) -> Iterator[tuple[Any, tuple[int, int]]]:
-    for dtype in ("bfloat16", "float32"):
-        for size in ((2, 16),) if setting.tiny else ((32, 1200), (128, 1200)):
-            yield dtype, size
+def _sizes(setting: Setting) -> tuple[tuple[int, int], ...]:
+    """Waves of a batch, and their frames of 10 ms."""
+    return ((2, 50),) if setting.tiny else ((32, 1200), (128, 1200))
 
 
 def _job(question: Question, block: int | None, rounds: int = 3) -> Job:
@@ -284,19 +307,21 @@ class Part:
 
 
 PARTS = {
-    "check": Part(check, 65),
     "small": Part(small, 25),
-    "kernels": Part(kernels, 40),
-    "torch small": Part(torch_small, 90, without_gpu=True),
+    "torch small": Part(torch_small, 75, without_gpu=True),
+    "check": Part(check, 70),
+    "pretraining": Part(pretraining, 75),
+    "torch pretraining": Part(torch_pretraining, 25, without_gpu=True),
     "large": Part(large, 50),
     "torch large": Part(torch_large, 25, without_gpu=True),
-    "grid": Part(grid, 45),
-    "ten million": Part(ten_million, 25),
-    "pretraining": Part(pretraining, 40),
-    "torch pretraining": Part(torch_pretraining, 25, without_gpu=True),
+    "grid": Part(grid, 50),
+    "ten million": Part(ten_million, 20),
+    "many shots": Part(many_shots, 40),
+    "torch many": Part(torch_many, 20, without_gpu=True),
+    "command": Part(command, 40),
+    "chosen": Part(chosen, 40),
+    "kernels": Part(kernels, 40),
     "blocks": Part(blocks, 20),
-    "many shots": Part(many_shots, 45),
-    "torch many": Part(torch_many, 25, without_gpu=True),
     "paper": Part(paper, 25),
     "ceilings": Part(ceilings, 25),
 }

@@ -58,10 +58,12 @@ def check_line(rows: Sequence[dict[str, Any]]) -> str | None:
         return None
     total = {key: sum(row[key] for row in found) for key in ("predictions", "different_clear", "different_near_ties")}
     draws = sum(not row["same_draws"] for row in found)
+    choices = sum(row.get("different_choices", 0) for row in found)
     verdict = "PASSED" if not total["different_clear"] and not draws else "FAILED"
     return (
         f"check {verdict}: {len(found)} problems, {total['predictions']:,} predictions; {total['different_clear']} clear ones "
-        f"differ, {total['different_near_ties']} near-ties differ; the draws of {draws} problems differ"
+        f"differ, {total['different_near_ties']} near-ties differ; the draws of {draws} problems differ; {choices} episodes "
+        "chose another strength"
     )
 
 

@@ -1,7 +1,9 @@
 """Predictions made on a CPU, kept in a file, and compared with a GPU's.
 
 A prediction is *clear* if the best class leads the second by more than `MARGIN` on the CPU. A clear prediction must be the same
-on the GPU. Other predictions are near-ties: the order of a sum may decide them, so they are only counted.
+on the GPU. Other predictions are near-ties: the order of a sum may decide them, so they are only counted. Where the strength is
+chosen in each episode, the choice itself may be a near-tie: episodes with another choice are counted, and their predictions are
+not compared.
 """
 
 import hashlib
@@ -13,11 +15,12 @@ import jax
 import numpy as np
 
 from benchmarks.gpu.stores import SAMPLES, Embeddings, exact, sample
-from jfewshot.classifiers.specs import parse_classifier
+from jfewshot.classifiers.auto import Auto
+from jfewshot.classifiers.specs import AUTO, parse_classifier
 from jfewshot.episodes.protocol import Protocol
 from jfewshot.errors import UserError
 from jfewshot.evaluator.devices import episode_mesh
-from jfewshot.evaluator.evaluator import Evaluator
+from jfewshot.evaluator.evaluator import Evaluator, Solved
 from jfewshot.evaluator.preprocessing import Transform
 from jfewshot.evaluator.programs import jit_solve
 from jfewshot.files import atomic_write
@@ -26,8 +29,17 @@ from jfewshot.randomness import stream_key
 MARGIN = 1e-4
 CLASSIFIERS = ("logistic", "sgd", "ridge", "svm", "centroid", "knn")
 EPISODES = ((5, 1), (5, 5), (20, 5))
+# Strengths chosen in each episode, and many supports, which other solvers have.
+FURTHER_CLASSIFIERS = ("logistic:C=auto", "ridge:alpha=auto", "svm:C=auto")
+FURTHER_EPISODES = ((5, 1), (5, 5), (5, 20))
 # Problems for a test on a CPU.
-TINY: dict[str, Any] = {"n_episodes": 8, "episodes": ((5, 1),), "stores": (), "classifiers": ("centroid", "ridge")}
+TINY: dict[str, Any] = {
+    "n_episodes": 8,
+    "episodes": ((5, 1),),
+    "stores": (),
+    "classifiers": ("centroid", "ridge"),
+    "further": (),
+}
 _UNIT = Transform("l2", unit_length=True)
 
 
@@ -44,22 +56,31 @@ class Problem(NamedTuple):
         return f"{self.store.name}|{self.protocol.n_way}x{self.protocol.k_shot}|{self.classifier}"
 
 
-def problems(n_episodes: int = 200, episodes=EPISODES, classifiers=CLASSIFIERS, stores=SAMPLES) -> Iterator[Problem]:
-    """Every classifier on every episode on every store that has enough classes; problems of one compiled shape in a row."""
+def problems(
+    n_episodes: int = 200,
+    episodes=EPISODES,
+    classifiers=CLASSIFIERS,
+    stores=SAMPLES,
+    further=FURTHER_CLASSIFIERS,
+    further_episodes=FURTHER_EPISODES,
+) -> Iterator[Problem]:
+    """Every classifier on every episode on every store that has enough classes, and likewise the further ones; problems of one
+    compiled shape in a row."""
     loaded = [exact(), *map(sample, stores)]
-    for n_way, k_shot in episodes:
+    pairs = [(episode, classifiers) for episode in episodes] + [(episode, further) for episode in further_episodes]
+    for (n_way, k_shot), several in pairs:
         protocol = Protocol(n_way, k_shot, 5, n_episodes)
-        for classifier in classifiers:
+        for classifier in several:
             for store in loaded:
                 if len(np.unique(store.clips.class_name)) >= n_way:
                     yield Problem(store, protocol, classifier)
 
 
-def predict(problem: Problem, evaluator: Evaluator) -> np.ndarray:
-    """The evaluator's predictions, episodes x queries."""
+def predict(problem: Problem, evaluator: Evaluator) -> Solved:
+    """The evaluator's answers."""
     spec = parse_classifier(problem.classifier)
     found = evaluator.evaluate(problem.store.view, problem.store.clips, _UNIT, problem.protocol, [spec])
-    return next(iter(found)).predicted
+    return next(iter(found))
 
 
 def draw_digest(problem: Problem, evaluator: Evaluator) -> str:
@@ -87,9 +108,10 @@ def margins(problem: Problem, evaluator: Evaluator) -> np.ndarray:
         np.moveaxis(part @ support.swapaxes(1, 2), 0, -1)[None].astype(np.float32) for part in (support, query)
     )
     mesh = episode_mesh(jax.local_devices()[:1])
-    solve = jit_solve(mesh, spec.classifier, protocol.n_way, protocol.k_shot, True)
+    classifier = Auto(spec.classifier) if AUTO in spec.strengths else spec.classifier
+    solve = jit_solve(mesh, classifier, protocol.n_way, protocol.k_shot, True)
     key = np.asarray(stream_key(protocol.seed, store.clips.digest, "classifier", spec.name))
-    strengths = np.array([1.0 if value is None else value for value in spec.strengths], np.float32)
+    strengths = np.array([1.0 if value in (None, AUTO) else value for value in spec.strengths], np.float32)
     scores = solve(gram_ss, gram_qs, np.arange(n, dtype=np.uint32)[None], key, strengths)[0]
     first_and_second = np.sort(np.asarray(scores)[0, 0], axis=1)[:, -2:]
     return (first_and_second[:, 1] - first_and_second[:, 0]).T
@@ -105,12 +127,15 @@ def make_reference(path: Path, **choice: Any) -> int:
     arrays: dict[str, Any] = {}
     path.parent.mkdir(parents=True, exist_ok=True)
     for problem in problems(**choice):
-        arrays[f"{problem.name}|predicted"] = predict(problem, evaluator)
+        found = predict(problem, evaluator)
+        arrays[f"{problem.name}|predicted"] = found.predicted
+        if found.chosen is not None:
+            arrays[f"{problem.name}|chosen"] = found.chosen
         arrays[f"{problem.name}|clear"] = np.packbits(margins(problem, evaluator) > MARGIN)
         arrays[f"{problem.name}|draws"] = np.array(draw_digest(problem, evaluator))
         with atomic_write(path) as file:
             np.savez_compressed(file, **arrays)
-    return len(arrays) // 3
+    return sum(name.endswith("|predicted") for name in arrays)
 
 
 def compare(problem: Problem, reference: dict[str, np.ndarray], evaluator: Evaluator) -> dict[str, Any]:
@@ -124,8 +149,14 @@ def compare(problem: Problem, reference: dict[str, np.ndarray], evaluator: Evalu
     expected = reference[f"{problem.name}|predicted"]
     clear = np.unpackbits(reference[f"{problem.name}|clear"], count=expected.size).reshape(expected.shape).astype(bool)
     same_draws = draw_digest(problem, evaluator) == str(reference[f"{problem.name}|draws"])
-    different = predict(problem, evaluator) != expected
-    return {
+    found = predict(problem, evaluator)
+    different = found.predicted != expected
+    choices = {}
+    if found.chosen is not None:
+        other = found.chosen != reference[f"{problem.name}|chosen"]
+        different &= ~other[:, None]
+        choices = {"different_choices": int(other.sum())}
+    return choices | {
         "predictions": int(expected.size),
         "clear": int(clear.sum()),
         "different_clear": int((different & clear).sum()),
