@@ -29,6 +29,8 @@ DOCUMENTED = {
     "apply": "extraction.heads.apply_command",
     "run": "jfewshot.run",
     "shift": "jfewshot.shift",
+    "suite list": "jfewshot.suite list",
+    "suite run": "jfewshot.suite run",
     "report": "jfewshot.report",
     "extract": "extraction.run",
     "estimate": "extraction.estimate",
