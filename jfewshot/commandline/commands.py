@@ -149,6 +149,13 @@ GROUPS: dict[str, tuple[Command, ...]] = {
             ("fuse",),
         ),
         Command(
+            "store statistics",
+            "Write mean and covariance of a store, for whitening of other stores",
+            "jfewshot.store.__main__",
+            "jfewshot.store.options:StatisticsOptions",
+            ("statistics",),
+        ),
+        Command(
             "store inspect",
             "Say what is in stores",
             "jfewshot.store.__main__",

@@ -40,6 +40,7 @@ DOCUMENTED = {
     "store import": "jfewshot.store import",
     "store export": "jfewshot.store export",
     "store fuse": "jfewshot.store fuse",
+    "store statistics": "jfewshot.store statistics",
     "store inspect": "jfewshot.store inspect",
     "store verify": "jfewshot.store verify",
     "pretrain": "jfewshot.simclr.train",
