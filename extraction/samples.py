@@ -46,12 +46,22 @@ def store_name(upstream: str) -> str:
     return upstream.rpartition(":")[2]
 
 
+def digits() -> Dataset:
+    """The digits of the sample stores: ten takes of each digit and speaker (`--datasets extraction.samples:digits`)."""
+    return fsdd_digits(n_takes=DIGIT_TAKES)
+
+
+def speakers() -> Dataset:
+    """The speakers of the sample stores: six takes of each digit and speaker (`--datasets extraction.samples:speakers`)."""
+    return fsdd_speakers(n_takes=SPEAKER_TAKES)
+
+
 def sample_datasets() -> dict[str, tuple[Dataset, str]]:
     """By name, the dataset and its folder below AUDIO."""
     return {
         "esc10": (load_dataset("esc10"), "esc10"),
-        "fsdd_digits": (fsdd_digits(n_takes=DIGIT_TAKES), "fsdd"),
-        "fsdd_speakers": (fsdd_speakers(n_takes=SPEAKER_TAKES), "fsdd"),
+        "fsdd_digits": (digits(), "fsdd"),
+        "fsdd_speakers": (speakers(), "fsdd"),
         "arabic_commands": (load_dataset("arabic_commands"), "arabic-speech-commands"),
     }
 

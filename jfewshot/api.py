@@ -12,6 +12,7 @@ from jfewshot.episodes.protocol import Protocol, QuerySegments, SmallClasses, pr
 from jfewshot.episodes.resolving import resolved
 from jfewshot.episodes.sides import Side
 from jfewshot.errors import UserError
+from jfewshot.evaluator.backgrounds import opened_backgrounds
 from jfewshot.evaluator.evaluator import Evaluator
 from jfewshot.evaluator.preprocessing import without_statistics
 from jfewshot.results import Keep, ResultFolder
@@ -40,7 +41,7 @@ def evaluate(
     query_where: str | Sequence[str] = (),
     support_from: Store | Path | str | Sequence[Store | Path | str] = (),
     query_segments: QuerySegments = "vote",
-    statistics_from: Store | Sequence[Store] | None = None,
+    statistics_from: Store | Path | str | Sequence[Store | Path | str] | None = None,
     center_from: Store | None = None,
     transductive: bool = False,
     shrinkage: float = 1.0,
@@ -84,7 +85,8 @@ def evaluate(
         with the same clip id.
       query_segments: how a query of several segments is decided (see `Protocol`).
       statistics_from: a store whose mean, deviation or covariance the preprocessing uses; or several, of which those of the same
-        upstream and of another dataset are taken together. None for the training split.
+        upstream and of another dataset are taken together; or "shipped", for the statistics that come with jfewshot, or files
+        of statistics. None for the training split.
       center_from: the old name of `statistics_from`.
       transductive: take these statistics from all clips of the store itself, test clips included; with `statistics_from`, let
         the other stores hold evaluated clips.
@@ -136,7 +138,7 @@ def evaluate(
         specs,
         preprocessing=preprocessing,
         views=views,
-        center_from=center_from if statistics_from is None else statistics_from,
+        center_from=center_from if statistics_from is None else opened_backgrounds(_listed(statistics_from)),
         transductive=transductive,
         shrinkage=shrinkage,
         intersect_clips=intersect_clips,
@@ -238,9 +240,13 @@ def evaluate_arrays(
     return scores
 
 
+def _listed(items: Store | Path | str | Sequence[Store | Path | str]) -> Sequence[Store | Path | str]:
+    return [items] if isinstance(items, Store | Path | str) else items
+
+
 def _opened(stores: Store | Path | str | Sequence[Store | Path | str]) -> list[Store]:
     opened: list[Store] = []
-    for item in [stores] if isinstance(stores, Store | Path | str) else stores:
+    for item in _listed(stores):
         opened.extend([item] if isinstance(item, Store) else map(open_store, find_stores(item)))
     return opened
 

@@ -102,10 +102,11 @@ class RunOptions:
     the mean and scales to length 1, standardize subtracts the mean and divides by the standard deviation, whiten makes all
     directions vary equally, whiten_l2 does that and scales to length 1. The mean, deviation and covariance come from the
     training split of the dataset; a dataset without one needs --statistics-from or --transductive."""
-    statistics_from: Annotated[tuple[Path, ...], arg(metavar="STORE [...]")] = ()
-    """Compute the statistics for --preprocessing from the clips of these stores, instead of the training split (train). Of
-    several stores, or of a folder of stores, those of the same upstream and of another dataset are taken together. Whitening
-    refuses a store that holds evaluated clips."""
+    statistics_from: Annotated[tuple[Path, ...], arg(metavar="train|shipped|STORE [...]")] = ()
+    """Take the statistics for --preprocessing from the clips of these stores, instead of the training split (train). Of several
+    stores, or of a folder of stores, those of the same upstream and of another dataset are taken together. shipped means the
+    statistics of spoken words that come with jfewshot, for the encoders of the sample stores; a file of statistics that
+    `jfewshot store statistics` wrote can also be named. Whitening refuses statistics of evaluated clips."""
     center_from: Annotated[Path | None, arg(metavar="STORE")] = None
     """The old name of --statistics-from, for one store."""
     shrinkage: float = 1.0

@@ -8,6 +8,7 @@ import dataclasses
 import gc
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jfewshot.commandline import run_cli
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import rich.console
 
     from jfewshot.options import ReportOptions
+    from jfewshot.results import Results
 
 _log = logging.getLogger("jfewshot.report")
 
@@ -48,12 +50,10 @@ def _report(options: "ReportOptions", console: "rich.console.Console") -> int:
     from jfewshot.commandline.progress import Progress
     from jfewshot.reporting.build import Choices, build_report
     from jfewshot.reporting.grid import to_rich
-    from jfewshot.reporting.metrics import with_metric
     from jfewshot.reporting.outside import read_outside_table
     from jfewshot.reporting.printing import print_answer
     from jfewshot.reporting.series import across_grid
     from jfewshot.reporting.tables import rich_table
-    from jfewshot.results import read_results
 
     if options.compare_at_most < 2:
         raise UserError(f"--compare-at-most is {options.compare_at_most}; pairs need at least 2")
@@ -61,10 +61,7 @@ def _report(options: "ReportOptions", console: "rich.console.Console") -> int:
     if options.correlate_with is not None:
         outside = read_outside_table(options.correlate_with, options.lower_is_better)
     with Progress("reading results"), _growing():
-        results = read_results(options.results)
-    if not results.records:
-        raise UserError(f"{options.results} has no record that can be read: {results.problems[0]}")
-    results = dataclasses.replace(results, records=tuple(with_metric(results.records, options.metric)))
+        results = _read(options.results, options.metric)
     choices = Choices(
         interval=options.interval,
         style=options.style,
@@ -98,6 +95,17 @@ def _report(options: "ReportOptions", console: "rich.console.Console") -> int:
         options.out / "index.html",
     )
     return 0
+
+
+def _read(path: Path, metric: str) -> "Results":
+    """A folder's results, whose accuracies are the metric that the user asks for."""
+    from jfewshot.reporting.metrics import with_metric
+    from jfewshot.results import read_results
+
+    results = read_results(path)
+    if not results.records:
+        raise UserError(f"{path} has no record that can be read: {results.problems[0]}")
+    return dataclasses.replace(results, records=tuple(with_metric(results.records, metric)))
 
 
 @contextlib.contextmanager
@@ -190,11 +198,10 @@ def _compare(options: "ReportOptions", console: "rich.console.Console") -> int:
     from jfewshot.reporting.grid import to_rich
     from jfewshot.reporting.page import html_page
     from jfewshot.reporting.writer import Writer
-    from jfewshot.results import read_results
 
     assert options.compare is not None
     with Progress("reading and comparing results"):
-        before, after = (read_results(path) for path in options.compare)
+        before, after = (_read(path, options.metric) for path in options.compare)
         found = compare_folders(before, after)
         table = moves_grid(found, f"{before.path} → {after.path}")
         sentences = changes(found, str(before.path), str(after.path))

@@ -180,7 +180,9 @@ def _on_ray(
         options,
         stores=tuple(path.absolute() for path in options.stores),
         support_from=tuple(path.absolute() for path in options.support_from),
-        statistics_from=tuple(path if str(path) == "train" else path.absolute() for path in options.statistics_from),
+        statistics_from=tuple(
+            path if str(path) in ("train", "shipped") else path.absolute() for path in options.statistics_from
+        ),
         center_from=None if options.center_from is None else options.center_from.absolute(),
     )
     return evaluate_on_ray(
@@ -266,14 +268,13 @@ def _cells(options: "RunOptions") -> list:
 
 
 def _statistics_from(options: "RunOptions") -> list | None:
-    from jfewshot.store import find_stores, open_store
+    from jfewshot.evaluator.backgrounds import opened_backgrounds
 
     if options.center_from is not None and options.statistics_from:
         raise UserError("--center-from is the old name of --statistics-from; give one of the two")
-    paths = options.statistics_from or (() if options.center_from is None else (options.center_from,))
-    if [str(path) for path in paths] == ["train"]:
-        return None
-    return [open_store(path) for path in find_stores(*paths)] if paths else None
+    return opened_backgrounds(
+        options.statistics_from or (() if options.center_from is None else (options.center_from,))
+    )
 
 
 def chosen_stores(folders: Sequence[Path], datasets: Sequence[str], upstreams: Sequence[str]) -> "list[Store]":

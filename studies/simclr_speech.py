@@ -15,6 +15,9 @@ two thirds of the speakers is trained on; the other words by the other speakers 
 speakers' names, SPEECH/tests/arabic_speakers: no word and no voice is on both sides. With `--fsdd FOLDER` (the Free Spoken Digit
 Dataset's recordings: {digit}_{speaker}_{take}.wav), takes 0 to 9 are SPEECH/tests/fsdd_digits, and 0 to 5 by speaker
 SPEECH/tests/fsdd_speakers; nothing of it is trained on.
+
+With `--per-voice N`, at most N recordings of each voice are taken, at even distances: enough for the mean and covariance of an
+encoder's embeddings, which ship with jfewshot (docs/classifiers.md).
 """
 
 import json
@@ -47,6 +50,8 @@ class SpeechPretraining:
     """Arabic Speech Commands: half to train on, half to test on."""
     fsdd: Path | None = None
     """The Free Spoken Digit Dataset's recordings, to test on."""
+    per_voice: int | None = None
+    """Take at most this many recordings of each voice. Without this option, all."""
 
 
 def recordings(share: Path) -> Iterator[tuple[Path, str]]:
@@ -68,6 +73,26 @@ def recordings(share: Path) -> Iterator[tuple[Path, str]]:
             yield path, f"ktuberling-{path.relative_to(share / 'ktuberling' / 'sounds').parts[0]}"
     for path in sorted((share / "gcin-voice").rglob("*.ogg")):
         yield path, f"gcin-{path.stem}"
+
+
+def of_each_voice(found: list[tuple[Path, str]], most: int) -> list[tuple[Path, str]]:
+    """Some recordings of each voice, at even distances in its list.
+
+    Args:
+      found: (file, voice) of every recording.
+      most: how many recordings of a voice are taken.
+
+    Returns:
+      those that are taken, in order.
+    """
+    by_voice: dict[str, list[tuple[Path, str]]] = {}
+    for each in found:
+        by_voice.setdefault(each[1], []).append(each)
+    chosen = []
+    for of_one in by_voice.values():
+        count = min(most, len(of_one))
+        chosen += [of_one[number * len(of_one) // count] for number in range(count)]
+    return chosen
 
 
 def arabic(folder: Path) -> tuple[list[tuple[Path, str]], list[tuple[Path, str, str]]]:
@@ -122,6 +147,8 @@ def main() -> None:
             *recordings(settings.root / "usr" / "share"),
             *(arabic(settings.arabic)[0] if settings.arabic else ()),
         ]
+        if settings.per_voice is not None:
+            wanted = of_each_voice(wanted, settings.per_voice)
         for path, voice in wanted:
             try:
                 wave = wave_of(path, Path(scratch))

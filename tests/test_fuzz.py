@@ -7,6 +7,7 @@ a warning, a changed file, or other predictions than those of the sound file fai
 import collections
 import contextlib
 import hashlib
+import io
 import json
 import sys
 import time
@@ -24,6 +25,9 @@ from jfewshot.commandline.parsing import parse
 from jfewshot.episodes.pool import class_pool
 from jfewshot.episodes.protocol import Protocol
 from jfewshot.errors import UserError
+from jfewshot.evaluator.preprocessing import fit_transform
+from jfewshot.files import canonical_json
+from jfewshot.files.arrays import npz_bytes
 from jfewshot.files.tables import read_table
 from jfewshot.heads import fit_head, read_head, write_head
 from jfewshot.heads.folder import scoring_digest
@@ -43,12 +47,16 @@ from jfewshot.simclr.export.folder import read_encoder
 from jfewshot.store import open_store, verify_store
 from jfewshot.store.__main__ import describe
 from jfewshot.store.given import load_array
+from jfewshot.store.moments import Moments, moments_of
+from jfewshot.store.moments_file import names_of, read_moments, write_moments
 from jfewshot.store.view_checks import Wanted, check_view
 from tests.mutations import damaged, damaged_cells, damaged_header, damaged_json, damaged_npy, damaged_npz
 from tests.reporting.synthetic import write_results
 from tests.results.packed import as_version_1
 from tests.synthetic_stores import clip_table, make_store
 
+NUMBER = (-2.0, 0.0, np.float32(1e30), np.float16(np.inf))
+MOMENTS = ("mean", "deviation", "correlation", "clip_digests", "row_digests")
 _LONGEST_S = 20.0  # of one input: a hang, and not a busy machine
 _LONGEST_LINE = 3_000
 
@@ -405,6 +413,42 @@ class FittedHead:
         threshold_of("head", head)
 
 
+class Statistics:
+    """A file of statistics; in most inputs its digest is that of what was damaged."""
+
+    def make(self, folder):
+        store = make_store(folder.parent / "store of statistics", clip_table((4, 4, 4)), dim=4)
+        write_moments(folder / "s.npz", moments_of([store], "last.mean", {"name": "pond"}))
+
+    def damage(self, files, rng):
+        data = files["s.npz"]
+        if rng.random() < 0.3:
+            return {"s.npz": damaged(data, rng)}
+        with np.load(io.BytesIO(data)) as archive:
+            arrays = dict(archive)
+        if rng.random() < 0.6:
+            text = damaged_json(json.loads(str(arrays["about"])), rng)[0]
+            arrays["about"] = np.array(text.encode("utf-8", "replace").decode())
+        else:
+            name = MOMENTS[rng.integers(len(MOMENTS))]
+            arrays[name] = arrays[name][1:] if rng.random() < 0.3 else arrays[name] * NUMBER[rng.integers(4)]
+        with contextlib.suppress(ValueError, TypeError, RecursionError, AttributeError, KeyError):
+            about = json.loads(str(arrays["about"]))
+            about.pop("format"), about.pop("format_version")
+            digest = Moments(about, **{name: arrays[name] for name in MOMENTS}).digest
+            arrays["sha256"] = np.array(digest)
+        return {"s.npz": npz_bytes(arrays)}
+
+    def read(self, folder, sound):
+        moments = read_moments(folder / "s.npz")
+        store = open_store(folder.parent / "store of statistics")
+        names_of([moments])
+        for name in ("whiten_l2", "standardize"):
+            transform = fit_transform(name, store, "last.mean", center_from=moments, transductive=True)
+            assert len(transform(store.view("last.mean"))) == len(store.clips)
+            canonical_json(transform.identity())
+
+
 class TryFolder:
     """What a try recommends."""
 
@@ -482,6 +526,7 @@ KINDS = {
     "given arrays": GivenArray(),
     "encoder": Encoder(),
     "head": FittedHead(),
+    "statistics": Statistics(),
     "try": TryFolder(),
     "WAV": Recording("wav"),
     "FLAC": Recording("flac", rate=22_050),

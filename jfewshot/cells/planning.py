@@ -22,6 +22,7 @@ from jfewshot.episodes.protocol import Protocol
 from jfewshot.episodes.resolving import resolved
 from jfewshot.episodes.separate import pools_digest
 from jfewshot.errors import UserError
+from jfewshot.evaluator.backgrounds import Background
 from jfewshot.evaluator.preprocessing import Transform, fit_transform
 from jfewshot.evaluator.whitening import SHRINKAGE
 from jfewshot.files import canonical_json
@@ -146,7 +147,7 @@ def plan_cells(
     *,
     preprocessing: str = "l2",
     views: Sequence[str] | None = None,
-    center_from: Store | Sequence[Store] | None = None,
+    center_from: Background | None = None,
     transductive: bool = False,
     shrinkage: float = SHRINKAGE,
     intersect_clips: bool = False,

@@ -63,6 +63,22 @@ GROUPS: dict[str, tuple[Command, ...]] = {
             "jfewshot.options:ReportOptions",
         ),
     ),
+    "Score encoders on a frozen suite": (
+        Command(
+            "suite list",
+            "List the suites, or the tasks of one",
+            "jfewshot.suite.__main__",
+            "jfewshot.suite.options:SuiteListOptions",
+            ("list",),
+        ),
+        Command(
+            "suite run",
+            "Extract and evaluate what a suite needs, and write each encoder's score",
+            "jfewshot.suite.__main__",
+            "jfewshot.suite.options:SuiteRunOptions",
+            ("run",),
+        ),
+    ),
     "Use the encoder that was chosen": (
         Command(
             "fit",
@@ -131,6 +147,13 @@ GROUPS: dict[str, tuple[Command, ...]] = {
             "jfewshot.store.__main__",
             "jfewshot.store.options:FuseOptions",
             ("fuse",),
+        ),
+        Command(
+            "store statistics",
+            "Write mean and covariance of a store, for whitening of other stores",
+            "jfewshot.store.__main__",
+            "jfewshot.store.options:StatisticsOptions",
+            ("statistics",),
         ),
         Command(
             "store inspect",

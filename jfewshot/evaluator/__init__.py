@@ -14,7 +14,7 @@
 - `answers`: a call's answers in host memory, and how an accelerator's come there
 - `segments`: queries of several segments
 - `preprocessing`: what is done to embeddings first (NumPy only)
-- `whitening`: the mean and covariance of background clips, and what is done with them (NumPy only)
+- `whitening`: what is done with the covariance of background clips (NumPy only)
 - `backgrounds`: which clips a preprocessing's statistics come from (NumPy only)
 - `chunking`: how many episodes at once a memory budget allows
 - `programs`: the compiled functions

@@ -2,17 +2,17 @@
 
 import dataclasses
 import typing
-from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from jfewshot.errors import UserError
-from jfewshot.evaluator.backgrounds import clips_in_common, other_stores
-from jfewshot.evaluator.whitening import SHRINKAGE, background, whitened, whitening_matrix
+from jfewshot.evaluator.backgrounds import Background, background_of, clips_in_common, evaluated_clips_in
+from jfewshot.evaluator.whitening import SHRINKAGE, whitened, whitening_matrix
 from jfewshot.files import sha256_of_json
 from jfewshot.store.clips import ClipTable
+from jfewshot.store.moments import Moments, mean_and_covariance
 from jfewshot.store.reading import Store
 from jfewshot.store.view_checks import Wanted, check_finite, check_view
 from jfewshot.threads import by_blocks
@@ -39,7 +39,8 @@ class Transform:
       matrix: what an embedding is multiplied with after that (whitening.py); None for nothing.
       shrinkage: of the matrix; None without one.
       unit_length: whether embeddings are divided by their length last.
-      statistics_from: "train", "transductive", or the digest of another store's view; None where there are no statistics.
+      statistics_from: "train", "transductive", the digest of another store's view, or corpus and digest of statistics that were
+        computed before ("debian_speech:0123…"); None where there are no statistics.
       of_shared_clips: whether these statistics are of the clips that several stores share, and not of all clips of the store.
       origin: subtracted at the very end, for classifiers that do not depend on it (see `with_origin`); None for nothing.
     """
@@ -158,7 +159,7 @@ def fit_transform(
     view: str,
     *,
     clips: ClipTable | None = None,
-    center_from: Store | Sequence[Store] | None = None,
+    center_from: Background | None = None,
     transductive: bool = False,
     shrinkage: float = SHRINKAGE,
 ) -> Transform:
@@ -170,7 +171,8 @@ def fit_transform(
       view: the name of the view to be evaluated.
       clips: the store's clips that take part; None for all. Statistics of the store itself are taken from these clips alone.
       center_from: another store, whose same view the statistics are taken from; or several, of which those of the same
-        upstream and of another dataset are taken together.
+        upstream and of another dataset are taken together; or statistics that were computed before, of which those of the same
+        upstream and view are taken.
       transductive: take the statistics from the store's own clips of all splits, test clips included (the results say so); with
         `center_from`, let the background hold clips that are evaluated.
       shrinkage: of whitening, as a multiple of the mean eigenvalue of the covariance.
@@ -180,7 +182,8 @@ def fit_transform(
 
     Raises:
       UserError: on an unknown name; if statistics are needed and the store has no training split to take them from; if the other
-        store is damaged or is the evaluated one; or if an embedding that takes part in the statistics is NaN or infinite.
+        store is damaged or is the evaluated one; if statistics are of another encoder; or if an embedding that takes part in
+        the statistics is NaN or infinite.
     """
     _check_name(name)
     if name in _WITHOUT_STATISTICS:
@@ -188,7 +191,10 @@ def fit_transform(
     if not 0 < shrinkage <= _LARGEST_SHRINKAGE:
         raise UserError(f"shrinkage is {shrinkage}; it must be positive and at most {_LARGEST_SHRINKAGE:g}")
     own = store.clips if clips is None else clips
-    others = [] if center_from is None else other_stores(center_from, store, view)
+    chosen = None if center_from is None else background_of(center_from, store, view)
+    if isinstance(chosen, Moments):
+        return _of_moments(chosen, name, store, view, own, transductive, shrinkage)
+    others = chosen or []
     parts = [(source, source.clips, segment_rows(source.clips, None)) for source in others]
     shared = False
     if others:
@@ -212,7 +218,7 @@ def fit_transform(
     for source, _, _ in parts if others else []:
         check_view(Wanted(source, view, source.clips))
     if name.startswith("whiten"):
-        mean, covariance = background([(source.view(view), rows) for source, _, rows in parts])
+        mean, covariance = mean_and_covariance([(source.view(view), rows) for source, _, rows in parts])
         _check_moments(parts, view, mean, covariance)
         matrix = whitening_matrix(covariance, shrinkage)
         return Transform(
@@ -221,11 +227,26 @@ def fit_transform(
     with np.errstate(invalid="ignore"):  # a NaN or an infinity is named below
         mean, std = _moments([(source.view(view), rows) for source, _, rows in parts], Transform("none"))
     _check_moments(parts, view, mean, std)
-    scale = None
-    if name == "standardize":
-        # A feature that never changes carries nothing; dividing by one leaves it at zero.
-        scale = np.where(std > 0, std, 1.0).astype(np.float32)
-    return Transform(name, mean.astype(np.float32), scale, name == "center_l2", label, shared)
+    return Transform(name, mean.astype(np.float32), _scale(name, std), name == "center_l2", label, shared)
+
+
+def _of_moments(
+    moments: Moments, name: str, store: Store, view: str, clips: ClipTable, transductive: bool, shrinkage: float
+) -> Transform:
+    """A preprocessing by statistics that were computed before."""
+    common = evaluated_clips_in(moments, store, view, clips, name)
+    if common and not transductive:
+        raise UserError(common)
+    label = "transductive" if common else f"{moments.corpus}:{moments.digest}"
+    if not name.startswith("whiten"):
+        return Transform(name, moments.mean, _scale(name, moments.deviation), name == "center_l2", label)
+    matrix = whitening_matrix(moments.covariance(), shrinkage)
+    return Transform(name, moments.mean, None, name == "whiten_l2", label, matrix=matrix, shrinkage=float(shrinkage))
+
+
+def _scale(name: str, std: np.ndarray) -> Float[np.ndarray, "dim"] | None:
+    # A feature that never changes carries nothing; dividing by one leaves it at zero.
+    return np.where(std > 0, std, 1.0).astype(np.float32) if name == "standardize" else None
 
 
 def _check_moments(parts, view: str, *moments: np.ndarray) -> None:

@@ -17,33 +17,6 @@ SHRINKAGE = 1.0
 _ROWS_AT_ONCE = 4096
 
 
-def background(
-    views: list[tuple[np.ndarray, Int[np.ndarray, "rows"]]],
-) -> tuple[Float[np.ndarray, "dim"], Float[np.ndarray, "dim dim"]]:
-    """Mean and covariance of some rows of one view or of several, each row counted once.
-
-    Products are float32, about a point near the mean, and their sums float64: 300,000 x 768 embeddings take seconds.
-
-    Args:
-      views: arrays as stored, segments x dim, each with the numbers of its rows that take part.
-    """
-    n_rows, dim = sum(len(rows) for _, rows in views), views[0][0].shape[1]
-    view, rows = views[0]
-    near = np.asarray(view[rows[:_ROWS_AT_ONCE]], np.float64).mean(0).astype(np.float32)
-    sums, products = np.zeros(dim), np.zeros((dim, dim))
-    for view, rows in views:
-
-        def work(start: int, stop: int, view=view, rows=rows):
-            x = view[rows[start:stop]].astype(np.float32) - near
-            return x.sum(0, dtype=np.float64), (x.T @ x).astype(np.float64)
-
-        for some, squares in by_blocks(work, len(rows), _ROWS_AT_ONCE, 2):
-            sums += some
-            products += squares
-    mean = sums / n_rows
-    return mean + near, products / n_rows - np.outer(mean, mean)
-
-
 def whitening_matrix(covariance: Float[np.ndarray, "dim dim"], shrinkage: float) -> Float[np.ndarray, "dim dim"]:
     """(C + s t I)^(-1/2), float32; the identity for a background that does not vary.
 

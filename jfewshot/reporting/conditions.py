@@ -20,7 +20,8 @@ _AXES = ("clip_table", "embeddings", "segments", "pools", "clip_table_of_support
 def condition_of(record: Mapping[str, Any]) -> dict[str, Any]:
     """Everything of a record's identity that has to be equal between two cells before they may stand in one table.
 
-    Centring by another store's mean counts as one condition, whichever store each upstream was centred by.
+    Centring by another store's mean counts as one condition, whichever store each upstream was centred by. So does centring by
+    the mean of one corpus that was computed before.
     """
     condition = {name: value for name, value in record["identity"].items() if name not in _AXES}
     protocol = condition["protocol"]
@@ -32,7 +33,9 @@ def condition_of(record: Mapping[str, Any]) -> dict[str, Any]:
         condition["metric"] = record["metric"]
     center = (condition.get("preprocessing") or {}).get("center")
     if center is not None and center not in ("train", "transductive"):
-        condition["preprocessing"] = {**condition["preprocessing"], "center": "another store"}
+        # Statistics that were computed before are named by corpus and digest, and the corpus is what encoders share.
+        corpus, named, _ = center.rpartition(":")
+        condition["preprocessing"] = {**condition["preprocessing"], "center": corpus if named else "another store"}
     if "center_clips" in (condition.get("preprocessing") or {}):
         # Which clips a mean is of belongs to the data, as the clips themselves do.
         condition["preprocessing"] = {k: v for k, v in condition["preprocessing"].items() if k != "center_clips"}

@@ -17,9 +17,11 @@ line's `--help` does not wait for NumPy.
   importing.py a store from such a file
   verifying.py is it whole, is it sane
   view_checks.py views that may be used: compared with their manifests, searched for NaN
+  moments.py   mean and covariance of the embeddings of a corpus
+  moments_file.py these as one small file, for `--statistics-from`
   known_files.py large files that were read whole before
   options.py   the options of the command line
-  __main__.py  the command line: create, import, export, fuse, inspect, verify
+  __main__.py  the command line: create, import, export, fuse, statistics, inspect, verify
 """
 
 import importlib

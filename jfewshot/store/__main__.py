@@ -1,4 +1,4 @@
-"""The store's command line: create, import, export, fuse, inspect, verify."""
+"""The store's command line: create, import, export, fuse, statistics, inspect, verify."""
 
 import json
 import logging
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         FuseOptions,
         ImportOptions,
         InspectOptions,
+        StatisticsOptions,
         VerifyOptions,
     )
     from jfewshot.store.reading import Store
@@ -33,6 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
         FuseOptions,
         ImportOptions,
         InspectOptions,
+        StatisticsOptions,
         VerifyOptions,
     )
 
@@ -46,6 +48,8 @@ def main(arguments: list[str] | None = None) -> int:
         return export(start(ExportOptions, rest, "store export"))
     if subcommand == "fuse":
         return fuse(start(FuseOptions, rest, "store fuse"))
+    if subcommand == "statistics":
+        return statistics(start(StatisticsOptions, rest, "store statistics"))
     if subcommand == "inspect":
         return inspect(start(InspectOptions, rest, "store inspect"))
     if subcommand == "verify":
@@ -130,6 +134,35 @@ def fuse(options: "FuseOptions") -> int:
         store = fuse_stores(options.out, parts, options.views, options.weights, replace=options.replace)
     sys.stdout.write(printable(describe(store)) + "\n")
     log.info("wrote %s; next: jfewshot run --stores %s", options.out, shlex.quote(str(options.out)))
+    return 0
+
+
+def statistics(options: "StatisticsOptions") -> int:
+    """Write mean and covariance of a view."""
+    from jfewshot.commandline.progress import Progress
+    from jfewshot.store.moments import moments_of
+    from jfewshot.store.moments_file import check_moments_place, write_moments
+    from jfewshot.store.reading import find_stores, open_store
+
+    check_moments_place(options.out, options.replace)
+    stores = [open_store(path) for path in find_stores(*options.stores)]
+    names = sorted({store.dataset for store in stores})
+    known = stores[0].manifest["dataset"] if len(names) == 1 else {}
+    given = {"name": options.corpus or "+".join(names), "licence": options.licence, "source": options.source}
+    facts = {name: known.get(name) for name in ("title", "licence", "source")} | {k: v for k, v in given.items() if v}
+    with Progress("reading embeddings"):
+        moments = moments_of(stores, options.view, {name: value for name, value in facts.items() if value})
+        path = write_moments(options.out, moments, options.replace)
+    log.info(
+        "wrote %s, %.2f MB: %s, view %s, %d clips of %s; next: jfewshot run --preprocessing whiten_l2 --statistics-from %s",
+        path,
+        path.stat().st_size / 1e6,
+        moments.upstream,
+        options.view,
+        moments.about["clips"],
+        moments.corpus,
+        shlex.quote(str(path)),
+    )
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The options of `jfewshot store create`, `import`, `export`, `fuse`, `inspect` and `verify`."""
+"""The options of `jfewshot store create`, `import`, `export`, `fuse`, `statistics`, `inspect` and `verify`."""
 
 import dataclasses
 from pathlib import Path
@@ -129,6 +129,34 @@ class FuseOptions:
     """Fuse every two encoders of each dataset, with equal weights."""
     replace: bool = False
     """Replace stores at --out. A folder that holds any other file is never replaced."""
+
+
+@dataclasses.dataclass(frozen=True)
+class StatisticsOptions:
+    """Write mean and covariance of an encoder's embeddings as one small file, for centring and whitening.
+
+    `jfewshot run --preprocessing whiten_l2 --statistics-from FILE` uses the file for stores of the same encoder, revision and
+    view. The clips need no labels, and the file holds no embedding: a number for each clip's name and for each embedding lets a
+    run refuse statistics of the clips that it evaluates.
+    """
+
+    EXAMPLES: ClassVar = ("jfewshot store statistics stores/speech/yamnet --out yamnet.npz",)
+    HEADINGS: ClassVar = {"stores": "Statistics of what", "out": "Output"}
+
+    stores: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """Folders of stores of one encoder, or folders that contain such folders at any depth. Their segments are taken together."""
+    out: Annotated[Path, arg(metavar="FILE")]
+    """File to write; its name ends in .npz."""
+    view: Annotated[str, arg(metavar="LAYER.POOLING")] = "last.mean"
+    """Which array of the stores."""
+    corpus: Annotated[str, arg(metavar="NAME")] = ""
+    """Name of the clips, which results and reports show. Without this option, the names of the datasets."""
+    licence: str = ""
+    """Licence of the audio, kept in the file. Without this option, the licence that the store of a single dataset gives."""
+    source: str = ""
+    """Where the audio comes from, kept in the file. Without this option, the source that the store of a single dataset gives."""
+    replace: bool = False
+    """Replace the file if it is there."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -36,7 +36,7 @@ def complete():
 def test_commands_are_completed(complete):
     assert set(complete("")) >= {name.split()[0] for name in COMMANDS}
     assert complete("re") == ["report"]
-    assert complete("store", "") == ["create", "import", "export", "fuse", "inspect", "verify"]
+    assert complete("store", "") == ["create", "import", "export", "fuse", "statistics", "inspect", "verify"]
 
 
 @pytest.mark.parametrize(

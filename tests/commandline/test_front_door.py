@@ -19,6 +19,7 @@ ASKED_FOR = (
     "store import",
     "store export",
     "store fuse",
+    "store statistics",
     "store inspect",
     "store verify",
     "extract",
@@ -65,6 +66,7 @@ def test_the_first_of_two_words_lists_the_second(arguments, capsys):
         ["store", "import"],
         ["store", "export"],
         ["store", "fuse"],
+        ["store", "statistics"],
         ["store", "inspect"],
         ["store", "verify"],
     ]

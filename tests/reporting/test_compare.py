@@ -1,13 +1,25 @@
+import csv
+import functools
 import json
 
 import numpy as np
 import pytest
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 
+import jfewshot
 from jfewshot.errors import UserError
+from jfewshot.report import main as report
 from jfewshot.reporting.compare import changes, compare_folders, moves_grid
 from jfewshot.results import read_results
 from tests.reporting.synthetic import write_results
 from tests.results.packed import block_file, without_digests
+from tests.synthetic_stores import clip_table, embeddings, make_store
+
+SCORES = {
+    "accuracy": accuracy_score,
+    "balanced_accuracy": balanced_accuracy_score,
+    "macro_f1": functools.partial(f1_score, average="macro", zero_division=0),
+}
 
 
 def folders(tmp_path, before, after, datasets=("esc", "words"), **options):
@@ -111,3 +123,42 @@ def test_p_values_are_adjusted_by_holm_over_all_moves(tmp_path):
         least = max(least, min(move.p_value * (6 - number), 1.0))
         assert move.p_holm == pytest.approx(least)
     assert moves[0].p_holm != moves[0].p_value
+
+
+@pytest.fixture(scope="module")
+def unbalanced(tmp_path_factory):
+    """Two folders of results on classes of 12, 4 and 4 clips, all of them queries."""
+    folder = tmp_path_factory.mktemp("unbalanced")
+    for name, spread in (("before", 3.0), ("after", 2.0)):
+        table = clip_table((12, 4, 4))
+        store = make_store(folder / "stores" / name, table, views={"last.mean": embeddings(table, spread=spread)})
+        options = {"ways": 3, "n_query": "all", "n_episodes": 40, "classifiers": "centroid"}
+        jfewshot.evaluate(store, out=folder / name, **options)
+    return folder / "before", folder / "after"
+
+
+@pytest.mark.parametrize("metric", SCORES)
+def test_two_folders_are_compared_by_the_metric_that_is_asked_for(tmp_path, unbalanced, metric):
+    paths = unbalanced
+    assert report(["--compare", *map(str, paths), "--metric", metric, "--out", str(tmp_path / "out")]) == 0
+    expected = []
+    for path in paths:
+        results = read_results(path)
+        (record,) = results.records
+        count = results.draws(record)["query_count"].astype(int)
+        predicted = results.predictions(record).reshape(len(count), 3, -1)
+        values = []
+        for of_episode, sizes in zip(predicted, count, strict=True):
+            given = np.concatenate([row[:size] for row, size in zip(of_episode, sizes, strict=True)])
+            values.append(SCORES[metric](np.repeat(np.arange(3), sizes), given))
+        expected.append(100 * np.mean(values))
+    with open(tmp_path / "out" / "tables" / "compare.csv", encoding="utf-8", newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert [float(row["before"]), float(row["after"])] == pytest.approx(expected, abs=0.006)
+    assert float(row["difference"].partition(" ")[0].lstrip("'")) == pytest.approx(expected[1] - expected[0], abs=0.011)
+
+
+def test_a_metric_that_no_result_has_is_refused(tmp_path):
+    before, after = folders(tmp_path, {"alpha": 0.5}, {"alpha": 0.7}, ("esc",))
+    with pytest.raises(UserError, match="no result has the metric macro_f1"):
+        report(["--compare", str(before.path), str(after.path), "--metric", "macro_f1", "--out", str(tmp_path / "out")])

@@ -1,0 +1,71 @@
+"""The options of `jfewshot suite`."""
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+import tyro
+from tyro.conf import arg
+
+
+@dataclasses.dataclass(frozen=True)
+class SuiteListOptions:
+    """List the suites that come with jfewshot, or say which tasks a suite has."""
+
+    EXAMPLES: ClassVar = ("jfewshot suite list", "jfewshot suite list paper10")
+    HEADINGS: ClassVar = {"suite": "Which suite"}
+
+    suite: Annotated[str | None, tyro.conf.Positional, arg(metavar="[SUITE]")] = None
+    """A suite whose tasks are listed: its name, or the path of a suite's JSON file. Without it, all suites are listed."""
+
+
+@dataclasses.dataclass(frozen=True)
+class SuiteRunOptions:
+    """Evaluate encoders on every task of a suite, and write each encoder's score with all that it is computed from.
+
+    Stores that are missing are extracted first, where the audio is there. Finished stores and results are kept, so the same
+    command continues after an interruption. The file contributions/ENCODER.json in the output folder is what a leaderboard takes.
+    """
+
+    EXAMPLES: ClassVar = (
+        "jfewshot suite run samples",
+        "jfewshot suite run samples --upstreams my_module:MyEncoder --root audio",
+        "jfewshot suite run paper10 --upstreams hubert_base --root data --estimate",
+    )
+    HEADINGS: ClassVar = {
+        "suite": "Which tasks",
+        "upstreams": "Which encoders",
+        "out": "Output",
+        "checkpoint": "How encoders are loaded",
+        "memory_gb": "Machine",
+    }
+
+    suite: Annotated[str, tyro.conf.Positional, arg(metavar="SUITE")]
+    """Name of a suite, as `jfewshot suite list` shows it, or the path of a suite's JSON file."""
+    datasets: Annotated[tuple[str, ...], arg(metavar="NAME [NAME ...]")] = ()
+    """Evaluate these datasets of the suite only. A score is written when all datasets have been evaluated, in one run or in
+    several with one --out folder. Without this option, all datasets."""
+    upstreams: Annotated[tuple[str, ...], arg(metavar="UPSTREAM [UPSTREAM ...]")] = ()
+    """Encoders: as stores call them, or as `jfewshot extract --upstreams` takes them where stores have to be extracted. Without
+    this option, every encoder that has a store."""
+    stores: Annotated[tuple[Path, ...], arg(metavar="FOLDER [FOLDER ...]")] = ()
+    """Folders of stores, or folders that contain such folders at any depth. The suite samples also uses those that come with
+    jfewshot. Without this option, only stores that the run extracts."""
+    root: Annotated[Path | None, arg(metavar="FOLDER")] = None
+    """Folder that contains a folder of audio for each dataset, from which missing stores are extracted. Without this option,
+    nothing is extracted."""
+    out: Annotated[Path, arg(metavar="FOLDER")] = Path("suite")
+    """Folder for extracted stores, results and contributions. What is there already is not computed again."""
+    estimate: bool = False
+    """Print how long extraction and evaluation take and how much disk they need, and compute nothing else."""
+    checkpoint: Annotated[tuple[str, ...], arg(metavar="PATH|NAME=PATH [...]")] = ()
+    """Weights on this machine, as `jfewshot extract --checkpoint` takes them. Without this option, an encoder's own download or
+    cache."""
+    device: Annotated[str, arg(metavar="auto|cpu|cuda|cuda:N")] = "auto"
+    """Device of the encoders during extraction. auto uses a GPU if there is one."""
+    workers: int | None = None
+    """Processes that decode audio during extraction. Without this option, one for each core but one, at most 16."""
+    memory_gb: float | None = None
+    """Memory for embeddings and episodes during evaluation, in GB. Without this option, as for `jfewshot run`."""
+    compile_cache: bool = True
+    """Keep compiled code in the user's cache folder, so that the next run starts faster."""
