@@ -4,6 +4,7 @@
 - `one_part`: one part's rows, in a process of its own
 - `evaluating`: the evaluator on one question
 - `kernels`: the kernels alone, and the ways of answers to the host
+- `whole_command`: `jfewshot run` from start to table, compared with a CPU's predictions
 - `pretraining`: pretraining steps, compared with PyTorch's
 - `pytorch`: the suite's two batched solvers in PyTorch, on the same draws
 - `reference`: a CPU's predictions, compared with a GPU's

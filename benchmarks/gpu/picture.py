@@ -113,7 +113,7 @@ def draw_figure(rows: Sequence[dict[str, Any]], title: str, path: Path) -> None:
         axis.tick_params(axis="x", labelsize=7)
     largest = max(value for row in shown if (value := rate(row, "call", "steps", "solve", "kernel")))
     axes[-1, 0].set_xlim(right=6 * largest)
-    label = "episodes per second (bar: drawing included for jfewshot, solving alone for torch; tick: solving alone)"
+    label = "episodes (or steps) per second; bar: drawing included for jfewshot, solving alone for torch; tick: solving alone"
     axes[-1, 0].set_xlabel(label, fontsize=8)
     figure.suptitle(title, fontsize=9)
     with atomic_write(path) as file:

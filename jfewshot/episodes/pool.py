@@ -38,9 +38,12 @@ class ClassPool:
     @functools.cached_property
     def all_clips(self) -> Int[np.ndarray, "rows"]:
         """Rows of all clips that may be drawn, sorted."""
-        if self.support is None:
-            return np.sort(self.clips)
-        return np.union1d(self.clips, self.support.clips)
+        # Marking rows takes a million clips 2 ms, sorting them 54.
+        drawn = np.zeros(1 + max(int(side.clips.max()) for side in (self, self.support) if side is not None), bool)
+        for side in (self, self.support):
+            if side is not None:
+                drawn[side.clips] = True
+        return np.flatnonzero(drawn).astype(self.clips.dtype)
 
     def class_of_row(self, n_rows: int) -> Int[np.ndarray, "n_rows"]:
         """The number of the class of each row of the clip table; -1 for clips that cannot be drawn.
@@ -113,8 +116,7 @@ def class_pool(clips: ClipTable, protocol: Protocol, dataset: str = "the store")
         )
     in_kept = kept[class_of_row]
     group = clips.group_number[rows[in_kept]]
-    # np.lexsort sorts by its last key first, and is stable.
-    order = np.lexsort(([group] if protocol.group_aware else []) + [class_of_row[in_kept]])
+    order = _order(class_of_row[in_kept], group if protocol.group_aware else None)
     count = count[kept].astype(np.int32)
     pool = ClassPool(
         names=names[kept],
@@ -127,6 +129,15 @@ def class_pool(clips: ClipTable, protocol: Protocol, dataset: str = "the store")
     if protocol.group_aware:
         _check_groups(pool, clips, protocol, dataset)
     return pool
+
+
+def _order(number: np.ndarray, group: np.ndarray | None) -> np.ndarray:
+    """The stable order of some clips by class and then, if given, by group."""
+    if group is None:
+        # Large tables often stand in the order of their classes.
+        return np.arange(len(number)) if (np.diff(number) >= 0).all() else np.argsort(number, kind="stable")
+    # np.lexsort sorts by its last key first, and is stable.
+    return np.lexsort([group, number])
 
 
 def _too_few_clips(dataset: str, short: list[tuple[str, int]], protocol: Protocol, largest: int) -> str:

@@ -123,3 +123,21 @@ def test_the_kernels_part_measures_and_compares(tmp_path):
     assert [row["not_converged"] for row in rows[:2]] == [0.0, 0.0]
     assert all(rate > 0 for row in rows[:3] for rate in row["rates"]["kernel"])
     assert rows[3]["bytes"] == 64 * 75
+
+
+def test_the_page_s_rates_of_whole_calls_are_those_that_were_measured():
+    root = Path(__file__).parents[2]
+    runs = json.loads((root / "benchmarks/measured/gpu_h200.json").read_text())["runs"]
+    rows = next(run for run in runs if run["commit"] == "40724f0")["rows"]
+    page = (root / "docs/benchmarks.md").read_text()
+    table = page[page.index("### Whole calls") : page.index("![Rates of jfewshot and PyTorch")]
+    lines = [line.split("|")[2:4] for line in table.splitlines() if line.startswith("| ") and line.count("|") == 6]
+    printed = [[float(cell.replace("M", "")) for cell in line] for line in lines[1:]]
+    assert len(printed) == 13
+    ours = [row["rates"] for row in rows if row["side"] == "jfewshot" and "call" in row.get("rates", {})]
+    measured = {tuple(float(np.median(rates[kind])) / 1e6 for kind in ("call", "solve")) for rates in ours}
+    for pair in printed:
+        # Each printed pair is a measured one, rounded to its digits.
+        assert any(np.allclose(pair, rates, rtol=0, atol=0.051 if pair[0] >= 1 else 6e-4) for rates in measured), pair
+    readme = (root / "README.md").read_text()
+    assert "39.6 million at one shot (compiled PyTorch: 64.1), 36.9 at five (8.2)" in readme
