@@ -50,9 +50,17 @@ from jfewshot.store.given import load_array
 from jfewshot.store.moments import Moments, moments_of
 from jfewshot.store.moments_file import names_of, read_moments, write_moments
 from jfewshot.store.view_checks import Wanted, check_view
+from jfewshot.suite.board import run_grids
+from jfewshot.suite.contribution import contribution_text, read_contribution
+from jfewshot.suite.definition import load_suite
+from jfewshot.suite.filling import known_digests
+from jfewshot.suite.listing import tasks_text
+from jfewshot.suite.planning import classifier_of, protocol_of
+from jfewshot.suite.validating import validate
 from tests.mutations import damaged, damaged_cells, damaged_header, damaged_json, damaged_npy, damaged_npz
 from tests.reporting.synthetic import write_results
 from tests.results.packed import as_version_1
+from tests.suite.synthetic import contribution, small_suite, suite_text
 from tests.synthetic_stores import clip_table, make_store
 
 NUMBER = (-2.0, 0.0, np.float32(1e30), np.float16(np.inf))
@@ -449,6 +457,34 @@ class Statistics:
             canonical_json(transform.identity())
 
 
+class SuiteFile(JsonOptions):
+    """A suite."""
+
+    name = "suite.json"
+    content = suite_text(small_suite()).encode()
+
+    def read(self, folder, sound):
+        suite = load_suite(folder / self.name)
+        tasks_text(suite)
+        for track in suite.tracks:
+            protocol_of(track, None)
+            classifier_of(track)
+
+
+class ContributedFile(JsonOptions):
+    """An encoder's contribution to a suite."""
+
+    name = "contribution.json"
+    content = contribution_text(contribution(small_suite())).encode()
+
+    def read(self, folder, sound):
+        one, suite = read_contribution(folder / self.name), small_suite()
+        found = validate(one, suite, known_digests(suite, [one]))
+        if not found.errors:
+            list(run_grids(suite, [one]))
+        return found.errors
+
+
 class TryFolder:
     """What a try recommends."""
 
@@ -527,6 +563,8 @@ KINDS = {
     "encoder": Encoder(),
     "head": FittedHead(),
     "statistics": Statistics(),
+    "suite": SuiteFile(),
+    "contribution": ContributedFile(),
     "try": TryFolder(),
     "WAV": Recording("wav"),
     "FLAC": Recording("flac", rate=22_050),

@@ -78,6 +78,27 @@ GROUPS: dict[str, tuple[Command, ...]] = {
             "jfewshot.suite.options:SuiteRunOptions",
             ("run",),
         ),
+        Command(
+            "suite validate",
+            "Check contributed files: digests, completeness, arithmetic",
+            "jfewshot.suite.__main__",
+            "jfewshot.suite.options:SuiteValidateOptions",
+            ("validate",),
+        ),
+        Command(
+            "suite init",
+            "Make the folder of a leaderboard that anybody can host",
+            "jfewshot.suite.__main__",
+            "jfewshot.suite.options:SuiteInitOptions",
+            ("init",),
+        ),
+        Command(
+            "suite build",
+            "Validate a leaderboard's contributions and write its page",
+            "jfewshot.suite.__main__",
+            "jfewshot.suite.options:SuiteBuildOptions",
+            ("build",),
+        ),
     ),
     "Use the encoder that was chosen": (
         Command(

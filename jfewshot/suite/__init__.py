@@ -13,6 +13,13 @@
 - `contribution`: the file of one encoder's results
 - `references`: contributions that come with the package
 - `board`: contributions side by side
+- `validating`: is a contribution what it says?
+- `filling`: digests that two contributions agree on
+- `at_hand`: what stores on this machine say of a contribution
+- `checking`: contributed files, with what lies around them
+- `leaderboard`: the folder of a leaderboard
+- `page`: its static page
+- `recipe`: its README and its continuous integration
 - `places`: the files of a run's or a leaderboard's folder
 - `listing`: suites in words
 - `printing`: what a run prints

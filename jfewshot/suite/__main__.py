@@ -5,10 +5,16 @@ import shlex
 import sys
 from typing import TYPE_CHECKING
 
-from jfewshot.commandline import run_cli
+from jfewshot.commandline import EXIT_CHECK_FAILED, run_cli
 
 if TYPE_CHECKING:
-    from jfewshot.suite.options import SuiteListOptions, SuiteRunOptions
+    from jfewshot.suite.options import (
+        SuiteBuildOptions,
+        SuiteInitOptions,
+        SuiteListOptions,
+        SuiteRunOptions,
+        SuiteValidateOptions,
+    )
 
 log = logging.getLogger("jfewshot.suite")
 
@@ -16,7 +22,13 @@ log = logging.getLogger("jfewshot.suite")
 def main(arguments: list[str] | None = None) -> int:
     """Run the subcommand that the arguments begin with; returns the exit status."""
     from jfewshot.commandline.parsing import start
-    from jfewshot.suite.options import SuiteListOptions, SuiteRunOptions
+    from jfewshot.suite.options import (
+        SuiteBuildOptions,
+        SuiteInitOptions,
+        SuiteListOptions,
+        SuiteRunOptions,
+        SuiteValidateOptions,
+    )
 
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     subcommand, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
@@ -24,6 +36,12 @@ def main(arguments: list[str] | None = None) -> int:
         return list_(start(SuiteListOptions, rest, "suite list"))
     if subcommand == "run":
         return run(start(SuiteRunOptions, rest, "suite run"))
+    if subcommand == "validate":
+        return validate(start(SuiteValidateOptions, rest, "suite validate"))
+    if subcommand == "init":
+        return init(start(SuiteInitOptions, rest, "suite init"))
+    if subcommand == "build":
+        return build(start(SuiteBuildOptions, rest, "suite build"))
     from jfewshot.commandline.front_door import main as front_door
 
     return front_door(["suite", *arguments]) or 0
@@ -64,6 +82,52 @@ def run(options: "SuiteRunOptions") -> int:
         log.info("wrote %s", path)
     if found.paths:
         log.info("next: jfewshot suite validate %s", " ".join(shlex.quote(str(path)) for path in found.paths[:3]))
+    return 0
+
+
+def validate(options: "SuiteValidateOptions") -> int:
+    """Check contributed files; the exit status says whether all are in order."""
+    from jfewshot.printable import printable
+    from jfewshot.suite.checking import check_files
+
+    found = check_files(options.files, options.suite, options.stores)
+    for path, (said, one) in found.items():
+        lines = [f"{'BROKEN' if one.errors else 'ok'}  {path}{said}"]
+        lines += [f"  error: {line}" for line in one.errors]
+        lines += [f"  unverified: {line}" for line in one.unverified]
+        lines += [f"  checked: {line}" for line in one.checked]
+        sys.stdout.write(printable("\n".join(lines)) + "\n")
+    return EXIT_CHECK_FAILED if any(one.errors for _, one in found.values()) else 0
+
+
+def init(options: "SuiteInitOptions") -> int:
+    """Make the folder of a leaderboard."""
+    from jfewshot.suite.definition import load_suite
+    from jfewshot.suite.leaderboard import make_leaderboard
+
+    written = make_leaderboard(options.folder, load_suite(options.suite))
+    log.info("wrote %d files; next: jfewshot suite build %s", len(written), shlex.quote(str(options.folder)))
+    return 0
+
+
+def build(options: "SuiteBuildOptions") -> int:
+    """Write the page of a leaderboard, if all of its contributions are in order."""
+    from jfewshot.printable import printable
+    from jfewshot.suite.leaderboard import build_leaderboard, read_leaderboard, stale_files
+
+    board = read_leaderboard(options.folder, options.stores)
+    if board.problems:
+        sys.stdout.write(printable("\n".join(f"error: {line}" for line in board.problems)) + "\n")
+        return EXIT_CHECK_FAILED
+    if options.check:
+        stale = stale_files(board)
+        for path in stale:
+            sys.stdout.write(
+                printable(f"error: {path} is not what the contributions give; build the leaderboard again") + "\n"
+            )
+        return EXIT_CHECK_FAILED if stale else 0
+    paths = build_leaderboard(board)
+    log.info("%d contributions; wrote %s", len(board.files), ", ".join(map(str, paths)))
     return 0
 
 

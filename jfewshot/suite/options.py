@@ -69,3 +69,62 @@ class SuiteRunOptions:
     """Memory for embeddings and episodes during evaluation, in GB. Without this option, as for `jfewshot run`."""
     compile_cache: bool = True
     """Keep compiled code in the user's cache folder, so that the next run starts faster."""
+
+
+@dataclasses.dataclass(frozen=True)
+class SuiteValidateOptions:
+    """Check contributed files: fields, suite, version, completeness, digests, and every number that their histograms give.
+
+    Where stores of the same clips are on this machine, the episodes are drawn again too. Exits with 1 if a file is not in order.
+    """
+
+    EXAMPLES: ClassVar = (
+        "jfewshot suite validate suite/contributions/my_encoder.json",
+        "jfewshot suite validate contributions/*.json --stores stores",
+    )
+    HEADINGS: ClassVar = {"files": "What is checked", "suite": "With what it is compared"}
+
+    files: Annotated[tuple[Path, ...], tyro.conf.Positional, arg(metavar="FILE [FILE ...]")]
+    """Files that `jfewshot suite run` wrote."""
+    suite: Annotated[str | None, arg(metavar="SUITE")] = None
+    """Suite that the files have to be contributions to: a name, or the path of a suite's JSON file. Without this option, the
+    suite of the leaderboard that a file lies in, and otherwise the suite that the file names."""
+    stores: Annotated[tuple[Path, ...], arg(metavar="FOLDER [FOLDER ...]")] = ()
+    """Folders of stores from which episodes are drawn again. The suite samples also uses the stores that come with jfewshot.
+    Without this option, only those are used."""
+
+
+@dataclasses.dataclass(frozen=True)
+class SuiteInitOptions:
+    """Make the folder of a leaderboard that any web server can host: the suite, a README, and a recipe that validates
+    contributions in continuous integration.
+
+    Files that are there already are kept.
+    """
+
+    EXAMPLES: ClassVar = ("jfewshot suite init leaderboard --suite samples",)
+    HEADINGS: ClassVar = {"folder": "What is made"}
+
+    folder: Annotated[Path, tyro.conf.Positional, arg(metavar="FOLDER")]
+    """Folder of the leaderboard."""
+    suite: Annotated[str, arg(metavar="SUITE")] = "paper10"
+    """Name of a suite, as `jfewshot suite list` shows it, or the path of a suite's JSON file."""
+
+
+@dataclasses.dataclass(frozen=True)
+class SuiteBuildOptions:
+    """Validate all contributions of a leaderboard, and write its static page and tables.
+
+    Nothing is written if a contribution is not in order: the command names each problem and exits with 1.
+    """
+
+    EXAMPLES: ClassVar = ("jfewshot suite build leaderboard", "jfewshot suite build leaderboard --check")
+    HEADINGS: ClassVar = {"folder": "Which leaderboard", "stores": "With what it is compared", "check": "Output"}
+
+    folder: Annotated[Path, tyro.conf.Positional, arg(metavar="[FOLDER]")] = Path(".")
+    """Folder that `jfewshot suite init` made."""
+    stores: Annotated[tuple[Path, ...], arg(metavar="FOLDER [FOLDER ...]")] = ()
+    """Folders of stores from which episodes are drawn again. Without this option, only the stores that come with jfewshot, for
+    the suite samples."""
+    check: bool = False
+    """Write nothing, and exit with 1 if the page or a table is not what the contributions give."""

@@ -10,6 +10,7 @@ CONTRIBUTIONS = "contributions"
 SUITE_FILE = "suite.json"
 DIGESTS_FILE = "digests.json"
 BOARD_FILE = "leaderboard.json"
+CSV_FILE = "leaderboard.csv"
 PAGE = "index.html"
 
 

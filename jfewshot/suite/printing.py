@@ -10,10 +10,12 @@ from jfewshot.reporting.grid import grid, to_rich, to_terminal
 from jfewshot.suite.board import percent, run_grids, track_names
 from jfewshot.suite.contribution import Contribution, read_contribution
 from jfewshot.suite.definition import Suite
+from jfewshot.suite.filling import known_digests
 from jfewshot.suite.places import contribution_files
 from jfewshot.suite.references import reference_contributions
 from jfewshot.suite.running import SuiteRun
 from jfewshot.suite.scores import SCORE_DECIMALS
+from jfewshot.suite.validating import validate
 
 log = logging.getLogger("jfewshot.suite")
 
@@ -79,7 +81,10 @@ def known_contributions(suite: Suite, ours: list[Contribution], out: Path) -> li
         except UserError as error:
             log.warning("left out of the tables: %s", error)
             continue
-        if one.suite.definition == suite.definition and set(one.tasks) == {task.name for task in suite.tasks}:
+        errors = validate(one, suite, known_digests(suite, ())).errors
+        if errors:
+            log.warning("left out of the tables: %s: %s", path, errors[0])
+        else:
             found.setdefault(one.encoder.name, one)
     for one in reference_contributions(suite):
         found.setdefault(one.encoder.name, one)

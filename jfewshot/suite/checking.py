@@ -1,0 +1,91 @@
+"""Contributed files, checked with what lies around them: the leaderboard, its other contributions, stores."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from jfewshot.errors import UserError
+from jfewshot.suite.at_hand import AtHand
+from jfewshot.suite.contribution import Contribution, read_contribution
+from jfewshot.suite.definition import Suite, load_suite, shipped_suites
+from jfewshot.suite.filling import Known, known_digests, read_filled
+from jfewshot.suite.leaderboard import board_suite
+from jfewshot.suite.places import CONTRIBUTIONS, DIGESTS_FILE, SUITE_FILE, contribution_files
+from jfewshot.suite.scores import SCORE_DECIMALS
+from jfewshot.suite.validating import Validation, suite_fault, suite_named, validate
+
+
+def check_files(files: Sequence[Path], suite: str | None, stores: Sequence[Path]) -> dict[Path, tuple[str, Validation]]:
+    """Validate contributed files.
+
+    Args:
+      files: their paths.
+      suite: the suite that all of them have to be to; None for the one of the leaderboard they lie in, or the one they name.
+      stores: folders of stores from which draws are computed again.
+
+    Returns:
+      for each file a few words on what it is, and what was found.
+
+    Raises:
+      UserError: if the suite or a store cannot be read.
+    """
+    asked = None if suite is None else load_suite(suite)
+    at_hand: dict[str, AtHand] = {}
+    found = {}
+    for path in files:
+        try:
+            one = read_contribution(path)
+            against = asked or _suite_of(path, one)
+        except UserError as error:
+            found[path] = "", Validation((str(error),))
+            continue
+        checked = validate(one, against, _known(path, one, against))
+        if not checked.errors:
+            if against.definition not in at_hand:
+                at_hand[against.definition] = AtHand(against, stores)
+            errors, said = at_hand[against.definition].check(one)
+            checked = Validation(tuple(errors), checked.unverified, tuple(said))
+        found[path] = _words(one, checked), checked
+    return found
+
+
+def _words(one: Contribution, checked: Validation) -> str:
+    if checked.errors:
+        return ""
+    total = one.scores["all"].score
+    return f": {one.encoder.name} scores {total:.{SCORE_DECIMALS}f} on {one.suite.name}, version {one.suite.version}"
+
+
+def _suite_of(path: Path, one: Contribution) -> Suite:
+    """The suite of the leaderboard that a file lies in; otherwise the one that the file names."""
+    folder = path.absolute().parent
+    if folder.name == CONTRIBUTIONS and (folder.parent / SUITE_FILE).exists():
+        return board_suite(folder.parent)
+    named = suite_named(one)
+    if named is None:
+        raise UserError(
+            f"{path} is a contribution to the suite '{one.suite.name}', which does not come with jfewshot (there are "
+            f"{', '.join(shipped_suites())}); give its file with --suite"
+        )
+    return named
+
+
+def _known(path: Path, one: Contribution, suite: Suite) -> Known:
+    """The digests that the suite, the leaderboard and the contributions beside a file know."""
+    folder = path.absolute().parent
+    others = {one.encoder.name: one}
+    earlier = {}
+    if folder.name == CONTRIBUTIONS:
+        earlier = read_filled(folder.parent / DIGESTS_FILE, suite)
+        for other in contribution_files(folder.parent):
+            if other != path.absolute():
+                _add(others, other, suite)
+    return known_digests(suite, others.values(), earlier)
+
+
+def _add(others: dict[str, Contribution], path: Path, suite: Suite) -> None:
+    try:
+        other = read_contribution(path)
+    except UserError:
+        return  # it is refused when it is validated itself
+    if suite_fault(other, suite) is None:
+        others.setdefault(other.encoder.name, other)
