@@ -29,7 +29,8 @@ OPTIMISED = tests/classifiers/test_against_scikit_learn.py tests/evaluator/test_
 CHECKS = check-style check-format check-types check-imports
 
 # The neighbours of `make test-doors`. samples: the eight encoders of the README's table, five with weights in packages.
-DOORS = samples
+# publishers: MTEB and mlcroissant, which read what jfewshot writes for them.
+DOORS = samples publishers
 
 .PHONY: run test test-core test-optimised test-further test-doors $(DOORS:%=test-door-%) test-extras check $(CHECKS) clean
 
@@ -55,6 +56,10 @@ test-doors: $(DOORS:%=test-door-%)
 test-door-samples: $(VENV)-door-samples/.ready
 	$(VENV)-door-samples/$(notdir $(BIN))/python -m pytest -rs tests/extraction/test_samples.py \
 	    tests/extraction/upstreams/test_packaged.py tests/extraction/upstreams/test_mel.py
+
+test-door-publishers: $(VENV)-door-publishers/.ready
+	$(VENV)-door-publishers/$(notdir $(BIN))/python -m pytest -rs tests/reporting/test_exports.py tests/store/test_croissant.py \
+	    tests/suite/test_exporting.py
 
 test-extras: $(VENV)/.core
 	$(BIN)/python -m tests.environments.extras --venv $(VENV)-extras
@@ -102,7 +107,16 @@ $(VENV)-door-samples/.ready: pyproject.toml
 	$(MAKE) install-samples VENV=$(VENV)-door-samples
 	touch $@
 
-.PHONY: install-samples
+$(VENV)-door-publishers/.ready: pyproject.toml
+	$(MAKE) $(VENV)-door-publishers/.core VENV=$(VENV)-door-publishers
+	$(MAKE) install-publishers VENV=$(VENV)-door-publishers
+	touch $@
+
+.PHONY: install-samples install-publishers
+install-publishers:
+	$(PIP) install $(firstword $(TORCH))
+	$(PIP) install --editable '.[report,runner]' mteb mlcroissant pandas polars
+
 install-samples:
 	$(PIP) install $(firstword $(TORCH))
 	$(PIP) install --editable '.[samples,runner]'

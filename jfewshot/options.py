@@ -182,6 +182,7 @@ class ReportOptions:
         "out": "Output",
         "interval": "Statistics",
         "correlate_with": "Scores from elsewhere",
+        "hub_dataset": "Exports",
         "paper": "Other reports",
     }
 
@@ -222,6 +223,9 @@ class ReportOptions:
     """Correlation coefficient for the scores of the --correlate-with file, and for the figures of --paper."""
     logit: bool = False
     """Before correlating, take logits of the accuracies and of those scores that lie between 0 and 1."""
+    hub_dataset: Annotated[str | None, arg(metavar="USER/NAME")] = None
+    """Also write files for the Hugging Face Hub to exports/hub: eval.yaml for the dataset with this id, and .eval_results for
+    each model. Without this option, none, since both name a dataset of the Hub."""
     paper: bool = False
     """Instead of results, report the published numbers of the few-shot paper: its tables, its figures, and whether each claim
     of its text holds."""

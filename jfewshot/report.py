@@ -50,6 +50,7 @@ def _report(options: "ReportOptions", console: "rich.console.Console") -> int:
     from jfewshot.commandline.progress import Progress
     from jfewshot.reporting.build import Choices, build_report
     from jfewshot.reporting.grid import to_rich
+    from jfewshot.reporting.hub import check_dataset_id
     from jfewshot.reporting.outside import read_outside_table
     from jfewshot.reporting.printing import print_answer
     from jfewshot.reporting.series import across_grid
@@ -74,6 +75,7 @@ def _report(options: "ReportOptions", console: "rich.console.Console") -> int:
         outside=outside,
         correlation=options.correlation,
         logit=options.logit,
+        hub_dataset=None if options.hub_dataset is None else check_dataset_id(options.hub_dataset),
     )
     with Progress("building the page, tables and figures"):
         report = build_report(results, options.out, choices, options.title)

@@ -99,6 +99,13 @@ GROUPS: dict[str, tuple[Command, ...]] = {
             "jfewshot.suite.options:SuiteBuildOptions",
             ("build",),
         ),
+        Command(
+            "suite export",
+            "Write contributions for the Hugging Face Hub, MTEB, LaTeX and tables",
+            "jfewshot.suite.__main__",
+            "jfewshot.suite.options:SuiteExportOptions",
+            ("export",),
+        ),
     ),
     "Use the encoder that was chosen": (
         Command(

@@ -25,7 +25,7 @@
 | `paper`, `paper_report` | the few-shot paper's tables and figures, with the user's own results beside them |
 | `shifts` | supports of the same speaker or site as the queries, and of others |
 | `compare` | what moved between two result folders |
-| `exports` | tidy CSV, Parquet, model cards, MTEB-like JSON |
+| `exports`, `hub` | tidy CSV, Parquet, MTEB's JSON; files of the Hugging Face Hub |
 | `figures/` | matplotlib figures |
 | `document`, `charts`, `page` | what a page is made of, its Plotly charts, and its HTML |
 | `writer`, `build` | the files of a report, and putting it together |

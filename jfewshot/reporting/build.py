@@ -58,6 +58,7 @@ class Choices:
       outside: another table to correlate with.
       correlation: Spearman's or Pearson's coefficient.
       logit: correlate the logits of shares.
+      hub_dataset: id of the dataset of the Hugging Face Hub that files for the Hub name; None to write none.
     """
 
     interval: str = "both"
@@ -71,6 +72,7 @@ class Choices:
     outside: OutsideTable | None = None
     correlation: Method = "spearman"
     logit: bool = False
+    hub_dataset: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -174,7 +176,7 @@ def build_report(results: Results, folder: Path, choices: Choices, title: str, b
         f"Few-shot accuracy: {_count(upstreams, 'upstream')}, {_count(datasets, 'dataset')}, "
         f"{_count(results.records, 'result')} under {_count(boards, 'condition')}."
     )
-    write_exports(results.records, folder / "exports")
+    write_exports(results.records, folder / "exports", choices.hub_dataset)
     writer.text("index.html", html_page(Document(title, beside.lead or summary, tuple(sections))))
     return Report(tuple(boards), tuple(every), answer, tuple(problems))
 

@@ -1,4 +1,4 @@
-"""Results in other people's formats: tidy CSV and Parquet, Hugging Face model cards, MTEB-like JSON."""
+"""Results in other people's formats: tidy CSV and Parquet, files of the Hugging Face Hub, MTEB's JSON."""
 
 import importlib.util
 import json
@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jfewshot.files import atomic_write
+from jfewshot.files import atomic_write, sha256_of_json
 from jfewshot.files.csv_cells import csv_text
 from jfewshot.reporting.conditions import (
     Conditions,
@@ -22,14 +22,21 @@ from jfewshot.reporting.conditions import (
     side_words,
     way_and_shots,
 )
+from jfewshot.reporting.hub import HubResult, eval_results_yaml, eval_yaml, in_yaml, quoted, safe_id
 from jfewshot.reporting.labels import UpstreamNames
 
 _log = logging.getLogger(__name__)
 Record = Mapping[str, Any]
 
 
-def write_exports(records: Sequence[Record], folder: Path) -> list[Path]:
+def write_exports(records: Sequence[Record], folder: Path, hub_dataset: str | None = None) -> list[Path]:
     """Write every export of these records; Parquet only where pyarrow is installed.
+
+    Args:
+      records: as `read_results` gives them.
+      folder: where the files go.
+      hub_dataset: id of the dataset of the Hugging Face Hub whose leaderboard the results belong to; None to write no
+        `.eval_results` and no `eval.yaml`, which have to name one.
 
     Returns:
       The files.
@@ -39,7 +46,7 @@ def write_exports(records: Sequence[Record], folder: Path) -> list[Path]:
     rows = tidy_rows(records, words)
     paths = [_write(folder / "cells.csv", tidy_csv(rows))]
     if importlib.util.find_spec("pyarrow") is not None:
-        paths.append(_write_parquet(rows, folder / "cells.parquet"))
+        paths.append(write_parquet(rows, folder / "cells.parquet"))
     else:
         _log.info("no Parquet: it needs pyarrow (pip install pyarrow)")
     upstreams = UpstreamNames(records)
@@ -50,7 +57,57 @@ def write_exports(records: Sequence[Record], folder: Path) -> list[Path]:
     for upstream, own in by_upstream.items():
         paths.append(_write(folder / "model-index" / f"{names[upstream]}.yaml", model_index(own, words, upstream)))
         paths.append(_write(folder / "mteb" / f"{names[upstream]}.json", mteb_json(own, words)))
+    if hub_dataset is not None:
+        paths += _write_hub(by_upstream, folder / "hub", hub_dataset, words, names)
     return paths
+
+
+def _write_hub(
+    by_upstream: Mapping[str, Sequence[Record]],
+    folder: Path,
+    dataset_id: str,
+    words: "_Words",
+    names: Mapping[str, str],
+) -> list[Path]:
+    """Files for the Hub: one for the benchmark's dataset, one for each upstream's model."""
+    tasks = hub_tasks([record for own in by_upstream.values() for record in own], words)
+    description = "Few-shot classification of frozen audio embeddings: mean accuracy over episodes, in percent."
+    ids = sorted(set(tasks.values()))
+    paths = [_write(folder / "eval.yaml", eval_yaml("Few-shot audio classification", description, ids))]
+    for upstream, own in by_upstream.items():
+        results = []
+        for record in sorted(own, key=lambda one: tasks[one["key"]]):
+            accuracy = (record.get("metrics") or {}).get("accuracy") or record["accuracy"]
+            said = f"{describe(record['identity'])}; 95% interval over episodes ± {100 * accuracy['ci95']:.2f}"
+            results.append(HubResult(tasks[record["key"]], 100 * accuracy["mean"], said))
+        text = eval_results_yaml(dataset_id, results)
+        paths.append(_write(folder / names[upstream] / ".eval_results" / "jfewshot.yaml", text))
+    return paths
+
+
+def hub_tasks(records: Sequence[Record], words: "_Words | None" = None) -> dict[str, str]:
+    """Name a task for each record: dataset, ways and shots, with the classifier and a digest where these leave several.
+
+    Args:
+      records: as `read_results` gives them.
+      words: what is known of their conditions already; None for nothing.
+
+    Returns:
+      task ids by the records' keys; the records of several upstreams under one condition share one.
+    """
+    words = words or _Words()
+    conditions: dict[str, set[str]] = {}
+    found = {}
+    for record in records:
+        protocol = record["identity"]["protocol"]
+        short = safe_id(record["dataset"]["name"], f"{protocol['n_way']}way", f"{shots_words(shots_of(protocol))}shot")
+        condition = sha256_of_json([words.of(record).settings, record["view"]["name"]])[:8]
+        conditions.setdefault(short, set()).add(condition)
+        found[record["key"]] = short, condition
+    return {
+        key: short if len(conditions[short]) == 1 else f"{short}-{condition}"
+        for key, (short, condition) in found.items()
+    }
 
 
 def tidy_rows(records: Sequence[Record], words: "_Words | None" = None) -> list[dict[str, Any]]:
@@ -125,7 +182,6 @@ def _median_strength(chosen: Sequence[Mapping[str, Any]] | None) -> float | None
     return None
 
 
-_NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 _PROTOCOL = ("n_way", "k_shot", "n_query", "n_episodes", "seed", "split", "min_clips", "group_aware", "query_segments")
 _WIDTHS = ("std", "ci95", "pool_ci95", "pool_ci95_classes_fixed")
 
@@ -147,24 +203,24 @@ def model_index(records: Sequence[Record], words: "_Words | None" = None, name: 
       The block, with a newline at its end.
     """
     words = words or _Words()
-    lines = ["model-index:", f"- name: {_quote(name or _title(records[0]['upstream']))}", "  results:"]
+    lines = ["model-index:", f"- name: {quoted(name or _title(records[0]['upstream']))}", "  results:"]
     for record in sorted(records, key=lambda r: (r["dataset"]["name"], r["key"])):
         identity, protocol = record["identity"], record["identity"]["protocol"]
         task = f"{way_and_shots(protocol)} audio classification"
         lines += [
             "  - task:",
             "      type: audio-classification",
-            f"      name: {_quote(task)}",
+            f"      name: {quoted(task)}",
             "    dataset:",
-            f"      name: {_quote(_title(record['dataset']))}",
-            f"      type: {_quote(record['dataset']['name'])}",
-            *([f"      split: {_quote(split)}"] if (split := _split_of(protocol)) else []),
-            f"      revision: {_quote(identity['clip_table'])}",
+            f"      name: {quoted(_title(record['dataset']))}",
+            f"      type: {quoted(record['dataset']['name'])}",
+            *([f"      split: {quoted(split)}"] if (split := _split_of(protocol)) else []),
+            f"      revision: {quoted(identity['clip_table'])}",
             "    metrics:",
             "    - type: accuracy",
             f"      value: {((record.get('metrics') or {}).get('accuracy') or record['accuracy'])['mean']:.6f}",
-            f"      name: {_quote('accuracy, mean over episodes')}",
-            f"      args: {_in_yaml(_arguments(record, words))}",
+            f"      name: {quoted('accuracy, mean over episodes')}",
+            f"      args: {in_yaml(_arguments(record, words))}",
         ]
     return "\n".join(lines) + "\n"
 
@@ -175,7 +231,7 @@ def _split_of(protocol: Mapping[str, Any]) -> str | None:
 
 
 def mteb_json(records: Sequence[Record], words: "_Words | None" = None) -> str:
-    """One upstream's results in the shape of MTEB's task results: a list of tasks, one a line, scores under their split.
+    """One upstream's results as MTEB's `ModelResult.from_disk` reads them: a list of tasks, one a line, scores under their split.
 
     Args:
       records: of the upstream.
@@ -189,7 +245,7 @@ def mteb_json(records: Sequence[Record], words: "_Words | None" = None) -> str:
         accuracy = metrics.get("accuracy") or record["accuracy"]
         score = {
             "hf_subset": "default",
-            "languages": [],
+            "languages": ["zxx-Zxxx"],
             "main_score": accuracy["mean"],
             "accuracy": accuracy["mean"],
             "accuracy_std": accuracy["std"],
@@ -200,6 +256,8 @@ def mteb_json(records: Sequence[Record], words: "_Words | None" = None) -> str:
         task = {
             "task_name": name,
             "dataset_revision": record["identity"]["clip_table"],
+            # MTEB asks for the field, and takes results of other programs without a version of its own.
+            "mteb_version": None,
             "evaluation_time": (record.get("timing") or {}).get("wall_s"),
         }
         # Put together as text, for what a condition says is written many times.
@@ -285,15 +343,6 @@ def _title(thing: Mapping[str, Any]) -> str:
     return str(thing.get("title") or thing["name"])
 
 
-def _quote(text: str) -> str:
-    return _in_yaml(_json(text))
-
-
-def _in_yaml(text: str) -> str:
-    """JSON as YAML takes it: what YAML reads as the end of a line, or does not let stand, is escaped."""
-    return _NOT_IN_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
-
-
 def _float(value: Any) -> float | None:
     return None if value is None else float(value)
 
@@ -305,7 +354,16 @@ def _write(path: Path, text: str) -> Path:
     return path
 
 
-def _write_parquet(rows: Sequence[Mapping[str, Any]], path: Path) -> Path:
+def write_parquet(rows: Sequence[Mapping[str, Any]], path: Path) -> Path:
+    """Write rows as Parquet; needs pyarrow.
+
+    Args:
+      rows: with the same typed columns.
+      path: of the file.
+
+    Returns:
+      the path.
+    """
     import pyarrow
     import pyarrow.parquet
 

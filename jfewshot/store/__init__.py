@@ -12,6 +12,7 @@ line's `--help` does not wait for NumPy.
   given.py     embeddings as somebody has them
   creating.py  a store from somebody's own arrays and labels
   exporting.py a store as one Parquet or .npz file
+  croissant.py a store described in Croissant
   fusing.py    several encoders, or several layers of one, as one store
   frames.py    the table of clips as a data frame
   importing.py a store from such a file

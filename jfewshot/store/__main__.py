@@ -110,6 +110,9 @@ def export(options: "ExportOptions") -> int:
     store = open_store(options.store)
     with Progress(f"writing {options.out}"):
         path = export_store(store, options.out, options.views, replace=options.replace)
+    if path.suffix.lower() == ".json":
+        log.info("wrote %s, which describes %s in Croissant", path, store.path)
+        return 0
     log.info("wrote %s, %.1f MB; `jfewshot store import` makes a store of it again", path, path.stat().st_size / 1e6)
     return 0
 

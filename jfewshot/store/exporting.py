@@ -11,6 +11,7 @@ from jfewshot.errors import UserError
 from jfewshot.files import atomic_write
 from jfewshot.files.arrays import npz_bytes
 from jfewshot.files.parquet import need_pyarrow
+from jfewshot.store.croissant import croissant_text
 from jfewshot.store.reading import Store
 
 # Of a manifest, what an import takes over.
@@ -22,14 +23,16 @@ _ROWS = 16_384  # at a time
 
 
 def export_store(store: Store, path: Path | str, views: Sequence[str] = (), *, replace: bool = False) -> Path:
-    """Write a store as one file, which appears whole or not at all.
+    """Write a store as one file, or describe it in one, which appears whole or not at all.
 
-    Rows are in the order of the store's views; rows that belong to no clip are left out. `import_store` makes a store of the file
-    again whose clips, labels, groups and embeddings have the same digests.
+    A .json file describes the store in Croissant and holds no embeddings. In the other two, rows are in the order of the store's
+    views, and rows that belong to no clip are left out; `import_store` makes a store of such a file again whose clips, labels,
+    groups and embeddings have the same digests.
 
     Args:
       store: the store.
-      path: the file; its ending says what it becomes, `.parquet` (a row per segment, each view a column of lists) or `.npz`.
+      path: the file; its ending says what it becomes, `.parquet` (a row per segment, each view a column of lists), `.npz`, or
+        `.json` (Croissant metadata, with paths relative to the file).
       views: names of the views to write; none means all.
       replace: replace a file that is there.
 
@@ -40,15 +43,22 @@ def export_store(store: Store, path: Path | str, views: Sequence[str] = (), *, r
       UserError: if the ending is another, the file is there, a view is not, or pyarrow is not installed.
     """
     path = Path(path)
-    if path.suffix.lower() not in (".parquet", ".npz"):
-        raise UserError(f"{path} ends in '{path.suffix}'; a store is exported to .parquet or .npz")
+    if path.suffix.lower() not in (".parquet", ".npz", ".json"):
+        raise UserError(
+            f"{path} ends in '{path.suffix}'; a store is exported to .parquet or .npz, or described in .json"
+        )
     if path.exists() and not replace:
         raise UserError(f"{path} is there already; name another file, or pass --replace (replace=True)")
     names = tuple(views) or store.views
     for name in names:
         store.view(name)
     path.parent.mkdir(parents=True, exist_ok=True)
-    if path.suffix.lower() == ".npz":
+    if path.suffix.lower() == ".json":
+        if views:
+            raise UserError(f"{path} describes all files of the store; leave --views out")
+        with atomic_write(path, "w") as file:
+            file.write(croissant_text(store, path.absolute().parent))
+    elif path.suffix.lower() == ".npz":
         with atomic_write(path, "wb") as file:
             file.write(npz_bytes(_arrays(store, names)))
     else:

@@ -88,13 +88,17 @@ class ExportOptions:
     """Write a store as one file that pandas, polars, DuckDB and NumPy read, and that `jfewshot store import` turns into the same
     store again."""
 
-    EXAMPLES: ClassVar = ("jfewshot store export stores/birds/mine --out birds.parquet",)
+    EXAMPLES: ClassVar = (
+        "jfewshot store export stores/birds/mine --out birds.parquet",
+        "jfewshot store export stores/birds/mine --out stores/birds/mine.croissant.json",
+    )
     HEADINGS: ClassVar = {"store": "What is written", "views": "More about it"}
 
     store: Annotated[Path, tyro.conf.Positional]
     """Folder of the store."""
     out: Annotated[Path, arg(metavar="FILE")]
-    """File to write: a name that ends in .parquet (a row per segment, each view a column of lists) or in .npz."""
+    """File to write: a name that ends in .parquet (a row per segment, each view a column of lists) or in .npz. A name that ends
+    in .json writes metadata of the store's files in Croissant (MLCommons) and no embeddings."""
     views: Annotated[tuple[str, ...], arg(metavar="NAME [NAME ...]")] = ()
     """Views to write. Without this option, all."""
     replace: bool = False

@@ -19,6 +19,7 @@
 - `checking`: contributed files, with what lies around them
 - `leaderboard`: the folder of a leaderboard
 - `page`: its static page
+- `exporting`: contributions in other people's formats
 - `recipe`: its README and its continuous integration
 - `places`: the files of a run's or a leaderboard's folder
 - `listing`: suites in words

@@ -1,4 +1,4 @@
-"""The command line of suites: list and run."""
+"""The command line of suites: list, run, validate, init, build and export."""
 
 import logging
 import shlex
@@ -10,6 +10,7 @@ from jfewshot.commandline import EXIT_CHECK_FAILED, run_cli
 if TYPE_CHECKING:
     from jfewshot.suite.options import (
         SuiteBuildOptions,
+        SuiteExportOptions,
         SuiteInitOptions,
         SuiteListOptions,
         SuiteRunOptions,
@@ -24,6 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     from jfewshot.commandline.parsing import start
     from jfewshot.suite.options import (
         SuiteBuildOptions,
+        SuiteExportOptions,
         SuiteInitOptions,
         SuiteListOptions,
         SuiteRunOptions,
@@ -42,6 +44,8 @@ def main(arguments: list[str] | None = None) -> int:
         return init(start(SuiteInitOptions, rest, "suite init"))
     if subcommand == "build":
         return build(start(SuiteBuildOptions, rest, "suite build"))
+    if subcommand == "export":
+        return export(start(SuiteExportOptions, rest, "suite export"))
     from jfewshot.commandline.front_door import main as front_door
 
     return front_door(["suite", *arguments]) or 0
@@ -89,8 +93,10 @@ def validate(options: "SuiteValidateOptions") -> int:
     """Check contributed files; the exit status says whether all are in order."""
     from jfewshot.printable import printable
     from jfewshot.suite.checking import check_files
+    from jfewshot.suite.definition import load_suite
 
-    found = check_files(options.files, options.suite, options.stores)
+    asked = None if options.suite is None else load_suite(options.suite)
+    found = check_files(options.files, asked, options.stores)
     for path, (said, one) in found.items():
         lines = [f"{'BROKEN' if one.errors else 'ok'}  {path}{said}"]
         lines += [f"  error: {line}" for line in one.errors]
@@ -128,6 +134,28 @@ def build(options: "SuiteBuildOptions") -> int:
         return EXIT_CHECK_FAILED if stale else 0
     paths = build_leaderboard(board)
     log.info("%d contributions; wrote %s", len(board.files), ", ".join(map(str, paths)))
+    return 0
+
+
+def export(options: "SuiteExportOptions") -> int:
+    """Write contributions in other people's formats."""
+    from jfewshot.errors import UserError
+    from jfewshot.reporting.hub import check_dataset_id
+    from jfewshot.suite.checking import check_files, suite_of
+    from jfewshot.suite.contribution import read_contribution
+    from jfewshot.suite.exporting import export_contributions
+
+    hub_dataset = None if options.hub_dataset is None else check_dataset_id(options.hub_dataset)
+    contributions = {path: read_contribution(path) for path in options.files}
+    suite = suite_of(options.files[0], contributions[options.files[0]], options.suite)
+    for path, (_, found) in check_files(options.files, suite, ()).items():
+        if found.errors:
+            raise UserError(f"{path}: {found.errors[0]}")
+    by_encoder = {one.encoder.name: one for one in contributions.values()}
+    if len(by_encoder) < len(contributions):
+        raise UserError("two files are of one encoder; give one file for each encoder")
+    paths = export_contributions(suite, list(by_encoder.values()), options.out, hub_dataset)
+    log.info("wrote %d files to %s", len(paths), options.out)
     return 0
 
 

@@ -14,7 +14,9 @@ from jfewshot.suite.scores import SCORE_DECIMALS
 from jfewshot.suite.validating import Validation, suite_fault, suite_named, validate
 
 
-def check_files(files: Sequence[Path], suite: str | None, stores: Sequence[Path]) -> dict[Path, tuple[str, Validation]]:
+def check_files(
+    files: Sequence[Path], suite: Suite | None, stores: Sequence[Path]
+) -> dict[Path, tuple[str, Validation]]:
     """Validate contributed files.
 
     Args:
@@ -28,13 +30,12 @@ def check_files(files: Sequence[Path], suite: str | None, stores: Sequence[Path]
     Raises:
       UserError: if the suite or a store cannot be read.
     """
-    asked = None if suite is None else load_suite(suite)
     at_hand: dict[str, AtHand] = {}
     found = {}
     for path in files:
         try:
             one = read_contribution(path)
-            against = asked or _suite_of(path, one)
+            against = suite or suite_of(path, one)
         except UserError as error:
             found[path] = "", Validation((str(error),))
             continue
@@ -55,8 +56,22 @@ def _words(one: Contribution, checked: Validation) -> str:
     return f": {one.encoder.name} scores {total:.{SCORE_DECIMALS}f} on {one.suite.name}, version {one.suite.version}"
 
 
-def _suite_of(path: Path, one: Contribution) -> Suite:
-    """The suite of the leaderboard that a file lies in; otherwise the one that the file names."""
+def suite_of(path: Path, one: Contribution, asked: str | None = None) -> Suite:
+    """The suite that a file has to be a contribution to.
+
+    Args:
+      path: of the file.
+      one: what it holds.
+      asked: a suite that the user named; None for none.
+
+    Returns:
+      that suite; otherwise the one of the leaderboard that the file lies in; otherwise the one that the file names.
+
+    Raises:
+      UserError: if the suite is not known.
+    """
+    if asked is not None:
+        return load_suite(asked)
     folder = path.absolute().parent
     if folder.name == CONTRIBUTIONS and (folder.parent / SUITE_FILE).exists():
         return board_suite(folder.parent)

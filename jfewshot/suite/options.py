@@ -128,3 +128,29 @@ class SuiteBuildOptions:
     the suite samples."""
     check: bool = False
     """Write nothing, and exit with 1 if the page or a table is not what the contributions give."""
+
+
+@dataclasses.dataclass(frozen=True)
+class SuiteExportOptions:
+    """Write contributions to one suite in formats that other programs read.
+
+    Always a table of all tasks (CSV, and Parquet where pyarrow is installed), LaTeX tables and MTEB's JSON; on request the files
+    of the Hugging Face Hub.
+    """
+
+    EXAMPLES: ClassVar = (
+        "jfewshot suite export suite/contributions/*.json",
+        "jfewshot suite export suite/contributions/mine.json --hub-dataset me/few-shot-suite",
+    )
+    HEADINGS: ClassVar = {"files": "What is written", "out": "Output"}
+
+    files: Annotated[tuple[Path, ...], tyro.conf.Positional, arg(metavar="FILE [FILE ...]")]
+    """Files that `jfewshot suite run` wrote, all of one suite. A file that is not in order is refused."""
+    suite: Annotated[str | None, arg(metavar="SUITE")] = None
+    """Suite that the files have to be contributions to: a name, or the path of a suite's JSON file. Without this option, the
+    suite that the first file names."""
+    out: Annotated[Path, arg(metavar="FOLDER")] = Path("suite-exports")
+    """Folder to write to."""
+    hub_dataset: Annotated[str | None, arg(metavar="USER/NAME")] = None
+    """Also write eval.yaml for the dataset of the Hugging Face Hub with this id, and .eval_results for each model, which name the
+    dataset. Without this option, nothing is written for the Hub."""

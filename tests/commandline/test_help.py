@@ -34,6 +34,7 @@ DOCUMENTED = {
     "suite validate": "jfewshot.suite validate",
     "suite init": "jfewshot.suite init",
     "suite build": "jfewshot.suite build",
+    "suite export": "jfewshot.suite export",
     "report": "jfewshot.report",
     "extract": "extraction.run",
     "estimate": "extraction.estimate",
