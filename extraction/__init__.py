@@ -14,6 +14,7 @@
 - `making`: the loop that makes parts of stores
 - `parts`: finished parts on disk, from which a killed run continues
 - `alterations`: noisy, reverberant and band-limited copies of a dataset
+- `noises`: recorded noise for such copies
 - `decoding`: audio files to waves, ahead of the encoder
 - `encoding`: waves to frames, in batches
 - `pooling`: frames to one vector, or the frames themselves

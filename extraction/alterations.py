@@ -3,8 +3,9 @@
     --alter clean noise:20 noise:10 noise:0 reverb:50 band:4000
 
 Each alteration makes a dataset of its own, `<dataset>@noise_10`, with the clip ids of the original. The alterations are those
-that Speech SimCLR is trained with (`jfewshot.simclr.augmentation`), at a given strength instead of a drawn one. What is random in
-them depends on the clip's id alone: a clip has the same noise at every ratio, for every encoder, on every machine.
+that Speech SimCLR is trained with (`jfewshot.simclr.augmentation`), at a given strength instead of a drawn one, or recorded noise
+(`noises.py`). What is random in them depends on the clip's id alone: a clip has the same noise at every ratio, for every encoder,
+on every machine.
 """
 
 import dataclasses
@@ -17,13 +18,14 @@ from typing import Literal
 import numpy as np
 
 from extraction.datasets.base import Dataset, DatasetInfo, Recording
+from extraction.noises import NoiseFiles, read_noises
 from jfewshot.audio import Stretch, resample
 from jfewshot.errors import UserError
 
 Kind = Literal["noise", "reverb", "band"]
 # What the number means, its unit, and the values that make sense.
 _MEANING: dict[str, tuple[str, str, float, float]] = {
-    "noise": ("coloured noise at a signal-to-noise ratio of", "dB", -60, 120),
+    "noise": ("noise at a signal-to-noise ratio of", "dB", -60, 120),
     "reverb": ("a room of scale", "%", 0, 100),
     "band": ("a band up to", "Hz", 50, 96_000),
 }
@@ -37,7 +39,7 @@ class Alteration:
     """What is done to each clip.
 
     Attributes:
-      kind: `noise` (white, pink or brown), `reverb` (SoX's, as Speech SimCLR is trained with) or `band`.
+      kind: `noise` (white, pink or brown, or recorded), `reverb` (SoX's, as Speech SimCLR is trained with) or `band`.
       value: the signal-to-noise ratio in dB, the room's scale from 0 to 100, or the highest frequency that is kept, in Hz.
     """
 
@@ -82,19 +84,21 @@ class Alteration:
         """For titles: `noise, 10 dB`."""
         return f"{self.kind}, {self.value:g} {_MEANING[self.kind][1]}"
 
-    def __call__(self, wave: np.ndarray, rate: int, clip_id: str) -> np.ndarray:
+    def __call__(self, wave: np.ndarray, rate: int, clip_id: str, noises: NoiseFiles | None = None) -> np.ndarray:
         """Alter a clip.
 
         Args:
           wave: float32 mono samples.
           rate: Hz.
           clip_id: decides what is random.
+          noises: recordings of noise; None for white, pink and brown noise.
 
         Returns:
           as many samples.
         """
         if self.kind == "noise":
-            return _with_noise(wave, clip_id, self.value)
+            noise = _coloured(clip_id, len(wave)) if noises is None else noises.piece(clip_id, len(wave), rate)
+            return _with_noise(wave, noise, self.value)
         if self.kind == "reverb":
             return _in_a_room(wave, rate, self.value)
         return _in_a_band(wave, rate, self.value)
@@ -107,6 +111,17 @@ class AlteredAudio:
     audio: Path | Stretch
     clip_id: str
     alteration: Alteration
+    noises_in: Path | None = None  # the folder of parts with a list of noises
+
+    def __call__(self, wave: np.ndarray, rate: int) -> np.ndarray:
+        """Alter the decoded samples.
+
+        Args:
+          wave: float32 mono samples.
+          rate: Hz.
+        """
+        noises = None if self.noises_in is None else read_noises(self.noises_in)
+        return self.alteration(wave, rate, self.clip_id, noises)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,45 +131,65 @@ class AlteredDataset:
     Attributes:
       original: the dataset.
       alteration: what is done.
+      noises: recordings of noise, where noise is added; None for white, pink and brown noise.
     """
 
     original: Dataset
     alteration: Alteration
+    noises: NoiseFiles | None = None
 
     @property
     def info(self) -> DatasetInfo:
         """The original's, under a name of its own."""
         info, alteration = self.original.info, self.alteration
-        name = f"{info.name}@{alteration.text.replace(':', '_')}"
         altered: dict[str, str | float] = {
             "of": info.name,
             "kind": str(alteration.kind),
             "value": alteration.value,
         }
-        return dataclasses.replace(info, name=name, title=f"{info.title} ({alteration.words})", altered=altered)
+        name, words = alteration.text.replace(":", "_"), alteration.words
+        if self.noises is not None:
+            altered["noise"], altered["noise_sha256"] = self.noises.name, str(self.noises.identity["sha256"])
+            name, words = name.replace("_", f"_{self.noises.name}_", 1), f"{words}, {self.noises.name}"
+        return dataclasses.replace(info, name=f"{info.name}@{name}", title=f"{info.title} ({words})", altered=altered)
 
     def recordings(self, root: Path) -> list[Recording]:
         """The original's recordings."""
         return self.original.recordings(root)
 
 
-def audio_of(recording: Recording, alteration: str | None) -> "Path | Stretch | AlteredAudio":
+def noises_of(dataset: Dataset) -> NoiseFiles | None:
+    """The recorded noise that is added to a dataset; None for none."""
+    return dataset.noises if isinstance(dataset, AlteredDataset) else None
+
+
+def audio_of(
+    recording: Recording, alteration: str | None, noises_in: Path | None = None
+) -> "Path | Stretch | AlteredAudio":
     """What is decoded of a recording.
 
     Args:
       recording: of the plan.
       alteration: the plan's, as text; None for none.
+      noises_in: the folder of parts, where the plan has recorded noise; None for no recorded noise.
+
+    Returns:
+      the file or the stretch of a file, with the alteration where there is one.
     """
     found = None if alteration is None else Alteration.parse(alteration)
-    return recording.audio if found is None else AlteredAudio(recording.audio, recording.clip_id, found)
+    return recording.audio if found is None else AlteredAudio(recording.audio, recording.clip_id, found, noises_in)
 
 
-def _with_noise(wave: np.ndarray, clip_id: str, snr_db: float) -> np.ndarray:
+def _coloured(clip_id: str, n_samples: int) -> np.ndarray:
     bank = _noises()
     digest = hashlib.sha256(clip_id.encode()).digest()
     row, start = (int.from_bytes(digest[i : i + 8], "big") for i in (0, 8))
-    place = (start % bank.shape[1] + np.arange(len(wave))) % bank.shape[1]
-    noise = bank[row % len(bank), place].astype(np.float64)
+    place = (start % bank.shape[1] + np.arange(n_samples)) % bank.shape[1]
+    return bank[row % len(bank), place]
+
+
+def _with_noise(wave: np.ndarray, noise: np.ndarray, snr_db: float) -> np.ndarray:
+    noise = noise.astype(np.float64)
     power, of_noise = np.mean(np.square(wave, dtype=np.float64)), np.mean(np.square(noise))
     gain = math.sqrt(power / max(of_noise, 1e-20) * 10 ** (-snr_db / 10))
     return (wave + gain * noise).astype(np.float32)

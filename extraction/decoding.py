@@ -56,7 +56,7 @@ def decode_audio(audio: Audio) -> tuple[np.ndarray, int]:
     """
     if isinstance(audio, AlteredAudio):
         wave, rate = decode_audio(audio.audio)
-        return audio.alteration(wave, rate, audio.clip_id), rate
+        return audio(wave, rate), rate
     return decode_stretch(audio) if isinstance(audio, Stretch) else decode(audio, content=cell_content(audio))
 
 

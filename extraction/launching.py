@@ -17,6 +17,7 @@ from extraction.datasets import dataset_names, load_dataset
 from extraction.datasets.base import Dataset
 from extraction.datasets.layout import folder_of
 from extraction.encoding import is_out_of_memory
+from extraction.noises import NoiseFiles
 from extraction.options import ExtractOptions
 from extraction.pipeline import extract
 from extraction.upstreams import check_upstream_names, load_upstream, upstream_names
@@ -50,6 +51,7 @@ def launch(run: ExtractOptions) -> None:
     roots = [_root_of(dataset, run.root, alone=len(found) == 1) for dataset in found]
     shard = Shard.parse(run.shard) if run.shard else None
     alterations = [Alteration.parse(text) for text in dict.fromkeys(run.alter)] or [None]
+    noises = _noises(run.noise_from, alterations)
     keep_freed_memory()
     said: set[str] = set()
     while upstreams:
@@ -58,7 +60,9 @@ def launch(run: ExtractOptions) -> None:
         with _crew(run, options, names) as crew:
             for dataset, root in zip(found, roots, strict=True):
                 for alteration in alterations:
-                    wanted = dataset if alteration is None else AlteredDataset(dataset, alteration)
+                    wanted = dataset
+                    if alteration is not None:
+                        wanted = AlteredDataset(dataset, alteration, noises if alteration.kind == "noise" else None)
                     extract(
                         wanted,
                         root.absolute(),
@@ -76,6 +80,15 @@ def launch(run: ExtractOptions) -> None:
         logger.info("wrote %s; next: jfewshot run --stores %s", run.out, out)
     else:
         logger.info("this share is finished; next, after all shares: jfewshot extract --merge --out %s", out)
+
+
+def _noises(path: Path | None, alterations: Sequence[Alteration | None]) -> NoiseFiles | None:
+    if path is None:
+        return None
+    if not any(alteration is not None and alteration.kind == "noise" for alteration in alterations):
+        raise UserError("--noise-from says which noise --alter noise:DB adds; add --alter noise:10, for instance")
+    with Progress(f"reading the noises of {path}"):
+        return NoiseFiles.find(path)
 
 
 def _crew(

@@ -60,8 +60,11 @@ def make_parts(tasks: Sequence[Task], numbers: Sequence[int], decoder: Decoder, 
     """
     wanting = {number: [task for task in tasks if not task.parts.has(number)] for number in numbers}
     numbers = [number for number in numbers if wanting[number]]
-    alteration = tasks[0].parts.plan.get("alteration")
-    stream = decoder.stream([audio_of(clip, alteration) for clip in tasks[0].parts.block(number)] for number in numbers)
+    first = tasks[0].parts
+    alteration, noises_in = first.plan.get("alteration"), first.folder if "noise" in first.plan else None
+    stream = decoder.stream(
+        [audio_of(clip, alteration, noises_in) for clip in first.block(number)] for number in numbers
+    )
     for number, decoded in zip(numbers, stream, strict=True):
         tally = Tally(clips=len(decoded), audio_s=sum(clip.duration_s for clip in decoded))
         for task in wanting[number]:

@@ -88,10 +88,14 @@ class ExtractOptions:
     """Folder to write the stores to."""
     settings: OmitArgPrefixes[ExtractionSettings] = dataclasses.field(default_factory=ExtractionSettings)
     alter: Annotated[tuple[str, ...], arg(metavar="clean|noise:DB|reverb:PERCENT|band:HZ [...]")] = ()
-    """Make altered copies of the datasets, each as a dataset of its own named DATASET@noise_10: coloured noise at a
+    """Make altered copies of the datasets, each as a dataset of its own named DATASET@noise_10: noise at a
     signal-to-noise ratio in dB, a room of a scale from 0 to 100, or a band up to a frequency; clean is the dataset itself.
     `jfewshot run --support-from` then draws clean support clips for noisy query clips. Without this option, the datasets as they
     are."""
+    noise_from: Annotated[Path | None, arg(metavar="FOLDER|FILE")] = None
+    """Recordings of noise for --alter noise:DB: a folder, searched at any depth, or a text file with a path per line. Each clip
+    gets a piece that depends on its id; the datasets are then named DATASET@noise_FOLDER_10. Without this option, white, pink and
+    brown noise."""
     replace: bool = False
     """Replace stores in the --out folder that were made of other clips or with other settings. A folder that holds any other
     file is never replaced."""

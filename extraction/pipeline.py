@@ -4,6 +4,7 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+from extraction.alterations import noises_of
 from extraction.assembling import assemble, is_finished
 from extraction.crews.base import Crew
 from extraction.datasets.base import Dataset
@@ -62,7 +63,7 @@ def extract(
     recordings, left_out = find_recordings(dataset, root, said, settings)
     remove_stale_partials(writable_folder(out / dataset.info.name, "stores"))
     tasks: dict[int, Task] = {}
-    stores = {}
+    stores, noises = {}, noises_of(dataset)
     for index, upstream in enumerate(upstreams):
         store = out / dataset.info.name / upstream.name
         parts = make_plan(dataset, recordings, left_out, upstream, settings, store)
@@ -71,6 +72,8 @@ def extract(
             parts.remove()
             continue
         parts.begin()
+        if noises is not None:
+            noises.write(parts.folder)
         tasks[index], stores[index] = Task.of(parts, upstream, settings), store
     tally = _make_missing(dataset.info.name, tasks, settings, shard or Shard(), crew, said)
     if shard is None:

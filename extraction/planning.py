@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from extraction.alterations import AlteredDataset
+from extraction.alterations import AlteredDataset, noises_of
 from extraction.datasets.base import Dataset, Recording
 from extraction.datasets.filters import leave_out_overlaps, leave_out_unread, with_windows
 from extraction.datasets.splits import class_splits
@@ -151,6 +151,7 @@ def make_plan(
         [r.clip_id, r.label, r.group, r.split, *_stretch(r), *([dict(r.further)] if r.further else [])]
         for r in recordings
     ]
+    noises = noises_of(dataset)
     plan = {
         "pipeline_version": PIPELINE_VERSION,
         "dataset": {
@@ -159,6 +160,7 @@ def make_plan(
             if key in ("name", "title", "licence", "source", "citation", "altered") and value
         },
         **({"alteration": dataset.alteration.text} if isinstance(dataset, AlteredDataset) else {}),
+        **({} if noises is None else {"noise": noises.identity}),
         "clips": len(recordings),
         "clips_sha256": sha256_of_json(table),
         "left_out": left_out,

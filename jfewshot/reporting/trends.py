@@ -153,12 +153,13 @@ def _over_layers(records: Sequence[Record], interval: str, names: UpstreamNames)
 def _over_alterations(records: Sequence[Record], interval: str, names: UpstreamNames) -> Iterator[Trend]:
     """Accuracy over the signal-to-noise ratio, the room or the band of altered copies of a dataset."""
     conditions = Conditions()
-    groups: dict[tuple[str, str, str], list[Record]] = {}
+    groups: dict[tuple[str, str, str, str], list[Record]] = {}
     for record in records:
         altered = record["dataset"].get("altered")
         if isinstance(altered, Mapping) and altered.get("kind") in ALTERATIONS and _is_number(altered.get("value")):
-            groups.setdefault((conditions.key(record), str(altered.get("of")), altered["kind"]), []).append(record)
-    for (key, of, kind), group in groups.items():
+            which = (str(altered.get("of")), str(altered["kind"]), str(altered.get("noise") or ""))
+            groups.setdefault((conditions.key(record), *which), []).append(record)
+    for (key, of, kind, noise), group in groups.items():
         places = sorted({float(record["dataset"]["altered"]["value"]) for record in group})
         if len(places) < 2:
             continue
@@ -174,7 +175,7 @@ def _over_alterations(records: Sequence[Record], interval: str, names: UpstreamN
             points.setdefault(names.of(record), {})[x] = record
         curves = [_curve(name, line, interval) for name, line in points.items() if len(line) > 1]
         panel = Panel(of, tuple(sorted(curves, key=lambda curve: -curve.mean[-1])[:MOST_CURVES]))
-        title = f"{of}: {describe(condition_of(group[0]))}"
+        title = f"{of}{f' with {noise}' if noise else ''}: {describe(condition_of(group[0]))}"
         yield Trend("alterations", title, ALTERATIONS[kind], ticks, False, (panel,))
 
 
