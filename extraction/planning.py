@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from extraction.alterations import AlteredDataset, noises_of
+from extraction.datasets.background import add_background
 from extraction.datasets.base import Dataset, Recording
 from extraction.datasets.filters import leave_out_overlaps, leave_out_unread, with_windows
 from extraction.datasets.splits import class_splits
@@ -53,7 +54,10 @@ def find_recordings(
         # What overlaps is decided by the annotations, not by the windows around them.
         if settings.overlaps != "keep":
             everything = leave_out_overlaps(everything)
+        annotated = everything
         everything = with_windows(everything, settings.pad_s, settings.fixed_s)
+        if settings.background:
+            everything = add_background(annotated, everything, root, settings.background)
     used = sorted((recording for recording in everything if not recording.left_out), key=lambda r: r.clip_id)
     left_out = [
         {"clip_id": recording.clip_id, "reason": recording.left_out}
@@ -97,7 +101,8 @@ def lost_classes(recordings: Sequence[Recording], kept: Collection[str], left_ou
       the sentence, or an empty text.
     """
     reasons = {item["clip_id"]: item["reason"] for item in left_out}
-    counts = collections.Counter(recording.label for recording in recordings if recording.label not in kept)
+    lost = [recording.label for recording in recordings if recording.label and recording.label not in kept]
+    counts = collections.Counter(lost)
     firsts = {recording.label: reasons.get(recording.clip_id, "") for recording in reversed(recordings)}
     items = [
         f"{label} ({counted(count, 'clip')}, the first: {firsts[label]})" for label, count in sorted(counts.items())

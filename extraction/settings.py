@@ -72,6 +72,10 @@ class ExtractionSettings:
     fixed_s: float | None = None
     """Make every stretch a window of so many seconds around its middle, moved into the recording where it would reach beyond an
     end. Without this option, stretches keep their lengths."""
+    background: int = 0
+    """Add up to so many windows of each annotated recording that hold no annotation, as the class background, for the question
+    whether anything is there at all. They are as long as the annotated clips, and the same recordings always give the same
+    windows."""
     batch_size: int | None = None
     """Segments that go through the encoder at a time. Without this option, 8 on a CPU and 128 on a GPU, halved whenever the
     memory does not suffice."""

@@ -16,6 +16,8 @@ import zlib
 import numpy as np
 import pytest
 
+from extraction.datasets import load_dataset
+from extraction.datasets.base import Columns
 from extraction.heads.applying import threshold_of
 from extraction.heads.words import expected_words, head_words, unknown_words
 from extraction.trying.recommended import read_recommended
@@ -67,6 +69,25 @@ NUMBER = (-2.0, 0.0, np.float32(1e30), np.float16(np.inf))
 MOMENTS = ("mean", "deviation", "correlation", "clip_digests", "row_digests")
 _LONGEST_S = 20.0  # of one input: a hang, and not a busy machine
 _LONGEST_LINE = 3_000
+
+
+TEXTGRID = """File type = "ooTextFile"
+Object class = "TextGrid"
+
+0\n8\n<exists>\n1\n"IntervalTier"\n"calls"\n0\n8\n3
+0\n0.5\n""\n0.5\n1.25\n"owl"\n1.25\n8\n"wren"
+"""
+ELAN = """<?xml version="1.0" encoding="UTF-8"?>
+<ANNOTATION_DOCUMENT AUTHOR="" DATE="2026-01-01T00:00:00+00:00" FORMAT="2.8" VERSION="2.8"
+ xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:noNamespaceSchemaLocation="http://www.mpi.nl/tools/elan/EAFv2.8.xsd">
+<HEADER><MEDIA_DESCRIPTOR MEDIA_URL="file:///x/dawn.wav" MIME_TYPE="audio/x-wav" TIME_ORIGIN="250" /></HEADER>
+<TIME_ORDER><TIME_SLOT TIME_SLOT_ID="ts1" TIME_VALUE="500" /><TIME_SLOT TIME_SLOT_ID="ts2" TIME_VALUE="1250" /></TIME_ORDER>
+<TIER TIER_ID="calls" LINGUISTIC_TYPE_REF="default-lt"><ANNOTATION>
+<ALIGNABLE_ANNOTATION ANNOTATION_ID="a1" TIME_SLOT_REF1="ts1" TIME_SLOT_REF2="ts2">
+<ANNOTATION_VALUE>owl</ANNOTATION_VALUE></ALIGNABLE_ANNOTATION></ANNOTATION></TIER>
+<LINGUISTIC_TYPE GRAPHIC_REFERENCES="false" LINGUISTIC_TYPE_ID="default-lt" TIME_ALIGNABLE="true" />
+</ANNOTATION_DOCUMENT>
+"""
 
 
 def sha256(data):
@@ -324,6 +345,29 @@ class Labels(Scores):
         assert all(isinstance(cell, str) for row in rows for cell in row.values())
 
 
+class Annotated(Scores):
+    """A file of annotations of a recording, and the recording."""
+
+    def __init__(self, name, content, kind):
+        self.name, self.content, self._kind = name, content.encode(), kind
+
+    def make(self, folder):
+        import soundfile
+
+        folder.mkdir()
+        (folder / self.name).write_bytes(self.content)
+        soundfile.write(folder / "dawn.wav", 0.1 * np.random.default_rng(3).standard_normal(800), 100)
+
+    def damage(self, files, rng):
+        return files | {self.name: damaged(self.content, rng)}
+
+    def read(self, folder, sound):
+        clips = load_dataset(f"{self._kind}:{folder}", Columns(tier="calls")).recordings(folder)
+        times = [(one.start_s, one.end_s) for one in clips if one.start_s is not None]
+        assert np.isfinite(times).all()
+        assert all(isinstance(one.label, str) for one in clips)
+
+
 class JsonLines(Labels):
     """A table of labels as JSON lines."""
 
@@ -559,6 +603,9 @@ KINDS = {
     "scores": Scores(),
     "labels": Labels(),
     "JSON lines": JsonLines(),
+    "TextGrid": Annotated("dawn.TextGrid", TEXTGRID, "textgrid"),
+    "ELAN": Annotated("dawn.eaf", ELAN, "elan"),
+    "CSV": Annotated("dawn.csv", "label,start_s,end_s,low_hz\nowl,0.5,1.25,100\nwren,2,3.5,\n", "csv"),
     "given arrays": GivenArray(),
     "encoder": Encoder(),
     "head": FittedHead(),

@@ -11,8 +11,11 @@ Each value is `module:factory`, imported when it is asked for. A factory of `DAT
 - `speech_accent_archive`, `common_voice`: the last two of the paper's
 - `fsdd`: spoken digits
 - `own`: class folders, or a table of paths and labels
-- `annotations`: labelled stretches of long recordings, from Raven's and Audacity's files
-- `annotation_files`: these files, read and written
+- `annotations`: labelled stretches of long recordings, from the files of annotation programs
+- `annotation_files`: Raven's and Audacity's files, read and written
+- `annotation_tables`: annotations in CSV files
+- `tiers`: tiers of Praat's TextGrids and of ELAN's files
+- `background`: windows of annotated recordings that hold no annotation
 - `hugging_face`: a folder that Hugging Face's `datasets` wrote
 """
 
@@ -61,7 +64,12 @@ FAMILIES: dict[str, str] = {
     "hf": "extraction.datasets.hugging_face:saved_to_disk",
     "raven": "extraction.datasets.annotations:raven",
     "audacity": "extraction.datasets.annotations:audacity",
+    "textgrid": "extraction.datasets.annotations:textgrid",
+    "elan": "extraction.datasets.annotations:elan",
+    "csv": "extraction.datasets.annotations:csv",
 }
+# Families whose files have columns of the user's.
+_WITH_COLUMNS = ("table", "hf", "raven", "csv")
 
 
 def dataset_names(asked: Sequence[str]) -> list[str]:
@@ -73,16 +81,15 @@ def load_dataset(name: str, columns: Columns | None = None) -> Dataset:
     """The dataset of that name.
 
     Args:
-      name: a name of `DATASETS`, a family and what it takes (`folder:NAME`, `table:PATH`, `hf:FOLDER`, `raven:FOLDER`,
-        `audacity:FOLDER`), or the import path of a factory of one's own (`my_module:my_dataset`, which takes nothing and gives
-        a `base.Dataset`).
+      name: a name of `DATASETS`, a family and what it takes (`folder:NAME`, `table:PATH`, `raven:FOLDER`), or the import path
+        of a factory of one's own (`my_module:my_dataset`, which takes nothing and gives a `base.Dataset`).
       columns: of a table; None for the usual names.
 
     Raises:
       UserError: for an unknown name, with the nearest ones, or for further columns of a dataset that has no table.
     """
     family, colon, rest = name.partition(":")
-    if columns is not None and columns.further and (name in DATASETS or family not in ("table", "hf")):
+    if columns is not None and columns.further and (name in DATASETS or family not in _WITH_COLUMNS):
         raise UserError(
             f"--column.further names '{columns.further[0]}', and dataset '{name}' has no table with columns of the user's; list "
             "its clips in a table (--datasets table:PATH) to keep further columns"
@@ -96,8 +103,8 @@ def load_dataset(name: str, columns: Columns | None = None) -> Dataset:
     near = difflib.get_close_matches(name, DATASETS, n=3)
     hint = f"did you mean {' or '.join(near)}? " if near else ""
     raise UserError(
-        f"unknown dataset '{name}': {hint}there are {', '.join(DATASETS)}, folder:NAME, table:PATH, hf:FOLDER, raven:FOLDER "
-        "and audacity:FOLDER"
+        f"unknown dataset '{name}': {hint}there are {', '.join(DATASETS)}, folder:NAME, table:PATH and "
+        f"{', '.join(f'{family}:FOLDER' for family in FAMILIES if family not in ('folder', 'table'))}"
     )
 
 

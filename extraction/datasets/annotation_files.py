@@ -4,6 +4,7 @@ What is written here is read back here, and by the package crowsetta (tests/extr
 """
 
 import dataclasses
+import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
@@ -18,6 +19,8 @@ from jfewshot.files.not_tables import text_of_table
 LABELS = ("Annotation", "Species", "Label", "Class", "Common Name", "Species Code", "Sound Type", "Call Type")
 _BEGIN, _END, _OFFSET = "Begin Time (s)", "End Time (s)", "File Offset (s)"
 _FILES = ("Begin Path", "Begin File")
+# Of Raven, and what the further columns of the clip table are called; Audacity has the same two in a label's second line.
+_BOUNDS = {"Low Freq (Hz)": "low_hz", "High Freq (Hz)": "high_hz"}
 _WRITTEN = (
     "Selection",
     "View",
@@ -42,6 +45,8 @@ class Selection:
       label: its class; may be empty.
       file: the recording's name where the annotations say it; empty where the name of their file does.
       score: how sure a classifier is of the label; None where a person gave it.
+      group: what must not be on both sides of an episode; None for the recording.
+      further: pairs of name and text for the further columns of the clip table, for instance frequency bounds.
     """
 
     line: int
@@ -50,14 +55,18 @@ class Selection:
     label: str
     file: str = ""
     score: float | None = None
+    group: str | None = None
+    further: tuple[tuple[str, str], ...] = ()
 
 
 def read_raven(path: Path, columns: Columns) -> Iterator[Selection]:
     """The selections of one of Raven's selection tables (Raven Pro User's Manual, chapter 6).
 
+    Frequency bounds become the further columns `low_hz` and `high_hz`.
+
     Args:
       path: of the table, text with tabs.
-      columns: of the label, begin and end, where they have other names.
+      columns: of the label, begin and end, where they have other names; of the group; and further columns to keep.
 
     Raises:
       UserError: if it is no selection table, has no column of labels, or a time that is no number.
@@ -67,9 +76,11 @@ def read_raven(path: Path, columns: Columns) -> Iterator[Selection]:
         return
     label = _label_column(path, rows[0], columns.label)
     begin, end = columns.start or _BEGIN, columns.end or _END
-    for column in (begin, end):
+    for column in (begin, end, *([columns.group] if columns.group else []), *columns.further):
         if column not in rows[0]:
             raise UserError(f"{path} has no column {column}; it has {', '.join(rows[0])}")
+    bounds = {column: name for column, name in _BOUNDS.items() if column in rows[0] and name not in columns.further}
+    kept = bounds | {column: column for column in columns.further}
     seen = set()
     for row in rows:
         number = row.line
@@ -80,14 +91,25 @@ def read_raven(path: Path, columns: Columns) -> Iterator[Selection]:
         file = next((row[column] for column in _FILES if row.get(column)), "")
         # In a table of several files the times run on from one file to the next, and this column begins anew.
         offset = row.get(_OFFSET, "")
-        start_s = seconds_of(offset, f"{path}, line {number}, {_OFFSET}") if file and offset else begin_s
-        yield Selection(number, start_s, start_s + end_s - begin_s, row[label].strip(), _last_name(file))
+        if file and offset:
+            start_s = seconds_of(offset, f"{path}, line {number}, {_OFFSET}")
+            begin_s, end_s = start_s, start_s + end_s - begin_s
+        yield Selection(
+            number,
+            begin_s,
+            end_s,
+            row[label].strip(),
+            last_name(file),
+            group=row[columns.group] if columns.group else None,
+            further=tuple((name, row[column].strip()) for column, name in kept.items()),
+        )
 
 
 def read_audacity(path: Path, columns: Columns) -> Iterator[Selection]:
     """The labels of a track that Audacity exported: begin, end and text between tabs, without a header.
 
-    A second line of a label, with its frequencies, begins with a backslash and is passed over.
+    A second line of a label begins with a backslash and holds its frequency bounds, which become the further columns `low_hz` and
+    `high_hz`.
 
     Args:
       path: of the label track.
@@ -96,7 +118,8 @@ def read_audacity(path: Path, columns: Columns) -> Iterator[Selection]:
     Raises:
       UserError: if a line is no label.
     """
-    for number, line in enumerate(text_of_table(path, "export the labels again").splitlines(), 1):
+    lines = text_of_table(path, "export the labels again").splitlines()
+    for number, (line, after) in enumerate(itertools.zip_longest(lines, lines[1:], fillvalue=""), 1):
         if not line.strip() or line.startswith("\\"):
             continue
         begin, *rest = line.split("\t")
@@ -105,7 +128,9 @@ def read_audacity(path: Path, columns: Columns) -> Iterator[Selection]:
                 f"{path}, line {number}: '{line[:40]}' is no label of Audacity: begin, end and text between tabs"
             )
         begin_s, end_s = (seconds_of(text, f"{path}, line {number}") for text in (begin, rest[0]))
-        yield Selection(number, begin_s, end_s, "\t".join(rest[1:]).strip())
+        low_high = after.split("\t")[1:3] if after.startswith("\\") else []
+        further = tuple(zip(_BOUNDS.values(), map(str.strip, low_high), strict=True)) if len(low_high) == 2 else ()
+        yield Selection(number, begin_s, end_s, "\t".join(rest[1:]).strip(), further=further)
 
 
 def write_raven(path: Path, selections: Sequence[Selection], sample_rate: int) -> None:
@@ -171,6 +196,10 @@ def _label_column(path: Path, row: dict[str, str], named: str | None) -> str:
     return found
 
 
-def _last_name(file: str) -> str:
-    """The name of a recording without the folders of the machine on which it was annotated."""
+def last_name(file: str) -> str:
+    """The name of a recording without the folders of the machine on which it was annotated.
+
+    Args:
+      file: a path of any system, or an address.
+    """
     return PureWindowsPath(file).name if "\\" in file else PurePosixPath(file).name

@@ -2,13 +2,18 @@
 
     --datasets raven:FOLDER       selection tables of Raven (and of BirdNET), in FOLDER and below
     --datasets audacity:FOLDER    label tracks that Audacity exported, in FOLDER and below
+    --datasets textgrid:FOLDER    Praat's TextGrids
+    --datasets elan:FOLDER        ELAN's files
+    --datasets csv:FOLDER         CSV files with columns of label, begin and end
 
 ROOT is the folder of the recordings. A file of annotations belongs to the recording whose name it begins with:
 `dawn.Table.1.selections.txt` and `dawn.txt` belong to `dawn.wav`. A selection table with a column `Begin File` (or `Begin Path`)
-may speak of several recordings.
+and a CSV file with a column of paths may speak of several recordings, and an ELAN file names its own.
 
 A clip is one selection, its group the recording. Raven writes each selection once for each view (waveform, spectrogram); it is
 taken once. The label is in the column named with `--column.label`, or else in the first there is of `annotation_files.LABELS`.
+Frequency bounds are kept in the columns `low_hz` and `high_hz` of the clip table. A file of annotations that holds none is listed
+among what is left out.
 """
 
 import dataclasses
@@ -16,14 +21,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from extraction.datasets.annotation_files import Selection, read_audacity, read_raven
+from extraction.datasets.annotation_tables import read_csv
 from extraction.datasets.base import Columns, DatasetInfo, Recording
 from extraction.datasets.layout import require_folder
-from extraction.datasets.own import stretch
+from extraction.datasets.own import stretch, without_doubles
+from extraction.datasets.tiers import read_elan, read_textgrid
 from jfewshot.audio import sound_below
 from jfewshot.errors import UserError
 from jfewshot.files import files_below
-
-_ENDING = ".txt"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,12 +40,14 @@ class Annotations:
       folder: of the annotations.
       read: from a file of annotations and the user's columns to its selections.
       columns: which hold what, where they are not called as usual.
+      ending: of a file of annotations, in lower case.
     """
 
     info: DatasetInfo
     folder: Path
     read: Callable[[Path, Columns], Iterator[Selection]]
     columns: Columns
+    ending: str = ".txt"
 
     @property
     def annotation_folder(self) -> Path:
@@ -50,32 +57,40 @@ class Annotations:
     def recordings(self, root: Path) -> list[Recording]:
         """Every selection, in the order of clip ids; one that cannot be used is marked."""
         require_folder(root, self.info)
-        tables = [path for path in files_below(self.folder) if path.suffix.lower() == _ENDING]
+        tables = [path for path in files_below(self.folder) if path.suffix.lower() == self.ending]
         if not tables:
-            raise UserError(f"{self.folder} holds no file that ends in {_ENDING}; give the folder of the annotations")
-        names = _Names(root)
-        found: dict[str, Recording] = {}
+            raise UserError(
+                f"{self.folder} holds no file that ends in {self.ending}; give the folder of the annotations"
+            )
+        names = Names(root)
+        clips: list[Recording] = []
         for path in tables:
-            for selection in self.read(path, self.columns):
-                audio = names.find(selection.file or path.name, path)
-                clip = stretch(
-                    path=audio if audio is not None else root / (selection.file or path.stem),
-                    name=audio.relative_to(root).as_posix() if audio is not None else selection.file or path.stem,
-                    start_s=selection.start_s,
-                    end_s=selection.end_s,
-                    label=selection.label,
-                )
-                if not selection.label:
-                    clip = dataclasses.replace(clip, left_out=f"has no label ({path.name}, line {selection.line})")
-                elif audio is None:
-                    clip = dataclasses.replace(clip, left_out=f"no recording of this name below {root} ({path.name})")
-                # The same stretch twice under one label is one clip; under two labels, a clip of each.
-                if found.setdefault(clip.clip_id, clip).label != clip.label:
-                    clip = dataclasses.replace(clip, clip_id=f"{clip.clip_id}:{clip.label}")
-                    found[clip.clip_id] = clip
-        if not found:
+            selections = [self._clip(root, path, selection, names) for selection in self.read(path, self.columns)]
+            clips += selections
+            if not selections and (audio := names.find(path.name, path)) is not None:
+                name = audio.relative_to(root).as_posix()
+                clips.append(Recording(name, audio, "", left_out=f"holds no annotation ({path.name})"))
+        if all(one.start_s is None for one in clips):
             raise UserError(f"{self.folder}: its {len(tables)} files hold no selection")
-        return sorted(found.values(), key=lambda recording: recording.clip_id)
+        return without_doubles(clips)
+
+    def _clip(self, root: Path, path: Path, selection: Selection, names: "Names") -> Recording:
+        """A selection as a clip, marked where it cannot be one."""
+        audio = names.find(selection.file or path.name, path)
+        clip = stretch(
+            path=audio if audio is not None else root / (selection.file or path.stem),
+            name=audio.relative_to(root).as_posix() if audio is not None else selection.file or path.stem,
+            start_s=selection.start_s,
+            end_s=selection.end_s,
+            label=selection.label,
+        )
+        left_out = clip.left_out
+        if not selection.label:
+            left_out = f"has no label ({path.name}, line {selection.line})"
+        elif audio is None:
+            left_out = f"no recording of this name below {root} ({path.name})"
+        group = clip.group if selection.group is None else selection.group
+        return dataclasses.replace(clip, left_out=left_out, group=group, further=selection.further)
 
 
 def raven(folder: str, columns: Columns) -> Annotations:
@@ -98,16 +113,48 @@ def audacity(folder: str, columns: Columns) -> Annotations:
     return _annotations(folder, columns, read_audacity)
 
 
-def _annotations(folder: str, columns: Columns, read: Callable[[Path, Columns], Iterator[Selection]]) -> Annotations:
+def textgrid(folder: str, columns: Columns) -> Annotations:
+    """Praat's TextGrids below a folder.
+
+    Args:
+      folder: of the TextGrids.
+      columns: the tier of the labels, where there are several.
+    """
+    return _annotations(folder, columns, read_textgrid, ".textgrid")
+
+
+def elan(folder: str, columns: Columns) -> Annotations:
+    """ELAN's files below a folder.
+
+    Args:
+      folder: of the files.
+      columns: the tier of the labels, where several hold annotations.
+    """
+    return _annotations(folder, columns, read_elan, ".eaf")
+
+
+def csv(folder: str, columns: Columns) -> Annotations:
+    """CSV files of annotations below a folder.
+
+    Args:
+      folder: of the files.
+      columns: of label, begin, end, recording and group, where they are not called as usual.
+    """
+    return _annotations(folder, columns, read_csv, ".csv")
+
+
+def _annotations(
+    folder: str, columns: Columns, read: Callable[[Path, Columns], Iterator[Selection]], ending: str = ".txt"
+) -> Annotations:
     path = Path(folder)
     if not path.is_dir():
         raise UserError(f"{path} is not a folder; give the folder of the annotations, and that of the audio as --root")
     name = path.resolve().name
-    return Annotations(DatasetInfo(name, name, "", "", "", group_is="recording"), path, read, columns)
+    return Annotations(DatasetInfo(name, name, "", "", "", group_is="recording"), path, read, columns, ending)
 
 
-class _Names:
-    """Recordings by their names, with and without the ending.
+class Names:
+    """The recordings below a folder by their names, with and without the ending.
 
     Args:
       root: their folder.

@@ -77,7 +77,7 @@ class DatasetInfo:
 
 @dataclasses.dataclass(frozen=True)
 class Columns:
-    """Which columns of a table (`table:`, `hf:`) hold what."""
+    """Which columns of a table (`table:`, `hf:`, `csv:`), or which tier, hold what."""
 
     audio: str | None = None
     """Column of the audio files, for datasets table:PATH and hf:FOLDER. Without this option, path or file_name of a table,
@@ -95,9 +95,12 @@ class Columns:
     is then a stretch of a recording, and not the whole file."""
     end: str | None = None
     """Column of where a clip ends in its file, in seconds. Without this option, end_s, if there is such a column."""
+    tier: str | None = None
+    """Tier of the class, for datasets textgrid:FOLDER and elan:FOLDER. Without this option, the only tier of intervals."""
     further: tuple[str, ...] = ()
-    """Further columns to keep in the store, for instance site and microphone, for datasets table:PATH and hf:FOLDER. `jfewshot
-    run --support-where site=A --query-where site=B` then draws support and query clips by them. Without this option, none."""
+    """Further columns to keep in the store, for instance site and microphone, for datasets table:PATH, hf:FOLDER, raven:FOLDER
+    and csv:FOLDER. `jfewshot run --support-where site=A --query-where site=B` then draws support and query clips by them.
+    Without this option, none; frequency bounds of annotations are always kept, as low_hz and high_hz."""
 
 
 @typing.runtime_checkable

@@ -1,7 +1,9 @@
 """Reading a publisher's folder: tables, audio files, and errors that say how the folder must look."""
 
+import importlib
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 
 from extraction.datasets.base import Dataset, DatasetInfo
 from jfewshot.audio import sound_below
@@ -71,6 +73,30 @@ def read_table(path: Path, columns: Sequence[str], delimiter: str = ",", quoting
       UserError: if the file is missing or lacks one of `columns`.
     """
     return rows_of(path, columns, _FIX, delimiter, quoting)
+
+
+def require_package(module: str, distribution: str, path: Path, extra: str) -> ModuleType:
+    """Import the package that reads a file, when the file is read and not before.
+
+    Args:
+      module: to import.
+      distribution: what pip calls the package.
+      path: of the file, for the message.
+      extra: of jfewshot, which brings the package.
+
+    Returns:
+      the module.
+
+    Raises:
+      UserError: if the package, or one that it needs, is missing; the message says what to install.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"reading {path} needs the Python package {distribution}: pip install {distribution}, or "
+            f"pip install 'jfewshot[{extra}]' (not found: {error.name})"
+        ) from error
 
 
 def clip_id_below(root: Path, path: Path) -> str:

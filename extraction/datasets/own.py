@@ -21,7 +21,7 @@ import collections
 import dataclasses
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from extraction.datasets.base import Columns, DatasetInfo, Recording
@@ -203,6 +203,29 @@ def stretch(*, path: Path, name: str, start_s: float, end_s: float, label: str) 
         left_out = f"too short: {1000 * (end_s - start_s):.0f} ms, less than {1000 * MIN_DURATION_S:.0f} ms"
     clip_id = f"{name}:{start_s:.10g}-{end_s:.10g}"
     return Recording(clip_id, path, label, group=name, left_out=left_out, start_s=start_s, end_s=end_s)
+
+
+def without_doubles(clips: Iterable[Recording]) -> list[Recording]:
+    """Take a stretch that is named twice with one label once; of one with several labels, each makes a clip.
+
+    Args:
+      clips: their ids are recording, start and end.
+
+    Returns:
+      the clips in the order of their ids, all with the same further columns.
+    """
+    found: dict[str, Recording] = {}
+    further: dict[str, None] = {}
+    for clip in clips:
+        further |= dict.fromkeys(name for name, _ in clip.further)
+        if found.setdefault(clip.clip_id, clip).label != clip.label:
+            clip = dataclasses.replace(clip, clip_id=f"{clip.clip_id}:{clip.label}")
+            found[clip.clip_id] = clip
+    complete = [
+        dataclasses.replace(one, further=tuple((name, dict(one.further).get(name, "")) for name in further))
+        for one in found.values()
+    ]
+    return sorted(complete, key=lambda recording: recording.clip_id)
 
 
 def _column(path: Path, row: dict[str, str], *names: str) -> str:

@@ -25,6 +25,22 @@ files = sorted(str(p.relative_to("speech")) for p in Path("speech").rglob("*.wav
 pq.write_table(pa.table({"path": files, "label": [p.split("/")[0] for p in files]}), "clips.parquet")
 assert len(load_dataset("table:clips.parquet").recordings(Path("speech"))) == len(files)
 """
+_READ_TIERS = """
+from pathlib import Path
+from praatio import textgrid
+from pympi import Eaf
+from extraction.datasets import load_dataset
+Path("grids").mkdir(exist_ok=True)
+grid = textgrid.Textgrid()
+grid.addTier(textgrid.IntervalTier("calls", [(0.25, 0.75, "low")], 0, 1))
+grid.save("grids/0.TextGrid", "short_textgrid", includeBlankSpaces=True)
+eaf = Eaf()
+eaf.add_annotation("default", 250, 750, "low")
+eaf.to_file("grids/0.eaf")
+for kind in ("textgrid", "elan"):
+    (clip,) = load_dataset(f"{kind}:grids").recordings(Path("speech/low"))
+    assert (clip.clip_id, clip.label) == ("0.wav:0.25-0.75", "low"), clip
+"""
 _TINY_HUBERT = """
 import transformers as t
 config = t.HubertConfig(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16, conv_dim=[16] * 7,
@@ -84,6 +100,7 @@ COMMANDS: dict[str, list[Command]] = {
     ],
     "onnx": [_extract("onnx:reshape.onnx", "stores_onnx")],
     "arrow": [Command(("-c", _READ_PARQUET))],
+    "annotations": [Command(("-c", _READ_TIERS))],
     "asr": [
         Command(
             (

@@ -1,0 +1,114 @@
+"""Tiers of annotations: Praat's TextGrids, read with praatio, and ELAN's files, read with pympi-ling.
+
+A tier is a row of intervals with a text each, for instance words or calls. One tier gives the classes: the only one, or the one
+that `--column.tier` names. Both packages are imported when a file of their kind is read.
+"""
+
+import contextlib
+import io
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from extraction.datasets.annotation_files import Selection, last_name
+from extraction.datasets.base import Columns
+from extraction.datasets.layout import require_package
+from extraction.datasets.own import seconds_of
+from jfewshot.audio import AUDIO_SUFFIXES
+from jfewshot.errors import UserError
+
+
+def read_textgrid(path: Path, columns: Columns) -> Iterator[Selection]:
+    """The labelled intervals of one tier of a TextGrid (Praat's manual, "TextGrid file formats").
+
+    The intervals of a tier fill the whole recording. One without text is how Praat says that nothing is annotated there, and
+    makes no clip.
+
+    Args:
+      path: of the TextGrid: text of the long or the short form.
+      columns: `tier` names the tier.
+
+    Returns:
+      the intervals; the number of an interval stands for its line.
+
+    Raises:
+      UserError: if praatio is missing or cannot read the file, or the tier is not there or holds points.
+    """
+    textgrid = require_package("praatio.textgrid", "praatio", path, "annotations")
+    try:
+        read = textgrid.openTextgrid(str(path), includeEmptyIntervals=True, reportingMode="silence")
+    except (
+        Exception
+    ) as error:  # praatio raises what its parser stumbles over: ValueError, IndexError, errors of its own
+        raise _unreadable(path, "TextGrid in Praat's text format (Save as text file...)", "praatio", error) from error
+    intervals = [name for name in read.tierNames if type(read.getTier(name)).__name__ == "IntervalTier"]
+    name = _tier(path, columns.tier, intervals, [name for name in read.tierNames if name not in intervals])
+    for number, (start_s, end_s, text) in enumerate(read.getTier(name).entries, 1):
+        if text.strip():
+            begin_s, stop_s = (seconds_of(str(time_s), f"{path}, interval {number}") for time_s in (start_s, end_s))
+            yield Selection(number, begin_s, stop_s, text.strip())
+
+
+def read_elan(path: Path, columns: Columns) -> Iterator[Selection]:
+    """The annotations of one tier of an ELAN file (`.eaf`).
+
+    The recording is the first linked medium whose name ends as an audio file's does, or else the first linked medium; without
+    links, the recording whose name the file begins with. A linked medium's time origin is added to the times.
+
+    Args:
+      path: of the file.
+      columns: `tier` names the tier.
+
+    Returns:
+      the annotations; the number of an annotation in its tier stands for its line.
+
+    Raises:
+      UserError: if pympi-ling is missing or cannot read the file, or the tier is not there.
+    """
+    elan = require_package("pympi.Elan", "pympi-ling", path, "annotations")
+    try:
+        # pympi prints what it finds odd in a file, and warns of versions that it does not know.
+        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            file = elan.Eaf(str(path))
+            tiers = list(file.get_tier_names())
+            name = _tier(path, columns.tier, [tier for tier in tiers if file.get_annotation_data_for_tier(tier)], tiers)
+            annotations = sorted(file.get_annotation_data_for_tier(name)) if name else []
+            linked = [medium for medium in file.get_linked_files() if medium.get("MEDIA_URL")]
+            sound = [one for one in linked if one["MEDIA_URL"].lower().endswith(tuple(AUDIO_SUFFIXES))] or linked
+            origin_ms = float(sound[0].get("TIME_ORIGIN") or 0) if sound else 0.0
+    except UserError:
+        raise
+    except Exception as error:  # an XML parser's errors, or a KeyError for an element that is not there
+        raise _unreadable(path, "ELAN file (.eaf)", "pympi-ling", error) from error
+    recording = last_name(sound[0]["MEDIA_URL"]) if sound else ""
+    for number, (start_ms, end_ms, text, *_) in enumerate(annotations, 1):
+        seconds = [(time_ms + origin_ms) / 1000 for time_ms in (start_ms, end_ms)]
+        start_s, end_s = (seconds_of(str(time_s), f"{path}, annotation {number}") for time_s in seconds)
+        yield Selection(number, start_s, end_s, (text or "").strip(), recording)
+
+
+def _tier(path: Path, asked: str | None, usable: Sequence[str], others: Sequence[str]) -> str:
+    """The tier of the labels; empty where no tier is named and none holds anything."""
+    every = [*usable, *(name for name in others if name not in usable)]
+    if asked is not None and asked not in every:
+        raise UserError(f"{path} has no tier {asked}; it has {', '.join(every) or 'none'}")
+    if asked is not None and asked not in usable and path.suffix.lower() == ".textgrid":
+        raise UserError(
+            f"{path}: tier {asked} holds points, which have no length; name a tier of intervals"
+            + (f" ({', '.join(usable)})" if usable else "")
+        )
+    if asked is None and len(usable) > 1:
+        raise UserError(
+            f"{path} has {len(usable)} tiers ({', '.join(usable)}); name the one of the classes: --column.tier"
+        )
+    if asked is None and not usable and path.suffix.lower() == ".textgrid" and others:
+        raise UserError(
+            f"{path} has tiers of points only ({', '.join(others)}), which have no length; it needs intervals"
+        )
+    return asked if asked is not None else "".join(usable)
+
+
+def _unreadable(path: Path, kind: str, reader: str, error: Exception) -> UserError:
+    reason = " ".join(str(error).split())[:200] or type(error).__name__
+    return UserError(f"{path} is no {kind}: {reader} says {reason}")
