@@ -11,6 +11,7 @@
 - `kernel`: the kernel: one program looks up, solves and scores an episode of `logistic`
 - `gathered`: a kernel that multiplies an episode's rows as it reads them
 - `full_data`: training on all labels of unequal classes (NumPy only, float64)
+- `exact_logistic`: logistic regression in float64, several problems at once (NumPy only)
 - `answers`: a call's answers in host memory, and how an accelerator's come there
 - `segments`: queries of several segments
 - `preprocessing`: what is done to embeddings first (NumPy only)
