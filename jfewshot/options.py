@@ -20,6 +20,7 @@ class RunOptions:
         "jfewshot run",
         "jfewshot run --stores stores --shots 1 5 --classifiers logistic:C=0.1,1,10 centroid",
         "jfewshot run --stores stores --protocol paper --split test --out results/paper",
+        "jfewshot run --stores stores --protocol mteb --out results/mteb",
     )
     HEADINGS: ClassVar = {
         "stores": "Which embeddings",
@@ -42,10 +43,13 @@ class RunOptions:
     clips: Literal["same", "intersection"] = "same"
     """What to do when stores of one dataset contain different clips: same refuses to run, intersection uses only the clips that
     all of these stores share."""
-    protocol: Literal["default", "paper"] = "default"
+    protocol: Literal["default", "paper", "mteb", "mteb_faithful"] = "default"
     """Evaluation protocol. paper is the protocol of Heggan et al. (2024): the sgd classifier with 100 epochs, L2-normalised
     embeddings, 5-way 1-shot episodes with 1 query clip per class, and a majority vote over the segments of a query clip.
-    Other options on the command line change single parts of the protocol."""
+    Other options on the command line change single parts of the protocol. mteb is the audio classification of the Massive Text
+    Embedding Benchmark: logistic regression on unchanged embeddings, 8 clips per class, all classes, and all other clips of the
+    test split or of one of five folds (docs/mteb.md); with --episodes, as many experiments, drawn independently. mteb_faithful
+    calls scikit-learn as mteb does, which stops after 100 iterations."""
     ways: Annotated[tuple[int | Literal["all"], ...] | None, arg(metavar="N|all [N|all ...]")] = None
     """Number of classes per episode. Several numbers make several tables; all means every class of the dataset. Without this
     option, 5."""
@@ -61,8 +65,9 @@ class RunOptions:
     n_query: Annotated[int | Literal["all"] | None, arg(metavar="N|all")] = None
     """Number of query (test) clips per class; all means every clip that is no support clip of the episode, and results then
     have balanced accuracy and macro F1 also. Without this option, 15, or 1 with --protocol paper."""
-    episodes: int = 10_000
-    """Number of episodes for each combination of upstream, dataset, classifier and shots."""
+    episodes: Annotated[int | None, arg(metavar="N")] = None
+    """Number of episodes for each combination of upstream, dataset, classifier and shots. Without this option, 10000, or
+    mteb's own 10 or 5 experiments with --protocol mteb."""
     seed: int = 42
     """Number that determines the drawn episodes. Runs with equal seeds use the same clips for every upstream and classifier."""
     split: Annotated[str | None, arg(metavar="NAME")] = None
@@ -97,11 +102,12 @@ class RunOptions:
     sgd:epochs=20, centroid:metric=cosine, knn:k=3. Several values make a result for each, as in logistic:C=0.1,1,10.
     logistic:C=auto, svm:C=auto and ridge:alpha=auto choose a value in each episode, from its support clips. Without this option,
     logistic at one shot, ridge:alpha=auto where --shots asks for more, or sgd with --protocol paper."""
-    preprocessing: Literal["none", "l2", "center", "center_l2", "standardize", "whiten", "whiten_l2"] = "l2"
+    preprocessing: Literal["none", "l2", "center", "center_l2", "standardize", "whiten", "whiten_l2"] | None = None
     """Change the embeddings before classification: l2 scales each to length 1, center subtracts the mean, center_l2 subtracts
     the mean and scales to length 1, standardize subtracts the mean and divides by the standard deviation, whiten makes all
     directions vary equally, whiten_l2 does that and scales to length 1. The mean, deviation and covariance come from the
-    training split of the dataset; a dataset without one needs --statistics-from or --transductive."""
+    training split of the dataset; a dataset without one needs --statistics-from or --transductive. Without this option, l2, or
+    none with --protocol mteb."""
     statistics_from: Annotated[tuple[Path, ...], arg(metavar="train|shipped|STORE [...]")] = ()
     """Take the statistics for --preprocessing from the clips of these stores, instead of the training split (train). Of several
     stores, or of a folder of stores, those of the same upstream and of another dataset are taken together. shipped means the

@@ -67,10 +67,36 @@ def _check(options: "RunOptions") -> None:
         raise UserError("--shard and --coordinator both share out the cells; choose one")
     if options.estimate and options.coordinator is not None:
         raise UserError("--estimate is for one process; leave out --coordinator")
-    if options.metric == "macro_f1" and options.n_query != "all":
+    if options.protocol.startswith("mteb"):
+        _check_mteb(options)
+    elif options.metric == "macro_f1" and options.n_query != "all":
         raise UserError("--metric macro_f1 is computed where all queries are asked; add --n-query all")
     if options.ray is not None:
         _check_ray(options)
+
+
+def _check_mteb(options: "RunOptions") -> None:
+    """Refuse options that would make another protocol of mteb's."""
+    given = {
+        "--ways": options.ways,
+        "--shots": options.shots,
+        "--small-classes": None if options.small_classes == "refuse" else options.small_classes,
+        "--n-query": options.n_query,
+        "--support-where": options.support_where,
+        "--query-where": options.query_where,
+        "--support-from": options.support_from,
+        "--min-clips": options.min_clips,
+        "--group-aware": options.group_aware,
+        "--query-segments": None if options.query_segments == "vote" else options.query_segments,
+        "--classifiers": options.classifiers,
+        "--preprocessing": None if options.preprocessing == "none" else options.preprocessing,
+    }
+    other = next((name for name, value in given.items() if value), None)
+    if other is not None:
+        raise UserError(
+            f"--protocol {options.protocol} fixes what {other} sets; leave {other} out, or describe a protocol of your own "
+            "without --protocol, for instance --ways all --shots 8 --n-query all"
+        )
 
 
 def _check_ray(options: "RunOptions") -> None:
@@ -228,6 +254,8 @@ def _estimate(cells: list, folder: "ResultFolder") -> str:
 
 
 def _cells(options: "RunOptions") -> list:
+    if options.protocol.startswith("mteb"):
+        return _cells_of_mteb(options)
     from jfewshot.cells.planning import plan_cells
     from jfewshot.classifiers.specs import default_classifiers, parse_classifier
     from jfewshot.episodes.protocol import protocols
@@ -246,7 +274,7 @@ def _cells(options: "RunOptions") -> list:
             options.small_classes,
             bool(options.support_from),
             n_query=(1 if paper else 15) if options.n_query is None else options.n_query,
-            n_episodes=options.episodes,
+            n_episodes=10_000 if options.episodes is None else options.episodes,
             seed=options.seed,
             split=options.split,
             min_clips=options.min_clips,
@@ -256,7 +284,7 @@ def _cells(options: "RunOptions") -> list:
             query=Side.of(options.query_split, options.query_where, "--query-where"),
         ),
         specs,
-        preprocessing=options.preprocessing,
+        preprocessing=options.preprocessing or "l2",
         views=options.views or None,
         center_from=_statistics_from(options),
         transductive=options.transductive,
@@ -264,6 +292,29 @@ def _cells(options: "RunOptions") -> list:
         intersect_clips=options.clips == "intersection",
         support_from=[open_store(path) for path in find_stores(*options.support_from)],
         stop_curves=options.small_classes == "stop",
+    )
+
+
+def _cells_of_mteb(options: "RunOptions") -> list:
+    from jfewshot.cells.mteb import mteb_classifier
+    from jfewshot.cells.planning import plan_cells
+    from jfewshot.episodes.protocol import Protocol
+    from jfewshot.episodes.sides import Side
+
+    protocol = Protocol.of_mteb(
+        options.episodes,
+        options.seed,
+        options.split,
+        Side.of(options.support_split, (), "--support-where"),
+        Side.of(options.query_split, (), "--query-where"),
+    )
+    return plan_cells(
+        chosen_stores(options.stores, options.datasets, options.upstreams),
+        [protocol],
+        [mteb_classifier(options.protocol == "mteb_faithful")],
+        preprocessing="none",
+        views=options.views or None,
+        intersect_clips=options.clips == "intersection",
     )
 
 
@@ -393,6 +444,20 @@ def _summarise(records: list[dict], computed: list[dict], options: "RunOptions",
                 record["identity"]["protocol"]["n_episodes"],
                 record["identity"]["classifier"]["name"],
                 1 / IMPRECISE,
+            )
+        scored = record.get("mteb")
+        if scored and scored.get("stopped"):
+            log.warning(
+                "%s on %s: scikit-learn stopped after %d iterations, before it converged, in %d of %d experiments: accuracy "
+                "%.1f, and %.1f converged; %.1f%% of the predictions are equal",
+                record["upstream"]["name"],
+                record["dataset"]["name"],
+                scored["iteration_limit"],
+                scored["stopped"],
+                record["identity"]["protocol"]["n_episodes"],
+                100 * record["accuracy"]["mean"],
+                100 * scored["converged_accuracy"],
+                100 * scored["equal_predictions"],
             )
     from jfewshot.reporting.strengths import strength_advice
 

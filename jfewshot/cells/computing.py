@@ -14,6 +14,7 @@ from jfewshot._version import made_with
 from jfewshot.cells.all_labels import solve_all_labels
 from jfewshot.cells.finishing import Finishing
 from jfewshot.cells.joining import JoinedViews, may_be, sides_of
+from jfewshot.cells.mteb import ScikitLearn, mteb_parts, solve_mteb
 from jfewshot.cells.planning import Cell
 from jfewshot.classifiers.rounding import IMPRECISE
 from jfewshot.classifiers.specs import StrengthValue
@@ -197,12 +198,19 @@ def _compute(cell, then, evaluator, folder, on_progress, finishing) -> Iterator[
                     "group": clips.group,
                     "split": clips.split,
                     **may_be(drawn, len(clips)),
-                    **({} if drawn.query_count is None else {"query_count": drawn.query_count}),
+                    **{
+                        name: count
+                        for name in ("query_count", "support_count")
+                        if (count := getattr(drawn, name)) is not None
+                    },
                 }
                 parts["draws"] = folder.write_draws(cell.draw_identity(), arrays | table)
             return folder.write_cell(record | {"draws": parts["draws"]}, solved.predicted)
 
-    if cell.protocol.all_labels:
+    found: Iterator[Solved]
+    if cell.protocol.mteb is not None:
+        found = solve_mteb(view, cell, drawn, evaluator.memory_bytes, on_progress)
+    elif cell.protocol.all_labels:
         found = solve_all_labels(view, cell, drawn, evaluator.memory_bytes, on_progress)
     else:
         found = evaluator.evaluate(
@@ -230,7 +238,9 @@ def _shared_parts(cell: Cell, drawn: Drawn, evaluator: Evaluator) -> dict[str, A
             **of_sides,
             **_labels(cell.protocol, support),
         },
-        "made_with": made_with("jax", "numpy")
+        "made_with": made_with(
+            "jax", "numpy", *(["scikit-learn"] if isinstance(cell.spec.classifier, ScikitLearn) else [])
+        )
         | {
             "device": evaluator.mesh.devices.flat[0].device_kind,
             "n_devices": int(evaluator.mesh.devices.size),
@@ -346,6 +356,8 @@ def _accuracy(solved: Solved, drawn: Drawn, clips: ClipTable) -> dict[str, Any]:
     correct = correct_from_predicted(solved.predicted, n_way)
     k_shot = of_class - solved.predicted.shape[1] // n_way
     pool = _pool_of(drawn, clips, k_shot)
+    if drawn.experiments is not None:
+        return mteb_parts(solved, drawn, pool)
     if drawn.query_count is None:
         return {"accuracy": interval_on_pool(correct, pool)._asdict()}
     found = {
@@ -362,5 +374,6 @@ def _pool_of(drawn: Drawn, clips: ClipTable, k_shot: int) -> Pool:
     pool = _POOLS.get(drawn)
     if pool is None:
         class_of_clip = drawn.pool.class_of_row(len(clips))
-        pool = _POOLS[drawn] = make_pool(drawn.clips, class_of_clip, k_shot, sides_of(drawn, clips))
+        pool = make_pool(drawn.clips, class_of_clip, k_shot, sides_of(drawn, clips))
+        pool = _POOLS[drawn] = pool.with_supports(drawn.support_count)
     return pool

@@ -9,6 +9,7 @@ from typing import Any
 
 from jfewshot.cells.curves import check_all_labels, stopped_curves
 from jfewshot.cells.tables import (
+    check_order,
     check_pools,
     check_support_view,
     joined_tables,
@@ -18,6 +19,7 @@ from jfewshot.cells.tables import (
 )
 from jfewshot.classifiers import Strength
 from jfewshot.classifiers.specs import AUTO, ClassifierSpec, StrengthValue
+from jfewshot.episodes.mteb_draws import order_digest
 from jfewshot.episodes.protocol import Protocol
 from jfewshot.episodes.resolving import resolved
 from jfewshot.episodes.separate import pools_digest
@@ -108,7 +110,8 @@ class Cell:
         """Which clips are on which side; nothing where all clips are on both."""
         if not self.protocol.is_separate:
             return {}
-        return {"pools": pools_digest(self.clips, self.protocol, self.store.dataset)}
+        order = {"clip_order": order_digest(self.clips)} if self.protocol.draws_by_order else {}
+        return {"pools": pools_digest(self.clips, self.protocol, self.store.dataset), **order}
 
     @property
     def _supports(self) -> dict[str, str]:
@@ -184,6 +187,7 @@ def plan_cells(
         tables = joined_tables(group, own, sources, intersect_clips)
         asked = [with_supports(protocol, sources[0]) for protocol in protocols]
         check_pools(group, tables, asked)
+        check_order(group, tables, asked)
         if stop_curves:
             asked = stopped_curves(asked, tables[0], group[0].dataset)
         of_group = [resolved(protocol, tables[0], group[0].dataset) for protocol in asked]

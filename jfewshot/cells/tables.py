@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from jfewshot.episodes.mteb_draws import order_digest
 from jfewshot.episodes.protocol import Protocol
 from jfewshot.episodes.separate import pools_digest
 from jfewshot.errors import UserError
@@ -130,6 +131,27 @@ def check_pools(stores: Sequence[Store], tables: Sequence[ClipTable], protocols:
                     f"{stores[0].path} and {stores[other].path} have equal clips, but --support-where and --query-where select "
                     "different ones: their columns differ. Write one of the stores again with the other's columns"
                 )
+
+
+def check_order(stores: Sequence[Store], tables: Sequence[ClipTable], protocols: Sequence[Protocol]) -> None:
+    """Refuse stores of one dataset whose embeddings are in different orders, where mteb's draws depend on the order.
+
+    Args:
+      stores: of one dataset.
+      tables: the table of each.
+      protocols: of the run.
+
+    Raises:
+      UserError: naming two stores.
+    """
+    if any(protocol.draws_by_order for protocol in protocols):
+        found = [order_digest(table) for table in tables]
+        other = next((number for number, digest in enumerate(found) if digest != found[0]), None)
+        if other is not None:
+            raise UserError(
+                f"{stores[0].path} and {stores[other].path} hold the clips of '{stores[0].dataset}' in different orders, and "
+                "mteb draws by the order. Write one of the stores again, or draw independently of it with --episodes 1000"
+            )
 
 
 def check_support_view(source: Store, store: Store, view: str) -> None:

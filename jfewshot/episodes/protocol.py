@@ -17,6 +17,14 @@ MAX_WAYS, MAX_DRAWN = 511, 65_535
 # episodes. (Version 1, without a number in its records, drew an episode's classes again with its supports, and so drew classes
 # that leave few queries too rarely. Episodes that are not group-aware have never changed.)
 GROUP_AWARE_DRAWS = 2
+# mteb's audio classification (mteb_draws.py): clips per class, experiments with splits, and folds without them.
+MTEB_SHOTS, MTEB_EXPERIMENTS, MTEB_FOLDS = 8, 10, 5
+# Which experiments these are; raised when they change.
+MTEB_DRAWS = 1
+_ONLY_WHERE_USED = (
+    *("support", "query", "support_from", "every_query", "every_class", "all_labels", "least_supports"),
+    *("mteb", "independent"),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +55,9 @@ class Protocol:
       every_query: whether the queries of a class are all of its query clips that are no support of the episode. `n_query` is then
         the number of the largest class (`resolved` fills it in), and smaller classes have fewer.
       every_class: whether an episode has all classes. `n_way` is then their number (`resolved` fills it in).
+      mteb: with "splits" or "folds", the experiments of mteb's audio classification (mteb_draws.py); with "either", those that
+        the dataset allows (`resolved` decides). None for episodes.
+      independent: whether mteb's experiments are drawn independently of each other, instead of as mteb draws them.
     """
 
     n_way: int = 5
@@ -66,6 +77,8 @@ class Protocol:
     every_class: bool = False
     all_labels: bool = False
     least_supports: int | None = None
+    mteb: Literal["either", "splits", "folds"] | None = None
+    independent: bool = False
 
     def __post_init__(self):
         # NumPy's integers become Python's: a record is JSON, and the seed names the random stream by its digits.
@@ -95,6 +108,11 @@ class Protocol:
         return given or self.every_query
 
     @property
+    def draws_by_order(self) -> bool:
+        """Whether draws depend on the order of the embeddings: mteb's own do."""
+        return self.mteb is not None and not self.independent
+
+    @property
     def n_support(self) -> int:
         """Support clips per episode."""
         return self.n_way * self.k_shot
@@ -122,14 +140,81 @@ class Protocol:
         identity.pop("all_labels", None)
         return identity
 
+    @classmethod
+    def of_mteb(
+        cls, n_episodes: int | None, seed: int, split: str | None, support: Side | None, query: Side | None
+    ) -> "Protocol":
+        """The protocol of mteb's audio classification, before it is known which form a dataset allows.
+
+        Args:
+          n_episodes: number of independent experiments; None for mteb's own 10 or 5, drawn as mteb draws them.
+          seed: of the draws; mteb's is 42.
+          split: take the clips of this split only, in folds; None for all clips.
+          support: the training split, where it is not named train.
+          query: the test split, where it is not named test.
+
+        Returns:
+          the protocol; `resolved` fills in the form, and the numbers of experiments, classes and queries.
+
+        Raises:
+          UserError: if only one of the two splits is named, or both and `split`.
+        """
+        if (support is None) != (query is None):
+            raise UserError("--protocol mteb needs both --support-split and --query-split, or neither")
+        if split is not None and support is not None:
+            raise UserError("--split makes folds within a split, and --support-split names another form; choose one")
+        return cls(
+            n_way=2,
+            k_shot=MTEB_SHOTS,
+            n_query=1,
+            n_episodes=MTEB_EXPERIMENTS if n_episodes is None else n_episodes,
+            seed=seed,
+            split=split,
+            support=support,
+            query=query,
+            every_query=True,
+            every_class=True,
+            mteb="either",
+            independent=n_episodes is not None,
+        )
+
+    def with_mteb_form(self, splits: set[str]) -> "Protocol":
+        """This protocol of mteb in the form that a dataset allows.
+
+        Args:
+          splits: the names of the splits of the dataset's labelled clips.
+        """
+        if self.mteb != "either":
+            return self
+        if self.split is None and self.support is None and {"train", "test"} <= splits:
+            return dataclasses.replace(self, support=Side("train"), query=Side("test"), mteb="splits")
+        if self.support is not None:
+            return dataclasses.replace(self, mteb="splits")
+        n_episodes = self.n_episodes if self.independent else MTEB_FOLDS
+        return dataclasses.replace(self, n_episodes=n_episodes, mteb="folds")
+
+    def with_sizes(self, n_way: int, n_query: int) -> "Protocol":
+        """This protocol with the numbers that all classes and all queries stand for.
+
+        Args:
+          n_way: how many classes there are.
+          n_query: how many queries the largest class has.
+
+        Raises:
+          UserError: if there are more than an episode can have.
+        """
+        return dataclasses.replace(self, n_way=n_way, n_query=n_query)
+
     def identity(self) -> dict[str, Any]:
         """What a result depends on."""
         nested = self.shots_drawn if self.group_aware else None
         version: dict[str, Any] = {"group_aware_draws": GROUP_AWARE_DRAWS} if self.group_aware else {}
         # Not `asdict`, which copies every value: a grid of 100,000 cells asks for as many identities as it has views.
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        for name in ("support", "query", "support_from", "every_query", "every_class", "all_labels", "least_supports"):
+        for name in _ONLY_WHERE_USED:
             del fields[name]
+        if self.mteb is not None:
+            version |= {"mteb": self.mteb, "independent": self.independent, "mteb_draws": MTEB_DRAWS}
         if self.all_labels:
             version |= {"all_labels": True}
         if self.least_supports is not None:

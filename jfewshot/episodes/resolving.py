@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from jfewshot.episodes.mteb_draws import resolved_mteb
 from jfewshot.episodes.pool import class_pool
 from jfewshot.episodes.protocol import MAX_DRAWN, MAX_WAYS, Protocol
 from jfewshot.errors import UserError
@@ -22,6 +23,8 @@ def resolved(protocol: Protocol, clips: ClipTable, dataset: str) -> Protocol:
     Raises:
       UserError: as `class_pool` does; or if there are more classes, or more queries of a class, than an episode can have.
     """
+    if protocol.mteb is not None:
+        return resolved_mteb(protocol, clips, dataset)
     if not (protocol.every_query or protocol.every_class):
         return protocol
     pool = class_pool(clips, protocol, dataset)

@@ -12,6 +12,7 @@ from jax.sharding import PartitionSpec as P
 from jfewshot.episodes.balance import check_balance, class_episodes
 from jfewshot.episodes.drawing import Draw, draw_arguments, pool_arrays
 from jfewshot.episodes.group_aware import MAX_CLASS_DRAWS, MAX_SUPPORT_DRAWS
+from jfewshot.episodes.mteb_draws import Experiment, experiments, order_digest
 from jfewshot.episodes.pool import ClassPool, class_pool
 from jfewshot.episodes.protocol import Protocol
 from jfewshot.episodes.separate import pools_digest
@@ -20,6 +21,7 @@ from jfewshot.evaluator.chunking import Chunking, ChunkShape, episodes_first, in
 from jfewshot.evaluator.devices import AXIS
 from jfewshot.evaluator.programs import PROGRAMS, drawing_options, jit_draw, jit_segments
 from jfewshot.profiling import stage
+from jfewshot.randomness import stream_key
 from jfewshot.store.clips import ClipTable
 
 # Stores of one dataset follow each other, under a few protocols each.
@@ -41,6 +43,8 @@ class Drawn:
       query_count: where all queries are asked, how many of each class's count, episodes x n_way; None where all do.
       fetch: brings the clips from the device.
       fetch_segments: computes the numbers that choose segments, of the supports alone or of all drawn clips.
+      support_count: in mteb's experiments, how many of each class's supports count, episodes x n_way; None where all do.
+      experiments: mteb's experiments as lists of clips; None for episodes.
     """
 
     redraws: int
@@ -51,6 +55,8 @@ class Drawn:
     query_count: np.ndarray | None
     fetch: Callable[[], np.ndarray]
     fetch_segments: Callable[[bool], np.ndarray]
+    support_count: np.ndarray | None = None
+    experiments: tuple[Experiment, ...] | None = None
 
     @functools.cached_property
     def clips(self) -> np.ndarray:
@@ -114,6 +120,8 @@ class Drawer:
         identity = repr(protocol.draw_identity(clips.digest))
         if protocol.is_separate:
             identity += pools_digest(clips, protocol, dataset)
+        if protocol.draws_by_order:
+            identity += order_digest(clips)
         if identity not in self._drawn:
             size = _bytes_of(protocol)
             most = _MOST_KEPT if size * _MOST_KEPT <= _SHARE * self._memory_bytes else _KEPT
@@ -122,6 +130,9 @@ class Drawer:
                 self._drawn.pop(oldest)
                 self._on_device.pop(oldest, None)
             with stage("sampling"):
+                if protocol.mteb is not None:
+                    self._drawn[identity] = _drawn_experiments(clips, protocol, dataset, identity)
+                    return self._drawn[identity]
                 pool = class_pool(clips, protocol, dataset)
                 drawn = self._chunking.run(
                     protocol, lambda shape: self._draw(clips, protocol, dataset, pool, identity, shape)
@@ -218,6 +229,22 @@ class Drawer:
         sharding = NamedSharding(self._mesh, P(AXIS))
         for start in range(0, len(drawn.clips), shape.episodes):
             yield jax.device_put(in_blocks(drawn.clips[start : start + shape.episodes], shape), sharding)
+
+
+def _drawn_experiments(clips: ClipTable, protocol: Protocol, dataset: str, identity: str) -> Drawn:
+    """mteb's experiments, which the host draws."""
+    found = experiments(clips, protocol, dataset)
+    rows = found.clips.astype(np.uint16 if len(clips) <= 2**16 else np.uint32)
+
+    def segments(of_supports: bool) -> np.ndarray:
+        # No segment is drawn: a clip's embedding is the mean of its segments.
+        return np.zeros((*rows.shape[:2], protocol.k_shot if of_supports else rows.shape[2]), np.float32)
+
+    key = jax.numpy.asarray(stream_key(protocol.seed, clips.stream, "mteb"))
+    counts = found.query_count.astype(np.int32), found.support_count.astype(np.int32)
+    return Drawn(
+        0, 0, found.pool, identity, key, counts[0], lambda: rows, segments, counts[1], experiments=found.listed
+    )
 
 
 def _bytes_of(protocol: Protocol) -> int:

@@ -14,7 +14,15 @@ from jfewshot.reporting.metrics import METRIC_WORDS
 RECOMMENDED_FIRST = ("logistic", "ridge", "svm", "sgd", "centroid", "knn")
 
 # Identity fields that name the data and the embeddings: the axes of a table. Everything else is its condition.
-_AXES = ("clip_table", "embeddings", "segments", "pools", "clip_table_of_supports", "embeddings_of_supports")
+_AXES = (
+    "clip_table",
+    "embeddings",
+    "segments",
+    "pools",
+    "clip_order",
+    "clip_table_of_supports",
+    "embeddings_of_supports",
+)
 
 
 def condition_of(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -152,6 +160,10 @@ def describe(condition: Mapping[str, Any]) -> str:
     query_segments = {"mean": "mean score of a query's segments", "one": "one segment per query"}
     if protocol.get("query_segments") in query_segments:
         parts.append(query_segments[protocol["query_segments"]])
+    if protocol.get("mteb"):
+        how = {"splits": "trained on the training split, tested on the test split", "folds": "in five folds"}
+        drawn = "drawn independently" if protocol.get("independent") else "drawn as mteb does"
+        parts.append(f"mteb's audio classification {how[protocol['mteb']]}, {drawn}")
     parts.append(f"{protocol['n_episodes']:,} episodes, seed {protocol['seed']}")
     return " · ".join(parts)
 

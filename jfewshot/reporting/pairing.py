@@ -94,7 +94,7 @@ def pair_dataset(
     names, class_of_clip = classes_of_clips(draws, protocol)
     clips = draws["clips"].astype(np.int64)
     try:
-        pool = make_pool(clips, class_of_clip, k_shot, sides_of_clips(draws))
+        pool = make_pool(clips, class_of_clip, k_shot, sides_of_clips(draws)).with_supports(draws.get("support_count"))
         found = scored([kept for _, kept in read], draws, pool, of_slots)
     except UserError as error:
         problems.append(str(error))

@@ -63,8 +63,9 @@ def scored(
         return Scored(pool_covariance(scores, pool, counts), scores, of_slots, _histogram(right, n_queries))
     count = count.astype(np.int64)
     right = np.stack([one if counts else right_of_slots(one, count) for _, _, one in kept])
-    of_slots = right / count
-    each = [_scores(record, one, right[i], count, counts) for i, (_, record, one) in enumerate(kept)]
+    # A fold of mteb's may have no query of a class.
+    of_slots = np.divide(right, count, out=np.full(right.shape, np.nan), where=np.broadcast_to(count > 0, right.shape))
+    each = [_scores(record, one, of_slots[i], count, counts) for i, (_, record, one) in enumerate(kept)]
     episode = np.stack([one.episode for one in each])
     steps = np.rint(_BINS * episode).astype(np.int64)
     covariance = unbalanced_covariance(each, count, pool)
@@ -95,10 +96,10 @@ def kept_of(results: Results, record: Mapping[str, Any], counts: bool, draws: Ma
     return right - (n_query - draws["query_count"].astype(np.int64))
 
 
-def _scores(record, predicted, right, count, counts: bool) -> Scores:
+def _scores(record, predicted, of_slots, count, counts: bool) -> Scores:
     metric: Metric = record.get("metric") or "accuracy"
     if not counts:
-        return scores_of(metric, predicted, count)
+        return scores_of(metric, predicted, count, bool(record["identity"]["protocol"].get("mteb")))
     if metric == "macro_f1":
         raise UserError(
             f"record {record['key']} keeps counts only, and macro F1 needs predictions; run with --keep predictions"
@@ -106,8 +107,8 @@ def _scores(record, predicted, right, count, counts: bool) -> Scores:
     # How the metric changes without a query takes predictions.
     unknown = np.full((*count.shape, int(count.max())), np.nan)
     if metric == "accuracy":
-        return Scores(right.sum(1) / count.sum(1), unknown)
-    return Scores((right / count).mean(1), unknown)
+        return Scores(np.nansum(of_slots * count, axis=1) / count.sum(1), unknown)
+    return Scores(np.nanmean(of_slots, axis=1), unknown)
 
 
 def _histogram(steps: np.ndarray, most: int) -> np.ndarray:

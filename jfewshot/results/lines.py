@@ -94,6 +94,8 @@ class _Protocol(msgspec.Struct):
     support_from: str | None = None
     every_query: bool = False
     every_class: bool = False
+    mteb: Literal["splits", "folds"] | None = None
+    independent: bool = False
 
 
 class _Predictions(msgspec.Struct):

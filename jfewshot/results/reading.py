@@ -126,7 +126,7 @@ class Results:
           UserError: if the file is missing, is damaged or was edited, or holds other episodes than the record says.
         """
         protocol = record["identity"]["protocol"]
-        names = ("n_episodes", "n_way", "k_shot", "n_query", "every_query")
+        names = ("n_episodes", "n_way", "k_shot", "n_query", "every_query", "mteb")
         sizes = tuple((name, protocol.get(name)) for name in names)
         return self._draws(record["draws"], sizes, record.get("draws_sha256"))
 

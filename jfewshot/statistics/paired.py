@@ -90,11 +90,13 @@ def compare(covariances: Sequence[PoolCovariance], pool: PoolKind = "classes") -
 def class_scores(
     scores: Shaped[np.ndarray, "n_systems n_episodes n_queries"], pool: Pool
 ) -> Float[np.ndarray, "n_systems n_classes"]:
-    """Mean score of each class's own queries: per-class accuracy."""
+    """Mean score of each class's own queries, over the episodes that have some: per-class accuracy."""
     own = scores.reshape(*scores.shape[:2], pool.slot_class.shape[1], -1).mean(axis=3, dtype=np.float64)
-    held = np.bincount(pool.slot_class.ravel(), minlength=len(pool.class_size))
-    sums = [np.bincount(pool.slot_class.ravel(), row.ravel(), minlength=len(held)) for row in own]
-    return np.stack(sums) / held
+    known = ~np.isnan(own[0]).ravel()
+    classes, n_classes = pool.slot_class.ravel()[known], len(pool.class_size)
+    sums = [np.bincount(classes, row.ravel()[known], n_classes) for row in own]
+    held = np.bincount(classes, minlength=n_classes)
+    return np.divide(sums, held, out=np.full((len(own), n_classes), np.nan), where=held > 0)
 
 
 def class_pseudo_values(

@@ -69,6 +69,16 @@ class Pool:
     query_size: Integer[np.ndarray, " n_classes"] | None = None
     told_apart: bool = True
 
+    def with_supports(self, count: Integer[np.ndarray, "n_episodes n_way"] | None) -> "Pool":
+        """The same pool, in which the variance from the choice of clips is not known if some class had fewer supports.
+
+        Args:
+          count: how many supports of each class count; None where all do.
+        """
+        if count is None or count.min() == self.k_shot:
+            return self
+        return dataclasses.replace(self, told_apart=False)
+
     @functools.cached_property
     def appearances(self) -> tuple[Float[np.ndarray, " n_clips"], Float[np.ndarray, " n_clips"]]:
         """How often each clip of the table was drawn: as a support, and as a query."""

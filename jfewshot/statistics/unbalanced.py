@@ -43,6 +43,7 @@ def scores_of(
     metric: Metric,
     predicted: Integer[np.ndarray, "n_episodes n_queries"],
     count: Integer[np.ndarray, "n_episodes n_way"],
+    in_folds: bool = False,
 ) -> Scores:
     """A metric of each episode.
 
@@ -50,6 +51,7 @@ def scores_of(
       metric: which one.
       predicted: the slot that each query was given to, class-major, with room for the largest class.
       count: how many queries of each class count; the others fill its room up.
+      in_folds: whether a class without queries in an episode has some in others: accuracy does without them.
 
     Returns:
       the metric of each episode, and what each query does to it.
@@ -62,7 +64,7 @@ def scores_of(
     for start in range(0, n_episodes, step):
         block = slice(start, start + step)
         is_query = np.arange(by_slot.shape[2]) < count[block, :, None]
-        value, change = _of_counts(metric, confusion_counts(by_slot[block], is_query), count[block])
+        value, change = _of_counts(metric, confusion_counts(by_slot[block], is_query), count[block], in_folds)
         episode[block] = value
         there = np.take_along_axis(change, by_slot[block], axis=2)
         without[block] = np.where(is_query, there, np.nan)
@@ -87,7 +89,7 @@ def confusion_counts(
     return np.bincount(place, minlength=n_episodes * n_way**2).reshape(n_episodes, n_way, n_way).astype(np.float64)
 
 
-def _of_counts(metric: Metric, counts: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _of_counts(metric: Metric, counts: np.ndarray, count: np.ndarray, in_folds: bool) -> tuple[np.ndarray, np.ndarray]:
     """A metric of each episode, and how it changes without one query of each (right slot, predicted slot)."""
     n_way = count.shape[1]
     size = count.astype(np.float64)
@@ -98,13 +100,17 @@ def _of_counts(metric: Metric, counts: np.ndarray, count: np.ndarray) -> tuple[n
         if metric == "accuracy":
             total, all_right = size.sum(1)[:, None, None], right.sum(1)[:, None, None]
             value = (all_right / total)[:, 0, 0]
-            return value, ((all_right - diagonal) / (total - 1) - all_right / total) * alone
+            return value, ((all_right - diagonal) / (total - 1) - all_right / total) * (1.0 if in_folds else alone)
         if metric == "balanced_accuracy":
             recall = right / size
+            if not size.all():  # over the classes that have queries
+                return np.nanmean(recall, axis=1), np.full(counts.shape, np.nan)
             change = ((right[:, :, None] - diagonal) / (size[:, :, None] - 1) - recall[:, :, None]) / n_way
             return recall.mean(1), change * alone
         both = size + counts.sum(1)  # queries of a class, and queries given to it
         f1 = 2 * right / both
+        if not size.all():  # over the classes that have queries or predictions, as scikit-learn does
+            return np.nanmean(f1, axis=1), np.full(counts.shape, np.nan)
         # A right query less: one fewer of its class and one fewer given to it. A wrong one: the one here, the other there.
         own_right = 2 * (right - 1) / np.maximum(both - 2, 1) - f1
         own_wrong = 2 * right / np.maximum(both - 1, 1) - f1
@@ -143,6 +149,7 @@ def unbalanced_interval(
     predicted: Integer[np.ndarray, "n_episodes n_queries"],
     count: Integer[np.ndarray, "n_episodes n_way"],
     pool: Pool,
+    in_folds: bool = False,
 ) -> AccuracyInterval:
     """A metric over all episodes with the three intervals that accuracy has.
 
@@ -151,11 +158,12 @@ def unbalanced_interval(
       predicted: the slot that each query was given to, class-major, with room for the largest class.
       count: how many queries of each class count.
       pool: what the episodes drew, from `make_pool`.
+      in_folds: see `scores_of`.
 
     Returns:
       the mean and the intervals.
     """
-    scores = scores_of(metric, predicted, count)
+    scores = scores_of(metric, predicted, count, in_folds)
     mean, std, ci95 = episode_interval(scores.episode)
     found = unbalanced_covariance([scores], count, pool)
     of_classes, of_clips = pool_half_widths(
@@ -180,7 +188,8 @@ def _clip_covariance(
         d_i = n_way / C [ k / (n - k) (A - A_i) + W_i ],
 
     A the mean over the episodes with the class, A_i over those with i among the supports, W_i the mean change over the episodes
-    in which i is a query and is taken out. Squares are replaced by products over pairs of different episodes, as in `pool.py`.
+    in which i is a query and is taken out. In folds, where i is a query in only some of the episodes in which it is no support,
+    W_i counts for their share. Squares are replaced by products over pairs of different episodes, as in `pool.py`.
     """
     k_shot, n_classes = pool.k_shot, len(pool.class_size)
     apart = pool.support_size is not None
@@ -201,6 +210,9 @@ def _clip_covariance(
     pair_ss, pair_qq, pair_sq = weights
     factor = (n_way * k_shot / (sizes - k_shot))[slot_class]
     query_class = np.broadcast_to(pool.slot_class[:, :, None], is_query.shape)[is_query]
+    asked = (n_queried > 0) | ((pool.clip_class >= 0) & (not apart))
+    could = np.bincount(pool.clip_class[asked], (held[pool.clip_class] - n_support)[asked], n_classes)
+    share = np.bincount(pool.clip_class[asked], n_queried[asked], n_classes) / np.maximum(could, 1)
     x, mean_y = np.empty((2, n_systems, len(slot_class)))
     x_sum, y_sum = np.empty((2, n_systems, n_clips))
     y = np.empty((n_systems, len(query)))
@@ -209,12 +221,14 @@ def _clip_covariance(
         x[s] = factor * ((np.bincount(slot_class, of_slot, n_classes) / held)[slot_class] - of_slot)
         x_sum[s] = np.bincount(support, np.repeat(x[s], k_shot), n_clips)
         y[s] = n_way * without[s][is_query]
-        of_class = np.bincount(query_class, y[s], n_classes) / np.bincount(query_class, minlength=n_classes)
-        y[s] -= of_class[query_class]
+        of_class = np.bincount(query_class, y[s], n_classes) / np.maximum(
+            np.bincount(query_class, minlength=n_classes), 1
+        )
+        y[s] = (y[s] - of_class[query_class]) * share[query_class]
         y_sum[s] = np.bincount(query, y[s], n_clips)
         in_slot = np.zeros(is_query.shape)
         in_slot[is_query] = y[s]
-        mean_y[s] = (in_slot.sum(2) / count).ravel()
+        mean_y[s] = (in_slot.sum(2) / np.maximum(count, 1)).ravel()
     cross = (x_sum * pair_sq) @ y_sum.T
     squares = cross + cross.T
     squares += (x_sum * pair_ss) @ x_sum.T - (x * pair_ss[support].reshape(-1, k_shot).sum(1)) @ x.T

@@ -56,7 +56,7 @@ def test_options_are_completed(complete, words, expected):
 
 
 def test_choices_are_completed_and_paths_are_left_to_the_shell(complete):
-    assert complete("run", "--protocol", "") == ["default", "paper"]
+    assert complete("run", "--protocol", "") == ["default", "paper", "mteb", "mteb_faithful"]
     assert complete("run", "--protocol", "p") == ["paper"]
     assert complete("run", "--stores", "") == []
 

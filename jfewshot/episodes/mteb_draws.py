@@ -1,0 +1,242 @@
+"""The experiments of mteb's audio classification (Massive Text Embedding Benchmark, `AbsTaskClassification` of mteb 2.26).
+
+With a training and a test split, each experiment trains on 8 clips per class of the training split and classifies the whole
+test split. Without them, five shuffled folds take turns: each experiment trains on 8 clips per class outside its fold and
+classifies the fold. A class with fewer than 8 training clips gives what it has. All classes take part.
+
+mteb's own draws shuffle one list again and again with one seed, so that experiment i applies the same permutation i + 1 times.
+`independent` draws shuffle afresh for each experiment, so that their spread is that of the choice of clips.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Int
+
+from jfewshot.episodes.pool import ClassPool
+from jfewshot.episodes.protocol import MAX_WAYS, MTEB_FOLDS, MTEB_SHOTS, Protocol
+from jfewshot.episodes.separate import Supports, side_masks
+from jfewshot.errors import UserError
+from jfewshot.files import sha256_of_json
+from jfewshot.randomness import stream_key
+from jfewshot.store.clips import ClipTable
+
+Rows = Int[np.ndarray, "..."]
+
+
+class Experiment(NamedTuple):
+    """One experiment, as rows of the clip table.
+
+    Attributes:
+      support: the clips to train on, in mteb's order.
+      query: the clips to classify, in the order of the embeddings.
+    """
+
+    support: Rows
+    query: Rows
+
+
+class Experiments(NamedTuple):
+    """All experiments in the arrays that episodes have. Slot c of every experiment is class c of the pool.
+
+    Attributes:
+      pool: the classes and clips.
+      listed: the experiments as lists of clips.
+      clips: rows of the clip table, the supports of a class first. Places that no clip takes repeat a clip of the class.
+      support_count: how many supports of each class count.
+      query_count: how many queries of each class count.
+    """
+
+    pool: ClassPool
+    listed: tuple[Experiment, ...]
+    clips: Int[np.ndarray, "experiments classes drawn"]
+    support_count: Int[np.ndarray, "experiments classes"]
+    query_count: Int[np.ndarray, "experiments classes"]
+
+
+def order_of(clips: ClipTable) -> Rows:
+    """The clips in the order of their embeddings, which is the order in which the dataset was extracted: mteb's row numbers.
+
+    Args:
+      clips: the clip table, which is sorted by clip id.
+    """
+    return np.argsort(clips.first_segment, kind="stable")
+
+
+def order_digest(clips: ClipTable) -> str:
+    """SHA-256 of `order_of`, on which mteb's own draws depend.
+
+    Args:
+      clips: the clip table.
+    """
+    if "order" not in clips.memo:
+        clips.memo["order"] = sha256_of_json(order_of(clips).tolist())
+    return clips.memo["order"]
+
+
+def list_experiments(clips: ClipTable, protocol: Protocol, dataset: str) -> tuple[Experiment, ...]:
+    """Draw the experiments.
+
+    Args:
+      clips: the clip table.
+      protocol: a resolved one with `mteb`.
+      dataset: name of the dataset, for messages.
+
+    Returns:
+      the experiments, in order.
+
+    Raises:
+      UserError: if there are too few clips or classes, or mteb's generator does not take the seed.
+    """
+    if not protocol.independent and not 0 <= protocol.seed < 2**32:
+        raise UserError(f"--seed is {protocol.seed}; mteb's own draws take seeds from 0 to 2**32 - 1")
+    order = np.arange(len(clips)) if protocol.independent else order_of(clips)
+    support, query = (order[mask[order]] for mask in side_masks(clips, protocol, dataset))
+    if protocol.mteb == "folds":
+        found = _in_folds(clips, protocol, support, dataset)
+    else:
+        found = _of_splits(clips, protocol, support, query)
+    for number, (train, test) in enumerate(found):
+        if len(np.unique(clips.class_number[train])) < 2:
+            raise UserError(
+                f"{dataset}: the training clips of experiment {number} are of one class, and a classifier needs two; mteb's "
+                "protocol needs more clips, or more classes"
+            )
+        assert len(test)
+    return found
+
+
+def _of_splits(clips: ClipTable, protocol: Protocol, support: Rows, query: Rows) -> tuple[Experiment, ...]:
+    labels = clips.class_number[support]
+    found, before, order = [], _first_order(protocol, len(support)), None
+    for number in range(protocol.n_episodes):
+        if protocol.independent:
+            order = _random(clips, protocol, number).permutation(len(support))
+        else:
+            order = before if order is None else order[before]
+        found.append(Experiment(support[_first_of_each_class(order, labels)], query))
+    return tuple(found)
+
+
+def _in_folds(clips: ClipTable, protocol: Protocol, rows: Rows, dataset: str) -> tuple[Experiment, ...]:
+    n = len(rows)
+    if n < MTEB_FOLDS:
+        raise UserError(f"{dataset} has {n} clips; mteb's protocol without splits needs {MTEB_FOLDS} or more")
+    sizes = np.full(MTEB_FOLDS, n // MTEB_FOLDS)
+    sizes[: n % MTEB_FOLDS] += 1
+    ends = np.cumsum(sizes)
+    found = []
+    shuffled, before, order = _first_order(protocol, n), None, None
+    for number in range(protocol.n_episodes):
+        fold = number % MTEB_FOLDS
+        if protocol.independent and fold == 0:
+            shuffled = _random(clips, protocol, number, "folds").permutation(n)
+        is_query = np.zeros(n, bool)
+        is_query[shuffled[ends[fold] - sizes[fold] : ends[fold]]] = True
+        train = rows[~is_query]
+        if protocol.independent:
+            order = _random(clips, protocol, number).permutation(len(train))
+        elif order is None:
+            order = before = _first_order(protocol, len(train))
+        else:
+            # Later folds may have one training clip more than the first, whose list mteb shuffles on: this clip is never drawn.
+            order = order[before]
+        found.append(Experiment(train[_first_of_each_class(order, clips.class_number[train])], rows[is_query]))
+    return tuple(found)
+
+
+def _first_order(protocol: Protocol, n: int) -> Rows:
+    """What one shuffling by mteb makes of the numbers 0 to n - 1."""
+    order = np.arange(n)
+    if not protocol.independent:
+        np.random.RandomState(protocol.seed).shuffle(order)
+    return order
+
+
+def _random(clips: ClipTable, protocol: Protocol, number: int, *what: str) -> np.random.RandomState:
+    """A generator of its own for each experiment; RandomState, whose numbers no version of NumPy changes."""
+    key = stream_key(protocol.seed, clips.stream, "mteb", *what, number)
+    return np.random.RandomState(np.random.MT19937(np.random.SeedSequence(key.tolist())))
+
+
+def _first_of_each_class(order: Rows, labels: Int[np.ndarray, " clips"]) -> Rows:
+    """The first clips of each class in an order: places of `labels`, still in this order."""
+    by_class = np.argsort(labels[order], kind="stable")
+    ordered = labels[order][by_class]
+    rank = np.arange(len(order)) - np.searchsorted(ordered, ordered)
+    return order[np.sort(by_class[rank < MTEB_SHOTS])]
+
+
+def experiments(clips: ClipTable, protocol: Protocol, dataset: str) -> Experiments:
+    """Draw the experiments and put them into arrays.
+
+    Args:
+      clips: the clip table.
+      protocol: a resolved one with `mteb`; `n_way` and `n_query` are not looked at.
+      dataset: name of the dataset, for messages.
+
+    Returns:
+      the experiments.
+
+    Raises:
+      UserError: as `list_experiments` does, and for more classes than an episode can have.
+    """
+    listed = list_experiments(clips, protocol, dataset)
+    pool = _pool(clips, protocol, dataset)
+    n_way = len(pool.names)
+    if n_way > MAX_WAYS:
+        raise UserError(
+            f"{dataset} has {n_way} classes, and an episode at most {MAX_WAYS}; mteb's protocol takes all classes"
+        )
+    class_of_row = pool.class_of_row(len(clips))
+    support_count, query_count = (
+        np.stack([np.bincount(class_of_row[one[side]], minlength=n_way) for one in listed]) for side in (0, 1)
+    )
+    any_clip = np.zeros(n_way, np.int64)
+    any_clip[class_of_row[pool.all_clips]] = pool.all_clips
+    drawn = np.empty((len(listed), n_way, MTEB_SHOTS + int(query_count.max())), np.int32)
+    drawn[:] = any_clip[:, None]
+    for number, one in enumerate(listed):
+        for rows, first in ((one.support, 0), (one.query, MTEB_SHOTS)):
+            slot = class_of_row[rows]
+            by_slot = np.argsort(slot, kind="stable")
+            ordered = slot[by_slot]
+            drawn[number, ordered, first + np.arange(len(rows)) - np.searchsorted(ordered, ordered)] = rows[by_slot]
+    return Experiments(pool, listed, drawn, support_count, query_count)
+
+
+def _pool(clips: ClipTable, protocol: Protocol, dataset: str) -> ClassPool:
+    """The classes of both sides together: mteb keeps a class that one side lacks."""
+    masks = side_masks(clips, protocol, dataset)
+    present = np.unique(clips.class_number[masks[0] | masks[1]])
+    number = np.full(len(clips.classes) + 1, -1)
+    number[present] = np.arange(len(present))
+    sides = []
+    for mask in masks:
+        rows = np.flatnonzero(mask).astype(np.int32)
+        slot = number[clips.class_number[rows]]
+        order = np.argsort(slot, kind="stable")
+        count = np.bincount(slot, minlength=len(present)).astype(np.int32)
+        start = (np.cumsum(count) - count).astype(np.int32)
+        sides.append((start, count, rows[order], clips.group_number[rows[order]]))
+    support = Supports(*sides[0], None, None) if protocol.mteb == "splits" else None
+    return ClassPool(clips.classes[present], *sides[1], (), support)
+
+
+def resolved_mteb(protocol: Protocol, clips: ClipTable, dataset: str) -> Protocol:
+    """The form that a dataset allows: splits where clips are of the splits named train and test, else folds.
+
+    Args:
+      protocol: one with `mteb`; its sides, where given, name the two splits.
+      clips: the clip table.
+      dataset: name of the dataset, for messages.
+
+    Returns:
+      the protocol with its form, its number of experiments, of classes and of queries.
+
+    Raises:
+      UserError: as `experiments` does, or if a named split is not there.
+    """
+    found = protocol.with_mteb_form(set(clips.split[clips.class_number >= 0].tolist()))
+    drawn = experiments(clips, found, dataset)
+    return found.with_sizes(len(drawn.pool.names), int(drawn.query_count.max()))
