@@ -20,7 +20,7 @@ def check_files(
     """Validate contributed files.
 
     Args:
-      files: their paths.
+      files: their paths; a folder stands for the JSON files in it.
       suite: the suite that all of them have to be to; None for the one of the leaderboard they lie in, or the one they name.
       stores: folders of stores from which draws are computed again.
 
@@ -32,14 +32,15 @@ def check_files(
     """
     at_hand: dict[str, AtHand] = {}
     found = {}
-    for path in files:
+    reader = _Reader()
+    for path in _expanded(files):
         try:
-            one = read_contribution(path)
+            one = reader.read(path)
             against = suite or suite_of(path, one)
         except UserError as error:
             found[path] = "", Validation((str(error),))
             continue
-        checked = validate(one, against, _known(path, one, against))
+        checked = validate(one, against, _known(path, one, against, reader))
         if not checked.errors:
             if against.definition not in at_hand:
                 at_hand[against.definition] = AtHand(against, stores)
@@ -84,7 +85,30 @@ def suite_of(path: Path, one: Contribution, asked: str | None = None) -> Suite:
     return named
 
 
-def _known(path: Path, one: Contribution, suite: Suite) -> Known:
+class _Reader:
+    """Reads contributed files, each once: those beside a file are needed for every file."""
+
+    def __init__(self) -> None:
+        self._read: dict[Path, Contribution | UserError] = {}
+
+    def read(self, path: Path) -> Contribution:
+        key = path.absolute()
+        if key not in self._read:
+            try:
+                self._read[key] = read_contribution(path)
+            except UserError as error:
+                self._read[key] = error
+        found = self._read[key]
+        if isinstance(found, UserError):
+            raise found
+        return found
+
+
+def _expanded(files: Sequence[Path]) -> list[Path]:
+    return [one for path in files for one in (sorted(path.glob("*.json")) if path.is_dir() else [path])]
+
+
+def _known(path: Path, one: Contribution, suite: Suite, reader: _Reader) -> Known:
     """The digests that the suite, the leaderboard and the contributions beside a file know."""
     folder = path.absolute().parent
     others = {one.encoder.name: one}
@@ -93,13 +117,13 @@ def _known(path: Path, one: Contribution, suite: Suite) -> Known:
         earlier = read_filled(folder.parent / DIGESTS_FILE, suite)
         for other in contribution_files(folder.parent):
             if other != path.absolute():
-                _add(others, other, suite)
+                _add(others, other, suite, reader)
     return known_digests(suite, others.values(), earlier)
 
 
-def _add(others: dict[str, Contribution], path: Path, suite: Suite) -> None:
+def _add(others: dict[str, Contribution], path: Path, suite: Suite, reader: _Reader) -> None:
     try:
-        other = read_contribution(path)
+        other = reader.read(path)
     except UserError:
         return  # it is refused when it is validated itself
     if suite_fault(other, suite) is None:

@@ -40,11 +40,10 @@ def estimate_evaluation(suite: Suite, found: Found, datasets: Sequence[str], out
     with ResultFolder(out / RESULTS) as folder:
         to_do = [one for one in planned if missing_of(one.cell, folder)]
     of_missing = sum(task.dataset in names for names in found.missing.values() for task in suite.tasks)
-    disk = bytes_at_most([one.cell for one in to_do], "predictions")
-    lines = [
-        f"{len(to_do) + of_missing} of {len(planned) + of_missing} cells have to be evaluated.",
-        f"The results of the {len(to_do)} whose stores are there take at most {readable(disk)}.",
-    ]
+    lines = [f"{len(to_do) + of_missing} of {len(planned) + of_missing} cells have to be evaluated."]
+    if to_do:
+        disk = readable(bytes_at_most([one.cell for one in to_do], "predictions"))
+        lines.append(f"The results of the {len(to_do)} cells whose stores are there take at most {disk}.")
     seconds = 0.0
     for track in suite.tracks:
         number = sum(one.task.track == track.name for one in to_do)

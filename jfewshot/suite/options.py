@@ -80,12 +80,12 @@ class SuiteValidateOptions:
 
     EXAMPLES: ClassVar = (
         "jfewshot suite validate suite/contributions/my_encoder.json",
-        "jfewshot suite validate contributions/*.json --stores stores",
+        "jfewshot suite validate contributions --stores stores",
     )
     HEADINGS: ClassVar = {"files": "What is checked", "suite": "With what it is compared"}
 
     files: Annotated[tuple[Path, ...], tyro.conf.Positional, arg(metavar="FILE [FILE ...]")]
-    """Files that `jfewshot suite run` wrote."""
+    """Files that `jfewshot suite run` wrote, or folders with such files."""
     suite: Annotated[str | None, arg(metavar="SUITE")] = None
     """Suite that the files have to be contributions to: a name, or the path of a suite's JSON file. Without this option, the
     suite of the leaderboard that a file lies in, and otherwise the suite that the file names."""

@@ -30,7 +30,7 @@ jobs:
         with:
           python-version: "3.12"
       - run: python -m pip install "$JFEWSHOT"
-      - run: jfewshot suite validate contributions/*.json
+      - run: jfewshot suite validate contributions
       - run: jfewshot suite build .
       - uses: actions/upload-pages-artifact@v3
         with:

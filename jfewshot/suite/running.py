@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jfewshot.errors import UserError
+from jfewshot.printable import counted
 from jfewshot.suite.contribution import (
     Contribution,
     Encoder,
@@ -85,11 +86,14 @@ def run_suite(suite: Suite, options: "SuiteRunOptions") -> SuiteRun | None:
     if calls:
         sys.stdout.flush()
         estimate_extraction(calls, loading)
-    if options.estimate:
-        from jfewshot.suite.estimating import estimate_evaluation
+    from jfewshot.suite.estimating import estimate_evaluation
 
-        sys.stdout.write(estimate_evaluation(suite, found, datasets, options.out))
+    estimate = estimate_evaluation(suite, found, datasets, options.out)
+    if options.estimate:
+        sys.stdout.write(estimate)
         return None
+    for line in estimate.splitlines():
+        log.info("%s", line)
     if calls:
         workers = [] if options.workers is None else ["--workers", str(options.workers)]
         extract(calls, [*loading, *workers])
@@ -106,19 +110,18 @@ def _say_plan(suite: Suite, found: Found, calls: Sequence[Extraction], datasets:
     n_stores = sum(len(stores) for stores in found.stores.values())
     n_missing = sum(len(names) for names in found.missing.values())
     log.info(
-        "suite %s, version %d: %d tasks on %d datasets; %d stores are there, %d are extracted",
+        "suite %s, version %d: %s on %s; %s there, %s to be extracted",
         suite.name,
         suite.version,
-        sum(task.dataset in datasets for task in suite.tasks),
-        len(datasets),
-        n_stores,
-        n_missing if calls else 0,
+        counted(sum(task.dataset in datasets for task in suite.tasks), "task"),
+        counted(len(datasets), "dataset"),
+        counted(n_stores, "store is", "stores are"),
+        counted(n_missing if calls else 0, "has", "have"),
     )
 
 
 def _evaluate(suite: Suite, found: Found, datasets: Sequence[str], options: "SuiteRunOptions") -> SuiteRun:
-    from jfewshot.cells.computing import evaluate_cells, missing_of
-    from jfewshot.cells.sizes import bytes_at_most, readable
+    from jfewshot.cells.computing import evaluate_cells
     from jfewshot.commandline.progress import Progress
     from jfewshot.evaluator.evaluator import Evaluator
     from jfewshot.results import ResultFolder, read_results
@@ -130,13 +133,6 @@ def _evaluate(suite: Suite, found: Found, datasets: Sequence[str], options: "Sui
     total = sum(cell.protocol.n_episodes for cell in cells)
     records: dict[str, dict[str, Any]] = {}
     with ResultFolder(options.out / RESULTS) as folder:
-        missing = [cell for cell in cells if missing_of(cell, folder)]
-        log.info(
-            "%d of %d cells have to be computed; their results take at most %s",
-            len(missing),
-            len(cells),
-            readable(bytes_at_most(missing, "predictions")),
-        )
         with Progress("evaluating", total, "episodes") as progress:
             for record, _ in evaluate_cells(cells, Evaluator(None, memory_bytes), folder, progress.advance):
                 records[record["key"]] = record

@@ -5,6 +5,7 @@ import json
 import msgspec
 import pytest
 
+from extraction.datasets import load_dataset
 from jfewshot.classifiers.specs import CLASSIFIERS
 from jfewshot.errors import UserError
 from jfewshot.evaluator.evaluator import Evaluator
@@ -54,6 +55,12 @@ def test_the_anchors_of_paper10_are_chance_and_the_best_of_table_3():
         assert task.upper == pytest.approx(published.accuracy[:, column].max(), abs=1e-9)
     assert len(suite.tasks) == 30
     assert {suite.track(task.track).protocol.min_clips for task in suite.tasks} == {2, 6}
+
+
+def test_every_dataset_is_one_that_can_be_extracted():
+    for name in shipped_suites():
+        for dataset in load_suite(name).datasets:
+            assert load_dataset(dataset.load).info.name == dataset.name
 
 
 def test_the_classifiers_mean_what_they_meant():

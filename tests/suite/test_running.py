@@ -67,7 +67,8 @@ def test_the_same_command_computes_nothing_again_and_writes_the_same_file(place,
     before = (finished / "contributions" / "alpha.json").read_bytes()
     with caplog.at_level("INFO"):
         main([*arguments(place, finished), "--no-compile-cache"])
-    assert "0 of 8 cells have to be computed" in caplog.text
+    assert "0 of 8 cells have to be evaluated" in caplog.text
+    assert "episodes per second" not in caplog.text
     assert (finished / "contributions" / "alpha.json").read_bytes() == before
 
 
@@ -129,3 +130,36 @@ def test_suites_are_listed(capsys):
     said = capsys.readouterr().out
     assert "saa-chosen-5" in said
     assert "classes not known yet, clips not known yet" in said
+
+
+def test_missing_stores_are_extracted_by_the_command_and_not_again(tmp_path, capsys, caplog):
+    soundfile = pytest.importorskip("soundfile")
+    pytest.importorskip("soxr")
+    rng, suite = np.random.default_rng(0), small_suite(("birds",))
+    for number in range(3):
+        folder = tmp_path / "audio" / "of birds" / f"class{number}"
+        folder.mkdir(parents=True)
+        for clip in range(6):
+            wave = 0.1 * (number + 1) * rng.uniform(-1, 1, 1600)
+            soundfile.write(folder / f"{clip}.wav", wave, 16_000)
+    value = json.loads(suite_text(suite))
+    value["datasets"][0] |= {"load": "folder:birds", "folder": "of birds"}
+    (tmp_path / "small.json").write_text(json.dumps(value))
+    encoder, out = "tests.suite.encoders:Loudness", tmp_path / "out"
+    command = ["run", str(tmp_path / "small.json"), "--upstreams", encoder, "--out", str(out), "--no-compile-cache"]
+    with pytest.raises(UserError, match=r"there is no store of 'tests\.suite\.encoders:Loudness' on 'birds'"):
+        main(command)
+    with caplog.at_level("INFO"):
+        assert main([*command, "--root", str(tmp_path / "audio"), "--workers", "0", "--device", "cpu"]) == 0
+    said = capsys.readouterr().out
+    assert "segments of 5 s" in said  # the estimate of the extraction comes first
+    assert said.index("segments of 5 s") < said.index("A small suite, version 1")
+    assert "next: jfewshot extract" not in caplog.text
+    found = read_contribution(out / "contributions" / "tests.suite.encoders_Loudness.json")
+    assert found.scores["all"].score > 500  # classes differ in loudness alone
+    # The stores are there, so neither audio nor an extraction is needed again.
+    caplog.clear()
+    with caplog.at_level("INFO"):
+        assert main(command) == 0
+    assert "0 of 2 cells have to be evaluated" in caplog.text
+    assert "extracting" not in caplog.text

@@ -123,6 +123,10 @@ def test_two_contributions_with_equal_digests_fill_what_is_not_known(tmp_path):
     disagreeing = known_digests(suite, [alpha, odd])
     assert (TASK, "clip_table") in disagreeing.contested
     assert any("the clips differ from those of odd" in line for line in validate(alpha, suite, disagreeing).unverified)
+    # Two against two fill nothing either.
+    halves = known_digests(suite, [alpha, beta, odd, contribution(suite, "odder", clip_table="f" * 64)])
+    assert (TASK, "clip_table") in halves.contested
+    assert (TASK, "clip_table") not in halves.digests
     known = known_digests(suite, [alpha, beta, odd])
     assert known.digests[TASK, "clip_table"].digest == SHA["clip_table"]
     assert known.digests[TASK, "clip_table"].by == ["alpha", "beta"]

@@ -38,13 +38,14 @@
   // A column: what it is called, the value that it is sorted by, its text, and the small text behind it.
   const columns = (one) => [
     { key: "encoder", title: "Encoder", label: true, value: (row) => one.encoders[row].toLowerCase(), text: (row) => [one.encoders[row], ""] },
+    // What ranks comes first, so that ten datasets do not push it out of sight.
+    { key: "score", title: "Score", value: (row) => one.total[row], text: (row) => [one.total[row].toFixed(1), ""], range: "total" },
+    { key: "rank", title: "Avg Rank", value: (row) => one.rank[row], text: (row) => [one.rank[row].toFixed(2), ""], range: "rank" },
+    { key: "average", title: "Avg", value: (row) => one.average[row], text: (row) => percent(one.average[row], one.average_half_width[row]).split("|") },
     ...one.datasets.map((name, column) => ({
-      key: `dataset ${name}`, title: name, value: (row) => one.accuracy[row][column],
+      key: `dataset ${name}`, title: name, total: column === 0, value: (row) => one.accuracy[row][column],
       text: (row) => percent(one.accuracy[row][column], one.half_width[row][column]).split("|"),
     })),
-    { key: "average", title: "Avg", total: true, value: (row) => one.average[row], text: (row) => percent(one.average[row], one.average_half_width[row]).split("|") },
-    { key: "rank", title: "Avg Rank", value: (row) => one.rank[row], text: (row) => [one.rank[row].toFixed(2), ""], range: "rank" },
-    { key: "score", title: "Score", value: (row) => one.total[row], text: (row) => [one.total[row].toFixed(1), ""], range: "total" },
   ];
 
   const board = () => {
@@ -108,16 +109,16 @@
     if (one.without === null) return;
     const head = make("tr");
     head.append(make("th", "Encoder", { scope: "col", class: "label" }));
-    for (const name of one.datasets) head.append(make("th", `without ${name}`, { scope: "col" }));
-    head.append(make("th", "all", { scope: "col", class: "total" }));
+    head.append(make("th", "all", { scope: "col" }));
+    one.datasets.forEach((name, number) => head.append(make("th", `without ${name}`, { scope: "col", class: number ? "" : "total" })));
     table.tHead.replaceChildren(head);
-    const best = [...one.without, one.total].map((scores) => Math.max(...scores.map((score) => Number(score.toFixed(1)))));
+    const best = [one.total, ...one.without].map((scores) => Math.max(...scores.map((score) => Number(score.toFixed(1)))));
     table.tBodies[0].replaceChildren(...one.encoders.map((name, row) => {
       const line = make("tr");
       line.append(make("th", name, { scope: "row", class: "label" }));
-      [...one.without.map((scores) => scores[row]), one.total[row]].forEach((score, number) => {
+      [one.total[row], ...one.without.map((scores) => scores[row])].forEach((score, number) => {
         const cell = make("td", score.toFixed(1));
-        if (number === one.without.length) cell.classList.add("total");
+        if (number === 1) cell.classList.add("total");
         if (one.encoders.length > 1 && Number(score.toFixed(1)) === best[number]) cell.classList.add("best");
         line.append(cell);
       });
@@ -134,17 +135,19 @@
       return [Math.min(...scores), Math.max(...scores)];
     });
     const low = Math.min(0, ...ranges.map((r) => r[0])), high = Math.max(1000, ...ranges.map((r) => r[1]));
-    const left = 250, width = 860, place = (x) => left + ((x - low) / (high - low)) * (width - left - 30);
+    const narrow = figure.parentElement.clientWidth < 600;
+    const left = narrow ? 150 : 250, width = narrow ? 420 : 860, letters = narrow ? 18 : 30, step = narrow ? 500 : 250;
+    const place = (x) => left + ((x - low) / (high - low)) * (width - left - 30);
     const height = 30 + 26 * rows;
     figure.setAttribute("viewBox", `0 0 ${width} ${height}`);
     const parts = [];
-    for (let tick = Math.ceil(low / 250) * 250; tick <= high; tick += 250) {
+    for (let tick = Math.ceil(low / step) * step; tick <= high; tick += step) {
       parts.push(draw("line", { class: "grid", x1: place(tick), x2: place(tick), y1: 0, y2: height - 22 }));
       parts.push(draw("text", { x: place(tick), y: height - 6, "text-anchor": "middle" }, String(tick)));
     }
     one.encoders.forEach((name, row) => {
       const y = 14 + 26 * row;
-      const short = name.length > 30 ? `${name.slice(0, 29)}…` : name;
+      const short = name.length > letters ? `${name.slice(0, letters - 1)}…` : name;
       parts.push(draw("text", { x: left - 12, y: y + 4, "text-anchor": "end" }, short));
       parts.push(draw("line", { class: "range", x1: place(ranges[row][0]), x2: place(ranges[row][1]), y1: y, y2: y }));
       parts.push(draw("circle", { cx: place(one.total[row]), cy: y, r: 5 }));
@@ -158,6 +161,7 @@
   const show = () => { board(); without(); chart(); };
   for (const id of ["track", "family"]) at(id).addEventListener("change", show);
   at("search").addEventListener("input", board);
+  addEventListener("resize", () => { if (Object.keys(data.standings).length) chart(); });
   if (Object.keys(data.standings).length) show();
   else at("status").textContent = "There is no contribution yet.";
   root.dataset.ready = "yes";
