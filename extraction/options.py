@@ -77,8 +77,9 @@ class ExtractOptions:
     datasets: Annotated[tuple[str, ...], arg(metavar="DATASET [DATASET ...]")] = ()
     """Datasets, separated by spaces or commas: names such as esc50 or scv2, folder:NAME for a folder with a subfolder per
     class, table:PATH for a CSV or Parquet file, raven:FOLDER, audacity:FOLDER, textgrid:FOLDER, elan:FOLDER or csv:FOLDER for
-    annotations of long recordings, hf:FOLDER for what the package datasets saved to disk, module:factory for a dataset of your
-    own, or paper for the ten of the few-shot paper."""
+    annotations of long recordings, hf:FOLDER for what the package datasets saved to disk, lhotse:FILE, kaldi:FOLDER or
+    audformat:FOLDER for what these speech toolkits read, module:factory for a dataset of your own, or paper for the ten of the
+    few-shot paper."""
     upstreams: Annotated[tuple[str, ...], arg(metavar="UPSTREAM [UPSTREAM ...]")] = ()
     """Encoders, separated by spaces or commas: names that `jfewshot upstreams list` shows, one of a family such as s3prl:NAME
     or hf:ID, module:Class for an encoder of your own, or paper for the 13 of the few-shot paper."""

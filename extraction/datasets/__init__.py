@@ -16,6 +16,9 @@ Each value is `module:factory`, imported when it is asked for. A factory of `DAT
 - `annotation_tables`: annotations in CSV files
 - `tiers`: tiers of Praat's TextGrids and of ELAN's files
 - `background`: windows of annotated recordings that hold no annotation
+- `kaldi`: a data folder of Kaldi
+- `lhotse_manifest`: cuts or supervisions of lhotse
+- `audformat_database`: a database in audformat
 - `hugging_face`: a folder that Hugging Face's `datasets` wrote
 """
 
@@ -67,9 +70,12 @@ FAMILIES: dict[str, str] = {
     "textgrid": "extraction.datasets.annotations:textgrid",
     "elan": "extraction.datasets.annotations:elan",
     "csv": "extraction.datasets.annotations:csv",
+    "kaldi": "extraction.datasets.kaldi:kaldi",
+    "lhotse": "extraction.datasets.lhotse_manifest:lhotse_manifest",
+    "audformat": "extraction.datasets.audformat_database:audformat_database",
 }
 # Families whose files have columns of the user's.
-_WITH_COLUMNS = ("table", "hf", "raven", "csv")
+_WITH_COLUMNS = ("table", "hf", "raven", "csv", "kaldi", "lhotse", "audformat")
 
 
 def dataset_names(asked: Sequence[str]) -> list[str]:
@@ -103,8 +109,8 @@ def load_dataset(name: str, columns: Columns | None = None) -> Dataset:
     near = difflib.get_close_matches(name, DATASETS, n=3)
     hint = f"did you mean {' or '.join(near)}? " if near else ""
     raise UserError(
-        f"unknown dataset '{name}': {hint}there are {', '.join(DATASETS)}, folder:NAME, table:PATH and "
-        f"{', '.join(f'{family}:FOLDER' for family in FAMILIES if family not in ('folder', 'table'))}"
+        f"unknown dataset '{name}': {hint}there are {', '.join(DATASETS)}, folder:NAME, table:PATH, lhotse:FILE and "
+        f"{', '.join(f'{family}:FOLDER' for family in FAMILIES if family not in ('folder', 'table', 'lhotse'))}"
     )
 
 

@@ -83,7 +83,8 @@ class Columns:
     """Column of the audio files, for datasets table:PATH and hf:FOLDER. Without this option, path or file_name of a table,
     and the one column of type Audio of an hf: folder."""
     label: str | None = None
-    """Column of the class. Without this option, label or class."""
+    """Column of the class (of lhotse a field, of Kaldi a file such as utt2lang, of audformat a scheme). Without this option,
+    label or class."""
     group: str | None = None
     """Column of what must not be on both sides of an episode, for instance speaker or site. Without this option, group, if
     there is such a column."""
@@ -98,8 +99,8 @@ class Columns:
     tier: str | None = None
     """Tier of the class, for datasets textgrid:FOLDER and elan:FOLDER. Without this option, the only tier of intervals."""
     further: tuple[str, ...] = ()
-    """Further columns to keep in the store, for instance site and microphone, for datasets table:PATH, hf:FOLDER, raven:FOLDER
-    and csv:FOLDER. `jfewshot run --support-where site=A --query-where site=B` then draws support and query clips by them.
+    """Further columns to keep in the store, for instance site and microphone, for datasets that have columns, fields, files
+    or schemes. `jfewshot run --support-where site=A --query-where site=B` then draws support and query clips by them.
     Without this option, none; frequency bounds of annotations are always kept, as low_hz and high_hz."""
 
 

@@ -99,6 +99,23 @@ def require_package(module: str, distribution: str, path: Path, extra: str) -> M
         ) from error
 
 
+def name_below(root: Path, path: Path, otherwise: str) -> str:
+    """The name of a recording that is the same on every machine.
+
+    Args:
+      root: folder of the recordings.
+      path: of the recording, which may lie elsewhere.
+      otherwise: the name of one that lies elsewhere.
+
+    Returns:
+      the path below the folder with forward slashes.
+    """
+    try:
+        return path.resolve().relative_to(root.resolve()).as_posix()
+    except ValueError:
+        return otherwise
+
+
 def clip_id_below(root: Path, path: Path) -> str:
     """The path below the dataset's folder with forward slashes, on every system."""
     return path.relative_to(root).as_posix()
