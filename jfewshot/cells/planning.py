@@ -41,6 +41,11 @@ NUMERICS_VERSION = 2
 _OWN_NUMERICS_VERSION = {"ridge": 3}
 
 
+def numerics_version(classifier: str) -> int:
+    """The version of the evaluator's arithmetic for a classifier, which is in the identity of its results."""
+    return _OWN_NUMERICS_VERSION.get(classifier, NUMERICS_VERSION)
+
+
 @dataclasses.dataclass(frozen=True)
 class Cell:
     """One thing to evaluate: a view of a store, under a protocol, by a classifier at one or more strengths.
@@ -100,7 +105,7 @@ class Cell:
             "preprocessing": self.transform.identity(),
             "classifier": self.spec.identity(),
             "protocol": self.protocol.identity(),
-            "numerics": _OWN_NUMERICS_VERSION.get(self.spec.identity()["name"], NUMERICS_VERSION),
+            "numerics": numerics_version(self.spec.identity()["name"]),
             **self._pools,
             **self._supports,
         }

@@ -10,6 +10,7 @@ from jfewshot.suite.definition import Suite, load_suite, shipped_suites
 from jfewshot.suite.filling import Known, known_digests, read_filled
 from jfewshot.suite.leaderboard import board_suite
 from jfewshot.suite.places import CONTRIBUTIONS, DIGESTS_FILE, SUITE_FILE, contribution_files
+from jfewshot.suite.planning import other_numerics
 from jfewshot.suite.scores import SCORE_DECIMALS
 from jfewshot.suite.validating import Validation, suite_fault, suite_named, validate
 
@@ -45,7 +46,8 @@ def check_files(
             if against.definition not in at_hand:
                 at_hand[against.definition] = AtHand(against, stores)
             errors, said = at_hand[against.definition].check(one)
-            checked = Validation(tuple(errors), checked.unverified, tuple(said))
+            unverified = (*checked.unverified, *other_numerics(one, against))
+            checked = Validation(tuple(errors), unverified, tuple(said))
         found[path] = _words(one, checked), checked
     return found
 

@@ -53,6 +53,7 @@ class TaskResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
       numerics: version of the evaluator's arithmetic.
       n_classes: how many classes took part.
       n_clips: how many clips they have.
+      n_segments: into how many segments the encoder's store cuts these clips.
       histogram: place r holds the number of episodes with r right answers.
       accuracy: mean over the episodes, 0-1.
       std: over the episodes, ddof 0.
@@ -66,6 +67,7 @@ class TaskResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     numerics: Annotated[int, msgspec.Meta(ge=1)]
     n_classes: _Count
     n_clips: _Count
+    n_segments: _Count
     histogram: list[_Count]
     accuracy: _Share
     std: _Share

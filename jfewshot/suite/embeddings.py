@@ -58,6 +58,9 @@ def find_embeddings(
         shipped = _by_encoder(find_stores(sample_stores()), datasets)
         for name, stores in shipped.items():
             given[name] = stores | given.get(name, {})
+    if not upstreams and any((out / STORES).rglob("manifest.json")):
+        for name, stores in _by_encoder(find_stores(out / STORES), datasets).items():
+            given[name] = stores | given.get(name, {})
     wanted = list(dict.fromkeys(upstreams)) or sorted(given)
     if not wanted:
         raise UserError(

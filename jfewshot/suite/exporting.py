@@ -97,6 +97,7 @@ def task_rows(suite: Suite, contributions: Sequence[Contribution]) -> list[dict[
                     "upper": task.upper,
                     "n_classes": result.n_classes,
                     "n_clips": result.n_clips,
+                    "n_segments": result.n_segments,
                     "clip_table": result.clip_table,
                     "draws": result.draws,
                     "embeddings": result.embeddings,

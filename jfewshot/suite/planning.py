@@ -5,13 +5,14 @@ from typing import NamedTuple
 
 import msgspec
 
-from jfewshot.cells.planning import Cell, plan_cells
+from jfewshot.cells.planning import Cell, numerics_version, plan_cells
 from jfewshot.classifiers.specs import AUTO, ClassifierSpec, parse_classifier
 from jfewshot.episodes.pool import class_pool
 from jfewshot.episodes.protocol import Protocol
 from jfewshot.errors import UserError
 from jfewshot.files import sha256_of_json
 from jfewshot.store import Store
+from jfewshot.suite.contribution import Contribution
 from jfewshot.suite.definition import Suite, Task, Track
 
 
@@ -102,6 +103,28 @@ def plan_tasks(suite: Suite, stores: Mapping[str, Mapping[str, Store]], datasets
                 )
                 planned.append(Planned(task, encoder, cell, classes))
     return planned
+
+
+def other_numerics(one: Contribution, suite: Suite) -> list[str]:
+    """Tracks of a contribution that were computed with another version of the evaluator's arithmetic than this one.
+
+    Args:
+      one: a contribution that is complete.
+      suite: what it is to.
+
+    Returns:
+      a line for each track.
+    """
+    lines = []
+    for track in suite.tracks:
+        ours = numerics_version(track.settings["name"])
+        others = sorted({one.tasks[task.name].numerics for task in suite.tasks if task.track == track.name} - {ours})
+        if others:
+            lines.append(
+                f"{track.name}: computed with version {others[0]} of the evaluator's arithmetic, and this jfewshot has version "
+                f"{ours}; accuracies may differ beyond rounding"
+            )
+    return lines
 
 
 def check_clips(suite: Suite, task: Task, store: Store) -> str:

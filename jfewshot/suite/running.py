@@ -194,7 +194,10 @@ def _own_path(out: Path, name: str) -> Path:
     """The file of an encoder's contribution, unless it is taken by an encoder whose name makes the same file name."""
     path = contribution_path(out, name)
     if path.exists():
-        other = read_contribution(path).encoder.name
+        try:
+            other = read_contribution(path).encoder.name
+        except UserError:
+            return path  # it is damaged, or of an earlier format, and is written again
         if other != name:
             raise UserError(
                 f"{path} is of encoder '{other}', and '{name}' has the same file; give another --out folder"
@@ -237,5 +240,6 @@ def result_of(suite: Suite, one: "Planned", record: Mapping[str, Any], results: 
         "numerics": record["identity"]["numerics"],
         "n_classes": counts["classes"],
         "n_clips": counts["clips"],
+        "n_segments": counts["segments"],
     }
     return task_result(facts, histogram)

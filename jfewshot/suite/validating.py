@@ -148,6 +148,8 @@ def _of_counts(task: Task, result: TaskResult, suite: Suite) -> Iterator[str]:
             f"{task.name}: n_clips is {result.n_clips}, and {result.n_classes} classes of at least {protocol.min_clips} clips "
             f"have {result.n_classes * protocol.min_clips}"
         )
+    if result.n_segments < result.n_clips:
+        yield f"{task.name}: n_segments is {result.n_segments}, and each of {result.n_clips} clips has one at least"
 
 
 def _digest_errors(one: Contribution, suite: Suite, known: Known) -> Iterator[str]:

@@ -72,6 +72,18 @@ def test_the_same_command_computes_nothing_again_and_writes_the_same_file(place,
     assert (finished / "contributions" / "alpha.json").read_bytes() == before
 
 
+def test_a_damaged_contribution_is_written_again_and_that_of_another_encoder_is_not(place, finished, tmp_path):
+    command = [*arguments(place, tmp_path, "--upstreams", "alpha"), "--no-compile-cache"]
+    path, written = tmp_path / "contributions" / "alpha.json", (finished / "contributions" / "alpha.json").read_bytes()
+    path.parent.mkdir()
+    path.write_bytes(written[:100])
+    main(command)
+    assert path.read_bytes() == written
+    path.write_bytes((finished / "contributions" / "beta.json").read_bytes())
+    with pytest.raises(UserError, match="is of encoder 'beta', and 'alpha' has the same file"):
+        main(command)
+
+
 def test_datasets_may_be_evaluated_one_after_the_other(place, finished, tmp_path, capsys):
     few = ["--upstreams", "beta", "--no-compile-cache"]
     main([*arguments(place, tmp_path, *few), "--datasets", "words"])
@@ -163,3 +175,6 @@ def test_missing_stores_are_extracted_by_the_command_and_not_again(tmp_path, cap
         assert main(command) == 0
     assert "0 of 2 cells have to be evaluated" in caplog.text
     assert "extracting" not in caplog.text
+    everything = ["run", str(tmp_path / "small.json"), "--out", str(out), "--no-compile-cache"]
+    assert main(everything) == 0
+    assert "place 1 of 1" in capsys.readouterr().out

@@ -64,6 +64,7 @@ def test_the_files_that_come_with_the_package_are_in_order_and_leave_nothing_unv
         (("tasks", TASK, "histogram"), [0, 0, 0, 41], "counts 41 episodes, and the task has 40"),
         (("tasks", TASK, "n_classes"), 2, "n_classes is 2, too few for 3-way episodes"),
         (("tasks", TASK, "n_clips"), 9, "5 classes of at least 2 clips have 10"),
+        (("tasks", TASK, "n_segments"), 39, "n_segments is 39, and each of 40 clips has one at least"),
         (("tasks", TASK, "clip_table"), "f" * 64, "its clips are not those of the other tasks on birds"),
         (("tasks", TASK), None, "it lacks 1 of 4 tasks, first 'birds-paper-1'"),
         (("suite", "name"), "other", "it is a contribution to the suite 'other', and not to 'small'"),
@@ -167,6 +168,16 @@ def test_the_command_says_what_is_wrong_and_exits_with_1(tmp_path, capsys):
     assert "unverified: the clips of 4 tasks" in capsys.readouterr().out
     assert main(["validate", str(tmp_path / "none.json")]) == 1
     assert "cannot be read" in capsys.readouterr().out
+
+
+def test_another_version_of_the_arithmetic_is_unverified(tmp_path, capsys):
+    one = reference_contributions(load_suite("samples"))[0]
+    for task in [name for name in one.tasks if name.endswith("chosen-5")]:
+        one = changed(one, ("tasks", task, "numerics"), 99)
+    (tmp_path / "one.json").write_text(contribution_text(one))
+    assert main(["validate", str(tmp_path / "one.json")]) == 0
+    (line,) = [text for text in capsys.readouterr().out.splitlines() if "unverified" in text]
+    assert "chosen-5: computed with version 99 of the evaluator's arithmetic, and this jfewshot has version" in line
 
 
 def test_draws_are_computed_again_where_a_store_is_at_hand(tmp_path, capsys):
