@@ -31,7 +31,8 @@ CHECKS = check-style check-format check-types check-imports
 # The neighbours of `make test-doors`. samples: the eight encoders of the README's table, five with weights in packages.
 # publishers: MTEB and mlcroissant, which read what jfewshot writes for them.
 # annotations: Praat, crowsetta, pympi-ling, lhotse and audformat, whose files the datasets read.
-DOORS = samples publishers annotations
+# hear: an encoder of HEAR 2021.
+DOORS = samples publishers annotations hear
 
 .PHONY: run test test-core test-optimised test-further test-doors $(DOORS:%=test-door-%) test-extras check $(CHECKS) clean
 
@@ -67,6 +68,10 @@ test-door-annotations: $(VENV)-door-annotations/.ready
 	    --packages praat-parselmouth praatio pympi-ling crowsetta lhotse audformat \
 	    --tests tests/extraction/datasets/test_tiers.py tests/extraction/datasets/test_annotation_files.py \
 	    tests/extraction/datasets/test_speech_toolkits.py
+
+test-door-hear: $(VENV)-door-hear/.ready
+	$(VENV)-door-hear/$(notdir $(BIN))/python -m tests.environments.door hear --packages hearbaseline librosa torch \
+	    --tests tests/extraction/upstreams/test_hear.py
 
 test-extras: $(VENV)/.core
 	$(BIN)/python -m tests.environments.extras --venv $(VENV)-extras
@@ -139,6 +144,18 @@ $(VENV)-door-annotations/.ready: pyproject.toml
 install-annotations:
 	$(PIP) install $(firstword $(TORCH))
 	$(PIP) install --editable '.[annotations,lhotse,audformat,runner]' praat-parselmouth crowsetta
+
+# hearbaseline pins NumPy 1.19.2 and numba 0.48, which no Python from 3.11 on can install.
+$(VENV)-door-hear/.ready: pyproject.toml
+	$(MAKE) $(VENV)-door-hear/.core VENV=$(VENV)-door-hear
+	$(MAKE) install-hear VENV=$(VENV)-door-hear
+	touch $@
+
+.PHONY: install-hear
+install-hear:
+	$(PIP) install $(firstword $(TORCH))
+	$(PIP) install --editable '.[audio,runner]' librosa
+	$(PIP) install --no-deps hearbaseline
 
 clean:
 	rm -rf $(VENV) $(VENV)-door-* $(VENV)-extras results report build *.egg-info

@@ -131,8 +131,14 @@ class BatchEncoder:
                     for row, value in zip(batch, values, strict=True):
                         view[row] = value
                 start += len(batch)
-        # Layers of one encoder have the same frames.
         counts = [len(part) for part in next(iter(parts.values()), [])]
+        for name, view in parts.items():
+            if [len(part) for part in view] != counts:
+                first = next(iter(parts))
+                raise UserError(
+                    f"{self.upstream.name} gives other numbers of frames for {name} than for {first}, and rows of a store are "
+                    "shared by its views: extract these layers to two --out folders"
+                )
         return {name: np.concatenate(view) for name, view in parts.items()}, counts
 
     def _encode_batch(self, waves: Float32[np.ndarray, "batch samples"]) -> dict[str, np.ndarray]:

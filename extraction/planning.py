@@ -174,7 +174,8 @@ def make_plan(
             for key in ("name", "title", "revision", "licence", "source", "n_parameters")
             if getattr(upstream, key) not in ("", None)
         }
-        | ({"fixed_segment_samples": only} if only is not None else {}),
+        | ({"fixed_segment_samples": only} if only is not None else {})
+        | _frame_times(upstream),
         "packages": sorted(getattr(upstream, "packages", ())),
         "layers": list(resolve_layers(upstream, settings.layers)),
         "pooling": list(settings.pooling),
@@ -235,6 +236,15 @@ def _some(names: list[str], between: str = ", ") -> str:
     """The first of a list, and how many more there are."""
     more = f"{between}and {len(names) - _NAMED_IN_WARNINGS} more" if len(names) > _NAMED_IN_WARNINGS else ""
     return between.join(names[:_NAMED_IN_WARNINGS]) + more
+
+
+def _frame_times(upstream: Upstream) -> dict[str, dict[str, str | float]]:
+    """When the frames of a layer are, for encoders that say so."""
+    times = getattr(upstream, "frame_times", None)
+    if times is None:
+        return {}
+    layer, first_s, hop_s = times
+    return {"frame_times": {"layer": layer, "first_s": first_s, "hop_s": hop_s}}
 
 
 def _stretch(recording: Recording) -> list[float]:

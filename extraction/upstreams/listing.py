@@ -14,6 +14,7 @@ FAMILY_HINTS = {
     "s3prl": "any other encoder of s3prl by name (s3prl:xls_r_300m); s3prl:hubert_local --checkpoint FILE for your own training",
     "hf": "a speech encoder of the Hugging Face hub, or a folder (hf:facebook/hubert-base-ls960)",
     "onnx": "an ONNX file (onnx:my_encoder.onnx)",
+    "hear": "a module with the common API of HEAR 2021 (hear:hearbaseline.vqt)",
     "simclr": "a folder written by `jfewshot export`",
     "mt_slvr": "MT-SLVR on waves scaled otherwise (mt_slvr:clip, mt_slvr:audioset)",
 }
