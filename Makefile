@@ -7,6 +7,8 @@
 #   make test-optimised  the tests of what is solved, with programs as users run them (the others compile quickly)
 #   make test-further what CI runs on a further Python: both of these, no test twice
 #   make test-doors   an environment for each neighbour whose packages the tests above lack, and its tests there
+#   make docs         the documentation as a site, in docs/_build/html; warnings are errors, and blocks of code are run
+#   make docs-links   whether links to other sites still lead somewhere; it needs the internet
 #   make test-extras  an environment for the small extras, and the commands that each promises
 # Each target takes VENV=FOLDER and PYTHON=INTERPRETER, so that several Pythons can be tested side by side.
 
@@ -34,7 +36,7 @@ CHECKS = check-style check-format check-types check-imports
 # hear: an encoder of HEAR 2021.
 DOORS = samples publishers annotations hear
 
-.PHONY: run test test-core test-optimised test-further test-doors $(DOORS:%=test-door-%) test-extras check $(CHECKS) clean
+.PHONY: run test test-core test-optimised test-further test-doors $(DOORS:%=test-door-%) test-extras docs docs-links check $(CHECKS) clean
 
 run: $(VENV)/.core
 	$(BIN)/python -m jfewshot.run
@@ -76,6 +78,16 @@ test-door-hear: $(VENV)-door-hear/.ready
 test-extras: $(VENV)/.core
 	$(BIN)/python -m tests.environments.extras --venv $(VENV)-extras
 
+SPHINX = $(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet
+
+docs: $(VENV)/.docs
+	$(SPHINX) -b html docs docs/_build/html
+	$(BIN)/python -m pytest -m 'slow or not slow' tests/documentation
+	@echo "the first page is docs/_build/html/index.html"
+
+docs-links: $(VENV)/.docs
+	$(SPHINX) -b linkcheck docs docs/_build/links
+
 check: $(CHECKS)
 
 check-style: $(VENV)/.check
@@ -106,6 +118,10 @@ $(VENV)/.test: $(VENV)/.core
 
 $(VENV)/.test-core: $(VENV)/.core
 	$(PIP) install --editable '.[asr,report,bench,test]'
+	touch $@
+
+$(VENV)/.docs: $(VENV)/.core
+	$(PIP) install --editable '.[audio,docs,runner]'
 	touch $@
 
 # mypy reads the types of the packages that the code imports, so they are installed too.
@@ -158,4 +174,4 @@ install-hear:
 	$(PIP) install --no-deps hearbaseline
 
 clean:
-	rm -rf $(VENV) $(VENV)-door-* $(VENV)-extras results report build *.egg-info
+	rm -rf $(VENV) $(VENV)-door-* $(VENV)-extras results report build docs/made docs/_build *.egg-info

@@ -32,18 +32,16 @@ def help_text(kind: type, command: str) -> str:
       Lines at most as wide as the terminal (80 columns where there is none), ending with a line break.
     """
     width = min(shutil.get_terminal_size().columns, _WIDEST)
-    options = options_of(kind)
-    usage = " ".join(_usage(option) for option in options if option.is_positional or option.default is REQUIRED)
-    lines = [f"Usage: jfewshot {command} {usage} [options]".replace("  ", " "), ""]
-    for paragraph in _paragraphs(kind):
+    lines = [f"Usage: jfewshot {command} {usage(kind)} [options]".replace("  ", " "), ""]
+    for paragraph in paragraphs(kind):
         lines += [*_wrapped(paragraph, width), ""]
     examples: Sequence[str] = getattr(kind, "EXAMPLES", ())
     if examples:
         lines += ["Examples:", *(f"  {example}" for example in examples), ""]
-    for heading, group in itertools.groupby(_by_heading(options), lambda option: option.heading):
+    for heading, group in itertools.groupby(headed_options(kind), lambda option: option.heading):
         lines.append(f"{heading}:")
         for option in group:
-            lines += _entry(_left(option), _described(option), width)
+            lines += _entry(left_of(option), with_default(option), width)
         lines.append("")
     lines.append("Every command:")
     for left, text in COMMON:
@@ -54,16 +52,23 @@ def help_text(kind: type, command: str) -> str:
 
 def first_line(kind: type) -> str:
     """What a command is for, in a line."""
-    return next(iter(_paragraphs(kind)))
+    return next(iter(paragraphs(kind)))
 
 
-def _paragraphs(kind: type) -> list[str]:
+def usage(kind: type) -> str:
+    """What a command cannot do without: its arguments and required options."""
+    return " ".join(_usage(option) for option in options_of(kind) if option.is_positional or option.default is REQUIRED)
+
+
+def paragraphs(kind: type) -> list[str]:
+    """What a command does, paragraph by paragraph."""
     text = inspect.getdoc(kind) or ""
     return [" ".join(part.split()) for part in text.split("\n\n") if part.strip()]
 
 
-def _by_heading(options: Sequence[Option]) -> Iterator[Option]:
+def headed_options(kind: type) -> Iterator[Option]:
     """Options of one heading together, headings in the order in which they come first; arguments before options."""
+    options = options_of(kind)
     headings = dict.fromkeys(option.heading for option in options)
     for heading in sorted(headings, key=lambda heading: heading != "Arguments"):
         yield from (option for option in options if option.heading == heading)
@@ -76,7 +81,8 @@ def _usage(option: Option) -> str:
     return f"{option.flag} {option.metavar}"
 
 
-def _left(option: Option) -> str:
+def left_of(option: Option) -> str:
+    """An option as it is typed, with the word for its value."""
     if option.is_positional:
         return _usage(option)
     if option.is_switch:
@@ -84,7 +90,8 @@ def _left(option: Option) -> str:
     return f"{option.flag} {option.metavar}"
 
 
-def _described(option: Option) -> str:
+def with_default(option: Option) -> str:
+    """What an option does, and what holds without it."""
     default = default_text(option)
     if option.default is REQUIRED and not option.is_positional:
         return f"{option.help} (required)"

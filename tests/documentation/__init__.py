@@ -1,0 +1,1 @@
+"""The pages below docs/ and the README: their commands, links and marks."""
