@@ -18,7 +18,7 @@ from jfewshot.store import find_stores, open_store
 from jfewshot.store.reading import sample_stores
 
 NAMES = ("ridge", "logistic", "svm")
-_SPEED = {1: 20_000, 5: 2_000, 20: 200}  # shots, and the episodes of a call
+_SPEED = {1: 20_000, 5: 5_000, 20: 1_000}  # shots, and the episodes of a call
 _CRITERIA = {2: 500, 5: 500, 20: 150}  # shots, and the episodes of a cell
 _EXPLICIT_CELLS, _EXPLICIT_EPISODES = 4, 24
 

@@ -10,6 +10,7 @@ import pytest
 from jfewshot.commandline import run_cli
 from jfewshot.errors import UserError
 from jfewshot.options import RunOptions
+from jfewshot.report import main as report
 from jfewshot.results import read_results
 from jfewshot.run import _cells, main
 from tests.results.packed import contents, keys, remove
@@ -248,6 +249,36 @@ def test_clips_that_all_stores_share_are_used_on_request(tmp_path, capsys, caplo
     (one, other) = (next(words[1:] for words in printed if words[:1] == [name]) for name in ("all", "less"))
     assert one == other
     assert "less on birds, last.mean: the very embeddings of all on birds, last.mean" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("classifiers", "advice"),
+    [
+        (
+            ["logistic:C=0.001,1000"],
+            "logistic, 3-way 2-shot: accuracy still rises at the largest strength that was tried, C = 1000",
+        ),
+        (["logistic:C=0.001", "centroid"], "logistic, 3-way 2-shot: centroid is better by more than the interval"),
+    ],
+)
+def test_the_run_and_the_report_say_where_a_strength_is_too_small_and_what_to_type(
+    tmp_path, capsys, caplog, classifiers, advice
+):
+    """Three classes in a row on a line: a strong penalty never finds the one in the middle."""
+    table = clip_table((6, 6, 6))
+    place = np.unique(table.class_name, return_inverse=True)[1][np.argsort(table.first_segment)]
+    x = np.stack([place, np.ones(18)], 1) + 0.05 * np.random.default_rng(0).normal(size=(18, 2))
+    make_store(tmp_path / "s", table, views={"last.mean": x.astype(np.float32)})
+    options = ["--preprocessing", "none", "--ways", "3", "--shots", "2", "--n-query", "2", "--episodes", "40"]
+    folders = ["--stores", str(tmp_path / "s"), "--out", str(tmp_path / "r"), "--devices", "1"]
+    main([*folders, *options, "--classifiers", *classifiers])
+    (said,) = [message for message in caplog.messages if message.startswith("logistic, 3-way")]
+    assert said.startswith(advice)
+    assert "--classifiers logistic:C=auto" in said
+    capsys.readouterr()
+    report([str(tmp_path / "r"), "--out", str(tmp_path / "page"), "--formats", "svg", "--figures-at-most", "0"])
+    assert said in (tmp_path / "page" / "answer.txt").read_text("utf-8").replace("\n", " ")
+    assert advice in " ".join(capsys.readouterr().out.split())
 
 
 def test_all_queries_of_all_classes_are_asked_and_the_table_shows_the_metric(stores, tmp_path, capsys):

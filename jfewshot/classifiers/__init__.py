@@ -13,6 +13,7 @@ svm.py            linear support vector machine, squared hinge
 svm_many.py       its solver for one episode of many supports
 auto.py           a classifier whose strength is chosen in each episode
 leave_one_out.py  chooses strengths
+tridiagonal.py    what that needs of a Gram matrix, at a third of the time of its eigenvectors
 base.py           the contract between the evaluator and a classifier
 linalg.py         small dense linear algebra for many episodes at once
 rounding.py       how far a linear classifier's scores can be trusted

@@ -1,4 +1,4 @@
-"""Choosing a strength in each episode by leave-one-out, in closed form for all strengths, from one eigendecomposition.
+"""Choosing a strength in each episode by leave-one-out, in closed form for all strengths, from one decomposition.
 
 With the supports' mean taken out, K = V diag(w) V^T, and ridge regression on the labels Y at penalty a has the coefficients
 c = V diag(1 / (w + a)) V^T Y. Trained without support i, the intercept included, it misses the label of i by
@@ -6,8 +6,10 @@ c = V diag(1 / (w + a)) V^T Y. Trained without support i, the intercept included
     y_i - f_i = c_i / sum_k V_ik^2 / (w_k + a),
 
 the sum over all eigenvectors but the constant one (the formula of Golub, Heath and Wahba, 1979, without its differences of
-nearly equal numbers). `logistic` and `svm` choose by the same losses: one Newton step from zero makes each of them a ridge
-regression, whose penalty their C names.
+nearly equal numbers). On CPUs, c and the sums of up to 100 supports come from a tridiagonal form of K instead (tridiagonal.py).
+
+`logistic` and `svm` choose by the same losses: one Newton step from zero makes each of them a ridge regression, whose penalty
+their C names.
 
 Few supports say little about the penalty, so the losses are weighed against what the scale of the embeddings says. Embeddings
 that are multiplied by t have the same solution at t^2 times the penalty. So a rule that knows the scale alone must be a
@@ -31,6 +33,15 @@ from jaxtyping import Array, Float, Int
 
 from jfewshot.classifiers.base import Support, centred
 from jfewshot.classifiers.linalg import computed_once, product, total, trace
+from jfewshot.classifiers.many_supports import MANY
+from jfewshot.classifiers.tridiagonal import (
+    factors,
+    inverse_diagonal,
+    rotated,
+    rotated_back,
+    solve,
+    tridiagonal,
+)
 
 _TINY = 1e-30
 # The rule's penalty, as a multiple of the spread, for two shots and more.
@@ -75,7 +86,19 @@ def choose(
     def mean_square(miss):
         return total(total(miss * miss, 1), 0) / miss.size * miss.shape[-1]
 
-    missed = losses(spectrum(gram) if found is None else found, labels, jnp.asarray(penalties, gram.dtype), mean_square)
+    def by_spectrum(gram):
+        return losses(spectrum(gram), labels, jnp.asarray(penalties, gram.dtype), mean_square)
+
+    def by_tridiagonal(gram):
+        return tridiagonal_losses(gram, labels, jnp.asarray(penalties, gram.dtype), mean_square)
+
+    if found is not None:
+        missed = losses(found, labels, jnp.asarray(penalties, gram.dtype), mean_square)
+    elif n <= MANY:
+        missed = lax.platform_dependent(gram, cpu=by_tridiagonal, default=by_spectrum)
+    else:
+        # One episode alone leaves most of a vector register empty in the recursions down the tridiagonal form.
+        missed = by_spectrum(gram)
     return (0.5 * n * jnp.log(jnp.maximum(missed, _TINY)) + doubt).argmin(0)
 
 
@@ -123,18 +146,51 @@ def losses(
       the loss of each strength in each episode.
     """
     right = jnp.broadcast_to(labels, (*labels.shape[:2], found.values.shape[-1]))
-    rotated = computed_once(product, jnp.swapaxes(found.vectors, 0, 1), right)
+    on_vectors = computed_once(product, jnp.swapaxes(found.vectors, 0, 1), right)
 
     def at(strength):
-        return loss(computed_once(residuals, *found, rotated, strength))
+        return loss(computed_once(residuals, *found, on_vectors, strength))
 
     return lax.map(at, strengths)
+
+
+def tridiagonal_losses(
+    gram: Float[Array, "n_support n_support episodes"],
+    labels: Float[Array, "n_support columns 1"],
+    strengths: Float[Array, "strengths"],
+    loss: Callable[[jax.Array], jax.Array],
+) -> Float[Array, "strengths ..."]:
+    """`losses` by a tridiagonal form of the Gram matrices.
+
+    Args:
+      gram: inner products of the supports about their mean.
+      labels: whose sum over the supports is zero in each column, the same in all episodes.
+      strengths: penalties, positive.
+      loss: from residuals, n_support x columns x episodes, to one value per episode.
+
+    Returns:
+      what `loss` gives at each strength.
+    """
+    n, _, episodes = gram.shape
+    # The constant vector gets the mean eigenvalue in place of zero. The labels have no part in that direction. Its part of the
+    # inverse's diagonal, which small penalties would make large, is small then, and is taken out below.
+    shift = trace(gram) / n
+    found = tridiagonal(gram + shift / n)
+    by = factors(found, jnp.broadcast_to(strengths[:, None], (len(strengths), episodes)))
+    solved = solve(by, rotated(found, jnp.broadcast_to(labels, (*labels.shape[:2], episodes))))
+    own = inverse_diagonal(found, by) - 1.0 / n / (shift + strengths[:, None])[:, None]
+
+    def at(here):
+        solved, own = here
+        return loss(rotated_back(found, solved) / jnp.maximum(own, _TINY)[:, None])
+
+    return lax.map(at, (jnp.swapaxes(solved, 0, 1), own))
 
 
 def residuals(
     values: Float[Array, "k episodes"],
     vectors: Float[Array, "n_support k episodes"],
-    rotated: Float[Array, "k columns episodes"],
+    on_vectors: Float[Array, "k columns episodes"],
     strength: Float[Array, ""],
 ) -> Float[Array, "n_support columns episodes"]:
     """By how much the model that was trained without a support misses this support's label.
@@ -142,13 +198,13 @@ def residuals(
     Args:
       values: eigenvalues.
       vectors: eigenvectors.
-      rotated: the labels' coefficients on the eigenvectors.
+      on_vectors: the labels' coefficients on the eigenvectors.
       strength: the penalty.
 
     Returns:
       label minus prediction.
     """
     shrunk = 1.0 / (values + strength)
-    coefficients = product(vectors, shrunk[:, None] * rotated)
+    coefficients = product(vectors, shrunk[:, None] * on_vectors)
     own = total(jnp.swapaxes(vectors * vectors, 0, 1) * shrunk[:, None], 0)
     return coefficients / jnp.maximum(own, _TINY)[:, None]

@@ -13,7 +13,7 @@ from sklearn.linear_model import Ridge as ScikitRidge
 from jfewshot.classifiers import SVM, Logistic, Ridge, ridge
 from jfewshot.classifiers.auto import Auto
 from jfewshot.classifiers.base import centred
-from jfewshot.classifiers.leave_one_out import residuals, spectrum
+from jfewshot.classifiers.leave_one_out import residuals, spectrum, tridiagonal_losses
 from tests.classifiers.problems import REGIMES, as_problem, episodes
 
 WAY, SHOT, EPISODES = 3, 4, 6
@@ -27,9 +27,12 @@ def problem(regime="centred", scale=1.0):
     return support * scale, query * scale
 
 
-@jax.jit
-def misses(gram, signs, strengths):
-    """Leave-one-out residuals [strengths, supports, columns, episodes]."""
+@functools.partial(jax.jit, static_argnums=3)
+def misses(gram, signs, strengths, way):
+    """Leave-one-out residuals [strengths, supports, columns, episodes], by an eigendecomposition or a tridiagonal form."""
+    if way == "tridiagonal":
+        labels = (signs - signs.mean(0))[:, :, None]
+        return tridiagonal_losses(centred(gram)[0], labels, strengths, lambda miss: miss)
     found = spectrum(centred(gram)[0])
     right = jnp.broadcast_to((signs - signs.mean(0))[:, :, None], (*signs.shape, gram.shape[-1]))
     rotated = jnp.einsum("nke,nce->kce", found.vectors, right)
@@ -53,25 +56,29 @@ def criterion(x, strengths, rule):
     return len(x) / 2 * np.log(loss) + 0.5 * np.log10(strengths / (rule * spread)) ** 2
 
 
+@pytest.mark.parametrize("way", ["spectrum", "tridiagonal"])
 @pytest.mark.parametrize("regime", REGIMES)
-def test_leave_one_out_is_that_of_refits_without_each_support(regime):
+def test_leave_one_out_is_that_of_refits_without_each_support(regime, way):
     support, query = problem(regime)
     origin = support.mean((0, 1))  # as the evaluator does
     given, _ = as_problem(support, query, WAY, origin)
     scale = REGIMES[regime][1] ** 2
     strengths = np.array([1e-3, 0.1, 10.0]) * scale
-    found = np.moveaxis(misses(given.gram, jnp.asarray(SIGNS, jnp.float32), jnp.asarray(strengths, jnp.float32)), -1, 0)
+    found = misses(given.gram, jnp.asarray(SIGNS, jnp.float32), jnp.asarray(strengths, jnp.float32), way)
+    found = np.moveaxis(found, -1, 0)
     for e in range(EPISODES):
         wanted = np.array([explicit(support[e] - origin, strength) for strength in strengths])
         # The regimes with a mean cosine of 0.9 leave float32 a tenth of its digits.
         np.testing.assert_allclose(found[e], wanted, atol=2e-3 * np.abs(wanted).max())
 
 
-def test_the_mean_squares_are_those_of_scikit_learns_cross_validated_ridge():
+@pytest.mark.parametrize("way", ["spectrum", "tridiagonal"])
+def test_the_mean_squares_are_those_of_scikit_learns_cross_validated_ridge(way):
     support, query = problem()
     given, _ = as_problem(support, query, WAY)
     strengths = np.array([1e-3, 0.1, 10.0])
-    found = np.asarray(misses(given.gram, jnp.asarray(SIGNS, jnp.float32), jnp.asarray(strengths, jnp.float32))) ** 2
+    found = misses(given.gram, jnp.asarray(SIGNS, jnp.float32), jnp.asarray(strengths, jnp.float32), way)
+    found = np.asarray(found) ** 2
     for e in range(EPISODES):
         wanted = RidgeCV(alphas=strengths, store_cv_results=True).fit(support[e], SIGNS).cv_results_
         np.testing.assert_allclose(found[..., e], np.moveaxis(wanted, -1, 0), rtol=2e-3, atol=1e-5)
