@@ -101,7 +101,7 @@ def hub_tasks(records: Sequence[Record], words: "_Words | None" = None) -> dict[
     for record in records:
         protocol = record["identity"]["protocol"]
         short = safe_id(record["dataset"]["name"], f"{protocol['n_way']}way", f"{shots_words(shots_of(protocol))}shot")
-        condition = sha256_of_json([words.of(record).settings, record["view"]["name"]])[:8]
+        condition = sha256_of_json([words.of(record).settings, record["view"]["name"], record["dataset"]["name"]])[:8]
         conditions.setdefault(short, set()).add(condition)
         found[record["key"]] = short, condition
     return {

@@ -27,20 +27,14 @@ class AtHand:
     def __init__(self, suite: Suite, folders: Sequence[Path]):
         self._suite = suite
         self._stores: list[Store] = []
+        roots = [*folders, *([sample_stores()] if suite.name == "samples" else [])]
         names = {dataset.name for dataset in suite.datasets}
-        for path in (
-            find_stores(*folders, *((sample_stores(),) if suite.name == "samples" else ()))
-            if self._any(folders)
-            else ()
-        ):
+        for path in find_stores(*roots):
             store = open_store(path)
             if store.dataset in names:
                 self._stores.append(store)
         self._drawn: dict[tuple[str, str], tuple[str, str, int, int]] = {}
         self._evaluator: Evaluator | None = None
-
-    def _any(self, folders: Sequence[Path]) -> bool:
-        return bool(folders) or self._suite.name == "samples"
 
     def check(self, one: Contribution) -> tuple[list[str], list[str]]:
         """Compute again what the stores allow.

@@ -41,7 +41,7 @@ class Extraction:
 
 
 def plan_extraction(
-    suite: Suite, missing: Mapping[str, Sequence[str]], root: Path | None, out: Path
+    suite: Suite, missing: Mapping[str, Sequence[str]], root: Path | None, out: Path, only_estimate: bool = False
 ) -> list[Extraction]:
     """Find the audio of every missing store, before anything is extracted.
 
@@ -50,6 +50,7 @@ def plan_extraction(
       missing: by encoder, as the user named it, the datasets without a store.
       root: folder with a folder for each dataset; None where the user has no audio.
       out: folder of the run.
+      only_estimate: whether audio may be missing, since the number of segments of many datasets is published.
 
     Returns:
       the calls, the datasets that share a folder together.
@@ -58,33 +59,39 @@ def plan_extraction(
       UserError: names the task whose dataset is missing, and what to do.
     """
     calls = []
+    base = Path("data") if root is None else root
     for upstream, datasets in missing.items():
         together: list[str] = []
         alone: list[tuple[str, Path]] = []
         for name in datasets:
             dataset = suite.dataset(name)
-            task = next(task for task in suite.tasks if task.dataset == name)
-            what = f"suite '{suite.name}', task '{task.name}': there is no store of '{upstream}' on '{name}'"
-            if root is None:
-                raise UserError(
-                    f"{what}; give --stores with one, or --root FOLDER with the audio, or leave the dataset out with --datasets"
-                )
-            if (root / name).is_dir() and dataset.load == name:
+            if root is not None and dataset.load == name and (root / name).is_dir():
                 together.append(name)
-            elif (root / dataset.folder).is_dir():
+            elif root is not None and (root / dataset.folder).is_dir():
                 alone.append((dataset.load, root / dataset.folder))
+            elif only_estimate and dataset.load == name:
+                together.append(name)
             else:
-                raise UserError(
-                    f"{what}, and its audio is not in {root / dataset.folder}; put it there as docs/datasets describes it, or "
-                    "leave the dataset out with --datasets"
-                )
+                raise UserError(_without_audio(suite, upstream, name, root))
         folder = extracted_folder(out, upstream)
         if together:
-            lone = root / together[0] if len(together) == 1 and root is not None else root
-            assert lone is not None
+            lone = base / together[0] if len(together) == 1 else base
             calls.append(Extraction(upstream, tuple(together), lone, folder))
         calls += [Extraction(upstream, (load,), path, folder) for load, path in alone]
     return calls
+
+
+def _without_audio(suite: Suite, upstream: str, name: str, root: Path | None) -> str:
+    task = next(task for task in suite.tasks if task.dataset == name)
+    what = f"suite '{suite.name}', task '{task.name}': there is no store of '{upstream}' on '{name}'"
+    if root is None:
+        return (
+            f"{what}; give --stores with one, or --root FOLDER with the audio, or leave the dataset out with --datasets"
+        )
+    return (
+        f"{what}, and its audio is not in {root / suite.dataset(name).folder}; put it there as docs/datasets describes it, or "
+        "leave the dataset out with --datasets"
+    )
 
 
 def estimate_extraction(calls: Sequence[Extraction], further: Sequence[str]) -> None:

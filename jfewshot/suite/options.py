@@ -57,7 +57,8 @@ class SuiteRunOptions:
     out: Annotated[Path, arg(metavar="FOLDER")] = Path("suite")
     """Folder for extracted stores, results and contributions. What is there already is not computed again."""
     estimate: bool = False
-    """Print how long extraction and evaluation take and how much disk they need, and compute nothing else."""
+    """Print how long extraction and evaluation take and how much disk they need, and compute nothing else. Datasets of the paper
+    whose audio is not there are counted as published."""
     checkpoint: Annotated[tuple[str, ...], arg(metavar="PATH|NAME=PATH [...]")] = ()
     """Weights on this machine, as `jfewshot extract --checkpoint` takes them. Without this option, an encoder's own download or
     cache."""

@@ -80,7 +80,7 @@ def run_suite(suite: Suite, options: "SuiteRunOptions") -> SuiteRun | None:
     """
     datasets = chosen_datasets(suite, options.datasets)
     found = find_embeddings(suite, datasets, options.upstreams, options.stores, options.out)
-    calls = plan_extraction(suite, found.missing, options.root, options.out)
+    calls = plan_extraction(suite, found.missing, options.root, options.out, options.estimate)
     loading = _loading(options)
     _say_plan(suite, found, calls, datasets)
     if calls:

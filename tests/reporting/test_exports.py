@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from jfewshot.errors import UserError
-from jfewshot.reporting.exports import file_names, model_index, mteb_json, tidy_csv, tidy_rows, write_exports
+from jfewshot.reporting.exports import file_names, hub_tasks, model_index, mteb_json, tidy_csv, tidy_rows, write_exports
 from jfewshot.reporting.hub import check_dataset_id
 from tests.reporting.synthetic import record_of
 
@@ -106,6 +106,9 @@ def test_the_hub_reads_results_and_tasks_of_a_named_dataset(tmp_path):
     assert len(ids) == 3
     assert "words-5way-1shot" in ids
     assert {one.task_id for one in read} <= set(ids)
+    # Two datasets stay two, though their names make the same id.
+    alike = hub_tasks([record_of("beta", "a b"), record_of("beta", "a-b")])
+    assert len(set(alike.values())) == 2
     write_exports(twice, tmp_path / "without")
     assert not (tmp_path / "without" / "hub").exists()
 

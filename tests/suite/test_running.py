@@ -178,3 +178,26 @@ def test_missing_stores_are_extracted_by_the_command_and_not_again(tmp_path, cap
     everything = ["run", str(tmp_path / "small.json"), "--out", str(out), "--no-compile-cache"]
     assert main(everything) == 0
     assert "place 1 of 1" in capsys.readouterr().out
+
+
+def test_an_estimate_needs_no_audio_of_the_papers_datasets(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("jfewshot.suite.estimating.episodes_per_second", lambda track: 1000.0)
+    command = [
+        "run",
+        "paper10",
+        "--datasets",
+        "esc50",
+        "--upstreams",
+        "tests.suite.encoders:Loudness",
+        "--no-compile-cache",
+    ]
+    assert main([*command, "--estimate", "--device", "cpu"]) == 0
+    said = capsys.readouterr().out
+    assert "| esc50 | 2,000 |" in said  # as published
+    assert "3 of 3 cells have to be evaluated." in said
+    assert "Evaluating takes about 30 s" in said
+    # A folder of the default name is not taken for --root.
+    (tmp_path / "data" / "esc50").mkdir(parents=True)
+    with pytest.raises(UserError, match="task 'esc50-paper-1': there is no store of"):
+        main(command)
