@@ -172,11 +172,11 @@ def _solved(
 ) -> Float[np.ndarray, "problems dim_and_one classes"]:
     """Solve the Newton systems to a share of their right-hand sides."""
     curvature = np.maximum((p * (1 - p)).sum(axis=2) / max(p.shape[2] - 1, 1), _LEAST_CURVATURE)
-    near = x.swapaxes(1, 2) @ (curvature[:, :, None] * x)
-    near[:, np.arange(len(free)), np.arange(len(free))] += free[:, 0]
-    inverse = np.linalg.inv(near).astype(kind)
-    x, p, free, left = (part.astype(kind) for part in (x, p, free, right))
+    x, p, free, left, curvature = (part.astype(kind) for part in (x, p, free, right, curvature))
     across = np.ascontiguousarray(x.swapaxes(1, 2))
+    near = across @ (curvature[:, :, None] * x)
+    near[:, np.arange(len(free)), np.arange(len(free))] += free[:, 0]
+    inverse = _inverse(near)
     found = np.zeros_like(left)
     toward = inverse @ left
     way, size = toward, _inner(left, toward)
@@ -184,7 +184,7 @@ def _solved(
     live = np.ones(len(x), bool)
     for _ in range(_MOST_PRODUCTS):
         weighted = p * (x @ way)
-        weighted -= p * weighted.sum(axis=2, keepdims=True)
+        weighted -= p * np.einsum("ijk->ij", weighted)[:, :, None]
         curved = across @ weighted + free * way
         energy = _inner(way, curved)
         length = np.where(live, size / np.maximum(energy, _TINY), 0).astype(kind)[:, None, None]
@@ -197,6 +197,20 @@ def _solved(
             break
         way = toward + np.where(live, size / np.maximum(before, _TINY), 0).astype(kind)[:, None, None] * way
     return found.astype(np.float64)
+
+
+def _inverse(matrices: np.ndarray) -> np.ndarray:
+    """Of symmetric positive definite matrices, by Cholesky, which takes a third of the time of `np.linalg.inv`."""
+    factorise, invert = linalg.get_lapack_funcs(("potrf", "potri"), (matrices,))
+    found = np.empty_like(matrices)
+    for place, matrix in enumerate(matrices):
+        factor, failed = factorise(matrix, lower=True, clean=False)
+        if failed:  # rounding has made it indefinite
+            found[place] = np.linalg.pinv(matrix.astype(np.float64), hermitian=True)
+            continue
+        half, _ = invert(factor, lower=True)
+        found[place] = np.tril(half) + np.tril(half, -1).T
+    return found
 
 
 def _inner(a: np.ndarray, b: np.ndarray) -> np.ndarray:
