@@ -34,7 +34,8 @@ CHECKS = check-style check-format check-types check-imports
 # publishers: MTEB and mlcroissant, which read what jfewshot writes for them.
 # annotations: Praat, crowsetta, pympi-ling, lhotse and audformat, whose files the datasets read.
 # hear: an encoder of HEAR 2021.
-DOORS = samples publishers annotations hear
+# mteb: its own classification task, in the environment of publishers; --protocol mteb repeats what it draws and computes.
+DOORS = samples publishers annotations hear mteb
 
 .PHONY: run test test-core test-optimised test-further test-doors $(DOORS:%=test-door-%) test-extras docs docs-links check $(CHECKS) clean
 
@@ -64,6 +65,11 @@ test-door-samples: $(VENV)-door-samples/.ready
 test-door-publishers: $(VENV)-door-publishers/.ready
 	$(VENV)-door-publishers/$(notdir $(BIN))/python -m pytest -rs tests/reporting/test_exports.py tests/store/test_croissant.py \
 	    tests/suite/test_exporting.py
+
+test-door-mteb: $(VENV)-door-publishers/.ready
+	$(VENV)-door-publishers/$(notdir $(BIN))/python -m tests.environments.door mteb \
+	    --packages mteb scikit-learn numpy scipy torch \
+	    --tests tests/doors/test_mteb.py tests/cells/test_mteb.py tests/episodes/test_mteb_draws.py
 
 test-door-annotations: $(VENV)-door-annotations/.ready
 	$(VENV)-door-annotations/$(notdir $(BIN))/python -m tests.environments.door annotations \
@@ -143,7 +149,7 @@ $(VENV)-door-publishers/.ready: pyproject.toml
 .PHONY: install-samples install-publishers
 install-publishers:
 	$(PIP) install $(firstword $(TORCH))
-	$(PIP) install --editable '.[report,runner]' mteb mlcroissant pandas polars
+	$(PIP) install --editable '.[report,runner]' 'mteb==2.26.*' mlcroissant pandas polars
 
 install-samples:
 	$(PIP) install $(firstword $(TORCH))

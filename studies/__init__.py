@@ -9,6 +9,7 @@
 - `asr_speech`: real speech with known words
 - `asr_study`: does pretraining help recognition at a small size?
 - `learning_curves`: do extrapolated "labels per class" hold what their intervals promise?
+- `mteb_ranking`: does mteb's ranking of encoders survive more experiments?
 - `noise`: how far does accuracy fall when queries are noisy?
 - `whitening`: what does whitening from unlabelled audio gain?
 """

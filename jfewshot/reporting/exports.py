@@ -24,6 +24,7 @@ from jfewshot.reporting.conditions import (
 )
 from jfewshot.reporting.hub import HubResult, eval_results_yaml, eval_yaml, in_yaml, quoted, safe_id
 from jfewshot.reporting.labels import UpstreamNames
+from jfewshot.statistics.classification import MTEB_SCORES
 
 _log = logging.getLogger(__name__)
 Record = Mapping[str, Any]
@@ -250,7 +251,10 @@ def mteb_json(records: Sequence[Record], words: "_Words | None" = None) -> str:
             "accuracy": accuracy["mean"],
             "accuracy_std": accuracy["std"],
             **({"f1": metrics["macro_f1"]["mean"]} if "macro_f1" in metrics else {}),
+            **{name: metrics[name]["mean"] for name in MTEB_SCORES if name in metrics},
         }
+        if (record.get("mteb") or {}).get("experiments"):
+            score["scores_per_experiment"] = record["mteb"]["experiments"]
         shots = shots_words(shots_of(protocol))
         name = f"{record['dataset']['name']}-{protocol['n_way']}way-{shots}shot"
         task = {
@@ -262,7 +266,8 @@ def mteb_json(records: Sequence[Record], words: "_Words | None" = None) -> str:
         }
         # Put together as text, for what a condition says is written many times.
         scores = f"{_json(score)[:-1]}, {_arguments(record, words)[1:]}"
-        tasks.append(f'{_json(task)[:-1]}, "scores": {{{_json(_split_of(protocol) or "test")}: [{scores}]}}}}')
+        split = _split_of(protocol) or ("train" if protocol.get("mteb") else "test")  # mteb's folds are within train
+        tasks.append(f'{_json(task)[:-1]}, "scores": {{{_json(split)}: [{scores}]}}}}')
     upstream = records[0]["upstream"]
     document = {
         "model_name": upstream["name"],

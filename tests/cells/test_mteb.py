@@ -15,6 +15,7 @@ from jfewshot.episodes.resolving import resolved
 from jfewshot.errors import UserError
 from jfewshot.evaluator.evaluator import Evaluator
 from jfewshot.reporting.conditions import condition_of, describe
+from jfewshot.reporting.exports import mteb_json
 from jfewshot.reporting.leaderboard import leaderboards
 from jfewshot.reporting.pairing import pair_dataset
 from jfewshot.results import ResultFolder, read_results
@@ -151,6 +152,12 @@ def test_records_are_found_again_and_reported(stores, evaluator, tmp_path):
         assert record["counts"]["classes"] == len(SIZES["many"])
     results = read_results(tmp_path)
     assert not results.problems
+    tasks = json.loads(mteb_json(results.records))["task_results"]
+    for task, split in zip(tasks, ("train", "test"), strict=True):  # mteb's folds are within train
+        (score,) = task["scores"][split]
+        assert {name for name in MTEB_SCORES if not name.startswith("ap")} < set(score)
+        of_each = [one["precision_weighted"] for one in score["scores_per_experiment"]]
+        assert score["precision_weighted"] == pytest.approx(np.mean(of_each))
     for board in leaderboards(results.records):
         paired = pair_dataset(results, board, 0, [0], [])
         assert paired is not None
