@@ -9,6 +9,7 @@ import pytest
 import threadpoolctl
 from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.linear_model import Ridge as ScikitRidge
+from sklearn.svm import LinearSVC
 
 from jfewshot.classifiers import SVM, Logistic, Ridge, ridge
 from jfewshot.classifiers.auto import Auto
@@ -175,9 +176,25 @@ def test_an_episode_is_solved_as_with_the_strength_that_it_chose(classifier, n_w
         assert np.isnan(residual).all() or float(diagnostics.residual[mine].max()) <= classifier.tolerance
 
 
+def softmax_loss(model, x, label):
+    return -model.predict_log_proba(x[None])[0, label]
+
+
+def squared_hinge(model, x, label):
+    signs = 2.0 * (np.arange(3) == label) - 1.0
+    return (np.maximum(1.0 - signs * model.decision_function(x[None])[0], 0.0) ** 2).sum()
+
+
+@pytest.mark.parametrize(
+    ("classifier", "scikit", "loss_of"),
+    [
+        (Logistic(), functools.partial(LogisticRegression, max_iter=1000), softmax_loss),
+        (SVM(), functools.partial(LinearSVC, dual=False, tol=1e-6, max_iter=10_000), squared_hinge),
+    ],
+)
 @threadpoolctl.threadpool_limits.wrap(limits=1)  # small fits, which threads slow down
-def test_the_closed_form_chooses_c_as_well_as_refits_of_logistic_regression():
-    n_way, k_shot, n_query, strengths = 3, 3, 60, (0.01, 0.1, 1.0, 10.0, 100.0)
+def test_the_closed_form_chooses_c_as_well_as_refits_without_each_support(classifier, scikit, loss_of):
+    n_way, k_shot, n_query, strengths = 3, 3, 60, (0.001, 0.01, 0.1, 1.0, 10.0, 100.0)
     labels, truth = np.repeat(np.arange(n_way), k_shot), np.repeat(np.arange(n_way), n_query)
     rng = np.random.default_rng(0)
     # The directions of the largest variance say nothing of the class, so small values of C do badly.
@@ -185,17 +202,17 @@ def test_the_closed_form_chooses_c_as_well_as_refits_of_logistic_regression():
     x[..., 2:] += 0.25 * rng.normal(size=(4, n_way, 1, 10))
     support, query = x[:, :, :k_shot].reshape(4, -1, 12), x[:, :, k_shot:].reshape(4, -1, 12)
     given, _ = as_problem(support, query, n_way)
-    places = np.asarray(Logistic().choose(given))
-    accuracy = {"closed form": [], "refits": [], "C = 0.01": []}
+    places = np.asarray(classifier.choose(given))
+    accuracy = {"closed form": [], "refits": [], "C = 0.001": []}
     for s, q, place in zip(support, query, places, strict=True):
         loss = np.zeros(len(strengths))
         for number, strength in enumerate(strengths):
             for i in range(len(s)):
-                model = LogisticRegression(C=strength, max_iter=1000).fit(np.delete(s, i, 0), np.delete(labels, i))
-                loss[number] -= model.predict_log_proba(s[i : i + 1])[0, labels[i]]
+                model = scikit(C=strength).fit(np.delete(s, i, 0), np.delete(labels, i))
+                loss[number] += loss_of(model, s[i], labels[i])
         by_refits = strengths[int(loss.argmin())]
-        for name, strength in zip(accuracy, (Logistic.strength.grid[place], by_refits, 0.01), strict=True):
-            model = LogisticRegression(C=strength, max_iter=1000).fit(s, labels)
+        for name, strength in zip(accuracy, (classifier.strength.grid[place], by_refits, 0.001), strict=True):
+            model = scikit(C=strength).fit(s, labels)
             accuracy[name].append((model.predict(q) == truth).mean())
     closed_form, refits, small = (np.mean(values) for values in accuracy.values())
     assert closed_form >= refits - 0.01
