@@ -332,6 +332,9 @@ def jit_score(mesh: Mesh, classifier: Classifier, n_way: int, k_shot: int, want_
         def one_block(block):
             gram_ss, gram_qs, numbers, models = block
             support = Support(gram_ss, numbers, key, n_way, k_shot)
+            if not jax.tree.leaves(models):
+                # A classifier whose scores need no model, so it has no strength either.
+                return _answers(classifier, models, support, gram_qs, want_scores)[None]
             return lax.map(lambda model: _answers(classifier, model, support, gram_qs, want_scores), models)
 
         return lax.map(one_block, (gram_ss, gram_qs, numbers, models))

@@ -1,11 +1,13 @@
 import dataclasses
 import types
+from typing import ClassVar
 
 import jax
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from jfewshot.classifiers.base import Diagnostics, class_sums
 from jfewshot.classifiers.specs import parse_classifier
 from jfewshot.episodes.protocol import Protocol
 from jfewshot.errors import UserError
@@ -162,6 +164,35 @@ def test_queries_of_several_segments_are_decided_as_by_a_plain_loop(query_segmen
     drawn = evaluator.draw(table, protocol)
     (solved,) = solve(evaluator, x, table, protocol=protocol)
     assert_agree(solved.predicted, *plain_loop(x, table, drawn, protocol, fit_centroid), least=2e-5)
+
+
+@dataclasses.dataclass(frozen=True)
+class SumOfProducts:
+    """A classifier whose scores need no model: a query's inner products with the supports of each class, summed."""
+
+    strength: ClassVar[None] = None
+    tolerance: ClassVar[None] = None
+    translation_invariant: ClassVar[bool] = False
+
+    def fit(self, support, strength=None):
+        return (), Diagnostics.none(support)
+
+    def score(self, model, support, gram_qs):
+        return class_sums(gram_qs, support)
+
+
+@pytest.mark.parametrize("query_segments", ["vote", "mean"])
+def test_a_classifier_without_a_model_decides_queries_of_several_segments(query_segments):
+    protocol = dataclasses.replace(PROTOCOL, query_segments=query_segments)
+    table = clip_table((7, 8, 9, 10), n_segments=long_and_short)
+    x = embeddings(table, spread=1.5)
+    evaluator = Evaluator(jax.devices()[:2], block=32)
+    (solved,) = solve(evaluator, x, table, f"{__name__}.SumOfProducts", protocol)
+
+    def fit(support):
+        return lambda query: query @ support.sum(1).T
+
+    assert_agree(solved.predicted, *plain_loop(x, table, evaluator.draw(table, protocol), protocol, fit), least=2e-5)
 
 
 @pytest.mark.parametrize("group_aware", [False, True])
