@@ -90,6 +90,9 @@ def _check_mteb(options: "RunOptions") -> None:
         "--query-segments": None if options.query_segments == "vote" else options.query_segments,
         "--classifiers": options.classifiers,
         "--preprocessing": None if options.preprocessing == "none" else options.preprocessing,
+        "--statistics-from": options.statistics_from,
+        "--center-from": options.center_from,
+        "--transductive": options.transductive,
     }
     other = next((name for name, value in given.items() if value), None)
     if other is not None:

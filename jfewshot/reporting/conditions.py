@@ -37,6 +37,8 @@ def condition_of(record: Mapping[str, Any]) -> dict[str, Any]:
         # How many these are belongs to the data.
         every = {"n_query": protocol.get("every_query"), "n_way": protocol.get("every_class")}
         condition["protocol"] = protocol | {name: "all" for name, is_all in every.items() if is_all}
+    if protocol.get("mteb"):
+        condition["protocol"] = _either_form_of_mteb(condition["protocol"])
     if record.get("metric"):
         condition["metric"] = record["metric"]
     center = (condition.get("preprocessing") or {}).get("center")
@@ -48,6 +50,12 @@ def condition_of(record: Mapping[str, Any]) -> dict[str, Any]:
         # Which clips a mean is of belongs to the data, as the clips themselves do.
         condition["preprocessing"] = {k: v for k, v in condition["preprocessing"].items() if k != "center_clips"}
     return condition
+
+
+def _either_form_of_mteb(protocol: Mapping[str, Any]) -> dict[str, Any]:
+    """mteb averages over datasets with splits and datasets in folds: which form a dataset has belongs to the data."""
+    own = {} if protocol.get("independent") else {"n_episodes": "10 or 5"}
+    return {k: v for k, v in protocol.items() if k not in ("support", "query")} | {"mteb": "either"} | own
 
 
 def condition_key(record: Mapping[str, Any]) -> str:
@@ -161,10 +169,17 @@ def describe(condition: Mapping[str, Any]) -> str:
     if protocol.get("query_segments") in query_segments:
         parts.append(query_segments[protocol["query_segments"]])
     if protocol.get("mteb"):
-        how = {"splits": "trained on the training split, tested on the test split", "folds": "in five folds"}
+        how = {
+            "splits": "from the training to the test split",
+            "folds": "in five folds",
+            "either": "from the training to the test split or in five folds",
+        }
         drawn = "drawn independently" if protocol.get("independent") else "drawn as mteb does"
         parts.append(f"mteb's audio classification {how[protocol['mteb']]}, {drawn}")
-    parts.append(f"{protocol['n_episodes']:,} episodes, seed {protocol['seed']}")
+    n_episodes = protocol["n_episodes"]
+    parts.append(
+        f"{n_episodes if isinstance(n_episodes, str) else f'{n_episodes:,}'} episodes, seed {protocol['seed']}"
+    )
     return " · ".join(parts)
 
 
