@@ -195,7 +195,7 @@ def test_every_group_aware_episode_is_the_one_that_plain_python_draws(name):
 def test_the_one_shot_number_of_classes_does_not_depend_on_the_shots_drawn_together():
     groups, n_way, _, n_query, _ = POOLS["a small class among large ones"]
     table = table_of(groups)
-    n = 2_000
+    n = 600
     for nested in (1, 10):
         protocol = Protocol(n_way, 1, n_query, n, group_aware=True, nested_shots=nested)
         drawn = Evaluator(jax.devices()[:2]).draw(table, protocol)
