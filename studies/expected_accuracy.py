@@ -9,7 +9,6 @@ right. Every head is `ridge:alpha=auto`, fitted by the evaluator's solver. About
 
 import argparse
 import json
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,9 +18,9 @@ import numpy as np
 from scipy import stats
 
 import jfewshot
+from benchmarks.tools.measuring import write_json
 from jfewshot._version import made_with
 from jfewshot.evaluator.preprocessing import without_statistics
-from jfewshot.files import atomic_write
 from jfewshot.heads.fitting import clip_means, head_spec
 from jfewshot.heads.left_out import left_out_scores
 from jfewshot.heads.solving import solve
@@ -148,9 +147,7 @@ def main(arguments: list[str]) -> int:
         "summary": summary(cells),
         "cells": brief,
     }
-    with atomic_write(options.json, "w") as file:
-        # A line for each cell.
-        file.write(re.sub(r"\n {3,}([^ ])", r" \1", json.dumps(found, indent=1)) + "\n")
+    write_json(options.json, found, a_line_each=True)
     sys.stdout.write(json.dumps(found["summary"], indent=1) + "\n")
     return 0
 

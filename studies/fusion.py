@@ -9,15 +9,14 @@ interval for new clips of the same classes (jackknife), and p after Holm over th
 """
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from benchmarks.tools.measuring import write_json
 from jfewshot._version import made_with
-from jfewshot.files import atomic_write
 from jfewshot.reporting.conditions import shots_of
 from jfewshot.reporting.figures.style import DIVERGING, ink_on, look, shorten
 from jfewshot.reporting.leaderboard import Leaderboard, leaderboards
@@ -109,9 +108,7 @@ def main() -> None:
                 f"{shots}-shot {name}: {gained} of {len(rows)} pairs gain, {lost} lose; best pair {' + '.join(best['parts'])} "
                 f"{100 * best['accuracy']:.1f}, best encoder {100 * alone:.1f}"
             )
-    with atomic_write(asked.json, "w") as file:
-        json.dump({"made_with": made_with("numpy", "jax"), "shots": tables}, file, indent=1)
-        file.write("\n")
+    write_json(asked.json, {"made_with": made_with("numpy", "jax"), "shots": tables})
     if asked.figure:
         figure(tables["5"]).savefig(asked.figure, dpi=110)
 

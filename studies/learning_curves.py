@@ -24,8 +24,8 @@ from typing import Any
 import numpy as np
 from scipy import special
 
+from benchmarks.tools.measuring import write_json
 from jfewshot._version import made_with
-from jfewshot.files import atomic_write
 from jfewshot.reporting.conditions import classifier_words
 from jfewshot.results import read_results
 from jfewshot.statistics import correct_from_predicted, pool_interval
@@ -249,10 +249,7 @@ def main(arguments: list[str]) -> int:
         "held_out": held_out(curves),
     }
     sys.stdout.write(json.dumps(found, indent=1) + "\n")
-    lines = ",\n  ".join(json.dumps(curve) for curve in curves)
-    options.json.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_write(options.json, "w") as file:
-        file.write(f'{json.dumps(found, indent=1)[:-2]},\n "curves": [\n  {lines}\n ]\n}}\n')
+    write_json(options.json, found | {"curves": curves}, a_line_each=True)
     return 0
 
 

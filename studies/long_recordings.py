@@ -11,7 +11,6 @@ cores."""
 import argparse
 import csv
 import json
-import re
 import sys
 import tempfile
 from pathlib import Path
@@ -21,6 +20,7 @@ import numpy as np
 import soundfile
 
 import jfewshot
+from benchmarks.tools.measuring import write_json
 from extraction.datasets.base import Columns
 from extraction.heads.applying import apply_head
 from extraction.heads.fitting import fit_head
@@ -30,7 +30,6 @@ from extraction.trying.finding import find_clips
 from extraction.upstreams import load_upstream
 from jfewshot._version import made_with
 from jfewshot.audio import decode, resample
-from jfewshot.files import atomic_write
 from jfewshot.store import open_store, write_store
 
 RATE, PIECE_S, N_EVENTS = 16_000, 5.0, 60
@@ -187,9 +186,7 @@ def main(arguments: list[str]) -> int:
         for upstream in options.upstreams:
             rows += measure(upstream, folder, truth)
     found = {"made_with": made_with("jax", "numpy", "soxr"), "clips": N_EVENTS, "heads": rows}
-    with atomic_write(options.json, "w") as file:
-        # A line for each head.
-        file.write(re.sub(r"\n {3,}([^ ])", r" \1", json.dumps(found, indent=1)) + "\n")
+    write_json(options.json, found, a_line_each=True)
     sys.stdout.write(json.dumps(rows, indent=1) + "\n")
     return 0
 

@@ -8,7 +8,6 @@ and converged in 1,000 independent experiments: 200 shufflings into five folds. 
 
 import argparse
 import itertools
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,13 +15,13 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from benchmarks.tools.measuring import write_json
 from jfewshot._version import made_with
 from jfewshot.cells.computing import evaluate_cells
 from jfewshot.cells.mteb import mteb_classifier
 from jfewshot.cells.planning import plan_cells
 from jfewshot.episodes.protocol import MTEB_FOLDS, Protocol
 from jfewshot.evaluator.evaluator import Evaluator
-from jfewshot.files import atomic_write
 from jfewshot.statistics.unbalanced import right_of_slots
 from jfewshot.store import find_stores, open_store
 from jfewshot.store.reading import sample_stores
@@ -180,9 +179,7 @@ def main() -> None:
         evaluated(evaluator, options.experiments, False),
     )
     found |= {"experiments": options.experiments, "made_with": made_with("numpy", "scikit-learn")}
-    with atomic_write(options.json, "w") as file:
-        json.dump(found, file, indent=1)
-        file.write("\n")
+    write_json(options.json, found)
     print(tables(found))
 
 

@@ -9,13 +9,12 @@ nearly all of it in the encoders. Extracted stores are kept.
 """
 
 import argparse
-import json
-import re
 import sys
 from pathlib import Path
 from typing import Any
 
 import jfewshot
+from benchmarks.tools.measuring import write_json
 from extraction.alterations import Alteration, AlteredDataset
 from extraction.noises import NoiseFiles
 from extraction.pipeline import extract
@@ -25,7 +24,6 @@ from extraction.upstreams import load_upstream
 from extraction.upstreams.base import UpstreamOptions
 from jfewshot._version import made_with
 from jfewshot.evaluator.evaluator import Evaluator
-from jfewshot.files import atomic_write
 from jfewshot.store import find_stores, open_store
 from jfewshot.store.reading import sample_stores
 
@@ -112,9 +110,7 @@ def main(arguments: list[str]) -> int:
         "episodes": EPISODES,
         "cells": cells,
     }
-    with atomic_write(options.json, "w") as file:
-        # A line for each cell.
-        file.write(re.sub(r"\n {3,}([^ ])", r" \1", json.dumps(found, indent=1)) + "\n")
+    write_json(options.json, found, a_line_each=True)
     for cell in sorted(cells, key=lambda cell: (cell["shots"], cell["upstream"])):
         means = [f"{100 * cell[name]['mean']:.1f}" for name in ("clean", *(f"{ratio:g} dB" for ratio in RATIOS_DB))]
         sys.stdout.write(f"{cell['shots']} shots, {cell['upstream']}: {' '.join(means)}\n")

@@ -3,7 +3,10 @@
 import json
 import os
 import platform
+import re
+import shlex
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,6 +16,8 @@ import numpy as np
 
 from jfewshot.files import atomic_write
 from jfewshot.threads import cores
+
+_LOAD = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
 
 # Threads of BLAS and OpenMP spin for tens of milliseconds after their work, and would take a core from whoever is next.
 _REST_S = 0.2
@@ -63,6 +68,14 @@ def machine() -> dict[str, Any]:
     }
 
 
+def provenance() -> dict[str, Any]:
+    """Where a file's numbers come from: the command, and what it ran on. The load is that of the command's start."""
+    main = sys.modules["__main__"]
+    module = main.__spec__.name.removesuffix(".__main__") if getattr(main, "__spec__", None) else Path(sys.argv[0]).name
+    load = None if _LOAD is None else round(_LOAD, 2)
+    return {"command": shlex.join(["python", "-m", module, *sys.argv[1:]])} | machine() | {"load_before": load}
+
+
 def _processor() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
@@ -82,13 +95,22 @@ def _commit() -> str | None:
         return None
 
 
-def write_json(path: Path | None, result: Mapping[str, Any]) -> None:
-    """Keep a result, if a path was given."""
-    if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_write(path, "w") as file:
-            json.dump(result, file, indent=1)
-            file.write("\n")
+def write_json(path: Path | None, result: Mapping[str, Any], a_line_each: bool = False) -> None:
+    """Keep a result and its provenance.
+
+    Args:
+      path: None to keep nothing.
+      result: what was found.
+      a_line_each: write what lies three levels deep and deeper on one line, so that each cell of a study has a line.
+    """
+    if path is None:
+        return
+    text = json.dumps({"provenance": provenance(), **result}, indent=1)
+    if a_line_each:
+        text = re.sub(r"\n {3,}([^ ])", r" \1", text)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_write(path, "w") as file:
+        file.write(text + "\n")
 
 
 def markdown_table(headings: list[str], rows: list[list[str]]) -> str:
