@@ -158,7 +158,7 @@ def test_the_sample_stores_are_whitened_by_the_shipped_statistics(tmp_path):
     )
     y /= np.linalg.norm(y, axis=1, keepdims=True)
     by_hand = make_store(tmp_path / "w", store.clips, views={"last.mean": y.astype(np.float32)})
-    options = {"n_episodes": 100, "classifiers": "centroid"}
+    options = {"classifiers": "centroid", "ways": 3, "n_query": 2, "n_episodes": 60}
     (found,) = jfewshot.evaluate(store, preprocessing="whiten_l2", statistics_from="shipped", **options)
     (expected,) = jfewshot.evaluate(by_hand, preprocessing="none", **options)
     assert (found["predicted"] == expected["predicted"]).mean() > 0.999
