@@ -70,8 +70,8 @@ def machine() -> dict[str, Any]:
 
 def provenance() -> dict[str, Any]:
     """Where a file's numbers come from: the command, and what it ran on. The load is that of the command's start."""
-    main = sys.modules["__main__"]
-    module = main.__spec__.name.removesuffix(".__main__") if getattr(main, "__spec__", None) else Path(sys.argv[0]).name
+    spec = sys.modules["__main__"].__spec__
+    module = spec.name.removesuffix(".__main__") if spec else Path(sys.argv[0]).name
     load = None if _LOAD is None else round(_LOAD, 2)
     return {"command": shlex.join(["python", "-m", module, *sys.argv[1:]])} | machine() | {"load_before": load}
 
