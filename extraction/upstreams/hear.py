@@ -11,7 +11,6 @@ takes. Where the times of the frames are regular, the store's manifest says when
 """
 
 import dataclasses
-import hashlib
 import importlib
 import importlib.metadata
 import logging
@@ -28,10 +27,10 @@ from jaxtyping import Float32
 
 from extraction.upstreams.base import UpstreamOptions, require_known_layers, true_layer
 from extraction.upstreams.isolation import quiet, random_states_kept
+from extraction.upstreams.modules_of_others import failure, revision_of
 from extraction.upstreams.probing import shortest_finite
 from extraction.upstreams.torch_runtime import apply_threads, inference, resolve_device
 from jfewshot.errors import UserError
-from jfewshot.files import sha256_of_file
 
 logger = logging.getLogger(__name__)
 
@@ -150,7 +149,7 @@ def load_hear(rest: str, options: UpstreamOptions) -> HearUpstream:
     upstream = HearUpstream(
         name=re.sub(r"[^A-Za-z0-9_.-]+", "_", rest),
         title=rest,
-        revision=_revision(module, network, options),
+        revision=revision_of(Path(module.__file__ or ""), network, options),
         source=rest,
         n_parameters=n_parameters or None,
         sample_rate=model.sample_rate,
@@ -187,7 +186,7 @@ def _module(rest: str) -> ModuleType:
     except (
         Exception
     ) as error:  # a module of others may raise anything when it meets newer packages than it was written for
-        raise _fails(rest, "be imported", error) from error
+        raise failure(f"hear:{rest}", "be imported", error) from error
     lacking = [name for name in _API if not callable(getattr(module, name, None))]
     if lacking:
         raise UserError(f"{rest} has no {' or '.join(lacking)}; HEAR's API is {', '.join(_API)}")
@@ -202,7 +201,7 @@ def _model(rest: str, module: ModuleType, options: UpstreamOptions) -> Any:
         with quiet(logger), random_states_kept():
             model = module.load_model(*given)
     except Exception as error:
-        raise _fails(rest, "load its model", error) from error
+        raise failure(f"hear:{rest}", "load its model", error) from error
     if not isinstance(model, torch.nn.Module):
         raise UserError(f"load_model of {rest} gives {type(model).__name__}; hear: takes models of PyTorch")
     for attribute in ("sample_rate", "scene_embedding_size", "timestamp_embedding_size"):
@@ -210,28 +209,6 @@ def _model(rest: str, module: ModuleType, options: UpstreamOptions) -> Any:
         if not isinstance(value, int) or value <= 0:
             raise UserError(f"the model of {rest} has {attribute} {value!r}; HEAR's API wants a positive whole number")
     return model
-
-
-def _fails(rest: str, what: str, error: Exception) -> UserError:
-    reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-    return UserError(
-        f"hear:{rest} cannot {what} with the packages that are installed ({reason}); give --checkpoint if it needs a file, or "
-        "install the releases that it was written for in an environment of its own"
-    )
-
-
-def _revision(module: ModuleType, network: torch.nn.Module, options: UpstreamOptions) -> str:
-    """The source file's digest, and that of all weights where there are any."""
-    parts = [f"source sha256:{sha256_of_file(Path(module.__file__ or ''))}"]
-    if options.checkpoint is not None and Path(options.checkpoint).is_file():
-        parts.append(f"checkpoint sha256:{sha256_of_file(options.checkpoint)}")
-    elif state := network.state_dict():
-        digest = hashlib.sha256()
-        for name, tensor in state.items():
-            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)} ".encode())
-            digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-        parts.append(f"weights sha256:{digest.hexdigest()}")
-    return ", ".join(parts)
 
 
 def _regular(times_s: Callable[[int], np.ndarray], n_samples: int) -> tuple[str, float, float] | None:

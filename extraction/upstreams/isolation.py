@@ -1,6 +1,7 @@
 """Keep the side effects of other people's code away from ours: what it prints, what it warns of, what it draws."""
 
 import contextlib
+import functools
 import io
 import logging
 import random
@@ -43,6 +44,21 @@ def quiet(logger: logging.Logger) -> Iterator[None]:
     chatter.write("\n")
     for warning in caught:
         logger.debug("%s: %s (%s:%s)", warning.category.__name__, warning.message, warning.filename, warning.lineno)
+
+
+@contextlib.contextmanager
+def no_progress_bars() -> Iterator[None]:
+    """Inside, tqdm shows no bars, for code that makes bars and has no switch for them."""
+    tqdm = getattr(sys.modules.get("tqdm.std"), "tqdm", None)
+    if tqdm is None:
+        yield
+        return
+    before = tqdm.__init__
+    tqdm.__init__ = functools.partialmethod(before, disable=True)
+    try:
+        yield
+    finally:
+        tqdm.__init__ = before
 
 
 @contextlib.contextmanager

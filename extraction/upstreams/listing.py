@@ -15,6 +15,8 @@ FAMILY_HINTS = {
     "hf": "a speech encoder of the Hugging Face hub, or a folder (hf:facebook/hubert-base-ls960)",
     "onnx": "an ONNX file (onnx:my_encoder.onnx)",
     "hear": "a module with the common API of HEAR 2021 (hear:hearbaseline.vqt)",
+    "mteb": "a model of mteb's registry that takes audio (mteb:laion/clap-htsat-unfused)",
+    "xares": "a file with an encoder class as X-ARES takes it (xares:my_encoder.py)",
     "simclr": "a folder written by `jfewshot export`",
     "mt_slvr": "MT-SLVR on waves scaled otherwise (mt_slvr:clip, mt_slvr:audioset)",
 }
