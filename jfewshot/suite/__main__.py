@@ -95,8 +95,12 @@ def validate(options: "SuiteValidateOptions") -> int:
     from jfewshot.suite.checking import check_files
     from jfewshot.suite.definition import load_suite
 
+    if options.evaluate:
+        from jfewshot.evaluator.devices import use_all_cores
+
+        use_all_cores()
     asked = None if options.suite is None else load_suite(options.suite)
-    found = check_files(options.files, asked, options.stores)
+    found = check_files(options.files, asked, options.stores, options.evaluate)
     for path, (said, one) in found.items():
         lines = [f"{'BROKEN' if one.errors else 'ok'}  {path}{said}"]
         lines += [f"  error: {line}" for line in one.errors]

@@ -16,7 +16,7 @@ from jfewshot.suite.validating import Validation, suite_fault, suite_named, vali
 
 
 def check_files(
-    files: Sequence[Path], suite: Suite | None, stores: Sequence[Path]
+    files: Sequence[Path], suite: Suite | None, stores: Sequence[Path], evaluate: bool = False
 ) -> dict[Path, tuple[str, Validation]]:
     """Validate contributed files.
 
@@ -24,6 +24,7 @@ def check_files(
       files: their paths; a folder stands for the JSON files in it.
       suite: the suite that all of them have to be to; None for the one of the leaderboard they lie in, or the one they name.
       stores: folders of stores from which draws are computed again.
+      evaluate: whether tasks whose embeddings are in these stores are evaluated again, too.
 
     Returns:
       for each file a few words on what it is, and what was found.
@@ -44,7 +45,7 @@ def check_files(
         checked = validate(one, against, _known(path, one, against, reader))
         if not checked.errors:
             if against.definition not in at_hand:
-                at_hand[against.definition] = AtHand(against, stores)
+                at_hand[against.definition] = AtHand(against, stores, evaluate)
             errors, said = at_hand[against.definition].check(one)
             unverified = (*checked.unverified, *other_numerics(one, against))
             checked = Validation(tuple(errors), unverified, tuple(said))

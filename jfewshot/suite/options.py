@@ -93,6 +93,8 @@ class SuiteValidateOptions:
     stores: Annotated[tuple[Path, ...], arg(metavar="FOLDER [FOLDER ...]")] = ()
     """Folders of stores from which episodes are drawn again. The suite samples also uses the stores that come with jfewshot.
     Without this option, only those are used."""
+    evaluate: bool = False
+    """Also evaluate tasks again whose embeddings, to the byte, are in these stores, and compare the accuracies."""
 
 
 @dataclasses.dataclass(frozen=True)

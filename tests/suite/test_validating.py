@@ -2,19 +2,33 @@
 
 import json
 
+import jax
 import msgspec
 import pytest
 
 from jfewshot.errors import UserError
 from jfewshot.suite.__main__ import main
-from jfewshot.suite.contribution import contribution_text, parse_contribution
+from jfewshot.suite.contribution import (
+    contribution_of,
+    contribution_text,
+    parse_contribution,
+    read_contribution,
+    task_result,
+)
 from jfewshot.suite.definition import load_suite
 from jfewshot.suite.filling import known_digests, read_filled, write_filled
 from jfewshot.suite.references import reference_contributions
 from jfewshot.suite.validating import validate
 from tests.suite.synthetic import SHA, contribution, small_suite, suite_text
+from tests.synthetic_stores import clip_table, make_store
 
 TASK = "birds-paper-1"
+
+
+@pytest.fixture(autouse=True)
+def _a_cache_of_nobody(monkeypatch):
+    jax.devices()
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "unused")
 
 
 def changed(one, where, value):
@@ -196,3 +210,31 @@ def test_draws_are_computed_again_where_a_store_is_at_hand(tmp_path, capsys):
     path.write_text(contribution_text(made_up))
     assert main(["validate", str(path), "--suite", str(tmp_path / "open.json")]) == 1
     assert "esc10-chosen-5: draws is ffffffffffff, and drawing again from" in capsys.readouterr().out
+
+
+def test_invented_histograms_are_recognised_where_the_embeddings_are_at_hand(tmp_path, capsys):
+    suite = small_suite(("birds",))
+    make_store(tmp_path / "stores" / "birds" / "mine", clip_table((8, 8, 8, 8)))
+    (tmp_path / "suite.json").write_text(suite_text(suite))
+    command = [str(tmp_path / "suite.json"), "--stores", str(tmp_path / "stores"), "--no-compile-cache"]
+    assert main(["run", *command, "--out", str(tmp_path / "out")]) == 0
+    path = tmp_path / "out" / "contributions" / "mine.json"
+    validate_it = ["validate", str(path), "--suite", str(tmp_path / "suite.json"), "--stores", str(tmp_path / "stores")]
+    capsys.readouterr()
+    assert main([*validate_it, "--evaluate"]) == 0
+    assert "checked: 2 tasks were evaluated again; accuracies differ by 0 at the most" in capsys.readouterr().out
+    # Consistent, with the digests of the run, and too good to be true.
+    found = read_contribution(path)
+    invented = {name: task_result(facts_of(task), [0, 0, 0, 40]) for name, task in found.tasks.items()}
+    path.write_text(contribution_text(contribution_of(suite, found.encoder, found.made_with, invented)))
+    assert main(validate_it) == 0
+    capsys.readouterr()
+    assert main([*validate_it, "--evaluate"]) == 1
+    errors = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  error: ")]
+    assert len(errors) == 2
+    assert errors[0].startswith("  error: birds-paper-1: accuracy is 1, and evaluating ")
+
+
+def facts_of(task):
+    names = set(type(task).__struct_fields__) - {"histogram", "accuracy", "std", "ci95"}
+    return {name: getattr(task, name) for name in names}
