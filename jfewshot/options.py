@@ -99,7 +99,8 @@ class RunOptions:
     highest mean score, one uses a single segment drawn at random."""
     classifiers: Annotated[tuple[str, ...] | None, arg(metavar="NAME[:SETTING=VALUE] [...]")] = None
     """Classifiers to train on the support clips: logistic, ridge, svm, sgd, centroid, knn. Settings follow a colon:
-    sgd:epochs=20, centroid:metric=cosine, knn:k=3. Several values make a result for each, as in logistic:C=0.1,1,10.
+    sgd:epochs=20, centroid:metric=cosine, knn:k=3, and kernel=rbf for any of them, as in ridge:alpha=auto:kernel=rbf (a
+    Gaussian kernel in place of inner products). Several values make a result for each, as in logistic:C=0.1,1,10.
     logistic:C=auto, svm:C=auto and ridge:alpha=auto choose a value in each episode, from its support clips. Without this option,
     logistic at one shot, ridge:alpha=auto where --shots asks for more, or sgd with --protocol paper."""
     preprocessing: Literal["none", "l2", "center", "center_l2", "standardize", "whiten", "whiten_l2"] | None = None

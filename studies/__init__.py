@@ -4,6 +4,7 @@
 - `auto_strength_checks`: its comparisons with refits, with RidgeClassifierCV, and its speed
 - `expected_accuracy`: does the accuracy that a fitted head is expected to have come true?
 - `fusion`: which pairs of the sample encoders complement each other
+- `kernels`: what does the Gaussian kernel gain, lose and cost?
 - `long_recordings`: what does a head do on held-out clips with noise between them?
 - `simclr_speech`: a folder of speech to pretrain on, from Debian's packages of spoken prompts
 - `asr_speech`: real speech with known words

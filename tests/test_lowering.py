@@ -93,6 +93,15 @@ def test_every_classifier_lowers(mesh, classifier, want_scores):
     lowers(jit_solve(mesh, spec.classifier, 5, 5, want_scores), gram_ss, gram_qs, numbers, key, strengths)
 
 
+@pytest.mark.parametrize("classifier", ["ridge:kernel=rbf", "logistic:kernel=rbf"])
+def test_a_kernel_lowers(mesh, classifier):
+    gram_ss, gram_qs, squared_lengths = shapes((N, N), (M, N), (M,))
+    numbers = jax.ShapeDtypeStruct((SHAPE.blocks, SHAPE.block), np.uint32)
+    solve = jit_solve(mesh, parse_classifier(classifier).classifier, 5, 5, False)
+    key, strengths = np.zeros(2, np.uint32), np.ones(1, np.float32)
+    lowers(solve, gram_ss, gram_qs, numbers, key, strengths, squared_lengths)
+
+
 @pytest.mark.parametrize("classifier", ["ridge", "logistic"])
 def test_choosing_a_strength_lowers(mesh, classifier):
     gram_ss, gram_qs = shapes((N, N), (M, N))

@@ -11,6 +11,7 @@ centroid.py       nearest class mean
 knn.py            nearest neighbours
 svm.py            linear support vector machine, squared hinge
 svm_many.py       its solver for one episode of many supports
+kernels.py        a classifier on values of a kernel in place of inner products
 auto.py           a classifier whose strength is chosen in each episode
 leave_one_out.py  chooses strengths
 tridiagonal.py    what that needs of a Gram matrix, at a third of the time of its eigenvectors

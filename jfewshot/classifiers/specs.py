@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import Any, Final, Literal, NamedTuple
 
 from jfewshot.classifiers import CLASSIFIERS, Classifier
+from jfewshot.classifiers.kernels import KERNEL_SETTINGS, KERNELS, RBF, WithKernel, kernel_settings, taken_apart
 from jfewshot.errors import UserError
 
 # The strength that each episode chooses for itself, from its supports.
@@ -39,9 +40,12 @@ class ClassifierSpec(NamedTuple):
 
     def identity(self) -> dict[str, Any]:
         """What of it a result depends on; of a user's own classifier the source too, so that editing it gives other results."""
-        identity = {"name": self.name, **dataclasses.asdict(self.classifier)}
+        kernel, plain = taken_apart(self.classifier)
+        identity = {"name": self.name, **dataclasses.asdict(plain), **kernel_settings(kernel)}
         return (
-            identity if self.name in CLASSIFIERS else {**identity, "source": _digest_of_source(type(self.classifier))}
+            identity
+            if self.name in CLASSIFIERS
+            else {**identity, "source": _digest_of_source(typing.cast(type, type(plain)))}
         )
 
 
@@ -62,6 +66,8 @@ def parse_classifier(text: str) -> ClassifierSpec:
 
     The name is one of `CLASSIFIERS`, or `package.module.Class` for a classifier of the user's own (see base.py).
 
+    `kernel=rbf` is a setting of every classifier that has no setting of that name, and `gamma` one of the kernel (kernels.py).
+
     Raises:
       UserError: on an unknown name, setting or value, saying which there are.
     """
@@ -77,6 +83,9 @@ def parse_classifier(text: str) -> ClassifierSpec:
     fields = {field.name: types[field.name] for field in dataclasses.fields(kind)}
     strengths: tuple[StrengthValue, ...] = (kind.strength.default,) if kind.strength else (None,)
     chosen: dict[str, Any] = {}
+    of_kernel: dict[str, str] = {}
+    # A classifier that has one of these settings itself keeps its meaning.
+    kernel_keys = frozenset() if KERNEL_SETTINGS & fields.keys() else KERNEL_SETTINGS
     given: set[str] = set()
     for setting in settings:
         key, equals, value = setting.partition("=")
@@ -90,10 +99,20 @@ def parse_classifier(text: str) -> ClassifierSpec:
             strengths = tuple(_strength(text, kind, item) for item in value.split(","))
         elif key in fields:
             chosen[key] = _value(text, key, value, fields[key])
+        elif key in kernel_keys:
+            of_kernel[key] = value
         else:
-            known = [*([kind.strength.name] if kind.strength else []), *fields]
+            known = [
+                *([kind.strength.name] if kind.strength else []),
+                *fields,
+                *sorted(kernel_keys),
+            ]
             raise UserError(f"classifier '{name}' has no setting '{key}'; it has {', '.join(known) or 'none'}")
-    return ClassifierSpec(name, kind(**chosen), strengths)
+    kernel = _kernel(text, of_kernel)
+    classifier: Any = kind(**chosen)
+    if kernel is not None:
+        classifier = WithKernel(classifier, kernel)
+    return ClassifierSpec(name, classifier, strengths)
 
 
 _NOT_OWN = {"jfewshot", *sys.stdlib_module_names}
@@ -143,6 +162,18 @@ def _strength(text: str, kind: Any, value: str) -> StrengthValue:
             f"classifier '{text}': it cannot choose {kind.strength.name} by itself; give numbers, or use one that can ({able})"
         )
     return AUTO
+
+
+def _kernel(text: str, settings: dict[str, str]) -> RBF | None:
+    if not settings:
+        return None
+    name = settings.get("kernel")
+    if name is None:
+        raise UserError(f"classifier '{text}': gamma is a kernel's; add kernel=rbf, or leave gamma out")
+    if name not in KERNELS:
+        raise UserError(f"classifier '{text}': kernel is '{name}'; choose {' or '.join(KERNELS)}, or leave kernel out")
+    gamma = settings.get("gamma")
+    return KERNELS[name]() if gamma is None else KERNELS[name](gamma=_positive(text, "gamma", gamma))
 
 
 def _positive(text: str, key: str, value: str, otherwise: str = "") -> float:

@@ -5,6 +5,7 @@
 - `sources`: inner products, kept for the next call on the same view
 - `drawer`: drawn episodes, kept for the next store of the same clips
 - `gram`: inner products, looked up in one matrix, or multiplied episode by episode
+- `lengths`: squared lengths of embeddings, for kernels
 - `fused`: the loops that multiply rows of a large store where they lie, compiled by Numba
 - `looked_up`: rows, looked up inner products and the solution of a block in one program
 - `on_gpu`: whether a kernel solves a chunk on an NVIDIA GPU, and the program around it

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from jfewshot.classifiers.centroid import Centroid
+from jfewshot.classifiers.kernels import wants_squared_lengths
 from jfewshot.classifiers.knn import KNN
 from jfewshot.classifiers.logistic import CURVATURE_LOST, Logistic
 from jfewshot.classifiers.ridge import Ridge
@@ -68,8 +69,12 @@ def check_classifier(spec: ClassifierSpec) -> None:
       spec: the classifier.
 
     Raises:
-      UserError: for any but `logistic`, `ridge`, `centroid` and `knn`.
+      UserError: for any but `logistic`, `ridge`, `centroid` and `knn`, and for these with a kernel.
     """
+    if wants_squared_lengths(spec.classifier):
+        raise UserError(
+            f"--shots all trains on embeddings, and not on a kernel; leave out kernel of '{spec.name}', or all"
+        )
     if not isinstance(spec.classifier, Logistic | Ridge | Centroid | KNN):
         raise UserError(
             f"--shots all trains on classes of unequal size, which '{spec.name}' does not; choose from logistic, ridge, centroid "

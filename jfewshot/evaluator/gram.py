@@ -23,6 +23,7 @@ from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Float, Int32
 
 from jfewshot.episodes.drawing import power_of_two
+from jfewshot.evaluator import lengths
 from jfewshot.evaluator.devices import AXIS, shard_over_episodes
 from jfewshot.evaluator.preprocessing import Transform
 from jfewshot.evaluator.programs import MOST_FUNCTIONS, PROGRAMS
@@ -48,7 +49,7 @@ Blocks = tuple[
 
 @typing.runtime_checkable
 class GramSource(typing.Protocol):
-    """Inner products among supports, and of queries with supports, for blocks of episodes.
+    """Inner products among supports, of queries with supports and of queries with themselves, for blocks of episodes.
 
     Rows are numbers of embeddings in the source, not in the store's file.
     """
@@ -58,6 +59,8 @@ class GramSource(typing.Protocol):
     def blocks(
         self, support: Int32[Array, "blocks n_support episodes"], query: Int32[Array, "blocks n_query episodes"]
     ) -> Blocks: ...
+
+    def squared_lengths(self, rows: Int32[Array, "blocks n episodes"]) -> Float[Array, "blocks n episodes"]: ...
 
 
 def gram_source(
@@ -166,6 +169,9 @@ class Precomputed:
     def blocks(self, support, query) -> Blocks:
         return PROGRAMS(_jit_lookup(self._mesh), self.gram, support, query)
 
+    def squared_lengths(self, rows):
+        return PROGRAMS(lengths.jit_look_up_squared_lengths(self._mesh), self.gram, rows)
+
 
 @jax.jit
 def _all_products(x):
@@ -215,6 +221,7 @@ class InPlace:
         # As read-only plain arrays, so that mapped files and arrays in memory share compiled code.
         stored = np.asarray(view).view(np.uint16 if view.dtype == np.float16 else np.float32)
         self._stored, self._rows = _read_only(stored), _read_only(rows.astype(np.int64))
+        self._view, self._transform = view, transform
         self._mesh = mesh
         self._arguments = _transform_arguments(transform, view.shape[1])
         self._multiply = multiply
@@ -227,6 +234,14 @@ class InPlace:
         sharding = NamedSharding(self._mesh, P(AXIS))
         gram_ss, gram_qs = self._blocks(np.asarray(support), np.asarray(query))
         return jax.device_put(gram_ss, sharding), jax.device_put(gram_qs, sharding)
+
+    def squared_lengths(self, rows):
+        return lengths.pick(self._squared_lengths, rows, self._mesh)
+
+    @functools.cached_property
+    def _squared_lengths(self) -> Float[np.ndarray, "rows"]:
+        with stage("reading"):
+            return lengths.of_stored_rows(self._view, self._rows, self._transform)
 
     def _blocks(self, support: np.ndarray, query: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         blocks, n_support, episodes = support.shape
@@ -274,6 +289,13 @@ class OnDevice:
     def blocks(self, support, query) -> Blocks:
         return PROGRAMS(_jit_gather_and_multiply(self._mesh), self.array, support, query)
 
+    def squared_lengths(self, rows):
+        return lengths.pick(self._squared_lengths, rows, self._mesh)
+
+    @functools.cached_property
+    def _squared_lengths(self) -> Float[Array, "rows"]:
+        return PROGRAMS(lengths.of_embeddings, self.array)
+
 
 @functools.lru_cache(MOST_FUNCTIONS)
 def _jit_gather_and_multiply(mesh: Mesh):
@@ -313,6 +335,14 @@ class Streamed:
 
     def __init__(self, view: np.ndarray, rows: np.ndarray, transform: Transform, mesh: Mesh):
         self._view, self._rows, self._transform, self._mesh = view, rows, transform, mesh
+
+    def squared_lengths(self, rows):
+        return lengths.pick(self._squared_lengths, rows, self._mesh)
+
+    @functools.cached_property
+    def _squared_lengths(self) -> Float[np.ndarray, "rows"]:
+        with stage("reading"):
+            return lengths.of_stored_rows(self._view, self._rows, self._transform)
 
     def blocks(self, support, query) -> Blocks:
         # A few blocks at a time: a block's embeddings are dim / n_support times larger than its products.

@@ -12,9 +12,11 @@ from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
 from jfewshot.classifiers.base import Classifier
+from jfewshot.classifiers.kernels import wants_squared_lengths
 from jfewshot.classifiers.linalg import computed_once
 from jfewshot.evaluator.devices import AXIS, shard_over_episodes
 from jfewshot.evaluator.gram import look_up
+from jfewshot.evaluator.lengths import look_up_squared_lengths
 from jfewshot.evaluator.programs import MOST_FUNCTIONS, TRACES, block_solver, rows_of_block
 
 
@@ -45,6 +47,7 @@ def jit_look_up_and_solve(
       clips, episode numbers and strengths to what `jit_solve` returns.
     """
     solve = block_solver(classifier, n_way, k_shot, want_scores, want_model=want_model)
+    of_queries = (look_up_squared_lengths,) if wants_squared_lengths(classifier) else ()
 
     def look_up_and_solve(gram, first, n_segments, draw_key, clips, numbers, key, strengths):
         TRACES["solve"] += 1
@@ -54,7 +57,8 @@ def jit_look_up_and_solve(
             support, query = rows_of_block(first, n_segments, draw_key, clips, numbers, k_shot=k_shot, drawn=drawn)
             # Many operations of the solver use the products of supports, and one uses those of the queries.
             gram_ss = computed_once(lambda support, gram: look_up(gram, support, support), support, gram)
-            out = solve(gram_ss, look_up(gram, query, support), numbers, key, strengths)
+            more = (find(gram, query) for find in of_queries)
+            out = solve(gram_ss, look_up(gram, query, support), numbers, key, strengths, *more)
             return (support, *out) if want_model else out
 
         return lax.map(one_block, (clips, numbers))

@@ -13,6 +13,7 @@ from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
 from jfewshot.classifiers.base import Classifier, Diagnostics, Support
+from jfewshot.classifiers.kernels import taken_apart, wants_squared_lengths
 from jfewshot.classifiers.linalg import argmax_class
 from jfewshot.classifiers.rounding import rounding_error
 from jfewshot.classifiers.sgd import SGD
@@ -245,18 +246,24 @@ def jit_solve(mesh: Mesh, classifier: Classifier, n_way: int, k_shot: int, want_
       want_model: also return the models, for `jit_score`.
 
     Returns:
-      a function from inner products, episode numbers, key and strengths to predictions (or scores), residuals, iterations,
-      rounding errors (rounding.py), of `Auto` the places of the chosen strengths and, if wanted, models, all [blocks,
-      strengths, ..., episodes of a block].
+      a function from inner products, episode numbers, key and strengths (and squared lengths of the queries, for a kernel) to
+      predictions (or scores), residuals, iterations, rounding errors (rounding.py), of `Auto` the places of the chosen
+      strengths and, if wanted, models, all [blocks, strengths, ..., episodes of a block].
     """
 
-    def solve_blocks(gram_ss, gram_qs, numbers, key, strengths):
+    def solve_blocks(gram_ss, gram_qs, numbers, key, strengths, *of_queries):
         TRACES["solve"] += 1
         solve = block_solver(classifier, n_way, k_shot, want_scores, want_model)
-        return lax.map(lambda block: solve(*block, key, strengths), (gram_ss, gram_qs, numbers))
+        blocks = (gram_ss, gram_qs, numbers, *of_queries)
+        return lax.map(lambda block: solve(*block[:3], key, strengths, *block[3:]), blocks)
 
-    specs = (P(AXIS), P(AXIS), P(AXIS), P(), P())
+    specs = (P(AXIS), P(AXIS), P(AXIS), P(), P(), *_specs_of_queries(classifier))
     return jax.jit(shard_over_episodes(solve_blocks, mesh, specs, P(AXIS)))
+
+
+def _specs_of_queries(classifier: Classifier) -> tuple[P, ...]:
+    """How the devices share what a classifier needs of the queries beyond their inner products with the supports."""
+    return (P(AXIS),) if wants_squared_lengths(classifier) else ()
 
 
 def block_solver(classifier: Classifier, n_way: int, k_shot: int, want_scores: bool, want_model: bool):
@@ -270,10 +277,13 @@ def block_solver(classifier: Classifier, n_way: int, k_shot: int, want_scores: b
       want_model: also return the models.
 
     Returns:
-      a function from inner products, episode numbers, key and strengths to the outputs of `jit_solve` for one block.
+      a function from the arguments of `jit_solve`'s function to its outputs, for one block.
     """
+    kernel, classifier = taken_apart(classifier)
 
-    def solve(gram_ss, gram_qs, numbers, key, strengths):
+    def solve(gram_ss, gram_qs, numbers, key, strengths, *of_queries):
+        if kernel is not None:
+            gram_ss, gram_qs = kernel.values(gram_ss, gram_qs, *of_queries)
         support = Support(gram_ss, numbers, key, n_way, k_shot)
 
         def one_strength(strength):
@@ -322,24 +332,27 @@ def jit_score(mesh: Mesh, classifier: Classifier, n_way: int, k_shot: int, want_
       want_scores: return scores instead of predictions.
 
     Returns:
-      a function that takes inner products, episode numbers, key and models to predictions (or scores) in the layout of
-      `jit_solve`.
+      a function that takes inner products, episode numbers, key and models (and squared lengths of the queries, for a kernel)
+      to predictions (or scores) in the layout of `jit_solve`.
     """
+    kernel, inner = taken_apart(classifier)
 
-    def score_blocks(gram_ss, gram_qs, numbers, key, models):
+    def score_blocks(gram_ss, gram_qs, numbers, key, models, *of_queries):
         TRACES["score"] += 1
 
         def one_block(block):
-            gram_ss, gram_qs, numbers, models = block
+            gram_ss, gram_qs, numbers, models, *of_queries = block
+            if kernel is not None:
+                gram_ss, gram_qs = kernel.values(gram_ss, gram_qs, *of_queries)
             support = Support(gram_ss, numbers, key, n_way, k_shot)
             if not jax.tree.leaves(models):
                 # A classifier whose scores need no model, so it has no strength either.
-                return _answers(classifier, models, support, gram_qs, want_scores)[None]
-            return lax.map(lambda model: _answers(classifier, model, support, gram_qs, want_scores), models)
+                return _answers(inner, models, support, gram_qs, want_scores)[None]
+            return lax.map(lambda model: _answers(inner, model, support, gram_qs, want_scores), models)
 
-        return lax.map(one_block, (gram_ss, gram_qs, numbers, models))
+        return lax.map(one_block, (gram_ss, gram_qs, numbers, models, *of_queries))
 
-    specs = (P(AXIS), P(AXIS), P(AXIS), P(), P(AXIS))
+    specs = (P(AXIS), P(AXIS), P(AXIS), P(), P(AXIS), *_specs_of_queries(classifier))
     return jax.jit(shard_over_episodes(score_blocks, mesh, specs, P(AXIS)))
 
 

@@ -11,6 +11,7 @@ from jax.sharding import PartitionSpec as P
 
 from jfewshot.classifiers import Classifier
 from jfewshot.classifiers.auto import Auto
+from jfewshot.classifiers.kernels import wants_squared_lengths
 from jfewshot.classifiers.specs import ClassifierSpec
 from jfewshot.episodes.drawing import LEAST_CLIPS, padded_length
 from jfewshot.episodes.protocol import Protocol
@@ -176,13 +177,19 @@ class Solver:
             support, query = finished(PROGRAMS(rows, *on_device, job.drawn.key, clips, numbers))
         with stage("Gram"):
             gram_ss, gram_qs = finished(job.source.blocks(support, query))
+            of_queries = self._of_queries(job, query)
         function = jit_solve(self._mesh, *job.static(several), want_model=want_model)
         with stage("solving"):
-            out = PROGRAMS(function, gram_ss, gram_qs, numbers, job.key, job.strengths, options=self._options(job))
+            arguments = (gram_ss, gram_qs, numbers, job.key, job.strengths, *of_queries)
+            out = PROGRAMS(function, *arguments, options=self._options(job))
             if not self.on_cpu:
                 own = job.n_answers
                 out = *PROGRAMS(jit_strength_first(self._mesh), out[:own]), *out[own:]
             return support, finished(out)
+
+    def _of_queries(self, job: Job, query) -> tuple[jax.Array, ...]:
+        """What the classifier needs of the queries beyond their inner products with the supports."""
+        return (finished(job.source.squared_lengths(query)),) if wants_squared_lengths(job.classifier) else ()
 
     def _solve_again(self, job: Job, drawn, on_device, answers: list[np.ndarray], start: int, stop: int, shape):
         """Solve those episodes of a chunk in the general way that did not converge in the kernel."""
@@ -230,10 +237,10 @@ class Solver:
             rows, further, repeated, repeated_models = jax.device_put(blocks, sharding)
             with stage("Gram"):
                 gram_ss, gram_qs = finished(job.source.blocks(rows, further))
+                of_queries = self._of_queries(job, further)
             with stage("solving"):
-                out = finished(
-                    PROGRAMS(function, gram_ss, gram_qs, repeated, job.key, repeated_models, options=self._options(job))
-                )
+                arguments = (gram_ss, gram_qs, repeated, job.key, repeated_models, *of_queries)
+                out = finished(PROGRAMS(function, *arguments, options=self._options(job)))
             outputs.append(strength_first(jax.device_get(out), len(passes.episode[part])))
         further = np.concatenate(outputs, 1)
         if protocol.query_segments == "mean":

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from jfewshot._version import made_with
+from jfewshot.classifiers.kernels import wants_squared_lengths
 from jfewshot.classifiers.specs import ClassifierSpec, parse_classifier
 from jfewshot.commandline.progress import Progress
 from jfewshot.errors import UserError
@@ -117,6 +118,10 @@ def head_spec(classifier: str) -> ClassifierSpec:
     spec = parse_classifier(classifier)
     if spec.name not in CLASSIFIERS:
         raise UserError(f"classifier '{spec.name}' cannot be kept as a head; {', '.join(CLASSIFIERS)} can")
+    if wants_squared_lengths(spec.classifier):
+        raise UserError(
+            f"classifier '{classifier}': a head keeps weights, which a kernel does not have; leave out kernel"
+        )
     if len(spec.strengths) != 1:
         raise UserError(f"classifier '{classifier}' names {len(spec.strengths)} strengths; a head has one")
     return spec

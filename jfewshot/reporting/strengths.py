@@ -74,7 +74,7 @@ def strength_advice(records: Iterable[Record]) -> list[str]:
             for edge, neighbour in ((given[-1], given[-2]), (given[0], given[1])):
                 gain = edge.mean - neighbour.mean
                 if gain > edge.width and edge.mean == max(point.mean for point in given):
-                    name = edge.record["identity"]["classifier"]["name"]
+                    name = _typed(edge.record["identity"]["classifier"])
                     key = (name, *_shape(edge.record), edge.strength or 0.0, edge is given[-1])
                     edges.setdefault(key, []).append((gain, _comparison(edge, neighbour)))
         centroid, logistic = cell.get(_CENTROID), cell.get(_LOGISTIC)
@@ -120,6 +120,16 @@ def _cells(records: Iterable[Record]) -> list[dict[str, list[_Point]]]:
     for rest, classifier in automatic:
         cells.get(rest, {}).pop(classifier, None)
     return list(cells.values())
+
+
+def _typed(classifier: Mapping[str, Any]) -> str:
+    """A classifier's name, with the kernel if there is one, as it is typed."""
+    settings = (f":{name}={_short(classifier[name])}" for name in ("kernel", "gamma") if name in classifier)
+    return classifier["name"] + "".join(settings)
+
+
+def _short(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _shape(record: Record) -> tuple[str, int, float]:

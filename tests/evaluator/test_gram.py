@@ -63,6 +63,17 @@ def test_every_source_gives_the_inner_products_of_the_transformed_rows(kind, n_d
         np.testing.assert_allclose(found, expected, rtol=0, atol=3e-7)
 
 
+@pytest.mark.parametrize("kind", [pytest.param(k, marks=needs_numba if k == "in place" else ()) for k in KINDS])
+def test_every_source_gives_the_squared_lengths_of_the_transformed_rows(kind, monkeypatch):
+    view = embeddings(clip_table((16, 16, 16)), dim=12, offset=2.0)
+    rows = np.random.default_rng(0).permutation(48)[:40]
+    transform = Transform("center", mean=view.mean(0), origin=np.full(12, 0.5, np.float32))
+    source = source_of(kind, view, rows, transform, 8, monkeypatch)
+    _, query = episodes_of_rows(len(rows))
+    expected = ((view.astype(np.float64) - view.mean(0) - 0.5) ** 2).sum(1)[rows][query]
+    np.testing.assert_allclose(source.squared_lengths(query), expected, rtol=1e-5)
+
+
 @needs_numba
 def test_the_whole_matrix_is_taken_only_where_episodes_ask_for_as_much():
     view = np.ones((2100, 2), np.float32)
