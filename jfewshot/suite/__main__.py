@@ -145,16 +145,19 @@ def export(options: "SuiteExportOptions") -> int:
     """Write contributions in other people's formats."""
     from jfewshot.errors import UserError
     from jfewshot.reporting.hub import check_dataset_id
-    from jfewshot.suite.checking import check_files, suite_of
+    from jfewshot.suite.checking import suite_of
     from jfewshot.suite.contribution import read_contribution
     from jfewshot.suite.exporting import export_contributions
+    from jfewshot.suite.filling import known_digests
+    from jfewshot.suite.validating import validate as validate_one
 
     hub_dataset = None if options.hub_dataset is None else check_dataset_id(options.hub_dataset)
     contributions = {path: read_contribution(path) for path in options.files}
     suite = suite_of(options.files[0], contributions[options.files[0]], options.suite)
-    for path, (_, found) in check_files(options.files, suite, ()).items():
-        if found.errors:
-            raise UserError(f"{path}: {found.errors[0]}")
+    for path, one in contributions.items():
+        errors = validate_one(one, suite, known_digests(suite, ())).errors
+        if errors:
+            raise UserError(f"{path}: {errors[0]}")
     by_encoder = {one.encoder.name: one for one in contributions.values()}
     if len(by_encoder) < len(contributions):
         raise UserError("two files are of one encoder; give one file for each encoder")
