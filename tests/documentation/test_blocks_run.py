@@ -14,7 +14,7 @@ import pytest
 from tests.documentation.pages import ROOT, blocks
 
 # Pages without a block that is marked as not run need nothing but this package and the recordings that are made here.
-PAGES = ("docs/quickstart.md", "docs/training_loops.md", "docs/suite.md", "README.md")
+PAGES = ("docs/quickstart.md", "docs/training_loops.md", "README.md")
 
 
 def make_recordings(folder: Path, rate: int = 16_000) -> None:
