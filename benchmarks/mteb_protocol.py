@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from benchmarks.tools.measuring import write_json
 from benchmarks.tools.mteb_task import run_mteb
 from jfewshot._version import made_with
 from jfewshot.cells.mteb import mteb_classifier, solve_mteb
@@ -25,7 +26,6 @@ from jfewshot.cells.planning import plan_cells
 from jfewshot.episodes.mteb_draws import order_of
 from jfewshot.episodes.protocol import Protocol
 from jfewshot.evaluator.evaluator import Evaluator
-from jfewshot.files import atomic_write
 from jfewshot.store import Store, find_stores, open_store
 from jfewshot.store.reading import sample_stores
 
@@ -73,21 +73,17 @@ def main() -> None:
     """Measure, print and write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, required=True)
+    parser.add_argument("--datasets", nargs="+", help="sample datasets; all without this option")
     options = parser.parse_args()
     evaluator = Evaluator()
     rows = []
     for path in sorted(find_stores(sample_stores())):
-        rows.append(measured(open_store(path), evaluator))
-        print(json.dumps(rows[-1]), flush=True)
-    found = {
-        "rows": rows,
-        "load": os.getloadavg(),
-        "cores": os.cpu_count(),
-        "made_with": made_with("numpy", "scikit-learn", "mteb"),
-    }
-    with atomic_write(options.json, "w") as file:
-        json.dump(found, file, indent=1)
-        file.write("\n")
+        store = open_store(path)
+        if not options.datasets or store.dataset in options.datasets:
+            rows.append(measured(store, evaluator))
+            print(json.dumps(rows[-1]), flush=True)
+    found = {"rows": rows, "made_with": made_with("numpy", "scikit-learn", "mteb")}
+    write_json(options.json, found, a_line_each=True)
 
 
 if __name__ == "__main__":

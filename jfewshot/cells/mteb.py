@@ -28,7 +28,7 @@ from jfewshot.statistics.classification import classification_scores
 from jfewshot.statistics.intervals import AccuracyInterval, episode_interval
 from jfewshot.statistics.pool import Pool
 from jfewshot.statistics.unbalanced import confusion_counts, unbalanced_interval
-from jfewshot.threads import by_blocks, one_blas_thread
+from jfewshot.threads import by_blocks, cores, one_blas_thread
 
 KIND = "float64, experiment by experiment"
 _AT_ONCE = 8  # experiments that are solved together
@@ -165,7 +165,8 @@ class _Problem:
         kinds: dict[tuple[int, ...], list[int]] = {}
         for number, labels in enumerate(self.labels):
             kinds.setdefault((len(labels), *np.unique(labels).tolist()), []).append(number)
-        blocks = [own[start : start + _AT_ONCE] for own in kinds.values() for start in range(0, len(own), _AT_ONCE)]
+        at_once = min(_AT_ONCE, -(-n_episodes // cores()))  # something for every core
+        blocks = [own[start : start + at_once] for own in kinds.values() for start in range(0, len(own), at_once)]
         self._blocks = blocks
         n_support = max(map(len, self.supports))
         self._gram = None

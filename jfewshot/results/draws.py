@@ -121,6 +121,12 @@ def read_draws(path: Path, protocol: Mapping[str, Any], sha256: str | None = Non
         least = 0 if protocol.get("mteb") else 1
         if count.size and not (count.min() >= least and count.max() <= protocol["n_query"]):
             raise _damaged(path, "'query_count' has other numbers of queries than the record allows")
+    if protocol.get("mteb"):
+        count = found.get("support_count")
+        if count is None or count.shape != shape[:2] or count.dtype.kind not in "iu":
+            raise _damaged(path, "it lacks the numbers of supports of each class")
+        if count.size and not (count.min() >= 0 and count.max() <= protocol["k_shot"]):
+            raise _damaged(path, "'support_count' has other numbers of supports than the record allows")
     if clips.size and not (clips.min() >= 0 and clips.max() < len(names)):
         raise _damaged(path, "'clips' points to clips that are not in its table")
     of_slot = np.unique(classes, return_inverse=True)[1].reshape(-1)[clips]

@@ -114,6 +114,14 @@ class _Accuracy(msgspec.Struct):
     pool_ci95_classes_fixed: _Width | None = None
 
 
+class _Mteb(msgspec.Struct):
+    stopped: _Count | None = None
+    iteration_limit: _Count | None = None
+    converged_accuracy: _Share | None = None
+    equal_predictions: _Share | None = None
+    experiments: list[dict[str, float | None]] = []
+
+
 class _Timing(msgspec.Struct):
     wall_s: float | None = None
     episodes_per_s: float | None = None
@@ -137,6 +145,7 @@ _RECORD: dict[str, Any] = {
     "view": _View,
     "accuracy": _Accuracy,
     "metrics": dict[str, _Accuracy] | None,
+    "mteb": _Mteb | None,
     "predictions": _Predictions,
     "draws": _File,
     "draws_sha256": str | None,
@@ -156,6 +165,7 @@ _OPTIONAL = {
     "solver",
     "chosen",
     "metrics",
+    "mteb",
     "timing",
     "made_with",
     "preprocessing",
@@ -164,7 +174,7 @@ _OPTIONAL = {
 _NEEDED = _RECORD.keys() - _OPTIONAL
 _NEEDED_OF_IDENTITY = _IDENTITY.keys() - _OPTIONAL
 # Each record has its own; all other parts are those of many records.
-_OWN = {"key", "accuracy", "metrics", "predictions", "sha256", "solver", "chosen", "timing"}
+_OWN = {"key", "accuracy", "metrics", "predictions", "sha256", "solver", "chosen", "timing", "mteb"}
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _DECODERS = {name: msgspec.json.Decoder(kind) for name, kind in {**_RECORD, **_IDENTITY}.items()}
 _KEY_FIRST = re.compile(rb'\{"key":"([0-9a-f]{%d})"' % KEY_DIGITS)

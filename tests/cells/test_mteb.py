@@ -19,6 +19,9 @@ from jfewshot.reporting.exports import mteb_json
 from jfewshot.reporting.leaderboard import leaderboards
 from jfewshot.reporting.pairing import pair_dataset
 from jfewshot.results import ResultFolder, read_results
+from jfewshot.results.draws import read_draws
+from jfewshot.results.keys import FORMAT_VERSION
+from jfewshot.results.lines import LineReader, line_of
 from jfewshot.run import main
 from jfewshot.statistics.classification import MTEB_SCORES, classification_scores
 from jfewshot.statistics.intervals import Z95
@@ -245,3 +248,27 @@ def test_the_interval_for_other_clips_holds_in_folds():
         variances.append((found.pool_ci95_classes_fixed / Z95) ** 2)
     # The variance of 80 values is known to 16%, and the jackknife is biased upwards: 300 times gave 1.2.
     assert 0.8 < np.mean(variances) / np.var(means) < 1.75
+
+
+@pytest.mark.parametrize("damage", ["lacks", "too many", "too few queries"])
+def test_damaged_draws_are_named(stores, evaluator, tmp_path, damage):
+    ((record, _),) = run([stores["two", "folds"]], evaluator, tmp_path)
+    path = tmp_path / "draws" / record["draws"]
+    arrays = dict(np.load(path))
+    if damage == "lacks":
+        del arrays["support_count"]
+    elif damage == "too many":
+        arrays["support_count"][0, 0] = 9
+    else:
+        arrays["query_count"][0, 0] = -1
+    np.savez(path, **arrays)
+    with pytest.raises(UserError, match=r"is damaged \(.*(numbers of supports|numbers of queries)"):
+        read_draws(path, record["identity"]["protocol"])
+
+
+def test_a_record_whose_mteb_part_is_no_such_part_is_named(stores, evaluator, tmp_path):
+    ((record, _),) = run([stores["two", "folds"]], evaluator, tmp_path)
+    for wrong in (5, {"experiments": [7]}, {"converged_accuracy": 2.0}):
+        line = line_of(record | {"mteb": wrong})
+        with pytest.raises(UserError, match="its 'mteb' is damaged"):
+            LineReader().record(line, FORMAT_VERSION)
