@@ -59,6 +59,9 @@ class DataConfig:
     hours of 16-bit speech; 0 keeps nothing."""
 
 
+STEPS = 70_300  # of the paper
+
+
 @dataclass(frozen=True)
 class TrainConfig:
     """Pretrain a speech encoder with Speech SimCLR.
@@ -116,12 +119,18 @@ class TrainConfig:
     tile_rows: int | None = None
     """Number of rows of the NT-Xent similarity matrix that are computed at a time, on one device. Without this option, all
     rows, which take 23 MB at a batch of 1,200 views."""
-    steps: int = 70_300
+    steps: int = STEPS
     """Optimiser steps of the run. The default is 150 epochs of the 960 h of LibriSpeech at a batch of 600."""
+    epochs: float | None = None
+    """Length of the run in epochs instead of --steps: each utterance is used so many times, on the mean. Without this option,
+    --steps counts."""
     log_every: int = 20
     """Steps between two lines of the log."""
     checkpoint_every: int = 1000
     """Steps between two checkpoints. There is also a checkpoint at step 0, the untrained encoder, and one at the end."""
+    checkpoint_minutes: float = 10.0
+    """Also make a checkpoint when so many minutes have passed since the last one, so that an interruption costs no more; 0 for
+    --checkpoint-every alone. Several processes count steps only."""
     keep: int = 3
     """Number of latest checkpoints to keep."""
     keep_best: int = 5
@@ -155,6 +164,15 @@ class TrainConfig:
             )
         if self.steps < 1 or self.log_every < 1 or self.checkpoint_every < 1:
             raise UserError("--steps, --log-every and --checkpoint-every must be at least 1")
+        if not 0 <= self.checkpoint_minutes < float("inf"):
+            raise UserError(f"--checkpoint-minutes {self.checkpoint_minutes}: give 0 or more minutes")
+        if self.epochs is not None:
+            if not 0 < self.epochs < float("inf"):
+                raise UserError(f"--epochs {self.epochs}: give a number above 0")
+            if self.steps != STEPS:
+                raise UserError(
+                    f"--epochs {self.epochs:g} and --steps {self.steps} both say how long the run is; give one"
+                )
 
     @property
     def weights(self) -> tuple[float, float]:
@@ -178,6 +196,7 @@ FREE: tuple[str, ...] = (
     "tile_rows",
     "log_every",
     "checkpoint_every",
+    "checkpoint_minutes",
     "keep",
     "keep_best",
     "tensorboard",

@@ -37,6 +37,8 @@ class TrainingRun:
       validate: parameters -> validation numbers; None for none.
       score: which of those numbers chooses checkpoints.
       mesh: the devices; None for a single one.
+      checkpoint_s: seconds after the last checkpoint that bring another one, without validation; 0 for none. Several
+        processes would have to agree on the time, so they save by steps alone.
       advice: what to do about a loss that is not finite, beside looking at its files.
     """
 
@@ -50,6 +52,7 @@ class TrainingRun:
     validate: Callable[[Params], dict[str, float]] | None = None
     score: str = "loss"
     mesh: jax.sharding.Mesh | None = None
+    checkpoint_s: float = 0.0
     advice: str = "lower --optimiser.rate"
 
 
@@ -85,6 +88,8 @@ def run_steps(
     batches = run.batches(first, run.steps)
     metrics = run.metrics(first) if jax.process_index() == 0 else None
     values: dict[str, float] = {}
+    saved = time.monotonic()
+    by_time = run.checkpoint_s if jax.process_count() == 1 else 0.0
     pending: tuple[int, Any, float] | None = None
 
     def settle():
@@ -117,6 +122,11 @@ def run_steps(
                     if metrics and found:
                         metrics.add_validation(step, found)
                     checkpoints.save(state, found[run.score] if found else None)
+                    saved = time.monotonic()
+                elif by_time and time.monotonic() - saved >= by_time:
+                    settle()  # a state after a loss that is not finite must not be saved
+                    checkpoints.save(state, None)
+                    saved = time.monotonic()
                 shown.advance(1, metrics.details if metrics else None)
     finally:
         if metrics:

@@ -1,5 +1,6 @@
 """A run, from configuration to last checkpoint; stopped and continued at will."""
 
+import dataclasses
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -42,7 +43,7 @@ log = logging.getLogger(__name__)
 
 
 def train(config: TrainConfig) -> dict[str, float]:
-    """Train until `config.steps`, from the latest checkpoint in `config.out` if there is one.
+    """Train until `config.steps` (or for `config.epochs`), from the latest checkpoint in `config.out` if there is one.
 
     Returns:
       the last step's metrics; empty if there was nothing left to do.
@@ -53,12 +54,17 @@ def train(config: TrainConfig) -> dict[str, float]:
     """
     connect(config.coordinator, config.processes, config.process)
     mesh = make_mesh(config.devices, config.batch, config.chunks)
-    learning_rate(config)  # an impossible schedule is found before the data is read
+    if config.epochs is None:
+        learning_rate(config)  # an impossible schedule is found before the data is read
     folder = writable_folder(config.out, "the run")
     with Progress(f"reading {config.data.source}"):
         utterances = _utterances(config, folder)
     training, validation = split_validation(utterances, config.data.validation_share, config.seed)
     plan = make_plan(config, training, config.batch)  # before the folder is this run's, for it may find them unusable
+    if config.epochs is not None:
+        config = dataclasses.replace(config, epochs=None, steps=max(1, round(config.epochs * plan.n_batches)))
+        learning_rate(config)
+        log.info("%d steps, %d to an epoch", config.steps, plan.n_batches)
     describe(folder, config, training, validation)
     if jax.process_index() == 0 and not (folder / RECORD).exists():
         keep_utterances(folder, utterances)
@@ -91,6 +97,7 @@ def _run(config: TrainConfig, mesh, plan: BatchPlan, speakers, validate) -> Trai
         folder=config.out,
         steps=config.steps,
         checkpoint_every=config.checkpoint_every,
+        checkpoint_s=60 * config.checkpoint_minutes,
         step=train_step(config, mesh),
         batches=lambda first, last: batches_from(plan, first, last, speakers, share, *loading),
         names=plan.names,

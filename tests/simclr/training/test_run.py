@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from jfewshot.errors import UserError
-from jfewshot.simclr.config import FREE, from_record
+from jfewshot.simclr.config import FREE, STEPS, from_record
 from jfewshot.simclr.export import load_encoder
 from jfewshot.simclr.export.run import ExportOptions, export
 from jfewshot.simclr.training.loop import train
@@ -84,6 +84,21 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_step_files_and_checkp
     assert len(listed) == 16
 
 
+def test_epochs_and_minutes_say_how_long_a_run_is_and_when_it_saves(tiny):
+    """1.5 epochs of three batches are four steps (4.5, rounded to the even number); every step saves when minutes pass."""
+    asked = dataclasses.replace(tiny, epochs=1.5, steps=STEPS, checkpoint_every=1000, checkpoint_minutes=1e-9)
+    train(asked)
+    assert [line["step"] for line in curve(tiny.out) if "loss" in line] == [1, 2, 3, 4]
+    # The three latest, and step 0.
+    assert steps_on_disk(tiny.out / "checkpoints") == [0, 2, 3, 4]
+    recorded = json.loads((tiny.out / "config.json").read_text())["config"]
+    assert recorded["steps"] == 4
+    assert recorded["epochs"] is None
+    # The same command finds nothing left to do; one that says it in steps is the same run.
+    assert train(asked) == {}
+    assert train(dataclasses.replace(asked, epochs=None, steps=4, checkpoint_minutes=0.0)) == {}
+
+
 @pytest.mark.slow  # two compilations
 def test_speakers_statistics_normalise_and_events_are_written(tiny, tmp_path, voice):
     pytest.importorskip("tensorboardX", reason="metrics for TensorBoard")
@@ -127,6 +142,9 @@ def test_settings_survive_their_json(tiny):
         ({"batch": 10, "chunks": 3}, "does not divide"),
         ({"contrast_weight": 0.0, "reconstruction_weight": 0.0}, "nothing to learn"),
         ({"steps": 0}, "at least 1"),
+        ({"epochs": 2.0}, "both say how long the run is"),
+        ({"epochs": 0.0, "steps": STEPS}, "above 0"),
+        ({"checkpoint_minutes": -1.0}, "0 or more minutes"),
     ],
 )
 def test_impossible_settings_are_refused(tiny, change, complaint):
