@@ -168,7 +168,8 @@ install-annotations:
 	$(PIP) install $(firstword $(TORCH))
 	$(PIP) install --editable '.[annotations,lhotse,audformat,runner]' praat-parselmouth crowsetta
 
-# hearbaseline pins NumPy 1.19.2 and numba 0.48, which no Python from 3.11 on can install.
+# hearbaseline pins NumPy 1.19.2 and numba 0.48, which no Python from 3.11 on can install. torch is named again, or else the newest
+# torchvision, which mteb asks for, brings another one.
 $(VENV)-door-zoos/.ready: pyproject.toml
 	$(MAKE) $(VENV)-door-zoos/.core VENV=$(VENV)-door-zoos
 	$(MAKE) install-zoos VENV=$(VENV)-door-zoos
@@ -176,8 +177,8 @@ $(VENV)-door-zoos/.ready: pyproject.toml
 
 .PHONY: install-zoos
 install-zoos:
-	$(PIP) install $(firstword $(TORCH))
-	$(PIP) install --editable '.[audio,runner]' librosa 'mteb[audio,image]'
+	$(PIP) install $(TORCH)
+	$(PIP) install $(TORCH) --editable '.[audio,mteb,runner]' librosa
 	$(PIP) install --no-deps hearbaseline
 
 clean:

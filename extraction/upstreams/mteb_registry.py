@@ -132,7 +132,7 @@ def load_mteb(rest: str, options: UpstreamOptions) -> MtebUpstream:
             mteb = importlib.import_module("mteb")
     except ModuleNotFoundError as error:
         raise UserError(
-            f"mteb: encoders need the Python package mteb: pip install 'mteb[audio,image]' ({error})"
+            f"mteb: encoders need the Python package mteb: pip install 'jfewshot[mteb]' ({error})"
         ) from error
     known = {meta.name: meta for meta in mteb.get_model_metas(modalities=["audio"])}
     if rest not in known:

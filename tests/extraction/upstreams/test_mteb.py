@@ -84,7 +84,7 @@ def test_names_that_mteb_does_not_have_and_checkpoints_are_refused(upstream, tmp
 
 def test_without_mteb_a_line_says_what_to_install(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "mteb", None)
-    with pytest.raises(UserError, match=r"need the Python package mteb: pip install 'mteb\[audio,image\]'"):
+    with pytest.raises(UserError, match=r"need the Python package mteb: pip install 'jfewshot\[mteb\]'"):
         load_upstream(f"mteb:{BASELINE}")
     with pytest.raises(UserError, match="take no --checkpoint"):
         load_upstream(f"mteb:{BASELINE}", UpstreamOptions(checkpoint=tmp_path))
