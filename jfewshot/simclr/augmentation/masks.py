@@ -6,7 +6,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key
 
 
-def interval(key: Key[Array, ""], size: int, limit: Int[Array, ""] | int, widest: int) -> Bool[Array, "size"]:
+def interval(
+    key: Key[Array, ""], size: int, limit: Int[Array, ""] | int, widest: Int[Array, ""] | int
+) -> Bool[Array, "size"]:
     """Choose a random run of consecutive places.
 
     The width is drawn from U{0 .. widest} and cut to `limit`. The start is uniform over the places that leave the whole
@@ -34,6 +36,7 @@ def mask_spectrogram(
     n_frames: Int[Array, ""],
     widest_time: int = 40,
     widest_frequency: int = 10,
+    widest_share: float = 1.0,
 ) -> Float[Array, "frames mels"]:
     """Set one run of frames and one run of mel channels to zero (Speech SimCLR masks 0-40 frames and 0-10 channels).
 
@@ -43,11 +46,16 @@ def mask_spectrogram(
       n_frames: number of true frames; the masked frames lie among these.
       widest_time: largest number of masked frames; 0 masks none.
       widest_frequency: largest number of masked mel channels; 0 masks none.
+      widest_share: largest share of the true frames that is masked. The paper's 40 frames are 3% of its longest utterances;
+        of one second they would be 40%.
 
     Returns:
       the features, zero in the masked frames and channels.
     """
     time_key, frequency_key = jax.random.split(key)
-    frames = interval(time_key, features.shape[0], n_frames, widest_time)
+    widest: Int[Array, ""] | int = widest_time
+    if widest_share < 1:
+        widest = jnp.minimum(widest_time, jnp.floor(widest_share * n_frames.astype(jnp.float32)).astype(jnp.int32))
+    frames = interval(time_key, features.shape[0], n_frames, widest)
     mels = interval(frequency_key, features.shape[1], features.shape[1], widest_frequency)
     return jnp.where(frames[:, None] | mels, 0.0, features)

@@ -81,6 +81,9 @@ class AugmentationConfig:
     """Set a run of neighbouring frames to zero."""
     widest_time_mask: int = 40
     """Highest number of frames that a time mask sets to zero."""
+    widest_time_mask_share: float = 0.08
+    """Highest share of a crop's frames that a time mask sets to zero, from 0 to 1. Without it, 40 frames would be 40% of a crop
+    of one second, and 3% of one of twelve."""
     frequency_mask: bool = True
     """Set a run of neighbouring channels to zero."""
     widest_frequency_mask: int = 10
@@ -100,6 +103,8 @@ class AugmentationConfig:
         for name in ("speed", "pitch", "reverb", "noise"):
             if not 0.0 <= (probability := getattr(self, f"{name}_probability")) <= 1.0:
                 raise UserError(f"{name} with probability {probability}: needs 0 to 1")
+        if not 0.0 <= self.widest_time_mask_share <= 1.0:
+            raise UserError(f"a time mask over a share of {self.widest_time_mask_share} of the frames: needs 0 to 1")
 
     def may(self, name: str) -> bool:
         """Whether a waveform augmentation is on and ever happens."""

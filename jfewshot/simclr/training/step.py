@@ -82,7 +82,7 @@ def make_views(
     if contrast > 0:
         chosen = config.augmentation
         widest = chosen.widest_time_mask * chosen.time_mask, chosen.widest_frequency_mask * chosen.frequency_mask
-        features = mask_spectrogram(mask_key, features, n_frames, *widest)
+        features = mask_spectrogram(mask_key, features, n_frames, *widest, chosen.widest_time_mask_share)
     return Views(features, n_frames, target, asked, dropout_key)
 
 

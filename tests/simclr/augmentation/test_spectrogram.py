@@ -40,6 +40,18 @@ def test_both_masks_are_laid_over_the_spectrogram():
     assert columns.mean() == pytest.approx(5, abs=0.7)
 
 
+@pytest.mark.parametrize(("n_frames", "widest"), [(98, 7), (1200, 40), (5, 0)])
+def test_a_time_mask_is_no_wider_than_its_share_of_the_frames(n_frames, widest):
+    def mask(key):
+        return mask_spectrogram(key, jnp.ones((1200, 4)), jnp.int32(n_frames), 40, 0, 0.08)
+
+    out = np.asarray(jax.jit(jax.vmap(mask))(KEYS[:400]))
+    widths = (out == 0).all(axis=2).sum(axis=1)
+    assert widths.max() == widest
+    # Uniform from 0 to the widest.
+    assert widths.mean() == pytest.approx(widest / 2, abs=0.15 * widest)
+
+
 @pytest.mark.parametrize("n_frames", [0, 1, 3])
 def test_scraps_are_masked_and_altered_without_harm(n_frames):
     features = jnp.ones((50, 80))
