@@ -28,6 +28,7 @@ def evaluate(
     shots: SupportsIndex | Literal["all"] | Sequence[SupportsIndex | Literal["all"]] = 1,
     small_classes: SmallClasses = "refuse",
     n_query: SupportsIndex | Literal["all"] = 15,
+    query_balance: str = "equal",
     n_episodes: SupportsIndex = 10_000,
     seed: SupportsIndex = 42,
     preprocessing: str = "l2",
@@ -69,6 +70,8 @@ def evaluate(
         error, "leave" them out at every number of shots, or "stop" a dataset's curve where they end.
       n_query: query clips per class; "all" for all clips that are no support of the episode, with balanced accuracy and macro F1
         in the records' `metrics`.
+      query_balance: "equal" for equally many queries of each class, or "dirichlet:2" for numbers that differ from episode to
+        episode, with balanced accuracy and macro F1 also. `n_query` is then the mean.
       n_episodes: episodes per protocol.
       seed: of the draws; the same seed gives the same episodes for every upstream and classifier.
       preprocessing: what is done to embeddings first: "none", "l2", ... (see `fit_transform`).
@@ -122,6 +125,7 @@ def evaluate(
         small_classes,
         bool(_opened(support_from)),
         n_query=n_query,
+        query_balance=query_balance,
         n_episodes=n_episodes,
         seed=seed,
         split=split,

@@ -65,6 +65,10 @@ class RunOptions:
     n_query: Annotated[int | Literal["all"] | None, arg(metavar="N|all")] = None
     """Number of query (test) clips per class; all means every clip that is no support clip of the episode, and results then
     have balanced accuracy and macro F1 also. Without this option, 15, or 1 with --protocol paper."""
+    query_balance: Annotated[str, arg(metavar="equal|dirichlet:N")] = "equal"
+    """How the query clips of an episode are divided among its classes. equal gives each class --n-query clips. dirichlet:2 draws
+    different shares for each episode, from a Dirichlet distribution of that concentration. --n-query is then the mean, and a
+    class has at most three times as many. Results also have balanced accuracy and macro F1."""
     episodes: Annotated[int | None, arg(metavar="N")] = None
     """Number of episodes for each combination of upstream, dataset, classifier and shots. Without this option, 10000, or
     mteb's own 10 or 5 experiments with --protocol mteb."""
@@ -99,10 +103,11 @@ class RunOptions:
     highest mean score, one uses a single segment drawn at random."""
     classifiers: Annotated[tuple[str, ...] | None, arg(metavar="NAME[:SETTING=VALUE] [...]")] = None
     """Classifiers to train on the support clips: logistic, ridge, svm, sgd, centroid, knn. Settings follow a colon:
-    sgd:epochs=20, centroid:metric=cosine, knn:k=3, and kernel=rbf for any of them, as in ridge:alpha=auto:kernel=rbf (a
-    Gaussian kernel in place of inner products). Several values make a result for each, as in logistic:C=0.1,1,10.
-    logistic:C=auto, svm:C=auto and ridge:alpha=auto choose a value in each episode, from its support clips. Without this option,
-    logistic at one shot, ridge:alpha=auto where --shots asks for more, or sgd with --protocol paper."""
+    sgd:epochs=20, centroid:metric=cosine, knn:k=3, and kernel=rbf for any of them, as in ridge:alpha=auto:kernel=rbf.
+    propagation and sinkhorn are transductive: they decide all query clips of an episode together. Several values make a result
+    for each, as in logistic:C=0.1,1,10. logistic:C=auto, svm:C=auto and ridge:alpha=auto choose a value in each episode, from
+    its support clips. Without this option, logistic at one shot, ridge:alpha=auto where --shots asks for more, or sgd with
+    --protocol paper."""
     preprocessing: Literal["none", "l2", "center", "center_l2", "standardize", "whiten", "whiten_l2"] | None = None
     """Change the embeddings before classification: l2 scales each to length 1, center subtracts the mean, center_l2 subtracts
     the mean and scales to length 1, standardize subtracts the mean and divides by the standard deviation, whiten makes all

@@ -69,8 +69,10 @@ def _check(options: "RunOptions") -> None:
         raise UserError("--estimate is for one process; leave out --coordinator")
     if options.protocol.startswith("mteb"):
         _check_mteb(options)
-    elif options.metric == "macro_f1" and options.n_query != "all":
-        raise UserError("--metric macro_f1 is computed where all queries are asked; add --n-query all")
+    elif options.metric == "macro_f1" and options.n_query != "all" and options.query_balance == "equal":
+        raise UserError(
+            "--metric macro_f1 is computed where all queries are asked; add --n-query all, or --query-balance dirichlet:2"
+        )
     if options.ray is not None:
         _check_ray(options)
 
@@ -82,6 +84,7 @@ def _check_mteb(options: "RunOptions") -> None:
         "--shots": options.shots,
         "--small-classes": None if options.small_classes == "refuse" else options.small_classes,
         "--n-query": options.n_query,
+        "--query-balance": None if options.query_balance == "equal" else options.query_balance,
         "--support-where": options.support_where,
         "--query-where": options.query_where,
         "--support-from": options.support_from,
@@ -277,6 +280,7 @@ def _cells(options: "RunOptions") -> list:
             options.small_classes,
             bool(options.support_from),
             n_query=(1 if paper else 15) if options.n_query is None else options.n_query,
+            query_balance=options.query_balance,
             n_episodes=10_000 if options.episodes is None else options.episodes,
             seed=options.seed,
             split=options.split,

@@ -102,6 +102,15 @@ def test_a_kernel_lowers(mesh, classifier):
     lowers(solve, gram_ss, gram_qs, numbers, key, strengths, squared_lengths)
 
 
+@pytest.mark.parametrize("classifier", ["propagation", "sinkhorn"])
+def test_every_transductive_classifier_lowers(mesh, classifier):
+    gram_ss, gram_qs, gram_qq, counts = shapes((N, N), (M, N), (M, M), (M,))
+    numbers = jax.ShapeDtypeStruct((SHAPE.blocks, SHAPE.block), np.uint32)
+    solve = jit_solve(mesh, parse_classifier(classifier).classifier, 5, 5, False)
+    key, strengths = np.zeros(2, np.uint32), np.ones(1, np.float32)
+    lowers(solve, gram_ss, gram_qs, numbers, key, strengths, gram_qq, counts)
+
+
 @pytest.mark.parametrize("classifier", ["ridge", "logistic"])
 def test_choosing_a_strength_lowers(mesh, classifier):
     gram_ss, gram_qs = shapes((N, N), (M, N))

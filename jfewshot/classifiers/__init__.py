@@ -12,6 +12,9 @@ knn.py            nearest neighbours
 svm.py            linear support vector machine, squared hinge
 svm_many.py       its solver for one episode of many supports
 kernels.py        a classifier on values of a kernel in place of inner products
+transductive.py   the contract of classifiers that look at all queries of an episode together
+propagation.py    labels spread over a graph of supports and queries
+sinkhorn.py       centroids and balanced assignments of the queries in turns
 auto.py           a classifier whose strength is chosen in each episode
 leave_one_out.py  chooses strengths
 tridiagonal.py    what that needs of a Gram matrix, at a third of the time of its eigenvectors
@@ -26,9 +29,12 @@ from jfewshot.classifiers.base import Classifier, Diagnostics, Linear, Strength,
 from jfewshot.classifiers.centroid import Centroid
 from jfewshot.classifiers.knn import KNN
 from jfewshot.classifiers.logistic import Logistic
+from jfewshot.classifiers.propagation import Propagation
 from jfewshot.classifiers.ridge import Ridge
 from jfewshot.classifiers.sgd import SGD
+from jfewshot.classifiers.sinkhorn import Sinkhorn
 from jfewshot.classifiers.svm import SVM
+from jfewshot.classifiers.transductive import Transductive
 
 # By the names that users write. A new classifier is one file and one line here.
 CLASSIFIERS: dict[str, type[Classifier]] = {
@@ -39,18 +45,24 @@ CLASSIFIERS: dict[str, type[Classifier]] = {
     "knn": KNN,
     "svm": SVM,
 }
+# Those that look at all queries of an episode together, kept apart so that no code takes one for an inductive classifier.
+TRANSDUCTIVE: dict[str, type[Transductive]] = {"propagation": Propagation, "sinkhorn": Sinkhorn}
 
 __all__ = [
     "CLASSIFIERS",
     "KNN",
     "SGD",
     "SVM",
+    "TRANSDUCTIVE",
     "Centroid",
     "Classifier",
     "Diagnostics",
     "Linear",
     "Logistic",
+    "Propagation",
     "Ridge",
+    "Sinkhorn",
     "Strength",
     "Support",
+    "Transductive",
 ]

@@ -11,8 +11,9 @@ import typing
 from collections.abc import Iterable
 from typing import Any, Final, Literal, NamedTuple
 
-from jfewshot.classifiers import CLASSIFIERS, Classifier
+from jfewshot.classifiers import CLASSIFIERS, TRANSDUCTIVE
 from jfewshot.classifiers.kernels import KERNEL_SETTINGS, KERNELS, RBF, WithKernel, kernel_settings, taken_apart
+from jfewshot.classifiers.transductive import is_transductive
 from jfewshot.errors import UserError
 
 # The strength that each episode chooses for itself, from its supports.
@@ -25,28 +26,31 @@ _LEAST, _MOST = 1e-30, 1e30
 _LARGEST_INT = 2**31 - 1
 
 
+_KNOWN: dict[str, Any] = {**CLASSIFIERS, **TRANSDUCTIVE}
+
+
 class ClassifierSpec(NamedTuple):
     """A classifier with its settings, and the strengths to evaluate it at.
 
     Attributes:
-      name: as in `CLASSIFIERS`.
-      classifier: the instance.
+      name: as in `CLASSIFIERS` or `TRANSDUCTIVE`.
+      classifier: the instance: a `Classifier`, one with a kernel, or a `Transductive`.
       strengths: at least one value, of which `AUTO` may be one; `(None,)` for a classifier without a strength.
     """
 
     name: str
-    classifier: Classifier
+    classifier: Any
     strengths: tuple[StrengthValue, ...]
 
     def identity(self) -> dict[str, Any]:
         """What of it a result depends on; of a user's own classifier the source too, so that editing it gives other results."""
         kernel, plain = taken_apart(self.classifier)
         identity = {"name": self.name, **dataclasses.asdict(plain), **kernel_settings(kernel)}
-        return (
-            identity
-            if self.name in CLASSIFIERS
-            else {**identity, "source": _digest_of_source(typing.cast(type, type(plain)))}
-        )
+        if is_transductive(plain):
+            identity["transductive"] = True
+        if self.name not in _KNOWN:
+            identity["source"] = _digest_of_source(typing.cast(type, type(plain)))
+        return identity
 
 
 def default_classifiers(shots: Iterable[int | Literal["all"]]) -> tuple[str, ...]:
@@ -64,7 +68,8 @@ def default_classifiers(shots: Iterable[int | Literal["all"]]) -> tuple[str, ...
 def parse_classifier(text: str) -> ClassifierSpec:
     """Read `name[:setting=value]...`; the strength's value may be a comma-separated list, and `auto` one of its items.
 
-    The name is one of `CLASSIFIERS`, or `package.module.Class` for a classifier of the user's own (see base.py).
+    The name is one of `CLASSIFIERS` or `TRANSDUCTIVE`, or `package.module.Class` for a classifier of the user's own (see base.py
+    and transductive.py).
 
     `kernel=rbf` is a setting of every classifier that has no setting of that name, and `gamma` one of the kernel (kernels.py).
 
@@ -72,12 +77,12 @@ def parse_classifier(text: str) -> ClassifierSpec:
       UserError: on an unknown name, setting or value, saying which there are.
     """
     name, *settings = text.split(":")
-    kind: Any = CLASSIFIERS.get(name) or (_imported(name) if "." in name else None)
+    kind: Any = _KNOWN.get(name) or (_imported(name) if "." in name else None)
     if kind is None:
-        near = difflib.get_close_matches(name, CLASSIFIERS, 1)
+        near = difflib.get_close_matches(name, _KNOWN, 1)
         hint = f"did you mean '{near[0]}'? There are" if near else "there are"
         raise UserError(
-            f"unknown classifier '{name}'; {hint} {', '.join(CLASSIFIERS)}, and your own as package.module.Class"
+            f"unknown classifier '{name}'; {hint} {', '.join(_KNOWN)}, and your own as package.module.Class"
         )
     types = typing.get_type_hints(kind)
     fields = {field.name: types[field.name] for field in dataclasses.fields(kind)}
@@ -85,7 +90,8 @@ def parse_classifier(text: str) -> ClassifierSpec:
     chosen: dict[str, Any] = {}
     of_kernel: dict[str, str] = {}
     # A classifier that has one of these settings itself keeps its meaning.
-    kernel_keys = frozenset() if KERNEL_SETTINGS & fields.keys() else KERNEL_SETTINGS
+    own = is_transductive(kind) or KERNEL_SETTINGS & fields.keys()
+    kernel_keys: frozenset[str] = frozenset() if own else KERNEL_SETTINGS
     given: set[str] = set()
     for setting in settings:
         key, equals, value = setting.partition("=")
@@ -144,7 +150,8 @@ def _imported(name: str) -> Any:
         raise UserError(f"classifier '{name}' cannot be imported ({error}); write package.module.Class") from error
     finally:
         sys.path.remove("")
-    wanted = ("fit", "score", "strength", "translation_invariant", "tolerance")
+    solves = ("solve",) if is_transductive(kind) else ("fit", "score")
+    wanted = (*solves, "strength", "translation_invariant", "tolerance")
     missing = [attribute for attribute in wanted if not hasattr(kind, attribute)]
     if missing or not dataclasses.is_dataclass(kind):
         what = f"has no {missing[0]}" if missing else "is not a dataclass"

@@ -9,6 +9,7 @@
 - `drawing`: drawing episodes on the device
 - `shuffling`: the first few entries of random orders, by which classes and clips are drawn
 - `group_aware`: drawing episodes in which no query shares a group with a support
+- `proportions`: how many queries each class of an episode has, where these numbers differ
 - `two_pools`: drawing episodes from separate pools
 - `mteb_draws`: the experiments of mteb's audio classification
 - `balance`: how often each class takes part, and what is said where that differs

@@ -13,6 +13,9 @@ SmallClasses = Literal["refuse", "leave", "stop"]
 ALL: Final = "all"  # in place of a number of ways, of shots or of queries
 # Counters of the random stream have 9 bits for the class's slot and 16 for the position in it (shuffling.py).
 MAX_WAYS, MAX_DRAWN = 511, 65_535
+# The most queries of a class as a multiple of their mean, where classes have different numbers of queries. It is fixed, so that
+# no dataset's size changes an episode, and small, since a class must have so many clips.
+_MOST_OF_MEAN = 3
 # Which episodes a group-aware protocol means; raised when they change, so that a result is never compared with one of other
 # episodes. (Version 1, without a number in its records, drew an episode's classes again with its supports, and so drew classes
 # that leave few queries too rarely. Episodes that are not group-aware have never changed.)
@@ -21,9 +24,11 @@ GROUP_AWARE_DRAWS = 2
 MTEB_SHOTS, MTEB_EXPERIMENTS, MTEB_FOLDS = 8, 10, 5
 # Which experiments these are; raised when they change.
 MTEB_DRAWS = 1
+# Fields that are no part of a record without the option that they belong to, so that earlier records keep their keys.
 _ONLY_WHERE_USED = (
     *("support", "query", "support_from", "every_query", "every_class", "all_labels", "least_supports"),
     *("mteb", "independent"),
+    *("query_balance", "total_queries"),
 )
 
 
@@ -49,6 +54,10 @@ class Protocol:
       query: which clips queries are drawn from; None for all clips of `split`.
       all_labels: train on all support clips of an episode's classes, however many each has, instead of on `k_shot` of them, which
         is then 1: the end of a curve over shots. The queries are those of the curve.
+      query_balance: concentration of the Dirichlet distribution from which each episode draws the shares of its classes among the
+        queries (proportions.py); None for equally many queries of each class. `n_query` is then the largest number of queries
+        that a class may have.
+      total_queries: with `query_balance`, the number of queries of an episode; else None.
       least_supports: with separate pools, leave out classes with fewer support clips than this, or fewer query clips than
         `n_query`; None to insist that every class has enough. `min_clips` asks both sides for one number.
       support_from: name of the dataset whose store holds the supports; None for the store that holds the queries.
@@ -79,6 +88,8 @@ class Protocol:
     least_supports: int | None = None
     mteb: Literal["either", "splits", "folds"] | None = None
     independent: bool = False
+    query_balance: int | None = None
+    total_queries: int | None = None
 
     def __post_init__(self):
         # NumPy's integers become Python's: a record is JSON, and the seed names the random stream by its digits.
@@ -215,6 +226,8 @@ class Protocol:
             del fields[name]
         if self.mteb is not None:
             version |= {"mteb": self.mteb, "independent": self.independent, "mteb_draws": MTEB_DRAWS}
+        if self.query_balance is not None:
+            version |= {"query_balance": {"dirichlet": self.query_balance, "queries": self.total_queries}}
         if self.all_labels:
             version |= {"all_labels": True}
         if self.least_supports is not None:
@@ -278,7 +291,8 @@ def protocols(
       small_classes: with "leave", classes too small for the largest number of shots are left out at every number of shots. "stop"
         is up to `plan_cells`, which knows the classes.
       other_store: whether supports are from another store than queries.
-      **settings: the other fields of `Protocol`; `n_query` may be "all" for all query clips.
+      **settings: the other fields of `Protocol`; `n_query` may be "all" for all query clips, and `query_balance` is None, "equal"
+        or "dirichlet:2"; `n_query` is then the mean number of queries of a class.
 
     Returns:
       The protocols, all shots of the first number of ways first, "all" as the last of them.
@@ -295,6 +309,9 @@ def protocols(
         settings |= {"n_query": 1, "every_query": True}
     numbers, with_all = _numbers_of_shots(shots)
     ways = whole_numbers(ways, "ways")
+    concentration = _concentration(settings.pop("query_balance", None))
+    if concentration and (with_all or settings.get("every_query") or settings.get("every_class")):
+        raise UserError("query_balance needs numbers of ways, shots and queries; leave out 'all', or query_balance")
     for name in ("n_query", "n_episodes", "seed", "min_clips"):
         if settings.get(name) is not None:
             settings[name] = whole_number(settings[name], name)
@@ -311,14 +328,32 @@ def protocols(
             settings["least_supports"] = largest if separate else largest + 1
         else:
             least = largest + settings.get("n_query", Protocol.n_query)
+            if concentration:
+                least += (min(max(ways), _MOST_OF_MEAN) - 1) * settings.get("n_query", Protocol.n_query)
             settings["min_clips"] = max(settings.get("min_clips") or 0, least)
     found = []
     for way in dict.fromkeys(ways):
         common = {"n_way": way, "nested_shots": largest, **settings}
+        if concentration:
+            n_query = settings.get("n_query", Protocol.n_query)
+            unequal = {"query_balance": concentration, "total_queries": way * n_query}
+            common |= unequal | {"n_query": min(way, _MOST_OF_MEAN) * n_query}
         found += [Protocol(k_shot=shot, **common) for shot in dict.fromkeys(numbers)]
         if with_all:
             found.append(Protocol(k_shot=1, all_labels=True, **common))
     return found
+
+
+def _concentration(text: str | None) -> int | None:
+    """The 2 of "dirichlet:2"; None for equally many queries of each class."""
+    if text is None or text == "equal":
+        return None
+    name, _, value = str(text).partition(":")
+    if name != "dirichlet" or not value.isdecimal() or not 1 <= len(value) <= 3 or int(value) < 1:
+        raise UserError(
+            f"query_balance is {str(text)[:40]!r}; write equal, or dirichlet: and a whole number from 1 to 999, as in dirichlet:2"
+        )
+    return int(value)
 
 
 def _numbers_of_shots(shots: Any) -> tuple[list[int], bool]:

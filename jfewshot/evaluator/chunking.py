@@ -45,7 +45,12 @@ class ChunkShape(NamedTuple):
 
 
 def chunk_shape(
-    protocol: Protocol, n_devices: int, platform: str, memory_bytes: int, block: int | None = None
+    protocol: Protocol,
+    n_devices: int,
+    platform: str,
+    memory_bytes: int,
+    block: int | None = None,
+    together: bool = False,
 ) -> ChunkShape:
     """Choose how many episodes are solved at once.
 
@@ -57,11 +62,13 @@ def chunk_shape(
       platform: JAX's name of the device's kind: `cpu`, `gpu` or `tpu`.
       memory_bytes: memory that may be used over all devices, in bytes.
       block: episodes per block; None to choose them for the device.
+      together: whether queries are solved together with the supports, which takes the inner products of all pairs.
 
     Returns:
       number of blocks in a chunk and of episodes in a block.
     """
-    n, m = protocol.n_support, protocol.n_queries
+    m = protocol.n_queries
+    n = protocol.n_support + (m if together else 0)
     bytes_per_episode = 4 * (n * n + n * m) + 24 * m
     if block is None:
         if platform == "cpu":
@@ -133,28 +140,37 @@ class Chunking:
         self._mesh, self._memory_bytes, self._block = mesh, memory_bytes, block
         self._most_blocks: dict[tuple[int, ...], int] = {}
 
-    def shape(self, protocol: Protocol) -> ChunkShape:
-        """Of a protocol's chunks."""
+    def shape(self, protocol: Protocol, together: bool = False) -> ChunkShape:
+        """Of a protocol's chunks; see `chunk_shape`."""
         devices = self._mesh.devices
-        shape = chunk_shape(protocol, devices.size, devices.flat[0].platform, self._memory_bytes, self._block)
-        return shape._replace(blocks=min(shape.blocks, self._most_blocks.get(_size(protocol), shape.blocks)))
+        platform = devices.flat[0].platform
+        shape = chunk_shape(protocol, devices.size, platform, self._memory_bytes, self._block, together)
+        return shape._replace(blocks=min(shape.blocks, self._most_blocks.get(_size(protocol, together), shape.blocks)))
 
-    def run(self, protocol: Protocol, work: Callable[[ChunkShape], T]) -> T:
+    def run(self, protocol: Protocol, work: Callable[[ChunkShape], T], together: bool = False) -> T:
         """Do some work in chunks; where a device has no memory left, again in chunks of half the size, from then on.
+
+        Args:
+          protocol: what an episode is.
+          work: called with the shape of a chunk.
+          together: whether queries are solved together with the supports.
+
+        Returns:
+          what `work` returned.
 
         Raises:
           UserError: if memory runs out with one block per device.
         """
         while True:
-            shape = self.shape(protocol)
+            shape = self.shape(protocol, together)
             try:
                 return work(shape)
             except jax.errors.JaxRuntimeError as error:
                 if not is_out_of_memory(error):
                     raise
-                self._halve(shape, protocol, error)
+                self._halve(shape, protocol, together, error)
 
-    def _halve(self, shape: ChunkShape, protocol: Protocol, error: Exception) -> None:
+    def _halve(self, shape: ChunkShape, protocol: Protocol, together: bool, error: Exception) -> None:
         self.ran_out = True
         n_devices = self._mesh.devices.size
         blocks = shape.blocks // n_devices // 2 * n_devices
@@ -166,7 +182,7 @@ class Chunking:
                 "beside the embeddings. Lower --memory-gb, so that these stay on disk, or --n-query or --shots, or use a "
                 "larger device"
             ) from error
-        self._most_blocks[_size(protocol)] = blocks
+        self._most_blocks[_size(protocol, together)] = blocks
         log.warning(
             "out of memory with %d episodes at once; going on with %d (%s)",
             shape.episodes,
@@ -175,5 +191,5 @@ class Chunking:
         )
 
 
-def _size(protocol: Protocol) -> tuple[int, ...]:
-    return protocol.n_way, protocol.k_shot, protocol.n_query, protocol.group_aware
+def _size(protocol: Protocol, together: bool) -> tuple[int, ...]:
+    return protocol.n_way, protocol.k_shot, protocol.n_query, protocol.group_aware, together

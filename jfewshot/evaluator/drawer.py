@@ -14,6 +14,7 @@ from jfewshot.episodes.drawing import Draw, draw_arguments, pool_arrays
 from jfewshot.episodes.group_aware import MAX_CLASS_DRAWS, MAX_SUPPORT_DRAWS
 from jfewshot.episodes.mteb_draws import Experiment, experiments, order_digest
 from jfewshot.episodes.pool import ClassPool, class_pool
+from jfewshot.episodes.proportions import unequal_counts
 from jfewshot.episodes.protocol import Protocol
 from jfewshot.episodes.separate import pools_digest
 from jfewshot.errors import UserError
@@ -40,7 +41,7 @@ class Drawn:
       pool: the classes and clips that were drawn from.
       identity: names what was drawn; see `Protocol.draw_identity`.
       key: of the random stream.
-      query_count: where all queries are asked, how many of each class's count, episodes x n_way; None where all do.
+      query_count: where classes have different numbers of queries, how many each has, episodes x n_way; else None.
       fetch: brings the clips from the device.
       fetch_segments: computes the numbers that choose segments, of the supports alone or of all drawn clips.
       support_count: in mteb's experiments, how many of each class's supports count, episodes x n_way; None where all do.
@@ -212,6 +213,8 @@ class Drawer:
         if keep:
             self._on_device[identity] = shape, chunks
         query_count = np.concatenate(counts) if counts else None
+        if protocol.query_balance is not None:
+            query_count = unequal_counts(protocol, clips.stream)
         return Drawn(redraws, class_redraws, pool, identity, on_device.key, query_count, fetch, fetch_segments)
 
     def chunks(self, drawn: Drawn, shape: ChunkShape) -> Iterator[jax.Array]:

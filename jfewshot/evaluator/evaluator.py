@@ -19,6 +19,7 @@ from jaxtyping import Float, Int
 
 from jfewshot.classifiers.auto import Auto
 from jfewshot.classifiers.specs import AUTO, ClassifierSpec, StrengthValue
+from jfewshot.classifiers.transductive import is_transductive
 from jfewshot.episodes.protocol import Protocol, whole_number
 from jfewshot.errors import UserError
 from jfewshot.evaluator.chunking import Chunking
@@ -183,7 +184,8 @@ class Evaluator:
         # Only where small matrices go to LAPACK: products of whole stores are the better for several threads.
         small = self._solver.on_cpu and isinstance(job.classifier, Auto)
         with one_blas_thread() if small else contextlib.nullcontext():
-            parts = self._chunking.run(protocol, lambda shape: self._solver.solve(job, shape, tell))
+            together = is_transductive(job.classifier)
+            parts = self._chunking.run(protocol, lambda shape: self._solver.solve(job, shape, tell), together)
         predicted, residual, iterations, rounding, *chosen = (
             part[0] if len(part) == 1 else np.concatenate(part, 1) for part in zip(*parts, strict=True)
         )

@@ -13,6 +13,7 @@ from jax.sharding import PartitionSpec as P
 
 from jfewshot.classifiers.base import Classifier
 from jfewshot.classifiers.logistic import Logistic
+from jfewshot.classifiers.transductive import Transductive
 from jfewshot.episodes.protocol import Protocol
 from jfewshot.evaluator.chunking import is_out_of_memory
 from jfewshot.evaluator.devices import AXIS, shard_over_episodes
@@ -40,7 +41,12 @@ class Kernels:
         )
 
     def plan(
-        self, classifier: Classifier, source: GramSource, protocol: Protocol, episodes: int, n_strengths: int
+        self,
+        classifier: Classifier | Transductive,
+        source: GramSource,
+        protocol: Protocol,
+        episodes: int,
+        n_strengths: int,
     ) -> Any:
         """Choose the layout of an episode in a kernel.
 

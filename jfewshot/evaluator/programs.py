@@ -17,6 +17,7 @@ from jfewshot.classifiers.kernels import taken_apart, wants_squared_lengths
 from jfewshot.classifiers.linalg import argmax_class
 from jfewshot.classifiers.rounding import rounding_error
 from jfewshot.classifiers.sgd import SGD
+from jfewshot.classifiers.transductive import Queries, Transductive, is_transductive
 from jfewshot.episodes.drawing import draw, segment_words, unit_interval
 from jfewshot.evaluator.devices import AXIS, shard_over_episodes
 from jfewshot.profiling import stage
@@ -35,7 +36,7 @@ _WIDE: dict[str, bool | str] = {"xla_cpu_prefer_vector_width": "512"}
 _OLDER: dict[str, bool | str] = {"xla_cpu_use_fusion_emitters": False}
 
 
-def solver_options(mesh: Mesh, classifier: Classifier, n_support: int) -> dict[str, bool | str]:
+def solver_options(mesh: Mesh, classifier: Classifier | Transductive, n_support: int) -> dict[str, bool | str]:
     """Choose the compiler options for a solver.
 
     Args:
@@ -234,7 +235,14 @@ def jit_strength_first(mesh: Mesh):
 
 
 @functools.lru_cache(MOST_FUNCTIONS)
-def jit_solve(mesh: Mesh, classifier: Classifier, n_way: int, k_shot: int, want_scores: bool, want_model: bool = False):
+def jit_solve(
+    mesh: Mesh,
+    classifier: Classifier | Transductive,
+    n_way: int,
+    k_shot: int,
+    want_scores: bool,
+    want_model: bool = False,
+):
     """Compile the training of a classifier on supports and its predictions for queries.
 
     Args:
@@ -246,7 +254,8 @@ def jit_solve(mesh: Mesh, classifier: Classifier, n_way: int, k_shot: int, want_
       want_model: also return the models, for `jit_score`.
 
     Returns:
-      a function from inner products, episode numbers, key and strengths (and squared lengths of the queries, for a kernel) to
+      a function from inner products, episode numbers, key and strengths (for a kernel also squared lengths of the queries; for a
+      transductive classifier inner products among the queries and which places hold one) to
       predictions (or scores), residuals, iterations, rounding errors (rounding.py), of `Auto` the places of the chosen
       strengths and, if wanted, models, all [blocks, strengths, ..., episodes of a block].
     """
@@ -261,12 +270,14 @@ def jit_solve(mesh: Mesh, classifier: Classifier, n_way: int, k_shot: int, want_
     return jax.jit(shard_over_episodes(solve_blocks, mesh, specs, P(AXIS)))
 
 
-def _specs_of_queries(classifier: Classifier) -> tuple[P, ...]:
+def _specs_of_queries(classifier: Classifier | Transductive) -> tuple[P, ...]:
     """How the devices share what a classifier needs of the queries beyond their inner products with the supports."""
+    if is_transductive(classifier):
+        return P(AXIS), P(AXIS)
     return (P(AXIS),) if wants_squared_lengths(classifier) else ()
 
 
-def block_solver(classifier: Classifier, n_way: int, k_shot: int, want_scores: bool, want_model: bool):
+def block_solver(classifier: Classifier | Transductive, n_way: int, k_shot: int, want_scores: bool, want_model: bool):
     """Make the function that solves one block of episodes.
 
     Args:
@@ -287,6 +298,15 @@ def block_solver(classifier: Classifier, n_way: int, k_shot: int, want_scores: b
         support = Support(gram_ss, numbers, key, n_way, k_shot)
 
         def one_strength(strength):
+            if isinstance(classifier, Transductive):
+                scores, diagnostics = classifier.solve(support, Queries(gram_qs, *of_queries), strength)
+                answers = scores if want_scores else argmax_class(scores)
+                return (
+                    answers,
+                    diagnostics.residual,
+                    diagnostics.iterations,
+                    jnp.full_like(diagnostics.residual, jnp.nan),
+                )
             model, diagnostics = classifier.fit(support, strength)
             answers = _answers(classifier, model, support, gram_qs, want_scores)
             error = rounding_error(model, support, gram_qs)

@@ -9,12 +9,14 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from jfewshot.classifiers import Classifier
+from jfewshot.classifiers import Classifier, Transductive
 from jfewshot.classifiers.auto import Auto
 from jfewshot.classifiers.kernels import wants_squared_lengths
 from jfewshot.classifiers.specs import ClassifierSpec
+from jfewshot.classifiers.transductive import is_transductive
 from jfewshot.episodes.drawing import LEAST_CLIPS, padded_length
 from jfewshot.episodes.protocol import Protocol
+from jfewshot.errors import UserError
 from jfewshot.evaluator.answers import room_for, send, write
 from jfewshot.evaluator.chunking import ChunkShape, episodes_first, in_blocks, strength_first
 from jfewshot.evaluator.devices import AXIS
@@ -56,7 +58,7 @@ class Job(NamedTuple):
 
     source: GramSource
     spec: ClassifierSpec
-    classifier: Classifier | Auto
+    classifier: Classifier | Transductive | Auto
     protocol: Protocol
     strengths: jax.Array
     key: jax.Array
@@ -68,7 +70,8 @@ class Job(NamedTuple):
     def returns_models(self) -> bool:
         """Whether the solver returns its models although nobody may ask for them: stores whose queries have one segment and
         stores whose queries have several then share one compiled solver. One strength's models are small."""
-        return self.protocol.query_segments != "one" and len(self.spec.strengths) == 1
+        has_model = not is_transductive(self.classifier)
+        return has_model and self.protocol.query_segments != "one" and len(self.spec.strengths) == 1
 
     @property
     def n_answers(self) -> int:
@@ -110,6 +113,11 @@ class Solver:
         protocol, pool, n_segments = job.protocol, job.drawn.pool, job.clips.n_segments
         long_clips = bool((n_segments[pool.all_clips] > 1).any())
         several = protocol.query_segments != "one" and long_clips
+        if several and is_transductive(job.classifier):
+            raise UserError(
+                f"'{job.spec.name}' decides all queries of an episode together, one segment of each, and clips have up to "
+                f"{int(n_segments.max())} segments; add --query-segments one"
+            )
         # Padded, so that all small stores share one compiled program.
         length = padded_length(len(n_segments), LEAST_CLIPS)
         lists = (np.pad(x.astype(np.int32), (0, length - len(x))) for x in (job.first, n_segments))
@@ -166,7 +174,8 @@ class Solver:
     def _solve_chunk(self, job: Job, several: bool, drawn: tuple[bool, bool], on_device, clips, numbers):
         """The supports' rows (None where nobody will ask for them), and what `jit_solve` returns."""
         want_model = several or job.returns_models
-        if self.on_cpu and isinstance(job.source, Precomputed) and job.protocol.n_episodes >= _LOOK_UP_INSIDE_FROM:
+        inside = job.protocol.n_episodes >= _LOOK_UP_INSIDE_FROM and not is_transductive(job.classifier)
+        if inside and self.on_cpu and isinstance(job.source, Precomputed):
             function = jit_look_up_and_solve(self._mesh, *job.static(several), drawn, want_model)
             arguments = (job.source.gram, *on_device, job.drawn.key, clips, numbers, job.key, job.strengths)
             with stage("solving"):
@@ -177,7 +186,7 @@ class Solver:
             support, query = finished(PROGRAMS(rows, *on_device, job.drawn.key, clips, numbers))
         with stage("Gram"):
             gram_ss, gram_qs = finished(job.source.blocks(support, query))
-            of_queries = self._of_queries(job, query)
+            of_queries = self._of_queries(job, query, numbers)
         function = jit_solve(self._mesh, *job.static(several), want_model=want_model)
         with stage("solving"):
             arguments = (gram_ss, gram_qs, numbers, job.key, job.strengths, *of_queries)
@@ -187,8 +196,12 @@ class Solver:
                 out = *PROGRAMS(jit_strength_first(self._mesh), out[:own]), *out[own:]
             return support, finished(out)
 
-    def _of_queries(self, job: Job, query) -> tuple[jax.Array, ...]:
+    def _of_queries(self, job: Job, query, numbers) -> tuple[jax.Array, ...]:
         """What the classifier needs of the queries beyond their inner products with the supports."""
+        if is_transductive(job.classifier):
+            products, _ = finished(job.source.blocks(query, query[:, :0]))
+            counts = jax.device_put(_counts(job, np.asarray(numbers)), NamedSharding(self._mesh, P(AXIS)))
+            return products, counts
         return (finished(job.source.squared_lengths(query)),) if wants_squared_lengths(job.classifier) else ()
 
     def _solve_again(self, job: Job, drawn, on_device, answers: list[np.ndarray], start: int, stop: int, shape):
@@ -237,7 +250,7 @@ class Solver:
             rows, further, repeated, repeated_models = jax.device_put(blocks, sharding)
             with stage("Gram"):
                 gram_ss, gram_qs = finished(job.source.blocks(rows, further))
-                of_queries = self._of_queries(job, further)
+                of_queries = self._of_queries(job, further, repeated)
             with stage("solving"):
                 arguments = (gram_ss, gram_qs, repeated, job.key, repeated_models, *of_queries)
                 out = finished(PROGRAMS(function, *arguments, options=self._options(job)))
@@ -246,3 +259,14 @@ class Solver:
         if protocol.query_segments == "mean":
             return highest_mean_score(answers, further, passes)
         return majority(answers, further, passes, protocol.n_way)
+
+
+def _counts(job: Job, numbers: np.ndarray) -> np.ndarray:
+    """1 where a place of an episode holds a query, 0 where it is filled up: [blocks, queries, episodes of a block]."""
+    n_way, places = job.protocol.n_way, job.protocol.n_query
+    if job.drawn.query_count is None:
+        return np.ones((len(numbers), n_way * places, numbers.shape[1]), np.float32)
+    # A short chunk is filled up with episodes whose answers nobody reads.
+    count = job.drawn.query_count[np.minimum(numbers, job.protocol.n_episodes - 1)]
+    held = np.arange(places) < count[..., None]
+    return np.moveaxis(held.reshape(*numbers.shape, n_way * places), 1, -1).astype(np.float32)

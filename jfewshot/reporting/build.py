@@ -12,7 +12,7 @@ from jfewshot.reporting.answer import Answer, answer_text, find_answer, ranking_
 from jfewshot.reporting.cautions import find_cautions
 from jfewshot.reporting.charts import histogram_chart, ranking_chart, regression_chart, trend_chart
 from jfewshot.reporting.chosen import chosen_grid, one_pooling_grid
-from jfewshot.reporting.conditions import way_and_shots
+from jfewshot.reporting.conditions import classifier_name, query_words, way_and_shots
 from jfewshot.reporting.curves_json import curves_json
 from jfewshot.reporting.document import Block, BoardBlock, Document, Points, Prose, Section, TableBlock
 from jfewshot.reporting.exports import file_names, write_exports
@@ -24,7 +24,15 @@ from jfewshot.reporting.leaderboard import Leaderboard, leaderboards, reorder, w
 from jfewshot.reporting.outside import OutsideTable, beside_published, correlate_board, matched_rows, superb_table
 from jfewshot.reporting.page import html_page
 from jfewshot.reporting.paper import correlation_grid
-from jfewshot.reporting.series import Series, across_grid, all_series, average_interval, chance_of, series_trend
+from jfewshot.reporting.series import (
+    Series,
+    across_grid,
+    all_series,
+    average_interval,
+    chance_of,
+    inductive_first,
+    series_trend,
+)
 from jfewshot.reporting.strengths import chosen_strengths
 from jfewshot.reporting.tables import Format, Style, render
 from jfewshot.reporting.trends import MOST_CURVES, trends
@@ -129,7 +137,7 @@ def build_report(results: Results, folder: Path, choices: Choices, title: str, b
     boards = without_repeats(leaderboards(results.records, choices.interval))
     shown = boards_that_fit(boards)
     names = list(dict.fromkeys(name for board in boards for name in board.upstreams))
-    every = all_series(boards)
+    every, apart = inductive_first(all_series(boards))
     main = analyse(results, every[0].main, problems, choices.pool, choices.permutation, choices.compare_at_most)
     places = places_along(results, every[0], main, problems, choices.pool, choices.compare_at_most)
     answer = find_answer(every[0], main, [*beside.cautions, *find_cautions(results, every)], places)
@@ -162,7 +170,7 @@ def build_report(results: Results, folder: Path, choices: Choices, title: str, b
     sections.append(_about_section(writer, results))
     sections = [dataclasses.replace(section, folded=True) for section in sections]
     own = beside.sections(main, tuple(every))
-    sections[:0] = [_answer_section(writer, every, main, answer, names), *own]
+    sections[:0] = [_answer_section(writer, every, apart, main, answer, names), *own]
     missing = without_font([*names, *(name for one in main.paired for name in (one.dataset, *one.class_names))])
     if missing:
         sections[-1] = dataclasses.replace(sections[-1], blocks=(Prose((missing,)), *sections[-1].blocks))
@@ -182,7 +190,12 @@ def build_report(results: Results, folder: Path, choices: Choices, title: str, b
 
 
 def _answer_section(
-    writer: Writer, every: Sequence[Series], main: Analysis, answer: Answer, names: Sequence[str]
+    writer: Writer,
+    every: Sequence[Series],
+    apart: Sequence[Series],
+    main: Analysis,
+    answer: Answer,
+    names: Sequence[str],
 ) -> Section:
     """What the report says first: the answer in words, one figure, one table, and what to be careful about."""
     series = every[0]
@@ -203,6 +216,9 @@ def _answer_section(
         widths = average_interval(board, series.intervals)
         blocks.append(ranking_chart(means, widths, board.upstreams, board.title, interval, chance_of(board)))
     blocks.append(TableBlock(writer.table("answer-across", across_grid(every)), sortable=True))
+    if apart:
+        of_all = across_grid(apart, "All encoders, transductive classifiers")
+        blocks.append(TableBlock(writer.table("answer-transductive", of_all), sortable=True))
     for name, table in (
         ("answer-ranking", ranking_grid(series, main, answer.probability)),
         ("answer-labels", needed_grid(series)),
@@ -428,9 +444,9 @@ def _about_section(writer: Writer, results: Results) -> Section:
         rate = (record.get("timing") or {}).get("episodes_per_s")
         protocol = record["identity"]["protocol"]
         if rate:
-            label = f"{record['identity']['classifier']['name']}, {way_and_shots(protocol)}"
-            queries = "all" if protocol.get("every_query") else protocol["n_query"]
-            speeds.setdefault(f"{label}, {queries} queries", []).append(float(rate))
+            label = f"{classifier_name(record['identity']['classifier'])}, {way_and_shots(protocol)}"
+            queries = "all queries" if protocol.get("every_query") else query_words(protocol)
+            speeds.setdefault(f"{label}, {queries}", []).append(float(rate))
     text = (
         "Every number can be recomputed from the records, their kept predictions and the drawn clips alone. Files beside this "
         "page: tables/ (text, Markdown, LaTeX, CSV, JSON), figures/ (PNG, SVG, PDF), exports/ (tidy CSV and Parquet, model "

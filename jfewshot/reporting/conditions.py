@@ -92,7 +92,8 @@ class Conditions:
 
 
 def order_of(condition: Mapping[str, Any]) -> tuple[Any, ...]:
-    """What conditions are sorted by: chosen strengths and the recommended classifier first; shots, ways, strengths as numbers.
+    """What conditions are sorted by: chosen strengths and the recommended classifier first, transductive classifiers last; shots,
+    ways and strengths as numbers.
 
     Args:
       condition: from `condition_of`.
@@ -105,7 +106,7 @@ def order_of(condition: Mapping[str, Any]) -> tuple[Any, ...]:
     strength = (is_number, value if is_number else 0.0, str(value))
     settings = canonical_json({k: v for k, v in classifier.items() if k != "name"})
     preprocessing = preprocessing_words(condition)
-    first = value != "auto", place
+    first = is_transductive(condition), value != "auto", place
     ways = float("inf") if protocol["n_way"] == "all" else protocol["n_way"]
     return first, name, settings, strength, preprocessing, ways, shots_of(protocol), describe(condition)
 
@@ -153,7 +154,7 @@ def shots_of_title(shots: float) -> str:
 def describe(condition: Mapping[str, Any]) -> str:
     """A condition as a table's title: `5-way 1-shot, 15 queries · logistic, C = 1 · l2 · 10,000 episodes, seed 0`."""
     protocol = condition["protocol"]
-    queries = f"{protocol['n_query']} {'query' if protocol['n_query'] == 1 else 'queries'}"
+    queries = query_words(protocol)
     metric = [METRIC_WORDS[condition["metric"]]] if condition.get("metric") else []
     parts = [*metric, f"{way_and_shots(protocol)}, {queries}", classifier_words(condition)]
     parts.append(preprocessing_words(condition))
@@ -183,6 +184,14 @@ def describe(condition: Mapping[str, Any]) -> str:
     return " · ".join(parts)
 
 
+def query_words(protocol: Mapping[str, Any]) -> str:
+    """`15 queries`, or `75 queries in Dirichlet(2) proportions` of an episode whose classes have different numbers."""
+    unequal = protocol.get("query_balance")
+    if unequal:
+        return f"{unequal['queries']} queries in Dirichlet({unequal['dirichlet']}) proportions"
+    return f"{protocol['n_query']} {'query' if protocol['n_query'] == 1 else 'queries'}"
+
+
 def part_words(part: str) -> str:
     """The parts that a dataset without splits is cut into where all labels are trained on."""
     return f"{100 * QUERIES:.0f}% of each class" if part == "query" else "the other groups"
@@ -208,13 +217,31 @@ def side_words(protocol: Mapping[str, Any]) -> list[str]:
     return parts
 
 
+def is_transductive(condition: Mapping[str, Any]) -> bool:
+    """Whether a condition's classifier looks at all queries of an episode together, and so is compared with its like only.
+
+    Args:
+      condition: a condition, or a record's identity.
+    """
+    return bool(condition["classifier"].get("transductive"))
+
+
+def classifier_name(classifier: Mapping[str, Any]) -> str:
+    """`logistic`, or `sinkhorn (transductive)` for a classifier that looks at all queries of an episode together.
+
+    Args:
+      classifier: of a record's identity.
+    """
+    return f"{classifier['name']} (transductive)" if classifier.get("transductive") else str(classifier["name"])
+
+
 def classifier_words(condition: Mapping[str, Any]) -> str:
-    """`logistic, C = 1`."""
+    """`logistic, C = 1`, or `sinkhorn (transductive), sharpness = 10`."""
     classifier, strength = condition["classifier"], condition.get("strength")
-    settings = {name: value for name, value in classifier.items() if name != "name"}
+    settings = {name: value for name, value in classifier.items() if name not in ("name", "transductive")}
     if strength:
         settings = {strength["name"]: strength["value"], **settings}
-    return ", ".join([classifier["name"], *(f"{name} = {_value(value)}" for name, value in settings.items())])
+    return ", ".join([classifier_name(classifier), *(f"{name} = {_value(value)}" for name, value in settings.items())])
 
 
 def preprocessing_words(condition: Mapping[str, Any]) -> str:

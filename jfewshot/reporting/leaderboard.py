@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from jfewshot.errors import UserError
-from jfewshot.reporting.conditions import Conditions, condition_of, describe, differences, order_of
+from jfewshot.reporting.conditions import Conditions, condition_of, describe, differences, is_transductive, order_of
 from jfewshot.reporting.grid import Mark
 from jfewshot.reporting.labels import UpstreamNames, dataset_labels, upstream_labels
 from jfewshot.statistics.ranks import READ_DECIMALS, as_read, average_ranks
@@ -86,7 +86,11 @@ def each_leaderboard(
     conditions = Conditions()
     for record in records:
         groups.setdefault(conditions.key(record), []).append(record)
-    in_order = sorted(groups.values(), key=lambda group: (-len(group), order_of(condition_of(group[0]))))
+    # Transductive results never come first, however many there are.
+    in_order = sorted(
+        groups.values(),
+        key=lambda group: (is_transductive(group[0]["identity"]), -len(group), order_of(condition_of(group[0]))),
+    )
     names = UpstreamNames(records)
     return len(in_order), (leaderboard(group, interval, names) for group in in_order)
 

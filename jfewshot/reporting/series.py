@@ -9,7 +9,14 @@ from jaxtyping import Float
 
 from jfewshot.files import canonical_json
 from jfewshot.reporting.analysis import FEW_CLASSES
-from jfewshot.reporting.conditions import classifier_words, order_of, shots_of_title, shots_words
+from jfewshot.reporting.conditions import (
+    classifier_name,
+    classifier_words,
+    is_transductive,
+    order_of,
+    shots_of_title,
+    shots_words,
+)
 from jfewshot.reporting.conditions import shots_of as shots_of_protocol
 from jfewshot.reporting.figures.curves import Curve, Panel
 from jfewshot.reporting.grid import MISSING, Grid, TableEntry, grid
@@ -154,11 +161,27 @@ def series_trend(series: Series) -> Trend | None:
     return Trend("shots", title, "labelled clips per class (shots)", ticks, True, tuple(found))
 
 
-def across_grid(every: Sequence[Series]) -> Grid:
+def inductive_first(every: Sequence[Series]) -> tuple[list[Series], list[Series]]:
+    """Series of inductive classifiers, and those of transductive classifiers, which must not stand in one table with them.
+
+    Args:
+      every: all series, the one to read first at the front.
+
+    Returns:
+      the transductive series come first where there are no others, and nothing second.
+    """
+    kinds: tuple[list[Series], list[Series]] = ([], [])
+    for series in every:
+        kinds[is_transductive(series.main.condition)].append(series)
+    return kinds if kinds[0] else (kinds[1], [])
+
+
+def across_grid(every: Sequence[Series], title: str = "All encoders, across shots and classifiers") -> Grid:
     """One table across shots and classifiers: a row per upstream, the accuracy (on average over the datasets) in each condition.
 
     Args:
       every: all series, the one to read first at the front.
+      title: the table's title.
 
     Returns:
       the table; upstreams in the order of the first series' main leaderboard.
@@ -197,7 +220,7 @@ def across_grid(every: Sequence[Series]) -> Grid:
     )
     if any(not board.complete.all() for board in boards):
         notes.append(f"{MISSING}: not evaluated on every dataset.")
-    return grid("All encoders, across shots and classifiers", headings, rows, notes)
+    return grid(title, headings, rows, notes)
 
 
 def _means(board: Leaderboard) -> dict[str, float]:
@@ -215,7 +238,7 @@ def _headings(every: Sequence[Series]) -> list[str]:
     if len(every) == 1:
         return [""]
     for words in (
-        [str(condition["classifier"]["name"]) for condition in conditions],
+        [classifier_name(condition["classifier"]) for condition in conditions],
         [classifier_words(condition) for condition in conditions],
     ):
         if len(set(words)) == len(words):
@@ -259,6 +282,7 @@ def _first(series: Series) -> tuple[Any, ...]:
     first, name, settings, strength, preprocessing, *_ = order_of(condition)
     is_number, value, _ = strength
     return (
+        is_transductive(condition),
         -len(series.main.cells),
         protocol.get("split") not in (None, "test"),
         first,

@@ -113,7 +113,7 @@ def read_draws(path: Path, protocol: Mapping[str, Any], sha256: str | None = Non
     for name in ("may_support", "may_query"):
         if name in found and (found[name].shape != names.shape or found[name].dtype.kind != "u"):
             raise _damaged(path, f"'{name}' does not fit its table of clips")
-    if protocol.get("every_query"):
+    if protocol.get("every_query") or protocol.get("query_balance"):
         count = found.get("query_count")
         if count is None or count.shape != shape[:2] or count.dtype.kind not in "iu":
             raise _damaged(path, "it lacks the numbers of queries of each class")

@@ -79,6 +79,11 @@ class _Side(msgspec.Struct):
     where: list[_Condition] = []
 
 
+class _Balance(msgspec.Struct):
+    dirichlet: _Count
+    queries: _Count
+
+
 class _Protocol(msgspec.Struct):
     n_way: Annotated[int, msgspec.Meta(ge=2, le=65_536)]
     k_shot: Annotated[int, msgspec.Meta(ge=1, le=65_535)]
@@ -96,6 +101,7 @@ class _Protocol(msgspec.Struct):
     every_class: bool = False
     mteb: Literal["splits", "folds"] | None = None
     independent: bool = False
+    query_balance: _Balance | None = None
 
 
 class _Predictions(msgspec.Struct):

@@ -127,7 +127,7 @@ class Results:
         """
         protocol = record["identity"]["protocol"]
         names = ("n_episodes", "n_way", "k_shot", "n_query", "every_query", "mteb")
-        sizes = tuple((name, protocol.get(name)) for name in names)
+        sizes = *((name, protocol.get(name)) for name in names), ("query_balance", "query_balance" in protocol)
         return self._draws(record["draws"], sizes, record.get("draws_sha256"))
 
     @functools.cached_property

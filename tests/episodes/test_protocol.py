@@ -162,7 +162,13 @@ def test_every_other_field_is_part_of_both_identities(field):
     values = {"split": "test", "min_clips": 20, "group_aware": True, "query_segments": "one", "nested_shots": 5}
     values |= {"support": Side("train"), "query": Side("test"), "support_from": "noisy", "all_labels": True}
     values |= {"every_query": True, "every_class": True, "mteb": "folds", "independent": True}
-    plain = Protocol(group_aware=field == "nested_shots", mteb="splits" if field == "independent" else None)
+    # Some fields count beside another one only.
+    beside = {
+        "nested_shots": {"group_aware": True},
+        "independent": {"mteb": "splits"},
+        "total_queries": {"query_balance": 2},
+    }
+    plain = Protocol(**beside.get(field, {}))
     other = dataclasses.replace(plain, **{field: values.get(field, getattr(plain, field) if field in values else 7)})
     assert other.identity() != plain.identity()
     assert (other.draw_identity("d") != plain.draw_identity("d")) == (field not in ("query_segments", "all_labels"))

@@ -1,0 +1,102 @@
+"""Centroids and balanced assignments in turns: the MAP of Hu, Gripon and Pateux (PT-MAP, ICANN 2021), without their power
+transform of the features, which is no function of inner products. Transductive."""
+
+import dataclasses
+from typing import ClassVar
+
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float
+
+from jfewshot.classifiers.base import Diagnostics, Strength, Support
+from jfewshot.classifiers.linalg import largest, product, total
+from jfewshot.classifiers.transductive import Queries, together
+from jfewshot.errors import UserError
+
+_ROUNDS = 20  # of centroids, as in the paper's code
+_BALANCINGS = 30  # of rows and columns, in each round
+_TINY = 1e-30
+
+
+@dataclasses.dataclass(frozen=True)
+class Sinkhorn:
+    """Queries are assigned to centroids such that all classes get equally many of them, and centroids follow the assignment.
+
+    With d_qc the squared distance of query q from centroid c, the assignment P maximises its entropy minus sharpness / spread
+    times sum P_qc d_qc. Its rows sum to 1, and its columns to the number of queries over the number of classes, which Sinkhorn's
+    iteration (Cuturi, 2013) achieves. Each centroid then moves a share `rate` of the way to the mean of its supports and its
+    queries, weighted by P. It begins at the mean of its supports. A centroid is a combination of points, so inner products
+    suffice.
+
+    **It assumes that the classes are balanced among the queries.** Where they are not, it can be far worse than the nearest mean.
+
+    The residual is the largest difference of a column's sum from what it should be, as a share of that.
+
+    Attributes:
+      sharpness: how sharp assignments are, as a multiple of 1 / spread.
+      rate: how far a centroid moves in each round.
+    """
+
+    sharpness: float = 6.0
+    rate: float = 0.2
+
+    strength: ClassVar[Strength | None] = None
+    tolerance: ClassVar[float | None] = 1e-2
+    translation_invariant: ClassVar[bool] = True
+    transductive: ClassVar[bool] = True
+
+    def __post_init__(self):
+        if not 0 < self.rate <= 1:
+            raise UserError(f"sinkhorn: rate is {self.rate:g}; it must be at most 1")
+
+    def solve(self, support: Support, queries: Queries, strength=None):
+        """Score the queries of many episodes; see `Transductive.solve`.
+
+        Args:
+          support: the support sets.
+          queries: the queries of the same episodes.
+          strength: ignored.
+
+        Returns:
+          the assignment of the queries to the classes, and how far it is from balanced.
+        """
+        points = together(support, queries)
+        n_support, episodes = support.n_support, points.gram.shape[-1]
+        labels = jnp.broadcast_to(support.one_hot, (n_support, support.n_way, episodes))
+        each = total(queries.counts, 0) / support.n_way
+
+        def assign(centroids):
+            """Assignments of the queries, and by how much a column's sum is off, from the centroids' coefficients."""
+            products = product(points.gram, centroids)
+            squares = total(centroids * products, 0)
+            logits = (self.sharpness / points.spread) * (2.0 * products[n_support:] - squares)
+            return _balanced(logits, queries.counts, each)
+
+        def move(_, centroids):
+            members = jnp.concatenate([labels, assign(centroids)[0]])
+            means = members / total(members, 0)
+            return centroids + self.rate * (means - centroids)
+
+        nothing = jnp.zeros((queries.counts.shape[0], support.n_way, episodes), points.gram.dtype)
+        start = jnp.concatenate([labels / total(labels, 0), nothing])
+        found, off = assign(lax.fori_loop(0, _ROUNDS, move, start))
+        return found, Diagnostics(off, jnp.full(episodes, _ROUNDS, points.gram.dtype))
+
+
+def _balanced(
+    logits: Float[Array, "n_query n_way episodes"],
+    counts: Float[Array, "n_query episodes"],
+    each: Float[Array, "episodes"],
+) -> tuple[Float[Array, "n_query n_way episodes"], Float[Array, "episodes"]]:
+    """exp(logits), rows and columns scaled in turns until rows sum to 1 and columns to `each`; and how far columns are off."""
+    mass = jnp.exp(logits - largest(logits, 1)[:, None]) * counts[:, None]
+
+    def rows(mass):
+        return mass / jnp.maximum(total(mass, 1), _TINY)[:, None]
+
+    def balance(_, mass):
+        mass = mass * (each / jnp.maximum(total(mass, 0), _TINY))
+        return rows(mass)
+
+    mass = lax.fori_loop(0, _BALANCINGS, balance, rows(mass))
+    return mass, largest(jnp.abs(total(mass, 0) / each - 1.0), 0)

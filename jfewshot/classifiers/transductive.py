@@ -1,0 +1,116 @@
+"""The contract of transductive classifiers, which look at all queries of an episode together.
+
+An inductive classifier decides each query alone. A transductive classifier also uses how the queries lie to each other, which
+needs inner products among the queries. Its accuracy depends on the number of queries and on how they are divided among the
+classes. So it must not be compared with the accuracy of an inductive classifier, and every record, table and page marks it.
+
+A transductive classifier is a frozen dataclass with `transductive = True`, `strength`, `tolerance` and `translation_invariant` as
+in base.py, and `solve` in place of `fit` and `score`.
+"""
+
+import dataclasses
+import functools
+import typing
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jfewshot.classifiers.base import Diagnostics, Strength, Support
+from jfewshot.classifiers.linalg import computed_once, product, total
+
+_TINY = 1e-30
+
+
+@functools.partial(jax.tree_util.register_dataclass, data_fields=["gram_qs", "gram_qq", "counts"], meta_fields=[])
+@dataclasses.dataclass(frozen=True)
+class Queries:
+    """The queries of many episodes.
+
+    Attributes:
+      gram_qs: inner products of queries and supports.
+      gram_qq: inner products among the queries.
+      counts: 1 where a place holds a query, 0 where classes have different numbers of queries and the place is filled up.
+    """
+
+    gram_qs: Float[Array, "n_query n_support episodes"]
+    gram_qq: Float[Array, "n_query n_query episodes"]
+    counts: Float[Array, "n_query episodes"]
+
+
+@typing.runtime_checkable
+class Transductive(typing.Protocol):
+    """What the evaluator needs of a transductive classifier."""
+
+    strength: ClassVar[Strength | None]
+    tolerance: ClassVar[float | None]
+    transductive: ClassVar[bool]
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def translation_invariant(self) -> bool: ...
+
+    def __hash__(self) -> int: ...
+
+    def solve(
+        self, support: Support, queries: Queries, strength: Float[Array, ""]
+    ) -> tuple[Float[Array, "n_query n_way episodes"], Diagnostics]:
+        """Score the queries of many episodes; the class with the highest score wins.
+
+        Args:
+          support: the support sets.
+          queries: the queries of the same episodes.
+          strength: a positive scalar; ignored without a `Strength`.
+
+        Returns:
+          one score for each query and class, and how well the solver did.
+        """
+        ...
+
+
+def is_transductive(classifier: Any) -> bool:
+    """Whether a classifier, or a class of classifiers, looks at all queries together."""
+    return bool(getattr(classifier, "transductive", False))
+
+
+class Points(typing.NamedTuple):
+    """Supports and queries of many episodes as one set, supports first.
+
+    Attributes:
+      gram: inner products.
+      counts: 1 for supports and queries, 0 for places that are filled up.
+      spread: mean squared distance of the points from their mean; never 0.
+    """
+
+    gram: Float[Array, "n n episodes"]
+    counts: Float[Array, "n episodes"]
+    spread: Float[Array, "episodes"]
+
+    def squared_distances(self) -> Float[Array, "n n episodes"]:
+        """Between all pairs of points; none is negative."""
+        squares = _diagonal(self.gram)
+        return jnp.maximum(squares[:, None] + squares[None] - 2.0 * self.gram, 0.0)
+
+
+def together(support: Support, queries: Queries) -> Points:
+    """Supports and queries as one set of points.
+
+    Args:
+      support: the support sets.
+      queries: the queries of the same episodes.
+    """
+
+    def whole(ss, qs, qq):
+        return jnp.concatenate([jnp.concatenate([ss, jnp.swapaxes(qs, 0, 1)], 1), jnp.concatenate([qs, qq], 1)])
+
+    gram = computed_once(whole, support.gram, queries.gram_qs, queries.gram_qq)
+    counts = jnp.concatenate([jnp.ones(support.gram.shape[1:], queries.counts.dtype), queries.counts])
+    n = total(counts, 0)
+    squares = total(counts * _diagonal(gram), 0) / n
+    of_mean = total(counts * product(gram, counts[:, None])[:, 0], 0) / n**2
+    return Points(gram, counts, jnp.maximum(squares - of_mean, _TINY))
+
+
+def _diagonal(gram: Float[Array, "n n episodes"]) -> Float[Array, "n episodes"]:
+    return jnp.diagonal(gram).T
