@@ -180,6 +180,6 @@ class CheckOptions:
     HEADINGS: ClassVar = {"options": "How encoders are loaded"}
 
     names: Annotated[tuple[str, ...], tyro.conf.Positional]
-    """Encoders, as `jfewshot upstreams list` names them; paper means the 13 of the few-shot paper, and
+    """Encoders, as `jfewshot upstreams list` names them. paper means the 13 of the few-shot paper, and
     MT-SLVR, with which it compares them, where its file is given."""
     options: OmitArgPrefixes[LoadingOptions] = dataclasses.field(default_factory=LoadingOptions)

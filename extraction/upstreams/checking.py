@@ -23,13 +23,9 @@ def check_all(asked: CheckOptions) -> int:
       The exit status: whether all of them can be used.
 
     Raises:
-      UserError: no encoder is named, or a checkpoint of none of them.
+      UserError: a checkpoint is given for an encoder that is not named.
     """
     names = upstream_names(asked.names)
-    if not names:
-        raise UserError(
-            "name at least one encoder, or 'paper' for the paper's 13; `jfewshot upstreams list` shows them"
-        )
     # What the paper compares its encoders with cannot be downloaded: it is checked where its file is given.
     if "paper" in asked.names and COMPARISON not in names and _is_given(COMPARISON, asked):
         names.append(COMPARISON)

@@ -192,7 +192,16 @@ def _by_tyro(kind: type[T], arguments: Sequence[str], options: Sequence[Option])
         raise UserError(f"{_out_of_the_box(refused.getvalue(), options)}. See --help") from error
     if unknown:
         raise UserError(f"'{unknown[0]}' belongs to no option; see --help")
+    for option in options:
+        # tyro takes no value at all for a list of several, and a command would then have nothing to do.
+        name = option.name.lower().replace("-", "_")
+        if option.is_positional and option.default is REQUIRED and getattr(found, name, None) == ():
+            raise UserError(f"{_missing(option)}. See --help")
     return found
+
+
+def _missing(option: Option) -> str:
+    return f"{option.name} is missing ({option.help.split('. ')[0].rstrip('.')})"
 
 
 def _out_of_the_box(box: str, options: Sequence[Option]) -> str:
@@ -202,5 +211,5 @@ def _out_of_the_box(box: str, options: Sequence[Option]) -> str:
     text = " ".join(re.sub(r"[│|╭╮╰╯+]|Argument helptext.*", " ", parts[min(1, len(parts) - 1)]).split())
     missing = [o for o in options if o.is_positional and o.default is REQUIRED and o.name in text.upper()]
     if missing and "Missing from" in text:
-        return f"{missing[0].name} is missing ({missing[0].help.split('. ')[0].rstrip('.')})"
+        return _missing(missing[0])
     return text.rstrip(".")

@@ -8,6 +8,7 @@ mteb's own draws shuffle one list again and again with one seed, so that experim
 `independent` draws shuffle afresh for each experiment, so that their spread is that of the choice of clips.
 """
 
+import logging
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +21,8 @@ from jfewshot.errors import UserError
 from jfewshot.files import sha256_of_json
 from jfewshot.randomness import stream_key
 from jfewshot.store.clips import ClipTable
+
+log = logging.getLogger(__name__)
 
 Rows = Int[np.ndarray, "..."]
 
@@ -235,8 +238,37 @@ def resolved_mteb(protocol: Protocol, clips: ClipTable, dataset: str) -> Protoco
       the protocol with its form, its number of experiments, of classes and of queries.
 
     Raises:
-      UserError: as `experiments` does, or if a named split is not there.
+      UserError: as `experiments` does, if a named split is not there, or if no class has clips in both splits.
     """
     found = protocol.with_mteb_form(set(clips.split[clips.class_number >= 0].tolist()))
+    if found.mteb == "splits":
+        _check_classes(clips, found, dataset)
     drawn = experiments(clips, found, dataset)
     return found.with_sizes(len(drawn.pool.names), int(drawn.query_count.max()))
+
+
+def _check_classes(clips: ClipTable, protocol: Protocol, dataset: str) -> None:
+    """Refuse splits that share no class, and name classes that no experiment can predict."""
+    support, query = (np.unique(clips.class_number[mask]) for mask in side_masks(clips, protocol, dataset))
+    assert protocol.support is not None
+    assert protocol.query is not None
+    train, test = protocol.support.split, protocol.query.split
+    missing = clips.classes[np.setdiff1d(query, support)].tolist()
+    if len(missing) == len(query):
+        raise UserError(
+            f"{dataset}: no class has clips in both of the splits '{train}' and '{test}', and mteb's protocol classifies clips "
+            f"of classes that it trained on; give --split {test} (five folds within that split), or name other splits with "
+            "--support-split and --query-split"
+        )
+    if missing and "mteb_missing" not in clips.memo:
+        clips.memo["mteb_missing"] = True  # each view of a store asks again
+        named = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
+        log.warning(
+            "%s: %d of %d classes of the split '%s' have no clip in the split '%s', so all of their clips count as wrong: %s",
+            dataset,
+            len(missing),
+            len(query),
+            test,
+            train,
+            named,
+        )

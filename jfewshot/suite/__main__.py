@@ -91,7 +91,7 @@ def run(options: "SuiteRunOptions") -> int:
 
 def validate(options: "SuiteValidateOptions") -> int:
     """Check contributed files; the exit status says whether all are in order."""
-    from jfewshot.printable import printable
+    from jfewshot.printable import in_a_line
     from jfewshot.suite.checking import check_files
     from jfewshot.suite.definition import load_suite
 
@@ -106,7 +106,10 @@ def validate(options: "SuiteValidateOptions") -> int:
         lines += [f"  error: {line}" for line in one.errors]
         lines += [f"  unverified: {line}" for line in one.unverified]
         lines += [f"  checked: {line}" for line in one.checked]
-        sys.stdout.write(printable("\n".join(lines)) + "\n")
+        # The name of an encoder is foreign text: a line feed in it must not look like a line on another file.
+        sys.stdout.write("\n".join(map(in_a_line, lines)) + "\n")
+    if not found:
+        log.info("there are no contributions in %s", ", ".join(map(str, options.files)))
     return EXIT_CHECK_FAILED if any(one.errors for _, one in found.values()) else 0
 
 

@@ -101,6 +101,17 @@ def test_the_number_of_values_is_checked(capsys):
     assert found.compare == (Path("one"), Path("two"))
 
 
+@dataclasses.dataclass(frozen=True)
+class Several:
+    to_check: tyro.conf.Positional[tuple[Path, ...]]
+    """Files to check. May be many."""
+
+
+def test_a_list_that_has_to_be_given_is_not_empty(capsys):
+    refused(Several, [], "TO-CHECK is missing (Files to check). See --help", capsys)
+    assert parse(Several, ["a", "b"]).to_check == (Path("a"), Path("b"))
+
+
 def refused(kind, arguments, message, capsys):
     with pytest.raises(UserError) as caught:
         parse(kind, list(arguments))

@@ -98,8 +98,21 @@ REFUSED = {
     "seed": (lambda: resolved(mtebs(seed=-1), table([0, 1] * 10), "d"), "--seed is -1"),
     "one side": (lambda: mtebs(support=Side("dev")), "needs both"),
     "two forms": (lambda: mtebs(split="test", support=Side("a"), query=Side("b")), "choose one"),
+    "no shared class": (
+        lambda: resolved(mtebs(), table([0, 1, 2, 3] * 5, ["train", "train", "test", "test"] * 5), "d"),
+        "no class has clips in both of the splits 'train' and 'test'.*--split test",
+    ),
     "split": (lambda: resolved(mtebs(split="dev"), table([0, 1] * 10), "d"), "no clips in split 'dev'|name no splits"),
 }
+
+
+def test_classes_without_training_clips_are_named(caplog):
+    clips = table([0, 1, 0, 1, 2] * 5, ["train", "train", "test", "test", "test"] * 5)
+    for _ in range(2):
+        assert resolved(mtebs(), clips, "d").n_way == 3
+    (said,) = (record.getMessage() for record in caplog.records)
+    assert said.startswith("d: 1 of 3 classes of the split 'test' have no clip in the split 'train'")
+    assert said.endswith("class 2")
 
 
 @pytest.mark.parametrize("what", REFUSED)

@@ -182,6 +182,16 @@ def test_the_command_says_what_is_wrong_and_exits_with_1(tmp_path, capsys):
     assert "unverified: the clips of 4 tasks" in capsys.readouterr().out
     assert main(["validate", str(tmp_path / "none.json")]) == 1
     assert "cannot be read" in capsys.readouterr().out
+    # A name that would look like a line on another file stays in its line.
+    edited.write_text(contribution_text(changed(one, ("encoder", "name"), "mine\nok  other.json")))
+    main(["validate", str(edited)])
+    assert [line[:3] for line in capsys.readouterr().out.splitlines()] == ["ok ", "  c", "  c"]
+
+
+def test_a_folder_without_contributions_is_said_to_have_none(tmp_path, caplog):
+    caplog.set_level("INFO", "jfewshot.suite")
+    assert main(["validate", str(tmp_path)]) == 0
+    assert caplog.messages == [f"there are no contributions in {tmp_path}"]
 
 
 def test_another_version_of_the_arithmetic_is_unverified(tmp_path, capsys):

@@ -81,7 +81,7 @@ def test_the_paper_s_comparison_is_checked_where_its_file_is_given(monkeypatch, 
 
 
 def test_check_wants_a_name():
-    with pytest.raises(UserError, match="name at least one encoder"):
+    with pytest.raises(UserError, match=r"NAMES is missing \(Encoders, as `jfewshot upstreams list` names them\)"):
         __main__.main(["check"])
 
 
