@@ -10,7 +10,6 @@ the time, and `ridge` is as good. About six minutes on two cores; `--speed` take
 
 import argparse
 import json
-import re
 import statistics
 import sys
 from pathlib import Path
@@ -19,9 +18,9 @@ from typing import Any
 import numpy as np
 
 import jfewshot
+from benchmarks.tools.measuring import write_json
 from jfewshot._version import made_with
 from jfewshot.evaluator.evaluator import Evaluator
-from jfewshot.files import atomic_write
 from jfewshot.store import find_stores, open_store
 from jfewshot.store.reading import sample_stores
 
@@ -129,14 +128,13 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     jfewshot.use_all_cores()
     found = json.loads(options.json.read_text()) if options.json.exists() else {}
+    found.pop("provenance", None)
     if options.speed:
         found["speed"] = speed()
     else:
         cells = measure(Evaluator())
         found |= {"made_with": made_with("jax", "numpy"), "episodes": EPISODES, "gains": gains(cells), "cells": cells}
-    with atomic_write(options.json, "w") as file:
-        # A line for each cell.
-        file.write(re.sub(r"\n {3,}([^ ])", r" \1", json.dumps(found, indent=1)) + "\n")
+    write_json(options.json, found, a_line_each=True)
     sys.stdout.write(json.dumps(found["speed" if options.speed else "gains"], indent=1) + "\n")
     return 0
 

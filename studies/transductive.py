@@ -9,7 +9,6 @@ used. Settings were chosen on other episodes, of seed 777. About six minutes on 
 
 import argparse
 import json
-import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,9 +16,9 @@ from typing import Any
 import numpy as np
 
 import jfewshot
+from benchmarks.tools.measuring import write_json
 from jfewshot._version import made_with
 from jfewshot.evaluator.evaluator import Evaluator
-from jfewshot.files import atomic_write
 from jfewshot.store import find_stores, open_store
 from jfewshot.store.reading import sample_stores
 
@@ -110,9 +109,7 @@ def main(arguments: list[str]) -> int:
     jfewshot.use_all_cores()
     cells = measure(Evaluator())
     found = {"made_with": made_with("jax", "numpy"), "episodes": EPISODES, "gains": gains(cells), "cells": cells}
-    with atomic_write(options.json, "w") as file:
-        # A line for each cell.
-        file.write(re.sub(r"\n {3,}([^ ])", r" \1", json.dumps(found, indent=1)) + "\n")
+    write_json(options.json, found, a_line_each=True)
     sys.stdout.write(json.dumps(found["gains"], indent=1) + "\n")
     return 0
 
