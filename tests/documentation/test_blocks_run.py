@@ -32,6 +32,7 @@ def make_recordings(folder: Path, rate: int = 16_000) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # a page may leave a file to be closed
 @pytest.mark.parametrize("page", PAGES)
 def test_the_blocks_of_a_page_run(page, tmp_path, monkeypatch):
     make_recordings(tmp_path / "birds")
