@@ -13,7 +13,7 @@ FIELDS = {"command", "processor", "cores", "load_before", "python", "date", "com
 # Measured before files were given their provenance. This list only becomes shorter: a file that is measured again leaves it.
 BEFORE = """
 asr_cpu asr_study auto_strength compiled_costs emotion_cpu end_to_end_cpu expected_accuracy extraction_cpu fusion grid_cpu
-grid_filled_cpu grid_ray_cpu headline_cpu kernels learning_curves long_recordings mteb_ranking noise real_size_cpu scaling_cpu
+grid_filled_cpu grid_ray_cpu headline_cpu learning_curves long_recordings mteb_ranking noise real_size_cpu scaling_cpu
 simclr_ablation simclr_loss_cpu simclr_profiles simclr_signal_cpu simclr_step_cpu simclr_sweep suite_cpu whitening
 """
 
