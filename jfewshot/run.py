@@ -73,8 +73,26 @@ def _check(options: "RunOptions") -> None:
         raise UserError(
             "--metric macro_f1 is computed where all queries are asked; add --n-query all, or --query-balance dirichlet:2"
         )
+    if options.preprocessing in (None, "none", "l2"):
+        _check_no_statistics(options)
     if options.ray is not None:
         _check_ray(options)
+
+
+def _check_no_statistics(options: "RunOptions") -> None:
+    """Refuse options on statistics that the preprocessing does not use: whoever gives them expects them to matter."""
+    name = options.preprocessing or ("none" if options.protocol.startswith("mteb") else "l2")
+    given = {
+        "--statistics-from": options.statistics_from,
+        "--center-from": options.center_from is not None,
+        "--shrinkage": options.shrinkage != type(options)().shrinkage,
+    }
+    other = next((flag for flag, value in given.items() if value), None)
+    if other is not None:
+        raise UserError(
+            f"{other} is given, and --preprocessing {name} uses no statistics of other clips; add --preprocessing whiten_l2, or "
+            f"leave {other} out"
+        )
 
 
 def _check_mteb(options: "RunOptions") -> None:
@@ -95,6 +113,7 @@ def _check_mteb(options: "RunOptions") -> None:
         "--preprocessing": None if options.preprocessing == "none" else options.preprocessing,
         "--statistics-from": options.statistics_from,
         "--center-from": options.center_from,
+        "--shrinkage": options.shrinkage != type(options)().shrinkage,
         "--transductive": options.transductive,
     }
     other = next((name for name, value in given.items() if value), None)

@@ -382,7 +382,15 @@ BAD_INPUT = {
     "an unknown split": (plain("--split", "test"), "no clips in split 'test'"),
     "centring without a training split": (
         plain("--preprocessing", "center"),
-        "Pass --statistics-from STORE, or --trans",
+        "Pass --statistics-from STORE, --statistics-from shipped for an encoder of the sample stores, or --trans",
+    ),
+    "statistics that nothing uses": (
+        plain("--statistics-from", "shipped"),
+        "--statistics-from is given, and --preprocessing l2 uses no statistics of other clips",
+    ),
+    "a shrinkage that nothing uses": (
+        plain("--preprocessing", "none", "--shrinkage", "0.1"),
+        "--shrinkage is given, and --preprocessing none uses no statistics",
     ),
     "groups where there are none": (plain("--group-aware"), "--group-aware needs groups"),
     "stores of different clips": (of_different_clips, "Pass --clips intersection to use the clips they share"),

@@ -63,7 +63,7 @@ def read_elan(path: Path, columns: Columns) -> Iterator[Selection]:
       the annotations; the number of an annotation in its tier stands for its line.
 
     Raises:
-      UserError: if pympi-ling is missing or cannot read the file, or the tier is not there.
+      UserError: if pympi-ling is missing or cannot read the file, the tier is not there, or an annotation has no times.
     """
     elan = require_package("pympi.Elan", "pympi-ling", path, "annotations")
     try:
@@ -73,7 +73,14 @@ def read_elan(path: Path, columns: Columns) -> Iterator[Selection]:
             file = elan.Eaf(str(path))
             tiers = list(file.get_tier_names())
             name = _tier(path, columns.tier, [tier for tier in tiers if file.get_annotation_data_for_tier(tier)], tiers)
-            annotations = sorted(file.get_annotation_data_for_tier(name)) if name else []
+            listed = file.get_annotation_data_for_tier(name) if name else []
+            untimed = [text for start_ms, end_ms, text, *_ in listed if None in (start_ms, end_ms)]
+            if untimed:
+                raise UserError(
+                    f"{path}: {len(untimed)} of {len(listed)} annotations of the tier {name} begin or end at a time slot without "
+                    f"a time (the first: {untimed[0] or 'without text'}); align them in ELAN, or name another tier: --column.tier"
+                )
+            annotations = sorted(listed)
             linked = [medium for medium in file.get_linked_files() if medium.get("MEDIA_URL")]
             sound = [one for one in linked if one["MEDIA_URL"].lower().endswith(tuple(AUDIO_SUFFIXES))] or linked
             origin_ms = float(sound[0].get("TIME_ORIGIN") or 0) if sound else 0.0

@@ -211,7 +211,8 @@ def fit_transform(
         else:
             raise UserError(
                 f"preprocessing '{name}' needs a mean, and {store.path} has no training split to take it from. "
-                "Pass --statistics-from STORE, or --transductive to use the evaluated clips' own (the results will say so)"
+                "Pass --statistics-from STORE, --statistics-from shipped for an encoder of the sample stores, or --transductive "
+                "to use the evaluated clips' own (the results will say so)"
             )
         parts = [(store, own, rows)]
         shared = own.digest != store.clips.digest

@@ -210,6 +210,7 @@ WRONG = {
     "--preprocessing l2": "--preprocessing",
     "--group-aware": "--group-aware",
     "--transductive": "--transductive",
+    "--shrinkage 0.1": "--shrinkage",
     "--query-segments mean": "--query-segments",
 }
 

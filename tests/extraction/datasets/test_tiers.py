@@ -115,6 +115,15 @@ def test_an_elan_file_is_read_as_its_xml_says(tmp_path, audio):
     assert found(read_elan(path, Columns(tier="kind"))) == [(1.25, 1.75, "song")]
     with pytest.raises(UserError, match=r"has 2 tiers \(calls, kind\)"):
         list(read_elan(path, Columns()))
+    # ELAN leaves out the time of a slot that was never aligned, as in tiers that divide the annotations of another.
+    slot = ' TIME_VALUE="3001"'
+    (tmp_path / "untimed").mkdir()
+    (tmp_path / "untimed" / "dusk.eaf").write_text(path.read_text().replace(slot, ""))
+    with pytest.raises(
+        UserError, match=r"1 of 3 annotations of the tier calls begin or end at a time slot without a time"
+    ):
+        list(read_elan(tmp_path / "untimed" / "dusk.eaf", Columns(tier="calls")))
+    (tmp_path / "untimed" / "dusk.eaf").unlink()
     clips, left_out = find_recordings(load_dataset(f"elan:{tmp_path}", Columns(tier="calls")), audio)
     assert [(one.clip_id, one.label, one.group) for one in clips] == [
         ("dusk.wav:0.25-0.95", "wren & owl", "dusk.wav"),
