@@ -3,11 +3,13 @@
     --datasets audformat:FOLDER --column.label emotion --column.group speaker
 
 `--column.label`, `--column.group` and `--column.further` name schemes; values that stand in another table, for the file as a
-whole, are found too. audformat reads the database, and is imported when one is read. Splits are the database's own.
+whole, are found too. audformat reads the database, and is imported when one is read. Splits are the database's own. Tables are
+never read from pickled copies (`db.TABLE.pkl`), since these can run code.
 """
 
 import contextlib
 import dataclasses
+import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +22,7 @@ from jfewshot.audio import AudioError, duration_s, sound_below
 from jfewshot.errors import UserError
 
 _HEADER = "db.yaml"
+_PICKLE = ".pkl"
 _SPLITS = {"dev": "validation"}  # other types of audformat's splits keep their names
 
 
@@ -87,9 +90,22 @@ class AudformatDatabase:
 
     def _load(self) -> Any:
         audformat = require_package("audformat", "audformat", self.folder / _HEADER, "audformat")
+        files = sorted(self.folder.glob(f"{Path(_HEADER).stem}.*"))
+        pickled = [path for path in files if path.suffix == _PICKLE]
+        for path in pickled:
+            if not any(path.with_suffix(suffix) in files for suffix in (".csv", ".parquet")):
+                raise UserError(
+                    f"{path} is a pickled table, which can run code when it is read; get the database with tables in CSV or "
+                    "Parquet, or write these where you trust it: Database.save(FOLDER, storage_format='parquet')"
+                )
         try:
-            with _no_warnings():
-                return audformat.Database.load(str(self.folder))
+            with _no_warnings(), tempfile.TemporaryDirectory() as beside:
+                if not pickled:
+                    return audformat.Database.load(str(self.folder))
+                # audformat reads the pickled copy of a table first. It sees a folder without such copies.
+                for path in set(files) - set(pickled):
+                    (Path(beside) / path.name).symlink_to(path.absolute())
+                return audformat.Database.load(beside, load_data=True)
         except Exception as error:  # YAML's errors, pandas', audformat's own
             raise self._refused(error) from error
 

@@ -1,6 +1,8 @@
 """Data folders of Kaldi, manifests of lhotse and databases in audformat: clips are what these programs say they are."""
 
+import pickle
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -254,6 +256,30 @@ def test_a_database_in_audformat(database, audio, tmp_path):
     (database / "db.yaml").write_text("name: [")
     with pytest.raises(UserError, match="is no database that audformat reads"):
         load_dataset(f"audformat:{database}", Columns(label="emotion")).recordings(audio)
+
+
+class RunsCode:
+    """Makes a file as it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+def test_pickled_tables_of_a_database_are_not_read(database, audio, tmp_path):
+    whole, label = tmp_path / "emo" / "db.files.parquet", Columns(label="speaker")
+    assert whole.exists()
+    expected = load_dataset(f"audformat:{database}", label).recordings(audio)
+    whole.with_suffix(".pkl").write_bytes(pickle.dumps(RunsCode(tmp_path / "ran")))
+    assert load_dataset(f"audformat:{database}", label).recordings(audio) == expected
+    whole.unlink()
+    with pytest.raises(
+        UserError, match=r"db\.files\.pkl is a pickled table, which can run code.*storage_format='parquet'"
+    ):
+        load_dataset(f"audformat:{database}", label).recordings(audio)
+    assert not (tmp_path / "ran").exists()
 
 
 @pytest.mark.parametrize(("kind", "package"), [("lhotse", "lhotse"), ("audformat", "audformat")])
