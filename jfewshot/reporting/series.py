@@ -27,6 +27,7 @@ from jfewshot.reporting.trends import ALONG_SHOTS, EPISODES, MOST_CURVES, Trend,
 AVERAGE = "Average"
 _MOST_PANELS = 4  # datasets with a panel of their own; above, the average alone
 # Intervals of a record from the one that says most to the one that says least, and what each is for.
+_MOST_NAMED = 3  # datasets that the heading of a column names
 _INTERVALS = ("pool_ci95", "pool_ci95_classes_fixed", "ci95")
 FOR = {
     "pool_ci95": "new classes and clips",
@@ -191,6 +192,7 @@ def across_grid(every: Sequence[Series], title: str = "All encoders, across shot
     names = list(dict.fromkeys(order))
     headings, columns, marks = ["Upstream"], [], []
     titles = _headings(every)
+    one_list = len({frozenset(board.datasets) for board in boards}) == 1
     for series, words in zip(every, titles, strict=True):
         for board in series.boards:
             means = _means(board)
@@ -203,7 +205,8 @@ def across_grid(every: Sequence[Series], title: str = "All encoders, across shot
                 texts.append(MISSING if np.isnan(value) else f"{100 * value:.2f}{band}")
             n = shots_of(board)
             shots = "all labels" if np.isinf(n) else f"{n:g} {'shot' if n == 1 else 'shots'}"
-            headings.append(f"{shots}{f', {words}' if words else ''}")
+            of = "" if one_list else f" ({_listed(board.datasets)})"
+            headings.append(f"{shots}{f', {words}' if words else ''}{of}")
             columns.append(texts)
             marks.append(best_and_second(values))
     rows: list[list[str | TableEntry]] = [
@@ -213,14 +216,22 @@ def across_grid(every: Sequence[Series], title: str = "All encoders, across shot
     intervals = list(dict.fromkeys(series.about for series in every))
     n_datasets = max(len(board.datasets) for board in boards)
     over = f", on average over {n_datasets} datasets" if n_datasets > 1 else f" on {boards[0].datasets[0]}"
+    if not one_list:
+        over = ", on average over the datasets of each column"
     metric = METRIC_WORDS[every[0].main.condition.get("metric", "accuracy")]
     notes = [f"{metric[0].upper()}{metric[1:]} in percent{over}, ± 95% interval for {' or '.join(intervals)}."]
+    if not one_list:
+        notes.append("Columns are of different datasets, and their numbers cannot be compared with each other.")
     notes += list(
         dict.fromkeys(note.replace("Labels", "All labels", 1) for board in boards for note in labels_note(board))
     )
     if any(not board.complete.all() for board in boards):
         notes.append(f"{MISSING}: not evaluated on every dataset.")
     return grid(title, headings, rows, notes)
+
+
+def _listed(datasets: Sequence[str]) -> str:
+    return ", ".join(datasets) if len(datasets) <= _MOST_NAMED else f"{len(datasets)} datasets"
 
 
 def _means(board: Leaderboard) -> dict[str, float]:

@@ -113,6 +113,7 @@ def _odd_histograms(one: Contribution, suite: Suite) -> Iterator[str]:
 
 def _of_tasks(one: Contribution, suite: Suite) -> Iterator[str]:
     tables: dict[str, str] = {}
+    arrays: dict[str, str] = {}
     drawn: dict[tuple[str, str], str] = {}
     for task in suite.tasks:
         result, protocol = one.tasks[task.name], suite.track(task.track).protocol
@@ -120,6 +121,11 @@ def _of_tasks(one: Contribution, suite: Suite) -> Iterator[str]:
         yield from _of_counts(task, result, suite)
         if tables.setdefault(task.dataset, result.clip_table) != result.clip_table:
             yield f"{task.name}: its clips are not those of the other tasks on {task.dataset} (clip_table differs)"
+        if arrays.setdefault(task.dataset, result.embeddings) != result.embeddings:
+            yield (
+                f"{task.name}: its embeddings are not those of the other tasks on {task.dataset} (embeddings differs); "
+                "evaluate one encoder on all tracks"
+            )
         # Tracks of one protocol have the same episodes.
         key = task.dataset, sha256_of_json([protocol.k_shot, protocol.min_clips, protocol.n_query, protocol.seed])
         if drawn.setdefault(key, result.draws) != result.draws:

@@ -131,6 +131,16 @@ def test_orders_are_those_of_numbers_and_the_recommended_classifier_is_first():
     assert len(table.columns) == 1 + 4 * 3
 
 
+def test_columns_of_different_datasets_say_so():
+    records = [record_of("alpha", dataset) for dataset in ("birds", "frogs")]
+    assert "on average over 2 datasets" in across_grid(all_series(leaderboards(records))).notes[0]
+    records.append(record_of("alpha", "frogs", k_shot=5))
+    table = across_grid(all_series(leaderboards(records)))
+    assert table.columns[1:] == ("1 shot (birds, frogs)", "5 shots (frogs)")
+    assert "on average over the datasets of each column" in table.notes[0]
+    assert table.notes[1].startswith("Columns are of different datasets")
+
+
 def test_strengths_that_episodes_chose_come_before_given_ones():
     given = [("centroid", None), ("logistic", 1.0), ("ridge", "auto"), ("svm", "auto"), ("ridge", 0.5)]
     records = [record_of("alpha", k_shot=5, classifier={"name": name}, strength=value) for name, value in given]

@@ -80,6 +80,7 @@ def test_the_files_that_come_with_the_package_are_in_order_and_leave_nothing_unv
         (("tasks", TASK, "n_clips"), 9, "5 classes of at least 2 clips have 10"),
         (("tasks", TASK, "n_segments"), 39, "n_segments is 39, and each of 40 clips has one at least"),
         (("tasks", TASK, "clip_table"), "f" * 64, "its clips are not those of the other tasks on birds"),
+        (("tasks", TASK, "embeddings"), "f" * 64, "its embeddings are not those of the other tasks on birds"),
         (("tasks", TASK), None, "it lacks 1 of 4 tasks, first 'birds-paper-1'"),
         (("suite", "name"), "other", "it is a contribution to the suite 'other', and not to 'small'"),
         (("suite", "version"), 2, "version 2 of the suite 'small', and version 1 is the newest here; install a newer"),
