@@ -168,12 +168,17 @@ class Protocol:
           the protocol; `resolved` fills in the form, and the numbers of experiments, classes and queries.
 
         Raises:
-          UserError: if only one of the two splits is named, or both and `split`.
+          UserError: if only one of the two splits is named, one split twice, or both and `split`.
         """
         if (support is None) != (query is None):
             raise UserError("--protocol mteb needs both --support-split and --query-split, or neither")
         if split is not None and support is not None:
             raise UserError("--split makes folds within a split, and --support-split names another form; choose one")
+        if support is not None and support == query:
+            raise UserError(
+                f"--support-split and --query-split are both {support.split}, and mteb's protocol would classify clips that it "
+                f"trained on; name two splits, or give --split {support.split}, which makes five folds"
+            )
         return cls(
             n_way=2,
             k_shot=MTEB_SHOTS,

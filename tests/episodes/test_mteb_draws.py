@@ -97,6 +97,7 @@ REFUSED = {
     "one class": (lambda: resolved(mtebs(), table([0] * 20), "d"), "of one class"),
     "seed": (lambda: resolved(mtebs(seed=-1), table([0, 1] * 10), "d"), "--seed is -1"),
     "one side": (lambda: mtebs(support=Side("dev")), "needs both"),
+    "one split twice": (lambda: mtebs(support=Side("a"), query=Side("a")), "are both a,.*give --split a"),
     "two forms": (lambda: mtebs(split="test", support=Side("a"), query=Side("b")), "choose one"),
     "no shared class": (
         lambda: resolved(mtebs(), table([0, 1, 2, 3] * 5, ["train", "train", "test", "test"] * 5), "d"),
