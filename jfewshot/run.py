@@ -177,9 +177,9 @@ def _evaluate(options: "RunOptions") -> int:
     else:
         where = ""
     log.info(
-        "%d cells, %s episodes, results of at most %s%s",
-        sum(len(cell.spec.strengths) for cell in cells),
-        f"{total:,}",
+        "%s, %s, results of at most %s%s",
+        counted(sum(len(cell.spec.strengths) for cell in cells), "cell"),
+        counted(total, "episode"),
         readable(bytes_at_most(cells, options.keep)),
         where,
     )
