@@ -5,7 +5,7 @@
 #   make check        style, format, types and the layers of imports; it runs no test
 #   make test-core    the tests that need neither torch nor s3prl, in an environment without them
 #   make test-optimised  the tests of what is solved, with programs as users run them (the others compile quickly)
-#   make test-further what CI runs on a further Python: both of these, no test twice
+#   make test-further what CI runs on a further Python: both of these, no test twice, the longest (tests/long_tests.txt) left out
 #   make test-doors   an environment for each neighbour whose packages the tests above lack, and its tests there
 #   make docs         the documentation as a site, in docs/_build/html; warnings are errors, and blocks of code are run
 #   make docs-links   whether links to other sites still lead somewhere; it needs the internet
@@ -48,9 +48,9 @@ test: $(VENV)/.test
 test-core: $(VENV)/.test-core
 	$(PYTEST) $(NEED_TORCH:%=--ignore %)
 
-# For a further Python: what test-core runs, those of OPTIMISED with optimised programs and not twice.
+# For a further Python: what test-core runs but the longest, those of OPTIMISED with optimised programs and not twice.
 test-further: $(VENV)/.test-core
-	$(PYTEST) $(NEED_TORCH:%=--ignore %) $(OPTIMISED:%=--ignore %)
+	JFEWSHOT_TEST_BRIEF=1 $(PYTEST) $(NEED_TORCH:%=--ignore %) $(OPTIMISED:%=--ignore %)
 	JFEWSHOT_TEST_OPTIMISED=1 $(PYTEST) $(OPTIMISED)
 
 test-optimised: $(VENV)/.test-core

@@ -67,9 +67,10 @@ def draw_figure(results: Sequence[dict[str, Any]], machine: dict[str, Any], path
     )
     caption = f"{machine['cores']} cores of {machine['processor']}, {machine['device']}, {machine['date']}"
     figure.suptitle(caption, fontsize=8, x=0.01, ha="left")
-    figure.tight_layout()
+    figure.subplots_adjust(hspace=0.6)
     with atomic_write(path) as file:
-        figure.savefig(file, dpi=130, format="png")
+        # As wide as its names and numbers need: a layout of fixed width has no room for some of them.
+        figure.savefig(file, dpi=130, format="png", bbox_inches="tight")
     pyplot.close(figure)
 
 

@@ -109,3 +109,11 @@ def test_the_index_links_to_every_page():
     }
     missing = {page for page in pages() if docs in page.parents} - linked - of_datasets - {docs / "index.md"}
     assert not missing
+
+
+def test_long_tests_are_tests_that_are_there():
+    listed = (ROOT / "tests/long_tests.txt").read_text(encoding="utf-8").splitlines()
+    for line in listed:
+        if not line.startswith("#"):
+            path, name = line.split("::")
+            assert f"def {name}(" in (ROOT / path).read_text(encoding="utf-8"), f"there is no test {line}"
