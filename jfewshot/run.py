@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jfewshot.cells.fitting_options import check_together
 from jfewshot.commandline import run_cli
 from jfewshot.errors import UserError
 from jfewshot.files import atomic_write
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from jfewshot.store import Store
 
 log = logging.getLogger("jfewshot")
-_MOST_MEMORY_GB = 1_000_000
 # Rows of tables that are printed; a grid of 100,000 cells has some 10,000.
 _MOST_ROWS = 400
 # Results up to which a run says in words what they come to; `jfewshot report` does so for any number.
@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run(options: "RunOptions") -> int:
     """Do what the options say: evaluate what is missing, then print the tables."""
-    _check(options)
+    check_together(options)
     # What needs JAX comes in from here on, so that --help and mistakes need not wait for it.
     from jfewshot.evaluator.compile_cache import use_compile_cache
     from jfewshot.evaluator.devices import use_all_cores
@@ -56,85 +56,6 @@ def run(options: "RunOptions") -> int:
     sys.stdout.write(f"\n{stages.table()}")
     log.info("trace in %s: xprof --logdir FOLDER, or its perfetto_trace.json.gz at ui.perfetto.dev", options.profile)
     return status
-
-
-def _check(options: "RunOptions") -> None:
-    if options.memory_gb is not None and not 0 < options.memory_gb <= _MOST_MEMORY_GB:
-        raise UserError(f"--memory-gb is {options.memory_gb}; it must be more than 0, and at most {_MOST_MEMORY_GB:,}")
-    if options.coordinator is None and (options.processes, options.process) != (None, None):
-        raise UserError("--processes and --process need --coordinator HOST:PORT")
-    if options.coordinator is not None and options.shard is not None:
-        raise UserError("--shard and --coordinator both share out the cells; choose one")
-    if options.estimate and options.coordinator is not None:
-        raise UserError("--estimate is for one process; leave out --coordinator")
-    if options.protocol.startswith("mteb"):
-        _check_mteb(options)
-    elif options.metric == "macro_f1" and options.n_query != "all" and options.query_balance == "equal":
-        raise UserError(
-            "--metric macro_f1 is computed where all queries are asked; add --n-query all, or --query-balance dirichlet:2"
-        )
-    if options.preprocessing in (None, "none", "l2"):
-        _check_no_statistics(options)
-    if options.ray is not None:
-        _check_ray(options)
-
-
-def _check_no_statistics(options: "RunOptions") -> None:
-    """Refuse options on statistics that the preprocessing does not use: whoever gives them expects them to matter."""
-    name = options.preprocessing or ("none" if options.protocol.startswith("mteb") else "l2")
-    given = {
-        "--statistics-from": options.statistics_from,
-        "--center-from": options.center_from is not None,
-        "--shrinkage": options.shrinkage != type(options)().shrinkage,
-    }
-    other = next((flag for flag, value in given.items() if value), None)
-    if other is not None:
-        raise UserError(
-            f"{other} is given, and --preprocessing {name} uses no statistics of other clips; add --preprocessing whiten_l2, or "
-            f"leave {other} out"
-        )
-
-
-def _check_mteb(options: "RunOptions") -> None:
-    """Refuse options that would make another protocol of mteb's."""
-    given = {
-        "--ways": options.ways,
-        "--shots": options.shots,
-        "--small-classes": None if options.small_classes == "refuse" else options.small_classes,
-        "--n-query": options.n_query,
-        "--query-balance": None if options.query_balance == "equal" else options.query_balance,
-        "--support-where": options.support_where,
-        "--query-where": options.query_where,
-        "--support-from": options.support_from,
-        "--min-clips": options.min_clips,
-        "--group-aware": options.group_aware,
-        "--query-segments": None if options.query_segments == "vote" else options.query_segments,
-        "--classifiers": options.classifiers,
-        "--preprocessing": None if options.preprocessing == "none" else options.preprocessing,
-        "--statistics-from": options.statistics_from,
-        "--center-from": options.center_from,
-        "--shrinkage": options.shrinkage != type(options)().shrinkage,
-        "--transductive": options.transductive,
-    }
-    other = next((name for name, value in given.items() if value), None)
-    if other is not None:
-        raise UserError(
-            f"--protocol {options.protocol} fixes what {other} sets; leave {other} out, or describe a protocol of your own "
-            "without --protocol, for instance --ways all --shots 8 --n-query all"
-        )
-
-
-def _check_ray(options: "RunOptions") -> None:
-    others = {"--shard": options.shard, "--coordinator": options.coordinator}
-    for name, value in others.items():
-        if value is not None:
-            raise UserError(f"{name} and --ray both share out the cells; choose one")
-    if options.profile is not None:
-        raise UserError("--profile measures one process, and with --ray others do the work; leave out one of the two")
-    if len(options.ray or ()) > 1:
-        raise UserError(f"--ray takes one address, and is given {len(options.ray or ())}; write --ray HOST:PORT")
-    if options.devices is not None and options.devices < 1:
-        raise UserError(f"--devices is {options.devices}; with --ray, each worker needs 1 or more")
 
 
 def _evaluate(options: "RunOptions") -> int:
@@ -502,7 +423,7 @@ def _summarise(records: list[dict], computed: list[dict], options: "RunOptions",
         solving = sum(record["timing"]["wall_s"] for record in computed)
         compiling = sum(record["timing"]["compile_s"] for record in computed)
         log.info(
-            "%s episodes at %s/s (compiling took %.1f s); %.1f s in all, %.1f ms a cell beside solving and compiling",
+            "%s episodes at %s/s (compiling took %.1f s); %.1f s in all; each cell took %.1f ms of other work",
             f"{episodes:,}",
             f"{episodes / max(solving, 1e-9):,.0f}",
             compiling,

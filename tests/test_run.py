@@ -386,11 +386,15 @@ BAD_INPUT = {
     ),
     "statistics that nothing uses": (
         plain("--statistics-from", "shipped"),
-        "--statistics-from is given, and --preprocessing l2 uses no statistics of other clips",
+        "--statistics-from is given, and --preprocessing l2 uses no statistics of clips",
     ),
     "a shrinkage that nothing uses": (
         plain("--preprocessing", "none", "--shrinkage", "0.1"),
         "--shrinkage is given, and --preprocessing none uses no statistics",
+    ),
+    "evaluated clips' own statistics that nothing uses": (
+        plain("--transductive"),
+        "--transductive is given, and --preprocessing l2 uses no statistics of clips",
     ),
     "groups where there are none": (plain("--group-aware"), "--group-aware needs groups"),
     "stores of different clips": (of_different_clips, "Pass --clips intersection to use the clips they share"),
