@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jfewshot.cells.fitting_options import check_together
 from jfewshot.commandline import run_cli
 from jfewshot.errors import UserError
 from jfewshot.files import atomic_write
@@ -40,6 +39,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run(options: "RunOptions") -> int:
     """Do what the options say: evaluate what is missing, then print the tables."""
+    from jfewshot.options import check_together
+
     check_together(options)
     # What needs JAX comes in from here on, so that --help and mistakes need not wait for it.
     from jfewshot.evaluator.compile_cache import use_compile_cache

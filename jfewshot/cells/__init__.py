@@ -1,7 +1,6 @@
 """The cells of a run: what is to be computed, and computing it.
 
 - `finishing`: records are made and written while the next cell is solved
-- `fitting_options`: which options of `jfewshot run` fit together
 - `planning`: from stores and options to cells, and what names each of them
 - `tables`: the clip tables that a run draws from
 - `joining`: what cells need whose supports and queries come from different clips
