@@ -3,7 +3,7 @@
 The tests compile thousands of programs and run most of them once, so that compiling them is most of the work. Without LLVM's
 optimisations, in one part each, and with XLA's older and simpler loops where it still has them, it is half of that.
 With `JFEWSHOT_TEST_OPTIMISED=1` the programs are those that users run; `.ci/run` runs the solvers' tests once more in this way.
-With `JFEWSHOT_TEST_BRIEF=1` the tests of `long_tests.txt` are left out: 66 functions, 60% of the time; `.ci/run` runs them
+With `JFEWSHOT_TEST_BRIEF=1` the tests of `long_tests.txt` are left out. They take most of the time, and `.ci/run` runs them
 on its first Python.
 """
 

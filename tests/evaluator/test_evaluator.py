@@ -222,7 +222,7 @@ def test_segments_of_long_clips_are_those_of_episodes_drawn_in_plain_python(quer
 @pytest.mark.parametrize("query_segments", ["vote", "mean"])
 def test_further_segments_are_judged_by_their_own_episodes_model_at_each_strength(query_segments):
     # Several chunks, so that an episode's number in its chunk is not its number.
-    protocol = dataclasses.replace(PROTOCOL, query_segments=query_segments, n_episodes=300)
+    protocol = dataclasses.replace(PROTOCOL, query_segments=query_segments, n_episodes=96)
     table = clip_table((7, 8, 9, 10), n_segments=long_and_short)
     x = embeddings(table, spread=1.5)
     evaluator = Evaluator(jax.devices()[:2], block=16)
