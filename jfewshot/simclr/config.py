@@ -38,9 +38,14 @@ class DataConfig:
     buckets: int = 4
     """Number of length groups. Utterances of similar length share a batch, which saves padding; each group needs a
     compilation of its own."""
+    crops: Literal["same", "different"] = "same"
+    """Piece of an utterance that its two views show. same: both show one random piece of --data.crop-s seconds, as in the paper.
+    different: each view shows a random piece of its own, so that the views share voice and recording, and of an utterance that
+    is longer than a piece not the words."""
     speakers_per_batch: int | None = None
-    """Fill each batch from this many speakers, so that many negatives share voice and recording with an utterance and only
-    what is said tells them apart. Without this option, batches are drawn from all speakers, as in the paper."""
+    """Fill each batch from exactly this many speakers, with equally many utterances of each, so that many negatives share voice
+    and recording with an utterance and only what is said tells them apart. Without this option, batches are drawn from all
+    speakers, as in the paper."""
     normalisation: Literal["global", "speaker"] = "global"
     """Mean and deviation by which features are normalised: global uses those of the training set, which an exported encoder
     needs; speaker uses those of each speaker, as in the paper."""
@@ -152,6 +157,8 @@ class TrainConfig:
             raise UserError(f"--batch {self.batch}: contrast needs at least 2 utterances; give more, or --profile tera")
         if self.batch < 1 or self.chunks < 1 or self.batch % self.chunks:
             raise UserError(f"--batch {self.batch} does not divide into --chunks {self.chunks}")
+        if self.data.crops == "different" and self.n_views < 2:
+            raise UserError("--data.crops different needs two views: give a profile or weight with contrast")
         if self.data.cache_gb < 0:
             raise UserError(f"--data.cache-gb {self.data.cache_gb}: needs 0 or more")
         if not any(self.weights):

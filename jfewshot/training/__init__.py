@@ -4,7 +4,7 @@
 - `model`: a module as named arrays, and back
 - `schedules`: learning rates and the optimiser
 - `step`: one jitted update from a loss function
-- `plan`: which items make up step n
+- `plan`: which items make up step n; `groups`, where every batch holds exactly so many groups
 - `loading`: batches ahead of the device
 - `checkpoints`: saving, retention, resuming, averaging; in memory for runs that take seconds
 - `metrics`: what is written and shown

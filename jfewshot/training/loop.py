@@ -75,7 +75,7 @@ def run_steps(
       run: what there is to do.
       state: where to begin, from `continued`; its memory is reused.
       key: of the run; each step folds in its number.
-      fixed: what the loss is given besides, unchanged.
+      fixed: what the loss is given besides: a value, or a function from a step's number (from 0) to it.
       checkpoints: where states are saved.
 
     Returns:
@@ -113,7 +113,7 @@ def run_steps(
                 began = time.perf_counter()
                 batch = spread(next(batches), run.mesh)
                 waited = time.perf_counter() - began
-                state, results = run.step(state, batch, key, fixed)
+                state, results = run.step(state, batch, key, fixed(step - 1) if callable(fixed) else fixed)
                 settle()
                 pending = (step, results, waited)
                 if step % run.checkpoint_every == 0 or step == run.steps:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from jfewshot.errors import UserError
+from jfewshot.training.groups import EqualGroups
 
 
 class LengthBuckets:
@@ -23,8 +24,7 @@ class LengthBuckets:
       round_up: from a length to a padded size.
       seed: of the order.
       what: the items are called, in messages.
-      groups: number of each item's group (its speaker); with `together`.
-      together: items of one group that go into a batch together, where the group has as many left; 1: no heed of groups.
+      by_groups: cuts a bucket into batches of exactly so many groups (speakers); None: into batches of any items.
 
     Raises:
       UserError: fewer items than a batch.
@@ -39,21 +39,29 @@ class LengthBuckets:
         round_up: Callable[[float], int],
         seed: int,
         what: str = "utterances",
-        groups: Sequence[int] | np.ndarray | None = None,
-        together: int = 1,
+        by_groups: EqualGroups | None = None,
     ):
         if len(lengths) < batch:
             raise UserError(f"{len(lengths)} {what} do not fill a batch of {batch}: lower --batch, or give more speech")
         self.batch, self.seed, self.n_items = batch, seed, len(lengths)
-        self.groups, self.together = None if groups is None else np.asarray(groups), together
+        self.by_groups = by_groups
         lengths = np.minimum(np.ceil(lengths), longest)
         # Sizes with about equally many items below each.
         edges = np.quantile(lengths, np.arange(1, buckets + 1) / buckets)
         self.sizes = sorted({min(round_up(edge), longest) for edge in edges})
         self.bucket = np.searchsorted(self.sizes, lengths)
-        counts = np.bincount(self.bucket, minlength=len(self.sizes))
         self._latest: tuple[int, list] = (-1, [])
-        self.n_batches = int(sum(self._full_batches(counts)))
+        self.n_batches = self._count_batches()
+
+    def _count_batches(self) -> int:
+        if self.by_groups is None:
+            return sum(self._full_batches(np.bincount(self.bucket, minlength=len(self.sizes))))
+        total, carried = 0, np.zeros(self.by_groups.n_groups, int)
+        for bucket in range(len(self.sizes)):
+            carried = carried + self.by_groups.counts(np.flatnonzero(self.bucket == bucket))
+            total += self.by_groups.runs(carried)[0]
+            carried = self.by_groups.left(carried)
+        return total
 
     def _full_batches(self, counts: np.ndarray) -> list[int]:
         full, carried = [], 0
@@ -69,25 +77,15 @@ class LengthBuckets:
         batches, carried = [], np.zeros(0, int)
         for bucket, size in enumerate(self.sizes):
             # Those carried up go first, so that nobody is left out twice in an epoch.
-            members = np.concatenate([carried, self._in_runs(order[self.bucket[order] == bucket], rng)])
-            n_full = len(members) // self.batch
-            batches += [(size, part) for part in members[: n_full * self.batch].reshape(n_full, self.batch)]
-            carried = members[n_full * self.batch :]
+            members = np.concatenate([carried, order[self.bucket[order] == bucket]])
+            if self.by_groups is None:
+                n_full = len(members) // self.batch
+                full = members[: n_full * self.batch].reshape(n_full, self.batch)
+                carried = members[n_full * self.batch :]
+            else:
+                full, carried = self.by_groups.cut(members, rng)
+            batches += [(size, part) for part in full]
         return [batches[place] for place in rng.permutation(len(batches))]
-
-    def _in_runs(self, members: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Shuffled items, so that `together` of a group follow each other; what fills no run comes last."""
-        if self.groups is None or self.together == 1:
-            return members
-        by_group = members[np.argsort(self.groups[members], kind="stable")]
-        runs, rest = [], []
-        for group in np.split(by_group, np.flatnonzero(np.diff(self.groups[by_group])) + 1):
-            n_whole = len(group) // self.together * self.together
-            runs += list(group[:n_whole].reshape(-1, self.together))
-            rest.append(group[n_whole:])
-        return np.concatenate(
-            [*(runs[place] for place in rng.permutation(len(runs))), rng.permutation(np.concatenate(rest))]
-        )
 
     def step(self, number: int) -> tuple[int, np.ndarray]:
         """Batch of step `number`, counted from 0."""

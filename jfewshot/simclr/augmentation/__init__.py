@@ -2,7 +2,7 @@
 
 Of waveforms, each `(key, wave, length) -> (wave, length)` with static shapes, written for one utterance and vmapped:
 
-- `speed`, `pitch`, `reverb`, `noise`; `resample` is what the first two stand on
+- `speed`, `pitch`, `reverb`, `noise`; `resample` is what the first two stand on, `noise_pool` has recorded noise
 
 Of spectrograms:
 
@@ -14,17 +14,19 @@ Of spectrograms:
 
 from jfewshot.simclr.augmentation.alteration import alter
 from jfewshot.simclr.augmentation.masks import mask_spectrogram
-from jfewshot.simclr.augmentation.noise import add_noise, coloured_noise, noise_bank
+from jfewshot.simclr.augmentation.noise import add_noise, coloured_noise
+from jfewshot.simclr.augmentation.noise_pool import NoisePool
 from jfewshot.simclr.augmentation.pitch import pitch
 from jfewshot.simclr.augmentation.reverb import impulse_response, impulse_responses, reverb, reverb_continuous
 from jfewshot.simclr.augmentation.speed import speed
-from jfewshot.simclr.augmentation.views import Banks, augment_wave, make_banks, output_samples
+from jfewshot.simclr.augmentation.views import Banks, augment_wave, make_banks, noise_pool, output_samples
 from jfewshot.simclr.settings import AlterationConfig, AugmentationConfig
 
 __all__ = [
     "AlterationConfig",
     "AugmentationConfig",
     "Banks",
+    "NoisePool",
     "add_noise",
     "alter",
     "augment_wave",
@@ -33,7 +35,7 @@ __all__ = [
     "impulse_responses",
     "make_banks",
     "mask_spectrogram",
-    "noise_bank",
+    "noise_pool",
     "output_samples",
     "pitch",
     "reverb",

@@ -1,17 +1,9 @@
-"""Additive noise at a true signal-to-noise ratio, and where noise comes from."""
-
-import logging
-from pathlib import Path
+"""Additive noise at a true signal-to-noise ratio, and generated noise; `noise_pool` has recorded noise."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
-
-from jfewshot.audio import AUDIO_SUFFIXES, AudioError, is_unread, read_audio, sound_below, why_not_read
-from jfewshot.errors import UserError
-
-log = logging.getLogger(__name__)
 
 
 def add_noise(
@@ -49,46 +41,6 @@ def add_noise(
     ratio = jnp.sum(jnp.square(wave)) / jnp.maximum(jnp.sum(jnp.square(noise)), 1e-20)
     gain = jnp.sqrt(ratio * 10.0 ** (-snr_db / 10.0))
     return wave + gain * noise, length
-
-
-def noise_bank(folder: Path | None, samples: int, sample_rate: int, seed: int, limit: int = 256) -> np.ndarray:
-    """Noises of one length for `add_noise`: recordings from a folder, or coloured noise where there is none.
-
-    Args:
-      folder: searched recursively; recordings are cut into pieces, short ones repeated.
-      samples: length of each noise.
-      sample_rate: Hz.
-      seed: of the generated noise, and of which pieces are kept.
-      limit: at most so many pieces (256 of 20 s at 16 kHz are 328 MB on the device).
-
-    Returns:
-      float32, (noises, samples).
-
-    Raises:
-      UserError: a folder without usable recordings.
-    """
-    if folder is None:
-        return coloured_noise(samples, seed)
-    files = sound_below(folder)
-    pieces = []
-    for path in files:
-        if is_unread(path):
-            log.warning("noise left out: %s: %s", path, why_not_read(path))
-            continue
-        try:
-            wave = read_audio(path, sample_rate)
-        except AudioError as error:
-            log.warning("noise left out: %s", error)
-            continue
-        wave = np.resize(wave, -(-len(wave) // samples) * samples)
-        pieces += list(wave.reshape(-1, samples))
-    if not pieces:
-        raise UserError(
-            f"no noise in {folder}: it needs audio files ({', '.join(AUDIO_SUFFIXES)}) that are readable, not silent"
-        )
-    order = np.random.default_rng(seed).permutation(len(pieces))[:limit]
-    log.info("noise: %d pieces of %.1f s from %d files", len(order), samples / sample_rate, len(files))
-    return np.stack([pieces[number] for number in sorted(order)]).astype(np.float32)
 
 
 def coloured_noise(samples: int, seed: int, per_colour: int = 8) -> np.ndarray:

@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from jfewshot.simclr.augmentation.noise import add_noise, noise_bank
+from jfewshot.simclr.augmentation.noise import add_noise, coloured_noise
+from jfewshot.simclr.augmentation.noise_pool import NoisePool
 from jfewshot.simclr.augmentation.pitch import pitch, replay
 from jfewshot.simclr.augmentation.reverb import impulse_responses, reverb, reverb_continuous
 from jfewshot.simclr.augmentation.speed import output_samples as samples_after_speed
@@ -24,7 +25,26 @@ class Banks(NamedTuple):
     noises: Float[Array, "noises noise_samples"]
 
 
-def make_banks(config: AugmentationConfig, samples: int, sample_rate: int, seed: int) -> Banks:
+def noise_pool(config: AugmentationConfig, samples: int, sample_rate: int, seed: int) -> NoisePool | None:
+    """The recordings that noise is drawn from.
+
+    Args:
+      config: whether there is noise, and the folder of recordings.
+      samples: largest number of samples of a wave before its speed is changed.
+      sample_rate: Hz.
+      seed: decides which pieces are drawn.
+
+    Returns:
+      the pool; None where noise is generated or switched off.
+    """
+    if not config.may("noise") or config.noise_folder is None:
+        return None
+    return NoisePool(config.noise_folder, output_samples(samples, config), sample_rate, seed, config.noise_pieces)
+
+
+def make_banks(
+    config: AugmentationConfig, samples: int, sample_rate: int, seed: int, pool: NoisePool | None = None
+) -> Banks:
     """Prepare the room responses and the noises that the augmentation draws from.
 
     Args:
@@ -32,6 +52,7 @@ def make_banks(config: AugmentationConfig, samples: int, sample_rate: int, seed:
       samples: largest number of samples of a wave before its speed is changed.
       sample_rate: Hz.
       seed: seed of the generated noises, or of the choice among recorded pieces.
+      pool: from `noise_pool`, where it was made before; its first bank is taken.
 
     Returns:
       the banks; empty arrays for augmentations that are switched off or need no bank.
@@ -41,7 +62,9 @@ def make_banks(config: AugmentationConfig, samples: int, sample_rate: int, seed:
         rooms = jnp.asarray(impulse_responses(sample_rate))
     noises = jnp.zeros((0, 0))
     if config.may("noise"):
-        noises = jnp.asarray(noise_bank(config.noise_folder, output_samples(samples, config), sample_rate, seed))
+        pool = pool or noise_pool(config, samples, sample_rate, seed)
+        made = coloured_noise(output_samples(samples, config), seed) if pool is None else pool.bank(0)
+        noises = jnp.asarray(made)
     return Banks(rooms, noises)
 
 

@@ -1,7 +1,8 @@
 """Which utterances make up step n, and which piece of each: pure functions of seed and step."""
 
+import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import jax
@@ -9,16 +10,21 @@ import numpy as np
 
 from jfewshot.errors import UserError
 from jfewshot.simclr.data.manifest import Utterance
+from jfewshot.training.groups import EqualGroups
 from jfewshot.training.plan import LengthBuckets
+
+log = logging.getLogger(__name__)
+
+_NAMED = 10
 
 
 class Batch(NamedTuple):
     """One step's utterances (or, with several processes, this process's rows of them); on the device, JAX's arrays."""
 
     waves: np.ndarray | jax.Array
-    """float32 (rows, samples), zero past each length."""
+    """float32 (rows, samples), zero past each length; (rows, 2, samples) where the two views have pieces of their own."""
     lengths: np.ndarray | jax.Array
-    """int32 (rows,)."""
+    """int32 (rows,), or (rows, 2)."""
     rows: np.ndarray | jax.Array
     """int32 (rows,): place within the whole batch, from which views and dropout are drawn."""
     speakers: np.ndarray | jax.Array
@@ -35,10 +41,12 @@ class BatchPlan(LengthBuckets):
       buckets: padded sizes; at most so many.
       sample_rate: Hz.
       seed: of everything random.
-      speakers_per_batch: fill a batch from so many speakers, where they have enough utterances; None: from all.
+      speakers_per_batch: every batch holds exactly so many speakers, with equally many utterances; None: any speakers.
+      pieces: random pieces of each utterance; 2 gives each view a piece of its own.
 
     Raises:
-      UserError: fewer utterances than a batch; speakers asked for where none is known, or more than a batch holds.
+      UserError: fewer utterances than a batch; speakers asked for where some are not known, a batch that does not divide
+        among them, or too few speakers with enough utterances.
     """
 
     def __init__(
@@ -50,20 +58,13 @@ class BatchPlan(LengthBuckets):
         sample_rate: int,
         seed: int,
         speakers_per_batch: int | None = None,
+        pieces: int = 1,
     ):
         self.utterances, self.sample_rate, self.crop_samples = utterances, sample_rate, crop_samples
+        self.pieces = pieces
         seconds = np.array([utterance.duration_s for utterance in utterances])
         tenth = sample_rate // 10
-        groups, together = None, 1
-        if speakers_per_batch is not None:
-            if not 1 <= speakers_per_batch <= batch:
-                raise UserError(f"--data.speakers-per-batch {speakers_per_batch}: needs 1 to --batch ({batch})")
-            speakers = [utterance.speaker for utterance in utterances]
-            if not any(speakers):
-                raise UserError(
-                    "--data.speakers-per-batch needs to know who speaks: give a manifest with a column 'speaker', or leave it out"
-                )
-            groups, together = np.unique(speakers, return_inverse=True)[1], batch // speakers_per_batch
+        by_speakers = None if speakers_per_batch is None else _by_speakers(utterances, speakers_per_batch, batch)
         super().__init__(
             seconds * sample_rate,
             batch,
@@ -71,25 +72,90 @@ class BatchPlan(LengthBuckets):
             buckets,
             lambda samples: math.ceil(samples / tenth) * tenth,
             seed,
-            groups=groups,
-            together=together,
+            by_groups=by_speakers,
         )
+        if by_speakers is not None:
+            self._check_speakers(by_speakers)
 
     def names(self, step: int) -> list[str]:
         """What the utterances of a step are called."""
         return [self.utterances[index].name for index in self.step(step)[1]]
 
-    def crop_start(self, step: int, row: int, samples: int) -> int:
+    def _check_speakers(self, by_speakers: EqualGroups) -> None:
+        counts = by_speakers.counts(np.arange(len(self.utterances)))
+        names = sorted({utterance.speaker for utterance in self.utterances})
+        if not self.n_batches:
+            enough = int(np.sum(counts >= by_speakers.share))
+            raise UserError(
+                f"--data.speakers-per-batch {by_speakers.per_batch}: a batch of {self.batch} needs {by_speakers.share} "
+                f"utterances of similar length of each, which {enough} of {len(names)} speakers have; lower --batch or "
+                "--data.buckets"
+            )
+        few = [f"{name} ({count})" for name, count in zip(names, counts, strict=True) if count < by_speakers.share]
+        if few:
+            log.warning(
+                "%d of %d speakers have fewer than the %d utterances that a batch takes of each, and are not used: %s%s",
+                len(few),
+                len(names),
+                by_speakers.share,
+                ", ".join(few[:_NAMED]),
+                " ..." * (len(few) > _NAMED),
+            )
+        used = self.n_batches * self.batch
+        log.info("%d of %d utterances are used in an epoch, others in each", used, len(self.utterances))
+
+    def substitutes(self, step: int, row: int, index: int) -> Iterator[int]:
+        """Utterances that may take the place of one that cannot be decoded, in the order in which they are tried.
+
+        They are of its lengths, those of its speaker first where batches are of few speakers. Utterances of the batch itself
+        come last, since a batch would then hold one twice. As far as there are enough, two rows of a batch have no substitute
+        in common.
+
+        Args:
+          step: number of the training step, counted from 0.
+          row: place of the utterance in the batch of that step.
+          index: of the utterance.
+
+        Returns:
+          indices of utterances.
+        """
+        similar, members = np.flatnonzero(self.bucket == self.bucket[index]), self.step(step)[1]
+        others = np.random.default_rng([self.seed, 5, step]).permutation(np.setdiff1d(similar, members))
+        order = np.concatenate([others[row :: self.batch], np.delete(others, np.s_[row :: self.batch])])
+        if self.by_groups is not None:
+            speakers = self.by_groups.groups
+            order = order[np.argsort(speakers[order] != speakers[index], kind="stable")]
+        return map(int, [*order, *np.intersect1d(similar, members)])
+
+    def crop_start(self, step: int, row: int, samples: int, piece: int = 0) -> int:
         """Where the piece of an utterance begins that is used in a step.
 
         Args:
           step: number of the training step, counted from 0.
           row: place of the utterance in the batch of that step.
           samples: length of the utterance in samples.
+          piece: which of the utterance's pieces, from 0; each is drawn by itself.
 
         Returns:
           the first sample of the piece; 0 for an utterance of at most `crop_samples` samples.
         """
         if samples <= self.crop_samples:
             return 0
-        return int(np.random.default_rng([self.seed, 3, step, row]).integers(samples - self.crop_samples + 1))
+        draw = [self.seed, 3, step, row, *([piece] * (piece > 0))]
+        return int(np.random.default_rng(draw).integers(samples - self.crop_samples + 1))
+
+
+def _by_speakers(utterances: Sequence[Utterance], speakers_per_batch: int, batch: int) -> EqualGroups:
+    asked = f"--data.speakers-per-batch {speakers_per_batch}"
+    if not 1 <= speakers_per_batch <= batch:
+        raise UserError(f"{asked}: needs 1 to --batch ({batch})")
+    if batch % speakers_per_batch:
+        raise UserError(f"{asked}: --batch {batch} does not divide among the speakers; give a multiple")
+    speakers = [utterance.speaker for utterance in utterances]
+    unknown = speakers.count("")
+    if unknown:
+        raise UserError(
+            f"{asked} needs to know who speaks, and {unknown} of {len(speakers)} utterances have no speaker: give a manifest "
+            "with a column 'speaker', or leave the option out"
+        )
+    return EqualGroups(np.unique(speakers, return_inverse=True)[1], speakers_per_batch, batch)

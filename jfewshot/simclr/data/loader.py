@@ -43,15 +43,20 @@ def load_batch(
     cache = WaveCache(plan.sample_rate, 0) if cache is None else cache
     part, parts = share
     rows = np.arange(plan.batch).reshape(parts, -1)[part]
-    waves = np.zeros((len(rows), size), np.float32)
-    lengths, numbers = np.zeros((2, len(rows)), np.int32)
+    waves = np.zeros((len(rows), plan.pieces, size), np.float32)
+    lengths = np.zeros((len(rows), plan.pieces), np.int32)
+    numbers = np.zeros(len(rows), np.int32)
     for place, row in enumerate(rows):
         utterance, wave = _readable(plan, step, int(row), int(members[row]), cache)
-        start = plan.crop_start(step, int(row), len(wave))
-        # A header may promise a few samples fewer than there are: never more than the bucket holds.
-        piece = wave[start : start + size]
-        waves[place, : len(piece)] = piece
-        lengths[place], numbers[place] = len(piece), speakers.get(utterance.speaker, 0)
+        for number in range(plan.pieces):
+            start = plan.crop_start(step, int(row), len(wave), number)
+            # A header may promise a few samples fewer than there are: never more than the bucket holds.
+            piece = wave[start : start + size]
+            waves[place, number, : len(piece)] = piece
+            lengths[place, number] = len(piece)
+        numbers[place] = speakers.get(utterance.speaker, 0)
+    if plan.pieces == 1:
+        waves, lengths = waves[:, 0], lengths[:, 0]
     return Batch(waves, lengths, rows.astype(np.int32), numbers)
 
 
@@ -69,12 +74,11 @@ def _readable(
             reason = str(error)
             cache.note_unusable(chosen.path, reason)
         if others is None:
-            same = np.flatnonzero(plan.bucket == plan.bucket[index])
-            others = iter(np.random.default_rng([plan.seed, 5, step, row]).permutation(same))
+            others = plan.substitutes(step, row, index)
         following = next(others, None)
         if following is None:
             break
-        chosen = plan.utterances[int(following)]
+        chosen = plan.utterances[following]
     raise UserError(
         f"step {step + 1}: too many files cannot be read, the last: {reason}. Is the disk with the speech there? The same "
         "command continues the run"

@@ -70,7 +70,12 @@ class AugmentationConfig:
     noise: bool = True
     """Add noise."""
     noise_folder: Annotated[Path | None, arg(metavar="FOLDER")] = None
-    """Folder of noise recordings. Without this option, white, pink and brown noise is generated."""
+    """Folder of noise recordings, searched at any depth. Each second of them is equally likely: of the whole of MUSAN, most is
+    speech and music. Without this option, white, pink and brown noise is generated."""
+    noise_pieces: int = 256
+    """Highest number of pieces of recorded noise that are kept on the device at a time: 256 pieces of 15 s need 246 MB."""
+    noise_every: int = 100
+    """Steps after which other pieces of recorded noise are drawn; they are decoded in the background."""
     lowest_snr_db: float = 5.0
     """Lowest signal-to-noise ratio, in dB."""
     highest_snr_db: float = 10.0
@@ -103,6 +108,10 @@ class AugmentationConfig:
         for name in ("speed", "pitch", "reverb", "noise"):
             if not 0.0 <= (probability := getattr(self, f"{name}_probability")) <= 1.0:
                 raise UserError(f"{name} with probability {probability}: needs 0 to 1")
+        if self.noise_pieces < 1 or self.noise_every < 1:
+            raise UserError(
+                f"noise in {self.noise_pieces} pieces, others every {self.noise_every} steps: needs at least 1 of both"
+            )
         if not 0.0 <= self.widest_time_mask_share <= 1.0:
             raise UserError(f"a time mask over a share of {self.widest_time_mask_share} of the frames: needs 0 to 1")
 

@@ -4,5 +4,6 @@
 - `step`: loss and gradient, from waveform to updated parameters, over chunks and devices
 - `schedules`: learning rate and optimiser
 - `statistics`: the features' mean and deviation before the first step
+- `noises`: other pieces of recorded noise every so many steps
 - `loop`: all of it together
 """

@@ -4,7 +4,7 @@ import dataclasses
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -12,23 +12,28 @@ import numpy as np
 from jfewshot.commandline.progress import Progress
 from jfewshot.errors import UserError
 from jfewshot.files import writable_folder
-from jfewshot.simclr.augmentation import make_banks
+from jfewshot.simclr.augmentation import NoisePool, make_banks, noise_pool
 from jfewshot.simclr.config import FREE, TrainConfig
 from jfewshot.simclr.data import (
     BatchPlan,
     Utterance,
     as_begun,
     batches_from,
+    find_copies,
+    keep_copies,
     keep_utterances,
+    known_copies,
     known_utterances,
     load_batch,
     manifest_digest,
     read_utterances,
     split_validation,
+    without_copies,
 )
 from jfewshot.simclr.data.cache import WaveCache
 from jfewshot.simclr.data.record import RECORD
 from jfewshot.simclr.training.model import initial_params
+from jfewshot.simclr.training.noises import NoiseRounds
 from jfewshot.simclr.training.schedules import learning_rate, optimiser
 from jfewshot.simclr.training.statistics import feature_statistics
 from jfewshot.simclr.training.step import Fixed, train_step, validation_loss
@@ -59,35 +64,47 @@ def train(config: TrainConfig) -> dict[str, float]:
     folder = writable_folder(config.out, "the run")
     with Progress(f"reading {config.data.source}"):
         utterances = _utterances(config, folder)
-    training, validation = split_validation(utterances, config.data.validation_share, config.seed)
+    training, validation = split_validation(utterances.all, config.data.validation_share, config.seed)
     plan = make_plan(config, training, config.batch)  # before the folder is this run's, for it may find them unusable
     if config.epochs is not None:
         config = dataclasses.replace(config, epochs=None, steps=max(1, round(config.epochs * plan.n_batches)))
         learning_rate(config)
         log.info("%d steps, %d to an epoch", config.steps, plan.n_batches)
-    describe(folder, config, training, validation)
+    rate, augmentation = config.fbank.sample_rate, config.augmentation
+    samples = int(config.data.crop_s * rate)
+    pool = noise_pool(augmentation, samples, rate, config.seed)
+    describe(folder, config, training, validation, len(utterances.copies), pool)
     if jax.process_index() == 0 and not (folder / RECORD).exists():
-        keep_utterances(folder, utterances)
+        keep_copies(folder, utterances.copies)
+        keep_utterances(folder, utterances.all)
     mean, std, speakers = feature_statistics(training, config, folder / "statistics.npz")
-    samples = int(config.data.crop_s * config.fbank.sample_rate)
-    banks = make_banks(config.augmentation, samples, config.fbank.sample_rate, config.seed)
-    fixed = replicate(Fixed(banks, mean, std), mesh)
+    fixed = replicate(Fixed(make_banks(augmentation, samples, rate, config.seed, pool), mean, std), mesh)
+    rounds = None if pool is None else NoiseRounds(fixed, pool, augmentation.noise_every, config.steps, mesh)
 
     checkpoints = Checkpoints(folder / "checkpoints", config.keep, config.keep_best if validation else 0)
     try:
         state = continued(replicate(initial_state(config), mesh), checkpoints)
         run = _run(config, mesh, plan, speakers, validator(config, mesh, validation, speakers, fixed))
-        return run_steps(run, state, replicate(jax.random.key(config.seed), mesh), fixed, checkpoints)
+        return run_steps(run, state, replicate(jax.random.key(config.seed), mesh), rounds or fixed, checkpoints)
     finally:
         checkpoints.close()
+        if rounds is not None:
+            rounds.close()
 
 
-def _utterances(config: TrainConfig, folder: Path) -> list[Utterance]:
-    """Those that the run began with, or those that are there when it begins."""
+class _Found(NamedTuple):
+    all: list[Utterance]
+    copies: dict[str, list[str]]
+
+
+def _utterances(config: TrainConfig, folder: Path) -> _Found:
+    """Those that the run began with, or those that are there when it begins, without copies."""
     source, known = config.data.source, known_utterances(folder)
     lengths = {name: (each.duration_s, each.size, each.changed_ns) for name, each in known.items()}
     found = read_utterances(source, config.data.shortest_s, lengths, may_lack=bool(known))
-    return as_begun(known, found, source if source.is_dir() else source.parent)
+    copies = known_copies(folder) if known else find_copies(found)
+    found = as_begun(known, without_copies(found, copies), source if source.is_dir() else source.parent)
+    return _Found(found, copies)
 
 
 def _run(config: TrainConfig, mesh, plan: BatchPlan, speakers, validate) -> TrainingRun:
@@ -137,10 +154,18 @@ def make_plan(config: TrainConfig, utterances: list[Utterance], batch: int) -> B
     """
     rate = config.fbank.sample_rate
     crop, data = int(config.data.crop_s * rate), config.data
-    return BatchPlan(utterances, batch, crop, data.buckets, rate, config.seed, data.speakers_per_batch)
+    pieces = 2 if data.crops == "different" else 1
+    return BatchPlan(utterances, batch, crop, data.buckets, rate, config.seed, data.speakers_per_batch, pieces)
 
 
-def describe(folder: Path, config: TrainConfig, training: list[Utterance], validation: list[Utterance]) -> None:
+def describe(
+    folder: Path,
+    config: TrainConfig,
+    training: list[Utterance],
+    validation: list[Utterance],
+    copied: int = 0,
+    noises: NoisePool | None = None,
+) -> None:
     """Write config.json, or compare the settings with those of the config.json that exists.
 
     Args:
@@ -148,6 +173,8 @@ def describe(folder: Path, config: TrainConfig, training: list[Utterance], valid
       config: settings of the training.
       training: training utterances.
       validation: validation utterances.
+      copied: how many recordings have copies, which were left out.
+      noises: the recordings of noise; None without.
 
     Raises:
       UserError: if the existing file has other settings or other data; the message names the differences.
@@ -158,8 +185,11 @@ def describe(folder: Path, config: TrainConfig, training: list[Utterance], valid
         "speakers": len(speakers),
         "hours": round(sum(utterance.duration_s for utterance in training) / 3600, 3),
         "validation_utterances": len(validation),
+        "recordings_with_copies": copied,
         "digest": manifest_digest(training + validation),
     }
+    if noises is not None:
+        data |= {"noise_recordings": len(noises.files), "noise_hours": round(noises.hours, 3)}
     settle_record(folder, config, data, FREE)
     log.info("%d utterances of %d speakers, %.2f h", data["utterances"], data["speakers"], data["hours"])
 
@@ -188,7 +218,9 @@ def validator(
     batch = min(config.batch, len(utterances)) // devices * devices
     if batch < 2 * devices:
         raise UserError(f"{len(utterances)} validation utterances are too few for {devices} devices: raise the share")
-    plan = make_plan(config, utterances, batch)
+    # Few speakers are held out, and not all utterances of one: batches of any speakers use all of them.
+    any_speakers = dataclasses.replace(config, data=dataclasses.replace(config.data, speakers_per_batch=None))
+    plan = make_plan(any_speakers, utterances, batch)
     function, key = validation_loss(config, mesh), replicate(jax.random.key(config.seed + 1), mesh)
     share = (jax.process_index(), jax.process_count())
     cache = WaveCache(plan.sample_rate, 0)  # keeps no waves: only which files cannot be decoded

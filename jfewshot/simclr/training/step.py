@@ -128,8 +128,12 @@ def local_losses(
 
     def views_of(part):
         keys, wave, length, speaker = part
-        one = functools.partial(make_views, wave=wave, length=length, speaker=speaker, fixed=fixed, config=config)
-        return jax.vmap(one)(keys)
+        own_piece = 0 if wave.ndim == 2 else None  # each view has a piece of its own, or all share one
+
+        def one(key, wave, length):
+            return make_views(key, wave, length, speaker, fixed, config)
+
+        return jax.vmap(one, (0, own_piece, own_piece))(keys, wave, length)
 
     def in_chunks(tree):
         return jax.tree.map(lambda leaf: leaf.reshape(chunks, rows // chunks, *leaf.shape[1:]), tree)

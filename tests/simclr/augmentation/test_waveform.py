@@ -19,7 +19,6 @@ from jfewshot.simclr.augmentation import (
     coloured_noise,
     impulse_responses,
     make_banks,
-    noise_bank,
     output_samples,
     reverb,
     reverb_continuous,
@@ -154,19 +153,6 @@ def test_coloured_noise_falls_as_its_colour_says():
     low, high = power[:, 100:200].mean(axis=1), power[:, 10_000:11_000].mean(axis=1)
     octaves = np.log2(10_500 / 150)
     np.testing.assert_allclose(10 * np.log10(low / high) / octaves, [0, 3.01, 6.02], atol=0.3)
-
-
-def test_noise_comes_from_a_folder_of_recordings(tmp_path):
-    (tmp_path / "street").mkdir()
-    for name, samples in (("short.wav", 700), ("street/long.flac", 5000)):
-        soundfile.write(tmp_path / name, np.random.default_rng(0).uniform(-0.5, 0.5, samples), RATE)
-    soundfile.write(tmp_path / "silent.wav", np.zeros(100), RATE)
-    bank = noise_bank(tmp_path, 2000, RATE, seed=0)
-    assert bank.shape == (4, 2000)
-    assert np.all(bank.std(axis=1) > 0.1)
-    (tmp_path / "none").mkdir()
-    with pytest.raises(UserError, match="no noise"):
-        noise_bank(tmp_path / "none", 2000, RATE, seed=0)
 
 
 @pytest.fixture(scope="session")

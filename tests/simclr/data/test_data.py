@@ -125,27 +125,68 @@ def test_an_epoch_uses_nobody_twice_and_batches_are_of_like_length():
     assert len({size for size, _ in plan.epoch(0)}) <= 4
 
 
-def test_batches_of_few_speakers_come_in_runs_of_one_voice():
-    def plan(**how):
-        return BatchPlan(made_up(700), 16, 2 * RATE, 1, RATE, seed=0, **how)
+def test_every_batch_is_of_exactly_so_many_speakers(caplog):
+    # Speakers with 3 to 61 utterances of lengths from 1 to 4 s, in three buckets.
+    counts = [3, 7, 8, 9, 20, 33, 40, 61]
+    speakers = [f"s{k}" for k, count in enumerate(counts) for _ in range(count)]
+    utterances = [
+        Utterance(Path(f"{k}.wav"), f"{k:04d}", speaker, 1.0 + 0.1 * (k * 37 % 31))
+        for k, speaker in enumerate(speakers)
+    ]
+    plan = BatchPlan(utterances, 16, 4 * RATE, 3, RATE, seed=0, speakers_per_batch=4)
+    seen = set()
+    for number in range(6):
+        batches = plan.epoch(number)
+        assert len(batches) == plan.n_batches >= 8
+        used = [k for _, members in batches for k in members]
+        assert len(set(used)) == len(used)
+        seen |= set(used)
+        for size, members in batches:
+            voices = [speakers[k] for k in members]
+            assert sorted(voices.count(voice) for voice in set(voices)) == [4, 4, 4, 4]
+            assert max(utterances[k].duration_s for k in members) * RATE <= size
+    assert {speakers[k] for k in seen} == {f"s{k}" for k in range(1, 8)}
+    assert (
+        "1 of 8 speakers have fewer than the 4 utterances that a batch takes of each, and are not used: s0 (3)"
+        in caplog.text
+    )
 
-    utterances = plan().utterances
 
-    def voices(members):
-        return [utterances[k].speaker for k in members]
+@pytest.mark.parametrize(
+    ("asked", "batch", "speakers", "complaint"),
+    [
+        (17, 16, 7, "needs 1 to --batch"),
+        (3, 16, 7, "does not divide among the speakers"),
+        (2, 16, 0, "40 of 40 utterances have no speaker"),
+        (8, 16, 7, "needs 2 utterances of similar length of each, which 7 of 7 speakers have"),
+    ],
+)
+def test_speakers_that_cannot_fill_a_batch_are_refused(asked, batch, speakers, complaint):
+    utterances = [dataclasses.replace(each, speaker=each.speaker if speakers else "") for each in made_up(40)]
+    with pytest.raises(UserError, match=complaint):
+        BatchPlan(utterances, batch, 2 * RATE, 1, RATE, seed=0, speakers_per_batch=asked)
 
-    few, any_ = plan(speakers_per_batch=2).epoch(0), plan().epoch(0)
-    assert len(few) == len(any_) == 700 // 16
-    used = np.concatenate([members for _, members in few])
-    assert len(set(used.tolist())) == len(used)
-    # Of 7 speakers with 100 utterances each, 12 whole runs of 8: 84 runs fill 42 batches, two voices at most in each.
-    assert sum(len(set(voices(members))) <= 2 for _, members in few) == 42
-    assert np.mean([len(set(voices(members))) for _, members in any_]) > 5
-    with pytest.raises(UserError, match="needs 1 to --batch"):
-        plan(speakers_per_batch=17)
-    nobody = [dataclasses.replace(each, speaker="") for each in made_up(40)]
-    with pytest.raises(UserError, match="who speaks"):
-        BatchPlan(nobody, 16, 2 * RATE, 1, RATE, seed=0, speakers_per_batch=2)
+
+def test_two_pieces_of_an_utterance_begin_at_places_of_their_own(speech):
+    write(speech / "short.wav", 0.4)
+    found = read_utterances(speech, 0.2)
+    one, two = (BatchPlan(found, 4, RATE // 2, 2, RATE, seed=0, pieces=pieces) for pieces in (1, 2))
+    starts = []
+    for step in range(9):
+        same, different = load_batch(one, step, {}), load_batch(two, step, {})
+        assert different.waves.shape == (4, 2, same.waves.shape[1])
+        np.testing.assert_array_equal(different.waves[:, 0], same.waves)
+        for row, member in enumerate(two.step(step)[1]):
+            wave, _ = soundfile.read(found[member].path, dtype="float32")
+            if len(wave) <= RATE // 2:
+                np.testing.assert_array_equal(different.waves[row, 0], different.waves[row, 1])
+                continue
+            start = two.crop_start(step, row, len(wave), 1)
+            np.testing.assert_array_equal(different.waves[row, 1], wave[start : start + RATE // 2])
+            starts.append(
+                [two.crop_start(step, row, len(wave)) / (len(wave) - RATE // 2), start / (len(wave) - RATE // 2)]
+            )
+    assert abs(np.corrcoef(np.transpose(starts))[0, 1]) < 4 / len(starts) ** 0.5
 
 
 def test_steps_are_pure_functions_of_seed_and_number():

@@ -128,6 +128,46 @@ def test_speakers_statistics_normalise_and_events_are_written(tiny, tmp_path, vo
     np.testing.assert_array_equal(exported.folder.mean, everybody)
 
 
+@pytest.mark.slow  # four runs
+def test_copies_pieces_and_rounds_of_noise_survive_a_kill(tiny, tmp_path, monkeypatch):
+    """Two views of different pieces, other noise every second step, copies left out: what a continued run computes again."""
+    folder, noise = tmp_path / "speech", tmp_path / "noise"
+    shutil.copytree(tiny.data.source, folder)
+    shutil.copy(folder / "03.wav", folder / "99.wav")
+    noise.mkdir()
+    for k in (20, 40):
+        shutil.copy(folder / f"{k}.wav", noise / f"{k}.wav")
+    augmentation = dataclasses.replace(tiny.augmentation, noise_folder=noise, noise_pieces=4, noise_every=2)
+    data = dataclasses.replace(tiny.data, source=folder, crops="different", crop_s=0.3)
+    tiny = dataclasses.replace(tiny, data=data, augmentation=augmentation, profile="speech_simclr", steps=5)
+    undisturbed = dataclasses.replace(tiny, out=tmp_path / "undisturbed")
+    train(undisturbed)
+    assert json.loads((undisturbed.out / "copies.json").read_text()) == {"03.wav": ["99.wav"]}
+    data = json.loads((undisturbed.out / "config.json").read_text())["data"]
+    assert (data["utterances"], data["recordings_with_copies"], data["noise_recordings"]) == (48, 1, 2)
+    add = metrics_module.Metrics.add
+
+    def killed(self, step, *rest):
+        add(self, step, *rest)
+        if step == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(metrics_module.Metrics, "add", killed)
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny)
+    monkeypatch.undo()
+    train(tiny)
+    assert curve(tiny.out) == curve(undisturbed.out)
+    # With the same pieces of noise in every step, it is another run from the third step on.
+    steady = dataclasses.replace(
+        tiny, out=tmp_path / "steady", augmentation=dataclasses.replace(augmentation, noise_every=9)
+    )
+    train(steady)
+    assert [one == other for one, other in zip(curve(steady.out), curve(tiny.out), strict=True)] == [True] * 2 + [
+        False
+    ] * 3
+
+
 def test_settings_survive_their_json(tiny):
     record = json.loads(json.dumps(as_record(tiny)))
     again = from_record(record)

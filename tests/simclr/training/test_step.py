@@ -176,3 +176,25 @@ def test_a_step_that_is_not_finite_leaves_the_moments_of_the_optimiser_alone(tin
     assert any(np.any(leaf) for leaf in jax.tree.leaves(before.optimiser))
     after, _ = step(state, batch._replace(waves=np.full_like(batch.waves, np.nan)), key, fixed)
     jax.tree.map(np.testing.assert_array_equal, before.optimiser, jax.device_get(after.optimiser))
+
+
+def own_pieces(batch):
+    """Both views get the same piece, each as a piece of its own."""
+    return batch._replace(waves=np.stack([batch.waves] * 2, axis=1), lengths=np.stack([batch.lengths] * 2, axis=1))
+
+
+def test_a_batch_of_two_pieces_each_has_a_loss_of_the_same_shape(tiny, batch):
+    function = loss_function(tiny, None, training=True)  # traced, not compiled
+    params, fixed = initial_state(tiny).params, fixed_for(tiny)
+    shapes = [jax.eval_shape(function, params, each, jax.random.key(7), fixed) for each in (batch, own_pieces(batch))]
+    assert shapes[0] == shapes[1]
+
+
+@pytest.mark.slow
+def test_two_pieces_of_one_place_are_the_piece_that_both_views_share(tiny, batch):
+    pair, function = own_pieces(batch), jax.jit(loss_function(tiny, None, training=False))
+    params, key, fixed = initial_state(tiny).params, jax.random.key(7), fixed_for(tiny)
+    shared, same = (function(params, each, key, fixed)[0] for each in (batch, pair))
+    np.testing.assert_allclose(shared, same, rtol=1e-6)
+    other = pair._replace(waves=np.stack([batch.waves, batch.waves[::-1]], axis=1))
+    assert abs(function(params, other, key, fixed)[0] - shared) > 1e-3
