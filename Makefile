@@ -33,9 +33,9 @@ CHECKS = check-style check-format check-types check-imports
 # The neighbours of `make test-doors`. samples: the eight encoders of the README's table, five with weights in packages.
 # publishers: MTEB and mlcroissant, which read what jfewshot writes for them.
 # annotations: Praat, crowsetta, pympi-ling, lhotse and audformat, whose files the datasets read.
-# zoos: an encoder of HEAR 2021, mteb's random baseline.
+# zoos: an encoder of HEAR 2021, mteb's random baseline. hoplite: presets of perch-hoplite.
 # mteb: its own classification task, in the environment of publishers; --protocol mteb repeats what it draws and computes.
-DOORS = samples publishers annotations zoos mteb
+DOORS = samples publishers annotations zoos hoplite mteb
 
 .PHONY: run test test-core test-optimised test-further test-doors $(DOORS:%=test-door-%) test-extras docs docs-links check $(CHECKS) clean
 
@@ -81,6 +81,10 @@ test-door-zoos: $(VENV)-door-zoos/.ready
 	$(VENV)-door-zoos/$(notdir $(BIN))/python -m tests.environments.door zoos --packages hearbaseline librosa mteb torch \
 	    --tests tests/extraction/upstreams/test_hear.py tests/extraction/upstreams/test_mteb.py \
 	    tests/extraction/upstreams/test_xares.py
+
+test-door-hoplite: $(VENV)-door-hoplite/.ready
+	$(VENV)-door-hoplite/$(notdir $(BIN))/python -m tests.environments.door hoplite \
+	    --packages perch-hoplite librosa onnxruntime tensorflow --tests tests/extraction/upstreams/test_hoplite.py
 
 test-extras: $(VENV)/.core
 	$(BIN)/python -m tests.environments.extras --venv $(VENV)-extras
@@ -180,6 +184,17 @@ install-zoos:
 	$(PIP) install $(TORCH)
 	$(PIP) install $(TORCH) --editable '.[audio,mteb,runner]' librosa
 	$(PIP) install --no-deps hearbaseline
+
+# tensorflow runs most presets of perch-hoplite; the tests make the networks that they load.
+$(VENV)-door-hoplite/.ready: pyproject.toml
+	$(MAKE) $(VENV)-door-hoplite/.core VENV=$(VENV)-door-hoplite
+	$(MAKE) install-hoplite VENV=$(VENV)-door-hoplite
+	touch $@
+
+.PHONY: install-hoplite
+install-hoplite:
+	$(PIP) install $(firstword $(TORCH))
+	$(PIP) install --editable '.[hoplite,runner]' 'perch-hoplite[tf,onnx]' onnx
 
 clean:
 	rm -rf $(VENV) $(VENV)-door-* $(VENV)-extras results report build docs/made docs/_build *.egg-info

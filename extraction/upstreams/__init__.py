@@ -14,6 +14,7 @@ not use. A factory takes `UpstreamOptions` (a family's: the rest of the name, th
 - `simclr`: the project's own encoders
 - `hear`: modules with the common API of HEAR 2021
 - `mteb_registry`: models of mteb's registry that take audio
+- `hoplite`: presets of Perch Hoplite's zoo: Perch, SurfPerch, BirdNET, whales
 - `xares`: encoder classes as X-ARES takes them
 - `modules_of_others`: what `hear` and `xares` have in common
 - `user`: an encoder of the user's own
@@ -83,6 +84,7 @@ FAMILIES: dict[str, str] = {
     "mt_slvr": "extraction.upstreams.mt_slvr:load_mt_slvr",
     "hear": "extraction.upstreams.hear:load_hear",
     "mteb": "extraction.upstreams.mteb_registry:load_mteb",
+    "hoplite": "extraction.upstreams.hoplite:load_hoplite",
     "xares": "extraction.upstreams.xares:load_xares",
 }
 

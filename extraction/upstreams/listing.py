@@ -16,6 +16,7 @@ FAMILY_HINTS = {
     "onnx": "an ONNX file (onnx:my_encoder.onnx)",
     "hear": "a module with the common API of HEAR 2021 (hear:hearbaseline.vqt)",
     "mteb": "a model of mteb's registry that takes audio (mteb:laion/clap-htsat-unfused)",
+    "hoplite": "a preset of Perch Hoplite's zoo (hoplite:perch_v2, hoplite:birdnet_V2.4)",
     "xares": "a file with an encoder class as X-ARES takes it (xares:my_encoder.py)",
     "simclr": "a folder written by `jfewshot export`",
     "mt_slvr": "MT-SLVR on waves scaled otherwise (mt_slvr:clip, mt_slvr:audioset)",

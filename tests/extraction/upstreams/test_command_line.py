@@ -1,5 +1,7 @@
 """python -m extraction.upstreams: list and check."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -144,3 +146,19 @@ def test_a_name_that_is_not_known_is_answered_with_the_nearest(name, nearest):
 
 def test_names_that_can_be_loaded_are_not_refused():
     check_upstream_names(["HuBERT Base", "paper_encoder:MyEncoder", "hf:a/b", "s3prl:apc", *UPSTREAMS])
+
+
+def test_without_the_package_of_a_zoo_a_line_says_what_to_install(monkeypatch):
+    for family, package in (("hoplite", "perch_hoplite"),):
+        monkeypatch.setitem(sys.modules, package, None)
+        with pytest.raises(UserError, match=rf"pip install 'jfewshot\[{family}\]'"):
+            load_upstream(f"{family}:anything")
+
+
+def test_naming_an_encoder_of_a_zoo_loads_nothing_of_the_zoo():
+    program = (
+        "import sys; from extraction.upstreams import check_upstream_names; from extraction.upstreams.listing import listing; "
+        "check_upstream_names(['hoplite:perch_v2']); assert 'hoplite:...' in listing(); "
+        "assert not {'torch', 'perch_hoplite', 'librosa', 'extraction.upstreams.hoplite'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=Path(__file__).parents[3], timeout=120)
