@@ -35,7 +35,8 @@ CHECKS = check-style check-format check-types check-imports
 # annotations: Praat, crowsetta, pympi-ling, lhotse and audformat, whose files the datasets read.
 # zoos: an encoder of HEAR 2021, mteb's random baseline. hoplite: presets of perch-hoplite.
 # mteb: its own classification task, in the environment of publishers; --protocol mteb repeats what it draws and computes.
-DOORS = samples publishers annotations zoos hoplite mteb
+# databases: what perch-hoplite 1, and 0.1 with BirdNET-Analyzer, build in environments of their own.
+DOORS = samples publishers annotations zoos hoplite databases mteb
 
 .PHONY: run test test-core test-optimised test-further test-doors $(DOORS:%=test-door-%) test-extras docs docs-links check $(CHECKS) clean
 
@@ -85,6 +86,14 @@ test-door-zoos: $(VENV)-door-zoos/.ready
 test-door-hoplite: $(VENV)-door-hoplite/.ready
 	$(VENV)-door-hoplite/$(notdir $(BIN))/python -m tests.environments.door hoplite \
 	    --packages perch-hoplite librosa onnxruntime tensorflow --tests tests/extraction/upstreams/test_hoplite.py
+
+test-door-databases: $(VENV)-door-databases/.ready
+	HOPLITE_1_PYTHON=$(abspath $(VENV)-door-databases-1/$(notdir $(BIN))/python) \
+	HOPLITE_0_PYTHON=$(abspath $(VENV)-door-databases-0/$(notdir $(BIN))/python) \
+	$(VENV)-door-databases/$(notdir $(BIN))/python -m tests.environments.door databases --packages usearch \
+	    --beside $(VENV)-door-databases-1/$(notdir $(BIN))/python perch-hoplite \
+	    --beside $(VENV)-door-databases-0/$(notdir $(BIN))/python perch-hoplite birdnet-analyzer \
+	    --tests tests/store/containers/test_hoplite.py
 
 test-extras: $(VENV)/.core
 	$(BIN)/python -m tests.environments.extras --venv $(VENV)-extras
@@ -195,6 +204,24 @@ $(VENV)-door-hoplite/.ready: pyproject.toml
 install-hoplite:
 	$(PIP) install $(firstword $(TORCH))
 	$(PIP) install --editable '.[hoplite,runner]' 'perch-hoplite[tf,onnx]' onnx
+
+$(VENV)-door-databases/.ready: pyproject.toml
+	$(MAKE) $(VENV)-door-databases/.core VENV=$(VENV)-door-databases
+	$(MAKE) install-databases VENV=$(VENV)-door-databases
+	touch $@
+
+# Two releases of one package need two environments. Both pin packages that only their notebooks and encoders use (pandas below 3,
+# and of 0.1 also NumPy below 2.1), and BirdNET-Analyzer needs TensorFlow for its network alone: their databases need what is
+# named here.
+.PHONY: install-databases
+install-databases:
+	$(PIP) install --editable '.[databases,runner]'
+	test -x $(VENV)-1/bin/python || $(BIN)/python -m venv $(VENV)-1
+	test -x $(VENV)-0/bin/python || $(BIN)/python -m venv $(VENV)-0
+	$(VENV)-1/bin/python -m pip install --quiet --no-deps 'perch-hoplite==1.*'
+	$(VENV)-1/bin/python -m pip install --quiet usearch ml_collections etils importlib_resources
+	$(VENV)-0/bin/python -m pip install --quiet --no-deps 'perch-hoplite==0.1.*' 'birdnet-analyzer==2.4.*'
+	$(VENV)-0/bin/python -m pip install --quiet usearch ml_collections etils importlib_resources tqdm
 
 clean:
 	rm -rf $(VENV) $(VENV)-door-* $(VENV)-extras results report build docs/made docs/_build *.egg-info

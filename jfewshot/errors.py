@@ -35,6 +35,7 @@ _EXTRAS = {
     "pyarrow": "arrow",
     "transformers": "huggingface",
     "onnxruntime": "onnx",
+    "usearch": "databases",
     "ray": "ray",
     "ai_edge_litert": "samples",
 }

@@ -14,6 +14,7 @@ Each value is `module:factory`, imported when it is asked for. A factory of `DAT
 - `annotations`: labelled stretches of long recordings, from the files of annotation programs
 - `annotation_files`: Raven's and Audacity's files, read and written
 - `annotation_tables`: annotations in CSV files
+- `for_windows`: labelled stretches for recordings that are known by their names alone
 - `tiers`: tiers of Praat's TextGrids and of ELAN's files
 - `background`: windows of annotated recordings that hold no annotation
 - `kaldi`: a data folder of Kaldi

@@ -17,7 +17,7 @@ among what is left out.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from extraction.datasets.annotation_files import Selection, read_audacity, read_raven
@@ -62,7 +62,7 @@ class Annotations:
             raise UserError(
                 f"{self.folder} holds no file that ends in {self.ending}; give the folder of the annotations"
             )
-        names = Names(root)
+        names = Names(sound_below(root), root)
         clips: list[Recording] = []
         for path in tables:
             selections = [self._clip(root, path, selection, names) for selection in self.read(path, self.columns)]
@@ -154,16 +154,17 @@ def _annotations(
 
 
 class Names:
-    """The recordings below a folder by their names, with and without the ending.
+    """Recordings by their names, with and without the ending.
 
     Args:
-      root: their folder.
+      recordings: their paths.
+      root: the folder that they lie below, for messages; None where it is not known.
     """
 
-    def __init__(self, root: Path):
+    def __init__(self, recordings: Iterable[Path], root: Path | None):
         self._root = root
         self._named: dict[str, list[Path]] = {}
-        for path in sound_below(root):
+        for path in recordings:
             for name in {path.name, path.stem}:
                 self._named.setdefault(name, []).append(path)
 
@@ -184,9 +185,11 @@ class Names:
                 beside = [path for path in found if path.parent.name == annotations.parent.name]
                 found = beside if len(beside) == 1 else found
             if len(found) > 1:
+                where = "" if self._root is None else f" below {self._root}"
+                one, other = (path if self._root is None else path.relative_to(self._root) for path in found[:2])
                 raise UserError(
-                    f"{annotations}: {len(found)} recordings below {self._root} are called {'.'.join(parts[:end])} "
-                    f"({found[0].relative_to(self._root)}, {found[1].relative_to(self._root)}); give them different names"
+                    f"{annotations}: {len(found)} recordings{where} are called {'.'.join(parts[:end])} ({one}, {other}); give "
+                    "them different names, or put annotations into folders that are called as those of the recordings"
                 )
             if found:
                 return found[0]

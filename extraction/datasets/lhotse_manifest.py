@@ -16,6 +16,7 @@ from extraction.datasets.annotations import Names
 from extraction.datasets.base import Columns, DatasetInfo, Recording
 from extraction.datasets.layout import name_below, require_folder, require_package
 from extraction.datasets.own import stretch, without_doubles
+from jfewshot.audio import sound_below
 from jfewshot.errors import UserError
 
 _FIELDS = ("speaker", "language", "gender", "text")
@@ -86,7 +87,7 @@ class LhotseManifest:
             known = (
                 {one.id: one for one in self._load(lhotse, beside)} if beside != self.path and beside.is_file() else {}
             )
-            names = None if known else Names(root)
+            names = None if known else Names(sound_below(root), root)
             for one in manifest:
                 if names is None:
                     yield _clip(root, known.get(one.recording_id), one, one.start, one.end), one

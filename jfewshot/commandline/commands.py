@@ -36,6 +36,9 @@ class Command:
         return getattr(importlib.import_module(module), name)
 
 
+# From files of annotations to labelled stretches, for `store import --annotations`: module and function.
+ANNOTATED_STRETCHES = ("extraction.datasets.for_windows", "labelled_stretches")
+
 GROUPS: dict[str, tuple[Command, ...]] = {
     "See how good encoders are with few labels": (
         Command(
@@ -157,7 +160,7 @@ GROUPS: dict[str, tuple[Command, ...]] = {
         ),
         Command(
             "store import",
-            "Make a store of one Parquet or .npz file with embeddings and labels",
+            "Make a store of a table or a database with embeddings and labels",
             "jfewshot.store.__main__",
             "jfewshot.store.options:ImportOptions",
             ("import",),

@@ -18,6 +18,7 @@ from jfewshot.files.atomic import (
     atomic_folder,
     atomic_write,
     remove_stale_partials,
+    scratch_folder,
     writable_folder,
 )
 from jfewshot.files.digests import canonical_json, sha256_of_file, sha256_of_json
@@ -30,6 +31,7 @@ __all__ = [
     "canonical_json",
     "files_below",
     "remove_stale_partials",
+    "scratch_folder",
     "sha256_of_file",
     "sha256_of_json",
     "user_cache",

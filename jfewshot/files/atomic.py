@@ -81,6 +81,19 @@ def atomic_folder(
         raise
 
 
+@contextlib.contextmanager
+def scratch_folder(path: Path | str) -> Iterator[Path]:
+    """A temporary folder beside `path`, on the same disk, for what is needed while `path` is made; it is removed at the end."""
+    path = Path(path).absolute()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _temporary(path)
+    temporary.mkdir()
+    try:
+        yield temporary
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
 def _publish(finished: Path, path: Path) -> None:
     """Rename a finished folder to its place; a folder that stands there moves aside first and is removed after.
 

@@ -15,13 +15,14 @@ line's `--help` does not wait for NumPy.
   croissant.py a store described in Croissant
   fusing.py    several encoders, or several layers of one, as one store
   frames.py    the table of clips as a data frame
-  importing.py a store from such a file
+  importing.py a store from such a file, or from a database
   verifying.py is it whole, is it sane
   view_checks.py views that may be used: compared with their manifests, searched for NaN
   moments.py   mean and covariance of the embeddings of a corpus
   moments_file.py these as one small file, for `--statistics-from`
   known_files.py large files that were read whole before
   options.py   the options of the command line
+  `containers/` what other programs keep embeddings in: tables, archives, databases
   __main__.py  the command line: create, import, export, fuse, statistics, inspect, verify
 """
 

@@ -81,18 +81,30 @@ def create(options: "CreateOptions") -> int:
 
 
 def import_(options: "ImportOptions") -> int:
-    """Make a store of one file."""
+    """Make a store of what another program wrote."""
     from jfewshot.commandline.progress import Progress
+    from jfewshot.store.containers.annotating import annotate_with
+    from jfewshot.store.containers.taking import Taking
     from jfewshot.store.importing import import_store
 
-    with Progress(f"reading {options.container}"):
+    kind, container = options.kind_and_path
+    with Progress(f"reading {container}"):
         store = import_store(
             options.out,
-            options.container,
+            container,
             dataset=options.dataset or None,
             upstream=options.upstream or None,
+            kind=kind,
             embeddings=options.embeddings,
             columns=options.columns,
+            taking=Taking(
+                clips=options.clips,
+                several=options.several,
+                min_overlap_s=options.min_overlap_s,
+                provenance=options.provenance,
+                window_s=options.window_s,
+            ),
+            annotations=annotate_with(options.annotations, options.annotation_columns),
             unlabelled=options.unlabelled,
             replace=options.replace,
         )

@@ -1,6 +1,7 @@
-"""A store from one file that holds embeddings and labels: Parquet with lists of numbers, or .npz."""
+"""A store from what another program wrote: Parquet with lists of numbers, .npz, a database of windows."""
 
 import collections
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,10 @@ from jfewshot.errors import UserError
 from jfewshot.files.arrays import read_npz
 from jfewshot.files.json_values import decode_json
 from jfewshot.files.not_tables import LFS_FIX, is_lfs_pointer
-from jfewshot.files.parquet import SUFFIXES as PARQUET
 from jfewshot.files.parquet import need_pyarrow
+from jfewshot.store.containers.kinds import KINDS, OF_WINDOWS, check_kind
+from jfewshot.store.containers.taking import Taking
+from jfewshot.store.containers.windows import Annotate
 from jfewshot.store.creating import create_store
 from jfewshot.store.exporting import FACTS, KEY, NPZ_COLUMN, NPZ_FACTS
 from jfewshot.store.reading import Store
@@ -33,23 +36,31 @@ def import_store(
     *,
     dataset: str | Mapping[str, Any] | None = None,
     upstream: str | Mapping[str, Any] | None = None,
+    kind: str | None = None,
     embeddings: Sequence[str] = (),
     columns: Sequence[str] = (),
+    taking: Taking | None = None,
+    annotations: Annotate | None = None,
     unlabelled: bool = False,
     replace: bool = False,
 ) -> Store:
-    """Make a store of a file.
+    """Make a store of what another program wrote.
 
     Args:
       path: the folder to write.
       container: a Parquet file with a row per segment (or clip), embeddings as lists of numbers of one length; or an .npz file
         with arrays of segments x dim and one array of labels. Rows of one clip (equal `clip_id`) are its segments and follow
-        each other. Files of `export_store` are taken as they are.
-      dataset: its name, or a dict with `name` and more; None for what the file says, if it is an exported store.
-      upstream: the encoder's, likewise.
+        each other; or the folder of a Hoplite database, whose windows become clips. What `export_store` wrote is taken as it is.
+      dataset: its name, or a dict with `name` and more; None for what the file says, if it is an exported store, or for the name
+        of a database's folder.
+      upstream: the encoder's, likewise; None for what the file or the database says.
+      kind: the container's, a name of `jfewshot.store.containers.kinds.KINDS`; None to tell it by what is there.
       embeddings: names of the columns (or arrays) that are embeddings; none means all that can be. One alone becomes the view
         `last.mean` where its name is not that of a view (`LAYER.POOLING`).
       columns: further columns to keep (site, microphone). Those of an exported store are always kept.
+      taking: of windows of recordings, which become clips; None for all that have one label.
+      annotations: from the names of a database's recordings to labelled stretches of them, which are taken in place of the labels
+        in the database; None for those.
       unlabelled: keep clips without a class; they take part in no episode.
       replace: replace a store that stands at `path`.
 
@@ -60,16 +71,23 @@ def import_store(
       UserError: if the file cannot be read as such, or has no labels or embeddings; naming what it has.
     """
     container = Path(container)
-    if not container.is_file():
-        raise UserError(f"{container} does not exist; name a .parquet or .npz file")
-    if container.suffix.lower() in PARQUET:
-        table, views, facts = _read_parquet(container, embeddings, columns)
-    elif container.suffix.lower() == ".npz":
-        table, views, facts = _read_npz(container, embeddings, columns)
-    else:
-        raise UserError(
-            f"{container} is neither .parquet nor .npz. Arrays beside a table of labels become a store by `jfewshot store create`"
+    kind = check_kind(container, kind)
+    _refuse_unused(kind, embeddings, taking, annotations)
+    if kind in OF_WINDOWS:
+        from jfewshot.store.containers.databases import import_windows  # SQLite is loaded where it is needed
+
+        return import_windows(
+            path,
+            container,
+            dataset=dataset,
+            upstream=upstream,
+            columns=columns,
+            taking=dataclasses.replace(taking or Taking(), unlabelled=unlabelled),
+            annotations=annotations,
+            replace=replace,
         )
+    read = _read_parquet if kind == "parquet" else _read_npz
+    table, views, facts = read(container, embeddings, columns)
     is_exported = bool(facts)
     names = {"dataset": dataset, "upstream": upstream}
     for what, given in names.items():
@@ -96,6 +114,27 @@ def import_store(
         replace=replace,
         **facts,
     )
+
+
+def _refuse_unused(kind: str, embeddings: Sequence[str], taking: Taking | None, annotations: Annotate | None) -> None:
+    """Refuse what this kind of container has no use for.
+
+    Raises:
+      UserError: naming the option.
+    """
+    if kind in OF_WINDOWS and embeddings:
+        raise UserError(f"--embeddings is for tables and arrays; {KINDS[kind]} has one embedding for each window")
+    if kind not in OF_WINDOWS and annotations is not None:
+        raise UserError(
+            f"--annotations labels windows of recordings, and {KINDS[kind]} has labels of its own; leave it out"
+        )
+    if kind not in OF_WINDOWS and taking is not None and taking != Taking():
+        changed = next(
+            field.name for field in dataclasses.fields(Taking) if getattr(taking, field.name) != field.default
+        )
+        raise UserError(
+            f"--{changed.replace('_', '-')} is for windows of recordings, and {KINDS[kind]} holds clips; leave it out"
+        )
 
 
 def _runs(container: Path, table: Mapping[str, Sequence[Any]]) -> tuple[list[int], list[int]]:

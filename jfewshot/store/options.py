@@ -2,10 +2,12 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import tyro
 from tyro.conf import arg
+
+from jfewshot.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,36 +53,76 @@ class CreateOptions:
 
 @dataclasses.dataclass(frozen=True)
 class ImportOptions:
-    """Make a store of one file that holds embeddings and labels: Parquet (pandas, polars, Hugging Face datasets) or .npz.
+    """Make a store of embeddings and labels that another program keeps together: a table, an archive, or a database.
 
-    In Parquet, each row is a segment and embeddings are lists of numbers; in .npz, embeddings are arrays with a row per segment.
-    Rows with the same clip_id (or path, file_name) are segments of one clip. Files of `jfewshot store export` are read as they
-    are.
+    KIND may be left out where the path tells it. `parquet`: each row is a segment, and embeddings are lists of numbers. `npz`:
+    embeddings are arrays with a row per segment. Rows with the same clip_id (or path, file_name) are segments of one clip.
+    `hoplite`: the folder of a Hoplite database, which perch-hoplite or BirdNET-Analyzer wrote; its labelled windows become clips,
+    and the group is the recording. What `jfewshot store export` wrote is read as it is.
     """
 
     EXAMPLES: ClassVar = (
         "jfewshot store import birds.parquet --dataset birds --upstream mine --out stores/birds/mine",
         "jfewshot store import birds.npz --embeddings X --dataset birds --upstream mine --out stores/birds/mine",
+        "jfewshot store import hoplite database --dataset birds --upstream perch_v2 --out stores/birds/perch_v2",
+        "jfewshot store import hoplite database --annotations raven:tables --out stores/birds/birdnet",
     )
-    HEADINGS: ClassVar = {"container": "What the store contains", "columns": "More about it"}
+    HEADINGS: ClassVar = {
+        "container": "What the store contains",
+        "annotations": "Windows of recordings",
+        "columns": "More about it",
+    }
 
-    container: Annotated[Path, tyro.conf.Positional, arg(metavar="FILE")]
-    """The .parquet or .npz file. The column class (or label, labels, y, target) is needed."""
+    container: Annotated[tuple[str, ...], tyro.conf.Positional, arg(metavar="[KIND] PATH")]
+    """Kind of the container (parquet, npz, hoplite), and its path. In tables, the column class (or label, labels, y, target) is
+    needed."""
     out: Annotated[Path, arg(metavar="FOLDER")]
     """Folder to write the store to."""
     dataset: Annotated[str, arg(metavar="NAME")] = ""
-    """Name of the dataset. Without this option, the one that the file gives, which only exported stores do."""
+    """Name of the dataset. Without this option, the one that an exported store gives, or the name of a database's folder."""
     upstream: Annotated[str, arg(metavar="NAME")] = ""
-    """Name of the encoder that computed the embeddings. Without this option, the one that the file gives, which only exported
-    stores do."""
+    """Name of the encoder that computed the embeddings. Without this option, the one that an exported store or a database
+    gives."""
     embeddings: Annotated[tuple[str, ...], arg(metavar="NAME [NAME ...]")] = ()
     """Columns or arrays that hold embeddings. Without this option, all that hold lists or rows of floating-point numbers."""
+    annotations: Annotated[str, arg(metavar="KIND:FOLDER")] = ""
+    """Label windows by these annotations of their recordings, in place of the labels in the database: raven:FOLDER,
+    audacity:FOLDER, textgrid:FOLDER, elan:FOLDER or csv:FOLDER (docs/datasets). A window has the labels of all annotations that
+    overlap with it. Without this option, the labels of the database."""
+    annotation_columns: Annotated[tuple[str, ...], arg(metavar="WHAT=COLUMN [...]")] = ()
+    """Columns of the annotations that have other names than usual: label, audio (the recording), start, end; tier for textgrid
+    and elan. Without this option, the usual names."""
+    clips: Literal["windows", "recordings"] = "windows"
+    """What becomes a clip: each window, or all windows of a recording with the same label together, as segments."""
+    several: Literal["leave_out", "longest", "rarest"] = "leave_out"
+    """What becomes of a window with several labels: it is left out and listed, or it takes the label that covers most of it, or
+    the label that the fewest windows have."""
+    min_overlap_s: Annotated[float, arg(metavar="SECONDS")] = 0.0
+    """Shortest part of a window that an annotation must cover to label the window. A shorter annotation must lie within the
+    window."""
+    provenance: Annotated[tuple[str, ...], arg(metavar="NAME [NAME ...]")] = ()
+    """Take only labels that have this provenance in the database, for instance those of a person and not of a classifier.
+    Without this option, all."""
+    window_s: Annotated[float | None, arg(metavar="SECONDS")] = None
+    """Length of the windows, for a database of perch-hoplite 0.1 that keeps only where windows begin. Without this option, what
+    the database says."""
     columns: Annotated[tuple[str, ...], arg(metavar="NAME [NAME ...]")] = ()
-    """Further columns to keep, for instance site and microphone. Without this option, none, or those of the exported store."""
+    """Further columns to keep, for instance site and microphone. Without this option, none, or those of the exported store;
+    project and deployment of a database are always kept."""
     unlabelled: bool = False
-    """Keep clips whose class is empty. They take part in no episode. Without this option, a clip without a class is refused."""
+    """Keep clips or windows without a label. They take part in no episode. Without this option, a clip without a class is
+    refused, and windows without a label are counted and left out."""
     replace: bool = False
     """Replace the store in the --out folder. A folder that holds any other file is never replaced."""
+
+    @property
+    def kind_and_path(self) -> tuple[str | None, Path]:
+        """The kind, where it is named, and the container."""
+        if len(self.container) not in (1, 2):
+            raise UserError(
+                f"{len(self.container)} paths are given; `jfewshot store import` takes the path of one, or its kind and its path"
+            )
+        return (None if len(self.container) == 1 else self.container[0]), Path(self.container[-1])
 
 
 @dataclasses.dataclass(frozen=True)

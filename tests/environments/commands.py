@@ -25,6 +25,15 @@ files = sorted(str(p.relative_to("speech")) for p in Path("speech").rglob("*.wav
 pq.write_table(pa.table({"path": files, "label": [p.split("/")[0] for p in files]}), "clips.parquet")
 assert len(load_dataset("table:clips.parquet").recordings(Path("speech"))) == len(files)
 """
+_READ_HOPLITE = """
+import zipfile
+from pathlib import Path
+import extraction
+from jfewshot.store.importing import import_store
+with zipfile.ZipFile(Path(extraction.__file__).parents[1] / "tests/store/containers/hoplite_one.zip") as archive:
+    archive.extractall("hoplite")
+assert len(import_store("hoplite_store", "hoplite/database", replace=True).clips) == 13
+"""
 _READ_TIERS = """
 from pathlib import Path
 from praatio import textgrid
@@ -100,6 +109,7 @@ COMMANDS: dict[str, list[Command]] = {
     ],
     "onnx": [_extract("onnx:reshape.onnx", "stores_onnx")],
     "arrow": [Command(("-c", _READ_PARQUET))],
+    "databases": [Command(("-c", _READ_HOPLITE))],
     "annotations": [Command(("-c", _READ_TIERS))],
     "asr": [
         Command(

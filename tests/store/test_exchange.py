@@ -179,8 +179,8 @@ def test_tables_that_are_no_store_are_refused(tmp_path, change, said):
 def test_files_and_names_that_are_missing_are_told(store, tmp_path):
     path = export_store(store, tmp_path / "birds.npz")
     for given, said in (
-        (tmp_path / "nothing.npz", "does not exist; name a .parquet or .npz file"),
-        (store.path / "clips.csv", "is neither .parquet nor .npz. Arrays beside a table of labels"),
+        (tmp_path / "nothing.npz", "does not exist; name a container: a Parquet file, an .npz file"),
+        (store.path / "clips.csv", r"is no container: a Parquet file, .* Arrays beside a table of labels"),
     ):
         with pytest.raises(UserError, match=said):
             import_store(tmp_path / "no", given)

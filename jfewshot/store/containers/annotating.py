@@ -1,0 +1,45 @@
+"""Windows of recordings that are labelled by files of annotations."""
+
+import importlib
+import logging
+from collections.abc import Sequence
+
+from jfewshot.commandline.commands import ANNOTATED_STRETCHES
+from jfewshot.errors import UserError
+from jfewshot.printable import counted
+from jfewshot.store.containers.windows import Annotate, Annotation
+
+_log = logging.getLogger(__name__)
+
+
+def annotate_with(annotations: str, columns: Sequence[str] = ()) -> Annotate | None:
+    """How windows are labelled by files of annotations.
+
+    Args:
+      annotations: `raven:FOLDER`, or another kind that docs/datasets describes; empty for none.
+      columns: pairs WHAT=COLUMN for columns of theirs with other names than usual.
+
+    Returns:
+      a function from names of recordings to labelled stretches; None for no annotations.
+
+    Raises:
+      UserError: if there are columns and no annotations.
+    """
+    if not annotations:
+        if columns:
+            raise UserError("--annotation-columns names columns of --annotations, which is not given")
+        return None
+
+    def annotate(recordings: Sequence[str]) -> list[Annotation]:
+        module, name = ANNOTATED_STRETCHES
+        found, unknown = getattr(importlib.import_module(module), name)(annotations, columns, recordings)
+        if unknown:
+            _log.warning(
+                "%s: %s belong to no recording of the database; the first is %s",
+                annotations,
+                counted(len(unknown), "annotated name"),
+                unknown[0],
+            )
+        return [Annotation(one.recording, one.start_s, one.end_s, one.label) for one in found]
+
+    return annotate
