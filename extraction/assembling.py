@@ -71,6 +71,7 @@ def assemble(parts: Parts, store: Path, replace: bool = False) -> Store:
         sample_rate=plan["sample_rate"],
         segment_samples=plan["segment_samples"],
         preprocessing=plan["preprocessing"],
+        default_view=plan.get("default_view"),
         left_out=sorted(left_out, key=lambda item: item["clip_id"]),
         made_with=versions_of(parts),
         replace=replace,

@@ -136,7 +136,7 @@ def make_plan(
       UserError: for a layer or pooling that does not exist, frames of clips cut into segments, or segments longer than the
         encoder takes.
     """
-    check_poolings(settings.pooling)
+    layers, poolings, default_view = _views(upstream, settings)
     segment_samples = settings.segment_samples(upstream.segment_samples, upstream.sample_rate)
     only = fixed_length(upstream)
     if only is not None and segment_samples != only:
@@ -150,7 +150,7 @@ def make_plan(
             f"{upstream.name} takes at most {most / upstream.sample_rate:g} s at once, segments are "
             f"{segment_samples / upstream.sample_rate:g} s; pass --segment {most / upstream.sample_rate:g} or less"
         )
-    if FRAMES in settings.pooling and segment_samples is not None:
+    if FRAMES in poolings and segment_samples is not None:
         raise UserError("pooling 'frames' keeps the frames of whole clips: pass --segment whole")
     table = [
         [r.clip_id, r.label, r.group, r.split, *_stretch(r), *([dict(r.further)] if r.further else [])]
@@ -177,8 +177,9 @@ def make_plan(
         | ({"fixed_segment_samples": only} if only is not None else {})
         | _frame_times(upstream),
         "packages": sorted(getattr(upstream, "packages", ())),
-        "layers": list(resolve_layers(upstream, settings.layers)),
-        "pooling": list(settings.pooling),
+        "layers": list(layers),
+        "pooling": list(poolings),
+        **({} if default_view is None else {"default_view": default_view}),
         "dtype": settings.dtype,
         "sample_rate": upstream.sample_rate,
         "segment_samples": segment_samples,
@@ -186,6 +187,27 @@ def make_plan(
         "block_clips": settings.block_clips,
     }
     return Parts(parts_folder(store), plan, tuple(recordings))
+
+
+def _views(upstream: Upstream, settings: ExtractionSettings) -> tuple[tuple[str, ...], tuple[str, ...], str | None]:
+    """Layers, poolings and the default view: the one that is asked for, or the encoder's own, which is then added."""
+    check_poolings(settings.pooling)
+    layers, poolings, asked = resolve_layers(upstream, settings.layers), settings.pooling, settings.default_view
+    if asked is not None:
+        layer, _, pooling = asked.rpartition(".")
+        if layer not in layers or pooling not in poolings or pooling == FRAMES:
+            views = ", ".join(f"{layer}.{pooling}" for layer in layers for pooling in poolings if pooling != FRAMES)
+            raise UserError(
+                f"--default-view {asked} is not among the views that are extracted ({views or 'frames alone'}); name one of them"
+            )
+        return layers, poolings, asked
+    own = getattr(upstream, "default_view", None)
+    if own is None or FRAMES in poolings:
+        return layers, poolings, None
+    layer, _, pooling = own.rpartition(".")
+    check_poolings((pooling,))
+    resolve_layers(upstream, (layer,))
+    return tuple(dict.fromkeys((*layers, layer))), tuple(dict.fromkeys((*poolings, pooling))), own
 
 
 def versions_of(parts: Parts) -> dict[str, str]:

@@ -1,4 +1,5 @@
-"""From frames to one vector: mean, min, max or standard deviation over time; or the frames themselves."""
+"""From frames to one vector: mean, min, max or standard deviation over time, or mean and deviation side by side; or the frames
+themselves."""
 
 from collections.abc import Sequence
 
@@ -13,6 +14,9 @@ _POOLINGS = {
     "std": lambda frames: frames.std(axis=1, dtype=np.float64),
     "min": lambda frames: frames.min(axis=1),
     "max": lambda frames: frames.max(axis=1),
+    "mean_std": lambda frames: np.concatenate(
+        [frames.mean(axis=1, dtype=np.float64), frames.std(axis=1, dtype=np.float64)], axis=1
+    ),
 }
 # A view that keeps the frames: one row each. Rows of a store are shared by its views, so it stands alone.
 FRAMES = "frames"
@@ -34,16 +38,17 @@ def check_poolings(names: Sequence[str]) -> None:
         )
 
 
-def pool(frames: Float32[np.ndarray, "batch frames dim"], name: str) -> Float32[np.ndarray, "batch dim"]:
+def pool(frames: Float32[np.ndarray, "batch frames dim"], name: str) -> Float32[np.ndarray, "batch pooled"]:
     """Reduce true frames over time.
 
     Args:
       frames: at least one frame per item; a single one has a standard deviation of zero.
-      name: one of `POOLINGS` but `frames`; `std` divides by the number of frames (ddof 0).
+      name: one of `POOLINGS` but `frames`; `std` divides by the number of frames (ddof 0), and `mean_std` is the mean followed by
+        that, twice as wide.
     """
     return _POOLINGS[name](frames).astype(np.float32)
 
 
-def rows_of(frames: Float32[np.ndarray, "batch frames dim"], name: str) -> Float32[np.ndarray, "batch rows dim"]:
+def rows_of(frames: Float32[np.ndarray, "batch frames dim"], name: str) -> Float32[np.ndarray, "batch rows pooled"]:
     """What a view keeps of each item: one pooled row, or every frame."""
     return frames.astype(np.float32) if name == FRAMES else pool(frames, name)[:, None]

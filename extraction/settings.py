@@ -53,9 +53,13 @@ class ExtractionSettings:
 
     layers: Annotated[tuple[str, ...], arg(metavar="LAYER [LAYER ...]")] = ("last",)
     """Layers (hidden states) to keep: last, which the papers use, a layer's name or number, or all."""
-    pooling: Annotated[tuple[str, ...], arg(metavar="mean|min|max|std|frames [...]")] = ("mean",)
-    """How the frames of a segment become one row: mean, which the papers use, min, max or std. Several poolings make a view
-    of each layer for each. frames keeps a row per frame, for models that are trained on frames; it needs --segment whole."""
+    pooling: Annotated[tuple[str, ...], arg(metavar="mean|min|max|std|mean_std|frames [...]")] = ("mean",)
+    """How the frames of a segment become one row: mean, which the papers use, min, max, std, or mean_std, which is mean and
+    standard deviation side by side, twice as wide. Several poolings make a view of each layer for each. frames keeps a row per
+    frame, for models that are trained on frames; it needs --segment whole."""
+    default_view: Annotated[str | None, arg(metavar="LAYER.POOLING")] = None
+    """View that `jfewshot run` evaluates without --views, named in the store's manifest. Without this option, the view that the
+    encoder names (exported encoders may), and otherwise none: last.mean is then evaluated."""
     dtype: Literal["float32", "float16"] = "float32"
     """Number format of the stored embeddings. float16 halves the disk space and keeps about 3 digits."""
     segment: Annotated[str, arg(metavar="upstream|whole|SECONDS")] = "upstream"

@@ -75,7 +75,7 @@ def evaluate(
       n_episodes: episodes per protocol.
       seed: of the draws; the same seed gives the same episodes for every upstream and classifier.
       preprocessing: what is done to embeddings first: "none", "l2", ... (see `fit_transform`).
-      views: names of arrays; None for `last.mean`.
+      views: names of arrays; None for each store's default view: the manifest's, or `last.mean`.
       split: use only the clips of this split; None for all clips.
       min_clips: leave out classes with fewer clips, and list them; None: such a class is an error.
       group_aware: draw no query from a group (speaker, recording) that is in the support of its episode.

@@ -46,7 +46,7 @@ class RunOptions:
     """Evaluate only the stores of these upstreams (encoders). Without this option, all upstreams."""
     views: Annotated[tuple[str, ...], arg(metavar="LAYER.POOLING [LAYER.POOLING ...]")] = ()
     """Which arrays of a store to evaluate, for instance last.mean or 3.mean; `jfewshot store inspect` lists the views of a
-    store. Without this option, last.mean, or a store's first view where there is no last.mean."""
+    store. Without this option, the default view that a store's manifest names, or last.mean, or a store's first view."""
     clips: Literal["same", "intersection"] = "same"
     """What to do when stores of one dataset contain different clips: same refuses to run, intersection uses only the clips that
     all of these stores share."""

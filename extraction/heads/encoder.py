@@ -7,7 +7,7 @@ from typing import Any
 from extraction.planning import preprocessing_words
 from extraction.pooling import POOLINGS
 from extraction.upstreams import ALIASES, UPSTREAMS, load_upstream
-from extraction.upstreams.base import Upstream, UpstreamOptions
+from extraction.upstreams.base import Upstream, UpstreamOptions, further_layers
 from jfewshot.commandline.progress import Progress
 from jfewshot.errors import UserError
 from jfewshot.heads.head import Head
@@ -73,7 +73,8 @@ def require_same(head: Head, path: str, encoder: Upstream) -> None:
             f"{path} was fitted with {encoder.name} {wanted.get('revision')}, and this is {encoder.revision}; load the former, "
             f"or {again}"
         )
-    if (layer != "last" and layer not in encoder.layers) or pooling not in POOLINGS or pooling == "frames":
+    known = ("last", *encoder.layers, *further_layers(encoder))
+    if layer not in known or pooling not in POOLINGS or pooling == "frames":
         raise UserError(
             f"{path} was fitted on the view {head.facts['view']}, which {encoder.name} does not give; {again}"
         )

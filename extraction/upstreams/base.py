@@ -18,6 +18,7 @@ __all__ = [
     "Upstream",
     "UpstreamOptions",
     "fixed_length",
+    "further_layers",
     "require_known_layers",
     "resolve_layers",
     "true_layer",
@@ -49,8 +50,11 @@ class Upstream(typing.Protocol):
     `device`, where it runs: anything but `cpu` is given larger batches; `cpu_batch_size`, how many segments at once serve it
     best on a CPU (8 unless said otherwise); `max_samples`, the longest wave it takes; `batch_tolerance`, how far its frames
     may move with the batch, relative to the largest (1e-5 unless said otherwise); `frame_times`, a layer, the time of its first
-    frame and the time between two frames in seconds, for the manifest; and a method `prepare_clip`, which is given all
-    segments of a clip, segments x samples, and returns what `encode` gets in their place.
+    frame and the time between two frames in seconds, for the manifest; `further_layers`, names of frames that `encode` gives
+    too and that are no hidden states, such as the filter bank that an encoder computes (`all` does not include them);
+    `default_view`, the layer and pooling that serve it best (`last.mean_std`), which is extracted in any case and which
+    `jfewshot run` evaluates by default; and a method `prepare_clip`, which is given all segments of a clip, segments x samples,
+    and returns what `encode` gets in their place.
     """
 
     name: str
@@ -100,15 +104,20 @@ def resolve_layers(upstream: Upstream, asked: Sequence[str]) -> tuple[str, ...]:
       UserError: for a layer that the encoder does not have.
     """
     names: list[str] = []
+    available = (*upstream.layers, *further_layers(upstream))
     for layer in asked:
         names += list(upstream.layers) if layer == "all" else [layer]
     for layer in names:
-        if layer != "last" and layer not in upstream.layers:
+        if layer != "last" and layer not in available:
             raise UserError(
-                f"upstream {upstream.name} has no layer '{layer}'; "
-                f"it has {', '.join(upstream.layers)}, and 'last' and 'all'"
+                f"upstream {upstream.name} has no layer '{layer}'; it has {', '.join(available)}, and 'last' and 'all'"
             )
     return tuple(dict.fromkeys(names))
+
+
+def further_layers(upstream: Upstream) -> tuple[str, ...]:
+    """Names of an encoder's frames that are no hidden states; none for most encoders."""
+    return tuple(getattr(upstream, "further_layers", ()))
 
 
 def true_layer(layers: Sequence[str], layer: str) -> str:

@@ -26,6 +26,8 @@ class SimclrUpstream:
       encoder: the exported encoder; its filter bank is computed on the device too.
       jax_device: where it runs.
       autocast: `none` or `bf16`.
+      further_layers: `input`, the normalised filter bank.
+      default_view: what encoder.json names.
     """
 
     name: str
@@ -41,6 +43,8 @@ class SimclrUpstream:
     encoder: LoadedEncoder
     jax_device: jax.Device
     autocast: str
+    further_layers: tuple[str, ...]
+    default_view: str | None
     packages: tuple[str, ...] = ("flax", "jax")
 
     @property
@@ -60,7 +64,7 @@ class SimclrUpstream:
         Raises:
           UserError: an unknown layer, or waves shorter than a frame.
         """
-        require_known_layers(self.name, self.layers, layers)
+        require_known_layers(self.name, (*self.layers, *self.further_layers), layers)
         with _on(self.jax_device):
             frames = self.encoder(waves, tuple(dict.fromkeys(layers)))
         return {layer: np.asarray(frames[layer], np.float32) for layer in layers}
@@ -101,6 +105,8 @@ def load_simclr(rest: str, options: UpstreamOptions) -> SimclrUpstream:
         encoder=encoder,
         jax_device=device,
         autocast=options.autocast,
+        further_layers=encoder.further_layers,
+        default_view=folder.default_view or None,
     )
 
 

@@ -60,6 +60,8 @@ class UserUpstream:
         self.device: str = str(given("device", "cpu"))
         self.batch_tolerance: float = given("batch_tolerance", 1e-5)
         self.layers: tuple[str, ...] = tuple(given("layers", ("0",)))
+        self.further_layers: tuple[str, ...] = tuple(given("further_layers", ()))
+        self.default_view: str | None = given("default_view", None)
         self.min_samples: int = given("min_samples", None) or self._shortest(path)
 
     def _shortest(self, path: str) -> int:
@@ -94,7 +96,7 @@ class UserUpstream:
         self, waves: Float32[np.ndarray, "batch samples"], layers: Sequence[str]
     ) -> dict[str, Float32[np.ndarray, "batch frames dim"]]:
         """The user's `encode`; it is asked for layers by their own names, never for `last`."""
-        require_known_layers(self.name, self.layers, layers)
+        require_known_layers(self.name, (*self.layers, *self.further_layers), layers)
         own = {layer: true_layer(self.layers, layer) for layer in layers}
         frames = self._encoder.encode(waves, list(dict.fromkeys(own.values())))
         if not isinstance(frames, dict):

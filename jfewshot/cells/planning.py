@@ -169,7 +169,7 @@ def plan_cells(
       protocols: what an episode is; each protocol is combined with each classifier.
       specs: classifiers with their strengths.
       preprocessing: see `fit_transform`.
-      views: names of views; None for each store's `last.mean`, or its first.
+      views: names of views; None for each store's default view.
       center_from: see `fit_transform`.
       transductive: see `fit_transform`.
       shrinkage: see `fit_transform`.
@@ -198,7 +198,7 @@ def plan_cells(
         of_group = [resolved(protocol, tables[0], group[0].dataset) for protocol in asked]
         check_all_labels(of_group, specs, tables[0], group[0].dataset)
         for store, source, clips, own_clips in zip(group, sources, tables, own, strict=True):
-            for view in views or [_default_view(store)]:
+            for view in views or [store.default_view]:
                 if view not in store.views:
                     raise UserError(f"{store.path} has no view '{view}'; it has {', '.join(store.views)}")
                 if view.endswith(".frames"):
@@ -237,7 +237,3 @@ def _by_dataset(stores: Sequence[Store]) -> list[list[Store]]:
             )
         group.append(store)
     return list(groups.values())
-
-
-def _default_view(store: Store) -> str:
-    return "last.mean" if "last.mean" in store.views else store.views[0]

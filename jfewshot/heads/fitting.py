@@ -128,13 +128,14 @@ def head_spec(classifier: str) -> ClassifierSpec:
 
 
 def choose_view(store: Store, view: str | None) -> str:
-    """The view that is asked for, or `last.mean`, or the only one.
+    """The view that is asked for, or the one that the store's manifest names, or `last.mean`, or the only one.
 
     Raises:
       UserError: if the store does not have it.
     """
     if view is None:
-        view = store.views[0] if len(store.views) == 1 else "last.mean"
+        named = store.manifest.get("default_view")
+        view = named or (store.views[0] if len(store.views) == 1 else "last.mean")
     if view not in store.views:
         raise UserError(f"{store.path} has no view '{view}'; it has {', '.join(store.views)}: name one with --view")
     return view

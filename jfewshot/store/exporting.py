@@ -15,7 +15,7 @@ from jfewshot.store.croissant import croissant_text
 from jfewshot.store.reading import Store
 
 # Of a manifest, what an import takes over.
-FACTS = ("dataset", "upstream", "sample_rate", "segment_samples", "preprocessing", "left_out")
+FACTS = ("dataset", "upstream", "sample_rate", "segment_samples", "preprocessing", "default_view", "left_out")
 KEY = b"jfewshot"  # under which a Parquet file's schema holds the facts, as JSON
 NPZ_FACTS = "jfewshot_facts"
 NPZ_COLUMN = "column:"  # before the name of a further column
@@ -66,8 +66,10 @@ def export_store(store: Store, path: Path | str, views: Sequence[str] = (), *, r
     return path
 
 
-def _facts(store: Store) -> str:
+def _facts(store: Store, names: Sequence[str]) -> str:
     facts = {name: store.manifest[name] for name in FACTS if store.manifest.get(name) is not None}
+    if facts.get("default_view") not in names:
+        facts.pop("default_view", None)
     return json.dumps(facts, ensure_ascii=False, sort_keys=True)
 
 
@@ -87,7 +89,7 @@ def _arrays(store: Store, names: Sequence[str]) -> dict[str, np.ndarray]:
         "split": clips.split[order],
         "n_segments": clips.n_segments[order],
         **{f"{NPZ_COLUMN}{name}": column[order] for name, column in clips.further.items()},
-        NPZ_FACTS: np.array(_facts(store)),
+        NPZ_FACTS: np.array(_facts(store, names)),
     }
     return arrays
 
@@ -105,7 +107,7 @@ def _write_parquet(store: Store, path: Path, names: Sequence[str]) -> None:
     for name, view in views.items():
         number = pyarrow.float16() if view.dtype == np.float16 else pyarrow.float32()
         fields.append(pyarrow.field(name, pyarrow.list_(number, view.shape[1])))
-    schema = pyarrow.schema(fields, metadata={KEY: _facts(store).encode()})
+    schema = pyarrow.schema(fields, metadata={KEY: _facts(store, names).encode()})
 
     def batches() -> Iterator[Any]:
         for start in range(0, len(rows), _ROWS):

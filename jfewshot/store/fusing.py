@@ -35,7 +35,7 @@ def fuse_stores(
       path: the folder to write.
       parts: stores of one dataset, with the same clips, classes, groups and segments; one store several times for several of its
         layers.
-      views: name of each part's view; none for each store's `last.mean`, or its only view.
+      views: name of each part's view; none for each store's default view: the manifest's, or `last.mean`, or the only view.
       weights: of each part, above 0, in any unit; none for equal ones.
       replace: replace a store that stands at `path`.
 
@@ -123,8 +123,8 @@ def fuse_pairs(folder: Path | str, stores: Sequence[Store], *, replace: bool = F
 
 
 def _only_view(store: Store) -> str:
-    if "last.mean" in store.views:
-        return "last.mean"
+    if store.manifest.get("default_view") is not None or "last.mean" in store.views:
+        return store.default_view
     if len(store.views) > 1:
         raise UserError(
             f"{store.path} has several views ({', '.join(store.views)}); name one for each part with --views"

@@ -53,6 +53,7 @@ class _Manifest(msgspec.Struct):
     sample_rate: _Count | None = None
     segment_samples: _Count | None = None
     preprocessing: str | None = None
+    default_view: str | None = None
     counts: dict[str, _Count] | None = None
     left_out: list[_LeftOut] = []
     made_with: dict[str, Any] = {}
@@ -104,6 +105,9 @@ def read_manifest(path: Path) -> dict[str, Any]:
         if fault:
             raise UserError(f"{file}: {fault}")
         _check(file, f"view {name[:60]!r}", facts, _View)
+    default = manifest.get("default_view")
+    if default is not None and default not in manifest["views"]:
+        raise UserError(f"{file}: the default view {default[:60]!r} is not among the views; {_AGAIN}")
     return manifest
 
 

@@ -168,7 +168,8 @@ class FuseOptions:
     out: Annotated[Path, arg(metavar="FOLDER")]
     """Folder to write the store to; with --pairs, the folder for all stores."""
     views: Annotated[tuple[str, ...], arg(metavar="NAME [NAME ...]")] = ()
-    """View of each part, in their order. Without this option, last.mean, or a store's only view."""
+    """View of each part, in their order. Without this option, the default view of a store's manifest, or last.mean, or a
+    store's only view."""
     weights: Annotated[tuple[float, ...], arg(metavar="NUMBER [NUMBER ...]")] = ()
     """Weight of each part, in their order and in any unit. Without this option, all weigh the same."""
     pairs: bool = False

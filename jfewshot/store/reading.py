@@ -47,6 +47,14 @@ class Store:
     def views(self) -> tuple[str, ...]:
         return tuple(self.manifest["views"])
 
+    @property
+    def default_view(self) -> str:
+        """The view that is evaluated unless another is asked for: the manifest's, or `last.mean`, or the first."""
+        stated = self.manifest.get("default_view")
+        if stated is not None:
+            return stated
+        return "last.mean" if "last.mean" in self.views else self.views[0]
+
     @functools.cached_property
     def digest(self) -> str:
         """SHA-256 of the manifest, which holds the digest of every other file."""

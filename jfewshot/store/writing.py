@@ -27,6 +27,7 @@ def write_store(
     sample_rate: int | None = None,
     segment_samples: int | None = None,
     preprocessing: str = "",
+    default_view: str | None = None,
     left_out: Sequence[Mapping[str, str]] = (),
     made_with: Mapping[str, str] | None = None,
     replace: bool = False,
@@ -43,6 +44,7 @@ def write_store(
       sample_rate: Hz, of what the encoder was given.
       segment_samples: samples per segment; None for whole clips.
       preprocessing: what was done to the audio before the encoder, in a sentence.
+      default_view: the view that `jfewshot run` evaluates without --views; None for `last.mean`, or the first.
       left_out: `{"clip_id", "reason"}` for each recording that could not be used.
       made_with: versions of the programs that made it.
       replace: replace a store that stands at `path`. A folder that holds anything else is never touched.
@@ -51,13 +53,18 @@ def write_store(
       the finished store.
 
     Raises:
-      UserError: if a view's name, type or number of rows does not fit, a name is missing, or something stands at `path`.
+      UserError: if a view's name, type or number of rows does not fit, a name is missing, the default view is no view, or
+        something stands at `path`.
     """
     for what, facts in (("dataset", dataset), ("upstream", upstream)):
         if not facts.get("name"):
             raise UserError(f"cannot write store {path}: {what} has no name; give {what}={{'name': ...}}")
     if not views:
         raise UserError(f"cannot write store {path}: no views; give at least one array")
+    if default_view is not None and default_view not in views:
+        raise UserError(
+            f"default view '{default_view}' is not among the views {', '.join(sorted(views))}; name one of them"
+        )
     with atomic_folder(path, own_files, "store", replace) as folder:
         described = {name: _write_view(folder, name, view, clips) for name, view in sorted(views.items())}
         clips.write(folder / CLIPS)
@@ -70,6 +77,7 @@ def write_store(
             "sample_rate": sample_rate,
             "segment_samples": segment_samples,
             "preprocessing": preprocessing,
+            **({} if default_view is None else {"default_view": default_view}),
             "counts": clips.counts,
             "clips_sha256": sha256_of_file(folder / CLIPS),
             "clip_table": clips.digest,

@@ -11,10 +11,11 @@ from jfewshot.classifiers.specs import parse_classifier
 from jfewshot.episodes.protocol import Protocol
 from jfewshot.errors import UserError
 from jfewshot.evaluator.evaluator import Evaluator
+from jfewshot.heads.fitting import choose_view
 from jfewshot.results import ResultFolder, key_of
-from jfewshot.store import ClipTable
+from jfewshot.store import ClipTable, write_store
 from jfewshot.store.view_checks import CheckedViews
-from tests.synthetic_stores import clip_table, make_store
+from tests.synthetic_stores import clip_table, embeddings, make_store
 
 UPSTREAMS = ("a", "b", "c", "d")
 
@@ -51,6 +52,23 @@ def test_a_cells_key_is_that_of_its_identity(tmp_path, classifier):
     for strength in cell.spec.strengths:
         assert cell.key(strength) == key_of(cell.identity(strength))
     assert len({cell.key(strength) for strength in cell.spec.strengths}) == len(cell.spec.strengths)
+
+
+def test_without_views_each_store_s_default_view_is_evaluated(tmp_path):
+    table = clip_table((6,) * 5)
+    views = {name: embeddings(table, 4) for name in ("0.mean", "last.mean", "last.mean_std")}
+    names = {"clips": table, "dataset": {"name": "birds"}}
+    stores = [
+        write_store(tmp_path / "a", views=views, upstream={"name": "a"}, default_view="last.mean_std", **names),
+        write_store(tmp_path / "b", views=views, upstream={"name": "b"}, **names),
+        write_store(tmp_path / "c", views={"5.max": views["0.mean"]}, upstream={"name": "c"}, **names),
+    ]
+    protocol = Protocol(n_query=1, n_episodes=16, split=None)
+    cells = plan_cells(stores, [protocol], [parse_classifier("centroid")])
+    assert [cell.view for cell in cells] == ["last.mean_std", "last.mean", "5.max"]
+    assert [choose_view(store, None) for store in stores] == ["last.mean_std", "last.mean", "5.max"]
+    with pytest.raises(UserError, match=r"default view '9\.mean' is not among the views"):
+        write_store(tmp_path / "d", views=views, upstream={"name": "d"}, default_view="9.mean", **names)
 
 
 def test_each_cell_is_looked_up_a_few_times_however_many_there_are(tmp_path):

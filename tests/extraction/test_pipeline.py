@@ -94,6 +94,45 @@ def test_pooling_is_numpys(clips):
     frames = np.random.default_rng(0).standard_normal((2, 7, 3)).astype(np.float32)
     for name in ("mean", "min", "max", "std"):
         np.testing.assert_allclose(pool(frames, name), getattr(frames, name)(axis=1), rtol=1e-5)
+    np.testing.assert_allclose(
+        pool(frames, "mean_std"), np.hstack([frames.mean(axis=1), frames.std(axis=1)]), rtol=1e-5
+    )
+
+
+class ToyWithAReadout(ToyEncoder):
+    """Names the readout that serves it best, on frames that are no hidden state."""
+
+    default_view = "input.mean_std"
+    further_layers = ("input",)
+
+    def encode(self, waves, layers):
+        frames = super().encode(waves, [layer for layer in layers if layer != "input"])
+        return frames | (
+            {"input": waves[:, : 4 * 1_600].reshape(len(waves), 4, 1_600)[:, :, :5]} if "input" in layers else {}
+        )
+
+
+def test_an_encoder_s_own_readout_is_kept_and_named(clips, tmp_path):
+    run(clips, tmp_path, upstreams=[ToyWithAReadout()])
+    store = open_store(tmp_path / "birds" / "toy")
+    assert store.default_view == "input.mean_std"
+    assert set(store.views) == {"last.mean", "last.mean_std", "input.mean", "input.mean_std"}
+    segment = cut_segments(read_audio(clips / store.clips.clip_id[0], 16_000), 8_000, 400)[0]
+    frames = segment[: 4 * 1_600].reshape(4, 1_600)[:, :5].astype(np.float64)
+    expected = np.concatenate([frames.mean(axis=0), frames.std(axis=0)])
+    np.testing.assert_allclose(
+        store.view("input.mean_std")[store.clips.first_segment[0]], expected, rtol=1e-5, atol=1e-7
+    )
+    # `all` is every hidden state, and the user's choice goes before the encoder's.
+    asked = ExtractionSettings(workers=0, layers=("all",), pooling=("max", "std"), default_view="1.std")
+    run(clips, tmp_path / "asked", asked, [ToyWithAReadout()])
+    store = open_store(tmp_path / "asked" / "birds" / "toy")
+    assert (store.default_view, len(store.views)) == ("1.std", 4)
+    wrong = ExtractionSettings(workers=0, default_view="last.std")
+    with pytest.raises(
+        UserError, match=r"--default-view last\.std is not among the views that are extracted \(last\.mean\)"
+    ):
+        run(clips, tmp_path / "wrong", wrong, [ToyEncoder()])
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,7 @@ def store(tmp_path):
         sample_rate=16_000,
         segment_samples=80_000,
         preprocessing="none",
+        default_view="0.mean",
     )
 
 
@@ -49,12 +50,15 @@ def test_a_store_comes_back_with_the_same_digests(store, tmp_path, ending):
     assert back.clips.further["site"].tolist() == store.clips.further["site"].tolist()
     for name in store.views:
         assert back.view_digest(name) == store.view_digest(name)
-    told = ("dataset", "upstream", "sample_rate", "segment_samples", "preprocessing", "counts")
+    told = ("dataset", "upstream", "sample_rate", "segment_samples", "preprocessing", "counts", "default_view")
     assert {name: back.manifest[name] for name in told} == {name: store.manifest[name] for name in told}
     with pytest.raises(UserError, match="is there already; name another file, or pass --replace"):
         export_store(store, path)
     assert export_store(store, path, ["0.mean"], replace=True) == path
     assert import_store(tmp_path / "one", path, upstream="other").views == ("0.mean",)
+    # A file without the default view's embeddings does not name it.
+    export_store(store, path, ["last.mean"], replace=True)
+    assert "default_view" not in import_store(tmp_path / "other", path).manifest
 
 
 def test_exported_files_are_read_by_others(store, tmp_path):

@@ -38,6 +38,8 @@ def refusal(path):
         (lambda m: m["upstream"].update(name=5), "`$.upstream.name`"),
         (lambda m: m["upstream"].update(title=5), "`$.upstream.title`"),
         (lambda m: m["upstream"].update(revision=["x"]), "`$.upstream.revision`"),
+        (lambda m: m.update(default_view=["last.mean"]), "`$.default_view`"),
+        (lambda m: m.update(default_view="last.max"), "the default view 'last.max' is not among the views"),
         (lambda m: m.update(counts=[1]), "`$.counts`"),
         (lambda m: m.update(counts={"clips": "many"}), "`$.counts[...]`"),
         (lambda m: m.update(left_out={"a": 1}), "`$.left_out`"),

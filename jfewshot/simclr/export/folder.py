@@ -48,6 +48,7 @@ class _Manifest(msgspec.Struct):
     fbank: dict[str, Any] | None
     training: dict[str, Any]
     weights_sha256: str
+    default_view: str | None = None
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ class EncoderFolder:
       licence: of the weights; SPDX where there is one.
       source: where they come from.
       training: what it was trained on and how, for the model card; JSON.
+      default_view: the layer and pooling that serve it best, which extraction keeps and evaluation takes; empty: `last.mean`.
       revision: SHA-256 of weights.npz; filled in when read.
     """
 
@@ -77,6 +79,7 @@ class EncoderFolder:
     licence: str = ""
     source: str = ""
     training: Mapping[str, Any] = field(default_factory=dict)
+    default_view: str = ""
     revision: str = ""
 
 
@@ -116,6 +119,7 @@ def write_encoder(folder: Path | str, encoder: EncoderFolder, dtype: str = "floa
             "encoder": dataclasses.asdict(encoder.config),
             "fbank": None if encoder.fbank is None else dataclasses.asdict(encoder.fbank),
             "training": dict(encoder.training),
+            **({"default_view": encoder.default_view} if encoder.default_view else {}),
             "n_parameters": int(sum(np.size(value) for value in encoder.arrays.values())),
             "weights_sha256": sha256_of_file(partial / "weights.npz"),
         }
@@ -178,6 +182,7 @@ def read_encoder(folder: Path | str) -> EncoderFolder:
         licence=manifest["licence"],
         source=manifest["source"],
         training=manifest["training"],
+        default_view=manifest.get("default_view") or "",
         revision=revision,
     )
 

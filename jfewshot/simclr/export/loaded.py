@@ -15,6 +15,9 @@ from jfewshot.simclr.encoder import from_arrays
 from jfewshot.simclr.export.folder import EncoderFolder, read_encoder
 from jfewshot.simclr.features import fbank, n_frames, normalise
 
+INPUT = "input"  # the name of the normalised filter bank among layers
+_FEATURES = -1  # its number
+
 
 class LoadedEncoder:
     """A frozen encoder.
@@ -23,6 +26,8 @@ class LoadedEncoder:
       name, title, licence, source, revision: as in the folder; the revision is the SHA-256 of the weights.
       sample_rate: Hz, of the waves it wants.
       layers: names of the hidden states: "0" is the embedded input, the last is the encoder's output.
+      further_layers: "input", the normalised filter bank that the encoder computes of a wave, `n_mels` wide; none for an encoder
+        without a filter bank.
       dim: width of every hidden state.
       n_parameters: how many.
       min_samples: the shortest wave that has a frame.
@@ -33,6 +38,7 @@ class LoadedEncoder:
         self.name, self.title = folder.name, folder.title
         self.licence, self.source, self.revision = folder.licence, folder.source, folder.revision
         self.layers = tuple(str(number) for number in range(folder.config.n_layers + 1))
+        self.further_layers = () if folder.fbank is None else (INPUT,)
         self.dim = folder.config.d_model
         self.n_parameters = int(sum(np.size(value) for value in folder.arrays.values()))
         self.sample_rate = folder.fbank.sample_rate if folder.fbank else 16_000
@@ -44,10 +50,11 @@ class LoadedEncoder:
 
         Args:
           waves: float32 (batch, samples), mono, in [-1, 1], at `sample_rate`; all of the same true length.
-          layers: names from `self.layers`, or "last".
+          layers: names from `self.layers` or `self.further_layers`, or "last".
 
         Returns:
-          float32 (batch, frames, dim) for each asked name; true frames only.
+          float32 (batch, frames, dim) for each asked name; true frames only. An encoder that subsamples has four times as many
+          frames of its input.
 
         Raises:
           UserError: waves shorter than a frame, unknown layers, or a folder without a filterbank.
@@ -56,7 +63,7 @@ class LoadedEncoder:
             raise UserError(
                 f"encoder {self.name} does not say how its input features are computed: give them to hidden_states"
             )
-        numbers = [self.layer_number(layer) for layer in layers]
+        numbers = [_FEATURES if layer == INPUT else self.layer_number(layer) for layer in layers]
         waves = np.asarray(waves, np.float32)
         batch, samples = waves.shape
         if samples < self.min_samples:
@@ -66,8 +73,12 @@ class LoadedEncoder:
         padded[:batch, :samples] = waves
         lengths = np.full(len(padded), samples, np.int32)
         states = self._from_waves(self._state, padded, lengths, tuple(numbers))
-        frames = self.folder.config.n_frames(n_frames(samples, self.folder.fbank))
-        return {layer: np.asarray(state[:batch, :frames]) for layer, state in zip(layers, states, strict=True)}
+        n_input = n_frames(samples, self.folder.fbank)
+        n_output = self.folder.config.n_frames(n_input)
+        return {
+            layer: np.asarray(state[:batch, : n_input if layer == INPUT else n_output])
+            for layer, state in zip(layers, states, strict=True)
+        }
 
     def hidden_states(
         self, features: Float[Array, "batch frames mels"], n_frames: Int[Array, "batch"]
@@ -84,7 +95,8 @@ class LoadedEncoder:
         if layer == "last":
             return len(self.layers) - 1
         if layer not in self.layers:
-            raise UserError(f"encoder {self.name} has no layer '{layer}'; it has {', '.join(self.layers)} and 'last'")
+            names = ", ".join((*self.layers, *self.further_layers))
+            raise UserError(f"encoder {self.name} has no layer '{layer}'; it has {names} and 'last'")
         return int(layer)
 
     @functools.partial(jax.jit, static_argnums=(0, 4))
@@ -95,7 +107,7 @@ class LoadedEncoder:
         assert self.folder.std is not None
         features = normalise(features, counts, self.folder.mean, self.folder.std)
         states, _ = nnx.merge(self._graph, state)(features, counts)
-        return [states[number] for number in numbers]
+        return [features if number == _FEATURES else states[number] for number in numbers]
 
     @functools.partial(jax.jit, static_argnums=0)
     def _from_features(self, state, features, counts):

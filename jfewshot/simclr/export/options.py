@@ -16,7 +16,12 @@ class ExportOptions:
         "jfewshot export runs/first --out encoders/first --name first",
         "jfewshot export runs/first --out encoders/first --name first --average-best 5 --dtype float16",
     )
-    HEADINGS: ClassVar = {"out": "The encoder folder", "step": "Which checkpoint", "title": "For the model card"}
+    HEADINGS: ClassVar = {
+        "out": "The encoder folder",
+        "step": "Which checkpoint",
+        "default_view": "What stores keep",
+        "title": "For the model card",
+    }
 
     run: Annotated[Path, tyro.conf.Positional]
     """Folder of the pretraining run: the --out folder of `jfewshot pretrain`."""
@@ -32,6 +37,9 @@ class ExportOptions:
     average_best: int = 0
     """Export the average of this many checkpoints, those with the lowest validation loss, instead of a single one. 0 exports a
     single checkpoint."""
+    default_view: Annotated[str, arg(metavar="LAYER.POOLING")] = ""
+    """Layer and pooling that serve the encoder best, for instance last.mean_std. `jfewshot extract` keeps this view besides those
+    that are asked for, and `jfewshot run` evaluates it without --views. Without this option, last.mean."""
     title: str = ""
     """What people call the encoder. Without this option, its name."""
     licence: str = ""

@@ -63,6 +63,7 @@ def export(options: ExportOptions) -> Path:
         licence=options.licence,
         source=options.source,
         training=training,
+        default_view=options.default_view,
     )
     log.info("%s: from checkpoints %s", options.name, ", ".join(map(str, steps)))
     return write_encoder(options.out, encoder, options.dtype, options.replace)

@@ -65,6 +65,22 @@ def test_it_is_the_exported_encoder_in_float32_clip_by_clip(upstream, waves: np.
     np.testing.assert_array_equal(frames["last"], frames["2"])
 
 
+def test_its_input_is_kaldi_s_filter_bank_normalised(upstream, folder: Path, waves: np.ndarray):
+    knf = pytest.importorskip("kaldi_native_fbank")
+    options = knf.FbankOptions()
+    options.frame_opts.dither, options.mel_opts.num_bins, options.mel_opts.low_freq = 0.0, 20, 20.0
+    written = load_encoder(folder).folder
+    assert "input" not in upstream.layers
+    assert upstream.further_layers == ("input",)
+    for row, wave in zip(upstream.encode(waves, ["input", "last"])["input"], waves, strict=True):
+        online = knf.OnlineFbank(options)
+        online.accept_waveform(16_000, wave.tolist())
+        online.input_finished()
+        raw = np.stack([online.get_frame(frame) for frame in range(online.num_frames_ready)])
+        # Kaldi's floor of the logarithm is float32's epsilon too, and its samples here lie in [-1, 1].
+        np.testing.assert_allclose(row, (raw - written.mean) / written.std, atol=2e-3)
+
+
 def test_it_says_what_it_is_and_passes_the_self_check(upstream):
     assert (upstream.name, upstream.title, upstream.licence) == ("tiny", "Tiny SimCLR", "Apache-2.0")
     assert (upstream.sample_rate, upstream.segment_samples, upstream.min_samples) == (16_000, 80_000, 400)
@@ -86,7 +102,7 @@ def test_bf16_is_by_request_and_near(folder: Path, upstream, waves: np.ndarray):
 
 
 def test_unknown_layers_and_short_waves_are_refused(upstream):
-    with pytest.raises(UserError, match="no layer '3'; it has 0, 1, 2"):
+    with pytest.raises(UserError, match="no layer '3'; it has 0, 1, 2, input"):
         upstream.encode(np.zeros((1, 1600), np.float32), ["3"])
     with pytest.raises(UserError, match="needs at least 400"):
         upstream.encode(np.zeros((1, 399), np.float32), ["last"])
