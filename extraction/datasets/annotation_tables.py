@@ -16,10 +16,10 @@ from extraction.datasets.layout import read_table
 from extraction.datasets.own import seconds_of
 from jfewshot.errors import UserError
 
-_LABEL = ("label", "class", "name", *LABELS)
+_LABEL = ("label", "class", "name", "label:species", *LABELS)
 _START = ("start_s", "onset_s", "begin_s", "start_seconds", "start_time", "onset", "begin", "start")
 _END = ("end_s", "offset_s", "stop_s", "end_seconds", "stop_seconds", "end_time", "offset", "stop", "end")
-_FILE = ("path", "file_name", "filename", "file", "notated_path", "source_file", "audio", "recording")
+_FILE = ("path", "file_name", "filename", "file", "notated_path", "source_file", "audio", "recording", "audiofilename")
 _BOUNDS = {
     "low_hz": ("low_hz", "low_freq", "low_freq_hz", "min_freq", "freq_min"),
     "high_hz": ("high_hz", "high_freq", "high_freq_hz", "max_freq", "freq_max"),

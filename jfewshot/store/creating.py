@@ -13,6 +13,7 @@ from jfewshot.files.parquet import read_parquet
 from jfewshot.files.tables import Row, near_name, read_table, refuse_nested
 from jfewshot.files.texts import check_twins, texts_of
 from jfewshot.store.clips import ClipTable
+from jfewshot.store.containers.kinds import KINDS, kind_of
 from jfewshot.store.given import as_view, check_finite, load_array
 from jfewshot.store.reading import Store
 from jfewshot.store.writing import check_store_place, write_store
@@ -205,6 +206,12 @@ def create_from_files(
     Raises:
       UserError: if a file is missing or does not fit.
     """
+    kind = kind_of(Path(embeddings))
+    if kind not in (None, "npz", "parquet"):
+        raise UserError(
+            f"{embeddings} is {KINDS[kind]}, which holds labels or names of recordings too; `jfewshot store import {kind} PATH` "
+            "makes the store"
+        )
     rows = _read_labels(Path(labels))
     known = _known_columns(Path(labels), rows, columns)
     source = Path(embeddings)

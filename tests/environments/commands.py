@@ -25,6 +25,14 @@ files = sorted(str(p.relative_to("speech")) for p in Path("speech").rglob("*.wav
 pq.write_table(pa.table({"path": files, "label": [p.split("/")[0] for p in files]}), "clips.parquet")
 assert len(load_dataset("table:clips.parquet").recordings(Path("speech"))) == len(files)
 """
+_READ_ZARR = """
+import numpy as np, zarr
+from jfewshot.store.importing import import_store
+group = zarr.open_group("clips.zarr", mode="w")
+group.create_array("X", data=np.eye(4, dtype="float32"))
+group.create_array("y", data=np.array([0, 1, 0, 1]))
+assert len(import_store("zarr_store", "clips.zarr", dataset="d", upstream="u", replace=True).clips) == 4
+"""
 _READ_HOPLITE = """
 import zipfile
 from pathlib import Path
@@ -110,6 +118,7 @@ COMMANDS: dict[str, list[Command]] = {
     "onnx": [_extract("onnx:reshape.onnx", "stores_onnx")],
     "arrow": [Command(("-c", _READ_PARQUET))],
     "databases": [Command(("-c", _READ_HOPLITE))],
+    "zarr": [Command(("-c", _READ_ZARR))],
     "annotations": [Command(("-c", _READ_TIERS))],
     "asr": [
         Command(

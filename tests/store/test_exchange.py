@@ -145,7 +145,7 @@ def test_arrays_of_others_become_a_store(tmp_path):
             {"X": np.ones((2, 3)), "names": np.array(["a", "b"])},
             r"has no column 'class' \(or label, labels, y, target\)",
         ),
-        ({"y": np.array(["a", "b"])}, "holds no embeddings: lists of floating-point numbers in Parquet"),
+        ({"y": np.array(["a", "b"])}, "holds no embeddings: lists of floating-point numbers in a table"),
         ({"X": np.ones((3, 3)), "y": np.array(["a", "b"])}, "'X' has 3 rows for 2 labels"),
         (
             {"X": np.ones((2, 3)), "y": np.array(["a", "b"]), "n_segments": np.array([0, 2])},
@@ -183,7 +183,7 @@ def test_tables_that_are_no_store_are_refused(tmp_path, change, said):
 def test_files_and_names_that_are_missing_are_told(store, tmp_path):
     path = export_store(store, tmp_path / "birds.npz")
     for given, said in (
-        (tmp_path / "nothing.npz", "does not exist; name a container: a Parquet file, an .npz file"),
+        (tmp_path / "nothing.npz", "does not exist; name a container: a Parquet file, a Feather"),
         (store.path / "clips.csv", r"is no container: a Parquet file, .* Arrays beside a table of labels"),
     ):
         with pytest.raises(UserError, match=said):

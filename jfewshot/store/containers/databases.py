@@ -1,20 +1,27 @@
 """A store of a database of windows: its tables, its vectors, and labels of its own or of annotations."""
 
+import importlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from jfewshot.errors import UserError
-from jfewshot.store.containers.hoplite import folder_of, read_hoplite
-from jfewshot.store.containers.hoplite_index import INDEX, IndexVectors
 from jfewshot.store.containers.taking import Taking, store_of_windows
-from jfewshot.store.containers.windows import Annotate, labels_by_overlap
+from jfewshot.store.containers.windows import Annotate, Database, labels_by_overlap
 from jfewshot.store.reading import Store
+
+# Loaded when they are asked for.
+_READERS = {
+    "hoplite": ("jfewshot.store.containers.hoplite", "read_hoplite"),
+    "bacpipe": ("jfewshot.store.containers.bacpipe", "read_bacpipe"),
+    "hear": ("jfewshot.store.containers.hear", "read_hear"),
+}
 
 
 def import_windows(
     path: Path | str,
     container: Path,
+    kind: str,
     *,
     dataset: str | Mapping[str, Any] | None,
     upstream: str | Mapping[str, Any] | None,
@@ -27,7 +34,8 @@ def import_windows(
 
     Args:
       path: the folder to write.
-      container: the database.
+      container: the database: its folder, or a file in it.
+      kind: of the database: hoplite, bacpipe or hear.
       dataset: its name, or a dict with `name` and more; None for the name of the database's folder.
       upstream: the encoder's, likewise; None for what the database says.
       columns: further columns to keep.
@@ -41,8 +49,11 @@ def import_windows(
     Raises:
       UserError: if the database cannot be read, does not say which encoder it is of, or no window becomes a clip.
     """
-    folder = folder_of(container)
-    found = read_hoplite(folder, taking, columns)
+    folder = container.parent if container.is_file() else container
+    module, name = _READERS[kind]
+    found: Database = getattr(importlib.import_module(module), name)(folder, taking, columns)
+    if taking.provenance and kind != "hoplite":
+        raise UserError("--provenance chooses among labels of a Hoplite database; leave it out")
     labels, facts = found.labels, dict(found.facts)
     if annotations is not None:
         if taking.provenance:
@@ -62,10 +73,10 @@ def import_windows(
         path,
         found.windows,
         labels,
-        IndexVectors(folder / INDEX),
+        found.vectors,
         taking,
         container=folder,
-        dataset=named or {"name": folder.resolve().name},
+        dataset=named or {"name": found.name or folder.resolve().name},
         upstream=upstream or known,
         replace=replace,
         **facts,

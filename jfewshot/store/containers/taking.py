@@ -186,8 +186,8 @@ def _table(
     clips = ClipTable.build(
         ids,
         [chosen[number] for number in first],
-        [windows.recordings[at] for at in recording],
-        None,
+        None if windows.are_recordings else [windows.recordings[at] for at in recording],
+        [windows.splits[at] for at in recording] if windows.splits else None,
         None,
         counts,
         unlabelled=taking.unlabelled,

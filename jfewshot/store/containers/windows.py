@@ -3,7 +3,7 @@
 import collections
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -23,6 +23,8 @@ class Windows:
       start_s, end_s: float64, one per window, in seconds from the recording's beginning.
       key: int64, one per window; what its embedding is looked up by.
       columns_of_windows: further columns by name, each with one text per window.
+      splits: one text per recording; nothing where the database has no splits.
+      are_recordings: whether each window is a whole recording. Its clip then has the recording's name, and no group.
     """
 
     recordings: Sequence[str]
@@ -32,12 +34,16 @@ class Windows:
     end_s: np.ndarray
     key: np.ndarray
     columns_of_windows: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
+    splits: Sequence[str] = ()
+    are_recordings: bool = False
 
     def __len__(self) -> int:
         return len(self.recording)
 
     def name(self, number: int) -> str:
         """The clip id of a window: its recording, start and end, as extraction names stretches of recordings."""
+        if self.are_recordings:
+            return self.recordings[self.recording[number]]
         times = f"{self.start_s[number]:.10g}-{self.end_s[number]:.10g}"
         return f"{self.recordings[self.recording[number]]}:{times}"
 
@@ -83,6 +89,25 @@ class Vectors(Protocol):
     def read(self, keys: np.ndarray) -> np.ndarray:
         """The embeddings of some keys, keys x dim; every key must have one."""
         ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Database:
+    """What a database holds.
+
+    Attributes:
+      windows: all of them.
+      labels: of windows, by their numbers.
+      vectors: the embeddings.
+      facts: for the store's manifest: `upstream`, `sample_rate`, `segment_samples`, as far as the database says them.
+      name: what the database calls its recordings; empty where it does not say it.
+    """
+
+    windows: Windows
+    labels: Labels
+    vectors: Vectors
+    facts: Mapping[str, Any]
+    name: str = ""
 
 
 def labels_by_overlap(windows: Windows, annotations: Sequence[Annotation], min_overlap_s: float = 0.0) -> Labels:
