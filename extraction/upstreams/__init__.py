@@ -15,6 +15,8 @@ not use. A factory takes `UpstreamOptions` (a family's: the rest of the name, th
 - `hear`: modules with the common API of HEAR 2021
 - `mteb_registry`: models of mteb's registry that take audio
 - `hoplite`: presets of Perch Hoplite's zoo: Perch, SurfPerch, BirdNET, whales
+- `avex`: encoders of animal sounds from avex's registry
+- `speechbrain`: encoders of SpeechBrain, from the hub or a folder
 - `xares`: encoder classes as X-ARES takes them
 - `modules_of_others`: what `hear` and `xares` have in common
 - `user`: an encoder of the user's own
@@ -85,6 +87,8 @@ FAMILIES: dict[str, str] = {
     "hear": "extraction.upstreams.hear:load_hear",
     "mteb": "extraction.upstreams.mteb_registry:load_mteb",
     "hoplite": "extraction.upstreams.hoplite:load_hoplite",
+    "avex": "extraction.upstreams.avex:load_avex",
+    "speechbrain": "extraction.upstreams.speechbrain:load_speechbrain",
     "xares": "extraction.upstreams.xares:load_xares",
 }
 
@@ -181,8 +185,10 @@ def _nearest(name: str) -> str:
     known |= {folder.name: f"simclr:{folder.name}" for folder in shipped.iterdir() if folder.is_dir()}
     near = [bare] if bare in known else difflib.get_close_matches(bare, known, n=3)
     hint = f"did you mean {' or '.join(known[close] for close in near)}? " if near else ""
-    families = ", ".join(f"{family}:..." for family in FAMILIES)
-    return f"{hint}`jfewshot upstreams list` shows all names; {families} and your own module:Class are encoders too"
+    return (
+        f"{hint}`jfewshot upstreams list` shows all names, the beginnings of other names (hf:..., hoplite:...) among them; your "
+        "own module:Class is an encoder too"
+    )
 
 
 def _s3prl_names() -> list[str]:

@@ -17,6 +17,8 @@ FAMILY_HINTS = {
     "hear": "a module with the common API of HEAR 2021 (hear:hearbaseline.vqt)",
     "mteb": "a model of mteb's registry that takes audio (mteb:laion/clap-htsat-unfused)",
     "hoplite": "a preset of Perch Hoplite's zoo (hoplite:perch_v2, hoplite:birdnet_V2.4)",
+    "avex": "an encoder of animal sounds of avex's registry (avex:esp_aves2_sl_beats_bio)",
+    "speechbrain": "an encoder of SpeechBrain, on the hub or in a folder (speechbrain:speechbrain/spkrec-ecapa-voxceleb)",
     "xares": "a file with an encoder class as X-ARES takes it (xares:my_encoder.py)",
     "simclr": "a folder written by `jfewshot export`",
     "mt_slvr": "MT-SLVR on waves scaled otherwise (mt_slvr:clip, mt_slvr:audioset)",

@@ -149,7 +149,7 @@ def test_names_that_can_be_loaded_are_not_refused():
 
 
 def test_without_the_package_of_a_zoo_a_line_says_what_to_install(monkeypatch):
-    for family, package in (("hoplite", "perch_hoplite"),):
+    for family, package in (("hoplite", "perch_hoplite"), ("avex", "avex"), ("speechbrain", "speechbrain")):
         monkeypatch.setitem(sys.modules, package, None)
         with pytest.raises(UserError, match=rf"pip install 'jfewshot\[{family}\]'"):
             load_upstream(f"{family}:anything")
@@ -158,7 +158,7 @@ def test_without_the_package_of_a_zoo_a_line_says_what_to_install(monkeypatch):
 def test_naming_an_encoder_of_a_zoo_loads_nothing_of_the_zoo():
     program = (
         "import sys; from extraction.upstreams import check_upstream_names; from extraction.upstreams.listing import listing; "
-        "check_upstream_names(['hoplite:perch_v2']); assert 'hoplite:...' in listing(); "
-        "assert not {'torch', 'perch_hoplite', 'librosa', 'extraction.upstreams.hoplite'} & set(sys.modules)"
+        "check_upstream_names(['hoplite:perch_v2', 'avex:a', 'speechbrain:a/b']); assert 'hoplite:...' in listing(); "
+        "assert not {'torch', 'perch_hoplite', 'librosa', 'avex', 'speechbrain'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], check=True, cwd=Path(__file__).parents[3], timeout=120)
