@@ -96,13 +96,15 @@ def evaluate(
       shrinkage: how much of the mean variance whitening adds to the variance of each direction.
       intersect_clips: where stores of one dataset hold different clips, use those that they share.
       out: a result folder, to keep records and to skip what is there; None to keep nothing.
-      keep: what `out` keeps of each cell: "predictions", or "counts" of right queries for a fifth of the disk.
+      keep: what `out` keeps of each cell: "predictions"; "counts" of right queries for a fifth of the disk; or "scores",
+        which are predictions and the log-probabilities of every query.
       evaluator: the one of an earlier call, to share compiled code and drawn episodes; None for a new one.
       on_progress: called with a number of episodes whenever so many are done, found ones included.
 
     Returns:
       One record per store, protocol, classifier and strength (docs/results.md). Without `out`, a record also has the array
-      "predicted" (episodes x queries: the slot each query was given to). Equal parts of several records may be one object.
+      "predicted" (episodes x queries: the slot each query was given to), and with `keep="scores"` the `QueryScores` "scores".
+      Equal parts of several records may be one object.
 
     Raises:
       UserError: on anything the caller can mend, saying how.
@@ -148,6 +150,7 @@ def evaluate(
         intersect_clips=intersect_clips,
         support_from=_opened(support_from),
         stop_curves=small_classes == "stop",
+        keep_scores=keep == "scores",
     )
     folder = None if out is None else ResultFolder(out, keep)
     try:

@@ -136,10 +136,12 @@ class RunOptions:
     results are marked as transductive."""
     out: Annotated[Path, arg(metavar="FOLDER")] = Path("results")
     """Folder for the results. Results that are there already are read and not computed again."""
-    keep: Literal["predictions", "counts"] = "predictions"
+    keep: Literal["predictions", "counts", "scores"] = "predictions"
     """What to keep of each cell next to its record: predictions keeps the predicted class of every query clip, counts keeps how
-    many query clips of each class of an episode were right. Counts take about a fifth of the disk; a report on counts shows no
-    confusion matrix, and its pairs of upstreams are compared for new classes only."""
+    many query clips of each class of an episode were right, scores also keeps the log-probabilities of every query clip in half
+    precision. Counts take about a fifth of the disk; a report on counts shows no confusion matrix, and its pairs of upstreams are
+    compared for new classes only. Scores take about 40 times the disk at 5 ways; a report on scores shows how far probabilities
+    can be trusted."""
     estimate: bool = False
     """Print how many cells have to be computed and how much disk their results take, and compute nothing."""
     interval: Literal["ci95", "pool_ci95", "both"] = "ci95"

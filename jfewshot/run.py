@@ -186,10 +186,12 @@ def _estimate(cells: list, folder: "ResultFolder") -> str:
         if strengths:
             missing.append(dataclasses.replace(cell, spec=cell.spec._replace(strengths=strengths)))
     n_missing = sum(len(cell.spec.strengths) for cell in missing)
-    predictions, counts = (readable(bytes_at_most(missing, keep)) for keep in ("predictions", "counts"))
+    sizes = {keep: readable(bytes_at_most(missing, keep)) for keep in ("predictions", "counts", "scores")}
+    asked = sizes.pop(folder.keep)
+    others = " or ".join(f"{size} with --keep {keep}" for keep, size in sizes.items())
     lines = [
         f"{n_missing:,} of {n_missing + len(seconds):,} cells have to be computed.",
-        f"Their results take at most {predictions}, or {counts} with --keep counts.",
+        f"Their results take at most {asked}, or {others}.",
     ]
     if seconds:
         median = sorted(seconds)[len(seconds) // 2]
@@ -240,6 +242,7 @@ def _cells(options: "RunOptions") -> list:
         intersect_clips=options.clips == "intersection",
         support_from=[open_store(path) for path in find_stores(*options.support_from)],
         stop_curves=options.small_classes == "stop",
+        keep_scores=options.keep == "scores",
     )
 
 
@@ -263,6 +266,7 @@ def _cells_of_mteb(options: "RunOptions") -> list:
         preprocessing="none",
         views=options.views or None,
         intersect_clips=options.clips == "intersection",
+        keep_scores=options.keep == "scores",
     )
 
 

@@ -190,7 +190,8 @@ def _compute(cell, then, evaluator, folder, on_progress, finishing) -> Iterator[
             record = {"identity": cell.identity(solved.strength), **parts, **parts_of_solved(solved, drawn, clips)}
         with stage("writing"):
             if folder is None:
-                return record | {"draws": "", "predicted": solved.predicted}
+                kept = {} if solved.scores is None else {"scores": solved.scores}
+                return record | {"draws": "", "predicted": solved.predicted, **kept}
             if "draws" not in parts:
                 table = {
                     "clip_id": clips.clip_id,
@@ -205,7 +206,7 @@ def _compute(cell, then, evaluator, folder, on_progress, finishing) -> Iterator[
                     },
                 }
                 parts["draws"] = folder.write_draws(cell.draw_identity(), arrays | table)
-            return folder.write_cell(record | {"draws": parts["draws"]}, solved.predicted)
+            return folder.write_cell(record | {"draws": parts["draws"]}, solved.predicted, solved.scores)
 
     found: Iterator[Solved]
     if cell.protocol.mteb is not None:
@@ -214,7 +215,14 @@ def _compute(cell, then, evaluator, folder, on_progress, finishing) -> Iterator[
         found = solve_all_labels(view, cell, drawn, evaluator.memory_bytes, on_progress)
     else:
         found = evaluator.evaluate(
-            view, clips, cell.transform, cell.protocol, [cell.spec], dataset=store.dataset, on_progress=on_progress
+            view,
+            clips,
+            cell.transform,
+            cell.protocol,
+            [cell.spec],
+            dataset=store.dataset,
+            keep_scores=cell.keep_scores,
+            on_progress=on_progress,
         )
     for solved in found:
         finishing.submit(cell.key(solved.strength), functools.partial(finish, solved))

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from jfewshot.cells.curves import check_all_labels, stopped_curves
+from jfewshot.cells.scored import check_scores
 from jfewshot.cells.tables import (
     check_order,
     check_pools,
@@ -59,6 +60,7 @@ class Cell:
       protocol: how episodes are drawn and scored.
       spec: classifier and strengths; each strength has a record of its own.
       support: the store that supports are from, where that is another one.
+      keep_scores: whether the scores of all queries are kept. Predictions do not depend on it.
     """
 
     store: Store
@@ -68,6 +70,7 @@ class Cell:
     protocol: Protocol
     spec: ClassifierSpec
     support: Store | None = None
+    keep_scores: bool = False
 
     @property
     def own_clips(self) -> ClipTable:
@@ -161,6 +164,7 @@ def plan_cells(
     intersect_clips: bool = False,
     support_from: Sequence[Store] = (),
     stop_curves: bool = False,
+    keep_scores: bool = False,
 ) -> list[Cell]:
     """All cells of a run, in the order in which they are best computed.
 
@@ -177,6 +181,7 @@ def plan_cells(
       support_from: stores that supports are drawn from; each evaluated store takes the one of its upstream. None for the
         evaluated stores themselves.
       stop_curves: leave out numbers of shots for which a class of the dataset has too few clips, instead of refusing them.
+      keep_scores: whether the scores of all queries are kept.
 
     Returns:
       the cells, one for each store, view, protocol and classifier.
@@ -197,6 +202,8 @@ def plan_cells(
             asked = stopped_curves(asked, tables[0], group[0].dataset)
         of_group = [resolved(protocol, tables[0], group[0].dataset) for protocol in asked]
         check_all_labels(of_group, specs, tables[0], group[0].dataset)
+        if keep_scores:
+            check_scores(of_group, tables, group[0].dataset)
         for store, source, clips, own_clips in zip(group, sources, tables, own, strict=True):
             for view in views or [store.default_view]:
                 if view not in store.views:
@@ -218,7 +225,7 @@ def plan_cells(
                     shrinkage=shrinkage,
                 )
                 cells.extend(
-                    Cell(store, clips, view, transform, protocol, spec, source)
+                    Cell(store, clips, view, transform, protocol, spec, source, keep_scores)
                     for protocol in of_group
                     for spec in specs
                 )

@@ -22,7 +22,7 @@ from jfewshot.cells.planning import Cell
 from jfewshot.cells.units import Unit, cells_of_unit, digest_of_cells, missing_units
 from jfewshot.errors import UserError
 from jfewshot.evaluator.evaluator import Evaluator
-from jfewshot.results import ResultFolder, key_of
+from jfewshot.results import QueryScores, ResultFolder, key_of
 
 log = logging.getLogger(__name__)
 
@@ -121,9 +121,20 @@ class Elsewhere:
             self._group.send("draws", dict(protocol), arrays)
         return f"{key}.npz"
 
-    def write_cell(self, record: dict[str, Any], predicted: np.ndarray) -> dict[str, Any]:
-        """Send a cell's record and predictions."""
-        self._group.send("cell", record, {"predicted": predicted})
+    def write_cell(
+        self, record: dict[str, Any], predicted: np.ndarray, scores: QueryScores | None = None
+    ) -> dict[str, Any]:
+        """Send a cell's record, predictions and scores to process 0, which writes them.
+
+        Args:
+          record: of the cell.
+          predicted: the slot that each query was given to.
+          scores: of every query; None where none are kept.
+
+        Returns:
+          The record with its key.
+        """
+        self._group.send("cell", record, {"predicted": predicted, **({} if scores is None else scores._asdict())})
         return record | {"key": key_of(record["identity"])}
 
 
@@ -228,7 +239,8 @@ class _Leader:
         if kind == "draws":
             self._folder.write_draws(facts, arrays)
         elif kind == "cell":
-            record = self._folder.write_cell(facts, arrays["predicted"])
+            predicted = arrays.pop("predicted")
+            record = self._folder.write_cell(facts, predicted, QueryScores(**arrays) if arrays else None)
             self.computed.add(record["key"])
             self._on_progress(facts["identity"]["protocol"]["n_episodes"])
         else:

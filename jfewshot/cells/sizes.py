@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from jfewshot.cells.planning import Cell
 from jfewshot.results import Keep, packed_bytes
+from jfewshot.results.scores import score_bytes
 
 _RECORD_BYTES = 2800  # a line of JSON; longer where names are, or where many classes are listed
 
@@ -19,15 +20,17 @@ def bytes_at_most(cells: Iterable[Cell], keep: Keep) -> int:
       keep: what is kept of each cell.
 
     Returns:
-      Bytes of records, of predictions or counts, and of drawn clips.
+      Bytes of records, of predictions or counts, of scores, and of drawn clips.
     """
     total, drawn = 0, set()
     for cell in cells:
         protocol = cell.protocol
-        if keep == "predictions":
-            block = packed_bytes(protocol.n_episodes * protocol.n_queries, protocol.n_way)
-        else:
+        if keep == "counts":
             block = packed_bytes(protocol.n_episodes * protocol.n_way, protocol.n_query + 1)
+        else:
+            block = packed_bytes(protocol.n_episodes * protocol.n_queries, protocol.n_way)
+        if keep == "scores":
+            block += score_bytes(protocol.n_episodes, protocol.n_queries, protocol.n_way)
         total += len(cell.spec.strengths) * (_RECORD_BYTES + block)
         if (cell.clips.digest, protocol) not in drawn:
             drawn.add((cell.clips.digest, protocol))

@@ -20,6 +20,7 @@ leave_one_out.py  chooses strengths
 tridiagonal.py    what that needs of a Gram matrix, at a third of the time of its eigenvectors
 base.py           the contract between the evaluator and a classifier
 linalg.py         small dense linear algebra for many episodes at once
+calibration.py    from scores to probabilities: the temperature of each episode
 rounding.py       how far a linear classifier's scores can be trusted
 many_supports.py  what the solvers for many supports share
 specs.py          from "logistic:C=0.1,1,10" to a classifier and its strengths

@@ -73,6 +73,7 @@ class Logistic:
     strength: ClassVar[Strength | None] = Strength("C", 1.0, grid=tuple(10.0**k for k in range(-4, 6)))
     translation_invariant: ClassVar[bool] = True
     tolerance: ClassVar[float | None] = 1e-3
+    probabilistic: ClassVar[bool] = True
 
     def fit(self, support: Support, strength):
         gram, mean_row = centred(support.gram)

@@ -15,6 +15,7 @@
 - `exact_logistic`: logistic regression in float64, several problems at once (NumPy only)
 - `answers`: a call's answers in host memory, and how an accelerator's come there
 - `segments`: queries of several segments
+- `scoring`: from the scores of queries to predictions and the scores that are kept
 - `preprocessing`: what is done to embeddings first (NumPy only)
 - `whitening`: what is done with the covariance of background clips (NumPy only)
 - `backgrounds`: which clips a preprocessing's statistics come from (NumPy only)

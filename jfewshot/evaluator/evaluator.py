@@ -31,6 +31,7 @@ from jfewshot.evaluator.programs import PROGRAMS, TRACES
 from jfewshot.evaluator.solving import Job, Solver
 from jfewshot.evaluator.sources import Sources
 from jfewshot.randomness import stream_key
+from jfewshot.results.scores import QueryScores
 from jfewshot.store.clips import ClipTable
 from jfewshot.threads import one_blas_thread
 
@@ -54,6 +55,7 @@ class Solved:
       compile_s: time for compiling, likewise.
       gram_kind: where the inner products came from.
       chosen: with `AUTO` per episode the place of its strength in the classifier's grid, else None.
+      scores: of all queries, where these were asked for, else None.
     """
 
     spec: ClassifierSpec
@@ -66,6 +68,7 @@ class Solved:
     compile_s: float
     gram_kind: str
     chosen: Int[np.ndarray, "episodes"] | None = None
+    scores: QueryScores | None = None
 
 
 class Evaluator:
@@ -127,6 +130,7 @@ class Evaluator:
         specs: Sequence[ClassifierSpec],
         *,
         dataset: str = "the store",
+        keep_scores: bool = False,
         on_progress: Callable[[int], None] = lambda episodes: None,
     ) -> Iterator[Solved]:
         """Evaluate classifiers on one view under one protocol.
@@ -138,6 +142,7 @@ class Evaluator:
           protocol: what an episode is, and how many there are.
           specs: classifiers with their strengths.
           dataset: its name, for messages.
+          keep_scores: whether the scores of all queries are returned too.
           on_progress: called with the number of episodes just solved.
 
         Yields:
@@ -157,9 +162,9 @@ class Evaluator:
                 strengths = tuple(strength for strength in spec.strengths if (strength == AUTO) == automatic)
                 if strengths:
                     part = spec._replace(strengths=strengths)
-                    yield from self._solve_all(source, clips, first, drawn, protocol, part, on_progress)
+                    yield from self._solve_all(source, clips, first, drawn, protocol, part, keep_scores, on_progress)
 
-    def _solve_all(self, source, clips, first, drawn, protocol, spec, on_progress) -> Iterator[Solved]:
+    def _solve_all(self, source, clips, first, drawn, protocol, spec, keep_scores, on_progress) -> Iterator[Solved]:
         started, compiled_before = time.perf_counter(), PROGRAMS.compile_s
         job = Job(
             source=source,
@@ -171,6 +176,7 @@ class Evaluator:
             clips=clips,
             first=first,
             drawn=drawn,
+            keeps_scores=keep_scores,
         )
         told = 0
 
@@ -186,11 +192,13 @@ class Evaluator:
         with one_blas_thread() if small else contextlib.nullcontext():
             together = is_transductive(job.classifier)
             parts = self._chunking.run(protocol, lambda shape: self._solver.solve(job, shape, tell), together)
-        predicted, residual, iterations, rounding, *chosen = (
+        predicted, residual, iterations, rounding, *more = (
             part[0] if len(part) == 1 else np.concatenate(part, 1) for part in zip(*parts, strict=True)
         )
         compile_s = PROGRAMS.compile_s - compiled_before
         wall_s = time.perf_counter() - started - compile_s
+        scores = more[-3:] if keep_scores else None
+        chosen = more[:-3] if keep_scores else more
         for number, strength in enumerate(spec.strengths):
             yield Solved(
                 spec=spec,
@@ -203,6 +211,7 @@ class Evaluator:
                 compile_s=compile_s / len(spec.strengths),
                 gram_kind=source.kind,
                 chosen=chosen[0][number] if chosen else None,
+                scores=None if scores is None else QueryScores(*(part[number] for part in scores)),
             )
 
 

@@ -29,6 +29,7 @@ def jit_look_up_and_solve(
     want_scores: bool,
     drawn: tuple[bool, bool],
     want_model: bool,
+    calibrate: bool = False,
 ):
     """From drawn clips and the matrix of all inner products to what `jit_solve` returns.
 
@@ -41,12 +42,13 @@ def jit_look_up_and_solve(
       drawn: whether supports, and whether queries, take a segment at random.
       want_model: whether models are returned, and in front of everything else the supports' rows, which judge further
         segments.
+      calibrate: whether what makes probabilities of the scores is returned.
 
     Returns:
       a function from the matrix of inner products, the clips' first segments and numbers of segments, two keys, drawn
       clips, episode numbers and strengths to what `jit_solve` returns.
     """
-    solve = block_solver(classifier, n_way, k_shot, want_scores, want_model=want_model)
+    solve = block_solver(classifier, n_way, k_shot, want_scores, want_model=want_model, calibrate=calibrate)
     of_queries = (look_up_squared_lengths,) if wants_squared_lengths(classifier) else ()
 
     def look_up_and_solve(gram, first, n_segments, draw_key, clips, numbers, key, strengths):

@@ -13,6 +13,7 @@ from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
 from jfewshot.classifiers.base import Classifier, Diagnostics, Support
+from jfewshot.classifiers.calibration import no_sharpness, sharpness
 from jfewshot.classifiers.kernels import taken_apart, wants_squared_lengths
 from jfewshot.classifiers.linalg import argmax_class
 from jfewshot.classifiers.rounding import rounding_error
@@ -242,6 +243,7 @@ def jit_solve(
     k_shot: int,
     want_scores: bool,
     want_model: bool = False,
+    calibrate: bool = False,
 ):
     """Compile the training of a classifier on supports and its predictions for queries.
 
@@ -252,17 +254,18 @@ def jit_solve(
       k_shot: supports per class.
       want_scores: return scores instead of predictions.
       want_model: also return the models, for `jit_score`.
+      calibrate: also return what makes probabilities of the scores (`calibration.sharpness`).
 
     Returns:
       a function from inner products, episode numbers, key and strengths (for a kernel also squared lengths of the queries; for a
       transductive classifier inner products among the queries and which places hold one) to
       predictions (or scores), residuals, iterations, rounding errors (rounding.py), of `Auto` the places of the chosen
-      strengths and, if wanted, models, all [blocks, strengths, ..., episodes of a block].
+      strengths and, if wanted, two factors of the scores and models, all [blocks, strengths, ..., episodes of a block].
     """
 
     def solve_blocks(gram_ss, gram_qs, numbers, key, strengths, *of_queries):
         TRACES["solve"] += 1
-        solve = block_solver(classifier, n_way, k_shot, want_scores, want_model)
+        solve = block_solver(classifier, n_way, k_shot, want_scores, want_model, calibrate)
         blocks = (gram_ss, gram_qs, numbers, *of_queries)
         return lax.map(lambda block: solve(*block[:3], key, strengths, *block[3:]), blocks)
 
@@ -277,7 +280,14 @@ def _specs_of_queries(classifier: Classifier | Transductive) -> tuple[P, ...]:
     return (P(AXIS),) if wants_squared_lengths(classifier) else ()
 
 
-def block_solver(classifier: Classifier | Transductive, n_way: int, k_shot: int, want_scores: bool, want_model: bool):
+def block_solver(
+    classifier: Classifier | Transductive,
+    n_way: int,
+    k_shot: int,
+    want_scores: bool,
+    want_model: bool,
+    calibrate: bool = False,
+):
     """Make the function that solves one block of episodes.
 
     Args:
@@ -286,6 +296,7 @@ def block_solver(classifier: Classifier | Transductive, n_way: int, k_shot: int,
       k_shot: supports per class.
       want_scores: return scores instead of predictions.
       want_model: also return the models.
+      calibrate: also return what makes probabilities of the scores.
 
     Returns:
       a function from the arguments of `jit_solve`'s function to its outputs, for one block.
@@ -306,17 +317,28 @@ def block_solver(classifier: Classifier | Transductive, n_way: int, k_shot: int,
                     diagnostics.residual,
                     diagnostics.iterations,
                     jnp.full_like(diagnostics.residual, jnp.nan),
+                    *(no_sharpness(diagnostics.residual) if calibrate else ()),
                 )
             model, diagnostics = classifier.fit(support, strength)
             answers = _answers(classifier, model, support, gram_qs, want_scores)
             error = rounding_error(model, support, gram_qs)
             found = Diagnostics(*diagnostics)
             chosen = [] if found.chosen is None else [found.chosen]
-            return answers, found.residual, found.iterations, error, *chosen, *([model] if want_model else [])
+            factors: tuple[jax.Array, ...] = ()
+            if calibrate:
+                given = strength if found.chosen is None else _grid(classifier)[found.chosen]
+                factors = sharpness(classifier, model, support, given)
+            models = [model] if want_model else []
+            return answers, found.residual, found.iterations, error, *chosen, *factors, *models
 
         return lax.map(one_strength, strengths) if classifier.strength is None else _each(one_strength, strengths)
 
     return solve
+
+
+def _grid(classifier: Any) -> jax.Array:
+    """The strengths that a classifier in an `Auto` chooses among."""
+    return jnp.asarray(classifier.classifier.strength.grid, jnp.float32)
 
 
 def _each(function, strengths):

@@ -4,7 +4,6 @@ The first segments go through with their episode. The others follow in further p
 many segments to a pass as an episode has queries: time and memory grow with the segments there are, not with the longest clip.
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -76,23 +75,20 @@ def majority(
     Returns:
       class of each query.
     """
-    return _combined(
-        lambda strength: (first[strength][..., None] == np.arange(n_way)).astype(np.int32),
-        lambda votes, strength: np.add.at(
-            votes, (passes.owner_episode, passes.owner_query, further[strength][passes.pass_, passes.place]), 1
-        ),
-        len(first),
-    )
+    decided = []
+    for own, more in zip(first, further, strict=True):
+        votes = (own[..., None] == np.arange(n_way)).astype(np.int32)
+        np.add.at(votes, (passes.owner_episode, passes.owner_query, more[passes.pass_, passes.place]), 1)
+        decided.append(votes.argmax(-1).astype(slot_type(n_way)))
+    return np.stack(decided)
 
 
-def highest_mean_score(
+def summed_scores(
     first: Float[np.ndarray, "strengths episodes n_queries n_way"],
     further: Float[np.ndarray, "strengths passes n_queries n_way"],
     passes: FurtherPasses,
-) -> Int[np.ndarray, "strengths episodes n_queries"]:
-    """Give each query the class with the highest mean score over its segments.
-
-    The sum of the scores orders the classes as their mean does, so the sum is computed.
+) -> Float[np.ndarray, "strengths episodes n_queries n_way"]:
+    """The sum of the scores of each query's segments, which orders the classes as their mean does.
 
     Args:
       first: scores of each query's first segment.
@@ -100,21 +96,20 @@ def highest_mean_score(
       passes: which query each further segment belongs to.
 
     Returns:
-      class of each query.
+      one sum for each query and class, float64.
     """
-    return _combined(
-        lambda strength: first[strength].astype(np.float64),
-        lambda total, strength: np.add.at(
-            total, (passes.owner_episode, passes.owner_query), further[strength][passes.pass_, passes.place]
-        ),
-        len(first),
-    )
+    total = first.astype(np.float64)
+    for own, more in zip(total, further, strict=True):
+        np.add.at(own, (passes.owner_episode, passes.owner_query), more[passes.pass_, passes.place])
+    return total
 
 
-def _combined(start: Callable, add: Callable, n_strengths: int) -> np.ndarray:
-    decided = []
-    for strength in range(n_strengths):
-        tally = start(strength)
-        add(tally, strength)
-        decided.append(tally.argmax(-1).astype(slot_type(tally.shape[-1])))
-    return np.stack(decided)
+def highest(
+    scores: Float[np.ndarray, "strengths episodes n_queries n_way"],
+) -> Int[np.ndarray, "strengths episodes n_queries"]:
+    """The class with the highest score of each query, the smallest class index among equal scores.
+
+    Args:
+      scores: of each query and class.
+    """
+    return scores.argmax(-1).astype(slot_type(scores.shape[-1]))

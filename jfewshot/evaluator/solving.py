@@ -32,7 +32,8 @@ from jfewshot.evaluator.programs import (
     jit_strength_first,
     solver_options,
 )
-from jfewshot.evaluator.segments import further_passes, highest_mean_score, majority
+from jfewshot.evaluator.scoring import kept_answers
+from jfewshot.evaluator.segments import further_passes, highest, majority, summed_scores
 from jfewshot.profiling import finished, stage
 from jfewshot.store.clips import ClipTable
 
@@ -54,6 +55,7 @@ class Job(NamedTuple):
       clips: the clip table.
       first: where each clip's rows begin in the source, by row of the clip table; -1 for those that are not in it.
       drawn: the episodes.
+      keeps_scores: whether the queries' scores are returned.
     """
 
     source: GramSource
@@ -65,6 +67,7 @@ class Job(NamedTuple):
     clips: ClipTable
     first: np.ndarray
     drawn: Drawn
+    keeps_scores: bool = False
 
     @property
     def returns_models(self) -> bool:
@@ -76,13 +79,14 @@ class Job(NamedTuple):
     @property
     def n_answers(self) -> int:
         """How many arrays the solver returns for each episode: predictions, residuals, iterations, rounding errors and,
-        with `AUTO`, choices."""
-        return 5 if isinstance(self.classifier, Auto) else 4
+        with `AUTO`, choices; where scores are kept, scores in place of predictions and two factors of them."""
+        return (5 if isinstance(self.classifier, Auto) else 4) + (2 if self.keeps_scores else 0)
 
     def static(self, several: bool) -> tuple:
         """What the solver is compiled for: the classifier, ways, shots, and whether scores are wanted of it."""
         protocol = self.protocol
-        return self.classifier, protocol.n_way, protocol.k_shot, several and protocol.query_segments == "mean"
+        scores = self.keeps_scores or (several and protocol.query_segments == "mean")
+        return self.classifier, protocol.n_way, protocol.k_shot, scores
 
 
 class Solver:
@@ -108,7 +112,7 @@ class Solver:
 
         Returns:
           of each chunk (on an accelerator: of all chunks as one) what `jit_solve` returns but for the models, [strengths,
-          episodes, ...].
+          episodes, ...]; where scores are kept, predictions and what `kept_answers` makes of the scores.
         """
         protocol, pool, n_segments = job.protocol, job.drawn.pool, job.clips.n_segments
         long_clips = bool((n_segments[pool.all_clips] > 1).any())
@@ -128,17 +132,18 @@ class Solver:
         parts: list[list[np.ndarray]] = []
         waiting: collections.deque[tuple] = collections.deque()
         plan = None
-        if not several:
+        on_host = self.on_cpu or several or job.keeps_scores
+        if not (several or job.keeps_scores):
             plan = self.kernels.plan(job.classifier, job.source, protocol, shape.episodes, len(job.strengths))
 
         def collect():
             start, stop, support, out, in_kernel = waiting.popleft()
             with stage("scoring"):
-                if self.on_cpu or several:
+                if on_host:
                     part = self._on_host(job, out, stop - start)
                     if several:
                         part[0] = self._decide_by_all_segments(job, start, stop, support, part[0], out[-1], shape)
-                    parts.append(part)
+                    parts.append(kept_answers(job.classifier, part) if job.keeps_scores else part)
                 else:
                     if not parts:
                         parts.append(room_for(out, protocol.n_episodes))
@@ -161,7 +166,7 @@ class Solver:
             if not in_kernel:
                 plan = None
                 support, out = self._solve_chunk(job, several, drawn, on_device, clips, numbers)
-            if not (self.on_cpu or several):
+            if not on_host:
                 out = send(out[: job.n_answers])
             waiting.append((start, stop, support, out, in_kernel))
             # The host works on one chunk while the devices work on the next.
@@ -176,7 +181,8 @@ class Solver:
         want_model = several or job.returns_models
         inside = job.protocol.n_episodes >= _LOOK_UP_INSIDE_FROM and not is_transductive(job.classifier)
         if inside and self.on_cpu and isinstance(job.source, Precomputed):
-            function = jit_look_up_and_solve(self._mesh, *job.static(several), drawn, want_model)
+            static = *job.static(several), drawn, want_model
+            function = jit_look_up_and_solve(self._mesh, *static, **_if_kept(job))
             arguments = (job.source.gram, *on_device, job.drawn.key, clips, numbers, job.key, job.strengths)
             with stage("solving"):
                 out = finished(PROGRAMS(function, *arguments, options=self._options(job)))
@@ -187,7 +193,7 @@ class Solver:
         with stage("Gram"):
             gram_ss, gram_qs = finished(job.source.blocks(support, query))
             of_queries = self._of_queries(job, query, numbers)
-        function = jit_solve(self._mesh, *job.static(several), want_model=want_model)
+        function = jit_solve(self._mesh, *job.static(several), want_model=want_model, **_if_kept(job))
         with stage("solving"):
             arguments = (gram_ss, gram_qs, numbers, job.key, job.strengths, *of_queries)
             out = PROGRAMS(function, *arguments, options=self._options(job))
@@ -257,8 +263,17 @@ class Solver:
             outputs.append(strength_first(jax.device_get(out), len(passes.episode[part])))
         further = np.concatenate(outputs, 1)
         if protocol.query_segments == "mean":
-            return highest_mean_score(answers, further, passes)
+            total = summed_scores(answers, further, passes)
+            if job.keeps_scores:
+                clips = job.clips.n_segments[query_clip]
+                return (total / clips[None, :, :, None]).astype(np.float32)
+            return highest(total)
         return majority(answers, further, passes, protocol.n_way)
+
+
+def _if_kept(job: Job) -> dict[str, bool]:
+    """What is asked of the solver where scores are kept; nothing else, so that all other runs share their compiled code."""
+    return {"calibrate": True} if job.keeps_scores else {}
 
 
 def _counts(job: Job, numbers: np.ndarray) -> np.ndarray:

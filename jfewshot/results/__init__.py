@@ -2,6 +2,7 @@
 
 - `keys`: what names a cell or a set of draws
 - `packing`: labels and counts as few bytes
+- `scores`: log-probabilities in half precision as few bytes
 - `lines`: a record as a line of JSON, and back, with checks of every field that a reader uses
 - `appending`: the two files that one writing process appends to
 - `indexing`: where each record lies
@@ -19,11 +20,13 @@ from jfewshot.results.folder import Keep, Records, ResultFolder
 from jfewshot.results.keys import FORMAT, FORMAT_VERSION, key_of
 from jfewshot.results.packing import packed_bytes
 from jfewshot.results.reading import Results, read_results
+from jfewshot.results.scores import QueryScores
 
 __all__ = [
     "FORMAT",
     "FORMAT_VERSION",
     "Keep",
+    "QueryScores",
     "Records",
     "ResultFolder",
     "Results",

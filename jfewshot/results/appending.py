@@ -58,28 +58,25 @@ class Appender:
         self._line_end = self._block_end = self._waiting = 0
         self._synced = time.monotonic()
 
-    def append(self, record: Mapping[str, Any], block: bytes, kept: str) -> Written:
-        """Write a block, then the record that names it.
+    def append(self, record: Mapping[str, Any], block: bytes, kept: str, scores: bytes | None = None) -> Written:
+        """Write a block or two, then the record that names them.
 
         Args:
           record: without `predictions`.
           block: packed predictions or counts.
           kept: which of the two it is.
+          scores: packed scores; None where none are kept.
 
         Returns:
-          The record with its `predictions` and its `sha256`, and its place.
+          The record with its `predictions`, its `scores` if there are any and its `sha256`, and its place.
 
         Raises:
           OSError: naming the file. What was written before is whole.
         """
-        predictions = {
-            "file": self._paths[1].name,
-            "offset": self._block_end,
-            "bytes": len(block),
-            "sha256": hashlib.sha256(block).hexdigest(),
-            "kept": kept,
-        }
-        whole = {**record, "predictions": predictions}
+        whole = {**record, "predictions": self._place(block, 0) | {"kept": kept}}
+        if scores is not None:
+            whole["scores"] = self._place(scores, len(block))
+            block += scores
         line = line_of(whole)
         whole["sha256"] = digest_in_line(line)
         _write(self._blocks, block, self._paths[1])
@@ -91,6 +88,15 @@ class Appender:
         if self._waiting >= _SYNC_EVERY or time.monotonic() - self._synced > _SYNC_EVERY_S:
             self.sync()
         return written
+
+    def _place(self, block: bytes, after: int) -> dict[str, Any]:
+        """Where a block will lie that follows so many bytes of the blocks before it, and its digest."""
+        return {
+            "file": self._paths[1].name,
+            "offset": self._block_end + after,
+            "bytes": len(block),
+            "sha256": hashlib.sha256(block).hexdigest(),
+        }
 
     def sync(self) -> None:
         """Bring what was written to disk.

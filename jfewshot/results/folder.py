@@ -23,12 +23,14 @@ from jfewshot.results.indexing import Index, Place
 from jfewshot.results.keys import FORMAT, FORMAT_VERSION, key_of
 from jfewshot.results.lines import LineReader
 from jfewshot.results.packing import pack, pack_labels
+from jfewshot.results.scores import QueryScores, pack_scores
 from jfewshot.results.single_files import find_single_file
 
 log = logging.getLogger(__name__)
 
-Keep = Literal["predictions", "counts"]
+Keep = Literal["predictions", "counts", "scores"]
 DRAWS = "draws"
+_LEVELS = ("counts", "predictions", "scores")  # each keeps what the one before it keeps
 _LOOK_AGAIN_S = 5.0
 _MOST_OPEN_FILES = 16
 _MOST_TOLD = 10
@@ -44,8 +46,22 @@ class Records(typing.Protocol):
     def check_writable(self) -> None: ...
 
     def write_cell(
-        self, record: dict[str, Any], predicted: Integer[np.ndarray, "episodes queries"]
-    ) -> dict[str, Any]: ...
+        self,
+        record: dict[str, Any],
+        predicted: Integer[np.ndarray, "episodes queries"],
+        scores: QueryScores | None = None,
+    ) -> dict[str, Any]:
+        """Leave a cell's record with its predictions and scores.
+
+        Args:
+          record: as for `ResultFolder.write_cell`.
+          predicted: the slot that each query was given to.
+          scores: of every query; None where none are kept.
+
+        Returns:
+          The record.
+        """
+        ...
 
     def write_draws(self, protocol: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> str: ...
 
@@ -58,7 +74,7 @@ class ResultFolder:
     Args:
       path: made if it is not there. A folder that cannot be written to is refused when something has to be written.
       keep: what is kept of each cell: the predicted slot of every query, or only how many queries of each class of an episode
-        were right. A record with counts is computed again where predictions are to be kept.
+        were right, or also the scores of every query. A record that keeps less than is to be kept is computed again.
 
     Raises:
       UserError: if the folder is not there and cannot be made.
@@ -66,7 +82,7 @@ class ResultFolder:
 
     def __init__(self, path: Path | str, keep: Keep = "predictions"):
         self.path = Path(path)
-        self._keep = keep
+        self.keep = keep
         self._refusal: UserError | None = None
         try:
             writable_folder(self.path, "results")
@@ -124,8 +140,8 @@ class ResultFolder:
         if record.get("draws_sha256") not in (None, drawn):
             self._tell(f"{self.path}/{DRAWS}/{record['draws']}", "its clips are not those that its records describe")
             return None
-        kept = record["predictions"].get("kept", "predictions")
-        return record if kept == "predictions" or self._keep == "counts" else None
+        kept = "scores" if record.get("scores") else record["predictions"].get("kept", "predictions")
+        return record if _LEVELS.index(kept) >= _LEVELS.index(self.keep) else None
 
     def refresh(self) -> list[str]:
         """Read what other processes appended since the last time.
@@ -147,15 +163,21 @@ class ResultFolder:
             # Strings, for joining paths would take a fifth of the time that finding 100,000 records takes.
             line = self._files.read(f"{self.path}/{RECORDS}/{place.file}", place.offset, place.length)
             record = self._reader.record(line, FORMAT_VERSION)
-            block = record["predictions"]
-            path = f"{self.path}/{PREDICTIONS}/{block['file']}"
-            data = self._files.read(path, block.get("offset", 0), block.get("bytes", 0))
-            if record["key"] == key and hashlib.sha256(data).hexdigest() == block["sha256"]:
+            blocks = [record["predictions"]]
+            if self.keep == "scores" and record.get("scores"):
+                blocks.append(record["scores"])
+            if record["key"] == key and all(self._is_whole(block) for block in blocks):
                 return record
         except (UserError, OSError) as error:
             problem = str(error)
         self._tell(f"{self.path}/{RECORDS}/{place.file}: record {key}", problem)
         return None
+
+    def _is_whole(self, block: Mapping[str, Any]) -> bool:
+        """Whether a block is there and is the one that its record describes."""
+        path = f"{self.path}/{PREDICTIONS}/{block['file']}"
+        data = self._files.read(path, block.get("offset", 0), block.get("bytes", 0))
+        return hashlib.sha256(data).hexdigest() == block["sha256"]
 
     def _tell(self, what: str, problem: str) -> None:
         """Say once for each record or file that its cells are computed again, and why; of very many, the first."""
@@ -191,12 +213,18 @@ class ResultFolder:
         if self._refusal is not None:
             raise self._refusal
 
-    def write_cell(self, record: dict[str, Any], predicted: Integer[np.ndarray, "episodes queries"]) -> dict[str, Any]:
-        """Write a cell's predictions, then its record.
+    def write_cell(
+        self,
+        record: dict[str, Any],
+        predicted: Integer[np.ndarray, "episodes queries"],
+        scores: QueryScores | None = None,
+    ) -> dict[str, Any]:
+        """Write a cell's predictions and scores, then its record.
 
         Args:
           record: all fields of docs/results.md but `format`, `format_version`, `key`, `predictions` and the two digests.
           predicted: the slot that each query was given to.
+          scores: of every query; they are written where the folder keeps scores.
 
         Returns:
           The record as written.
@@ -207,10 +235,11 @@ class ResultFolder:
         """
         self.check_writable()
         protocol = record["identity"]["protocol"]
-        if self._keep == "predictions":
-            block = pack_labels(predicted, protocol["n_way"])
+        if self.keep == "counts":
+            block, kept = pack(right_of_slot(predicted, protocol["n_way"]), protocol["n_query"] + 1), "counts"
         else:
-            block = pack(right_of_slot(predicted, protocol["n_way"]), protocol["n_query"] + 1)
+            block, kept = pack_labels(predicted, protocol["n_way"]), "predictions"
+        packed = pack_scores(scores) if scores is not None and self.keep == "scores" else None
         key = key_of(record["identity"])
         whole = {"key": key, "format": FORMAT, "format_version": FORMAT_VERSION, **record}
         drawn = self._digest_of_draws(record["draws"])
@@ -220,7 +249,7 @@ class ResultFolder:
             if self._appender is None:
                 self._appender = Appender(self.path, self._index.newest)
             try:
-                written = self._appender.append(whole, block, self._keep)
+                written = self._appender.append(whole, block, kept, packed)
             except BaseException:
                 # Part of a line may be there; nothing may follow it.
                 self._appender.close()

@@ -112,6 +112,13 @@ class _Predictions(msgspec.Struct):
     bytes: _Count = 0
 
 
+class _Block(msgspec.Struct):
+    file: _File
+    sha256: str
+    offset: _Count = 0
+    bytes: _Count = 0
+
+
 class _Accuracy(msgspec.Struct):
     mean: _Share
     std: _Width
@@ -153,6 +160,7 @@ _RECORD: dict[str, Any] = {
     "metrics": dict[str, _Accuracy] | None,
     "mteb": _Mteb | None,
     "predictions": _Predictions,
+    "scores": _Block | None,
     "draws": _File,
     "draws_sha256": str | None,
     "sha256": str,  # compared with the digest of all other fields
@@ -171,6 +179,7 @@ _OPTIONAL = {
     "solver",
     "chosen",
     "metrics",
+    "scores",
     "mteb",
     "timing",
     "made_with",
@@ -180,7 +189,7 @@ _OPTIONAL = {
 _NEEDED = _RECORD.keys() - _OPTIONAL
 _NEEDED_OF_IDENTITY = _IDENTITY.keys() - _OPTIONAL
 # Each record has its own; all other parts are those of many records.
-_OWN = {"key", "accuracy", "metrics", "predictions", "sha256", "solver", "chosen", "timing", "mteb"}
+_OWN = {"key", "accuracy", "metrics", "predictions", "scores", "sha256", "solver", "chosen", "timing", "mteb"}
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _DECODERS = {name: msgspec.json.Decoder(kind) for name, kind in {**_RECORD, **_IDENTITY}.items()}
 _KEY_FIRST = re.compile(rb'\{"key":"([0-9a-f]{%d})"' % KEY_DIGITS)

@@ -19,6 +19,7 @@ from jfewshot.results.indexing import LONGEST_LINE, lines_of, record_files
 from jfewshot.results.keys import FORMAT_VERSION
 from jfewshot.results.lines import LineReader, key_of_line
 from jfewshot.results.packing import unpack, unpack_labels
+from jfewshot.results.scores import QueryScores, unpack_scores
 from jfewshot.results.single_files import read_single_file, single_files
 
 _AGAIN = "run the same command again, and the record is computed again"
@@ -64,7 +65,7 @@ class Results:
             )
         shape = _shape(record)
         n_way = record["identity"]["protocol"]["n_way"]
-        path, data = self._block(record)
+        path, data = self._block(record, "predictions")
         if path.suffix == ".npz":  # format version 1
             predicted = read_npz(path).get("predicted", np.zeros(0))
             right_kind = predicted.dtype.kind in "iu" and predicted.shape == shape
@@ -88,7 +89,7 @@ class Results:
         protocol = record["identity"]["protocol"]
         if self.keeps_predictions(record):
             return right_of_slot(self.predictions(record), protocol["n_way"])
-        path, data = self._block(record)
+        path, data = self._block(record, "predictions")
         shape = protocol["n_episodes"], protocol["n_way"]
         try:
             counts = unpack(data, shape[0] * shape[1], protocol["n_query"] + 1)
@@ -96,9 +97,29 @@ class Results:
             raise UserError(f"{path}: the block of record {record['key']} is damaged ({error}); {_AGAIN}") from error
         return counts.reshape(shape).astype(np.int64)
 
-    def _block(self, record: Mapping[str, Any]) -> tuple[Path, bytes]:
-        """The file of a cell's predictions, and its bytes there."""
-        block = record["predictions"]
+    def scores(self, record: Mapping[str, Any]) -> QueryScores:
+        """The log-probabilities of every query of a cell, in half precision.
+
+        Args:
+          record: of the cell.
+
+        Raises:
+          UserError: if scores were not kept, or their block is missing or is not the one that the record describes.
+        """
+        if not record.get("scores"):
+            raise UserError(
+                f"record {record['key']} has no scores; run the same command with --keep scores to keep scores"
+            )
+        n_episodes, n_queries = _shape(record)
+        path, data = self._block(record, "scores")
+        try:
+            return unpack_scores(data, (n_episodes, n_queries, record["identity"]["protocol"]["n_way"]))
+        except ValueError as error:
+            raise UserError(f"{path}: the scores of record {record['key']} are damaged ({error}); {_AGAIN}") from error
+
+    def _block(self, record: Mapping[str, Any], which: str) -> tuple[Path, bytes]:
+        """The file of a cell's predictions, or scores, and their bytes there."""
+        block = record[which]
         path = self.path / PREDICTIONS / block["file"]
         try:
             with open(path, "rb") as file:

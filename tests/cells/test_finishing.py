@@ -68,11 +68,11 @@ def test_a_record_that_cannot_be_written_ends_the_run_and_keeps_the_others(tmp_p
     cells, folder = cells_of(tmp_path, (("a", 1), ("b", 2), ("c", 3))), ResultFolder(tmp_path / "results")
     write, written = folder.write_cell, []
 
-    def refuse_the_second(record, predicted):
+    def refuse_the_second(record, predicted, scores):
         written.append(record["upstream"]["name"])
         if len(written) == 2:
             raise UserError("no space left")
-        return write(record, predicted)
+        return write(record, predicted, scores)
 
     monkeypatch.setattr(folder, "write_cell", refuse_the_second)
     records = evaluate_cells(cells, Evaluator(), folder)
