@@ -19,6 +19,7 @@
 - `encoding`: waves to frames, in batches
 - `pooling`: frames to one vector, or the frames themselves
 - `assembling`: parts to a store
+- `costs`: what an encoder costs: operations for a clip, and clips per second
 - `progress`: how far an extraction is
 - `allocator`: memory that is freed stays with the process
 - `samples`: rebuilds the sample stores

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from extraction.costs.recording import cost_of_store
 from extraction.parts import SUFFIX, Parts
 from extraction.planning import lost_classes, versions_of
 from jfewshot.errors import UserError
@@ -34,9 +35,10 @@ def assemble(parts: Parts, store: Path, replace: bool = False) -> Store:
             f"{store}: {len(missing)} of {parts.n_blocks} parts are missing (numbers {shown}). "
             "Run the shards that make them (part p is made by shard p % n of n), then merge again"
         )
-    counts, left_out, dims = [], list(parts.plan["left_out"]), {}
+    counts, costs, left_out, dims = [], [], list(parts.plan["left_out"]), {}
     for clips, block in parts.blocks():
         counts.append(block.n_segments)
+        costs.append(block.cost)
         left_out += [{"clip_id": clips[clip].clip_id, "reason": reason} for clip, reason in block.reasons.items()]
         dims.update({name: view.shape[1] for name, view in block.views.items()})
     n_segments = np.concatenate(counts)
@@ -74,6 +76,7 @@ def assemble(parts: Parts, store: Path, replace: bool = False) -> Store:
         default_view=plan.get("default_view"),
         left_out=sorted(left_out, key=lambda item: item["clip_id"]),
         made_with=versions_of(parts),
+        cost=cost_of_store(costs),
         replace=replace,
     )
     parts.remove()

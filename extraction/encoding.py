@@ -4,6 +4,7 @@ import collections
 import dataclasses
 import logging
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
@@ -38,11 +39,16 @@ class EncodedBlock:
         order.
       n_segments: rows of each clip; 0 for one that could not be used.
       reasons: by clip number, why it could not be used.
+      waves, samples: how many waves the encoder was given, and their samples together.
+      cost: what the block cost (`extraction.costs.recording`); None if that was not measured.
     """
 
     views: dict[str, np.ndarray]
     n_segments: np.ndarray
     reasons: dict[int, str]
+    waves: int = 0
+    samples: int = 0
+    cost: dict[str, Any] | None = None
 
 
 class BatchEncoder:
@@ -107,7 +113,8 @@ class BatchEncoder:
                 reasons.setdefault(clip, f"{self.upstream.name} gave NaN or infinite features ({name})")
         usable = np.array([clip not in reasons for clip in owner.tolist()], bool)
         counts = np.bincount(owner[usable], minlength=len(waves)) if len(owner) else np.zeros(len(waves), np.int64)
-        return EncodedBlock({name: self._store_type(view[usable]) for name, view in rows.items()}, counts, reasons)
+        views = {name: self._store_type(view[usable]) for name, view in rows.items()}
+        return EncodedBlock(views, counts, reasons, len(pieces), sum(len(piece) for _, piece in pieces))
 
     def _encode_pieces(self, pieces: list[tuple[int, np.ndarray]]) -> tuple[dict[str, np.ndarray], list[int]]:
         """Rows of all pieces one after another, by view; and how many are whose."""

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from extraction.alterations import audio_of
+from extraction.costs.recording import Meter
 from extraction.decoding import Decoded, Decoder
 from extraction.encoding import BatchEncoder, EncodedBlock
 from extraction.parts import Parts
@@ -20,6 +21,7 @@ class Task:
 
     parts: Parts
     encoder: BatchEncoder
+    meter: Meter
 
     @classmethod
     def of(cls, parts: Parts, upstream: Upstream, settings: ExtractionSettings) -> "Task":
@@ -40,7 +42,7 @@ class Task:
         encoder = BatchEncoder(
             upstream, plan["layers"], plan["pooling"], plan["segment_samples"], settings.batch_size, plan["dtype"]
         )
-        return cls(parts, encoder)
+        return cls(parts, encoder, Meter(upstream))
 
 
 def make_parts(tasks: Sequence[Task], numbers: Sequence[int], decoder: Decoder, on_error: str) -> Iterator[Tally]:
@@ -70,7 +72,8 @@ def make_parts(tasks: Sequence[Task], numbers: Sequence[int], decoder: Decoder, 
         for task in wanting[number]:
             started = time.monotonic()
             encoded = _encode(task.encoder, decoded)
-            tally.encoding_s += time.monotonic() - started
+            seconds = time.monotonic() - started
+            tally.encoding_s += seconds
             clips = task.parts.block(number)
             for clip, reason in encoded.reasons.items():
                 if on_error == "stop":
@@ -79,7 +82,7 @@ def make_parts(tasks: Sequence[Task], numbers: Sequence[int], decoder: Decoder, 
                         "or pass --on-error skip to leave such clips out; they will be listed"
                     )
                 tally.left_out.append(f"{clips[clip].audio}: {reason}")
-            task.parts.write(number, encoded)
+            task.parts.write(number, dataclasses.replace(encoded, cost=task.meter.cost_of(encoded, seconds)))
         yield tally
 
 

@@ -103,7 +103,13 @@ class Parts:
         arrays: dict[str, Any] = {f"view:{name}": view for name, view in encoded.views.items()}
         reasons = np.array(json.dumps({str(clip): reason for clip, reason in encoded.reasons.items()}))
         with atomic_write(self.folder / _block_name(number)) as file:
-            np.savez(file, n_segments=encoded.n_segments, reasons=reasons, **arrays)
+            np.savez(
+                file,
+                n_segments=encoded.n_segments,
+                reasons=reasons,
+                cost=np.array(json.dumps(encoded.cost)),
+                **arrays,
+            )
 
     def read(self, number: int) -> EncodedBlock:
         """A finished block.
@@ -118,6 +124,7 @@ class Parts:
                     views={name.removeprefix("view:"): arrays[name] for name in arrays if name.startswith("view:")},
                     n_segments=arrays["n_segments"],
                     reasons={int(clip): reason for clip, reason in json.loads(str(arrays["reasons"])).items()},
+                    cost=json.loads(str(arrays["cost"])) if "cost" in arrays else None,
                 )
         except Exception as error:
             # A damaged file raises whatever zipfile, zlib, NumPy, and Python's tokenizer and parser raise.

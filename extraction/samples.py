@@ -11,10 +11,12 @@ none of them: `--upstreams simclr:speech_simclr_small`, with the extra `pretrain
 """
 
 import dataclasses
+import logging
 from pathlib import Path
 
 import tyro
 
+from extraction.costs.completing import complete_cost
 from extraction.datasets import load_dataset
 from extraction.datasets.base import Dataset
 from extraction.datasets.fsdd import fsdd_digits, fsdd_speakers
@@ -24,6 +26,8 @@ from extraction.upstreams import load_upstream
 from extraction.upstreams.base import UpstreamOptions
 from jfewshot.commandline import log_plainly, run_cli
 from jfewshot.errors import UserError
+
+_log = logging.getLogger(__name__)
 
 UPSTREAMS = (
     "fbank",
@@ -80,6 +84,9 @@ class Samples:
     """Which datasets."""
     workers: int = 1
     """Processes that decode ahead."""
+    cost: int = 0
+    """Extract nothing, and measure on so many clips of each dataset what each encoder costs; the manifests of the stores in
+    --out are completed with it."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -95,6 +102,13 @@ def main(arguments: list[str] | None = None) -> int:
     settings = ExtractionSettings(dtype="float16", batch_size=8, workers=samples.workers)
     for name in samples.datasets:
         dataset, folder = known[name]
+        if samples.cost:
+            recordings = {one.clip_id: one for one in dataset.recordings(samples.audio / folder)}
+            for upstream in upstreams:
+                store = samples.out / name / upstream.name
+                cost = complete_cost(store, recordings, upstream, samples.cost, settings.batch_size)
+                _log.info("%s: %s", store, ", ".join(f"{key} {value}" for key, value in cost.items()))
+            continue
         extract(dataset, samples.audio / folder, upstreams, samples.out, settings)
     return 0
 

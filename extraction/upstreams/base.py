@@ -53,8 +53,9 @@ class Upstream(typing.Protocol):
     frame and the time between two frames in seconds, for the manifest; `further_layers`, names of frames that `encode` gives
     too and that are no hidden states, such as the filter bank that an encoder computes (`all` does not include them);
     `default_view`, the layer and pooling that serve it best (`last.mean_std`), which is extracted in any case and which
-    `jfewshot run` evaluates by default; and a method `prepare_clip`, which is given all segments of a clip, segments x samples,
-    and returns what `encode` gets in their place.
+    `jfewshot run` evaluates by default; `threads`, by how many threads it computes on a processor, where torch and
+    onnxruntime cannot be asked; and a method `prepare_clip`, which is given all segments of a clip, segments x samples, and
+    returns what `encode` gets in their place.
     """
 
     name: str

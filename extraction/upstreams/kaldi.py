@@ -29,6 +29,7 @@ class KaldiBaseline:
     segment_samples = PAPER_SEGMENT_SAMPLES
     min_samples = 400
     layers = ("deltas", "static")
+    threads = 1
     packages = ("kaldi-native-fbank",)
 
     def __init__(self, kind: str):

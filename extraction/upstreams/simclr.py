@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 import jax
+import jax.extend.core
 import numpy as np
 from jaxtyping import Float32
 
@@ -55,6 +56,10 @@ class SimclrUpstream:
     @property
     def batch_tolerance(self) -> float:
         return 1e-5 if self.autocast == "none" else 5e-2
+
+    def traced(self, waves: Float32[np.ndarray, "batch samples"], layer: str) -> jax.extend.core.ClosedJaxpr:
+        """The forward pass as JAX's own expressions, nothing computed; for counting its operations."""
+        return self.encoder.traced(waves, layer)
 
     def encode(
         self, waves: Float32[np.ndarray, "batch samples"], layers: Sequence[str]

@@ -40,10 +40,11 @@ class Yamnet:
             "10c95ea3eb9a7bb4cb8bddf6feb023250381008177ac162ce169694d05c317de",
             options,
         )
+        self.threads = options.threads or 1
         # Inner layers can be read only where every tensor is kept and no delegate fuses them away.
         self._network = Interpreter(
             model_path=str(path),
-            num_threads=options.threads or 1,
+            num_threads=self.threads,
             experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
             experimental_preserve_all_tensors=True,
         )

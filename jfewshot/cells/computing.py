@@ -349,6 +349,7 @@ def _names(cell: Cell) -> dict[str, Any]:
         "upstream": dict(store.manifest["upstream"]),
         "view": {"name": cell.view} | {key: facts.get(key) for key in ("layer", "pooling", "dim")},
         "store": {"path": str(store.path), "digest": store.digest},
+        **({"cost": dict(store.manifest["cost"])} if store.manifest.get("cost") else {}),
         **({} if cell.support is None else {"support_from": _other_store(cell.support)}),
     }
 

@@ -13,6 +13,7 @@ from jfewshot.reporting.cautions import find_cautions
 from jfewshot.reporting.charts import histogram_chart, ranking_chart, regression_chart, trend_chart
 from jfewshot.reporting.chosen import chosen_grid, one_pooling_grid
 from jfewshot.reporting.conditions import classifier_name, query_words, way_and_shots
+from jfewshot.reporting.costs import cost_sections
 from jfewshot.reporting.curves_json import curves_json
 from jfewshot.reporting.document import Block, BoardBlock, Document, Points, Prose, Section, TableBlock
 from jfewshot.reporting.exports import file_names, write_exports
@@ -155,6 +156,7 @@ def build_report(results: Results, folder: Path, choices: Choices, title: str, b
         sections.insert(0, _classes_section(writer, number, main, names))
     if len(shown) < len(boards):
         sections.append(_conditions_section(writer, boards, len(shown)))
+    sections += cost_sections(writer, every[0], names)
     sections += _along_sections(writer, every, places)
     sections += _trend_sections(writer, results, choices, names)
     chosen = {

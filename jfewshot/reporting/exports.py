@@ -155,6 +155,7 @@ def tidy_rows(records: Sequence[Record], words: "_Words | None" = None) -> list[
                 },
                 "n_classes": (record.get("counts") or {}).get("classes"),
                 "n_clips": (record.get("counts") or {}).get("clips"),
+                **_cost(record),
                 "episodes_per_s": _float(timing.get("episodes_per_s")),
                 "wall_s": _float(timing.get("wall_s")),
                 "clip_table": identity["clip_table"],
@@ -164,6 +165,18 @@ def tidy_rows(records: Sequence[Record], words: "_Words | None" = None) -> list[
             }
         )
     return sorted(rows, key=lambda row: (row["dataset"], row["upstream"], row["key"]))
+
+
+def _cost(record: Record) -> dict[str, Any]:
+    """What the encoder cost; empty where its store does not say."""
+    cost = record.get("cost") or {}
+    return {
+        "n_parameters": _float(record["upstream"].get("n_parameters")),
+        "flop_per_clip": _float(cost.get("flop_per_clip")),
+        "clips_per_s": _float(cost.get("clips_per_s")),
+        "cost_device": cost.get("device"),
+        "cost_threads": _float(cost.get("threads")),
+    }
 
 
 def _labels(record: Record) -> dict[str, Any]:

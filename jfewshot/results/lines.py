@@ -135,6 +135,13 @@ class _Mteb(msgspec.Struct):
     experiments: list[dict[str, float | None]] = []
 
 
+class _Cost(msgspec.Struct):
+    flop_per_clip: float | None = None
+    clips_per_s: float | None = None
+    device: str | None = None
+    threads: _Count | None = None
+
+
 class _Timing(msgspec.Struct):
     wall_s: float | None = None
     episodes_per_s: float | None = None
@@ -169,6 +176,7 @@ _RECORD: dict[str, Any] = {
     "solver": dict[str, float | None] | None,
     "chosen": list[_Chosen] | None,
     "timing": _Timing | None,
+    "cost": _Cost | None,
     "made_with": dict[str, str | float | None] | None,
 }
 # Records of earlier versions have no digests.
@@ -182,6 +190,7 @@ _OPTIONAL = {
     "scores",
     "mteb",
     "timing",
+    "cost",
     "made_with",
     "preprocessing",
     "strength",

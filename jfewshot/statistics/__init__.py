@@ -17,6 +17,7 @@
 | `needed` | how many labels per class does an accuracy need? |
 | `law` | which accuracy is to be expected beyond the last evaluated number of shots? |
 | `expected` | how accurate will a fitted classifier be on m new clips? |
+| `pareto` | which systems does no other one beat in accuracy and cost? |
 | `selection` | which C, layer, pooling, classifier, chosen on validation? |
 """
 

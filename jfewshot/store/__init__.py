@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from jfewshot.store.creating import create_store
     from jfewshot.store.reading import Store, find_stores, open_store
     from jfewshot.store.verifying import verify_store
-    from jfewshot.store.writing import check_store_place, write_store
+    from jfewshot.store.writing import check_store_place, write_cost, write_store
 
 __all__ = [
     "ClipTable",
@@ -44,6 +44,7 @@ __all__ = [
     "find_stores",
     "open_store",
     "verify_store",
+    "write_cost",
     "write_store",
 ]
 
@@ -55,6 +56,7 @@ _ROOMS = {
     "find_stores": "reading",
     "open_store": "reading",
     "verify_store": "verifying",
+    "write_cost": "writing",
     "write_store": "writing",
 }
 

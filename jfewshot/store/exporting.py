@@ -15,7 +15,7 @@ from jfewshot.store.croissant import croissant_text
 from jfewshot.store.reading import Store
 
 # Of a manifest, what an import takes over.
-FACTS = ("dataset", "upstream", "sample_rate", "segment_samples", "preprocessing", "default_view", "left_out")
+FACTS = ("dataset", "upstream", "sample_rate", "segment_samples", "preprocessing", "default_view", "left_out", "cost")
 KEY = b"jfewshot"  # under which a Parquet file's schema holds the facts, as JSON
 NPZ_FACTS = "jfewshot_facts"
 NPZ_COLUMN = "column:"  # before the name of a further column

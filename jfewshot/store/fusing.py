@@ -91,6 +91,7 @@ def fuse_stores(
         sample_rate=parts[0].manifest.get("sample_rate"),
         segment_samples=parts[0].manifest.get("segment_samples"),
         preprocessing="each part scaled to unit length and by the square root of its weight",
+        cost=_cost(parts),
         replace=replace,
     )
 
@@ -156,6 +157,29 @@ def _refuse_other_clips(one: Store, other: Store) -> None:
         )
 
 
+def _cost(parts: Sequence[Store]) -> dict[str, Any] | None:
+    """What the encoders cost together, one after another; of a store that is there twice once. None where one is not known."""
+    own = {str(store.path): store.manifest.get("cost") or {} for store in parts}
+    costs = list(own.values())
+    found: dict[str, Any] = {}
+    if all(cost.get("flop_per_clip") is not None for cost in costs):
+        found["flop_per_clip"] = sum(cost["flop_per_clip"] for cost in costs)
+    machines = {(cost.get("device"), cost.get("threads")) for cost in costs}
+    if len(machines) == 1 and all(cost.get("clips_per_s") for cost in costs):
+        rate = 1 / sum(1 / cost["clips_per_s"] for cost in costs)
+        found |= {"clips_per_s": float(f"{rate:.4g}"), "device": costs[0]["device"]}
+        if costs[0].get("threads") is not None:
+            found["threads"] = costs[0]["threads"]
+    return found or None
+
+
+def _parameters(parts: Sequence[Store]) -> dict[str, int]:
+    """Parameters of the encoders together, of an encoder that is there twice once; nothing where one is not known."""
+    own = {str(store.path): store.manifest["upstream"].get("n_parameters") for store in parts}
+    known = [count for count in own.values() if count is not None]
+    return {"n_parameters": sum(known)} if len(known) == len(own) else {}
+
+
 def _upstream(parts: Sequence[Store], views: Sequence[str], shares: np.ndarray) -> dict[str, Any]:
     facts = [store.manifest["upstream"] for store in parts]
     several = len({store.upstream for store in parts}) < len(parts)
@@ -176,4 +200,5 @@ def _upstream(parts: Sequence[Store], views: Sequence[str], shares: np.ndarray) 
         "revision": f"fused sha256:{sha256_of_json(identity)}",
         "licence": "; ".join(dict.fromkeys(str(fact["licence"]) for fact in facts if fact.get("licence"))),
         "source": f"fused of {', '.join(names)}",
+        **_parameters(parts),
     }

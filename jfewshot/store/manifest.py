@@ -42,6 +42,14 @@ class _LeftOut(msgspec.Struct):
     reason: str
 
 
+class _Cost(msgspec.Struct):
+    flop_per_clip: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    clips_per_s: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    clips_timed: _Count | None = None
+    device: str | None = None
+    threads: _Count | None = None
+
+
 class _Manifest(msgspec.Struct):
     """What readers use of a manifest (docs/store.md). Other fields may stand beside these."""
 
@@ -56,6 +64,7 @@ class _Manifest(msgspec.Struct):
     default_view: str | None = None
     counts: dict[str, _Count] | None = None
     left_out: list[_LeftOut] = []
+    cost: _Cost | None = None
     made_with: dict[str, Any] = {}
 
 

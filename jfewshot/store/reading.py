@@ -57,8 +57,11 @@ class Store:
 
     @functools.cached_property
     def digest(self) -> str:
-        """SHA-256 of the manifest, which holds the digest of every other file."""
-        return sha256_of_json(self.manifest)
+        """SHA-256 of the manifest, which holds the digest of every other file, without the measured cost.
+
+        The cost is another one each time that the same store is made.
+        """
+        return sha256_of_json({name: value for name, value in self.manifest.items() if name != "cost"})
 
     def view(self, name: str) -> np.memmap:
         """One view as a read-only memory map.

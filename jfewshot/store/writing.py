@@ -30,6 +30,7 @@ def write_store(
     default_view: str | None = None,
     left_out: Sequence[Mapping[str, str]] = (),
     made_with: Mapping[str, str] | None = None,
+    cost: Mapping[str, Any] | None = None,
     replace: bool = False,
 ) -> Store:
     """Write a store; it appears in its place only when all of it is on disk and was read back.
@@ -47,6 +48,7 @@ def write_store(
       default_view: the view that `jfewshot run` evaluates without --views; None for `last.mean`, or the first.
       left_out: `{"clip_id", "reason"}` for each recording that could not be used.
       made_with: versions of the programs that made it.
+      cost: what the encoder cost (docs/store.md); None if that was not measured.
       replace: replace a store that stands at `path`. A folder that holds anything else is never touched.
 
     Returns:
@@ -83,12 +85,21 @@ def write_store(
             "clip_table": clips.digest,
             "left_out": [dict(item) for item in left_out],
             "made_with": dict(made_with or {}),
+            **({} if cost is None else {"cost": dict(cost)}),
         }
-        with atomic_write(folder / MANIFEST, "w") as file:
-            json.dump(manifest, file, indent=2, ensure_ascii=False, sort_keys=True)
-            file.write("\n")
+        _write_manifest(folder, manifest)
         _read_back(folder, clips, manifest)
     return open_store(path)
+
+
+def write_cost(store: Store, cost: Mapping[str, Any]) -> None:
+    """Complete a store's manifest by what the encoder cost; the store's digest stays as it is.
+
+    Args:
+      store: the store, which may have a cost already.
+      cost: see docs/store.md.
+    """
+    _write_manifest(store.path, {**store.manifest, "cost": dict(cost)})
 
 
 def check_store_place(path: Path | str, replace: bool) -> None:
@@ -125,6 +136,12 @@ def _read_back(folder: Path, clips: ClipTable, manifest: Mapping[str, Any]) -> N
         view, written = store.view(name), store.view_path(name)
         if written.stat().st_size != view.offset + view.nbytes:
             raise UserError(f"the store's {written.name} has not the size that was written: is the disk sound?")
+
+
+def _write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
+    with atomic_write(folder / MANIFEST, "w") as file:
+        json.dump(manifest, file, indent=2, ensure_ascii=False, sort_keys=True)
+        file.write("\n")
 
 
 def _write_view(folder: Path, name: str, view: np.ndarray | Path, clips: ClipTable) -> dict[str, Any]:

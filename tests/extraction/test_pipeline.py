@@ -20,7 +20,7 @@ from jfewshot.episodes.protocol import Protocol
 from jfewshot.errors import UserError
 from jfewshot.sharding import Shard
 from jfewshot.store import open_store, verify_store
-from tests.extraction.toy import ToyEncoder, class_folders
+from tests.extraction.toy import ToyEncoder, class_folders, files_of
 
 SETTINGS = ExtractionSettings(workers=0, block_clips=4)
 
@@ -32,10 +32,6 @@ def clips(tmp_path_factory):
 
 def run(clips, out, settings=SETTINGS, upstreams=None, shard=None):
     return extract(load_dataset("folder:birds"), clips, upstreams or [ToyEncoder()], out, settings, shard)
-
-
-def files_of(store):
-    return {path.name: path.read_bytes() for path in store.iterdir()}
 
 
 def test_rows_are_the_pooled_frames_of_each_segment(clips, tmp_path):

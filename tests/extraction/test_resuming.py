@@ -14,7 +14,7 @@ from extraction.datasets import load_dataset
 from extraction.pipeline import extract
 from extraction.settings import ExtractionSettings
 from tests.extraction.recordings import REPOSITORY
-from tests.extraction.toy import ToyEncoder, class_folders
+from tests.extraction.toy import ToyEncoder, class_folders, files_of
 
 
 class Killed(BaseException):
@@ -25,10 +25,6 @@ def extract_birds(clips, out):
     return extract(
         load_dataset("folder:birds"), clips, [ToyEncoder()], out, ExtractionSettings(workers=0, block_clips=4)
     )
-
-
-def files_of(store):
-    return {path.name: path.read_bytes() for path in store.iterdir()}
 
 
 @pytest.fixture(scope="module")

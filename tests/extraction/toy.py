@@ -1,5 +1,6 @@
 """A small encoder and a small dataset, for tests of everything around them."""
 
+import json
 import os
 import signal
 import time
@@ -49,6 +50,13 @@ class FatalToyEncoder(ToyEncoder):
 
     def encode(self, waves, layers):
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def files_of(store: Path) -> dict[str, object]:
+    """A store's files by name, the manifest without the measured cost, which is another one each time."""
+    found: dict[str, object] = {path.name: path.read_bytes() for path in store.iterdir()}
+    manifest = json.loads((store / "manifest.json").read_text("utf-8"))
+    return found | {"manifest.json": {name: value for name, value in manifest.items() if name != "cost"}}
 
 
 def class_folders(root: Path, n_classes: int = 3, clips_per_class: int = 4) -> Path:

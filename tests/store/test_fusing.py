@@ -74,6 +74,21 @@ def test_layers_of_a_store_and_every_pair_are_fused(tmp_path):
     assert score["upstream"]["name"] == "one+two"
 
 
+def test_encoders_that_are_fused_cost_what_they_cost_together(tmp_path):
+    parts = []
+    for name, flop, rate in (("one", 3_000, 10.0), ("two", 1_000, 40.0), ("old", None, 40.0)):
+        cost = {"flop_per_clip": flop, "clips_per_s": rate, "device": "cpu", "threads": 2}
+        upstream = {"name": name, "n_parameters": 100 * len(parts) + 100}
+        x = RNG.standard_normal((30, 3)).astype(np.float32)
+        parts.append(create_store(tmp_path / name, x, LABELS, dataset="d", upstream=upstream, clip_ids=IDS, cost=cost))
+    fused = fuse_stores(tmp_path / "pair", parts[:2])
+    assert fused.manifest["cost"] == {"flop_per_clip": 4_000, "clips_per_s": 8.0, "device": "cpu", "threads": 2}
+    assert fused.manifest["upstream"]["n_parameters"] == 300
+    # Two views of one store are one encoder; and what one part does not know is not known of all.
+    assert fuse_stores(tmp_path / "twice", [parts[0], parts[0]]).manifest["cost"]["flop_per_clip"] == 3_000
+    assert "flop_per_clip" not in fuse_stores(tmp_path / "more", [parts[0], parts[2]]).manifest["cost"]
+
+
 def test_what_cannot_be_fused_is_refused(tmp_path):
     one, other = made(tmp_path, "one", 3), made(tmp_path, "other", 3, ids=[f"x{name}" for name in IDS])
     longer = made(tmp_path, "longer", 3, counts=[2, *[1] * 29])

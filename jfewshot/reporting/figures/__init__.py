@@ -9,6 +9,7 @@
 | `curves` | accuracy over shots, ways, layers |
 | `ranks` | critical-difference diagram; wins and losses |
 | `shifts` | accuracy with supports of the same speaker or site, and of others |
+| `costs` | accuracy against parameters, operations and clips per second |
 | `classes` | confusion, hardest classes, accuracy over episodes |
 
 Every function takes arrays and labels and returns a `matplotlib.figure.Figure`.

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import jax
+import jax.extend.core
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
@@ -79,6 +80,20 @@ class LoadedEncoder:
             layer: np.asarray(state[:batch, : n_input if layer == INPUT else n_output])
             for layer, state in zip(layers, states, strict=True)
         }
+
+    def traced(self, waves: np.ndarray, layer: str = "last") -> jax.extend.core.ClosedJaxpr:
+        """The forward pass for waves of one length as JAX's own expressions, nothing computed; for counting its operations.
+
+        Args:
+          waves: float32 (batch, samples), as for a call; they are not padded.
+          layer: a name from `self.layers`, or "last".
+
+        Returns:
+          the jaxpr.
+        """
+        numbers = (self.layer_number(layer),)
+        lengths = np.full(len(waves), waves.shape[1], np.int32)
+        return jax.make_jaxpr(lambda given: self._from_waves(self._state, given, lengths, numbers))(waves)
 
     def hidden_states(
         self, features: Float[Array, "batch frames mels"], n_frames: Int[Array, "batch"]

@@ -14,16 +14,12 @@ from extraction.settings import ExtractionSettings
 from extraction.upstreams.base import UpstreamOptions
 from jfewshot.errors import UserError
 from jfewshot.store import open_store
-from tests.extraction.toy import ToyEncoder, class_folders
+from tests.extraction.toy import ToyEncoder, class_folders, files_of
 from tests.ray_cluster import needs_ray, two_nodes
 
 TOY = "tests.extraction.toy:ToyEncoder"
 SLOW = "tests.extraction.toy:SlowToyEncoder"
 SETTINGS = ExtractionSettings(workers=0, block_clips=2, batch_size=1)
-
-
-def files_of(store):
-    return {path.name: path.read_bytes() for path in store.iterdir()}
 
 
 @pytest.fixture(scope="module")

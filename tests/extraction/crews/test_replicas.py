@@ -9,7 +9,7 @@ from extraction.run import main
 from extraction.settings import ExtractionSettings
 from extraction.upstreams.base import UpstreamOptions
 from jfewshot.errors import UserError
-from tests.extraction.toy import ToyEncoder, class_folders
+from tests.extraction.toy import ToyEncoder, class_folders, files_of
 
 TOY = "tests.extraction.toy:ToyEncoder"
 SETTINGS = ExtractionSettings(workers=0, block_clips=2)
@@ -18,10 +18,6 @@ SETTINGS = ExtractionSettings(workers=0, block_clips=2)
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory):
     return class_folders(tmp_path_factory.mktemp("clips"))
-
-
-def files_of(store):
-    return {path.name: path.read_bytes() for path in store.iterdir()}
 
 
 def test_two_replicas_make_the_same_store_and_count_everything(clips, tmp_path):
