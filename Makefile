@@ -8,6 +8,7 @@
 #   make test-further what CI runs on a further Python: both of these, no test twice, the longest (tests/long_tests.txt) left out
 #   make test-doors   an environment for each neighbour whose packages the tests above lack, and its tests there
 #   make docs         the documentation as a site, in docs/_build/html; warnings are errors, and blocks of code are run
+#   make numbers      the numbers of the pages, measured again in small: 15 minutes on two cores that do nothing else
 #   make docs-links   whether links to other sites still lead somewhere; it needs the internet
 #   make test-extras  an environment for the small extras, and the commands that each promises
 # Each target takes VENV=FOLDER and PYTHON=INTERPRETER, so that several Pythons can be tested side by side.
@@ -38,7 +39,7 @@ CHECKS = check-style check-format check-types check-imports
 # databases: what perch-hoplite 1, perch-hoplite 0.1 with BirdNET-Analyzer, bacpipe and heareval write in environments of their own.
 DOORS = samples publishers annotations zoos hoplite avex speechbrain databases mteb
 
-.PHONY: run test test-core test-optimised test-further test-doors $(DOORS:%=test-door-%) test-extras docs docs-links check $(CHECKS) clean
+.PHONY: run test test-core test-optimised test-further test-doors $(DOORS:%=test-door-%) test-extras docs docs-links numbers check $(CHECKS) clean
 
 run: $(VENV)/.core
 	$(BIN)/python -m jfewshot.run
@@ -119,6 +120,9 @@ docs: $(VENV)/.docs
 
 docs-links: $(VENV)/.docs
 	$(SPHINX) -b linkcheck docs docs/_build/links
+
+numbers: $(VENV)/.test
+	$(BIN)/python -m benchmarks.numbers
 
 check: $(CHECKS)
 

@@ -10,6 +10,7 @@
 - `scaling`: more devices
 - `extraction`: extraction compared with one clip after the other
 - `compiled_costs`: operations, bytes, iterations and traces; nothing is timed
+- `numbers`: the numbers of the pages, measured again in small
 - `gpu`: what a GPU does, `python -m benchmarks.gpu`
 - `training`: pretraining, emotion recognition, speech recognition
 - `tools`: what every benchmark needs

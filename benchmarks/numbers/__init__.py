@@ -1,0 +1,6 @@
+"""Measure the numbers of the pages again, in small, and compare: `make numbers`.
+
+- `claims`: a printed number, a measured one, and whether they agree
+- `pages`: the tables of the README and of docs/
+- `parts`: what is measured: the commands, and which numbers of which page or file they repeat
+"""

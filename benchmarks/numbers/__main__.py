@@ -1,0 +1,119 @@
+"""`python -m benchmarks.numbers`: are the numbers on the pages still true?"""
+
+import dataclasses
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import tyro
+
+from benchmarks.numbers.claims import Accuracy, Compared
+from benchmarks.numbers.pages import ROOT
+from benchmarks.numbers.parts import PARTS
+from benchmarks.tools.measuring import markdown_table, write_json
+from jfewshot.commandline import run_cli
+from jfewshot.errors import UserError
+
+log = logging.getLogger("benchmarks")
+
+
+@dataclasses.dataclass(frozen=True)
+class Numbers:
+    """Measure the numbers of the pages again, in small, and print each beside what the page claims.
+
+    Accuracies are of the same episodes, so they must agree to the last printed digit. Speeds are ratios to what is measured in
+    turns with ours, and must lie within the range of the rounds on record; in three rounds instead of five, and on another
+    machine, some will not. Close other programs first. Exit status 1: a number does not agree, or could not be measured.
+
+    Examples:
+      python -m benchmarks.numbers                              # about 15 minutes on two cores
+      python -m benchmarks.numbers --parts one-shot chosen      # the accuracies alone: two minutes
+    """
+
+    parts: tuple[str, ...] = tuple(PARTS)
+    """Which numbers: one-shot, chosen (accuracies), headline, real-size, training (speeds)."""
+    json: Path | None = None
+    """Also write what was claimed and measured here."""
+    timeout_s: float = 600.0
+    """Stop a command that takes longer; its part counts as not measured."""
+
+
+def compare(options: Numbers) -> int:
+    """Measure part by part, print, and tell whether all agree.
+
+    Raises:
+      UserError: an unknown part is asked for.
+    """
+    unknown = [name for name in options.parts if name not in PARTS]
+    if unknown:
+        raise UserError(f"--parts {' '.join(unknown)}: no such part. The parts are {', '.join(PARTS)}.")
+    found: list[Compared] = []
+    failed = []
+    with tempfile.TemporaryDirectory() as scratch:
+        for name in options.parts:
+            started = time.perf_counter()
+            try:
+                found_here = list(_measure(name, Path(scratch), options.timeout_s))
+            except (subprocess.SubprocessError, OSError, LookupError) as error:
+                failed.append(name)
+                log.warning("%s: not measured: %s", name, error)
+                continue
+            found += found_here
+            print(
+                f"## {PARTS[name].about} ({time.perf_counter() - started:.0f} s)\n\n{_table(found_here)}\n", flush=True
+            )
+    differing = [item for item in found if not item.agrees]
+    print(f"{len(found) - len(differing)} of {len(found)} numbers agree.")
+    for item in differing:
+        print(f"- {item.page}: {item.what}: claimed {item.printed[0]}, measured {item.printed[1]}")
+    if failed:
+        print(f"Not measured: {', '.join(failed)}.")
+    lines = [dataclasses.asdict(item) | {"agrees": item.agrees} for item in found]
+    write_json(options.json, {"not_measured": failed, "numbers": lines})
+    return int(bool(differing or failed))
+
+
+def _measure(name: str, scratch: Path, timeout_s: float) -> Iterator[Compared]:
+    folder = scratch / name
+    folder.mkdir()
+    commands = PARTS[name].commands(folder)
+    for number, (module, *words) in enumerate(commands, 1):
+        log.info("%s, %d of %d: python -m %s %s", name, number, len(commands), module, " ".join(words))
+        done = subprocess.run(
+            [sys.executable, "-m", module, *words],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])},
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+        )
+        if done.returncode:
+            said = (done.stderr.strip() or done.stdout.strip() or "it said nothing").splitlines()[-1]
+            raise subprocess.SubprocessError(f"python -m {module} ended with status {done.returncode}: {said}")
+    yield from PARTS[name].compare(folder)
+
+
+def _table(found: list[Compared]) -> str:
+    """Every ratio; of accuracies, which are many, their number and those that differ."""
+    same = [item for item in found if isinstance(item, Accuracy) and item.agrees]
+    shown = [[item.what, *item.printed, "yes" if item.agrees else "NO"] for item in found if item not in same]
+    lines = [f"{len(same)} accuracies agree to their last digit."] if same else []
+    if shown:
+        lines.append(markdown_table(["", "claimed", "measured", "measured / claimed", "agrees"], shown))
+    return "\n\n".join(lines)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Parse the command line and run it; returns the exit status."""
+    options = tyro.cli(Numbers, prog="python -m benchmarks.numbers", args=arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    return compare(options)
+
+
+if __name__ == "__main__":
+    run_cli(main)

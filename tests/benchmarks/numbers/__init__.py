@@ -1,0 +1,1 @@
+"""`make numbers`: claims, tables of pages, and the command."""

@@ -1,0 +1,122 @@
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.numbers import __main__ as command
+from benchmarks.numbers.claims import Accuracy, Ratio
+from benchmarks.numbers.pages import ROOT, table_below
+from benchmarks.numbers.parts import PARTS, Part
+from jfewshot.errors import UserError
+
+MEASURED = ROOT / "benchmarks/measured"
+
+
+@pytest.mark.parametrize(
+    ("claimed", "measured", "agrees"),
+    [
+        ("88.0", 88.04, True),
+        ("88.0", 88.06, False),
+        ("92.13", 92.134, True),
+        ("92.13", 92.12, False),
+        ("88.5", 88.55, True),
+    ],
+)
+def test_accuracies_agree_to_their_last_printed_digit(claimed, measured, agrees):
+    assert Accuracy("x", "page", claimed, measured).agrees == agrees
+
+
+@pytest.mark.parametrize(("measured", "agrees"), [(1.2, True), (2.0, True), (1.1, False), (2.1, False)])
+def test_ratios_agree_within_the_range_on_record(measured, agrees):
+    ratio = Ratio("x", "page", (1.5, 1.2, 2.0), measured)
+    assert ratio.agrees == agrees
+    assert ratio.printed == ("1.5 (1.2 to 2)", f"{measured:.3g}", f"{measured / 1.5:.2f}")
+
+
+def test_a_page_that_changed_is_named():
+    with pytest.raises(LookupError, match=r"README\.md has no 'gone' any more"):
+        table_below("README.md", "gone")
+
+
+def number(text: str) -> float:
+    return float(text.replace(",", ""))
+
+
+def test_the_table_of_measured_speeds_is_that_of_its_file():
+    rows = json.loads((MEASURED / "headline_cpu.json").read_text())["rows"]
+    printed = table_below("docs/benchmarks.md", "## What was measured")
+    assert len(printed) > 15
+    for line in printed:
+        way, shot = map(int, re.fullmatch(r"(\d+)-way (\d+)-shot", line["episode"]).groups())
+        asked = (
+            way,
+            shot,
+            number(line["store"].split(" x ")[0]),
+            number(line["episodes a call"]),
+            line["compared with"],
+        )
+        fields = ("n_way", "k_shot", "segments", "n_episodes", "competitor")
+        (row,) = [row for row in rows if tuple(row[field] for field in fields) == asked]
+        for column, value in (("its episodes/s", row["theirs"]), ("our episodes/s", row["ours"])):
+            assert number(line[column]) == round(np.median(value)), (asked, column)
+        ends = [row["ratio"], row["ratio_smallest"], row["ratio_largest"]]
+        for text, value in zip([line["ratio"], *line["smallest–largest"].split("–")], ends, strict=True):
+            digits = len(text.partition(".")[2])
+            assert abs(number(text) - value) <= 0.5 * 10.0**-digits + 1e-9, (asked, text, value)
+
+
+def test_the_readme_quotes_that_table():
+    measured = table_below("docs/benchmarks.md", "## What was measured")
+    quoted = table_below("README.md", "## How fast")
+    assert len(quoted) == 6
+    for line in quoted:
+        ours = line["episodes/s"]
+        same = [row for row in measured if row["our episodes/s"] == ours]
+        assert same, f"{ours} episodes/s are in the README and not in docs/benchmarks.md"
+        ratios = {row["ratio"] for row in measured if row["episode"] == same[0]["episode"]}
+        for column in ("times the best PyTorch", "times scikit-learn"):
+            assert not line[column] or line[column] in ratios, (line, column)
+
+
+def test_the_table_of_real_size_is_that_of_its_file():
+    results = json.loads((MEASURED / "real_size_cpu.json").read_text())["results"]
+    for line in table_below("docs/benchmarks.md", "2 cores of an AMD EPYC, medians of five rounds"):
+        shot = int(re.fullmatch(r"5-way (\d+)-shot", line["episode"])[1])
+        (result,) = [result for result in results if result["question"]["k_shot"] == shot and not result["mapped"]]
+        for column, side in (("ours, episodes/s", "ours"), ("products", "products"), ("reading", "reading")):
+            assert number(line[column]) == round(np.median(result["rates"][side]))
+        for column, side in (("ours / products", "products"), ("ours / reading", "reading")):
+            printed = [float(text) for text in re.findall(r"[\d.]+", line[column])]
+            np.testing.assert_allclose(printed, result["ours_over"][side], rtol=0, atol=0.0051)
+
+
+def part(folder: Path, found: list, module: str = "json.tool") -> Part:
+    """A part whose command copies a file with Python's own `json.tool`."""
+    source = folder / "source.json"
+    source.write_text("{}")
+    return Part("a test", lambda out: [[module, str(source), str(out / "copy.json")]], lambda out: iter(found))
+
+
+def test_the_command_tells_what_agrees_and_what_does_not(tmp_path, monkeypatch, capsys):
+    right, wrong = Accuracy("right", "page", "50.0", 50.0), Ratio("wrong", "page", (2.0, 1.5, 2.5), 1.0)
+    monkeypatch.setitem(PARTS, "one-shot", part(tmp_path, [right]))
+    monkeypatch.setitem(PARTS, "headline", part(tmp_path, [right, wrong]))
+    monkeypatch.setitem(PARTS, "training", part(tmp_path, [], module="no_such_module"))
+    assert command.main(["--parts", "one-shot"]) == 0
+    assert "1 of 1 numbers agree" in capsys.readouterr().out
+    kept = tmp_path / "numbers.json"
+    assert command.main(["--parts", "headline", "training", "--json", str(kept)]) == 1
+    said = capsys.readouterr().out
+    assert "1 of 2 numbers agree" in said
+    assert "- page: wrong: claimed 2 (1.5 to 2.5), measured 1" in said
+    assert "Not measured: training." in said
+    assert [line["agrees"] for line in json.loads(kept.read_text())["numbers"]] == [True, False]
+
+
+def test_a_part_that_is_not_there_is_refused():
+    with pytest.raises(
+        UserError, match=r"no such part\. The parts are one-shot, chosen, headline, real-size, training"
+    ):
+        command.main(["--parts", "speed"])
