@@ -167,7 +167,7 @@ GROUPS: dict[str, tuple[Command, ...]] = {
         ),
         Command(
             "store export",
-            "Write a store as one Parquet or .npz file",
+            "Write a store as a table, an archive, a dataset or a database",
             "jfewshot.store.__main__",
             "jfewshot.store.options:ExportOptions",
             ("export",),

@@ -114,18 +114,20 @@ def import_(options: "ImportOptions") -> int:
 
 
 def export(options: "ExportOptions") -> int:
-    """Write a store as one file."""
+    """Write a store in a form that other programs read."""
     from jfewshot.commandline.progress import Progress
     from jfewshot.store.exporting import export_store
     from jfewshot.store.reading import open_store
 
-    store = open_store(options.store)
+    kind, folder = options.kind_and_store
+    store = open_store(folder)
     with Progress(f"writing {options.out}"):
-        path = export_store(store, options.out, options.views, replace=options.replace)
-    if path.suffix.lower() == ".json":
+        path = export_store(store, options.out, options.views, kind=kind, replace=options.replace)
+    if kind is None and path.suffix.lower() == ".json":
         log.info("wrote %s, which describes %s in Croissant", path, store.path)
         return 0
-    log.info("wrote %s, %.1f MB; `jfewshot store import` makes a store of it again", path, path.stat().st_size / 1e6)
+    size = sum(file.stat().st_size for file in path.iterdir()) if path.is_dir() else path.stat().st_size
+    log.info("wrote %s, %.1f MB; `jfewshot store import` makes a store of it again", path, size / 1e6)
     return 0
 
 

@@ -1,9 +1,7 @@
-"""A store as one file that other programs read: Parquet with a row per segment, or .npz."""
+"""A store in a form that other programs read: Parquet with a row per segment, .npz, a saved dataset, a Hoplite database."""
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -11,54 +9,76 @@ from jfewshot.errors import UserError
 from jfewshot.files import atomic_write
 from jfewshot.files.arrays import npz_bytes
 from jfewshot.files.parquet import need_pyarrow
+from jfewshot.store.containers.rows import NPZ_COLUMN, NPZ_FACTS, facts_text, in_row_order, rows_of
 from jfewshot.store.croissant import croissant_text
 from jfewshot.store.reading import Store
 
-# Of a manifest, what an import takes over.
-FACTS = ("dataset", "upstream", "sample_rate", "segment_samples", "preprocessing", "default_view", "left_out", "cost")
-KEY = b"jfewshot"  # under which a Parquet file's schema holds the facts, as JSON
-NPZ_FACTS = "jfewshot_facts"
-NPZ_COLUMN = "column:"  # before the name of a further column
-_ROWS = 16_384  # at a time
+KINDS = ("parquet", "npz", "hf", "hoplite")
+_FOLDERS = ("hf", "hoplite")
 
 
-def export_store(store: Store, path: Path | str, views: Sequence[str] = (), *, replace: bool = False) -> Path:
-    """Write a store as one file, or describe it in one, which appears whole or not at all.
+def export_store(
+    store: Store, path: Path | str, views: Sequence[str] = (), *, kind: str | None = None, replace: bool = False
+) -> Path:
+    """Write a store as one file or folder, or describe it in one, which appears whole or not at all.
 
-    A .json file describes the store in Croissant and holds no embeddings. In the other two, rows are in the order of the store's
-    views, and rows that belong to no clip are left out; `import_store` makes a store of such a file again whose clips, labels,
-    groups and embeddings have the same digests.
+    A .json file describes the store in Croissant and holds no embeddings. In the others, rows are in the order of the store's
+    views, and rows that belong to no clip are left out; `import_store` makes a store of what was written again whose clips,
+    labels, groups and embeddings have the same digests. (Hoplite keeps float16; a warning says what float32 embeddings lose.)
 
     Args:
       store: the store.
-      path: the file; its ending says what it becomes, `.parquet` (a row per segment, each view a column of lists), `.npz`, or
-        `.json` (Croissant metadata, with paths relative to the file).
-      views: names of the views to write; none means all.
-      replace: replace a file that is there.
+      path: the file, whose ending says what it becomes, `.parquet` (a row per segment, each view a column of lists), `.npz`, or
+        `.json` (Croissant metadata, with paths relative to the file); or the folder, of which `kind` says what it becomes.
+      views: names of the views to write; none means all. A Hoplite database holds one.
+      kind: `parquet`, `npz`, `hf` (a folder that `load_from_disk` of Hugging Face's `datasets` opens) or `hoplite` (a database of
+        perch-hoplite 1.x); None for what the ending says.
+      replace: replace a file that is there, or a folder that was exported before.
 
     Returns:
-      the file's path.
+      the file's or folder's path.
 
     Raises:
-      UserError: if the ending is another, the file is there, a view is not, or pyarrow is not installed.
+      UserError: if the kind or ending is another, the file is there, a view is not, or a package is not installed.
     """
     path = Path(path)
-    if path.suffix.lower() not in (".parquet", ".npz", ".json"):
+    if kind is not None and kind not in KINDS:
+        raise UserError(f"'{kind}' is nothing that a store is exported to; there are {', '.join(KINDS)}")
+    ending = path.suffix.lower()
+    if kind is None and ending not in (".parquet", ".npz", ".json"):
         raise UserError(
-            f"{path} ends in '{path.suffix}'; a store is exported to .parquet or .npz, or described in .json"
+            f"{path} ends in '{path.suffix}'; a store is exported to .parquet or .npz, or described in .json. For a folder name "
+            "its kind: `jfewshot store export hf STORE`, or hoplite"
         )
-    if path.exists() and not replace:
-        raise UserError(f"{path} is there already; name another file, or pass --replace (replace=True)")
+    if kind in ("parquet", "npz") and ending != f".{kind}":
+        raise UserError(f"{path} ends in '{path.suffix}'; name a file that ends in .{kind}")
+    kind = kind or ending[1:]
     names = tuple(views) or store.views
     for name in names:
         store.view(name)
+    if kind == "json" and views:
+        raise UserError(f"{path} describes all files of the store; leave --views out")
+    if kind == "hoplite" and len(names) > 1:
+        raise UserError(
+            f"a Hoplite database holds one view, and {store.path} has {', '.join(names)}; name one with --views"
+        )
+    if kind in _FOLDERS:
+        if kind == "hf":
+            from jfewshot.store.containers.hf_writing import write_hf
+
+            write_hf(store, path, names, replace)
+        else:
+            from jfewshot.store.containers.hoplite_writing import write_hoplite
+
+            write_hoplite(store, path, names[0], replace)
+        return path
+    if path.exists() and not replace:
+        raise UserError(f"{path} is there already; name another file, or pass --replace (replace=True)")
     path.parent.mkdir(parents=True, exist_ok=True)
-    if path.suffix.lower() == ".json":
-        if views:
-            raise UserError(f"{path} describes all files of the store; leave --views out")
+    if kind == "json":
         with atomic_write(path, "w") as file:
             file.write(croissant_text(store, path.absolute().parent))
-    elif path.suffix.lower() == ".npz":
+    elif kind == "npz":
         with atomic_write(path, "wb") as file:
             file.write(npz_bytes(_arrays(store, names)))
     else:
@@ -66,21 +86,8 @@ def export_store(store: Store, path: Path | str, views: Sequence[str] = (), *, r
     return path
 
 
-def _facts(store: Store, names: Sequence[str]) -> str:
-    facts = {name: store.manifest[name] for name in FACTS if store.manifest.get(name) is not None}
-    if facts.get("default_view") not in names:
-        facts.pop("default_view", None)
-    return json.dumps(facts, ensure_ascii=False, sort_keys=True)
-
-
-def _in_row_order(store: Store) -> tuple[np.ndarray, np.ndarray]:
-    """Clips by their first rows, and all rows that they own in that order."""
-    order = np.argsort(store.clips.first_segment, kind="stable")
-    return order, store.clips.rows(order)[0]
-
-
 def _arrays(store: Store, names: Sequence[str]) -> dict[str, np.ndarray]:
-    clips, (order, rows) = store.clips, _in_row_order(store)
+    clips, (order, rows) = store.clips, in_row_order(store)
     arrays = {name: np.asarray(store.view(name)[rows]) for name in names}
     arrays |= {
         "clip_id": clips.clip_id[order],
@@ -89,36 +96,14 @@ def _arrays(store: Store, names: Sequence[str]) -> dict[str, np.ndarray]:
         "split": clips.split[order],
         "n_segments": clips.n_segments[order],
         **{f"{NPZ_COLUMN}{name}": column[order] for name, column in clips.further.items()},
-        NPZ_FACTS: np.array(_facts(store, names)),
+        NPZ_FACTS: np.array(facts_text(store, names)),
     }
     return arrays
 
 
 def _write_parquet(store: Store, path: Path, names: Sequence[str]) -> None:
     pyarrow, parquet = need_pyarrow(f"writing {path}")
-    clips, (order, rows) = store.clips, _in_row_order(store)
-    owner = np.repeat(order, clips.n_segments[order])
-    segment = rows - clips.first_segment[owner]
-    texts = {"clip_id": clips.clip_id, "class": clips.class_name, "group": clips.group, "split": clips.split}
-    texts |= clips.further
-    views = {name: store.view(name) for name in names}
-    fields = [pyarrow.field(name, pyarrow.string()) for name in texts]
-    fields.append(pyarrow.field("segment", pyarrow.int64()))
-    for name, view in views.items():
-        number = pyarrow.float16() if view.dtype == np.float16 else pyarrow.float32()
-        fields.append(pyarrow.field(name, pyarrow.list_(number, view.shape[1])))
-    schema = pyarrow.schema(fields, metadata={KEY: _facts(store, names).encode()})
-
-    def batches() -> Iterator[Any]:
-        for start in range(0, len(rows), _ROWS):
-            part = slice(start, start + _ROWS)
-            columns = [pyarrow.array(column[owner[part]].tolist(), pyarrow.string()) for column in texts.values()]
-            columns.append(pyarrow.array(segment[part]))
-            for view in views.values():
-                values = pyarrow.array(np.ascontiguousarray(view[rows[part]]).reshape(-1))
-                columns.append(pyarrow.FixedSizeListArray.from_arrays(values, view.shape[1]))
-            yield pyarrow.record_batch(columns, schema=schema)
-
+    schema, batches = rows_of(store, names, pyarrow)
     with atomic_write(path, "wb") as file, parquet.ParquetWriter(file, schema) as writer:
-        for batch in batches():
+        for batch in batches:
             writer.write_batch(batch)

@@ -10,6 +10,17 @@ from tyro.conf import arg
 from jfewshot.errors import UserError
 
 
+def _kind_and_path(given: tuple[Path, ...], command: str) -> tuple[str | None, Path]:
+    """A kind, where it is named, and a path.
+
+    Raises:
+      UserError: if more or less is given.
+    """
+    if len(given) not in (1, 2):
+        raise UserError(f"{len(given)} paths are given; `jfewshot store {command}` takes one, or a kind and one path")
+    return (None if len(given) == 1 else str(given[0])), given[-1]
+
+
 @dataclasses.dataclass(frozen=True)
 class CreateOptions:
     """Make a store from embeddings and labels of your own.
@@ -122,33 +133,39 @@ class ImportOptions:
     @property
     def kind_and_path(self) -> tuple[str | None, Path]:
         """The kind, where it is named, and the container."""
-        if len(self.container) not in (1, 2):
-            raise UserError(
-                f"{len(self.container)} paths are given; `jfewshot store import` takes the path of one, or its kind and its path"
-            )
-        return (None if len(self.container) == 1 else str(self.container[0])), self.container[-1]
+        return _kind_and_path(self.container, "import")
 
 
 @dataclasses.dataclass(frozen=True)
 class ExportOptions:
-    """Write a store as one file that pandas, polars, DuckDB and NumPy read, and that `jfewshot store import` turns into the same
-    store again."""
+    """Write a store in a form that other programs read, and that `jfewshot store import` turns into the same store again.
+
+    KIND may be left out where the ending of the file tells it. `parquet`: a row per segment, each view a column of lists, for
+    pandas, polars and DuckDB. `npz`: an array per view and per column. `hf`: a folder for `load_from_disk` of Hugging Face's
+    `datasets`. `hoplite`: a database of perch-hoplite 1.x, which keeps one view, in float16.
+    """
 
     EXAMPLES: ClassVar = (
         "jfewshot store export stores/birds/mine --out birds.parquet",
+        "jfewshot store export hoplite stores/birds/mine --out database",
         "jfewshot store export stores/birds/mine --out stores/birds/mine.croissant.json",
     )
     HEADINGS: ClassVar = {"store": "What is written", "views": "More about it"}
 
-    store: Annotated[Path, tyro.conf.Positional]
-    """Folder of the store."""
-    out: Annotated[Path, arg(metavar="FILE")]
-    """File to write: a name that ends in .parquet (a row per segment, each view a column of lists) or in .npz. A name that ends
-    in .json writes metadata of the store's files in Croissant (MLCommons) and no embeddings."""
+    store: Annotated[tuple[Path, ...], tyro.conf.Positional, arg(metavar="[KIND] STORE")]
+    """What the store becomes (parquet, npz, hf, hoplite), and the folder of the store."""
+    out: Annotated[Path, arg(metavar="PATH")]
+    """File to write: a name that ends in .parquet or .npz; or the folder, for hf and hoplite. A name that ends in .json writes
+    metadata of the store's files in Croissant (MLCommons) and no embeddings."""
     views: Annotated[tuple[str, ...], arg(metavar="NAME [NAME ...]")] = ()
     """Views to write. Without this option, all."""
     replace: bool = False
-    """Replace the file if it is there."""
+    """Replace the file if it is there, or a folder that was exported before."""
+
+    @property
+    def kind_and_store(self) -> tuple[str | None, Path]:
+        """The kind, where it is named, and the store."""
+        return _kind_and_path(self.store, "export")
 
 
 @dataclasses.dataclass(frozen=True)

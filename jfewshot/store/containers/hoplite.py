@@ -55,13 +55,13 @@ def read_hoplite(path: Path, taking: Taking, columns: Sequence[str] = ()) -> Dat
       UserError: if it is no database of Hoplite, is damaged, or has no such column.
     """
     file = folder_of(path) / TABLES
-    with _opened(file) as database:
+    with opened(file) as database:
         tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         if tables.issuperset(ZERO):
-            metadata = _metadata(file, database, "data")
+            metadata = metadata_of(file, database, "data")
             return _read_zero(file, database, metadata, taking, columns)
         if tables.issuperset(ONE):
-            metadata = _metadata(file, database, "value")
+            metadata = metadata_of(file, database, "value")
             return _read_one(file, database, metadata, taking, columns)
     missing = [name for name in (ZERO if tables & set(ZERO) else ONE) if name not in tables]
     raise UserError(
@@ -71,7 +71,7 @@ def read_hoplite(path: Path, taking: Taking, columns: Sequence[str] = ()) -> Dat
 
 
 @contextlib.contextmanager
-def _opened(file: Path) -> Iterator[sqlite3.Connection]:
+def opened(file: Path) -> Iterator[sqlite3.Connection]:
     """The database, for reading alone.
 
     Raises:
@@ -98,8 +98,21 @@ def _opened(file: Path) -> Iterator[sqlite3.Connection]:
         raise UserError(f"{file} is damaged or cannot be opened (SQLite says: {error}); copy it again") from error
 
 
-def _metadata(file: Path, database: sqlite3.Connection, column: str) -> dict[str, Any]:
-    found = {}
+def metadata_of(file: Path, database: sqlite3.Connection, column: str) -> dict[str, Any]:
+    """What a database says of itself.
+
+    Args:
+      file: of the database, for messages.
+      database: the database.
+      column: of the values: `value` in perch-hoplite 1.x, `data` in 0.1.x.
+
+    Returns:
+      values of JSON by name.
+
+    Raises:
+      UserError: if a value is not JSON.
+    """
+    found: dict[str, Any] = {}
     for key, text in database.execute(f"SELECT key, {column} FROM hoplite_metadata"):
         try:
             found[str(key)] = decode_json(str(text).encode())

@@ -10,7 +10,7 @@ import numpy as np
 
 from jfewshot.errors import UserError
 from jfewshot.files.json_values import decode_json
-from jfewshot.store.exporting import FACTS
+from jfewshot.store.containers.rows import FACTS
 
 # What a store takes, and what else other programs call it.
 NAMES: dict[str, tuple[str, ...]] = {

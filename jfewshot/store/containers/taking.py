@@ -22,7 +22,7 @@ from jfewshot.store.writing import check_store_place, write_store
 _log = logging.getLogger(__name__)
 _ROWS = 8_192  # embeddings that are read at a time
 _AS_LONG_S = 1e-6  # times in files are rounded
-_VIEW = "view.npy"
+VIEW_FILE = "view.npy"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,10 +100,10 @@ def store_of_windows(
         )
     clips, order = _table(windows, chosen, numbers, taking)
     with scratch_folder(path) as folder:
-        _write_view(folder / _VIEW, vectors, windows.key[order])
+        write_view(folder / VIEW_FILE, vectors, windows.key[order])
         return write_store(
             path,
-            views={view: folder / _VIEW},
+            views={view: folder / VIEW_FILE},
             clips=clips,
             left_out=[
                 {"clip_id": windows.name(number), "reason": reason} for number, reason in sorted(left_out.items())
@@ -197,8 +197,14 @@ def _table(
     return clips, np.array(order, np.int64)
 
 
-def _write_view(path: Path, vectors: Vectors, keys: np.ndarray) -> None:
-    """Embeddings as an array in a file, a block at a time."""
+def write_view(path: Path, vectors: Vectors, keys: np.ndarray) -> None:
+    """Write embeddings as an array in a file, a block at a time.
+
+    Args:
+      path: the file to write.
+      vectors: the embeddings.
+      keys: of the rows, in their order.
+    """
     array = np.lib.format.open_memmap(path, mode="w+", dtype=vectors.dtype, shape=(len(keys), vectors.dim))
     for start in range(0, len(keys), _ROWS):
         array[start : start + _ROWS] = vectors.read(keys[start : start + _ROWS])
