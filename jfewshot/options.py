@@ -111,10 +111,10 @@ class RunOptions:
     classifiers: Annotated[tuple[str, ...] | None, arg(metavar="NAME[:SETTING=VALUE] [...]")] = None
     """Classifiers to train on the support clips: logistic, ridge, svm, sgd, centroid, knn. Settings follow a colon:
     sgd:epochs=20, centroid:metric=cosine, knn:k=3, and kernel=rbf for any of them, as in ridge:alpha=auto:kernel=rbf.
-    propagation and sinkhorn are transductive: they decide all query clips of an episode together. Several values make a result
-    for each, as in logistic:C=0.1,1,10. logistic:C=auto, svm:C=auto and ridge:alpha=auto choose a value in each episode, from
-    its support clips. Without this option, logistic at one shot, ridge:alpha=auto where --shots asks for more, or sgd with
-    --protocol paper."""
+    propagation, sinkhorn, tim, alpha_tim and laplacian_shot are transductive: they decide all query clips of an episode
+    together. Several values make a result for each, as in logistic:C=0.1,1,10. logistic:C=auto, svm:C=auto and
+    ridge:alpha=auto choose a value in each episode, from its support clips. Without this option, logistic at one shot,
+    ridge:alpha=auto where --shots asks for more, or sgd with --protocol paper."""
     preprocessing: Literal["none", "l2", "center", "center_l2", "standardize", "whiten", "whiten_l2"] | None = None
     """Change the embeddings before classification: l2 scales each to length 1, center subtracts the mean, center_l2 subtracts
     the mean and scales to length 1, standardize subtracts the mean and divides by the standard deviation, whiten makes all

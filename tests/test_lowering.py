@@ -102,7 +102,7 @@ def test_a_kernel_lowers(mesh, classifier):
     lowers(solve, gram_ss, gram_qs, numbers, key, strengths, squared_lengths)
 
 
-@pytest.mark.parametrize("classifier", ["propagation", "sinkhorn"])
+@pytest.mark.parametrize("classifier", ["propagation", "sinkhorn", "tim", "alpha_tim", "laplacian_shot"])
 def test_every_transductive_classifier_lowers(mesh, classifier):
     gram_ss, gram_qs, gram_qq, counts = shapes((N, N), (M, N), (M, M), (M,))
     numbers = jax.ShapeDtypeStruct((SHAPE.blocks, SHAPE.block), np.uint32)

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 from jfewshot.classifiers.base import Diagnostics, Strength, Support
 from jfewshot.classifiers.linalg import computed_once, largest, product, total
-from jfewshot.classifiers.transductive import Queries, together
+from jfewshot.classifiers.transductive import Queries, labels_of, together
 from jfewshot.errors import UserError
 
 # What is left of the labels, which are of order one.
@@ -72,9 +72,7 @@ class Propagation:
         def system(f):
             return f - self.alpha * scale[:, None] * product(weights, scale[:, None] * f)
 
-        none = jnp.zeros((queries.counts.shape[0], *support.one_hot.shape[1:]), points.gram.dtype)
-        labels = jnp.concatenate([support.one_hot, none])
-        labels = jnp.broadcast_to(labels, (*labels.shape[:2], points.gram.shape[-1]))
+        labels = labels_of(support, points)
         found, steps = _conjugate_gradients(system, labels)
         residual = largest(largest(jnp.abs(labels - system(found)), 1), 0)
         diagnostics = Diagnostics(residual, jnp.full(residual.shape, steps, residual.dtype))

@@ -9,8 +9,8 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from jfewshot.classifiers.base import Diagnostics, Strength, Support
-from jfewshot.classifiers.linalg import largest, product, total
-from jfewshot.classifiers.transductive import Queries, together
+from jfewshot.classifiers.linalg import largest, total
+from jfewshot.classifiers.transductive import Queries, labels_of, together
 from jfewshot.errors import UserError
 
 _ROUNDS = 20  # of centroids, as in the paper's code
@@ -62,24 +62,20 @@ class Sinkhorn:
         """
         points = together(support, queries)
         n_support, episodes = support.n_support, points.gram.shape[-1]
-        labels = jnp.broadcast_to(support.one_hot, (n_support, support.n_way, episodes))
+        labels = labels_of(support, points)
         each = total(queries.counts, 0) / support.n_way
 
         def assign(centroids):
             """Assignments of the queries, and by how much a column's sum is off, from the centroids' coefficients."""
-            products = product(points.gram, centroids)
-            squares = total(centroids * products, 0)
-            logits = (self.sharpness / points.spread) * (2.0 * products[n_support:] - squares)
+            logits = self.sharpness / points.spread * points.nearness(centroids)[n_support:]
             return _balanced(logits, queries.counts, each)
 
         def move(_, centroids):
-            members = jnp.concatenate([labels, assign(centroids)[0]])
+            members = jnp.concatenate([labels[:n_support], assign(centroids)[0]])
             means = members / total(members, 0)
             return centroids + self.rate * (means - centroids)
 
-        nothing = jnp.zeros((queries.counts.shape[0], support.n_way, episodes), points.gram.dtype)
-        start = jnp.concatenate([labels / total(labels, 0), nothing])
-        found, off = assign(lax.fori_loop(0, _ROUNDS, move, start))
+        found, off = assign(lax.fori_loop(0, _ROUNDS, move, labels / total(labels, 0)))
         return found, Diagnostics(off, jnp.full(episodes, _ROUNDS, points.gram.dtype))
 
 

@@ -11,16 +11,20 @@ in base.py, and `solve` in place of `fit` and `score`.
 import dataclasses
 import functools
 import typing
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, Float
 
 from jfewshot.classifiers.base import Diagnostics, Strength, Support
-from jfewshot.classifiers.linalg import computed_once, product, total
+from jfewshot.classifiers.linalg import computed_once, largest, product, total
 
 _TINY = 1e-30
+# A course ends where no probability moves by more than this in a round.
+_STILL = 1e-4
 
 
 @functools.partial(jax.tree_util.register_dataclass, data_fields=["gram_qs", "gram_qq", "counts"], meta_fields=[])
@@ -92,6 +96,16 @@ class Points(typing.NamedTuple):
         squares = _diagonal(self.gram)
         return jnp.maximum(squares[:, None] + squares[None] - 2.0 * self.gram, 0.0)
 
+    def nearness(self, centroids: Float[Array, "n n_way episodes"]) -> Float[Array, "n n_way episodes"]:
+        """2 x.c - |c|^2 of each point x and centroid c: minus their squared distance, without |x|^2, which all classes share.
+
+        Args:
+          centroids: their coefficients on the points.
+        """
+        products = product(self.gram, centroids)
+        squares = computed_once(lambda c, x: total(c * x, 0), centroids, products)
+        return 2.0 * products - squares
+
 
 def together(support: Support, queries: Queries) -> Points:
     """Supports and queries as one set of points.
@@ -110,6 +124,49 @@ def together(support: Support, queries: Queries) -> Points:
     squares = total(counts * _diagonal(gram), 0) / n
     of_mean = total(counts * product(gram, counts[:, None])[:, 0], 0) / n**2
     return Points(gram, counts, jnp.maximum(squares - of_mean, _TINY))
+
+
+def labels_of(support: Support, points: Points) -> Float[Array, "n n_way episodes"]:
+    """The supports' labels, and 0 for queries.
+
+    Args:
+      support: the support sets.
+      points: supports and queries.
+    """
+    n, episodes = points.counts.shape
+    labels = jnp.concatenate([support.one_hot, jnp.zeros((n - support.n_support, support.n_way, 1), points.gram.dtype)])
+    return jnp.broadcast_to(labels, (n, support.n_way, episodes))
+
+
+def settled(
+    step: Callable[[Any], tuple[Any, Float[Array, "n_query n_way episodes"]]],
+    state: Any,
+    probabilities: Float[Array, "n_query n_way episodes"],
+    most: int,
+) -> tuple[Float[Array, "n_query n_way episodes"], Diagnostics]:
+    """Repeat a step until the queries' probabilities stand still in all episodes.
+
+    Args:
+      step: from a state to the next one, and the queries' probabilities in the given state.
+      state: to begin with.
+      probabilities: to begin with.
+      most: rounds at most.
+
+    Returns:
+      the last probabilities, and as residual by how much the last round moved one of them at most.
+    """
+
+    def go_on(carry):
+        return (carry[-1] < most) & (carry[2] > _STILL).any()
+
+    def move(carry):
+        state, before, _, count = carry
+        state, now = step(state)
+        return state, now, largest(largest(jnp.abs(now - before), 1), 0), count + 1
+
+    moving = jnp.full(probabilities.shape[-1], jnp.inf, probabilities.dtype)
+    _, found, moved, count = lax.while_loop(go_on, move, (state, probabilities, moving, jnp.int32(0)))
+    return found, Diagnostics(moved, jnp.full(moved.shape, count, moved.dtype))
 
 
 def _diagonal(gram: Float[Array, "n n episodes"]) -> Float[Array, "n episodes"]:

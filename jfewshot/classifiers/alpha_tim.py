@@ -1,0 +1,92 @@
+"""Transductive information maximisation for queries whose classes are not balanced: alpha-TIM of Veilleux et al. (NeurIPS 2021).
+Transductive."""
+
+import dataclasses
+from typing import ClassVar
+
+import jax.numpy as jnp
+
+from jfewshot.classifiers.base import Strength, Support
+from jfewshot.classifiers.linalg import computed_once, softmax, total
+from jfewshot.classifiers.transductive import Queries, labels_of, settled, together
+from jfewshot.errors import UserError
+
+_ROUNDS = 150
+
+
+@dataclasses.dataclass(frozen=True)
+class AlphaTIM:
+    """TIM with Tsallis entropies in place of Shannon's, which punish unequal numbers of queries less.
+
+    With p_ik as in `TIM`, and H_alpha(p) = (1 - sum_k p_k^alpha) / (alpha - 1), it minimises over the centroids
+
+        support_weight CE(supports) - H_alpha(mean of p over the queries) + mean over the queries of H_alpha(p_i),
+
+    where the cross-entropy CE is Shannon's, which is the default of the authors' code. The limit of alpha = 1 is TIM's loss.
+
+    The paper minimises by Adam. Adam scales each feature of a centroid by itself, so its course is no function of inner products.
+    This solver takes plain gradient steps. The gradient with respect to a centroid is a sum over the points of g_ik (z_i - w_k),
+    so a centroid stays a combination of points, and inner products suffice. Each step is divided by 2 sharpness / spread and by
+    the share of points that the centroid has, and multiplied by `rate`. It begins at the mean of the supports. The problem is
+    not convex, so another solver may end elsewhere. Rounds end when no probability moves, or after 150.
+
+    Attributes:
+      sharpness: how fast probabilities fall with the squared distance, as a multiple of 1 / spread.
+      alpha: of the entropies, above 1.
+      support_weight: how much the supports count.
+      rate: how long the steps are.
+    """
+
+    sharpness: float = 6.0
+    alpha: float = 2.0
+    support_weight: float = 1.0
+    rate: float = 1.0
+
+    strength: ClassVar[Strength | None] = None
+    tolerance: ClassVar[float | None] = 1e-2
+    translation_invariant: ClassVar[bool] = True
+    transductive: ClassVar[bool] = True
+
+    def __post_init__(self):
+        if self.alpha <= 1:
+            raise UserError(f"alpha_tim: alpha is {self.alpha:g}; it must be above 1 (tim is the limit of 1)")
+
+    def solve(self, support: Support, queries: Queries, strength=None):
+        """Score the queries of many episodes; see `Transductive.solve`.
+
+        Args:
+          support: the support sets.
+          queries: the queries of the same episodes.
+          strength: ignored.
+
+        Returns:
+          the probabilities p of the queries, and by how much the last round moved one of them at most.
+        """
+        points = together(support, queries)
+        labels, n_support = labels_of(support, points), support.n_support
+        counts = queries.counts[:, None]
+        each = counts / total(counts, 0)
+        of_support = self.support_weight / n_support
+
+        scale = self.sharpness / points.spread
+
+        def slope_of(p_query, each, mean):
+            # Derivatives by p of the entropies, then by the softmax's argument.
+            by_p = self.alpha / (self.alpha - 1.0) * (mean ** (self.alpha - 1.0) - p_query ** (self.alpha - 1.0))
+            by_p = computed_once(lambda x: x, by_p)
+            return each * p_query * (by_p - total(p_query * by_p, 1)[:, None])
+
+        def step(centroids):
+            p = computed_once(softmax, scale * points.nearness(centroids))
+            p_query = p[n_support:] * counts
+            mean = computed_once(lambda each, p: total(each * p, 0), each, p_query)
+            by_query = computed_once(slope_of, p_query, each, mean)
+            by_support = of_support * (p[:n_support] - labels[:n_support])
+            slope = jnp.concatenate([by_support, by_query])
+            held = computed_once(lambda x: total(x, 0), slope)
+            length = self.rate / (self.support_weight / support.n_way + mean)
+            moved = computed_once(lambda *x: x[0] - x[1] * (x[2] - x[3] * x[0]), centroids, length, slope, held)
+            return moved, p_query
+
+        start = labels / total(labels, 0)
+        return settled(step, start, jnp.zeros_like(labels[n_support:]), _ROUNDS)

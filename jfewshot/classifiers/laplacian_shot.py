@@ -1,0 +1,83 @@
+"""Nearest class means, smoothed over a graph of the queries: LaplacianShot of Ziko et al. (ICML 2020). Transductive."""
+
+import dataclasses
+from typing import ClassVar
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jfewshot.classifiers.base import Strength, Support
+from jfewshot.classifiers.linalg import computed_once, largest, product, softmax, total
+from jfewshot.classifiers.transductive import Queries, labels_of, settled, together
+
+_ROUNDS = 100
+
+
+@dataclasses.dataclass(frozen=True)
+class LaplacianShot:
+    """Queries are assigned to the nearest class mean, and queries that lie near each other to the same class.
+
+    With a_qk the squared distance of query q from the mean of class k, times sharpness / spread, and N(q) the nearest other
+    queries of q, the bound optimiser of the paper (equation 12) repeats
+
+        y_q = softmax over k of (-a_qk + smoothness times the sum over N(q) of y_pk),
+
+    starting from smoothness 0. It assumes nothing about how many queries a class has. The paper's correction of the class means
+    from the queries (its equation 13) is left out. Rounds end when no probability moves, or after 100.
+
+    Attributes:
+      sharpness: how fast probabilities fall with the squared distance, as a multiple of 1 / spread.
+      smoothness: how much each neighbour counts; lambda of the paper.
+      neighbours: how many nearest queries count for each query; queries at the same distance count as one.
+    """
+
+    sharpness: float = 6.0
+    smoothness: float = 0.5
+    neighbours: int = 3
+
+    strength: ClassVar[Strength | None] = None
+    tolerance: ClassVar[float | None] = 1e-2
+    translation_invariant: ClassVar[bool] = True
+    transductive: ClassVar[bool] = True
+
+    def solve(self, support: Support, queries: Queries, strength=None):
+        """Score the queries of many episodes; see `Transductive.solve`.
+
+        Args:
+          support: the support sets.
+          queries: the queries of the same episodes.
+          strength: ignored.
+
+        Returns:
+          the probabilities y, and by how much the last round moved one of them at most.
+        """
+        points, n_support = together(support, queries), support.n_support
+        labels = labels_of(support, points)
+        logits = self.sharpness / points.spread * points.nearness(labels / total(labels, 0))[n_support:]
+
+        distances = computed_once(lambda gram: points._replace(gram=gram).squared_distances(), queries.gram_qq)
+        graph = _nearest(distances, queries.counts, self.neighbours)
+
+        def step(y):
+            now = computed_once(lambda a, b: softmax(a + self.smoothness * b), logits, product(graph, y))
+            return now, now
+
+        start = softmax(logits)
+        return settled(step, start, start, _ROUNDS)
+
+
+def _nearest(
+    distances: Float[Array, "n n episodes"], counts: Float[Array, "n episodes"], neighbours: int
+) -> Float[Array, "n n episodes"]:
+    """1 where a column's point is among the nearest of a row's, 0 elsewhere and for places that hold no query."""
+    n = distances.shape[0]
+    left = jnp.where(jnp.eye(n, dtype=bool)[:, :, None] | (counts[None] == 0), jnp.inf, distances)
+    found = jnp.zeros_like(left)
+    for _ in range(min(neighbours, n - 1)):
+        least = computed_once(lambda x: -largest(-x, 1), left)[:, None]
+        nearest = (left == least) & jnp.isfinite(left)
+        found, left = (
+            jnp.where(nearest, 1.0, found),
+            computed_once(lambda x, least: jnp.where(x == least, jnp.inf, x), left, least),
+        )
+    return found

@@ -1,0 +1,87 @@
+"""Transductive information maximisation by alternating directions: TIM-ADM of Boudiaf et al. (NeurIPS 2020). Transductive."""
+
+import dataclasses
+from typing import ClassVar
+
+import jax.numpy as jnp
+
+from jfewshot.classifiers.base import Strength, Support
+from jfewshot.classifiers.linalg import computed_once, log_sum_exp, total
+from jfewshot.classifiers.transductive import Queries, labels_of, settled, together
+
+_ROUNDS = 150  # as in the paper
+_TINY = 1e-30
+
+
+@dataclasses.dataclass(frozen=True)
+class TIM:
+    """Centroids that fit the supports, are sure of each query, and use all classes equally.
+
+    With p_ik the softmax over the classes k of -sharpness / spread times the squared distance of point i from centroid k, TIM
+    minimises, over the centroids (equation 3 of the paper),
+
+        support_weight CE(supports) - H(mean of p over the queries) + entropy_weight (mean over the queries of H(p_i)),
+
+    with CE the cross-entropy and H the entropy. Alternating directions add an assignment q of the queries to the classes
+    (proposition 1): q_ik is p_ik^(1 + entropy_weight) over the square root of its sum over the queries, scaled to sum 1 over the
+    classes, and each centroid then moves to where the gradient vanishes while p stays. Each new centroid is a combination of
+    points and of the old centroid, so inner products suffice. Rounds end when no probability moves, or after 150.
+
+    The term H(mean) favours equally many queries in each class. `alpha_tim` favours that less.
+
+    Attributes:
+      sharpness: how fast probabilities fall with the squared distance, as a multiple of 1 / spread. (The paper's temperature is
+        twice this number over the spread.)
+      support_weight: lambda of the paper.
+      entropy_weight: alpha of the paper.
+    """
+
+    sharpness: float = 6.0
+    support_weight: float = 0.1
+    entropy_weight: float = 0.1
+
+    strength: ClassVar[Strength | None] = None
+    tolerance: ClassVar[float | None] = 1e-2
+    translation_invariant: ClassVar[bool] = True
+    transductive: ClassVar[bool] = True
+
+    def solve(self, support: Support, queries: Queries, strength=None):
+        """Score the queries of many episodes; see `Transductive.solve`.
+
+        Args:
+          support: the support sets.
+          queries: the queries of the same episodes.
+          strength: ignored.
+
+        Returns:
+          the probabilities p of the queries, and by how much the last round moved one of them at most.
+        """
+        points = together(support, queries)
+        labels, n_support = labels_of(support, points), support.n_support
+        counts = queries.counts[:, None]
+        # What one support and one query weigh in the sums of the paper's equation 8.
+        of_support = self.support_weight / (1.0 + self.entropy_weight) / n_support
+        of_query = counts / total(counts, 0)
+        weights = jnp.concatenate([jnp.broadcast_to(of_support, (n_support, *of_query.shape[1:])), of_query])
+        scale = self.sharpness / points.spread
+
+        def assigned(log_p, counts):
+            sharp = computed_once(lambda x: jnp.exp((1.0 + self.entropy_weight) * x) * counts, log_p)
+            roots = computed_once(lambda x: 1.0 / jnp.sqrt(jnp.maximum(total(x, 0), _TINY)), sharp)
+            q = sharp * roots
+            return q / jnp.maximum(total(q, 1), _TINY)[:, None]
+
+        def step(centroids):
+            logits = scale * points.nearness(centroids)
+            log_p = computed_once(lambda x: x - log_sum_exp(x)[:, None], logits)
+            p = computed_once(jnp.exp, log_p)
+            q = computed_once(assigned, log_p[n_support:], counts)
+            wanted, held = weights * jnp.concatenate([labels[:n_support], q]), weights * p
+            # sum_i of wanted_i z_i + held_i (w - z_i), over the sum of wanted.
+            shares = computed_once(lambda x: total(x, 0), wanted)
+            kept = computed_once(lambda x: total(x, 0), held)
+            moved = computed_once(lambda *x: (x[0] - x[1] + x[2] * x[3]) / x[4], wanted, held, kept, centroids, shares)
+            return moved, p[n_support:] * counts
+
+        start = labels / total(labels, 0)
+        return settled(step, start, jnp.zeros_like(labels[n_support:]), _ROUNDS)
