@@ -7,6 +7,7 @@ step.
 - `objectives`: NT-Xent (dense, tiled, sharded over devices) and reconstruction
 - `data`: manifests, length buckets, loading
 - `settings`: what users choose about all of these; `config` adds the rest of a pretraining's settings
+- `monitoring`: what is measured of an encoder while it trains
 - `training`: the training run
 - `train`: `python -m jfewshot.simclr.train`
 - `study`: trainings side by side

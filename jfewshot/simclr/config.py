@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from tyro.conf import arg
 
 from jfewshot.errors import UserError
-from jfewshot.simclr.settings import AugmentationConfig, EncoderConfig, FbankSettings
+from jfewshot.simclr.settings import AugmentationConfig, EncoderConfig, FbankSettings, MonitorConfig
 from jfewshot.training.config import OptimiserConfig
 
 Profile = Literal["speech_simclr", "speech_simclr_recon", "tera"]
@@ -86,6 +86,7 @@ class TrainConfig:
         "augmentation": "Augmentation",
         "optimiser": "Optimiser",
         "fbank": "Filterbank",
+        "monitor": "Measurements while training",
         "projection_hidden": "Loss",
         "batch": "Batches and steps",
         "log_every": "Log and checkpoints",
@@ -106,6 +107,7 @@ class TrainConfig:
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
     fbank: FbankSettings = field(default_factory=FbankSettings)
+    monitor: MonitorConfig = field(default_factory=MonitorConfig)
     projection_hidden: int = 768
     """Width of the hidden layer of the projection head."""
     projection_out: int = 256
@@ -139,7 +141,8 @@ class TrainConfig:
     keep: int = 3
     """Number of latest checkpoints to keep."""
     keep_best: int = 5
-    """Number of further checkpoints to keep, those with the lowest validation loss, for averaging."""
+    """Number of further checkpoints to keep for averaging: those with the lowest validation loss, or with the highest accuracy on
+    --monitor.development."""
     tensorboard: bool = False
     """Also write metrics for TensorBoard (needs the package tensorboardX)."""
     devices: int | None = None
@@ -173,6 +176,8 @@ class TrainConfig:
             raise UserError("--steps, --log-every and --checkpoint-every must be at least 1")
         if not 0 <= self.checkpoint_minutes < float("inf"):
             raise UserError(f"--checkpoint-minutes {self.checkpoint_minutes}: give 0 or more minutes")
+        if self.monitor.patience is not None and self.processes > 1:
+            raise UserError("--monitor.patience stops runs of one process only; leave it out, or train in one process")
         if self.epochs is not None:
             if not 0 < self.epochs < float("inf"):
                 raise UserError(f"--epochs {self.epochs}: give a number above 0")
@@ -220,6 +225,7 @@ FREE += (
     "encoder.remat",
     "encoder.attention",
     "augmentation.noise_folder",
+    "monitor.development",
 )
 
 
@@ -236,6 +242,16 @@ def from_record(record: dict[str, Any]) -> TrainConfig:
         ),
         "optimiser": OptimiserConfig(**record["optimiser"]),
         "fbank": FbankSettings(**record["fbank"]),
+        "monitor": _monitor(record.get("monitor", {})),
         "out": Path(record["out"]),
     }
     return TrainConfig(**{**record, **parts})
+
+
+def _monitor(record: dict[str, Any]) -> MonitorConfig:
+    chosen = dict(record)
+    if chosen.get("development") is not None:
+        chosen["development"] = Path(chosen["development"])
+    if "shots" in chosen:
+        chosen["shots"] = tuple(chosen["shots"])
+    return MonitorConfig(**chosen)

@@ -127,7 +127,9 @@ class _Best:
     higher_is_better: bool
 
     def should_preserve(self, checkpoints: Sequence[Any], *, context: Any) -> Sequence[bool]:
-        scores = {each.step: each.metrics[self.metric] for each in checkpoints if each.metrics}
+        scores = {
+            each.step: each.metrics[self.metric] for each in checkpoints if each.metrics and self.metric in each.metrics
+        }
         best = best_steps(scores, self.n, self.higher_is_better)
         return [each.step in best for each in checkpoints]
 

@@ -37,12 +37,15 @@ class OptimiserConfig:
 
 def as_record(config: Any) -> dict[str, Any]:
     """A configuration (nested dataclasses) as JSON."""
-    return {
-        item.name: as_record(value)
-        if dataclasses.is_dataclass(value := getattr(config, item.name))
-        else (str(value) if isinstance(value, Path) else value)
-        for item in dataclasses.fields(config)
-    }
+    return {item.name: _as_json(getattr(config, item.name)) for item in dataclasses.fields(config)}
+
+
+def _as_json(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        return as_record(value)
+    if isinstance(value, tuple):
+        return list(value)
+    return str(value) if isinstance(value, Path) else value
 
 
 def differences(one: dict[str, Any], other: dict[str, Any], free: Collection[str] = ()) -> list[str]:

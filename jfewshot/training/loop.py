@@ -2,10 +2,10 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import numpy as np
@@ -20,6 +20,37 @@ from jfewshot.training.model import Params
 from jfewshot.training.step import State
 
 log = logging.getLogger(__name__)
+
+
+@runtime_checkable
+class Watch(Protocol):
+    """Measures a training every so many steps.
+
+    Attributes:
+      every: steps between two measurements.
+      is_best: whether the last measurement is the best so far, so that a checkpoint is worth its place.
+      stopped: why the training should stop; empty while it should go on.
+    """
+
+    every: int
+    is_best: bool
+    stopped: str
+
+    def __call__(self, step: int, params: Params) -> dict[str, float | str]:
+        """Measure the parameters after a step (0: before the first); the values, by name."""
+        ...
+
+    def begin(self, first: int) -> bool:
+        """Take in what metrics.jsonl says up to the step that a run continues from; whether that step was measured."""
+        ...
+
+    def describe(self, values: Mapping[str, float | str]) -> str:
+        """Measured values in a few words."""
+        ...
+
+    def draw(self) -> None:
+        """Draw the measurements so far."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -39,6 +70,8 @@ class TrainingRun:
       mesh: the devices; None for a single one.
       checkpoint_s: seconds after the last checkpoint that bring another one, without validation; 0 for none. Several
         processes would have to agree on the time, so they save by steps alone.
+      watch: what measures the training; None for nothing. Only the first process measures.
+      score_by_watch: which of the measured values chooses checkpoints in place of a validation number; None for none.
       advice: what to do about a loss that is not finite, beside looking at its files.
     """
 
@@ -53,6 +86,8 @@ class TrainingRun:
     score: str = "loss"
     mesh: jax.sharding.Mesh | None = None
     checkpoint_s: float = 0.0
+    watch: Watch | None = None
+    score_by_watch: str | None = None
     advice: str = "lower --optimiser.rate"
 
 
@@ -105,6 +140,25 @@ def run_steps(
         if metrics:
             metrics.add(step, values, waited, run.steps)
 
+    watch = run.watch if metrics else None
+
+    def measure(step: int) -> float | None:
+        assert watch
+        assert metrics
+        settle()
+        found = watch(step, state.params)
+        metrics.add_measurement(step, found, watch.describe(found))
+        watch.draw()
+        return float(found[run.score_by_watch]) if run.score_by_watch and watch.is_best else None
+
+    if watch and not watch.begin(first) and first == 0:
+        measure(0)
+    if watch and watch.stopped:
+        log.info("stopped early; nothing is left to do. %s", watch.stopped)
+        if metrics:
+            metrics.close()
+        return values
+
     # The first process reports for all; a run that is finished has nothing to report.
     shown = Progress("training", run.steps, "steps", first, None if metrics and first < run.steps else False)
     try:
@@ -116,18 +170,26 @@ def run_steps(
                 state, results = run.step(state, batch, key, fixed(step - 1) if callable(fixed) else fixed)
                 settle()
                 pending = (step, results, waited)
-                if step % run.checkpoint_every == 0 or step == run.steps:
+                last = step == run.steps
+                best = measure(step) if watch and (step % watch.every == 0 or last) else None
+                stop = bool(watch and watch.stopped)
+                if step % run.checkpoint_every == 0 or last or stop or best is not None:
                     settle()
                     found = run.validate(state.params) if run.validate else None
                     if metrics and found:
                         metrics.add_validation(step, found)
-                    checkpoints.save(state, found[run.score] if found else None)
+                    by_validation = found[run.score] if found and not run.score_by_watch else None
+                    checkpoints.save(state, by_validation if best is None else best)
                     saved = time.monotonic()
                 elif by_time and time.monotonic() - saved >= by_time:
                     settle()  # a state after a loss that is not finite must not be saved
                     checkpoints.save(state, None)
                     saved = time.monotonic()
                 shown.advance(1, metrics.details if metrics else None)
+                if stop:
+                    assert watch
+                    log.info("stopped early at %s", watch.stopped)
+                    break
     finally:
         if metrics:
             metrics.close()

@@ -58,9 +58,7 @@ class Metrics:
           total: number of steps of the run.
         """
         self._file.write(json.dumps({"step": step, **values}) + "\n")
-        if self._writer is not None:
-            for name, value in values.items():
-                self._writer.add_scalar(name, value, step)
+        self._write_scalars(step, values)
         self._steps, self._wait_s = self._steps + 1, self._wait_s + wait_s
         self._audio_s += values.get("audio_s", 0.0)
         if step % self.every and step != total:
@@ -83,8 +81,27 @@ class Metrics:
         self._file.write(
             json.dumps({"step": step, **{f"validation_{name}": value for name, value in values.items()}}) + "\n"
         )
+        self._write_scalars(step, {f"validation_{name}": value for name, value in values.items()})
         others = (f"{name} {value:.4f}" for name, value in values.items() if name != "loss")
         log.info("step %d: validation %s", step, ", ".join([f"loss {values['loss']:.4f}", *others]))
+
+    def add_measurement(self, step: int, values: dict[str, float | str], words: str) -> None:
+        """What was measured of a step.
+
+        Args:
+          step: number of the step; 0 before the first.
+          values: numbers and names, by name.
+          words: the same for people.
+        """
+        self._file.write(json.dumps({"step": step, **values}) + "\n")
+        numbers = {name: value for name, value in values.items() if not isinstance(value, str)}
+        self._write_scalars(step, numbers)
+        log.info("step %d: %s", step, words)
+
+    def _write_scalars(self, step: int, values: dict[str, float]) -> None:
+        if self._writer is not None:
+            for name, value in values.items():
+                self._writer.add_scalar(name, value, step)
 
     def close(self) -> None:
         """Flush and close."""

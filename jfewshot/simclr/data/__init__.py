@@ -5,6 +5,7 @@
 - `record`: the utterances that a run began with, so that it can continue when the data lost files
 - `batches`: which of them make up step n, and which piece of each: pure functions of seed and step, so a run
 continues exactly
+- `labelled`: labelled recordings on which an encoder is measured while it trains
 - `loader`: decoding, ahead of the device; `cache` keeps what was decoded
 """
 

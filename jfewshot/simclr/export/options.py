@@ -35,7 +35,8 @@ class ExportOptions:
     """Export the checkpoint of this training step; 0 is the untrained encoder, which serves as a control. Without this
     option, the latest checkpoint."""
     average_best: int = 0
-    """Export the average of this many checkpoints, those with the lowest validation loss, instead of a single one. 0 exports a
+    """Export the average of this many checkpoints, those with the lowest validation loss (or the highest accuracy on
+    --monitor.development), instead of a single one. 0 exports a
     single checkpoint."""
     default_view: Annotated[str, arg(metavar="LAYER.POOLING")] = ""
     """Layer and pooling that serve the encoder best, for instance last.mean_std. `jfewshot extract` keeps this view besides those

@@ -1,14 +1,16 @@
 """From a training run to an encoder folder."""
 
+import dataclasses
 import logging
 from pathlib import Path
 
 from jfewshot.errors import UserError
 from jfewshot.files.arrays import read_npz
-from jfewshot.simclr.config import from_record
+from jfewshot.simclr.config import TrainConfig, from_record
 from jfewshot.simclr.export.folder import EncoderFolder, check_encoder_place, write_encoder
 from jfewshot.simclr.export.options import ExportOptions
-from jfewshot.training.checkpoints import Checkpoints, average, read_params, steps_on_disk
+from jfewshot.simclr.training.checkpoints import run_checkpoints
+from jfewshot.training.checkpoints import average, read_params, steps_on_disk
 from jfewshot.training.config import read_config
 
 log = logging.getLogger(__name__)
@@ -35,7 +37,7 @@ def export(options: ExportOptions) -> Path:
             f"{options.run / 'config.json'} is damaged or of another version ({error}); copy the run again, or export it with "
             "the jfewshot that wrote it"
         ) from error
-    steps = _chosen_steps(options, config.keep, config.keep_best)
+    steps = _chosen_steps(options, dataclasses.replace(config, out=options.run))
     params = average([read_params(checkpoints, step) for step in steps])
     try:
         statistics = read_npz(options.run / "statistics.npz")
@@ -69,20 +71,21 @@ def export(options: ExportOptions) -> Path:
     return write_encoder(options.out, encoder, options.dtype, options.replace)
 
 
-def _chosen_steps(options: ExportOptions, keep: int, keep_best: int) -> list[int]:
+def _chosen_steps(options: ExportOptions, config: TrainConfig) -> list[int]:
     folder = options.run / "checkpoints"
     there = steps_on_disk(folder)
     if not there:
         raise UserError(f"{options.run} has no checkpoint yet")
     if options.average_best:
-        checkpoints = Checkpoints(folder, keep, keep_best)
+        checkpoints = run_checkpoints(config)
         try:
             best = checkpoints.best(options.average_best)
         finally:
             checkpoints.close()
         if not best:
             raise UserError(
-                f"{options.run} has no validation losses to choose by: train with --data.validation-share, or give --step"
+                f"{options.run} has no validation losses or accuracies to choose by: train with --data.validation-share or "
+                "--monitor.development, or give --step"
             )
         return best
     step = there[-1] if options.step is None else options.step

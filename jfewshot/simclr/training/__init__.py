@@ -5,5 +5,6 @@
 - `schedules`: learning rate and optimiser
 - `statistics`: the features' mean and deviation before the first step
 - `noises`: other pieces of recorded noise every so many steps
+- `checkpoints`: which of them are the best
 - `loop`: all of it together
 """

@@ -32,12 +32,14 @@ from jfewshot.simclr.data import (
 )
 from jfewshot.simclr.data.cache import WaveCache
 from jfewshot.simclr.data.record import RECORD
-from jfewshot.simclr.training.model import initial_params
+from jfewshot.simclr.monitoring import Monitor, make_monitor
+from jfewshot.simclr.settings.monitor import ACCURACY
+from jfewshot.simclr.training.checkpoints import run_checkpoints
+from jfewshot.simclr.training.model import initial_params, model_builder
 from jfewshot.simclr.training.noises import NoiseRounds
 from jfewshot.simclr.training.schedules import learning_rate, optimiser
 from jfewshot.simclr.training.statistics import feature_statistics
 from jfewshot.simclr.training.step import Fixed, train_step, validation_loss
-from jfewshot.training.checkpoints import Checkpoints
 from jfewshot.training.config import settle_record
 from jfewshot.training.devices import connect, make_mesh, replicate, spread
 from jfewshot.training.loop import TrainingRun, continued, run_steps
@@ -81,10 +83,13 @@ def train(config: TrainConfig) -> dict[str, float]:
     fixed = replicate(Fixed(make_banks(augmentation, samples, rate, config.seed, pool), mean, std), mesh)
     rounds = None if pool is None else NoiseRounds(fixed, pool, augmentation.noise_every, config.steps, mesh)
 
-    checkpoints = Checkpoints(folder / "checkpoints", config.keep, config.keep_best if validation else 0)
+    monitor = (
+        make_monitor(config, training, mean[0], std[0], model_builder(config)) if jax.process_index() == 0 else None
+    )
+    checkpoints = run_checkpoints(config, bool(validation))
     try:
         state = continued(replicate(initial_state(config), mesh), checkpoints)
-        run = _run(config, mesh, plan, speakers, validator(config, mesh, validation, speakers, fixed))
+        run = _run(config, mesh, plan, speakers, validator(config, mesh, validation, speakers, fixed), monitor)
         return run_steps(run, state, replicate(jax.random.key(config.seed), mesh), rounds or fixed, checkpoints)
     finally:
         checkpoints.close()
@@ -107,7 +112,7 @@ def _utterances(config: TrainConfig, folder: Path) -> _Found:
     return _Found(found, copies)
 
 
-def _run(config: TrainConfig, mesh, plan: BatchPlan, speakers, validate) -> TrainingRun:
+def _run(config: TrainConfig, mesh, plan: BatchPlan, speakers, validate, monitor: Monitor | None) -> TrainingRun:
     share = (jax.process_index(), jax.process_count())
     loading = config.data.threads, config.data.workers, int(config.data.cache_gb * 1e9)
     return TrainingRun(
@@ -121,6 +126,8 @@ def _run(config: TrainConfig, mesh, plan: BatchPlan, speakers, validate) -> Trai
         metrics=lambda first: Metrics(config.out, first, config.log_every, config.tensorboard, shown),
         validate=validate,
         mesh=mesh,
+        watch=monitor,
+        score_by_watch=ACCURACY if monitor is not None and config.monitor.development is not None else None,
     )
 
 

@@ -6,6 +6,7 @@ import pytest
 from jfewshot.simclr.augmentation import AugmentationConfig
 from jfewshot.simclr.config import DataConfig, OptimiserConfig, TrainConfig
 from jfewshot.simclr.encoder import EncoderConfig
+from jfewshot.simclr.settings import MonitorConfig
 
 
 @pytest.fixture(scope="session")
@@ -36,6 +37,7 @@ def tiny(speech_folder, tmp_path):
         steps=6,
         log_every=1,
         checkpoint_every=2,
+        monitor=MonitorConfig(every=0),
         devices=1,
     )
 

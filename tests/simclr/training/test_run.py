@@ -16,6 +16,7 @@ from jfewshot.errors import UserError
 from jfewshot.simclr.config import FREE, STEPS, from_record
 from jfewshot.simclr.export import load_encoder
 from jfewshot.simclr.export.run import ExportOptions, export
+from jfewshot.simclr.settings import MonitorConfig
 from jfewshot.simclr.training.loop import train
 from jfewshot.training import metrics as metrics_module
 from jfewshot.training.checkpoints import average, read_params, steps_on_disk
@@ -126,6 +127,40 @@ def test_speakers_statistics_normalise_and_events_are_written(tiny, tmp_path, vo
     # What is exported carries everybody's statistics: a speaker's own would give it away.
     exported = load_encoder(export(ExportOptions(by_speaker.out, tmp_path / "exported", name="one")))
     np.testing.assert_array_equal(exported.folder.mean, everybody)
+
+
+@pytest.mark.slow  # two runs, and the evaluator's compilation
+def test_a_measured_run_is_killed_continued_and_exported_by_its_accuracy(tiny, tmp_path, monkeypatch):
+    """Measuring changes nothing of what is trained; lines after the checkpoint are dropped, and the best steps are exported."""
+    pytest.importorskip("tensorboardX", reason="metrics for TensorBoard")
+    rows = [f"{path},{'ab'[k % 2]}" for k, path in enumerate(sorted(tiny.data.source.glob("*.wav")))]
+    (tmp_path / "development.csv").write_text("path,class\n" + "\n".join(rows) + "\n")
+    development = {"development": tmp_path / "development.csv", "classifier": "centroid", "episodes": 50, "ways": 2}
+    watched = dataclasses.replace(tiny, monitor=MonitorConfig(every=1, utterances=16, **development), tensorboard=True)
+    train(tiny)
+    add = metrics_module.Metrics.add
+
+    def killed(self, step, *rest):
+        add(self, step, *rest)
+        if step == 5:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(metrics_module.Metrics, "add", killed)
+    watched = dataclasses.replace(watched, out=tmp_path / "watched")
+    with pytest.raises(KeyboardInterrupt):
+        train(watched)
+    monkeypatch.undo()
+    train(watched)
+    lines = curve(watched.out)
+    assert [line for line in lines if "loss" in line] == curve(tiny.out)
+    measured = {line["step"]: line["few_shot"] for line in lines if "effective_rank" in line}
+    assert list(measured) == [0, 1, 2, 3, 4, 5, 6]
+    assert (watched.out / "monitor.png").stat().st_size > 1000
+    assert any((watched.out / "tensorboard").iterdir())
+    best = export(ExportOptions(watched.out, tmp_path / "best", name="best", average_best=1))
+    found = json.loads((best / "encoder.json").read_text())["training"]["checkpoints"]
+    later = {step: accuracy for step, accuracy in measured.items() if step}
+    assert found == [min(later, key=lambda step: (-later[step], step))]
 
 
 @pytest.mark.slow  # four runs
