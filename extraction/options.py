@@ -161,8 +161,9 @@ class ListOptions:
     HEADINGS: ClassVar = {"words": "What is searched"}
 
     words: Annotated[tuple[str, ...], tyro.conf.Positional, arg(metavar="[WORD ...]")] = ()
-    """Words that an encoder's name or description must contain, in any case. With words, all encoders of an installed s3prl are
-    searched too. Without words, the list has all names but those."""
+    """Words that an encoder's name or description must contain, in any case. With words, the encoders of all installed packages
+    are searched too: s3prl, mteb, perch-hoplite, avex and packages with HEAR's API. Without words, the list has all names but
+    those."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -30,6 +30,7 @@ not use. A factory takes `UpstreamOptions` (a family's: the rest of the name, th
 - `torch_runtime`: device, threads, half precision
 - `isolation`: other people's code kept from printing, warning and drawing
 - `probing`: how short a wave an encoder bears
+- `zoo_names`, `zoo_listing`: encoders of the zoos that are installed: names at once, more by asking the packages
 - `listing`, `checking`: the commands `jfewshot upstreams list` and `check`
 - `self_check`: a second of sound through an encoder before hours of work
 """

@@ -1,12 +1,17 @@
 """The encoders that can be named, each with what it is."""
 
 import importlib.util
+import json
 from collections.abc import Sequence
+from importlib import resources
 
 from extraction.upstreams import FAMILIES, UPSTREAMS
+from extraction.upstreams.base import PAPER_SAMPLE_RATE, PAPER_SEGMENT_SAMPLES
 from extraction.upstreams.paper_table import paper_table
 from extraction.upstreams.s3prl.baselines import TITLES
 from extraction.upstreams.s3prl.loading import entry_names
+from extraction.upstreams.zoo_listing import facts, zoo_lines
+from extraction.upstreams.zoo_names import names_of
 from jfewshot.errors import UserError
 
 # What follows the colon.
@@ -26,7 +31,7 @@ FAMILY_HINTS = {
 
 
 def found(words: Sequence[str]) -> str:
-    """The lines of encoders whose name or description contains all words, those of an installed s3prl among them.
+    """The lines of encoders whose name or description contains all words, those of all installed zoos among them.
 
     Args:
       words: in any case.
@@ -39,21 +44,42 @@ def found(words: Sequence[str]) -> str:
     if importlib.util.find_spec("s3prl") is not None:
         others = (name for name in sorted(entry_names()) if name not in known)
         lines += [f"{'s3prl:' + name:24} of s3prl" for name in others]
+    sampled = _sampled()
+    lines += [f"{f'simclr:{name}':24} {sampled.get(name, '')}".rstrip() for name in names_of("simclr")]
+    lines += zoo_lines()
     matching = [line for line in lines if all(word.casefold() in line.casefold() for word in words)]
     if not matching:
         raise UserError(
             f"no encoder has {' and '.join(repr(word) for word in words)} in its name or description; `jfewshot upstreams list` "
-            "shows all, and hf:ID takes any speech encoder of the Hugging Face hub"
+            "shows all that need no other package, and hf:ID takes any speech encoder of the Hugging Face hub"
         )
     return "\n".join(matching) + "\n"
 
 
 def listing() -> str:
     """A line for each encoder and each family of encoders."""
-    titles = {row["name"]: f"{row['title']}: {row['objective']}; {row['corpus']}" for row in paper_table()}
+    window_s = PAPER_SEGMENT_SAMPLES / PAPER_SAMPLE_RATE
+    titles = {
+        row["name"]: facts(
+            f"{row['title']}: {row['objective']}; {row['corpus']}", PAPER_SAMPLE_RATE, int(row["dim"]), window_s
+        )
+        for row in paper_table()
+    }
     titles["mt_slvr"] = "MT-SLVR: contrastive and predictive at once; AudioSet; its file with --checkpoint"
-    titles |= {f"s3prl_{name}": title for name, title in TITLES.items()}
+    titles |= {f"s3prl_{name}": title for name, title in TITLES.items()} | _sampled()
     lines = [f"{name:24} {titles.get(name, '')}".rstrip() for name in UPSTREAMS]
     lines += [f"{family + ':...':24} {FAMILY_HINTS[family]}" for family in FAMILIES]
     lines += [f"{'MODULE:CLASS':24} a class of yours (docs/upstreams.md)"]
     return "\n".join(lines) + "\n"
+
+
+def _sampled() -> dict[str, str]:
+    """What the manifests of the sample stores say of the encoders that they were made with."""
+    found = {}
+    for store in (resources.files("jfewshot") / "data" / "stores" / "esc10").iterdir():
+        manifest = json.loads((store / "manifest.json").read_text(encoding="utf-8"))
+        upstream, rate = manifest["upstream"], manifest["sample_rate"]
+        (view,) = manifest["views"].values()
+        window_s = manifest["segment_samples"] / rate
+        found[upstream["name"]] = facts(upstream["title"], rate, view["dim"], window_s, upstream["licence"])
+    return found

@@ -14,6 +14,7 @@ from extraction.pipeline import extract
 from extraction.settings import ExtractionSettings, UpstreamOptions
 from extraction.upstreams import load_upstream
 from extraction.upstreams.self_check import self_check
+from extraction.upstreams.zoo_names import names_of
 from jfewshot.audio import read_audio
 from jfewshot.errors import UserError
 from jfewshot.store import open_store
@@ -163,6 +164,20 @@ def test_weights_that_lack_a_tensor_or_are_of_another_encoder_are_refused(small_
     ):
         with pytest.raises(UserError, match=message):
             load_upstream(f"avex:{spec}", UpstreamOptions(checkpoint=tmp_path / file))
+
+
+def test_the_list_and_the_shell_know_the_registry_without_torch():
+    program = (
+        "import sys; from extraction.upstreams.listing import found; sys.stdout.write(found(['avex:esp', 'avex,'])); "
+        "assert not {'torch', 'avex'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], check=True, timeout=120, capture_output=True, text=True)
+    listed = [line.split()[0].removeprefix("avex:") for line in done.stdout.splitlines()]
+    with pytest.raises(UserError) as refused:
+        load_upstream("avex:no such name")
+    assert listed == names_of("avex")
+    assert f"it has {', '.join(listed)}," in str(refused.value)  # as avex's registry names them
+    assert "avex:esp_aves2_effnetb0_bio avex, efficientnet; 16 kHz" in done.stdout
 
 
 def test_names_specs_and_code_of_others_that_cannot_be_taken_are_refused(small_beats, tmp_path):

@@ -16,6 +16,7 @@ from extraction.upstreams import (
     checking,
     load_upstream,
     upstream_names,
+    zoo_listing,
 )
 from extraction.upstreams.base import UpstreamOptions
 from extraction.upstreams.listing import FAMILY_HINTS
@@ -30,7 +31,10 @@ def test_list_names_every_encoder_and_family(capsys):
         *(f"{family}:..." for family in FAMILIES),
         "MODULE:CLASS",
     ]
-    assert lines[1].split(maxsplit=1)[1] == "HuBERT Base: masked prediction of clusters; LibriSpeech 960 h"
+    assert lines[1].split(maxsplit=1)[1] == (
+        "HuBERT Base: masked prediction of clusters; LibriSpeech 960 h; 16 kHz, 768 dimensions, windows of 5 s"
+    )
+    assert "YAMNet; 16 kHz, 1024 dimensions, windows of 5 s; Apache-2.0" in lines[list(UPSTREAMS).index("yamnet")]
     assert set(FAMILY_HINTS) == set(FAMILIES)
 
 
@@ -42,6 +46,8 @@ def test_words_search_names_and_descriptions(capsys):
     assert "s3prl:hubert_base" not in names
     assert __main__.main(["list", "masked", "quantization"]) == 0
     assert "decoar2" in capsys.readouterr().out
+    assert __main__.main(["list", "simclr:", "small"]) == 0
+    assert capsys.readouterr().out.startswith("simclr:speech_simclr_small Speech SimCLR, small; 16 kHz, 128 dimensions")
     with pytest.raises(UserError, match="no encoder has 'bats' in its name or description"):
         __main__.main(["list", "bats"])
 
@@ -153,6 +159,16 @@ def test_without_the_package_of_a_zoo_a_line_says_what_to_install(monkeypatch):
         monkeypatch.setitem(sys.modules, package, None)
         with pytest.raises(UserError, match=rf"pip install 'jfewshot\[{family}\]'"):
             load_upstream(f"{family}:anything")
+
+
+def test_a_zoo_that_cannot_be_imported_is_left_out_of_the_list_and_said(monkeypatch, caplog):
+    def fails():
+        raise ImportError("of another release")
+        yield
+
+    monkeypatch.setattr(zoo_listing, "_ZOOS", {"hoplite": (None, fails)})
+    assert zoo_listing.zoo_lines() == []
+    assert "the encoders of hoplite are left out of the list: ImportError: of another release" in caplog.text
 
 
 def test_naming_an_encoder_of_a_zoo_loads_nothing_of_the_zoo():

@@ -13,7 +13,9 @@ from extraction.datasets import load_dataset
 from extraction.pipeline import extract
 from extraction.settings import ExtractionSettings, UpstreamOptions
 from extraction.upstreams import load_upstream
+from extraction.upstreams.listing import found
 from extraction.upstreams.self_check import self_check
+from extraction.upstreams.zoo_names import names_of
 from jfewshot.audio import read_audio
 from jfewshot.errors import UserError
 from jfewshot.store import open_store
@@ -127,6 +129,8 @@ def test_a_module_gives_the_store_what_it_gives_in_a_process_of_its_own(module, 
 
 def test_vqt_of_hearbaseline_is_as_hearbaseline_computes_it(tmp_path):
     pytest.importorskip("hearbaseline", reason="hearbaseline is not installed")
+    assert "hearbaseline.vqt" in names_of("hear")
+    assert "hear:hearbaseline.vqt    HEAR's API" in found(["hear:", "vqt"])
     # Rounding alone: librosa computes in float32 in both.
     compare_with_the_neighbour("hearbaseline.vqt", tmp_path, (1.0, 1.7, 2.3), 1e-6)
     with pytest.raises(

@@ -14,6 +14,7 @@ from extraction.pipeline import extract
 from extraction.settings import ExtractionSettings, UpstreamOptions
 from extraction.upstreams import load_upstream
 from extraction.upstreams.self_check import self_check
+from extraction.upstreams.zoo_names import names_of
 from jfewshot.audio import read_audio
 from jfewshot.errors import UserError
 from jfewshot.store import open_store
@@ -141,6 +142,25 @@ def test_perch_in_tensorflow_is_as_hoplite_computes_it(tmp_path):
     upstream, _, n_windows = compare_with_the_neighbour("perch_8", weights, tmp_path, 1e-6)
     assert n_windows == [1, 1, 2]
     assert "weights sha256:" in upstream.revision
+
+
+def test_the_list_and_the_shell_know_all_presets_without_what_runs_them():
+    from perch_hoplite.zoo.model_configs import ModelConfigName
+
+    presets = sorted(preset.value for preset in ModelConfigName)
+    assert names_of("hoplite") == presets
+    program = (
+        "import sys; from extraction.upstreams.listing import found; sys.stdout.write(found(['hoplite:'])); "
+        "assert not {'torch', 'tensorflow', 'onnxruntime'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], check=True, timeout=120, capture_output=True, text=True)
+    lines = {line.split()[0]: line.split(maxsplit=1)[1] for line in done.stdout.splitlines()}
+    del lines["hoplite:..."]
+    assert sorted(lines) == [f"hoplite:{preset}" for preset in presets]
+    assert lines["hoplite:perch_v2"] == "Perch Hoplite; 32 kHz, 1536 dimensions, windows of 5 s; Apache-2.0"
+    assert lines["hoplite:birdnet_V2.4"] == "Perch Hoplite; 48 kHz, 1024 dimensions, windows of 3 s; CC-BY-NC-SA-4.0"
+    assert lines["hoplite:beans_baseline"] == "Perch Hoplite; 32 kHz, 80 dimensions, windows of 1 s"
+    assert lines["hoplite:birdaves"] == "Perch Hoplite; 16 kHz, 768 dimensions"
 
 
 def test_zeros_of_the_placeholder_are_refused_by_the_check():

@@ -13,7 +13,9 @@ from extraction.datasets import load_dataset
 from extraction.pipeline import extract
 from extraction.settings import ExtractionSettings, UpstreamOptions
 from extraction.upstreams import load_upstream
+from extraction.upstreams.listing import found
 from extraction.upstreams.self_check import self_check
+from extraction.upstreams.zoo_names import names_of
 from jfewshot.audio import read_audio
 from jfewshot.errors import UserError
 from jfewshot.store import open_store
@@ -70,6 +72,16 @@ def test_mtebs_random_baseline_is_as_mteb_encodes_it(upstream, tmp_path, capfd):
     assert "Encoding batches" not in capfd.readouterr().err  # mteb's bar, for each batch
     assert store.manifest["upstream"]["licence"] == "mit"
     assert self_check(upstream).shapes == {"embedding": (1, 32)}
+
+
+def test_the_list_has_all_models_and_the_shell_those_whose_names_are_written_down():
+    mteb = pytest.importorskip("mteb", reason="mteb is not installed")
+    metas = {meta.name: meta for meta in mteb.get_model_metas(modalities=["audio"])}
+    lines = {line.split()[0].removeprefix("mteb:"): line for line in found(["mteb:"]).splitlines()}
+    assert set(metas) < set(lines)
+    assert lines["microsoft/wavlm-base"].endswith("mteb; 768 dimensions; mit")
+    assert set(names_of("mteb")) <= set(metas)
+    assert len(names_of("mteb")) > 0.85 * len(metas)
 
 
 def test_names_that_mteb_does_not_have_and_checkpoints_are_refused(upstream, tmp_path):
