@@ -13,6 +13,7 @@ from tyro.conf import arg
 from jfewshot.errors import UserError
 
 _MOST_MEMORY_GB = 1_000_000
+Metric = Literal["accuracy", "balanced_accuracy", "macro_f1", "top_2_accuracy", "top_3_accuracy", "top_5_accuracy"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,9 +148,10 @@ class RunOptions:
     interval: Literal["ci95", "pool_ci95", "both"] = "ci95"
     """Which 95% interval the table shows: ci95 is the one that papers report, pool_ci95 accounts for the limited number of
     clips and classes, both shows the two."""
-    metric: Literal["accuracy", "balanced_accuracy", "macro_f1"] = "accuracy"
+    metric: Metric = "accuracy"
     """What the table shows: accuracy is the share of right query clips, balanced_accuracy the mean over the classes of that
-    share, macro_f1 the mean over the classes of F1. The last two differ from accuracy with --n-query all only."""
+    share, macro_f1 the mean over the classes of F1. These two differ from accuracy with --n-query all only. top_2_accuracy is the
+    share of query clips whose class is among the two most probable ones, with --keep scores."""
     markdown: Annotated[Path | None, arg(metavar="FILE")] = None
     """Also write the tables to this file as Markdown."""
     latex: Annotated[Path | None, arg(metavar="FILE")] = None
@@ -225,9 +227,10 @@ class ReportOptions:
     interval: Literal["both", "ci95", "pool_ci95", "pool_ci95_classes_fixed"] = "both"
     """Which 95% interval follows each mean: ci95 holds for these clips only, as the papers report it; pool_ci95 also holds for
     other classes and clips; pool_ci95_classes_fixed holds for other clips of these classes; both shows ci95 and pool_ci95."""
-    metric: Literal["accuracy", "balanced_accuracy", "macro_f1"] = "accuracy"
+    metric: Metric = "accuracy"
     """What the report shows: accuracy is the share of right query clips, balanced_accuracy the mean over the classes of that
-    share, macro_f1 the mean over the classes of F1. Macro F1 is known for results of --n-query all only."""
+    share, macro_f1 the mean over the classes of F1. Macro F1 is known for results of --n-query all only, and
+    top_2_accuracy, the share of query clips whose class is among the two most probable ones, for results of --keep scores."""
     pool: Literal["classes", "clips"] = "classes"
     """What a difference between two upstreams is expected to hold for: classes means other classes with other clips, clips
     means other clips of the same classes."""

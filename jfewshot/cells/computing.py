@@ -16,6 +16,7 @@ from jfewshot.cells.finishing import Finishing
 from jfewshot.cells.joining import JoinedViews, may_be, sides_of
 from jfewshot.cells.mteb import ScikitLearn, mteb_parts, solve_mteb
 from jfewshot.cells.planning import Cell
+from jfewshot.cells.scored import parts_of_scores
 from jfewshot.classifiers.rounding import IMPRECISE
 from jfewshot.classifiers.specs import StrengthValue
 from jfewshot.episodes.protocol import Protocol
@@ -188,6 +189,9 @@ def _compute(cell, then, evaluator, folder, on_progress, finishing) -> Iterator[
             if not parts:
                 parts.update(_shared_parts(cell, drawn, evaluator))
             record = {"identity": cell.identity(solved.strength), **parts, **parts_of_solved(solved, drawn, clips)}
+            if solved.scores is not None:
+                pool = _pool_of(drawn, clips, cell.protocol.k_shot)
+                record |= parts_of_scores(solved.scores, solved.predicted, cell.protocol, pool)
         with stage("writing"):
             if folder is None:
                 kept = {} if solved.scores is None else {"scores": solved.scores}

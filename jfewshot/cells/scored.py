@@ -1,10 +1,30 @@
-"""Where scores can be kept."""
+"""What records say of the scores of queries, and where scores can be kept."""
 
 from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Integer
 
 from jfewshot.episodes.protocol import Protocol
 from jfewshot.errors import UserError
+from jfewshot.results import QueryScores
+from jfewshot.statistics.abstention import risk_areas, risk_curve
+from jfewshot.statistics.calibration import (
+    Reliability,
+    among_first,
+    calibration_errors,
+    log_losses,
+    reliability,
+    tempered,
+)
+from jfewshot.statistics.intervals import interval_on_pool
+from jfewshot.statistics.pool import Pool
 from jfewshot.store.clips import ClipTable
+
+# Shares of the queries that are answered, where records have the risk.
+COVERAGES = tuple(share / 20 for share in range(1, 21))
+TOP_K = (2, 3, 5)
 
 
 def check_scores(protocols: Sequence[Protocol], tables: Sequence[ClipTable], dataset: str) -> None:
@@ -36,3 +56,62 @@ def check_scores(protocols: Sequence[Protocol], tables: Sequence[ClipTable], dat
                 f"{dataset}: clips have up to {most} segments, and a vote of segments has no scores to keep; add "
                 "--query-segments mean, or --query-segments one"
             )
+
+
+def parts_of_scores(
+    scores: QueryScores, predicted: Integer[np.ndarray, "episodes queries"], protocol: Protocol, pool: Pool
+) -> dict[str, Any]:
+    """What a record says of the scores of its queries.
+
+    Args:
+      scores: of all queries.
+      predicted: the slot that each query was given to.
+      protocol: what an episode is.
+      pool: what the episodes drew.
+
+    Returns:
+      the record's `metrics` and `calibration`.
+    """
+    true = np.repeat(np.arange(protocol.n_way), protocol.n_query)
+    log_p = tempered(scores.log_probability, np.ones(len(predicted)))
+    correct = predicted == true
+    confidence = np.exp(log_p.max(axis=2))
+    plain = tempered(scores.log_probability, scores.temperature)
+    plain_confidence = np.exp(plain.max(axis=2))
+    risk = risk_curve(confidence, correct).mean(axis=0)
+    # Rounding up what is a whole number but for float64 would answer one query more.
+    answered = np.ceil(np.array(COVERAGES) * len(true) - 1e-9).astype(int)
+    values = {
+        "nll": log_losses(log_p, true),
+        "nll_uncalibrated": log_losses(plain, true),
+        "ece": calibration_errors(confidence, correct),
+        "ece_uncalibrated": calibration_errors(plain_confidence, correct),
+        "aurc": risk_areas(confidence, correct),
+    }
+    calibration: dict[str, Any] = {name: interval_on_pool(value, pool)._asdict() for name, value in values.items()}
+    calibration |= {
+        "temperature": {
+            f"q{100 * share:.0f}": float(f"{np.quantile(scores.temperature, share):.4g}") for share in (0.1, 0.5, 0.9)
+        },
+        "reliability": _bins(reliability(confidence, correct)),
+        "reliability_uncalibrated": _bins(reliability(plain_confidence, correct)),
+        "risk": [
+            {"coverage": coverage, "risk": float(f"{risk[n - 1]:.6g}")}
+            for coverage, n in zip(COVERAGES, answered, strict=True)
+        ],
+    }
+    metrics = {
+        f"top_{k}_accuracy": interval_on_pool(among_first(log_p, true, k), pool)._asdict()
+        for k in TOP_K
+        if k < protocol.n_way
+    }
+    return {"metrics": metrics, "calibration": calibration} if metrics else {"calibration": calibration}
+
+
+def _bins(found: Reliability) -> list[dict[str, float]]:
+    """The bins that hold queries, as JSON."""
+    return [
+        {name: float(f"{value:.6g}") for name, value in zip(Reliability._fields, one, strict=True)}
+        for one in zip(*found, strict=True)
+        if one[0] > 0
+    ]

@@ -30,9 +30,9 @@ def kept_answers(classifier: Any, answers: list[np.ndarray]) -> list[np.ndarray]
     """
     scores, *others, fixed, fitted = answers
     if is_transductive(classifier):
-        logits, uncalibrated = np.log(np.maximum(scores, _LEAST_SHARE)), fitted
+        logits, temperature = np.log(np.maximum(scores, _LEAST_SHARE)), fitted
     else:
         logits = scores * fitted[:, :, None, None]
-        uncalibrated = (1.0 if is_probabilistic(classifier) else fixed) / fitted
-    kept = [query_scores(own, factor) for own, factor in zip(logits, uncalibrated, strict=True)]
+        temperature = (1.0 if is_probabilistic(classifier) else fixed) / fitted
+    kept = [query_scores(own, factor) for own, factor in zip(logits, temperature, strict=True)]
     return [highest(scores), *others, *(np.stack(parts) for parts in zip(*kept, strict=True))]

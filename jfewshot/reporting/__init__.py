@@ -18,6 +18,7 @@
 | `answer`, `cautions`, `printing` | the answer in words, what to read it with, and both on a terminal |
 | `trends` | curves over shots, ways and layers |
 | `chosen` | what validation chooses |
+| `scored` | how far probabilities can be trusted, from kept scores |
 | `strengths` | which strengths episodes chose, and which given ones are too small or too large |
 | `outside` | beside published numbers, and correlations with any table |
 | `costs` | accuracy against parameters, operations and clips per second; who is on the Pareto front |

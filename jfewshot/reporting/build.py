@@ -25,6 +25,7 @@ from jfewshot.reporting.leaderboard import Leaderboard, leaderboards, reorder, w
 from jfewshot.reporting.outside import OutsideTable, beside_published, correlate_board, matched_rows, superb_table
 from jfewshot.reporting.page import html_page
 from jfewshot.reporting.paper import correlation_grid
+from jfewshot.reporting.scored import calibration_grid, risk_trends
 from jfewshot.reporting.series import (
     Series,
     across_grid,
@@ -47,6 +48,7 @@ MOST_ON_PAGE = 10_000
 _MOST_CONDITIONS = 200  # that the page lists
 _MOST_BARS = 40  # upstreams in a figure of bars, the best ones
 _MOST_TRENDS = 12  # figures of curves
+_MOST_RISKS = 2
 # Confusion matrices and hardest classes are drawn for this many datasets of the fullest leaderboard.
 _MOST_CLASS_FIGURES = 4
 
@@ -168,6 +170,7 @@ def build_report(results: Results, folder: Path, choices: Choices, title: str, b
         blocks = tuple(TableBlock(writer.table(name, table), sortable=True) for name, table in tables.items())
         sections.append(Section("chosen", "Chosen on validation", blocks))
     sections += _strengths_sections(writer, results)
+    sections += _scores_sections(writer, results, names)
     sections += _outside_sections(writer, shown, choices)
     sections.append(_about_section(writer, results))
     sections = [dataclasses.replace(section, folded=True) for section in sections]
@@ -397,6 +400,19 @@ def _strengths_sections(writer: Writer, results: Results) -> list[Section]:
         return []
     block = TableBlock(writer.table("chosen-strengths", chosen), sortable=True)
     return [Section("strengths", chosen.title, (block,))]
+
+
+def _scores_sections(writer: Writer, results: Results, names: Sequence[str]) -> list[Section]:
+    """What kept scores say; nothing where none were kept."""
+    table = calibration_grid(results.records)
+    if table is None:
+        return []
+    blocks: list[Block] = [TableBlock(writer.table("calibration", table), sortable=True)]
+    for number, trend in enumerate(risk_trends(results.records, _MOST_RISKS)):
+        figure = curves.curve_panels(trend.panels, trend.x_label, upstreams=names, title=trend.title)
+        writer.figure(f"coverage-{number + 1}", figure, "Accuracy of the answers over the share of queries answered")
+        blocks += [Prose((f"Accuracy over answered queries. {trend.title}",)), trend_chart(trend, "no interval", names)]
+    return [Section("scores", table.title, tuple(blocks))]
 
 
 def _outside_sections(writer: Writer, boards: Sequence[Leaderboard], choices: Choices) -> list[Section]:

@@ -25,6 +25,8 @@ from jfewshot.reporting.conditions import (
 )
 from jfewshot.reporting.hub import HubResult, eval_results_yaml, eval_yaml, in_yaml, quoted, safe_id
 from jfewshot.reporting.labels import UpstreamNames
+from jfewshot.reporting.metrics import SCORE_METRICS
+from jfewshot.reporting.scored import CALIBRATION
 from jfewshot.statistics.classification import MTEB_SCORES
 
 _log = logging.getLogger(__name__)
@@ -126,6 +128,7 @@ def tidy_rows(records: Sequence[Record], words: "_Words | None" = None) -> list[
         identity, upstream, dataset = record["identity"], record["upstream"], record["dataset"]
         protocol, strength = identity["protocol"], identity.get("strength") or {}
         timing, metrics = record.get("timing") or {}, record.get("metrics") or {}
+        calibration = record.get("calibration") or {}
         accuracy = metrics.get("accuracy") or record["accuracy"]
         rows.append(
             {
@@ -150,7 +153,12 @@ def tidy_rows(records: Sequence[Record], words: "_Words | None" = None) -> list[
                 **{name: _float(accuracy.get(name)) for name in _WIDTHS},
                 **{
                     f"{metric}{'_' * bool(name)}{name}": _float((metrics.get(metric) or {}).get(name or "mean"))
-                    for metric in ("balanced_accuracy", "macro_f1")
+                    for metric in ("balanced_accuracy", "macro_f1", *SCORE_METRICS)
+                    for name in ("", *_WIDTHS)
+                },
+                **{
+                    f"{metric}{'_' * bool(name)}{name}": _float((calibration.get(metric) or {}).get(name or "mean"))
+                    for metric in CALIBRATION
                     for name in ("", *_WIDTHS)
                 },
                 "n_classes": (record.get("counts") or {}).get("classes"),

@@ -1,4 +1,4 @@
-"""Which metric a table shows: accuracy, or balanced accuracy or macro F1 of results that asked all queries."""
+"""Which metric a table shows: accuracy; balanced accuracy or macro F1 of results that asked all queries; or what scores gave."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,7 +6,16 @@ from typing import Any
 from jfewshot.errors import UserError
 from jfewshot.statistics.unbalanced import METRICS
 
-METRIC_WORDS = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "macro_f1": "macro F1"}
+# Known for results with scores.
+SCORE_METRICS = ("top_2_accuracy", "top_3_accuracy", "top_5_accuracy")
+METRIC_WORDS = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "macro_f1": "macro F1",
+    "top_2_accuracy": "top-2 accuracy",
+    "top_3_accuracy": "top-3 accuracy",
+    "top_5_accuracy": "top-5 accuracy",
+}
 
 
 def with_metric(records: Sequence[dict[str, Any]], metric: str) -> list[dict[str, Any]]:
@@ -16,7 +25,7 @@ def with_metric(records: Sequence[dict[str, Any]], metric: str) -> list[dict[str
 
     Args:
       records: as `read_results` gives them.
-      metric: one of `METRICS`.
+      metric: one of `METRICS` or `SCORE_METRICS`.
 
     Returns:
       the records; those that show another metric than accuracy say so in a field `metric`, and
@@ -25,8 +34,8 @@ def with_metric(records: Sequence[dict[str, Any]], metric: str) -> list[dict[str
     Raises:
       UserError: if no record has the metric.
     """
-    if metric not in METRICS:
-        raise UserError(f"unknown metric '{metric}'; there are {', '.join(METRICS)}")
+    if metric not in (*METRICS, *SCORE_METRICS):
+        raise UserError(f"unknown metric '{metric}'; there are {', '.join((*METRICS, *SCORE_METRICS))}")
     if metric == "accuracy":
         return list(records)
     found: list[dict[str, Any]] = []
@@ -37,6 +46,11 @@ def with_metric(records: Sequence[dict[str, Any]], metric: str) -> list[dict[str
             found.append({**record, "accuracy": value, "metrics": metrics, "metric": metric})
         elif metric == "balanced_accuracy":
             found.append(record)
+    if not found and metric in SCORE_METRICS:
+        raise UserError(
+            f"no result has the metric {metric}: it is computed where scores are kept and there are more ways; evaluate with "
+            "--keep scores"
+        )
     if not found:
         raise UserError(
             f"no result has the metric {metric}: it is computed where all queries are asked; evaluate with --n-query all"

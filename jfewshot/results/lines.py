@@ -127,6 +127,37 @@ class _Accuracy(msgspec.Struct):
     pool_ci95_classes_fixed: _Width | None = None
 
 
+class _Number(msgspec.Struct):
+    mean: float
+    std: float
+    ci95: float
+    pool_ci95: float | None = None
+    pool_ci95_classes_fixed: float | None = None
+
+
+class _Risk(msgspec.Struct):
+    coverage: _Share
+    risk: _Share
+
+
+class _Bin(msgspec.Struct):
+    share: _Share
+    confidence: _Share
+    accuracy: _Share
+
+
+class _Calibration(msgspec.Struct):
+    nll: _Number
+    nll_uncalibrated: _Number
+    ece: _Number
+    ece_uncalibrated: _Number
+    aurc: _Number
+    temperature: dict[str, float] = {}
+    reliability: list[_Bin] = []
+    reliability_uncalibrated: list[_Bin] = []
+    risk: list[_Risk] = []
+
+
 class _Mteb(msgspec.Struct):
     stopped: _Count | None = None
     iteration_limit: _Count | None = None
@@ -165,6 +196,7 @@ _RECORD: dict[str, Any] = {
     "view": _View,
     "accuracy": _Accuracy,
     "metrics": dict[str, _Accuracy] | None,
+    "calibration": _Calibration | None,
     "mteb": _Mteb | None,
     "predictions": _Predictions,
     "scores": _Block | None,
@@ -188,6 +220,7 @@ _OPTIONAL = {
     "chosen",
     "metrics",
     "scores",
+    "calibration",
     "mteb",
     "timing",
     "cost",
@@ -198,7 +231,19 @@ _OPTIONAL = {
 _NEEDED = _RECORD.keys() - _OPTIONAL
 _NEEDED_OF_IDENTITY = _IDENTITY.keys() - _OPTIONAL
 # Each record has its own; all other parts are those of many records.
-_OWN = {"key", "accuracy", "metrics", "predictions", "scores", "sha256", "solver", "chosen", "timing", "mteb"}
+_OWN = {
+    "key",
+    "accuracy",
+    "metrics",
+    "predictions",
+    "scores",
+    "calibration",
+    "sha256",
+    "solver",
+    "chosen",
+    "timing",
+    "mteb",
+}
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _DECODERS = {name: msgspec.json.Decoder(kind) for name, kind in {**_RECORD, **_IDENTITY}.items()}
 _KEY_FIRST = re.compile(rb'\{"key":"([0-9a-f]{%d})"' % KEY_DIGITS)

@@ -25,22 +25,22 @@ class QueryScores(NamedTuple):
       log_probability: natural logarithm of the probability of each class, queries in class-major order; queries of unknown
         classes, where there are any, stand after all others.
       normaliser: of each query.
-      uncalibrated: of each episode, the factor of these logits that gives the logits without calibration.
+      temperature: of each episode, the number that its logits without calibration were divided by.
     """
 
     log_probability: Float[np.ndarray, "episodes queries n_way"]
     normaliser: Float[np.ndarray, "episodes queries"]
-    uncalibrated: Float[np.ndarray, "episodes"]
+    temperature: Float[np.ndarray, "episodes"]
 
 
 def query_scores(
-    logits: Float[np.ndarray, "episodes queries n_way"], uncalibrated: Float[np.ndarray, "episodes"]
+    logits: Float[np.ndarray, "episodes queries n_way"], temperature: Float[np.ndarray, "episodes"]
 ) -> QueryScores:
     """Log-probabilities in half precision.
 
     Args:
       logits: of each query and class, calibrated.
-      uncalibrated: of each episode, the factor that gives the logits without calibration.
+      temperature: of each episode, the number that the logits without calibration were divided by.
 
     Returns:
       the scores that are kept; numbers beyond half precision's largest are that number.
@@ -53,7 +53,7 @@ def query_scores(
     return QueryScores(
         np.clip(differences - total[:, :, None], -_MOST, 0.0).astype(np.float16),
         np.clip(highest + total, -_MOST, _MOST).astype(np.float16),
-        uncalibrated.astype(np.float32),
+        temperature.astype(np.float32),
     )
 
 
@@ -84,7 +84,7 @@ def pack_scores(scores: QueryScores) -> bytes:
     halves = np.concatenate([scores.log_probability.ravel(), scores.normaliser.ravel()]).astype("<f2")
     planes = halves.view(np.uint8).reshape(-1, 2)
     coder = zlib.compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, zlib.Z_HUFFMAN_ONLY)
-    parts = planes[:, 1].tobytes(), planes[:, 0].tobytes(), scores.uncalibrated.astype("<f4").tobytes()
+    parts = planes[:, 1].tobytes(), planes[:, 0].tobytes(), scores.temperature.astype("<f4").tobytes()
     return b"".join([*(coder.compress(part) for part in parts), coder.flush()])
 
 

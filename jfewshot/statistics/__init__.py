@@ -5,6 +5,9 @@
 | `intervals` | how sure is a mean accuracy? |
 | `pool` | how much would accuracy move on other clips, or other classes? |
 | `unbalanced` | accuracy, balanced accuracy and macro F1 where classes have different numbers of queries |
+| `calibration` | how far can probabilities be trusted? |
+| `abstention` | how many answers are wrong when only the surest are given? |
+| `open_set` | are queries of unknown classes recognised? |
 | `classification` | the metrics of mteb's classification tasks |
 | `domains` | what changes when supports are of another speaker or site than the queries? |
 | `paired` | is A better than B, on a dataset or on average? |

@@ -74,7 +74,8 @@ def interval_on_pool(correct: Shaped[np.ndarray, "n_episodes n_queries"], pool: 
     """`pool_interval` for a pool that is made once and serves every system on the same episodes.
 
     Args:
-      correct: whether each query was given its own slot, class-major (`correct_from_predicted`).
+      correct: whether each query was given its own slot, class-major (`correct_from_predicted`); or any other number of each
+        query whose mean is wanted.
       pool: what the episodes drew, from `make_pool`.
     """
     n_episodes, n_way, n_drawn = pool.clips.shape
