@@ -36,8 +36,9 @@ CHECKS = check-style check-format check-types check-imports
 # annotations: Praat, crowsetta, pympi-ling, lhotse and audformat, whose files the datasets read.
 # zoos: an encoder of HEAR 2021, mteb's random baseline. hoplite, avex, speechbrain: encoders of these packages.
 # mteb: its own classification task, in the environment of publishers; --protocol mteb repeats what it draws and computes.
+# recipes: those of docs/from_neighbours.md, in the environment of zoos.
 # databases: what perch-hoplite 1, perch-hoplite 0.1 with BirdNET-Analyzer, bacpipe and heareval write in environments of their own.
-DOORS = samples publishers annotations zoos hoplite avex speechbrain databases mteb
+DOORS = samples publishers annotations zoos recipes hoplite avex speechbrain databases mteb
 
 .PHONY: run test test-core test-optimised test-further test-doors $(DOORS:%=test-door-%) test-extras docs docs-links numbers check $(CHECKS) clean
 
@@ -95,6 +96,10 @@ test-door-avex: $(VENV)-door-avex/.ready
 test-door-speechbrain: $(VENV)-door-speechbrain/.ready
 	$(VENV)-door-speechbrain/$(notdir $(BIN))/python -m tests.environments.door speechbrain --packages speechbrain torch \
 	    --tests tests/extraction/upstreams/test_speechbrain.py
+
+test-door-recipes: $(VENV)-door-zoos/.ready
+	JFEWSHOT_TEST_RECIPES=1 $(VENV)-door-zoos/$(notdir $(BIN))/python -m tests.environments.door recipes \
+	    --packages hearbaseline datasets usearch --tests tests/doors/test_recipes.py
 
 test-door-databases: $(VENV)-door-databases/.ready $(VENV)-door-zoos/.ready
 	HOPLITE_1_PYTHON=$(abspath $(VENV)-door-databases-1/$(notdir $(BIN))/python) \
@@ -207,7 +212,7 @@ $(VENV)-door-zoos/.ready: pyproject.toml
 .PHONY: install-zoos
 install-zoos:
 	$(PIP) install $(TORCH)
-	$(PIP) install $(TORCH) --editable '.[audio,mteb,runner]' librosa
+	$(PIP) install $(TORCH) --editable '.[audio,mteb,databases,arrow,runner]' librosa datasets
 	$(PIP) install --no-deps hearbaseline heareval intervaltree sortedcontainers
 
 # tensorflow runs most presets of perch-hoplite; the tests make the networks that they load.
