@@ -9,6 +9,7 @@
 - `real_size`: stores of hundreds of thousands of segments, against the speed of the memory
 - `scaling`: more devices
 - `extraction`: extraction compared with one clip after the other
+- `importing`: memory and time of an import of a large Hoplite database
 - `compiled_costs`: operations, bytes, iterations and traces; nothing is timed
 - `numbers`: the numbers of the pages, measured again in small
 - `gpu`: what a GPU does, `python -m benchmarks.gpu`

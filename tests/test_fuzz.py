@@ -11,7 +11,10 @@ import io
 import json
 import sys
 import time
+import warnings
+import zipfile
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -48,7 +51,9 @@ from jfewshot.results.lines import line_of
 from jfewshot.simclr.export.folder import read_encoder
 from jfewshot.store import open_store, verify_store
 from jfewshot.store.__main__ import describe
+from jfewshot.store.exporting import export_store
 from jfewshot.store.given import load_array
+from jfewshot.store.importing import import_store
 from jfewshot.store.moments import Moments, moments_of
 from jfewshot.store.moments_file import names_of, read_moments, write_moments
 from jfewshot.store.view_checks import Wanted, check_view
@@ -590,6 +595,45 @@ class Recording:
             np.testing.assert_array_equal(again, wave)
 
 
+class Container:
+    """What another program keeps embeddings in, with one of its files damaged; of text files, values of JSON in most inputs."""
+
+    def __init__(self, fixture=None, exported=None, below=""):
+        self._fixture, self._exported, self._below = fixture, exported, below
+
+    def make(self, folder):
+        if self._fixture:
+            with zipfile.ZipFile(Path(__file__).parent / "store" / "containers" / f"{self._fixture}.zip") as archive:
+                for name in archive.namelist():
+                    if name.startswith(self._below):
+                        (folder / name.removeprefix(self._below)).parent.mkdir(parents=True, exist_ok=True)
+                        (folder / name.removeprefix(self._below)).write_bytes(archive.read(name))
+            return
+        store = make_store(folder.with_name("of_container"), clip_table(n_segments=2), dim=4)
+        export_store(store, folder, kind=self._exported)
+
+    def damage(self, files, rng):
+        name = sorted(files)[rng.integers(len(files))]
+        data = files[name]
+        if name.endswith(".json") and json.loads(data) and rng.random() < 0.6:
+            return files | {name: damaged_json(json.loads(data), rng)[0].encode()}
+        if data.startswith(b"\x93NUMPY") and rng.random() < 0.6:
+            return files | {name: damaged_npy(data, rng)}
+        return files | {name: damaged(data, rng)}
+
+    def read(self, folder, sound):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            store = import_store(
+                sound["elsewhere"], folder, dataset="d", upstream="u", kind=self._kind, unlabelled=True, replace=True
+            )
+        assert np.isfinite(store.view(store.default_view)[:]).all()
+
+    @property
+    def _kind(self):
+        return self._exported or self._fixture.partition("_")[0]
+
+
 KINDS = {
     "manifest": Manifest(),
     "clips": Clips(),
@@ -613,6 +657,11 @@ KINDS = {
     "suite": SuiteFile(),
     "contribution": ContributedFile(),
     "try": TryFolder(),
+    "Hoplite": Container("hoplite_one", below="database/"),
+    "exported Hoplite": Container(exported="hoplite"),
+    "saved dataset": Container(exported="hf"),
+    "bacpipe": Container("bacpipe", below="2024-05-17_04-30___birdnet-birds/"),
+    "heareval": Container("hear", below="embeddings/encoder/tags-v1/"),
     "WAV": Recording("wav"),
     "FLAC": Recording("flac", rate=22_050),
     "MP3": Recording("mp3"),
@@ -621,6 +670,7 @@ KINDS = {
 }
 # Reading and reporting a result folder takes longest.
 FEW = {"records": 20, "single files": 8, "predictions": 8, "draws": 10, "options in JSON": 30, "options in TOML": 30}
+FEW |= dict.fromkeys(("Hoplite", "exported Hoplite", "saved dataset", "bacpipe", "heareval"), 25)
 SLOW = {"records": 1500, "single files": 500, "predictions": 500, "draws": 700}
 
 

@@ -34,7 +34,8 @@ def as_view(given: Any, name: str) -> np.ndarray:
     """One view as float16 or float32, segments x dim.
 
     Args:
-      given: an array of NumPy, JAX or PyTorch, or a data frame of numbers; bfloat16 and float64 become float32.
+      given: an array of NumPy, JAX or PyTorch, of another library that speaks DLPack, or a data frame of numbers; bfloat16 and
+        float64 become float32.
       name: of the view, for messages.
 
     Raises:
@@ -42,9 +43,16 @@ def as_view(given: Any, name: str) -> np.ndarray:
     """
     if hasattr(given, "detach"):  # PyTorch's, on any device; NumPy has no bfloat16 of its own
         given = given.detach().cpu()
-        given = given.float() if "bfloat16" in str(given.dtype) else given
+        given = np.from_dlpack(given.float() if "bfloat16" in str(given.dtype) else given)
     elif hasattr(given, "to_numpy"):  # a data frame
         given = given.to_numpy()
+    elif hasattr(given, "__dlpack__") and not hasattr(given, "__array__"):  # what only speaks DLPack (CuPy, Paddle)
+        try:
+            given = np.from_dlpack(given)
+        except (BufferError, RuntimeError, TypeError, ValueError) as error:
+            raise UserError(
+                f"view '{name}' cannot be taken over by DLPack ({error}); move the array to the CPU first"
+            ) from error
     array = np.asarray(given)
     if array.dtype.name == "bfloat16":
         array = array.astype(np.float32)

@@ -2,9 +2,11 @@
 
 import json
 
+import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
 import pandas as pd
+import polars
 import pytest
 
 from jfewshot.episodes.pool import class_pool
@@ -124,6 +126,44 @@ def test_unlabelled_clips_take_part_in_no_episode_and_are_counted(tmp_path, caps
         class_pool(only.clips, protocol)
     main(["inspect", str(tmp_path / "none")])
     assert "8 in no classes, 8 without a class" in capsys.readouterr().out
+
+
+class OnlyDlpack:
+    """An array of a library that NumPy knows nothing of."""
+
+    def __init__(self, array):
+        self._array, self.shape, self.dtype = array, array.shape, array.dtype
+
+    def __dlpack__(self, **asked):
+        return self._array.__dlpack__(**asked)
+
+    def __dlpack_device__(self):
+        return self._array.__dlpack_device__()
+
+
+class OnAGpu(OnlyDlpack):
+    """Such an array in the memory of a GPU."""
+
+    def __dlpack__(self, **asked):
+        raise BufferError("the data is on a GPU")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [jnp.asarray(X), jnp.asarray(X, jnp.bfloat16), polars.DataFrame(X), OnlyDlpack(X)],
+    ids=lambda x: type(x).__name__,
+)
+def test_embeddings_of_jax_polars_and_by_dlpack_are_taken(tmp_path, given):
+    is_short = getattr(given, "dtype", None) == jnp.bfloat16
+    expected = X.astype(ml_dtypes.bfloat16).astype(np.float32) if is_short else X
+    np.testing.assert_array_equal(create(tmp_path, given).view("last.mean"), expected)
+
+
+def test_an_array_that_dlpack_cannot_hand_over_is_refused(tmp_path):
+    with pytest.raises(
+        UserError, match=r"cannot be taken over by DLPack \(the data is on a GPU\); move the array to the CPU"
+    ):
+        create(tmp_path, OnAGpu(X))
 
 
 def tensors():

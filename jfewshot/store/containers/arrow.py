@@ -158,7 +158,10 @@ def _opened(pyarrow: Any, path: Path) -> Any:
         is_file = start.read(6) == b"ARROW1"
     source = pyarrow.memory_map(str(path))
     opened = pyarrow.ipc.open_file(source) if is_file else pyarrow.ipc.open_stream(source)
-    return opened.read_all()
+    table = opened.read_all()
+    # Lengths and offsets are taken as they stand in the file otherwise, and those of a damaged one lead out of the memory.
+    table.validate(full=True)
+    return table
 
 
 @contextlib.contextmanager

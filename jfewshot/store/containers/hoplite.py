@@ -94,7 +94,7 @@ def opened(file: Path) -> Iterator[sqlite3.Connection]:
     try:
         with contextlib.closing(sqlite3.connect(address, uri=True)) as database:
             yield database
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeError) as error:
         raise UserError(f"{file} is damaged or cannot be opened (SQLite says: {error}); copy it again") from error
 
 

@@ -77,7 +77,7 @@ def write_hoplite(store: Store, path: Path, view: str, replace: bool) -> None:
     order, rows = in_row_order(store)
     with atomic_folder(path, _own_files, "Hoplite database", replace) as folder:
         loss = _write_vectors(index, store.view(view), rows, folder / INDEX, f"view {view} of {store.path}")
-        _write_tables(store, order, view, folder / TABLES)
+        write_tables(store, order, view, folder / TABLES)
     if loss:
         _log.warning(
             "Hoplite keeps float16, and the store has float32: rounding changes an embedding by up to %.2g of its length; a "
@@ -89,8 +89,10 @@ def write_hoplite(store: Store, path: Path, view: str, replace: bool) -> None:
 def exported_facts(metadata: dict[str, Any]) -> dict[str, Any] | None:
     """What the metadata of a database say of the store that it was exported from; None for other databases."""
     facts = metadata.get(KEY)
-    needed = ("dataset", "upstream", "columns", "view", "windows", "annotations")
-    return facts if isinstance(facts, dict) and all(name in facts for name in needed) else None
+    needed = {"dataset": dict, "upstream": dict, "columns": dict, "view": str, "windows": int, "annotations": int}
+    if not isinstance(facts, dict) or not all(isinstance(facts.get(name), kind) for name, kind in needed.items()):
+        return None
+    return facts if all(isinstance(name, str) for name in facts["columns"].values()) else None
 
 
 def _own_files(folder: Path) -> frozenset[str] | None:
@@ -135,7 +137,15 @@ def _write_vectors(module: Any, array: np.ndarray, rows: np.ndarray, path: Path,
     return loss
 
 
-def _write_tables(store: Store, order: np.ndarray, view: str, path: Path) -> None:
+def write_tables(store: Store, order: np.ndarray, view: str, path: Path) -> None:
+    """Write the tables of a database.
+
+    Args:
+      store: the store.
+      order: its clips, in the order of their rows; windows are numbered from 1 in this order.
+      view: name of the view whose vectors are in the index.
+      path: the file to write.
+    """
     clips = store.clips
     columns = _sql_names(list(clips.further))
     texts = [clips.clip_id, clips.class_name, clips.group, clips.split, *clips.further.values()]

@@ -3,7 +3,6 @@
 import collections
 import dataclasses
 import logging
-import math
 from pathlib import Path
 from typing import Any, Literal
 
@@ -99,6 +98,7 @@ def store_of_windows(
             "label are kept with --unlabelled"
         )
     clips, order = _table(windows, chosen, numbers, taking)
+    del chosen, numbers
     with scratch_folder(path) as folder:
         write_view(folder / VIEW_FILE, vectors, windows.key[order])
         return write_store(
@@ -132,15 +132,29 @@ def _chosen(windows: Windows, labels: Labels, taking: Taking) -> tuple[dict[int,
             left_out[number] = f"has several labels: {names}{why}"
     if taking.unlabelled:
         chosen |= {number: "" for number in range(len(windows)) if number not in labels}
-    seen: set[tuple[int, float, float]] = set()
-    for number in sorted(chosen):
-        place = (int(windows.recording[number]), float(windows.start_s[number]), float(windows.end_s[number]))
-        if not (math.isfinite(place[1]) and place[1] < place[2] < math.inf):
-            left_out[number] = "does not end after it begins"
-        elif place in seen:
-            left_out[number] = "is in the database again"
-        seen.add(place)
-    return {number: label for number, label in chosen.items() if number not in left_out}, left_out
+    numbers = np.array(sorted(chosen), np.int64)
+    left_out |= dict.fromkeys(numbers[~_has_length(windows, numbers)].tolist(), "does not end after it begins")
+    again = _again(windows, np.array([number for number in numbers.tolist() if number not in left_out], np.int64))
+    left_out |= dict.fromkeys(again.tolist(), "is in the database again")
+    for number in left_out:
+        chosen.pop(number, None)
+    return chosen, left_out
+
+
+def _has_length(windows: Windows, numbers: np.ndarray) -> np.ndarray:
+    """Which windows end after they begin, at times that are numbers."""
+    start_s, end_s = windows.start_s[numbers], windows.end_s[numbers]
+    return np.isfinite(start_s) & np.isfinite(end_s) & (start_s < end_s)
+
+
+def _again(windows: Windows, numbers: np.ndarray) -> np.ndarray:
+    """Those of some windows that have the place of an earlier one."""
+    place = [array[numbers] for array in (windows.end_s, windows.start_s, windows.recording)]
+    order = np.lexsort([numbers, *place])
+    same = np.ones(max(0, len(numbers) - 1), bool)
+    for array in place:
+        same &= array[order][1:] == array[order][:-1]
+    return numbers[order][1:][same]
 
 
 def _usable(windows: Windows, vectors: Vectors, numbers: np.ndarray) -> tuple[np.ndarray, dict[int, str]]:
@@ -161,12 +175,14 @@ def _table(
     windows: Windows, chosen: dict[int, str], numbers: np.ndarray, taking: Taking
 ) -> tuple[ClipTable, np.ndarray]:
     """The table of clips, and the windows in the order of their rows."""
-
-    def place(number: int) -> tuple[str, str, float, float]:
-        label = chosen[number] if taking.clips == "recordings" else ""
-        return windows.recordings[windows.recording[number]], label, windows.start_s[number], windows.end_s[number]
-
-    order = sorted(numbers.tolist(), key=place)
+    names = sorted(set(windows.recordings))
+    rank = {name: at for at, name in enumerate(names)}
+    recording = np.array([rank[name] for name in windows.recordings], np.int64)[windows.recording[numbers]]
+    by = [windows.end_s[numbers], windows.start_s[numbers], recording]
+    if taking.clips == "recordings":
+        labels = {label: at for at, label in enumerate(sorted(set(chosen.values())))}
+        by.insert(2, np.array([labels[chosen[number]] for number in numbers.tolist()], np.int64))
+    order = numbers[np.lexsort(by)].tolist()
     ids: list[str] = []
     first: list[int] = []
     counts: list[int] = []
@@ -214,9 +230,9 @@ def write_view(path: Path, vectors: Vectors, keys: np.ndarray) -> None:
 def _tell(container: Path, windows: Windows, numbers: np.ndarray, n_unlabelled: int, left_out: dict[int, str]) -> None:
     """Say how many windows are used, and why others are not."""
     _log.info(
-        "%s: %d of %s are used",
+        "%s: %s of %s are used",
         container,
-        len(numbers),
+        f"{len(numbers):,}",
         counted(len(windows), "window"),
     )
     if n_unlabelled:

@@ -48,7 +48,7 @@ class Windows:
         return f"{self.recordings[self.recording[number]]}:{times}"
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Annotation:
     """A labelled stretch of a recording.
 
@@ -128,13 +128,15 @@ def labels_by_overlap(windows: Windows, annotations: Sequence[Annotation], min_o
         of_recording[one.recording].append(one)
     order = np.lexsort((windows.start_s, windows.recording))
     bounds = np.searchsorted(windows.recording[order], np.arange(len(windows.recordings) + 1))
-    stretches: dict[int, dict[str, list[tuple[float, float]]]] = {}
+    labels: dict[int, dict[str, float]] = {}
+    shared: dict[tuple[tuple[str, float], ...], dict[str, float]] = {}  # most of a million windows have equal ones
     for recording, listed in of_recording.items():
         own = order[bounds[recording] : bounds[recording + 1]]
         if not len(own):
             continue
         starts, ends = windows.start_s[own], windows.end_s[own]
         longest = float((ends - starts).max())
+        stretches: dict[int, dict[str, list[tuple[float, float]]]] = {}
         for one in listed:
             # Windows are sorted by where they begin, so those that can overlap follow each other.
             first = int(np.searchsorted(starts, one.start_s - longest - _ROUNDED_S, side="left"))
@@ -147,10 +149,10 @@ def labels_by_overlap(windows: Windows, annotations: Sequence[Annotation], min_o
                 if end - start >= enough - _ROUNDED_S:
                     of_window = stretches.setdefault(int(own[at]), {})
                     of_window.setdefault(one.label, []).append((float(start), float(end)))
-    return {
-        number: {label: _together_s(parts) for label, parts in of_window.items()}
-        for number, of_window in stretches.items()
-    }
+        for number, of_window in stretches.items():
+            found = tuple((label, _together_s(parts)) for label, parts in of_window.items())
+            labels[number] = shared.setdefault(found, dict(found))
+    return labels
 
 
 def _together_s(parts: list[tuple[float, float]]) -> float:
