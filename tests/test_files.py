@@ -15,6 +15,7 @@ from jfewshot.files import (
     canonical_json,
     files_below,
     remove_stale_partials,
+    scratch_folder,
     sha256_of_json,
     writable_folder,
 )
@@ -189,6 +190,19 @@ def test_what_a_killed_process_of_this_machine_left_goes_at_once(tmp_path, monke
         (tmp_path / elsewhere).touch()
         remove_stale_partials(tmp_path)
         assert sorted(os.listdir(tmp_path)) == sorted([alive, elsewhere])
+
+
+def test_a_scratch_folder_goes_with_what_killed_processes_left(tmp_path):
+    program = (
+        "import os, signal, sys; from pathlib import Path; from jfewshot.files import scratch_folder\n"
+        "with scratch_folder(Path(sys.argv[1])): os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    subprocess.run([sys.executable, "-c", program, str(tmp_path / "store")], check=False, timeout=60)
+    (left,) = os.listdir(tmp_path)
+    with scratch_folder(tmp_path / "store") as scratch:
+        assert scratch.is_dir()
+        assert os.listdir(tmp_path) == [scratch.name] != [left]
+    assert os.listdir(tmp_path) == []
 
 
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path):

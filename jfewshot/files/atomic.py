@@ -86,6 +86,7 @@ def scratch_folder(path: Path | str) -> Iterator[Path]:
     """A temporary folder beside `path`, on the same disk, for what is needed while `path` is made; it is removed at the end."""
     path = Path(path).absolute()
     path.parent.mkdir(parents=True, exist_ok=True)
+    remove_stale_partials(path.parent)  # of a process that was killed, which may be gigabytes
     temporary = _temporary(path)
     temporary.mkdir()
     try:
