@@ -10,7 +10,10 @@ taking.py         which windows become clips, and the store that they make
 annotating.py     labels of windows from files of annotations
 recording_names.py names of recordings that are the same on every machine
 databases.py      a store of a database: tables, vectors, labels
-hoplite.py        the tables of a Hoplite database, of both schemas
+hoplite.py        a Hoplite database, of either schema
+hoplite_one.py    the schema of perch-hoplite 1.x
+hoplite_zero.py   the schema of perch-hoplite 0.1.x
+hoplite_tables.py reading the SQLite file: what both schemas have in common
 hoplite_index.py  its vectors, in an index of USearch
 hoplite_writing.py a store as a Hoplite database
 hoplite_exported.py such a database as the store that it was

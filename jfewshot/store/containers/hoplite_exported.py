@@ -9,8 +9,8 @@ import numpy as np
 from jfewshot.errors import UserError
 from jfewshot.files import scratch_folder
 from jfewshot.store.clips import ClipTable
-from jfewshot.store.containers.hoplite import TABLES, metadata_of, opened
 from jfewshot.store.containers.hoplite_index import INDEX, IndexVectors
+from jfewshot.store.containers.hoplite_tables import TABLES, metadata_of, opened
 from jfewshot.store.containers.hoplite_writing import COLUMNS, PROVENANCE, exported_facts
 from jfewshot.store.containers.rows import FACTS
 from jfewshot.store.containers.tables import runs_of_clips

@@ -24,8 +24,8 @@ import numpy as np
 from jfewshot.errors import UserError
 from jfewshot.files import atomic_folder
 from jfewshot.files.json_values import decode_json
-from jfewshot.store.containers.hoplite import TABLES
 from jfewshot.store.containers.hoplite_index import INDEX, need_usearch
+from jfewshot.store.containers.hoplite_tables import TABLES
 from jfewshot.store.containers.rows import facts_text, in_row_order
 from jfewshot.store.reading import Store
 
