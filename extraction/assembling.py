@@ -132,7 +132,7 @@ def is_finished(parts: Parts, store: Path, replace: bool = False) -> bool:
     if replace:
         return False
     raise UserError(
-        f"{store} is there already, made of other clips or with other settings. "
+        f"{store} is there already, and was made of other clips or with other settings. "
         "Name another --out, or give --replace to replace it"
     )
 

@@ -154,7 +154,7 @@ class BatchEncoder:
 
     def _back_off(self) -> None:
         logger.warning(
-            "%s: no memory for %d segments at once; going on with %d",
+            "%s: no memory for %d segments at once; continuing with %d",
             self.upstream.name,
             self.batch_size,
             self.batch_size // 2,

@@ -111,7 +111,7 @@ def _load_some(names: Sequence[str], options: UpstreamOptions) -> list[Upstream]
         except Exception as error:
             if not loaded or not is_out_of_memory(error):
                 raise
-            logger.warning("no memory for %s beside %d others: it comes after them", name, len(loaded))
+            logger.warning("no memory for %s together with %d other encoders: it runs after them", name, len(loaded))
             break
     return loaded
 

@@ -82,7 +82,7 @@ def _evaluate(options: "RunOptions") -> int:
         shard = Shard.parse(options.shard)
         cells = [cell for number, cell in enumerate(cells) if shard.owns(number)]
         if not cells:
-            log.info("no cell is left for shard %s", options.shard)
+            log.info("there is no cell for shard %s", options.shard)
             return 0
     helper = group is not None and group.index > 0
     folder = None if helper else ResultFolder(options.out, options.keep)

@@ -248,7 +248,7 @@ def test_clips_that_all_stores_share_are_used_on_request(tmp_path, capsys, caplo
     printed = [line.split() for line in capsys.readouterr().out.splitlines()]
     (one, other) = (next(words[1:] for words in printed if words[:1] == [name]) for name in ("all", "less"))
     assert one == other
-    assert "less on birds, last.mean: the very embeddings of all on birds, last.mean" in caplog.text
+    assert "less on birds, last.mean: these are the same embeddings as those of all on birds, last.mean" in caplog.text
 
 
 def test_the_run_and_the_report_say_where_a_strength_is_too_small_and_what_to_type(tmp_path, capsys, caplog):

@@ -33,7 +33,7 @@ class Replicas:
 
     def __init__(self, names: Sequence[str], options: UpstreamOptions, settings: ExtractionSettings, size: int):
         if size < 1:
-            raise UserError(f"{size} replicas cannot do anything; one is the least")
+            raise UserError(f"replicas is {size}; it must be at least 1")
         self.size = size
         threads = options.threads or max(1, cores() // size)
         context = multiprocessing.get_context("spawn")

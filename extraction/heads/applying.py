@@ -224,7 +224,7 @@ def windows_of(options: ApplyOptions, head: "Head") -> Any:
     if window_s is None:
         if segment is None:
             raise UserError(
-                "this head was fitted on whole clips, and so has no segment: give --window-s, or --per clip"
+                "this head was fitted on whole clips, so it has no segment length: give --window-s, or --per clip"
             )
         window_s = segment / head.facts["audio"]["sample_rate"]
     hop_s = window_s if options.hop_s is None else options.hop_s

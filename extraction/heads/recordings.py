@@ -146,7 +146,7 @@ def find_sources(paths: Sequence[Path], on_error: str) -> tuple[list[Source], li
             else:
                 unread.append((name, reason))
     if not found:
-        raise UserError(f"not one of {len(names)} files can be read; the first: {unread[0][0]}: {unread[0][1]}")
+        raise UserError(f"none of {len(names)} files can be read; the first: {unread[0][0]}: {unread[0][1]}")
     return found, unread
 
 

@@ -108,7 +108,7 @@ def check_class_names(names: Iterable[str]) -> None:
     """
     if UNKNOWN in names:
         raise UserError(
-            f"a class is called '{UNKNOWN}', as `jfewshot apply` calls windows that are of no class; give this class another "
+            f"a class is called '{UNKNOWN}', the name of windows of no class in `jfewshot apply`; give this class another "
             "name, such as background"
         )
 
@@ -119,11 +119,11 @@ def _try(options: FitOptions) -> Path:
     check_class_names({one.label for one in found.used})
     out = Path(f"try-{found.name}")
     if (out / RECOMMENDED).exists():
-        log.info("taking what %s recommends; remove that folder to try anew", out)
+        log.info("using the recommendation of %s; remove that folder to try again", out)
         return out
     from extraction.trying.trying import run_try
 
-    log.info("no --from: trying the encoders first, into %s", out)
+    log.info("no --from is given: trying the encoders first, in %s", out)
     run_try(
         TryOptions(
             folder=options.source,

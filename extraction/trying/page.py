@@ -42,7 +42,7 @@ def suspects_of(results: Results, series: Series) -> list[Suspect]:
                 protocol = record["identity"]["protocol"]
                 found.append(find_suspects(results.predictions(record), results.draws(record), protocol))
             except UserError as error:
-                log.warning("no clip is called mislabelled: %s", error)
+                log.warning("clips with wrong labels were not searched for: %s", error)
                 return []
     return agreed(found)
 

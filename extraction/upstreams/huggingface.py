@@ -87,7 +87,7 @@ class HuggingFaceUpstream:
             )
         if self.window_samples is not None and length > self.window_samples:
             raise UserError(
-                f"{self.name} hears {self.window_samples / self.sample_rate:g} s at most, and this wave has "
+                f"{self.name} takes {self.window_samples / self.sample_rate:g} s at most, and this wave has "
                 f"{length / self.sample_rate:.2f} s. Cut clips into segments"
             )
         own = {layer: true_layer(self.layers, layer) for layer in layers}

@@ -115,7 +115,7 @@ def _under_its_name(found: dict[str, Any], names: dict[str, Any]) -> dict[str, A
     now = names["upstream"]["name"], names["dataset"]["name"], names["view"]["name"]
     if was != now:
         log.warning(
-            "%s on %s, %s: the very embeddings of %s on %s, %s; the record is kept under that name",
+            "%s on %s, %s: these are the same embeddings as those of %s on %s, %s; the record is kept under that name",
             *now,
             *was,
         )

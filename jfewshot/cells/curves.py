@@ -74,7 +74,7 @@ def check_all_labels(
         for spec in specs:
             check_classifier(spec)
         if not protocol.is_separate:
-            raise UserError("all labels need supports and queries of separate pools; describe one of them")
+            raise UserError("all labels need separate pools of supports and queries; describe one of the two pools")
         pool = class_pool(clips, protocol, dataset)
         support = pool.support
         if support is not None and support.copy is not None:

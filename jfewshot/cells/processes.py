@@ -260,7 +260,7 @@ class _Leader:
             late = self._working.intersection(self._group.missing())
             if late:
                 log.warning(
-                    "never appeared: process %s; the others have done its work", ", ".join(map(str, sorted(late)))
+                    "process %s never appeared; the other processes did its work", ", ".join(map(str, sorted(late)))
                 )
                 self._working -= late
 

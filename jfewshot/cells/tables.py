@@ -60,8 +60,8 @@ def support_store(stores: Sequence[Store], store: Store) -> Store:
     if not found:
         there = ", ".join(sorted({other.upstream for other in stores}))
         raise UserError(
-            f"--support-from has no store of upstream '{store.upstream}', which {store.path} is of; it has {there}. Extract the "
-            "other recordings with this upstream too, or evaluate others with --upstreams"
+            f"--support-from has no store of upstream '{store.upstream}', to which {store.path} belongs; it has {there}. Extract "
+            "the other recordings with this upstream too, or evaluate others with --upstreams"
         )
     if len(found) > 1:
         raise UserError(

@@ -176,7 +176,7 @@ def _kernel(text: str, settings: dict[str, str]) -> RBF | None:
         return None
     name = settings.get("kernel")
     if name is None:
-        raise UserError(f"classifier '{text}': gamma is a kernel's; add kernel=rbf, or leave gamma out")
+        raise UserError(f"classifier '{text}': gamma is a setting of a kernel; add kernel=rbf, or leave gamma out")
     if name not in KERNELS:
         raise UserError(f"classifier '{text}': kernel is '{name}'; choose {' or '.join(KERNELS)}, or leave kernel out")
     gamma = settings.get("gamma")

@@ -91,7 +91,7 @@ def _read(path: Path) -> Mapping[str, Any]:
             f"--config {path} holds a value that cannot be read, for instance a number of thousands of digits"
         ) from error
     except RecursionError as error:
-        raise UserError(f"--config {path} has tables or lists inside each other too deep to be read") from error
+        raise UserError(f"--config {path} has tables or lists that are nested too deeply") from error
     if not isinstance(found, dict):
         raise UserError(f"--config {path} should hold an object of option names and values")
     return found

@@ -191,7 +191,7 @@ def _by_tyro(kind: type[T], arguments: Sequence[str], options: Sequence[Option])
     except SystemExit as error:
         raise UserError(f"{_out_of_the_box(refused.getvalue(), options)}. See --help") from error
     if unknown:
-        raise UserError(f"'{unknown[0]}' belongs to no option; see --help")
+        raise UserError(f"'{unknown[0]}' is not an option, nor a value of one; see --help")
     for option in options:
         # tyro takes no value at all for a list of several, and a command would then have nothing to do.
         name = option.name.lower().replace("-", "_")

@@ -93,7 +93,7 @@ def group_folds(
         tested = sorted(name for name in names if fold_of[name] == order[number])
         name = ", ".join(tested) if len(tested) <= 3 else f"{len(tested)} {groups_are}s, {tested[0]} ..."
         if not len(chooses):
-            raise UserError(f"the fold that tests {name} has nothing to choose checkpoints by: give other folds")
+            raise UserError(f"the fold that tests {name} has no utterances to choose checkpoints by: give other folds")
         folds.append(Fold(name, np.setdiff1d(rest, chooses), chooses, np.flatnonzero(numbers == number)))
     return folds
 

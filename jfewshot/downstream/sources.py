@@ -133,7 +133,7 @@ def parse_by_seed(text: str, n_seeds: int) -> list[Source]:
         return [parse_source(text)] * n_seeds
     name = re.sub(r"[-_.]?" + re.escape(SEED), "", Path(text.partition(":")[2].partition("@")[0]).name)
     if not name:
-        raise UserError(f"features '{text}': name the folders with more than the seed's number")
+        raise UserError(f"features '{text}': a folder needs a name in addition to {{seed}}")
     layer = text.partition("@")[2]
     found = [parse_source(text.replace(SEED, str(seed))) for seed in range(n_seeds)]
     title = (f"{name}, random" if found[0].kind == "random" else name) + (f" @{layer}" if layer else "")

@@ -184,7 +184,7 @@ class Chunking:
             ) from error
         self._most_blocks[_size(protocol, together)] = blocks
         log.warning(
-            "out of memory with %d episodes at once; going on with %d (%s)",
+            "out of memory with %d episodes at once; continuing with %d (%s)",
             shape.episodes,
             shape._replace(blocks=blocks).episodes,
             str(error).splitlines()[0][:100],

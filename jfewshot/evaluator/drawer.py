@@ -150,7 +150,9 @@ class Drawer:
 
     def _draw(self, clips, protocol, dataset, pool, identity, shape) -> Drawn:
         if protocol.every_query and protocol.n_query != int(pool.count.max()):
-            raise ValueError(f"n_query is {protocol.n_query}, and all queries are {pool.count.max()}; use `resolved`")
+            raise ValueError(
+                f"n_query is {protocol.n_query}, but a class has up to {pool.count.max()} clips; use `resolved`"
+            )
         on_device = pool_arrays(pool, protocol, clips.stream)
         arguments = tuple(sorted(draw_arguments(protocol, pool).items(), key=lambda item: item[0]))
         # Half the bytes where rows of the clip table fit 16 bits.

@@ -104,7 +104,7 @@ class Kernels:
         self._usable = False
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         log.warning(
-            "the GPU kernel of logistic cannot be compiled; going on without it, several times slower (%s)", reason
+            "the GPU kernel of logistic cannot be compiled; continuing without it, several times slower (%s)", reason
         )
 
 

@@ -67,7 +67,7 @@ class Sources:
                     raise
                 # With none at all, embeddings stay on disk.
                 budget //= 4
-            log.warning("out of memory for the embeddings; going on with %.2g GiB for them", budget / 2**30)
+            log.warning("out of memory for the embeddings; continuing with %.2g GiB for them", budget / 2**30)
 
 
 class _Kept(NamedTuple):

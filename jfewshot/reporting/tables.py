@@ -119,7 +119,7 @@ def _notes(board: Leaderboard) -> tuple[str, ...]:
         some = "Avg and Avg Rank are over the upstreams that have every dataset." if board.complete.any() else ""
         notes.append(f"{MISSING}: not evaluated. {some}".rstrip())
     if any(np.isnan(board.half_widths[name][~np.isnan(board.mean)]).any() for name in board.intervals):
-        notes.append("No interval is given where the pool is too small to tell.")
+        notes.append("No interval is given where the pool is too small to estimate one.")
     return (*notes, *board.notes)
 
 

@@ -184,9 +184,9 @@ class ResultFolder:
         if what not in self._told:
             self._told.add(what)
             if len(self._told) <= _MOST_TOLD:
-                log.warning("%s is not used, and what it stands for is computed again: %s", what, problem)
+                log.warning("%s is not used, and its results are computed again: %s", what, problem)
             elif len(self._told) == _MOST_TOLD + 1:
-                log.warning("more records are computed again for such reasons; they are not listed here")
+                log.warning("more records are computed again for similar reasons; they are not listed here")
 
     def _digest_of_draws(self, name: str) -> str | None:
         """The digest of a file of drawn clips, which is read again only where it changed; None for one that cannot be read."""

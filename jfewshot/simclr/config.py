@@ -165,7 +165,7 @@ class TrainConfig:
         if self.data.cache_gb < 0:
             raise UserError(f"--data.cache-gb {self.data.cache_gb}: needs 0 or more")
         if not any(self.weights):
-            raise UserError("both losses have weight 0: nothing to learn from")
+            raise UserError("both losses have weight 0, so nothing would be learnt; give one of them a weight above 0")
         if self.encoder.n_mels != self.fbank.n_mels:
             raise UserError(f"--encoder.n-mels {self.encoder.n_mels} is not --fbank.n-mels {self.fbank.n_mels}")
         if self.data.crop_s < self.data.shortest_s:

@@ -55,7 +55,7 @@ def difference_variance(
         classes = np.maximum(_of_differences(covariance.classes), 0.0 if clips is None else clips)
         return episodes + classes, covariance.n_classes - 1.0, "classes"
     if clips is None:
-        raise ValueError("the pool is too small to tell how a difference would move: too few classes and too few clips")
+        raise ValueError("the pool is too small to estimate the variance of a difference: too few classes and clips")
     return episodes + clips, np.inf, "clips"
 
 
@@ -111,7 +111,9 @@ def class_pseudo_values(
     """
     n_way, n_classes = pool.slot_class.shape[1], len(pool.class_size)
     if n_classes <= n_way:
-        raise ValueError(f"{n_classes} classes in {n_way}-way episodes: no episode is without any one of them")
+        raise ValueError(
+            f"{n_classes} classes in {n_way}-way episodes: every episode has all of them, so none can be left out"
+        )
     episode = scores.mean(axis=2, dtype=np.float64)
     mean = episode.mean(axis=1, keepdims=True)
     classes, expected = pool.slot_class.ravel(), episode.shape[1] * n_way / n_classes

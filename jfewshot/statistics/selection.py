@@ -54,7 +54,7 @@ def choose_on_validation(
     """
     if choose_on not in VALIDATION or choose_on == report_on:
         raise UserError(
-            f"refusing to choose on split '{choose_on}' and report '{report_on}': the chosen number would be too good. "
+            f"choosing on split '{choose_on}' and reporting '{report_on}' is refused: the chosen number would be too high. "
             f"Choose on one of {', '.join(VALIDATION)}"
         )
     groups: dict[Hashable, dict[Hashable, dict[str, list[Mapping[str, Any]]]]] = {}

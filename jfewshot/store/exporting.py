@@ -43,7 +43,7 @@ def export_store(
     """
     path = Path(path)
     if kind is not None and kind not in KINDS:
-        raise UserError(f"'{kind}' is nothing that a store is exported to; there are {', '.join(KINDS)}")
+        raise UserError(f"'{kind}' is not a kind of export; the kinds are {', '.join(KINDS)}")
     ending = path.suffix.lower()
     if kind is None and ending not in (".parquet", ".npz", ".json"):
         raise UserError(

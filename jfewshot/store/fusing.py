@@ -47,7 +47,7 @@ def fuse_stores(
     """
     check_store_place(path, replace)
     if len(parts) < 2:
-        raise UserError("one part alone is no fusion; name two stores at least, or a store several times with --views")
+        raise UserError("a fusion needs at least two parts; name two stores, or a store several times with --views")
     names = list(views) or [_only_view(store) for store in parts]
     if len(names) != len(parts):
         named = counted(len(names), "view is", "views are")

@@ -130,12 +130,12 @@ def _read_back(folder: Path, clips: ClipTable, manifest: Mapping[str, Any]) -> N
     if not same_table or store.manifest != json.loads(json.dumps(manifest)):
         file = MANIFEST if same_table else CLIPS
         raise UserError(
-            f"the store's {file} does not read back as it was written: is the disk sound? Nothing was replaced"
+            f"the store's {file} was read back and differs from what was written: is the disk damaged? Nothing was replaced"
         )
     for name in store.views:
         view, written = store.view(name), store.view_path(name)
         if written.stat().st_size != view.offset + view.nbytes:
-            raise UserError(f"the store's {written.name} has not the size that was written: is the disk sound?")
+            raise UserError(f"the store's {written.name} has another size than what was written: is the disk damaged?")
 
 
 def _write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
@@ -147,7 +147,7 @@ def _write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
 def _write_view(folder: Path, name: str, view: np.ndarray | Path, clips: ClipTable) -> dict[str, Any]:
     layer, dot, pooling = name.rpartition(".")
     if not dot or not layer or not pooling or name.startswith("."):
-        raise UserError(f"view name '{name}' should be <layer>.<pooling>, as in last.mean")
+        raise UserError(f"the name of a view, '{name}', should be <layer>.<pooling>, as in last.mean")
     if fault := view_name_fault(name):
         raise UserError(fault)
     file = folder / f"{name}.npy"

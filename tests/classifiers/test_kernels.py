@@ -203,7 +203,7 @@ def test_a_kernel_is_named_in_titles():
     ("text", "complaint"),
     [
         ("logistic:kernel=poly", "kernel is 'poly'; choose rbf, or leave kernel out"),
-        ("logistic:gamma=2", "gamma is a kernel's; add kernel=rbf"),
+        ("logistic:gamma=2", "gamma is a setting of a kernel; add kernel=rbf"),
         ("ridge:kernel=rbf:gamma=0", "gamma is '0'; it must be a positive number"),
         ("ridge:kernel=rbf:kernel=rbf", "kernel is given twice"),
     ],

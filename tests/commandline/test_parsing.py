@@ -67,8 +67,8 @@ BAD = {
     ("--preprocessing", "l3"): "choose none, l2, center, center_l2, standardize, whiten or whiten_l2. See --help",
     ("--out",): "--out needs a value: --out FOLDER; see --help",
     ("--n-query", "--shots", "1"): "--n-query needs a value: --n-query N|all; see --help",
-    ("stray",): "'stray' belongs to no option; see --help",
-    ("--group-aware", "yes"): "'yes' belongs to no option; see --help",
+    ("stray",): "'stray' is not an option, nor a value of one; see --help",
+    ("--group-aware", "yes"): "'yes' is not an option, nor a value of one; see --help",
     ("--memory",): "there is no option '--memory'; did you mean --memory-gb? See --help",
     ("-o", "x"): "there is no option '-o'; see --help",
 }

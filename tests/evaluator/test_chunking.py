@@ -81,8 +81,8 @@ def test_a_device_out_of_memory_gets_half_the_chunk_and_the_results_are_the_same
     with caplog.at_level("WARNING"):
         solved = solve(found_by, on_progress=steps.append)
     assert len(failed) == 2
-    assert "out of memory with 224 episodes at once; going on with 96" in caplog.text
-    assert "out of memory with 96 episodes at once; going on with 32" in caplog.text
+    assert "out of memory with 224 episodes at once; continuing with 96" in caplog.text
+    assert "out of memory with 96 episodes at once; continuing with 32" in caplog.text
     np.testing.assert_array_equal(solved.predicted, reference.predicted)
     np.testing.assert_array_equal(found_by.draw(TABLE, PROTOCOL).clips, draw.clips)
     assert sum(steps) == PROTOCOL.n_episodes

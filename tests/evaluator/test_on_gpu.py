@@ -87,7 +87,7 @@ def test_a_kernel_that_cannot_be_compiled_is_done_without(store, monkeypatch, ca
         found = _solved(store, "logistic", kernels=True, k_shot=1)
     on_gpu.jit_solve_in_kernel.cache_clear()
     assert [record.message for record in caplog.records if "kernel" in record.message] == [
-        "the GPU kernel of logistic cannot be compiled; going on without it, several times slower (no such backend)"
+        "the GPU kernel of logistic cannot be compiled; continuing without it, several times slower (no such backend)"
     ]
     np.testing.assert_array_equal(found[0].predicted, _solved(store, "logistic", k_shot=1)[0].predicted)
 

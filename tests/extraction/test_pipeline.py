@@ -295,7 +295,7 @@ def test_out_of_memory_halves_the_batch_and_loses_nothing(clips, tmp_path, caplo
     with caplog.at_level(logging.WARNING):
         run(clips, tmp_path / "small", upstreams=[Small()])
     run(clips, tmp_path / "large")
-    assert "going on with" in caplog.text
+    assert "continuing with" in caplog.text
     assert files_of(tmp_path / "small" / "birds" / "toy") == files_of(tmp_path / "large" / "birds" / "toy")
 
 

@@ -144,7 +144,7 @@ def test_both_intervals_can_be_shown_and_an_unknown_one_is_named():
     text = render(leaderboard(records, "both"), "markdown")
     assert "50.00 ± 1.96 (± –)" in text
     assert "**90.00 ± 1.96 (± 5.00)**" in text
-    assert "too small to tell" in text
+    assert "too small to estimate" in text
     assert render(leaderboard(records, ("ci95", "pool_ci95")), "markdown") == text
     assert "70.0±2.0(±5.0)" in render(leaderboard(records, "both"), "markdown", style="dense")
     with pytest.raises(UserError, match="unknown interval 'sd'; there are ci95, pool_ci95"):

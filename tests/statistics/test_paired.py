@@ -93,7 +93,7 @@ def test_where_the_classes_cannot_tell_the_clips_do():
     covariance = covariance_of([0.6, 0.5], 0.002)._replace(classes=None, clips=np.eye(2) * 0.001)
     variance, freedom, pool = difference_variance(covariance)
     assert (variance[0, 1], freedom, pool) == (pytest.approx(0.002), np.inf, "clips")
-    with pytest.raises(ValueError, match="too small to tell"):
+    with pytest.raises(ValueError, match="too small to estimate"):
         difference_variance(covariance._replace(clips=None))
 
 

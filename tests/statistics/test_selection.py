@@ -45,7 +45,7 @@ def test_one_choice_can_serve_all_datasets():
 
 @pytest.mark.parametrize("split", ["test", "train", "all"])
 def test_choosing_on_anything_but_validation_is_refused(split):
-    with pytest.raises(UserError, match=f"refusing to choose on split '{split}'"):
+    with pytest.raises(UserError, match=f"choosing on split '{split}'"):
         choose_on_validation(cells(), strength, upstream, choose_on=split)
 
 

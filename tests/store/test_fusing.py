@@ -104,7 +104,7 @@ def test_what_cannot_be_fused_is_refused(tmp_path):
         clip_ids=IDS,
     )
     for parts, more, said in (
-        ([one], {}, "one part alone is no fusion"),
+        ([one], {}, "a fusion needs at least two parts"),
         ([one, other], {}, "differ in clips, classes, groups or splits"),
         ([one, longer], {}, "has 1 segments in .* and 2 in .*; extract both with --segment of one length"),
         ([one, zero], {}, "embeddings that are 0, NaN or infinite"),

@@ -167,7 +167,7 @@ class AsrConfig:
         if self.ctc_weight == 0.0 and self.model == "attention_ctc" and self.choose_by == "error":
             raise UserError("--ctc-weight 0 leaves greedy CTC untrained: choose checkpoints with --choose-by loss")
         if self.lm is not None and self.decode == "greedy":
-            raise UserError("--lm is for the beam search; greedy CTC uses none")
+            raise UserError("--lm is for the beam search; greedy CTC uses no language model")
 
     @property
     def unit_kind(self) -> Kind:

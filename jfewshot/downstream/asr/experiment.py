@@ -97,7 +97,9 @@ def run_experiment(config: AsrConfig) -> list[dict[str, Any]]:
     heard = {source.fbank for each in sources for source in each if source.kind != "store"}
     other = sorted({settings.sample_rate for settings in heard} - {_RATE})
     if other:
-        raise UserError(f"an encoder hears {other[0]} Hz; recognition is built for {_RATE} Hz: give one of that rate")
+        raise UserError(
+            f"an encoder takes audio at {other[0]} Hz; recognition is built for {_RATE} Hz: give one of that rate"
+        )
     with Progress("computing features"):
         silent = cache.unusable(heard)
     cache, unusable = cache.without(set(silent)) if silent else cache, unusable | silent

@@ -41,7 +41,7 @@ def chosen_sources(config: AsrConfig) -> list[list[Source]]:
 def _scratch(config: AsrConfig) -> Source:
     """An encoder of --encoder's shape without weights or statistics."""
     if is_frozen(config):
-        raise UserError("features 'random' are learnt from nothing; on frozen frames give random:FOLDER")
+        raise UserError("features 'random' start as random weights; for frozen frames give random:FOLDER")
     folder = EncoderFolder("random", config.encoder, {}, FbankSettings(n_mels=config.encoder.n_mels))
     return Source("random", "random", "last", folder)
 

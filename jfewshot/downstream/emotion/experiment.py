@@ -88,7 +88,7 @@ def chosen_data(config: EmotionConfig) -> EmotionData:
         raise UserError(f"--leave-out {unknown[0]}: {data.title} has no such utterance")
     data = data.without(set(config.leave_out))
     if len(data.classes) < 2:
-        raise UserError(f"{data.title} has the classes {data.classes}; two at least are needed to tell apart")
+        raise UserError(f"{data.title} has the classes {data.classes}; at least two are needed")
     return data
 
 

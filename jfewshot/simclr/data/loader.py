@@ -80,7 +80,7 @@ def _readable(
             break
         chosen = plan.utterances[following]
     raise UserError(
-        f"step {step + 1}: too many files cannot be read, the last: {reason}. Is the disk with the speech there? The same "
+        f"step {step + 1}: too many files cannot be read; the last one: {reason}. Is the disk with the speech there? The same "
         "command continues the run"
     )
 

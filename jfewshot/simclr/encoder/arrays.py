@@ -31,7 +31,7 @@ def from_arrays(config: EncoderConfig, arrays: Mapping[str, np.ndarray]) -> Enco
     wanted = {".".join(map(str, path)): path for path in flat}
     if set(wanted) != set(arrays):
         missing, extra = sorted(set(wanted) - set(arrays)), sorted(set(arrays) - set(wanted))
-        raise UserError(f"these arrays are not this encoder's: missing {missing[:5]}, left over {extra[:5]}")
+        raise UserError(f"these arrays do not belong to this encoder: missing {missing[:5]}, left over {extra[:5]}")
     for name, path in wanted.items():
         if flat[path].shape != arrays[name].shape:
             raise UserError(f"array {name} has shape {arrays[name].shape}, the configuration needs {flat[path].shape}")

@@ -210,7 +210,7 @@ def make_monitor(
         if len(probe) == chosen.utterances:
             break
     if len(probe) < 2:
-        log.warning("nothing is measured while training: not two training utterances can be decoded")
+        log.warning("nothing is measured during the training: fewer than two training utterances can be decoded")
         return None
     return Monitor(config, probe, development, mean, std, build)
 

@@ -54,7 +54,9 @@ def feature_statistics(
             speakers.update(utterance.speaker if per_speaker else "", features)
             used += 1
         if not used:
-            raise UserError("not one utterance can be decoded for the features' mean; the log names them")
+            raise UserError(
+                "no utterance can be decoded to compute the mean of the features; the log names the utterances"
+            )
         names = sorted(speakers.by_speaker) if per_speaker else []
         moments = [speakers.all, *(speakers.by_speaker[name] for name in names)]
         _write(keep_in, moments, names)

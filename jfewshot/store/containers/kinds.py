@@ -54,7 +54,7 @@ def check_kind(path: Path, asked: str | None) -> str:
       UserError: if the kind is unknown, nothing is at the path, or what is there is no container.
     """
     if asked is not None and asked not in KINDS:
-        raise UserError(f"'{asked}' is no kind of container; there are {', '.join(KINDS)}")
+        raise UserError(f"'{asked}' is not a kind of container; the kinds are {', '.join(KINDS)}")
     if not path.exists():
         raise UserError(f"{path} does not exist; name a container: {_listed()}")
     found = asked or kind_of(path)

@@ -221,7 +221,7 @@ def test_pretrained_encoders_of_every_seed_are_compared(config, tmp_path):
         shape = archive["params/encoder.layers.0.query.kernel"].shape
     assert jnp.zeros(shape).shape == (16, 16)
     wrong = dataclasses.replace(given, features=("simclr:{seed}",))
-    with pytest.raises(UserError, match="name the folders with more than the seed's number"):
+    with pytest.raises(UserError, match="a folder needs a name in addition to"):
         run_experiment(wrong)
 
 

@@ -81,7 +81,7 @@ def test_of_whispers_window_only_the_waves_own_frames_are_kept(model_folder: Cal
     upstream = load_upstream(f"hf:{model_folder('whisper')}", CPU)
     frames = upstream.encode(np.ones((1, 80_000), np.float32), ["last"])["last"]
     assert frames.shape[1] == 250  # 20 ms each; the network gives 1,500 for its 30 s
-    with pytest.raises(UserError, match="hears 30 s at most"):
+    with pytest.raises(UserError, match="takes 30 s at most"):
         upstream.encode(np.zeros((1, 480_001), np.float32), ["last"])
 
 

@@ -99,7 +99,7 @@ def test_a_disk_that_is_gone_ends_the_run_in_a_line(speech):
     for path in speech.iterdir():
         path.unlink()
     with pytest.raises(
-        UserError, match=r"step 4: too many files cannot be read, the last: .*no such file\. Is the disk"
+        UserError, match=r"step 4: too many files cannot be read; the last one: .*no such file\. Is the disk"
     ):
         load_batch(plan, 3, {})
 

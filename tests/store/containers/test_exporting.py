@@ -137,9 +137,7 @@ def test_exports_that_cannot_be_are_refused(tmp_path):
         dataset="d",
         upstream="u",
     )
-    with pytest.raises(
-        UserError, match="'csv' is nothing that a store is exported to; there are parquet, npz, hf, hoplite"
-    ):
+    with pytest.raises(UserError, match="'csv' is not a kind of export; the kinds are parquet, npz, hf, hoplite"):
         export_store(store, tmp_path / "x", kind="csv")
     with pytest.raises(UserError, match=r"name a file that ends in \.npz"):
         export_store(store, tmp_path / "x.parquet", kind="npz")

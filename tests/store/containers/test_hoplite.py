@@ -218,7 +218,7 @@ def test_damaged_databases_are_refused_in_one_line(databases, tmp_path):
     )
     assert "is not JSON" in damaged("h", sql("UPDATE hoplite_metadata SET value = '{' WHERE key = 'model_config'"))
     with pytest.raises(
-        UserError, match="is no kind of container; there are parquet, feather, npz, zarr, hf, hoplite, bacpipe"
+        UserError, match="is not a kind of container; the kinds are parquet, feather, npz, zarr, hf, hoplite, bacpipe"
     ):
         import_store(tmp_path / "no", sound, kind="perch")
 
