@@ -1,4 +1,5 @@
-"""Altered copies of a dataset: noise, a room, a narrow band, as the recordings of a worse microphone or place have them.
+"""Altered copies of a dataset: with added noise, with the reverberation of a room, or limited to a band of
+frequencies.
 
     --alter clean noise:20 noise:10 noise:0 reverb:50 band:4000
 
@@ -166,7 +167,7 @@ def noises_of(dataset: Dataset) -> NoiseFiles | None:
 def audio_of(
     recording: Recording, alteration: str | None, noises_in: Path | None = None
 ) -> "Path | Stretch | AlteredAudio":
-    """What is decoded of a recording.
+    """The audio that is decoded for a recording.
 
     Args:
       recording: of the plan.

@@ -171,7 +171,7 @@ class BatchEncoder:
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Torch's (on GPUs and CPUs), XLA's and ONNX Runtime's ways to say it."""
+    """Whether an error of torch (on GPUs and CPUs), XLA or ONNX Runtime says that memory ran out."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
     text = str(error).lower()

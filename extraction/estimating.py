@@ -111,7 +111,7 @@ def count_segments(name: str, root: Path, *, alone: bool) -> tuple[str, int]:
 
 
 def derived(name: str, tflops: float) -> Speed:
-    """From what the encoder computes for a segment, and a rate.
+    """Derive an encoder's speed from its operations per segment and a rate of operations per second.
 
     Raises:
       UserError: it is not one of the paper's, whose operations are counted.

@@ -78,7 +78,7 @@ class NoiseFiles:
 
     @property
     def identity(self) -> dict[str, str | int]:
-        """What the altered clips depend on, for a plan and a manifest."""
+        """The settings on which the altered clips depend, for a plan and a manifest."""
         return {
             "name": self.name,
             "files": len(self.files),

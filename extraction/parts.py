@@ -42,7 +42,7 @@ class Parts:
 
     @property
     def digest(self) -> str:
-        """Names the plan, and so what the store will be."""
+        """A digest of the plan, which identifies the store that will be made."""
         return sha256_of_json(self.plan)
 
     @property
@@ -136,12 +136,12 @@ class Parts:
             yield self.block(number), self.read(number)
 
     def remove(self) -> None:
-        """Once the store is whole."""
+        """Remove the parts, once the store is complete."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     @classmethod
     def open(cls, folder: Path) -> "Parts":
-        """Parts that some run began.
+        """Open the parts of an extraction that an earlier run began.
 
         Raises:
           UserError: if the folder holds no plan.

@@ -1,4 +1,4 @@
-"""What an extraction will make: decided before any audio is read, and written down so that a later run continues it."""
+"""The plan of an extraction: made before any audio is read, and written to disk so that a later run continues it."""
 
 import collections
 import dataclasses
@@ -270,5 +270,6 @@ def _frame_times(upstream: Upstream) -> dict[str, dict[str, str | float]]:
 
 
 def _stretch(recording: Recording) -> list[float]:
-    """Nothing for a whole file, so that plans of earlier versions stay as they are."""
+    """The stretch of a recording for a plan; nothing for a whole file, so that plans of earlier versions stay
+    valid."""
     return [] if recording.start_s is None or recording.end_s is None else [recording.start_s, recording.end_s]

@@ -50,5 +50,5 @@ def pool(frames: Float32[np.ndarray, "batch frames dim"], name: str) -> Float32[
 
 
 def rows_of(frames: Float32[np.ndarray, "batch frames dim"], name: str) -> Float32[np.ndarray, "batch rows pooled"]:
-    """What a view keeps of each item: one pooled row, or every frame."""
+    """The rows that a view keeps of each item: one pooled row, or every frame."""
     return frames.astype(np.float32) if name == FRAMES else pool(frames, name)[:, None]

@@ -12,7 +12,7 @@ logger = logging.getLogger(__name__)
 
 @dataclasses.dataclass
 class Tally:
-    """What was done in this run.
+    """Counts the work that was done in this run.
 
     Attributes:
       clips, audio_s: recordings read and their length, once however many encoders saw them.
@@ -31,7 +31,7 @@ class Tally:
 
     @property
     def encoders_share(self) -> float:
-        """Of the processes' time, what their encoders worked."""
+        """The share of the processes' time during which their encoders worked."""
         return self.encoding_s / max(self.wall_s * self.processes, 1e-9)
 
     def describe(self) -> str:

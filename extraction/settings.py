@@ -1,4 +1,4 @@
-"""What a user decides about an extraction: how encoders are loaded, and how clips become rows of a store.
+"""The settings of an extraction: how encoders are loaded, and how clips become rows of a store.
 
 Loads neither NumPy nor torch, so that `--help` is quick.
 """

@@ -95,7 +95,7 @@ def keep_old_names(moved: Mapping[str, str]) -> None:
 
 
 def old_name(package: str, name: str):
-    """What stood under `package.name` when the package was a single module; for the package's `__getattr__`.
+    """The object that `package.name` meant when the package was a single module; for the package's `__getattr__`.
 
     Args:
       package: full name of a package that was a module.

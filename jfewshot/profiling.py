@@ -47,14 +47,14 @@ class Profile:
         self._stack = ["other", *([within] if within else [])]
 
     def enter(self, name: str) -> None:
-        """Charge what comes to a stage."""
+        """Count the time from now on for a stage."""
         if name not in STAGES:
             raise KeyError(f"'{name}' is no stage of a run; there are {', '.join(STAGES)}")
         self._charge()
         self._stack.append(name)
 
     def leave(self) -> None:
-        """Charge what comes to the stage around."""
+        """Count the time from now on for the enclosing stage."""
         self._charge()
         self._stack.pop()
 

@@ -129,7 +129,7 @@ class Workers:
             self._start_one()
 
     def close(self) -> None:
-        """End all processes, whatever they do."""
+        """End all processes, also those that are working."""
         for actor in [*self._idle, *(actor for actor, _ in self._busy.values())]:
             self._ray.kill(actor)
         self._idle, self._busy = [], {}
@@ -146,7 +146,7 @@ class Workers:
         on_wait: Callable[[], None] = lambda: None,
         wait_s: float = _REMIND_EVERY_S,
     ) -> Iterator[Any]:
-        """Have orders carried out.
+        """Give orders to the processes, and yield their answers.
 
         Args:
           orders: the first ones are given out first.

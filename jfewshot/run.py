@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def run(options: "RunOptions") -> int:
-    """Do what the options say: evaluate what is missing, then print the tables."""
+    """Evaluate the cells that have no record yet, then print the tables."""
     from jfewshot.options import check_together
 
     check_together(options)

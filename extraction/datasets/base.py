@@ -1,4 +1,5 @@
-"""What the pipeline asks of a dataset: where its recordings are, and the class, group and split of each."""
+"""The interface between the pipeline and a dataset: where its recordings are, and the class, group and split of
+each."""
 
 import dataclasses
 import typing
@@ -48,7 +49,7 @@ class Recording:
 
 @dataclasses.dataclass(frozen=True)
 class DatasetInfo:
-    """What is known of a dataset before anybody looks into its folder.
+    """Facts about a dataset that are known before its folder is read.
 
     Attributes:
       name: the store's folder, `esc50` say.

@@ -44,7 +44,7 @@ class Fsdd:
 
 
 def fsdd_digits(n_takes: int | None = None) -> Fsdd:
-    """Which digit is it?"""
+    """The dataset whose classes are the digits."""
     info = DatasetInfo(
         "fsdd_digits",
         "FSDD, digits",
@@ -59,7 +59,7 @@ def fsdd_digits(n_takes: int | None = None) -> Fsdd:
 
 
 def fsdd_speakers(n_takes: int | None = None) -> Fsdd:
-    """Who speaks?"""
+    """The dataset whose classes are the speakers."""
     info = DatasetInfo(
         "fsdd_speakers",
         "FSDD, speakers",

@@ -1,4 +1,5 @@
-"""`jfewshot fit` and `jfewshot apply`: the encoder that was chosen, put to use on recordings. Needs no torch.
+"""`jfewshot fit` and `jfewshot apply`: fit a classifier on the chosen encoder, and label recordings with it. Needs no
+torch.
 
 - `options`: the options of both commands
 - `fit_command`, `apply_command`: the command lines

@@ -31,7 +31,7 @@ _MANIFEST, _FORMAT = "labels.json", "jfewshot-labels"
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Applied:
-    """What an application gave.
+    """The results of `jfewshot apply`.
 
     Attributes:
       out: the folder of the labels.
@@ -117,7 +117,7 @@ def apply_head(
 
 
 def run_apply(options: ApplyOptions) -> Applied:
-    """Do what the options say.
+    """Run all steps of `jfewshot apply`.
 
     Args:
       options: what to label, with what, and how.

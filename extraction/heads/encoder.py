@@ -14,7 +14,7 @@ from jfewshot.heads.head import Head
 
 
 def loads_as(name: str) -> str | None:
-    """What to write to load the encoder of a store; None where its name does not say so.
+    """The name with which the encoder of a store can be loaded; None if the store does not tell it.
 
     Args:
       name: the encoder's name, as the store has it.
@@ -106,5 +106,5 @@ def why_not_applied(facts: Mapping[str, Any]) -> str:
 
 
 def head_encoder(facts: Mapping[str, Any]) -> str:
-    """What people call a head's encoder."""
+    """The title of a head's encoder, for messages."""
     return str(facts["encoder"].get("title") or facts["encoder"]["name"])

@@ -22,7 +22,7 @@ log = logging.getLogger("jfewshot.fit")
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class HeadFit:
-    """What a fit gave.
+    """The results of `jfewshot fit`.
 
     Attributes:
       path: the head's folder.
@@ -113,7 +113,7 @@ def fit_head(
 
 
 def run_fit(options: FitOptions) -> HeadFit:
-    """Do what the options say.
+    """Run all steps of `jfewshot fit`.
 
     Args:
       options: what to fit.

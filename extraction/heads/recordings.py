@@ -1,4 +1,4 @@
-"""What is to be labelled: recordings, the windows of each, and the pieces in which long recordings are decoded."""
+"""The recordings to label, the windows of each recording, and the pieces in which long recordings are decoded."""
 
 import concurrent.futures
 import dataclasses

@@ -31,7 +31,7 @@ _EPISODES = 600
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """What a head is fitted on.
+    """The embeddings and the classifier with which a head is fitted.
 
     Attributes:
       name: of the clips.

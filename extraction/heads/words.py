@@ -1,4 +1,4 @@
-"""What is said about a head: how accurate it will be, on which classes it fails, and what its threshold does."""
+"""Sentences about a head: its expected accuracy, the classes on which it fails, and the effect of its threshold."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -75,7 +75,7 @@ def load_encoders(names: Sequence[str] = (), hub: bool = False) -> tuple[list[Up
 
 
 def loaded_as(names: Sequence[str], hub: bool, encoders: Sequence[Upstream], without: Sequence[str]) -> dict[str, str]:
-    """What to write to load each encoder again.
+    """The name with which each encoder can be loaded again.
 
     Args:
       names: as for `load_encoders`.

@@ -1,4 +1,4 @@
-"""What each file is, before any encoder runs: duration, format, level, and a fingerprint by which copies are found."""
+"""Examines each file before any encoder runs: duration, format, level, and a fingerprint by which copies are found."""
 
 import concurrent.futures
 import dataclasses
@@ -25,7 +25,7 @@ _LOWEST_HZ = 50.0
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Facts:
-    """What is known of one recording.
+    """The facts about one recording.
 
     Attributes:
       clip_id: of the recording.

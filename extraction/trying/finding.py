@@ -1,4 +1,4 @@
-"""Which files are clips, of which class and group; what is not taken and why."""
+"""Finds clips, with their classes and groups, and lists the files that are left out, with reasons."""
 
 import collections
 import dataclasses
@@ -141,7 +141,7 @@ def _merged(folders: Sequence[Path], columns: Columns) -> Found:
 
 
 def _with_groups_of(found: Found, group_from: str | None) -> Found:
-    """With groups from file names, where these are asked for."""
+    """Add groups from file names, if the user asks for them."""
     if group_from is None:
         return found
     return dataclasses.replace(found, recordings=tuple(_with_groups(found.recordings, group_from)))

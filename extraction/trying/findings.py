@@ -20,7 +20,7 @@ _LOSSY = ("MP3", "MPEG", "VORBIS", "OPUS", "GSM", "ULAW", "ALAW", "ADPCM", "G721
 
 @dataclasses.dataclass(frozen=True)
 class Findings:
-    """What there is to know of the data.
+    """The findings about the data.
 
     Attributes:
       summary: how many clips, classes and seconds, and in what format.
@@ -40,7 +40,7 @@ class Findings:
 
 
 def find_findings(found: Found, facts: Sequence[Facts], drop_copies: bool = False) -> Findings:
-    """Judge the data.
+    """Collect the findings about the data.
 
     Args:
       found: the clips.

@@ -1,4 +1,4 @@
-"""Groups that file names seem to tell: speakers, sites, recordings cut into pieces.
+"""Finds parts of file names that seem to be groups: speakers, sites, or recordings that were cut into pieces.
 
 A part of the name that many clips share may be a group, a class, or the number of a take. Groups that matter can be heard: among
 clips of one class, two that share the part sound more alike than two that do not. How often that is so, over all such pairs, is

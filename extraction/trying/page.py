@@ -1,4 +1,5 @@
-"""What the page of `jfewshot try` shows beside a report: the data, clips to listen to, and what to do next."""
+"""The sections that the page of `jfewshot try` has in addition to a report: the data, clips to listen to, and the next
+commands."""
 
 import dataclasses
 import logging

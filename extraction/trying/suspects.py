@@ -12,15 +12,15 @@ MOST = 20
 
 
 class Suspect(NamedTuple):
-    """A clip to listen to.
+    """A clip that may have a wrong label.
 
     Attributes:
-      clip_id: of the clip.
-      label: the class that it is filed under.
-      taken_for: the class that it is taken for.
-      taken: share of the episodes with both classes in which it is.
-      right: share of all episodes with the clip in which its own class was named.
-      class_right: likewise of its class.
+      clip_id: id of the clip.
+      label: the class of its label.
+      taken_for: the class that is predicted most often instead.
+      taken: share of the episodes with both classes in which this other class is predicted.
+      right: share of all episodes with the clip in which its own class is predicted.
+      class_right: the same share for all clips of its class.
     """
 
     clip_id: str

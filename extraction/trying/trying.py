@@ -28,7 +28,7 @@ _EPISODES, _QUICK_EPISODES = 600, 300
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Try:
-    """What a try found.
+    """The results of `jfewshot try`.
 
     Attributes:
       page: the page, `index.html`.
@@ -135,7 +135,7 @@ def try_folder(
 
 
 def run_try(options: TryOptions, on_data: Any = lambda findings: None) -> Try:
-    """Do what the options say.
+    """Run all steps of `jfewshot try`.
 
     Args:
       options: what to try.
@@ -196,7 +196,7 @@ def _look(found: Found, options: TryOptions) -> tuple[Found, Findings, dict[str,
 
 
 def _embed(found: Found, options: TryOptions, out: Path, plan: Plan) -> tuple[list[Path], list[str], dict[str, str]]:
-    """Compute what is missing of the embeddings of the classes that take part.
+    """Compute the embeddings that do not exist yet, for the classes that take part.
 
     Returns:
       the stores, a sentence for each encoder that is not installed, and how each encoder is loaded, by its name.

@@ -1,4 +1,4 @@
-"""What the pipeline asks of an encoder, whatever it is made of: a name, a rate, and frames for waves."""
+"""The interface between the pipeline and an encoder of any kind: a name, a sample rate, and frames for waves."""
 
 from __future__ import annotations  # so that NumPy, which is in types alone, is not loaded for `--help`
 

@@ -1,4 +1,5 @@
-"""What MT-SLVR's network sees of a wave: log mel power, and the mel-projected complex spectrum as log magnitude and phase."""
+"""The input features of MT-SLVR's network: log mel power, and the mel-projected complex spectrum as log magnitude and
+phase."""
 
 import functools
 

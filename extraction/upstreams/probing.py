@@ -1,4 +1,4 @@
-"""Find by trying how short a wave an unknown encoder bears, and whether it takes a single length only."""
+"""Find by trial the shortest wave that an unknown encoder accepts, and whether it accepts a single length only."""
 
 from collections.abc import Callable, Iterable
 

@@ -17,7 +17,7 @@ FILE_NAME = re.compile(r"[A-Za-z0-9_.+-]+")
 
 @dataclasses.dataclass(frozen=True)
 class SelfCheck:
-    """What was seen.
+    """The findings of a self-check.
 
     Attributes:
       shapes: frames and dimension of each layer, for a second of sound (or the encoder's one length).

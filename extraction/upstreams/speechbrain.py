@@ -77,7 +77,7 @@ class SpeechBrainUpstream:
 
     @property
     def batch_tolerance(self) -> float:
-        """How far a wave's frames may move with the waves beside it, relative to the largest."""
+        """How far a wave's frames may change with the other waves of its batch, relative to the largest value."""
         return 1e-5 if self.autocast == "none" else 5e-2
 
     def encode(

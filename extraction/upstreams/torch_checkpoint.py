@@ -58,7 +58,7 @@ def encoder_checkpoint(name: str, checkpoint: Path | None, file: str) -> Path | 
 
 
 def weights_revision(path: Path, autocast: str) -> str:
-    """What names the weights of a file, and half precision where it is used."""
+    """The revision of the weights in a file, with half precision if it is used."""
     return f"sha256:{sha256_of_file(path)}" + (f" {autocast}" if autocast != "none" else "")
 
 

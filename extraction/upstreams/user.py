@@ -35,7 +35,7 @@ SEGMENT_S = 5
 
 
 class UserUpstream:
-    """What the user wrote, with the interface's other attributes filled in.
+    """The user's encoder, with the other attributes of the interface filled in.
 
     `revision` stands for the weights, which only their owner can name: without one it is the digest of the source file (and
     of the checkpoint, if one was given), which does not change when weights elsewhere do.

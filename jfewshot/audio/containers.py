@@ -78,7 +78,7 @@ _W64, _CAF = Layout(16, "<q", True, 8), Layout(4, ">q", False, 1)
 
 
 def with_true_size(file: io.BufferedIOBase) -> bytes | None:
-    """The file with a header that tells how much it holds; None where the decoder can take it as it is.
+    """Give a file a header with the true size of its audio; None where the decoder can read the file as it is.
 
     Args:
       file: open, of any kind; those that are not known here are left to the decoder.
@@ -106,7 +106,7 @@ def with_true_size(file: io.BufferedIOBase) -> bytes | None:
 
 
 def place_of(file: io.BufferedIOBase) -> Place | None:
-    """Where the samples are; None for kinds of files that are not known here, and headers without samples.
+    """Find the samples of a file; None for unknown kinds of files, and for headers without samples.
 
     Args:
       file: open.
@@ -217,7 +217,7 @@ def _nist(file: io.BufferedIOBase) -> Place | None:
 
 
 def _ends_well(file: io.BufferedIOBase, place: Place, size: int) -> bool:
-    """Whether what follows the samples is chunks, a tag or zeros: what a file holds beside its audio."""
+    """Whether the samples are followed only by chunks, a tag or zeros, which are not audio."""
     at = place.start + max(0, place.promised or 0)
     file.seek(at)
     following = file.read(4096)

@@ -93,7 +93,7 @@ def decode(
 
 
 def usable(wave: Float32[np.ndarray, " samples"], rate: int, path: Path | str) -> Float32[np.ndarray, " samples"]:
-    """Refuse samples that carry nothing.
+    """Refuse samples that cannot be used: too few, all equal, or not finite.
 
     Args:
       wave: mono samples.
@@ -179,7 +179,7 @@ def as_mono(channels: Float32[np.ndarray, "samples channels"]) -> Float32[np.nda
 
 
 def opened(path: Path | str, piece: bytes | None) -> Any:
-    """A piece of a file, open in libsndfile, after a look at what it asks for.
+    """Open a piece of a file in libsndfile, after checking the size that its header claims.
 
     Args:
       path: the file.
@@ -218,7 +218,7 @@ def _beyond_limits(rate: int, channels: int, frames: int) -> str:
 
 
 def pieces_of(path: Path | str, content: bytes | None) -> list[bytes | None]:
-    """What has to be decoded one after the other, with true lengths in the headers.
+    """The pieces of a file that are decoded one after the other, each with its true length in the header.
 
     Args:
       path: the file.
@@ -295,6 +295,6 @@ def _package(name: str) -> ModuleType:
 
 
 def _first_line(error: Exception) -> str:
-    """What a library said, without the path that our message names already."""
+    """The first line of a library's error, without the path, which our message names already."""
     text = getattr(error, "error_string", None) or str(error)
     return text.strip().splitlines()[0].rstrip(".") if text.strip() else type(error).__name__

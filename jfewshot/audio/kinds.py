@@ -103,7 +103,7 @@ def why_not_read(path: Path | str) -> str:
 
 
 def no_audio(head: bytes, path: Path | str) -> str:
-    """What a file is that is no audio, with the fix; empty where it may be audio.
+    """Say what kind of file it is if it is not audio, with the fix; empty text if it may be audio.
 
     Args:
       head: the first 512 bytes of the file, or all.

@@ -33,7 +33,7 @@ Message = tuple[str, dict[str, Any], dict[str, np.ndarray]]
 
 
 class Hub:
-    """Process 0's end.
+    """The end of the connections in process 0.
 
     Args:
       port: to listen on.
@@ -67,7 +67,7 @@ class Hub:
         threading.Thread(target=self._accept, name="jfewshot-hub", daemon=True).start()
 
     def publish_plan(self, plan: Mapping[str, Any]) -> None:
-        """Say what there is to do."""
+        """Publish the plan of the run to the other processes."""
         self._plan = plan
 
     def claim(self) -> int:
@@ -91,7 +91,7 @@ class Hub:
         return [index for index in range(1, self.count) if index not in self._hosts]
 
     def close(self) -> None:
-        """Listen no more, and end all connections."""
+        """Stop listening, and close all connections."""
         with contextlib.suppress(OSError):  # wakes the thread that waits for connections
             self._listening.shutdown(socket.SHUT_RDWR)
         self._listening.close()
@@ -188,7 +188,7 @@ class Member:
         threading.Thread(target=self._beat, name="jfewshot-beat", daemon=True).start()
 
     def plan(self) -> dict[str, Any]:
-        """What process 0 said that there is to do; waits for it."""
+        """Wait for the plan of process 0, and return it."""
         until = time.monotonic() + PATIENCE_S
         while (plan := self._ask({"do": "plan"})) is None:
             if time.monotonic() > until:
@@ -211,7 +211,7 @@ class Member:
         self._ask({"do": "send", "kind": kind, "facts": facts}, npz_bytes(arrays or {}))
 
     def check(self) -> None:
-        """Refuse to go on where process 0 is gone.
+        """Raise an error if process 0 has ended.
 
         Raises:
           UserError: saying so.
@@ -246,7 +246,7 @@ class Member:
         raise AssertionError
 
     def _beat(self) -> None:
-        """Say now and then that this process is there, and notice when process 0 is not."""
+        """Regularly tell process 0 that this process is alive, and notice if process 0 has ended."""
         while not self._closed.wait(_BEAT_S):
             try:
                 self._ask({"do": "beat"})

@@ -1,4 +1,4 @@
-"""From cells to records: what is already there is found, the rest is computed."""
+"""From cells to records: records that exist already are read, and the others are computed."""
 
 import dataclasses
 import functools
@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 
 def missing_of(cell: Cell, folder: Records) -> list[StrengthValue]:
-    """The strengths of a cell whose records are not there."""
+    """The strengths of a cell that have no record yet."""
     return [strength for strength in cell.spec.strengths if folder.find(cell.key(strength)) is None]
 
 
@@ -46,7 +46,7 @@ def evaluate_cells(
     folder: Records | None,
     on_progress: Callable[[int], None] = lambda episodes: None,
 ) -> Iterator[tuple[dict[str, Any], bool]]:
-    """Compute what is not there yet.
+    """Compute the records of all cells that have none yet.
 
     Args:
       cells: what is wanted.
@@ -91,7 +91,7 @@ def evaluate_cells(
 
 
 def found_records(cells: Sequence[Cell], folder: Records) -> Iterator[dict[str, Any]]:
-    """The records of cells that are there; what is not there is left out.
+    """Read the records of cells that exist; cells without a record are left out.
 
     Args:
       cells: what is wanted.
@@ -330,7 +330,7 @@ def _chosen(solved: Solved) -> dict[str, Any]:
 
 
 def _class_episodes(protocol: Protocol, drawn: Drawn) -> dict[str, Any] | None:
-    """How often classes take part in group-aware episodes; of each class, where that is not left to chance alone."""
+    """How often each class takes part in group-aware episodes, if groups make some classes rarer than others."""
     if not protocol.group_aware:
         return None
     names, episodes = drawn.pool.names.tolist(), drawn.class_episodes.tolist()

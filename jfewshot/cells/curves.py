@@ -1,4 +1,5 @@
-"""What a curve over shots asks of a dataset: where it stops for want of clips, and whether it can end with all labels."""
+"""What a curve over shots needs of a dataset: at which shots it stops for lack of clips, and whether it can end with
+all labels."""
 
 import dataclasses
 import logging

@@ -1,4 +1,5 @@
-"""What cells need whose supports and queries come from different clips: both stores' embeddings, and who is on which side."""
+"""For cells whose supports and queries come from different clips: the embeddings of both stores, and which clips are
+on which side."""
 
 import numpy as np
 

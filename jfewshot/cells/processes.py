@@ -101,7 +101,7 @@ class Elsewhere:
         self._sent_draws: set[str] = set()
 
     def find(self, key: str) -> None:
-        """Nothing: process 0 has looked.
+        """Find nothing here: process 0 looks for existing records.
 
         Args:
           key: of a cell.
@@ -180,7 +180,7 @@ def evaluate_together(
 
 
 def _help(cells: Sequence[Cell], evaluator: Evaluator, group: Member) -> None:
-    """What processes 1, 2, ... do."""
+    """The work of processes 1, 2, ...: compute pieces of work and send their results to process 0."""
     here = f"process {group.index} on {socket.gethostname()}"
     try:
         plan = group.plan()
@@ -207,7 +207,7 @@ def _help(cells: Sequence[Cell], evaluator: Evaluator, group: Member) -> None:
 
 
 class _Leader:
-    """What process 0 does beside its own share: it takes in what the others send."""
+    """The part of process 0 that receives the results of the other processes."""
 
     def __init__(self, group: Hub, folder: ResultFolder, on_progress: Callable[[int], None]):
         self.computed: set[str] = set()
@@ -221,7 +221,7 @@ class _Leader:
         self.collect()
 
     def collect(self) -> bool:
-        """Take in all that has come; returns whether there was anything.
+        """Receive all messages that have arrived; return whether there was any.
 
         Raises:
           UserError: if a process met trouble or is gone, once all that had come is written. The others are not waited for.
@@ -253,7 +253,7 @@ class _Leader:
                 )
 
     def wait_for_all(self) -> None:
-        """Take in what comes until every process has finished."""
+        """Receive messages until every process has finished."""
         while self._working:
             if not self.collect():
                 time.sleep(0.02)

@@ -1,4 +1,5 @@
-"""The clip tables that a run draws from: the same clips for all stores of a dataset, and those that supports are from."""
+"""The clip tables from which a run draws: the same clips for all stores of a dataset, and the clips of the stores of
+supports."""
 
 import dataclasses
 import logging

@@ -1,4 +1,4 @@
-"""What several processes share out among themselves: numbers of cells, those of one view together."""
+"""The units of work that several processes share: numbers of cells, with all cells of one view in one unit."""
 
 import dataclasses
 import heapq

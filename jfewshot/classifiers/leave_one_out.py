@@ -193,7 +193,7 @@ def residuals(
     on_vectors: Float[Array, "k columns episodes"],
     strength: Float[Array, ""],
 ) -> Float[Array, "n_support columns episodes"]:
-    """By how much the model that was trained without a support misses this support's label.
+    """The difference between a support's label and the prediction of the model that was trained without this support.
 
     Args:
       values: eigenvalues.

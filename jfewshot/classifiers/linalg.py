@@ -225,7 +225,7 @@ def slot_type(n_way: int) -> type[np.int8] | type[np.int16]:
 
 
 def argmax_class(scores: Float[Array, "n c *episodes"]) -> jax.Array:
-    """The class with the highest score, the smallest index where several share it.
+    """The class with the highest score; of several with equal scores, the one with the smallest index.
 
     Written as a chain of selections: XLA's argmax carries an index through a general reduction, which its CPU compiler does
     not vectorise.

@@ -85,7 +85,7 @@ def solve(
         return times(jnp.where(seen, rotated, 0.0), back)
 
     def relative_residual(gradient, curvature, at_error):
-        """What the condition P - Y + penalty alpha = 0 is missed by, as a share of P - Y.
+        """The violation of the condition P - Y + penalty alpha = 0, as a share of P - Y.
 
         Coefficients that come from the condition itself miss it by what they would change of P - Y.
         """

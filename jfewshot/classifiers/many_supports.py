@@ -1,4 +1,5 @@
-"""What the classifiers share for episodes of many supports: one episode at a time, and products instead of factorisations.
+"""Functions that classifiers share for episodes of many supports: one episode at a time, with products instead of
+factorisations.
 
 With few supports an episode is too small for a processor, so many episodes are solved side by side (linalg.py). From about a
 hundred supports on, one episode's Gram matrix fills a core's cache, and products with it run near the core's limit. A solver then

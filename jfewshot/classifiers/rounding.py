@@ -1,4 +1,4 @@
-"""How far scores can be trusted: an estimate of their rounding error beside their spread."""
+"""Estimates the rounding error of a classifier's scores, relative to the spread of the scores."""
 
 from typing import Any
 

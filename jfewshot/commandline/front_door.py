@@ -58,7 +58,7 @@ def find(arguments: Sequence[str]) -> tuple[Command | None, list[str]]:
 
 
 def overview() -> str:
-    """Every command with a line, grouped by what a user wants."""
+    """One line for each command, grouped by the user's task."""
     lines = ["How good is this audio encoder with five labelled clips?", "", "Usage: jfewshot COMMAND [options]", ""]
     for heading, commands in GROUPS.items():
         lines += [f"{heading}:", *(_line(command.name) for command in commands), ""]

@@ -56,7 +56,7 @@ def first_line(kind: type) -> str:
 
 
 def usage(kind: type) -> str:
-    """What a command cannot do without: its arguments and required options."""
+    """The part of the usage line that is required: arguments and required options."""
     return " ".join(_usage(option) for option in options_of(kind) if option.is_positional or option.default is REQUIRED)
 
 
@@ -91,7 +91,7 @@ def left_of(option: Option) -> str:
 
 
 def with_default(option: Option) -> str:
-    """What an option does, and what holds without it."""
+    """What an option does, and its default."""
     default = default_text(option)
     if option.default is REQUIRED and not option.is_positional:
         return f"{option.help} (required)"

@@ -1,4 +1,4 @@
-"""Arguments to a dataclass of options. Whatever is wrong with them is said in one line."""
+"""From arguments to a dataclass of options. An error in the arguments is reported in one line."""
 
 import contextlib
 import difflib
@@ -123,7 +123,7 @@ def _suggestion(flag: str, known: Sequence[str]) -> str:
 
 
 def _check_values(option: Option, arguments: Sequence[str]) -> None:
-    """The values of an option fit its type; so said in our words, before tyro says it in a box."""
+    """Check that the values of an option fit its type, so that the error is a line of ours and not a box of tyro's."""
     if option.is_positional or option.is_switch:
         return
     values = _values_of(option.flag, arguments)
@@ -160,7 +160,7 @@ def _reads_as(kind: Any, value: str, default: Any) -> bool:
 
 
 def _values_of(flag: str, arguments: Sequence[str]) -> list[str] | None:
-    """What is given for an option, the last time it is; None if it is not."""
+    """The values of an option where it is given last; None if it is not given."""
     at = max((i for i, text in enumerate(arguments) if normal(text.split("=")[0]) == flag), default=-1)
     if at < 0:
         return None
@@ -205,7 +205,7 @@ def _missing(option: Option) -> str:
 
 
 def _out_of_the_box(box: str, options: Sequence[Option]) -> str:
-    """What tyro says in a box, as a line."""
+    """The error that tyro prints in a box, as one line."""
     # The title, a rule, what is wrong, a rule, help; drawn with letters where the terminal knows no lines.
     parts = re.split(r"[─-]{5,}", box)
     text = " ".join(re.sub(r"[│|╭╮╰╯+]|Argument helptext.*", " ", parts[min(1, len(parts) - 1)]).split())

@@ -47,14 +47,15 @@ class FrameCache:
         return FrameCache(self.folder, left, self._contents)
 
     def unusable(self, settings: Iterable[FbankSettings]) -> dict[str, str]:
-        """Utterances that some filterbank cannot hear, with the reason. Computes, and keeps, the frames of the rest."""
+        """Compute and keep the frames of all utterances; return the utterances that some filter bank cannot process,
+        with reasons."""
         found: dict[str, str] = {}
         for each in settings:
             found |= self._listen(each)
         return found
 
     def fbank(self, settings: FbankSettings) -> Frames:
-        """A filterbank's frames; every utterance must be usable."""
+        """The frames of a filter bank; every utterance must be usable."""
         key = self._fbank_key(settings)
         if not self._has(key):
             reasons = self._listen(settings)

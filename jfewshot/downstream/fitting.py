@@ -1,4 +1,4 @@
-"""Train, let the development utterances choose, average the chosen checkpoints: the same for every task."""
+"""Train, choose checkpoints by the development utterances and average them; the same for every task."""
 
 import dataclasses
 import json
@@ -22,7 +22,7 @@ from jfewshot.training.step import State
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Fit:
-    """What is trained, and how it is chosen.
+    """The training to do, and how its checkpoints are chosen.
 
     Attributes:
       folder: of checkpoints and metrics; a fit that was killed continues there.
@@ -65,7 +65,7 @@ class Fit:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Fitted:
-    """What came out.
+    """The chosen parameters and the facts of their training.
 
     Attributes:
       steps: the checkpoints that development chose, best first.

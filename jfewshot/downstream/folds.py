@@ -1,4 +1,5 @@
-"""Which utterances train, which choose, which are judged by: groups (speakers, sessions) are never divided."""
+"""Folds: which utterances train, which choose checkpoints, and which test. Groups (speakers, sessions) are never
+divided."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -20,7 +21,7 @@ _MOST_SINGLE_GROUPS = 10
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Fold:
-    """One split into three.
+    """One division of the utterances into training, development and test.
 
     Attributes:
       name: the groups that are tested.

@@ -1,4 +1,4 @@
-"""Ragged frame features of a set of utterances: one long array, and how many frames are whose."""
+"""Frame features of utterances of different lengths: one long array, and the number of frames of each utterance."""
 
 import dataclasses
 from collections.abc import Sequence

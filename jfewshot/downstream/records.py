@@ -42,7 +42,7 @@ class RecordFolder:
     numerics: int
 
     def key(self, identity: dict[str, Any]) -> str:
-        """Names a run: everything that can change a prediction."""
+        """The key of a run, a digest of everything that can change a prediction."""
         return sha256_of_json({**identity, "numerics": self.numerics})[:20]
 
     def has(self, key: str) -> bool:

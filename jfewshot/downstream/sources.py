@@ -56,7 +56,7 @@ class Source:
 
     @property
     def fbank(self) -> FbankSettings:
-        """The filterbank that is heard through."""
+        """The settings of the filter bank whose frames the encoder takes."""
         return FbankSettings() if self.encoder is None else _require_fbank(self.encoder)
 
     @property
@@ -72,7 +72,7 @@ class Source:
 
     @property
     def drawn(self) -> bool:
-        """Whether the frames depend on the seed."""
+        """Whether the frames depend on the seed, because the encoder's weights are drawn at random."""
         return self.kind == "random"
 
     def identity(self, seed: int) -> dict[str, Any]:
@@ -98,7 +98,7 @@ class Source:
 
 
 def parse_source(text: str) -> Source:
-    """From what is written on the command line.
+    """Parse a source of features from the text on the command line.
 
     Raises:
       UserError: not one of the kinds, no such folder, an encoder without such a layer or without a filterbank, a store

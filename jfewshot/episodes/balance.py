@@ -1,4 +1,4 @@
-"""How often each class takes part in group-aware episodes, and what is said where that differs from class to class."""
+"""How often each class takes part in group-aware episodes, and a warning if classes take part unequally often."""
 
 import logging
 
@@ -17,7 +17,7 @@ _NAMED = 5
 
 
 def class_episodes(pool: ClassPool, clips: Integer[np.ndarray, "episodes n_way drawn"]) -> Int[np.ndarray, "classes"]:
-    """In how many episodes each class of a pool stands."""
+    """The number of episodes in which each class of a pool takes part."""
     class_of_clip = pool.class_of_row(int(pool.all_clips[-1]) + 1)
     return np.bincount(class_of_clip[clips[:, :, 0]].ravel(), minlength=len(pool.count))
 

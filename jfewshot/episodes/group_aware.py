@@ -27,7 +27,7 @@ MAX_CLASS_DRAWS = 16
 
 
 class Groups(NamedTuple):
-    """Who shares a group: one entry for each of the pool's, whose clips are in the order of their groups within a class.
+    """Which clips share a group: one entry for each clip of a pool whose clips are sorted by group within each class.
 
     Attributes:
       number: of the group.
@@ -171,7 +171,7 @@ def draw_of_other_groups(
 
 
 class _State(NamedTuple):
-    """Of the search for supports that leave enough queries.
+    """The state of the search for supports that leave enough queries.
 
     Attributes:
       class_attempt: which of its draws of classes an episode has.

@@ -149,7 +149,7 @@ def _in_folds(clips: ClipTable, protocol: Protocol, rows: Rows, dataset: str) ->
 
 
 def _first_order(protocol: Protocol, n: int) -> Rows:
-    """What one shuffling by mteb makes of the numbers 0 to n - 1."""
+    """The order in which one shuffling by mteb puts the numbers 0 to n - 1."""
     order = np.arange(n)
     if not protocol.independent:
         np.random.RandomState(protocol.seed).shuffle(order)

@@ -1,4 +1,4 @@
-"""Where the supports and the queries of an episode come from, where they do not come from the same clips.
+"""The clips from which supports and queries are drawn, if these are not the same clips.
 
 A side is described by a split and by conditions on columns of the clip table: `site=A`, or `site!=A` for all other sites.
 """

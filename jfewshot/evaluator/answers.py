@@ -1,4 +1,4 @@
-"""A call's answers in host memory: where they are gathered, and how an accelerator's come there.
+"""The answers of a call in host memory: where they are collected, and how they are copied from an accelerator.
 
 Copying from an accelerator into fresh memory took an H200's host 50 ms for the predictions of a million episodes (75 MB),
 whose solution took 5: the driver copies through a buffer of its own, and each new page is cleared in turn. So chunks are sent
@@ -21,7 +21,7 @@ _MOST_THREADS = 8
 
 
 def room_for(chunk: Sequence[jax.Array], n_episodes: int) -> list[np.ndarray]:
-    """Memory for the answers of a call.
+    """Allocate memory for the answers of a call.
 
     Args:
       chunk: answers of a chunk, [strengths, episodes, ...].

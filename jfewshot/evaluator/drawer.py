@@ -84,7 +84,7 @@ class Drawn:
 
     @functools.cached_property
     def class_episodes(self) -> np.ndarray:
-        """In how many episodes each class of the pool stands."""
+        """The number of episodes in which each class of the pool takes part."""
         return class_episodes(self.pool, self.clips)
 
 
@@ -144,7 +144,7 @@ class Drawer:
         return self._drawn[identity]
 
     def forget(self) -> None:
-        """Drop what is kept."""
+        """Drop the draws that are kept."""
         self._drawn.clear()
         self._on_device.clear()
 
@@ -253,7 +253,7 @@ def _drawn_experiments(clips: ClipTable, protocol: Protocol, dataset: str, ident
 
 
 def _bytes_of(protocol: Protocol) -> int:
-    """Of the clips that a protocol draws, at four bytes each."""
+    """The size in bytes of the clips that a protocol draws, at four bytes each."""
     return 4 * protocol.n_episodes * protocol.n_way * (protocol.k_shot + protocol.n_query)
 
 

@@ -200,7 +200,8 @@ def _solved(
 
 
 def _inverse(matrices: np.ndarray) -> np.ndarray:
-    """Of symmetric positive definite matrices, by Cholesky, which takes a third of the time of `np.linalg.inv`."""
+    """The inverse of symmetric positive definite matrices, by Cholesky, which takes a third of the time of
+    `np.linalg.inv`."""
     factorise, invert = linalg.get_lapack_funcs(("potrf", "potri"), (matrices,))
     found = np.empty_like(matrices)
     for place, matrix in enumerate(matrices):

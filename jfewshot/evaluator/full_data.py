@@ -31,7 +31,7 @@ _BLOCK = 2048  # queries whose distances from all supports are held at once
 
 
 class Fit(NamedTuple):
-    """What training on all labels gave.
+    """The scores and diagnostics of a classifier that was trained on all labels.
 
     Attributes:
       scores: of each query for each class.

@@ -115,7 +115,7 @@ def _inverse_length(squares, stored, mean, factor, moves):
 
 @_compiled
 def _read(view, row, mean, factor, moves, unit_length, out):
-    """Transform a row into `out`, but for its length; returns what is to be multiplied with its products."""
+    """Transform a row into `out` without dividing it by its length; return the factor for its products."""
     stored = view[row]
     squares = np.float32(0)
     if moves:

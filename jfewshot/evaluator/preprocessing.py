@@ -1,4 +1,4 @@
-"""What is done to embeddings before their inner products are taken, on the whole store (NumPy only)."""
+"""The preprocessing of embeddings before inner products are computed, on the whole store (NumPy only)."""
 
 import dataclasses
 import typing
@@ -92,7 +92,7 @@ class Transform:
         return out
 
     def identity(self) -> dict[str, Any]:
-        """What of it a result depends on."""
+        """The settings and statistics on which a result depends."""
         identity: dict[str, Any] = {"name": self.name}
         if self.statistics_from:
             identity["center"] = self.statistics_from

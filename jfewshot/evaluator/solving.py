@@ -229,7 +229,8 @@ class Solver:
                         mine[row, start + part[again]] = new[row, again]
 
     def _on_host(self, job: Job, out, n_episodes: int) -> list[np.ndarray]:
-        """Predictions, residuals, iterations, rounding errors and choices on the host, strengths and episodes first."""
+        """Bring predictions, residuals, iterations, rounding errors and choices to the host, with strengths and
+        episodes as first axes."""
         fetched = jax.device_get(out[: job.n_answers])
         if not self.on_cpu:
             return [x[:, :n_episodes] for x in fetched]
@@ -272,12 +273,14 @@ class Solver:
 
 
 def _if_kept(job: Job) -> dict[str, bool]:
-    """What is asked of the solver where scores are kept; nothing else, so that all other runs share their compiled code."""
+    """The solver's further arguments if scores are kept; empty otherwise, so that all other runs share their compiled
+    code."""
     return {"calibrate": True} if job.keeps_scores else {}
 
 
 def _counts(job: Job, numbers: np.ndarray) -> np.ndarray:
-    """1 where a place of an episode holds a query, 0 where it is filled up: [blocks, queries, episodes of a block]."""
+    """1 where a place of an episode holds a query, 0 where the place is only padding: [blocks, queries, episodes of a
+    block]."""
     n_way, places = job.protocol.n_way, job.protocol.n_query
     if job.drawn.query_count is None:
         return np.ones((len(numbers), n_way * places, numbers.shape[1]), np.float32)

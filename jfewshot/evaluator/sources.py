@@ -1,4 +1,5 @@
-"""Which inner products a call takes: those of an earlier call on the same view, or new ones, within the memory there is."""
+"""The inner products that a call uses: those of an earlier call on the same view, or new ones, within the available
+memory."""
 
 import logging
 from typing import NamedTuple
@@ -28,7 +29,7 @@ class Sources:
         self._kept: list[_Kept] = []
 
     def forget(self) -> None:
-        """Drop what is kept."""
+        """Drop the inner products or embeddings that are kept."""
         self._kept.clear()
 
     def of(self, view: np.ndarray, rows: np.ndarray, transform: Transform, shifted: bool, wanted: int) -> GramSource:

@@ -1,4 +1,4 @@
-"""What is given in place of a text table, or of audio: recognised by its first bytes, and said with the fix."""
+"""Recognises files that are not text tables or audio by their first bytes, and says what they are, with the fix."""
 
 from pathlib import Path
 

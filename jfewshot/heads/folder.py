@@ -218,7 +218,7 @@ def _manifest(path: Path) -> dict[str, Any]:
 
 
 def _fault(manifest: dict[str, Any], arrays: dict[str, np.ndarray]) -> str:
-    """What is wrong with the arrays; empty if nothing is."""
+    """A description of what is wrong with the arrays; empty if nothing is."""
     missing = [name for name in _ARRAYS if name not in arrays]
     if missing:
         return f"no array '{missing[0]}'"

@@ -1,4 +1,4 @@
-"""Before and after: what moved between two result folders, by how much, and whether it is real."""
+"""Compares two result folders: which results differ, by how much, and whether the difference is more than chance."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -46,7 +46,7 @@ class Move:
 
 @dataclasses.dataclass(frozen=True)
 class Moves:
-    """Everything that two folders have in common, and what not.
+    """The cells that two folders have in common, and the cells that only one of them has.
 
     Attributes:
       moves: all matched cells, the largest moves first.
@@ -178,7 +178,7 @@ def _listed(values: set[str] | None) -> str:
 
 
 def moves_grid(found: Moves, title: str) -> Grid:
-    """What moved, as a table; results with the same predictions in both folders are counted below it."""
+    """A table of the results that differ; results with the same predictions in both folders are counted below it."""
     moved = [move for move in found.moves if not move.identical]
     conditions = {move.condition for move in moved}
     rows = []

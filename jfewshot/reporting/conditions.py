@@ -1,4 +1,4 @@
-"""What the cells of one table must share, and how to say it in words."""
+"""The condition that all cells of one table share, and its description in words."""
 
 import json
 import math
@@ -92,8 +92,8 @@ class Conditions:
 
 
 def order_of(condition: Mapping[str, Any]) -> tuple[Any, ...]:
-    """What conditions are sorted by: chosen strengths and the recommended classifier first, transductive classifiers last; shots,
-    ways and strengths as numbers.
+    """The key by which conditions are sorted: chosen strengths and the recommended classifier first, transductive
+    classifiers last; shots, ways and strengths as numbers.
 
     Args:
       condition: from `condition_of`.

@@ -1,4 +1,4 @@
-"""What a report is made of, before it is written anywhere."""
+"""The blocks of a report, before they are written in any format."""
 
 import dataclasses
 from typing import Any

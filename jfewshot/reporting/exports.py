@@ -1,4 +1,4 @@
-"""Results in other people's formats: tidy CSV and Parquet, files of the Hugging Face Hub, MTEB's JSON."""
+"""Results in formats of other programs: tidy CSV and Parquet, files of the Hugging Face Hub, MTEB's JSON."""
 
 import importlib.util
 import json
@@ -176,7 +176,7 @@ def tidy_rows(records: Sequence[Record], words: "_Words | None" = None) -> list[
 
 
 def _cost(record: Record) -> dict[str, Any]:
-    """What the encoder cost; empty where its store does not say."""
+    """The cost of the encoder; empty if its store does not give it."""
     cost = record.get("cost") or {}
     return {
         "n_parameters": _float(record["upstream"].get("n_parameters")),
@@ -357,7 +357,7 @@ class _Words:
 
 
 def _arguments(record: Record, words: _Words) -> str:
-    """What the number depends on, flat, as JSON."""
+    """The settings on which the number depends, flat, as JSON."""
     own = {name: record["accuracy"].get(name) for name in _WIDTHS[1:]}
     own |= {"view": record["view"]["name"], "key": record["key"]}
     return f"{_json(own)[:-1]}, {words.of(record).settings[1:]}"

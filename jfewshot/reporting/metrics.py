@@ -1,4 +1,5 @@
-"""Which metric a table shows: accuracy; balanced accuracy or macro F1 of results that asked all queries; or what scores gave."""
+"""The metric that a table shows: accuracy, balanced accuracy or macro F1 of results with all queries, or a metric of
+kept scores."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Results beside numbers from elsewhere: the published Table 3, and correlations with any table of scores."""
+"""Compares results with other numbers: with the published Table 3, and by correlation with any table of scores."""
 
 import dataclasses
 import re
@@ -252,7 +252,7 @@ def beside_published(board: Leaderboard) -> Grid | None:
 
 
 def _names(board: Leaderboard) -> list[list[str]]:
-    """Every name that a row may be known by elsewhere."""
+    """All names that another table may use for a row."""
     aliases: list[list[str]] = [[_plain(label)] for label in board.upstreams]
     titles = {row["name"]: row["title"] for row in published.read_data_csv("upstreams.csv")}
     for (row, _), record in board.cells.items():

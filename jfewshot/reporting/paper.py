@@ -18,7 +18,7 @@ _NEAR = 0.02e6  # parameters: what two decimals of a million leave open
 
 
 def notes(method: Method = "spearman", with_logit: bool = False) -> list[str]:
-    """What a reader of the paper's comparison has to know and the numbers do not say.
+    """Notes that a reader of the paper's comparison needs in addition to the numbers.
 
     Args:
       method: of the coefficients in figures and tables.

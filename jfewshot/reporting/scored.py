@@ -1,4 +1,5 @@
-"""What kept scores say: how far probabilities can be trusted, and how many answers are wrong when only the surest are given."""
+"""Tables and figures of kept scores: how far probabilities can be trusted, and how many of the most certain answers
+are wrong."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -68,7 +68,7 @@ def shots_of(board: Leaderboard) -> float:
 
 
 def chance_of(board: Leaderboard) -> float:
-    """Accuracy of guessing, 0-1; of all classes of several datasets the mean."""
+    """Accuracy of guessing, 0-1; for several datasets, the mean over the datasets."""
     ways = [record["identity"]["protocol"]["n_way"] for record in board.cells.values()]
     return float(np.mean([1 / n_way for n_way in ways])) if ways else 1 / board.condition["protocol"]["n_way"]
 
@@ -90,7 +90,7 @@ def all_series(boards: Sequence[Leaderboard]) -> list[Series]:
 
 
 def in_words(intervals: Collection[str]) -> str:
-    """What some intervals hold for together.
+    """Say in words for what several intervals hold together.
 
     Args:
       intervals: fields of a record's `accuracy`.

@@ -144,7 +144,7 @@ class _Numbers:
         return {score.row: score.value for score in self.scores if (score.table, score.dataset) == (table, dataset)}
 
     def effects(self, dataset: str) -> dict[str, float]:
-        """What leaving an augmentation out changes, by augmentation."""
+        """The change of the score when an augmentation is left out, for each augmentation."""
         rows = self.of(4, dataset)
         return {row.removeprefix("- "): value for row, value in rows.items() if row.startswith("- ")}
 
@@ -231,7 +231,7 @@ CHECKS: tuple[Callable[[_Numbers], Claim], ...] = (
 
 
 def notes() -> list[str]:
-    """What a reader of the tables has to know and the numbers do not say."""
+    """Notes that a reader of the tables needs in addition to the numbers."""
     return [
         f"Competitive: within {_COMPETITIVE:g} point of the best row. Nothing: less than {_NO_EFFECT} points.",
         "The caption of Table 4 calls its numbers accuracies; the text says that unweighted average recall (UAR) is the metric "

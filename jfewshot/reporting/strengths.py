@@ -1,4 +1,5 @@
-"""What results say about strengths: which ones `auto` chose, and where a given one is too small or too large."""
+"""Tables and advice about strengths: which strengths `auto` chose, and where a given strength is too small or too
+large."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple

@@ -1,4 +1,4 @@
-"""The folder that a run writes to and looks records up in."""
+"""The folder to which a run writes records, and in which it looks for existing records."""
 
 import contextlib
 import errno
@@ -39,7 +39,8 @@ _READ_AHEAD = 2**16  # bytes: a run asks for records in about the order in which
 
 @typing.runtime_checkable
 class Records(typing.Protocol):
-    """Where an evaluation looks records up and leaves them: a `ResultFolder`, or something that sends them to one."""
+    """The interface through which an evaluation finds and writes records: a `ResultFolder`, or an object that sends
+    records to one."""
 
     def find(self, key: str) -> dict[str, Any] | None: ...
 
@@ -51,7 +52,7 @@ class Records(typing.Protocol):
         predicted: Integer[np.ndarray, "episodes queries"],
         scores: QueryScores | None = None,
     ) -> dict[str, Any]:
-        """Leave a cell's record with its predictions and scores.
+        """Write a cell's record with its predictions and scores.
 
         Args:
           record: as for `ResultFolder.write_cell`.
@@ -174,7 +175,7 @@ class ResultFolder:
         return None
 
     def _is_whole(self, block: Mapping[str, Any]) -> bool:
-        """Whether a block is there and is the one that its record describes."""
+        """Whether a block exists and has the digest that its record gives."""
         path = f"{self.path}/{PREDICTIONS}/{block['file']}"
         data = self._files.read(path, block.get("offset", 0), block.get("bytes", 0))
         return hashlib.sha256(data).hexdigest() == block["sha256"]

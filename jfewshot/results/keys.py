@@ -1,4 +1,4 @@
-"""What names a cell or a set of draws."""
+"""The key that identifies a cell or a set of draws."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a report reads of a result folder."""
+"""Reads a result folder for reports."""
 
 import dataclasses
 import functools
@@ -27,7 +27,7 @@ _AGAIN = "run the same command again, and the record is computed again"
 
 @dataclasses.dataclass(frozen=True)
 class Results:
-    """What a result folder holds; make it with `read_results`.
+    """The contents of a result folder; make it with `read_results`.
 
     Attributes:
       path: the folder.

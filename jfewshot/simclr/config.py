@@ -1,4 +1,5 @@
-"""Everything about a pretraining run: the command line's flags and what is written beside its checkpoints.
+"""The settings of a pretraining run: the options of `jfewshot pretrain`, which are also written next to its
+checkpoints.
 
 docs/speech_simclr_choices.md lists each choice that the paper leaves open, our default and why.
 """
@@ -188,7 +189,7 @@ class TrainConfig:
 
     @property
     def weights(self) -> tuple[float, float]:
-        """Of contrast and reconstruction."""
+        """The weights of the contrastive loss and of the reconstruction loss."""
         contrast, reconstruction = PROFILES[self.profile]
         return (
             contrast if self.contrast_weight is None else self.contrast_weight,

@@ -24,7 +24,7 @@ def risk_curve(
 def risk_areas(
     confidence: Float[np.ndarray, "n_episodes n_queries"], correct: Shaped[np.ndarray, "n_episodes n_queries"]
 ) -> Float[np.ndarray, "n_episodes n_queries"]:
-    """What each query adds to the area under the risk-coverage curve of its episode.
+    """The contribution of each query to the area under the risk-coverage curve of its episode.
 
     A query of rank j (1 for the surest) with error e changes the risks R_i at its own coverage and at larger ones. To first order
     the area without it differs by its value

@@ -1,5 +1,4 @@
-"""Does few-shot accuracy go with scores from elsewhere? Rank and linear correlations over upstreams, with their
-errors."""
+"""Correlations of few-shot accuracy with other scores over upstreams: rank and linear, with their errors."""
 
 from typing import Literal, NamedTuple
 

@@ -1,4 +1,5 @@
-"""What changes when supports come from another domain (speaker, site) than the queries, over several domains."""
+"""The change of accuracy when supports come from another domain (speaker, site) than the queries, over several
+domains."""
 
 from typing import NamedTuple
 

@@ -22,7 +22,7 @@ _MOST_CORRELATED = 0.9
 
 
 class Outcomes(NamedTuple):
-    """How a head did on clips that were left out.
+    """The results of a head on clips that were left out.
 
     Attributes:
       n_correct: clips that were classified correctly.

@@ -300,7 +300,8 @@ def _clip_covariance(
 
 
 def _factors(pool: Pool) -> tuple[Float[np.ndarray, " n_classes"], ...] | None:
-    """What multiplies a support's effect on its own class, on the other classes, and a query's effect; of each class.
+    """The factors of a support's effect on its own class, of its effect on the other classes, and of a query's effect,
+    per class.
 
     Of pools that share no clip, deleting a support moves the mean by k / (n - k) times the difference of the means with and
     without it, on its own class as on others, and deleting a query by 1 / (n - 1) times that. None where a class has

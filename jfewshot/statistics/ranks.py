@@ -48,7 +48,7 @@ def average_ranks(
 
 
 class RankTest(NamedTuple):
-    """Are some upstreams better than others over datasets?
+    """The result of a test whether some upstreams are better than others over datasets.
 
     Attributes:
       average_rank: of each upstream, ties sharing their mean rank.

@@ -134,12 +134,12 @@ class ClipTable:
 
     @property
     def stream(self) -> str:
-        """What names the random stream that episodes of these clips are drawn from."""
+        """The key of the random stream from which episodes of these clips are drawn."""
         return self.digest
 
     @functools.cached_property
     def memo(self) -> dict[Any, Any]:
-        """What others compute of this table and want to keep as long as the table."""
+        """A cache for values that other modules compute from this table, kept as long as the table."""
         return {}
 
     @functools.cached_property
@@ -149,7 +149,7 @@ class ClipTable:
 
     @property
     def n_rows(self) -> int:
-        """How many rows a view must have at the least."""
+        """The least number of rows that a view must have."""
         return int((self.first_segment + self.n_segments).max())
 
     @functools.cached_property

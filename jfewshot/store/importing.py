@@ -1,4 +1,4 @@
-"""A store from what another program wrote: Parquet with lists of numbers, .npz, a database of windows."""
+"""Makes a store from files of other programs: Parquet with lists of numbers, .npz, a database of windows."""
 
 import dataclasses
 import importlib

@@ -1,4 +1,4 @@
-"""Large files that were read whole before, and need not be again while they stay as they were.
+"""Remembers large files that were checked before, so that they are not read again while they stay unchanged.
 
 What was found lies in the user's cache folder, under the file's path, inode, size and times, as version control systems do it:
 whatever writes to a file changes its times. `python -m jfewshot.store verify` reads everything nevertheless.
@@ -20,7 +20,7 @@ _SETTLED_S = 2.0
 
 
 class Found(NamedTuple):
-    """What reading a file showed.
+    """The findings of reading a file.
 
     Attributes:
       sha256: of its bytes, hexadecimal.
@@ -32,7 +32,7 @@ class Found(NamedTuple):
 
 
 def recall(path: Path) -> Found | None:
-    """What was found in a file, if it has not changed since."""
+    """Return the findings about a file, if the file has not changed since."""
     try:
         facts = json.loads(_note(path).read_text(encoding="utf-8"))
         return Found(str(facts["sha256"]), bool(facts["finite"])) if facts["file"] == _identity(path.stat()) else None
@@ -41,7 +41,7 @@ def recall(path: Path) -> Found | None:
 
 
 def remember(path: Path, before: os.stat_result, found: Found) -> None:
-    """Note what was found in a file.
+    """Store the findings about a file.
 
     Args:
       path: the file.

@@ -1,4 +1,4 @@
-"""Mean and covariance of a background: what preprocessings need to know of other clips."""
+"""Mean and covariance of a background: the statistics of other clips that preprocessings need."""
 
 import dataclasses
 import hashlib

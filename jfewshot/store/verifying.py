@@ -1,4 +1,4 @@
-"""Is a store whole, and does its content make sense?"""
+"""Checks whether a store is complete and whether its contents are plausible."""
 
 import dataclasses
 from pathlib import Path
@@ -16,7 +16,7 @@ _ROWS_AT_ONCE = 1024  # what a core's cache holds
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """What `verify_store` found.
+    """The findings of `verify_store`.
 
     Attributes:
       errors: what makes the store unfit for use; empty for a sound one.

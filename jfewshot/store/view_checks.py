@@ -1,4 +1,5 @@
-"""Views that may be used: compared with their manifests and searched for NaN, each while the one before is worked on."""
+"""Checks views before they are used: compares them with their manifests and searches for NaN, while the previous view
+is evaluated."""
 
 import contextlib
 import hashlib

@@ -120,7 +120,7 @@ def own_files(folder: Path) -> frozenset[str] | None:
 
 
 def _read_back(folder: Path, clips: ClipTable, manifest: Mapping[str, Any]) -> None:
-    """Read what was written before it takes its place.
+    """Read a written store and compare it with the data, before the store appears in its place.
 
     Raises:
       UserError: if a file does not say what it was written from.

@@ -1,4 +1,4 @@
-"""What stores at hand say of a contribution: its classes, its draws and its embeddings, computed again."""
+"""Checks a contribution with stores on this machine: its classes, draws and accuracies are computed again."""
 
 import functools
 from collections.abc import Sequence
@@ -47,7 +47,7 @@ class AtHand:
         return Evaluator()
 
     def check(self, one: Contribution) -> tuple[list[str], list[str]]:
-        """Compute again what the stores allow.
+        """Compute again everything that the available stores allow.
 
         Args:
           one: a contribution that is complete.

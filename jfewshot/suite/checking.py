@@ -1,4 +1,4 @@
-"""Contributed files, checked with what lies around them: the leaderboard, its other contributions, stores."""
+"""Checks contributed files, with the help of the leaderboard, its other contributions, and stores."""
 
 from collections.abc import Sequence
 from pathlib import Path

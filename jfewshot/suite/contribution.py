@@ -34,7 +34,7 @@ class SuiteReference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Encoder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Whose results they are, as the manifests of its stores say."""
+    """The encoder of the results, as the manifests of its stores describe it."""
 
     name: _Label
     title: str | None

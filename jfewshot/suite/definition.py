@@ -249,7 +249,7 @@ def check_format(value: Any, name: str, version: int, where: str, what: str) -> 
 
 
 def _fault(suite: Suite) -> str | None:
-    """What does not fit together in a suite; None if all does."""
+    """A description of the first contradiction in a suite; None if there is none."""
     for what, names in (
         ("track", [track.name for track in suite.tracks]),
         ("dataset", [dataset.name for dataset in suite.datasets]),

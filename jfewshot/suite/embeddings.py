@@ -14,7 +14,7 @@ STORES = "stores"
 
 
 class Found(NamedTuple):
-    """What is there of the asked encoders.
+    """The stores that were found for the requested encoders, and those that are missing.
 
     Attributes:
       stores: by encoder, as its stores call it, and dataset.

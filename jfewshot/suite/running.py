@@ -1,4 +1,4 @@
-"""From encoders to contributions: what is missing is extracted and evaluated, what is there is kept."""
+"""From encoders to contributions: missing stores and results are made, and existing ones are kept."""
 
 import dataclasses
 import logging
@@ -33,7 +33,7 @@ log = logging.getLogger("jfewshot.suite")
 
 @dataclasses.dataclass(frozen=True)
 class SuiteRun:
-    """What a run found.
+    """The results of a run.
 
     Attributes:
       contributions: one for each encoder that has every task of the suite.
@@ -66,7 +66,7 @@ def chosen_datasets(suite: Suite, wanted: Sequence[str]) -> list[str]:
 
 
 def run_suite(suite: Suite, options: "SuiteRunOptions") -> SuiteRun | None:
-    """Do what the options say.
+    """Extract and evaluate what the options ask for, and write the contributions.
 
     Args:
       suite: what to evaluate.

@@ -119,7 +119,7 @@ def hinge_sentence(
     total: Float[np.ndarray, " n_encoders"],
     without: Float[np.ndarray, "n_datasets n_encoders"] | None,
 ) -> str:
-    """Say whether the ranking hinges on one dataset.
+    """Say whether the ranking depends on one dataset.
 
     Args:
       encoders: names, in the order of the ranking.

@@ -1,4 +1,4 @@
-"""Is a contribution what it says? Its suite, its tasks, its digests and every number that its histograms give."""
+"""Checks a contribution: its suite, its tasks, its digests, and every number that follows from its histograms."""
 
 import dataclasses
 import math
@@ -17,7 +17,7 @@ _WORDS = {"clip_table": "the clips", "classes": "the classes", "draws": "the dra
 
 @dataclasses.dataclass(frozen=True)
 class Validation:
-    """What was found.
+    """The findings of a validation.
 
     Attributes:
       errors: a line for each thing that is wrong.

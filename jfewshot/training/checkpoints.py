@@ -1,4 +1,4 @@
-"""Checkpoints of a run: orbax's, with the latest and the best kept."""
+"""Checkpoints of a run, written by orbax; the latest and the best are kept."""
 
 import contextlib
 import dataclasses
@@ -224,4 +224,4 @@ class MemoryCheckpoints:
         return best_steps(self.scores(), n, self._higher_is_better)
 
     def close(self) -> None:
-        """Nothing is waited for."""
+        """Do nothing, because nothing is written in the background."""

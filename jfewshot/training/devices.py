@@ -52,7 +52,7 @@ def make_mesh(devices: int | None, batch: int, chunks: int = 1) -> Mesh | None:
 
 
 def replicate(tree, mesh: Mesh | None):
-    """The same on every device."""
+    """Copy arrays to every device."""
     if mesh is None:
         return jax.tree.map(jax.numpy.asarray, tree)
     return jax.tree.map(functools.partial(_place, sharding=NamedSharding(mesh, PartitionSpec())), tree)
@@ -67,7 +67,8 @@ def _place(leaf, sharding):
 
 
 def spread(batch: Batch, mesh: Mesh | None) -> Batch:
-    """This process's rows, over its devices. A batch is a NamedTuple of NumPy arrays whose first axis is the rows."""
+    """Distribute the rows of this process over its devices. A batch is a NamedTuple of NumPy arrays whose first axis
+    is the rows."""
     if mesh is None:
         return type(batch)(*map(jax.numpy.asarray, batch))
     sharding = NamedSharding(mesh, PartitionSpec(AXIS))

@@ -1,4 +1,4 @@
-"""Steps from the latest checkpoint to the last, stopped and continued at will."""
+"""Runs training steps from the latest checkpoint to the last step; an interrupted training continues."""
 
 import logging
 import time

@@ -1,4 +1,4 @@
-"""What a run writes and shows."""
+"""The metrics that a training run writes and prints."""
 
 import json
 import logging

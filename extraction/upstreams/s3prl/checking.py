@@ -1,4 +1,4 @@
-"""Is the file this encoder's, and is what it holds what the encoder computes with?"""
+"""Checks that a file belongs to an encoder, and that the encoder computes with the weights in the file."""
 
 import logging
 import re

@@ -1,4 +1,4 @@
-"""An s3prl expert as an upstream: equal waves in, true frames out, nothing else touched."""
+"""An s3prl expert as an upstream: it takes waves of equal length and returns their true frames."""
 
 import dataclasses
 import warnings
@@ -55,7 +55,8 @@ class S3prlUpstream:
 
     @property
     def cpu_batch_size(self) -> int | None:
-        """A recurrent network reads its weights anew at each of 500 steps, for however many waves there are."""
+        """The batch size on a CPU. A recurrent network reads its weights again at each of 500 steps, so a larger batch
+        pays off."""
         recurrent = any(isinstance(module, torch.nn.RNNBase) for module in self.expert.modules())
         return RECURRENT_BATCH if recurrent else None
 

@@ -1,4 +1,5 @@
-"""What is computed otherwise than s3prl writes it, to the same features, because it is much faster on a CPU.
+"""Computes some modules of s3prl's encoders in another way, with the same features, because it is much faster on a
+CPU.
 
 - wav2vec's and vq-wav2vec's convolutions and NPC's masked ones take fewer products (`convolution.py`): features move by rounding.
 - vq-wav2vec's quantizer multiplies its codebook by rows of one 1 and many 0s, for every frame; here that row is picked.

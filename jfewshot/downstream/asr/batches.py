@@ -1,4 +1,4 @@
-"""Padded batches of what is heard, waves or frames, with transcripts."""
+"""Padded batches of waves or frames, with transcripts."""
 
 import dataclasses
 from collections.abc import Iterator, Sequence

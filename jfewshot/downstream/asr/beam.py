@@ -152,7 +152,7 @@ def beam_search(
 
 
 def _put_aside(done: Hypotheses, live: _Live, ending: Float[Array, "batch beam"], rows) -> Hypotheses:
-    """The best of what has ended, before and now."""
+    """The best of the hypotheses that have ended, in earlier steps and in this one."""
     scores, place = jax.lax.top_k(jnp.concatenate([done.scores, ending], axis=1), done.scores.shape[1])
     units = jnp.concatenate([done.units, live.units], axis=1)[rows, place]
     lengths = jnp.concatenate([done.n_units, jnp.full_like(done.n_units, live.place)], axis=1)[rows, place]

@@ -1,4 +1,4 @@
-"""An experiment's settings: the command line's flags."""
+"""The settings of an experiment in speech recognition, which are the options of `jfewshot asr`."""
 
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""All folds and seeds of every kind of features; killed and continued at will."""
+"""Runs all folds and seeds of every kind of features; an interrupted experiment continues."""
 
 import dataclasses
 import itertools
@@ -63,7 +63,7 @@ def record_folder(config: AsrConfig) -> RecordFolder:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Setting:
-    """What all sources share."""
+    """The settings that all sources of features share."""
 
     config: AsrConfig
     data: AsrData
@@ -77,7 +77,7 @@ class _Setting:
 
 
 def run_experiment(config: AsrConfig) -> list[dict[str, Any]]:
-    """Make the records that are not there yet.
+    """Run the folds and seeds that have no record yet.
 
     Returns:
       All records of the folder, older ones too.

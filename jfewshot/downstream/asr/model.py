@@ -1,4 +1,4 @@
-"""What is trained: an encoder or frozen frames, CTC on top, and a decoder that looks at them."""
+"""The recognition model: an encoder or frozen frames, a CTC layer on top, and a decoder that attends to the frames."""
 
 import jax
 import jax.numpy as jnp
@@ -69,5 +69,5 @@ class Recogniser(nnx.Module):
         return heard, n_frames
 
     def ctc_logits(self, frames: Float[Array, "batch frames width"]) -> Float[Array, "batch frames n_units"]:
-        """Of every frame, float32."""
+        """CTC logits of every frame, float32."""
         return self.ctc(frames).astype(jnp.float32)

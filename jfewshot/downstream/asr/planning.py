@@ -1,4 +1,4 @@
-"""From settings to what is heard and compiled: sources of every seed, and a plan for each kind of features."""
+"""From settings to sources of features for every seed, and to a plan of what is compiled for each kind of features."""
 
 import dataclasses
 from typing import Any
@@ -47,14 +47,14 @@ def _scratch(config: AsrConfig) -> Source:
 
 
 def identity(source: Source, seed: int) -> dict[str, Any]:
-    """Everything that the features depend on, beside the audio; JSON."""
+    """Everything on which the features depend, except the audio; JSON."""
     if source.encoder is not None and not source.encoder.arrays:
         return {"kind": "random", "encoder": dataclasses.asdict(source.encoder.config), "weights": f"seed {seed}"}
     return source.identity(seed)
 
 
 def is_frozen(config: AsrConfig) -> bool:
-    """Whether nothing below the head learns."""
+    """Whether the frames are frozen, so that only the head is trained."""
     return config.model == "recurrent" or not config.finetune
 
 

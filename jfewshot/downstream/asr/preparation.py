@@ -1,4 +1,4 @@
-"""From a dataset to what trials are made of: who trains, the alphabet, what cannot be used and why."""
+"""From a dataset to the inputs of trials: folds, alphabets, and the utterances that cannot be used, with reasons."""
 
 import dataclasses
 import itertools
@@ -39,7 +39,7 @@ class Division:
 
 
 def chosen_data(config: AsrConfig) -> AsrData:
-    """The dataset, texts shaped, without what the user leaves out.
+    """The dataset with its texts in the chosen form, without the utterances that the user leaves out.
 
     Raises:
       UserError: an unknown utterance left out, or a text of which nothing is left.

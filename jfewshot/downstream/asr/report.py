@@ -178,7 +178,7 @@ def folds_grid(summaries: Sequence[Summary]) -> Grid:
 
 
 def examples_grid(records: Sequence[dict[str, Any]]) -> Grid:
-    """What was said and heard, for the first test utterances of the first fold and seed."""
+    """The transcripts and recognised texts of the first test utterances of the first fold and seed."""
     rows = []
     lowest = min((record["seed"], record["fold"]["number"]) for record in records)
     of_first = {r["features"]: r for r in records if (r["seed"], r["fold"]["number"]) == lowest}

@@ -1,4 +1,4 @@
-"""What the records say: error rates of each kind of features with intervals, and differences from a baseline."""
+"""Summaries of the records: error rates of each kind of features with intervals, and differences from a baseline."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -153,7 +153,8 @@ def is_control(row: Row) -> bool:
 
 
 def _latest(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Where a run was decoded more than once, one of them: the one with a language model, else the last."""
+    """One record of each run: if a run was decoded more than once, the record with a language model, otherwise the
+    last."""
     by_run: dict[Any, dict[str, Any]] = {}
     for record in sorted(records, key=lambda each: each["decoding"].get("lm") is not None):
         by_run[record["features"], record["train_share"], record["seed"], record["fold"]["number"]] = record

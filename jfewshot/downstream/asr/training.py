@@ -1,4 +1,4 @@
-"""Hearing, loss, step and evaluation, compiled once for all folds and seeds of one kind of features."""
+"""Frames, loss, training step and evaluation, compiled once for all folds and seeds of one kind of features."""
 
 import dataclasses
 import functools
@@ -27,7 +27,7 @@ from jfewshot.training.step import State, first_state, make_step
 
 
 class Fixed(NamedTuple):
-    """What stays on the device and does not change."""
+    """Arrays that stay on the device and do not change during training."""
 
     mean: Float[Array, "dim"]
     """Frames are standardised by these: the training utterances' own, or the encoder's."""
@@ -95,7 +95,7 @@ class Plan:
 
 
 class Evaluated(NamedTuple):
-    """What a batch comes to, without dropout and augmentation."""
+    """The loss and the predictions of a batch, without dropout and augmentation."""
 
     frames: Float[Array, "rows frames width"]
     n_frames: Int[Array, "rows"]

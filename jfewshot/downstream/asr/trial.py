@@ -1,4 +1,5 @@
-"""One fold, one seed: train, let the development utterances choose, recognise the test utterances once."""
+"""One fold with one seed: train, choose a checkpoint by the development utterances, and recognise the test utterances
+once."""
 
 import dataclasses
 import io
@@ -35,7 +36,7 @@ from jfewshot.training.plan import LengthBuckets
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Trial:
-    """What is trained on what.
+    """A model and the utterances on which it is trained, chosen and tested.
 
     Attributes:
       folder: of its checkpoints and metrics; a trial that was killed continues there.
@@ -77,7 +78,7 @@ class Trial:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Recognised:
-    """What was heard in the test utterances, in the fold's order.
+    """The recognised texts of the test utterances, in the order of the fold.
 
     Attributes:
       greedy, beam: texts; `beam` is None where it was not asked for.

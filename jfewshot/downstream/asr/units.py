@@ -1,4 +1,4 @@
-"""What is recognised: characters, words, phones or sentencepiece's pieces, as numbers.
+"""The units of recognition: characters, words, phones or sentencepiece's pieces, as numbers.
 
 Number 0 is no unit: CTC's blank, and the decoder's beginning and end. Units are 1, 2, ...
 """

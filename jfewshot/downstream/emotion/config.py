@@ -1,4 +1,4 @@
-"""An experiment's settings: the command line's flags."""
+"""The settings of an experiment in emotion recognition, which are the options of `jfewshot emotion`."""
 
 import dataclasses
 from dataclasses import dataclass, field
@@ -138,7 +138,7 @@ class EmotionConfig:
 
     @property
     def recipe(self) -> Recipe:
-        """How the head is trained, flags applied."""
+        """How the head is trained: its recipe, changed by the options that are given."""
         usual = RECIPES[self.head]
         chosen = usual.optimiser
         return Recipe(

@@ -1,4 +1,4 @@
-"""All folds and seeds of every kind of features, the controls beside; killed and continued at will."""
+"""Runs all folds and seeds of every kind of features and of the controls; an interrupted experiment continues."""
 
 import logging
 import time
@@ -42,7 +42,7 @@ def record_folder(config: EmotionConfig) -> RecordFolder:
 
 
 def run_experiment(config: EmotionConfig) -> list[dict[str, Any]]:
-    """Make the records that are not there yet.
+    """Run the folds and seeds that have no record yet.
 
     Returns:
       All records of the folder, older ones too.
@@ -93,7 +93,8 @@ def chosen_data(config: EmotionConfig) -> EmotionData:
 
 
 def chosen_sources(config: EmotionConfig) -> list[list[Source]]:
-    """What was asked for, and the controls; of each, a source for every seed (the same one where nothing is by seed).
+    """The requested features and the controls, each with a source for every seed (the same source if nothing depends
+    on the seed).
 
     Raises:
       UserError: two of one name.

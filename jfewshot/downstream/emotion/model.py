@@ -1,4 +1,4 @@
-"""What is trained on the frames: a head, over a frozen encoder's frames or over an encoder that learns too."""
+"""The emotion classifier: a head on the frames of a frozen encoder, or a head with an encoder that is trained too."""
 
 import dataclasses
 

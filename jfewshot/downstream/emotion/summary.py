@@ -1,4 +1,4 @@
-"""What the records say: scores of each kind of features, with intervals, and differences from the controls."""
+"""Summaries of the records: scores of each kind of features with intervals, and differences from the controls."""
 
 import dataclasses
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""One fold, one seed: train, let the development utterances choose, predict the test fold once."""
+"""One fold with one seed: train, choose a checkpoint by the development utterances, and predict the test fold once."""
 
 import dataclasses
 import functools
@@ -25,7 +25,7 @@ from jfewshot.training.plan import LengthBuckets
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Trial:
-    """What is trained on what.
+    """A head and the utterances on which it is trained, chosen and tested.
 
     Attributes:
       folder: of its checkpoints and metrics; a trial that was killed continues there.
@@ -61,7 +61,7 @@ class Trial:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Outcome:
-    """What came out.
+    """The predictions and scores of a trial.
 
     Attributes:
       steps: the checkpoints that development chose; their mean was tested.

@@ -1,4 +1,5 @@
-"""Inside one dataset: which classes are hard, which are taken for which, and how accuracy spreads over episodes."""
+"""Figures of one dataset: which classes are hard, which classes are confused, and the distribution of accuracy over
+episodes."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -24,7 +25,7 @@ MOST_CLASSES = 40
 
 @dataclasses.dataclass(frozen=True)
 class ConfusionLabels:
-    """What a confusion matrix counts: its rows, columns and numbers."""
+    """The labels of a confusion matrix: what its rows, columns and numbers are."""
 
     true: str = "class of the query"
     predicted: str = "given to"
@@ -129,7 +130,7 @@ def episode_histograms(
     datasets: Sequence[str],
     all_upstreams: Sequence[str] = (),
 ) -> Figure:
-    """How accuracy spreads over episodes, a panel per dataset: a single episode tells little.
+    """Draw the distribution of accuracy over episodes, one panel for each dataset.
 
     Args:
       counts: for each dataset, episodes of each upstream (row) by number of correct queries; the first 8 upstreams are

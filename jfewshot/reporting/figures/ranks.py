@@ -1,4 +1,4 @@
-"""Who is ahead over many datasets: the critical-difference diagram, and wins against losses."""
+"""Figures that rank upstreams over many datasets: the critical-difference diagram, and wins against losses."""
 
 from collections.abc import Sequence
 

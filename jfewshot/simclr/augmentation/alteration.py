@@ -1,4 +1,5 @@
-"""TERA's alteration (Liu, Li and Lee, TASLP 2021, section III-B): what the reconstruction has to undo.
+"""TERA's alteration of the features (Liu, Li and Lee, TASLP 2021, section III-B), which the reconstruction has to
+undo.
 
 Time: a share of the frames, in segments of W_T frames whose starts are drawn without replacement; 80% of them are
 zeroed, 10% replaced

@@ -116,7 +116,8 @@ def _kernel() -> np.ndarray:
 
 
 def _response(frequency: np.ndarray) -> np.ndarray:
-    """Of the kernel, float32, at frequencies from 0 to 0.25 cycles per sample; from a table, since it is smooth."""
+    """The frequency response of the kernel, float32, at 0 to 0.25 cycles per sample; from a table, since it is
+    smooth."""
     return np.interp(frequency, _BAND, _BAND_RESPONSE).astype(np.float32)
 
 

@@ -19,7 +19,8 @@ from jfewshot.simclr.settings import AugmentationConfig
 
 
 class Banks(NamedTuple):
-    """What is kept on the device: impulse responses of rooms, and noises. Empty where not used."""
+    """Arrays that are kept on the device: impulse responses of rooms, and noises. Those that are not used are
+    empty."""
 
     rooms: Float[Array, "rooms tail"]
     noises: Float[Array, "noises noise_samples"]
@@ -69,7 +70,7 @@ def make_banks(
 
 
 def output_samples(n_samples: int, config: AugmentationConfig) -> int:
-    """Static size of an augmented wave."""
+    """The static size, in samples, of the array that holds an augmented wave."""
     return samples_after_speed(n_samples, config.slowest) if config.may("speed") else n_samples
 
 

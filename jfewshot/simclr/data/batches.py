@@ -78,7 +78,7 @@ class BatchPlan(LengthBuckets):
             self._check_speakers(by_speakers)
 
     def names(self, step: int) -> list[str]:
-        """What the utterances of a step are called."""
+        """The names of the utterances of a step."""
         return [self.utterances[index].name for index in self.step(step)[1]]
 
     def _check_speakers(self, by_speakers: EqualGroups) -> None:

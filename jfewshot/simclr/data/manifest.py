@@ -100,7 +100,7 @@ def read_utterances(
 
 
 def _seconds(path: Path, stated_s: float | None, before: tuple[float, int, int] | None) -> float | str:
-    """A file's length, or why it cannot be used."""
+    """The length of an audio file in seconds, or the reason why it cannot be used."""
     if is_unread(path):
         return why_not_read(path)
     if stated_s is not None:
@@ -186,5 +186,5 @@ def split_validation(
 
 
 def manifest_digest(utterances: Sequence[Utterance]) -> str:
-    """Names the data: what the utterances are called, who speaks, how long (to the millisecond)."""
+    """A digest of the data: the names of the utterances, their speakers and their lengths (to the millisecond)."""
     return sha256_of_json([[each.name, each.speaker, round(each.duration_s, 3)] for each in utterances])

@@ -1,4 +1,4 @@
-"""The encoder and what stands on it while it learns.
+"""The encoder, and the heads on top of it during training.
 
 - `prenet`: the convolutions that make four frames one, in the ASR variant
 - `attention`: masked attention, fast on CPUs too

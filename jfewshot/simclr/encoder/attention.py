@@ -1,4 +1,4 @@
-"""Attention, masked by what may be seen."""
+"""Attention with a mask that says which frames may be used."""
 
 import jax
 import jax.numpy as jnp

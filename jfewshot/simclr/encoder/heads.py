@@ -1,4 +1,4 @@
-"""What stands on the encoder while it learns, and is thrown away after."""
+"""The heads on top of the encoder during training; they are dropped afterwards."""
 
 import jax
 import jax.numpy as jnp

@@ -23,7 +23,7 @@ class Linear(nnx.Linear):
     XLA transposes no copy."""
 
     def __call__(self, inputs: Float[Array, "*batch n_in"], out_sharding: Any = None) -> Float[Array, "*batch n_out"]:
-        """Of the last axis."""
+        """Apply the linear map to the last axis."""
         rows = super().__call__(inputs.reshape(-1, inputs.shape[-1]), out_sharding)
         return rows.reshape(*inputs.shape[:-1], self.out_features)
 
@@ -123,7 +123,7 @@ class Layer(nnx.Module):
     def __call__(
         self, x: Float[Array, "batch frames dim"], n_frames: Int[Array, "batch"], keys: Key[Array, "batch"] | None
     ) -> Float[Array, "batch frames dim"]:
-        """`n_frames` keys take part in the attention; what stands in frames past them is of no meaning."""
+        """The first `n_frames` keys take part in the attention; the values of later frames have no meaning."""
         rate, before = self.config.dropout, self.config.norm == "pre"
         attended = self.attend(normed(self.attention_norm, x) if before else x, n_frames)
         x = x + dropout(attended, rate, keys, 0)

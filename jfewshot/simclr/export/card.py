@@ -1,4 +1,4 @@
-"""The model card: what the encoder is, what it heard, what it may be used for."""
+"""The model card: what the encoder is, on which data it was trained, and for what it may be used."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the encoder sees: log-mel filterbanks as Kaldi computes them, and their normalisation.
+"""The input features of the encoder: log-mel filter banks as Kaldi computes them, and their normalisation.
 
 - `fbank`: the filterbank, on the device, batched with lengths
 - `cmvn`: exact running statistics, per utterance, per speaker or global

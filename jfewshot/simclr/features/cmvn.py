@@ -37,7 +37,7 @@ class Moments:
         return self
 
     def merge(self, other: "Moments") -> "Moments":
-        """Take in what another has seen. Returns itself."""
+        """Merge the statistics of another stream into these. Returns itself."""
         if other.count == 0:
             return self
         total = self.count + other.count
@@ -72,7 +72,7 @@ class SpeakerMoments:
 
     @property
     def all(self) -> Moments:
-        """What all speakers' frames give together."""
+        """The statistics of all speakers' frames together."""
         return merged(self.by_speaker[name] for name in sorted(self.by_speaker))
 
 

@@ -1,4 +1,4 @@
-"""What the encoder learns from: contrast between utterances, and reconstruction of what was altered.
+"""The losses of the pretraining: contrast between utterances, and reconstruction of altered features.
 
 - `ntxent`: NT-Xent, dense, tiled, and sharded over devices
 - `reconstruction`: TERA's L1 loss

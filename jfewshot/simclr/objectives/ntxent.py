@@ -19,7 +19,7 @@ from jaxtyping import Array, Float, Int
 
 
 class Contrast(NamedTuple):
-    """The loss and what one looks at beside it; all scalars."""
+    """The loss and the numbers that are logged together with it; all scalars."""
 
     loss: Float[Array, ""]
     accuracy: Float[Array, ""]

@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def run(study: "Study", base: "TrainConfig") -> None:
-    """Everything that is not there yet; then the tables."""
+    """Train and evaluate everything that does not exist yet, then write the tables."""
     from jfewshot.simclr.data import read_utterances
     from jfewshot.simclr.study.accuracy import episode_accuracy, extract_all
     from jfewshot.simclr.study.encoders import make_encoders, share_compiled_code

@@ -45,7 +45,8 @@ def _make(training: Training, encoder: Path) -> Path:
 
 
 def _refuse_another(training: Training) -> None:
-    """Whoever keeps the encoder and deletes the run wants it taken as it is."""
+    """Refuse an encoder whose run has other settings. Without the run's config.json the encoder cannot be checked, so
+    it is accepted."""
     path = training.config.out / "config.json"
     if not path.exists():
         return

@@ -89,7 +89,7 @@ class Training:
 
     @property
     def name(self) -> str:
-        """Of the encoder, in stores and results."""
+        """The name of the encoder in stores and results."""
         return f"{self.row}-{self.config.seed}"
 
 

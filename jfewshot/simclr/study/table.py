@@ -1,4 +1,4 @@
-"""What a study found: accuracies and paired differences, with intervals over episodes and over seeds."""
+"""The results of a study: accuracies and paired differences, with intervals over episodes and over seeds."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""A run, from configuration to last checkpoint; stopped and continued at will."""
+"""A pretraining run, from the configuration to the last checkpoint; an interrupted run continues."""
 
 import dataclasses
 import logging
@@ -103,7 +103,7 @@ class _Found(NamedTuple):
 
 
 def _utterances(config: TrainConfig, folder: Path) -> _Found:
-    """Those that the run began with, or those that are there when it begins, without copies."""
+    """The utterances of a run, without copies: those with which the run began, or all that exist if it begins now."""
     source, known = config.data.source, known_utterances(folder)
     lengths = {name: (each.duration_s, each.size, each.changed_ns) for name, each in known.items()}
     found = read_utterances(source, config.data.shortest_s, lengths, may_lack=bool(known))
@@ -132,7 +132,7 @@ def _run(config: TrainConfig, mesh, plan: BatchPlan, speakers, validate, monitor
 
 
 def shown(values: dict[str, float]) -> str:
-    """A step's numbers in a few words."""
+    """Describe the numbers of a step in a few words."""
     losses = " ".join(f"{name} {values[name]:.3f}" for name in ("loss", "contrast", "reconstruction") if name in values)
     if "contrast" not in values:
         return losses

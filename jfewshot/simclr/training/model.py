@@ -1,4 +1,4 @@
-"""What is trained: encoder, projection, spectrogram head; and its parameters by name."""
+"""The trained model, which is encoder, projection and spectrogram head, and its parameters by name."""
 
 from collections.abc import Callable
 

@@ -11,7 +11,7 @@ from jfewshot.training.devices import replicate
 
 
 class NoiseRounds:
-    """What a step is given that does not change with every step: its function of the step's number.
+    """Gives each training step its fixed arrays, with other pieces of noise in each round of steps.
 
     Args:
       fixed: rooms and statistics on the devices; its noises are those of round 0.

@@ -32,7 +32,7 @@ from jfewshot.training.step import make_step
 
 
 class Fixed(NamedTuple):
-    """What stays on the device and does not change."""
+    """Arrays that stay on the device and do not change during training."""
 
     banks: Banks
     mean: Float[Array, "speakers mels"] | Float[np.ndarray, "speakers mels"]
@@ -40,7 +40,7 @@ class Fixed(NamedTuple):
 
 
 class Views(NamedTuple):
-    """What the encoder is given, for each row, with the row's dropout key."""
+    """The input of the encoder for each row, with the row's dropout key."""
 
     features: Float[Array, "rows frames mels"]
     n_frames: Int[Array, "rows"]

@@ -1,4 +1,4 @@
-"""What other programs keep embeddings in, read and written.
+"""Reads and writes the files in which other programs keep embeddings.
 
 kinds.py          which kind of container a file or a folder is
 rows.py           the rows of a store as they are exported

@@ -38,7 +38,7 @@ class Table:
 
 
 def facts_of(path: Path, text: bytes | str | None) -> dict[str, Any]:
-    """What an exported store says of itself.
+    """The facts that an exported store keeps about itself.
 
     Args:
       path: of the file, for messages.
