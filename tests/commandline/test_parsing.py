@@ -162,7 +162,7 @@ def test_a_file_holds_options_and_the_command_line_wins(form, tmp_path):
         ("o.toml", "[data]\nsorce = 's'", "there is no option 'data.sorce'"),
         ("o.toml", "[data]\npitch = 3", "data.pitch is 3; it must be true or false"),
         ("o.toml", "[data]\ncrop_s = 'x'\nsource = 's'", "--data.crop-s is 'x'; it must be a number"),
-        ("o.json", '{"names": ' + "[" * 100_000, "o.json has tables or lists inside each other too deep"),
+        ("o.json", '{"names": ' + "[" * 100_000, "o.json has tables or lists that are nested too deeply"),
         ("o.json", '{"names": ' + '{"a": ' * 500 + "1" + "}" * 501, "there is no option 'names.a.a.a"),
         ("o.json", '{"names": [["a"]]}', "'names' holds a list in a list"),
         ("o.json", '{"names": ["a", null]}', "'names' holds null in a list"),

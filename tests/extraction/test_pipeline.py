@@ -188,7 +188,7 @@ def test_a_finished_store_is_left_alone_and_another_one_is_not_overwritten(clips
     encoder = ToyEncoder()
     run(clips, tmp_path, upstreams=[encoder])
     assert encoder.batches == []
-    with pytest.raises(UserError, match="is there already, made of other clips or with other settings"):
+    with pytest.raises(UserError, match="is there already, and was made of other clips or with other settings"):
         run(clips, tmp_path, ExtractionSettings(workers=0, block_clips=4, dtype="float16"))
     assert files_of(tmp_path / "birds" / "toy") == before
 

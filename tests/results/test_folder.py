@@ -339,7 +339,7 @@ def test_an_edited_record_is_named_by_reading_and_by_the_next_run(tmp_path, capl
         assert again.find(written["key"]) is None
     (said,) = [each.getMessage() for each in caplog.records]  # once, however often it is looked up
     assert written["key"] in said
-    assert "is computed again: it was edited" in said
+    assert "are computed again: it was edited" in said
     assert read_results(tmp_path / "other").records == (other,)
 
 

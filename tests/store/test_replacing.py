@@ -82,7 +82,7 @@ def test_a_table_that_does_not_read_back_replaces_nothing(tmp_path, monkeypatch)
     create_store(tmp_path / "s", X, LABELS, dataset="d", upstream="u")
     before = snapshot(tmp_path / "s")
     monkeypatch.setattr(clips, "csv_text", lambda rows: csv_text(rows).replace("owl", "oil"))
-    with pytest.raises(UserError, match=r"clips\.csv does not read back"):
+    with pytest.raises(UserError, match=r"clips\.csv was read back and differs"):
         create_store(tmp_path / "s", X, LABELS, dataset="d", upstream="u", replace=True)
     assert snapshot(tmp_path / "s") == before
 

@@ -125,7 +125,7 @@ def test_settings_that_make_no_sense_are_named(config):
         dataclasses.replace(config, epochs=0)
     with pytest.raises(UserError, match="choose checkpoints with --choose-by loss"):
         dataclasses.replace(config, model="attention_ctc", ctc_weight=0.0)
-    with pytest.raises(UserError, match="on frozen frames give random:FOLDER"):
+    with pytest.raises(UserError, match="for frozen frames give random:FOLDER"):
         run_experiment(dataclasses.replace(config, features=("random",)))
     with pytest.raises(UserError, match="two features are called 'FBANK'"):
         run_experiment(dataclasses.replace(config, features=("fbank", "fbank")))

@@ -215,7 +215,7 @@ def test_settings_survive_their_json(tiny):
     [
         ({"batch": 1}, "at least 2"),
         ({"batch": 10, "chunks": 3}, "does not divide"),
-        ({"contrast_weight": 0.0, "reconstruction_weight": 0.0}, "nothing to learn"),
+        ({"contrast_weight": 0.0, "reconstruction_weight": 0.0}, "nothing would be learnt"),
         ({"steps": 0}, "at least 1"),
         ({"epochs": 2.0}, "both say how long the run is"),
         ({"epochs": 0.0, "steps": STEPS}, "above 0"),
