@@ -80,6 +80,19 @@ def test_the_readme_quotes_that_table():
             assert not line[column] or line[column] in ratios, (line, column)
 
 
+def test_the_readme_quotes_the_accuracies_of_the_page_on_samples():
+    """README.md gives two decimals, the page one; `make numbers` measures both again."""
+    title = {"Arabic Speech Commands (20 words)": "Arabic words", "ESC-10": "ESC-10 (sounds)"}
+    page = {line[""].strip("* "): line for line in table_below("docs/samples.md", "### One shot")}
+    quoted = table_below("README.md", "evaluates eight encoders")
+    assert len(quoted) == 8
+    for line in quoted:
+        for column in ("Arabic Speech Commands (20 words)", "ESC-10", "FSDD, digits", "FSDD, speakers"):
+            exact = float(line[column].strip("*"))
+            printed = float(page[line["Upstream"]][title.get(column, column)].strip("*"))
+            assert abs(exact - printed) < 0.051, (line["Upstream"], column)
+
+
 def test_the_table_of_real_size_is_that_of_its_file():
     results = json.loads((MEASURED / "real_size_cpu.json").read_text())["results"]
     for line in table_below("docs/benchmarks.md", "2 cores of an AMD EPYC, medians of five rounds"):
