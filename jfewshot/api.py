@@ -29,6 +29,7 @@ def evaluate(
     small_classes: SmallClasses = "refuse",
     n_query: SupportsIndex | Literal["all"] = 15,
     query_balance: str = "equal",
+    unknown_ways: SupportsIndex = 0,
     n_episodes: SupportsIndex = 10_000,
     seed: SupportsIndex = 42,
     preprocessing: str = "l2",
@@ -72,6 +73,7 @@ def evaluate(
         in the records' `metrics`.
       query_balance: "equal" for equally many queries of each class, or "dirichlet:2" for numbers that differ from episode to
         episode, with balanced accuracy and macro F1 also. `n_query` is then the mean.
+      unknown_ways: classes of an episode that have queries and no supports; records then have `open_set`.
       n_episodes: episodes per protocol.
       seed: of the draws; the same seed gives the same episodes for every upstream and classifier.
       preprocessing: what is done to embeddings first: "none", "l2", ... (see `fit_transform`).
@@ -128,6 +130,7 @@ def evaluate(
         bool(_opened(support_from)),
         n_query=n_query,
         query_balance=query_balance,
+        unknown_ways=unknown_ways,
         n_episodes=n_episodes,
         seed=seed,
         split=split,

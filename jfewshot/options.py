@@ -13,7 +13,9 @@ from tyro.conf import arg
 from jfewshot.errors import UserError
 
 _MOST_MEMORY_GB = 1_000_000
-Metric = Literal["accuracy", "balanced_accuracy", "macro_f1", "top_2_accuracy", "top_3_accuracy", "top_5_accuracy"]
+Metric = Literal[
+    "accuracy", "balanced_accuracy", "macro_f1", "top_2_accuracy", "top_3_accuracy", "top_5_accuracy", "auroc"
+]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,6 +102,11 @@ class RunOptions:
     microphone, or folders that contain such stores; --stores gives the query clips. Each evaluated store takes the one of its
     upstream. No clip is support and query of one episode, nor is another recording of it, which has the same clip id. Without
     this option, from the evaluated store."""
+    unknown_ways: Annotated[int, arg(metavar="N")] = 0
+    """Number of classes of an episode that have query clips and no support clips, in addition to --ways. Results then have how
+    well several confidence scores separate these query clips from the others: area under the ROC curve, and the share of unknown
+    query clips that are taken for known ones where 95% of the known ones are accepted. Accuracy is that of the other query
+    clips."""
     min_clips: int | None = None
     """Leave out classes with fewer clips than this number; the log lists these classes. Where support and query clips are drawn
     from separate clips, classes with fewer on either side are left out. Without this option, a class that is too small for an
@@ -322,6 +329,7 @@ def _check_mteb(options: RunOptions) -> None:
         "--support-where": options.support_where,
         "--query-where": options.query_where,
         "--support-from": options.support_from,
+        "--unknown-ways": options.unknown_ways,
         "--min-clips": options.min_clips,
         "--group-aware": options.group_aware,
         "--query-segments": None if options.query_segments == "vote" else options.query_segments,

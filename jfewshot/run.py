@@ -224,6 +224,7 @@ def _cells(options: "RunOptions") -> list:
             bool(options.support_from),
             n_query=(1 if paper else 15) if options.n_query is None else options.n_query,
             query_balance=options.query_balance,
+            unknown_ways=options.unknown_ways,
             n_episodes=10_000 if options.episodes is None else options.episodes,
             seed=options.seed,
             split=options.split,

@@ -3,6 +3,7 @@
 - `auto_strength`: how good are strengths that each episode chooses?
 - `auto_strength_checks`: its comparisons with refits, with RidgeClassifierCV, and its speed
 - `expected_accuracy`: does the accuracy that a fitted head is expected to have come true?
+- `calibration`: what do temperatures do to probabilities, and which score tells unknown classes apart?
 - `fusion`: which pairs of the sample encoders complement each other
 - `kernels`: what does the Gaussian kernel gain, lose and cost?
 - `long_recordings`: what does a head do on held-out clips with noise between them?

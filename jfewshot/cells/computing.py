@@ -181,6 +181,8 @@ def _compute(cell, then, evaluator, folder, on_progress, finishing) -> Iterator[
     drawn = evaluator.draw(clips, cell.protocol, store.dataset)
     # Brought to the host by this thread, which alone may free what lies on the devices.
     arrays = {"clips": drawn.clips, "segment": drawn.support_segment}
+    if drawn.whole is not None:
+        arrays["unknown"] = drawn.whole.clips[:, cell.protocol.n_way :, cell.protocol.k_shot :]
     # The same for all strengths.
     parts: dict[str, Any] = {}
 
@@ -191,7 +193,8 @@ def _compute(cell, then, evaluator, folder, on_progress, finishing) -> Iterator[
             record = {"identity": cell.identity(solved.strength), **parts, **parts_of_solved(solved, drawn, clips)}
             if solved.scores is not None:
                 pool = _pool_of(drawn, clips, cell.protocol.k_shot)
-                record |= parts_of_scores(solved.scores, solved.predicted, cell.protocol, pool)
+                whole = None if drawn.whole is None else _pool_of(drawn.whole, clips, cell.protocol.k_shot)
+                record |= parts_of_scores(solved.scores, solved.predicted, cell.protocol, pool, whole)
         with stage("writing"):
             if folder is None:
                 kept = {} if solved.scores is None else {"scores": solved.scores}
@@ -225,7 +228,7 @@ def _compute(cell, then, evaluator, folder, on_progress, finishing) -> Iterator[
             cell.protocol,
             [cell.spec],
             dataset=store.dataset,
-            keep_scores=cell.keep_scores,
+            keep_scores=cell.keep_scores or cell.protocol.unknown_ways > 0,
             on_progress=on_progress,
         )
     for solved in found:

@@ -202,8 +202,7 @@ def plan_cells(
             asked = stopped_curves(asked, tables[0], group[0].dataset)
         of_group = [resolved(protocol, tables[0], group[0].dataset) for protocol in asked]
         check_all_labels(of_group, specs, tables[0], group[0].dataset)
-        if keep_scores:
-            check_scores(of_group, tables, group[0].dataset)
+        check_scores(of_group, specs, tables, group[0].dataset, keep_scores)
         for store, source, clips, own_clips in zip(group, sources, tables, own, strict=True):
             for view in views or [store.default_view]:
                 if view not in store.views:

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Integer
+from jaxtyping import Float, Integer
 
+from jfewshot.classifiers.specs import ClassifierSpec
+from jfewshot.classifiers.transductive import is_transductive
 from jfewshot.episodes.protocol import Protocol
 from jfewshot.errors import UserError
 from jfewshot.results import QueryScores
@@ -18,27 +20,45 @@ from jfewshot.statistics.calibration import (
     reliability,
     tempered,
 )
-from jfewshot.statistics.intervals import interval_on_pool
+from jfewshot.statistics.intervals import interval_of_episodes, interval_on_pool
+from jfewshot.statistics.open_set import false_positives, separations
 from jfewshot.statistics.pool import Pool
 from jfewshot.store.clips import ClipTable
 
 # Shares of the queries that are answered, where records have the risk.
 COVERAGES = tuple(share / 20 for share in range(1, 21))
 TOP_K = (2, 3, 5)
+CONFIDENCES = ("probability", "score", "energy", "margin")
 
 
-def check_scores(protocols: Sequence[Protocol], tables: Sequence[ClipTable], dataset: str) -> None:
-    """Refuse to keep scores where a query has none, or where classes have different numbers of queries.
+def check_scores(
+    protocols: Sequence[Protocol],
+    specs: Sequence[ClassifierSpec],
+    tables: Sequence[ClipTable],
+    dataset: str,
+    keep_scores: bool,
+) -> None:
+    """Refuse to compute scores where a query has none, or where classes have different numbers of queries.
 
     Args:
       protocols: of the run.
+      specs: the classifiers.
       tables: the clip tables of the dataset's stores.
       dataset: its name, for messages.
+      keep_scores: whether the scores of all protocols are kept; unknown classes need scores also.
 
     Raises:
       UserError: naming the option that stands in the way.
     """
     for protocol in protocols:
+        if not (keep_scores or protocol.unknown_ways):
+            continue
+        spec = next((spec for spec in specs if is_transductive(spec.classifier)), None)
+        if protocol.unknown_ways and spec is not None:
+            raise UserError(
+                f"'{spec.name}' shares all queries out among the classes of the supports, and --unknown-ways adds queries of "
+                "other classes; choose a classifier that is not transductive"
+            )
         unequal = {
             "--protocol mteb": protocol.mteb is not None,
             "--shots all": protocol.all_labels,
@@ -47,8 +67,9 @@ def check_scores(protocols: Sequence[Protocol], tables: Sequence[ClipTable], dat
         }
         given = next((name for name, value in unequal.items() if value), None)
         if given is not None:
+            asked = "--keep scores" if keep_scores else "--unknown-ways"
             raise UserError(
-                f"--keep scores needs equally many query clips of every class, and numbers of shots; leave out {given}"
+                f"{asked} needs equally many query clips of every class, and numbers of shots; leave out {given}"
             )
         most = max(int(clips.n_segments.max(initial=1)) for clips in tables)
         if protocol.query_segments == "vote" and most > 1:
@@ -59,7 +80,11 @@ def check_scores(protocols: Sequence[Protocol], tables: Sequence[ClipTable], dat
 
 
 def parts_of_scores(
-    scores: QueryScores, predicted: Integer[np.ndarray, "episodes queries"], protocol: Protocol, pool: Pool
+    scores: QueryScores,
+    predicted: Integer[np.ndarray, "episodes queries"],
+    protocol: Protocol,
+    pool: Pool,
+    whole: Pool | None = None,
 ) -> dict[str, Any]:
     """What a record says of the scores of its queries.
 
@@ -68,15 +93,17 @@ def parts_of_scores(
       predicted: the slot that each query was given to.
       protocol: what an episode is.
       pool: what the episodes drew.
+      whole: the same with the unknown classes; None where there are none.
 
     Returns:
-      the record's `metrics` and `calibration`.
+      the record's `metrics`, `calibration` and, with unknown classes, `open_set`.
     """
     true = np.repeat(np.arange(protocol.n_way), protocol.n_query)
-    log_p = tempered(scores.log_probability, np.ones(len(predicted)))
+    of_known = scores.log_probability[:, : protocol.n_queries]
+    log_p = tempered(of_known, np.ones(len(predicted)))
     correct = predicted == true
     confidence = np.exp(log_p.max(axis=2))
-    plain = tempered(scores.log_probability, scores.temperature)
+    plain = tempered(of_known, scores.temperature)
     plain_confidence = np.exp(plain.max(axis=2))
     risk = risk_curve(confidence, correct).mean(axis=0)
     # Rounding up what is a whole number but for float64 would answer one query more.
@@ -105,7 +132,43 @@ def parts_of_scores(
         for k in TOP_K
         if k < protocol.n_way
     }
-    return {"metrics": metrics, "calibration": calibration} if metrics else {"calibration": calibration}
+    found: dict[str, Any] = {"calibration": calibration}
+    if whole is not None:
+        found["open_set"] = _open_set(scores, protocol, whole)
+        metrics["auroc"] = found["open_set"]["auroc"][CONFIDENCES[0]]
+    return found | ({"metrics": metrics} if metrics else {})
+
+
+def confidences(scores: QueryScores) -> dict[str, Float[np.ndarray, "episodes queries"]]:
+    """How sure a classifier is of each query, by several scores. Queries of an episode are compared, and no others.
+
+    - `probability`: the highest probability (Hendrycks and Gimpel, ICLR 2017)
+    - `score`: the highest score (Hendrycks et al., ICML 2022: the maximum logit)
+    - `energy`: log sum exp of the logits (Liu et al., NeurIPS 2020: the negative energy)
+    - `margin`: the highest score minus the second highest
+
+    Args:
+      scores: of all queries.
+    """
+    log_p, normaliser = scores.log_probability.astype(np.float64), scores.normaliser.astype(np.float64)
+    first_two = np.sort(log_p, axis=2)[:, :, -2:]
+    highest = first_two[:, :, 1]
+    return {
+        "probability": highest,
+        "score": highest + normaliser,
+        "energy": normaliser,
+        "margin": highest - first_two[:, :, 0],
+    }
+
+
+def _open_set(scores: QueryScores, protocol: Protocol, pool: Pool) -> dict[str, Any]:
+    """How well each confidence score separates queries of unknown classes from the others."""
+    auroc, fpr95, n = {}, {}, protocol.n_queries
+    for name, confidence in confidences(scores).items():
+        known, unknown = confidence[:, :n], confidence[:, n:]
+        auroc[name] = interval_on_pool(separations(known, unknown), pool)._asdict()
+        fpr95[name] = interval_of_episodes(false_positives(known, unknown), pool)._asdict()
+    return {"unknown_ways": protocol.unknown_ways, "auroc": auroc, "fpr95": fpr95}
 
 
 def _bins(found: Reliability) -> list[dict[str, float]]:

@@ -30,12 +30,12 @@ def bytes_at_most(cells: Iterable[Cell], keep: Keep) -> int:
         else:
             block = packed_bytes(protocol.n_episodes * protocol.n_queries, protocol.n_way)
         if keep == "scores":
-            block += score_bytes(protocol.n_episodes, protocol.n_queries, protocol.n_way)
+            block += score_bytes(protocol.n_episodes, protocol.n_asked, protocol.n_way)
         total += len(cell.spec.strengths) * (_RECORD_BYTES + block)
         if (cell.clips.digest, protocol) not in drawn:
             drawn.add((cell.clips.digest, protocol))
             row_bytes = 2 if len(cell.clips) <= 2**16 else 4
-            clips = protocol.n_way * (protocol.k_shot + protocol.n_query) * row_bytes
+            clips = (protocol.n_way * protocol.k_shot + protocol.n_asked) * row_bytes
             total += protocol.n_episodes * (clips + 4 * protocol.n_support)
     return total
 

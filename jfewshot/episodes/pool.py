@@ -107,11 +107,11 @@ def class_pool(clips: ClipTable, protocol: Protocol, dataset: str = "the store")
     short = [(str(name), int(n)) for name, n in zip(names[kept], count[kept], strict=True) if n < needed]
     if short:
         raise TooFewClips(_too_few_clips(dataset, short, protocol, int(count.max())))
-    if kept.sum() < protocol.n_way:
+    if kept.sum() < protocol.n_classes:
         raise UserError(
             f"{dataset} has {kept.sum()} classes"
             + (f" with at least {least} clips (of {len(names)})" if left_out else "")
-            + f"; {protocol.n_way}-way needs {protocol.n_way}. Lower --ways"
+            + f"; {protocol.needed_classes}"
             + (" or --min-clips" if left_out else "")
         )
     in_kept = kept[class_of_row]

@@ -28,7 +28,7 @@ MTEB_DRAWS = 1
 _ONLY_WHERE_USED = (
     *("support", "query", "support_from", "every_query", "every_class", "all_labels", "least_supports"),
     *("mteb", "independent"),
-    *("query_balance", "total_queries"),
+    *("query_balance", "total_queries", "unknown_ways"),
 )
 
 
@@ -66,6 +66,7 @@ class Protocol:
       every_class: whether an episode has all classes. `n_way` is then their number (`resolved` fills it in).
       mteb: with "splits" or "folds", the experiments of mteb's audio classification (mteb_draws.py); with "either", those that
         the dataset allows (`resolved` decides). None for episodes.
+      unknown_ways: classes without supports whose clips are queries too, `n_query` of each, beside those of the `n_way` classes.
       independent: whether mteb's experiments are drawn independently of each other, instead of as mteb draws them.
     """
 
@@ -90,10 +91,11 @@ class Protocol:
     independent: bool = False
     query_balance: int | None = None
     total_queries: int | None = None
+    unknown_ways: int = 0
 
     def __post_init__(self):
         # NumPy's integers become Python's: a record is JSON, and the seed names the random stream by its digits.
-        for name in ("n_way", "k_shot", "n_query", "n_episodes", "seed", "min_clips", "nested_shots"):
+        for name in ("n_way", "k_shot", "n_query", "n_episodes", "seed", "min_clips", "nested_shots", "unknown_ways"):
             value = getattr(self, name)
             if value is not None or name not in ("min_clips", "nested_shots"):
                 object.__setattr__(self, name, whole_number(value, name))
@@ -101,8 +103,15 @@ class Protocol:
         for name, least in (("n_way", 2), ("k_shot", 1), ("n_query", 1), ("n_episodes", 1)):
             if getattr(self, name) < least:
                 raise UserError(f"{name} is {getattr(self, name)}; it must be at least {least}")
-        if self.n_way > MAX_WAYS or self.drawn_per_class > MAX_DRAWN:
-            raise UserError(f"{self.n_way}-way with {self.drawn_per_class} clips per class is more than this draws")
+        if self.unknown_ways < 0:
+            raise UserError(f"unknown_ways is {self.unknown_ways}; it must be at least 0")
+        others = self.every_query or self.every_class or self.all_labels or self.query_balance is not None
+        if self.unknown_ways and (others or self.mteb is not None):
+            raise UserError(
+                "unknown_ways needs numbers of ways, shots and queries, equal for all classes; leave out 'all' and query_balance"
+            )
+        if self.n_classes > MAX_WAYS or self.drawn_per_class > MAX_DRAWN:
+            raise UserError(f"{self.n_classes}-way with {self.drawn_per_class} clips per class is more than this draws")
         if self.n_episodes >= 2**32:
             raise UserError(f"n_episodes is {self.n_episodes}; episode numbers are 32-bit, so fewer than 2**32")
         if self.nested_shots is not None and self.nested_shots < self.k_shot:
@@ -122,6 +131,29 @@ class Protocol:
     def draws_by_order(self) -> bool:
         """Whether draws depend on the order of the embeddings: mteb's own do."""
         return self.mteb is not None and not self.independent
+
+    @property
+    def n_classes(self) -> int:
+        """Classes drawn per episode, unknown ones included."""
+        return self.n_way + self.unknown_ways
+
+    @property
+    def needed_classes(self) -> str:
+        """How many classes a dataset needs, and what to do where it has fewer: the end of a message."""
+        if not self.unknown_ways:
+            return f"{self.n_way}-way needs {self.n_way}. Lower --ways"
+        unknown = f"{self.unknown_ways} unknown classes"
+        return f"{self.n_way}-way with {unknown} needs {self.n_classes}. Lower --ways or --unknown-ways"
+
+    @property
+    def n_asked(self) -> int:
+        """Query clips per episode, those of unknown classes included."""
+        return self.n_classes * self.n_query
+
+    @property
+    def as_drawn(self) -> "Protocol":
+        """The protocol whose episodes have all of these classes; fewer ways are the first of more ways."""
+        return dataclasses.replace(self, n_way=self.n_classes, unknown_ways=0) if self.unknown_ways else self
 
     @property
     def n_support(self) -> int:
@@ -233,6 +265,8 @@ class Protocol:
             version |= {"mteb": self.mteb, "independent": self.independent, "mteb_draws": MTEB_DRAWS}
         if self.query_balance is not None:
             version |= {"query_balance": {"dirichlet": self.query_balance, "queries": self.total_queries}}
+        if self.unknown_ways:
+            version |= {"unknown_ways": self.unknown_ways}
         if self.all_labels:
             version |= {"all_labels": True}
         if self.least_supports is not None:
@@ -317,7 +351,7 @@ def protocols(
     concentration = _concentration(settings.pop("query_balance", None))
     if concentration and (with_all or settings.get("every_query") or settings.get("every_class")):
         raise UserError("query_balance needs numbers of ways, shots and queries; leave out 'all', or query_balance")
-    for name in ("n_query", "n_episodes", "seed", "min_clips"):
+    for name in ("n_query", "n_episodes", "seed", "min_clips", "unknown_ways"):
         if settings.get(name) is not None:
             settings[name] = whole_number(settings[name], name)
     if small_classes not in ("refuse", "leave", "stop"):

@@ -146,11 +146,11 @@ def separate_sides(clips: ClipTable, protocol: Protocol, dataset: str) -> Sides:
     left_out = tuple((str(clips.classes[c]), int(smaller[c])) for c in np.flatnonzero(present & ~kept))
     for name, supports, queries in zip(names, n_support[kept], n_query[kept], strict=True):
         _check_class(str(name), int(supports), int(queries), protocol, dataset)
-    if len(names) < protocol.n_way:
+    if len(names) < protocol.n_classes:
         raise UserError(
             f"{dataset} has {len(names)} classes"
             + (f" with at least {least[0]} support and {least[1]} query clips" if left_out else " on both sides")
-            + f"; {protocol.n_way}-way needs {protocol.n_way}. Lower --ways"
+            + f"; {protocol.needed_classes}"
             + (", --min-clips or --shots" if left_out else "")
         )
     number = np.full(len(clips.classes) + 1, -1)  # the last is for clips without a class

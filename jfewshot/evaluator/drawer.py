@@ -46,6 +46,7 @@ class Drawn:
       fetch_segments: computes the numbers that choose segments, of the supports alone or of all drawn clips.
       support_count: in mteb's experiments, how many of each class's supports count, episodes x n_way; None where all do.
       experiments: mteb's experiments as lists of clips; None for episodes.
+      whole: with unknown classes, the episodes with these classes after the others; None without.
     """
 
     redraws: int
@@ -58,6 +59,7 @@ class Drawn:
     fetch_segments: Callable[[bool], np.ndarray]
     support_count: np.ndarray | None = None
     experiments: tuple[Experiment, ...] | None = None
+    whole: "Drawn | None" = None
 
     @functools.cached_property
     def clips(self) -> np.ndarray:
@@ -130,6 +132,10 @@ class Drawer:
                 oldest = next(iter(self._drawn))
                 self._drawn.pop(oldest)
                 self._on_device.pop(oldest, None)
+            if protocol.unknown_ways:
+                class_pool(clips, protocol, dataset)  # says what is wrong in the words of the options
+                self._drawn[identity] = _known_part(self.draw(clips, protocol.as_drawn, dataset), protocol.n_way)
+                return self._drawn[identity]
             with stage("sampling"):
                 if protocol.mteb is not None:
                     self._drawn[identity] = _drawn_experiments(clips, protocol, dataset, identity)
@@ -234,6 +240,18 @@ class Drawer:
         sharding = NamedSharding(self._mesh, P(AXIS))
         for start in range(0, len(drawn.clips), shape.episodes):
             yield jax.device_put(in_blocks(drawn.clips[start : start + shape.episodes], shape), sharding)
+
+
+def _known_part(whole: Drawn, n_way: int) -> Drawn:
+    """The episodes without their unknown classes, which come last."""
+
+    def fetch() -> np.ndarray:
+        return whole.clips[:, :n_way]
+
+    def fetch_segments(of_supports: bool) -> np.ndarray:
+        return (whole.support_segment if of_supports else whole.segment)[:, :n_way]
+
+    return dataclasses.replace(whole, fetch=fetch, fetch_segments=fetch_segments, whole=whole)
 
 
 def _drawn_experiments(clips: ClipTable, protocol: Protocol, dataset: str, identity: str) -> Drawn:

@@ -142,18 +142,19 @@ class Evaluator:
           protocol: what an episode is, and how many there are.
           specs: classifiers with their strengths.
           dataset: its name, for messages.
-          keep_scores: whether the scores of all queries are returned too.
+          keep_scores: whether the scores of all queries are returned too; needed where there are unknown classes.
           on_progress: called with the number of episodes just solved.
 
         Yields:
           One `Solved` per classifier and strength.
         """
         drawn = self.draw(clips, protocol, dataset)
+        drawn = drawn.whole or drawn
         # Of a large store, thousands of episodes use a part; of a small one, nearly all.
         n_segments = int(clips.n_segments[drawn.pool.all_clips].sum())
         whole = n_segments <= _LARGE_STORE or holds_whole_store(n_segments, view.shape[1], self.mesh, self.memory_bytes)
         rows, first = _rows_of_clips(clips, drawn.pool.all_clips if whole else drawn.used)
-        wanted = protocol.n_episodes * protocol.n_support * (protocol.n_support + protocol.n_queries)
+        wanted = protocol.n_episodes * protocol.n_support * (protocol.n_support + protocol.n_asked)
         for spec in specs:
             shifted = bool(spec.classifier.translation_invariant)
             source = self._sources.of(view, rows, transform, shifted, wanted)
@@ -191,7 +192,7 @@ class Evaluator:
         small = self._solver.on_cpu and isinstance(job.classifier, Auto)
         with one_blas_thread() if small else contextlib.nullcontext():
             together = is_transductive(job.classifier)
-            parts = self._chunking.run(protocol, lambda shape: self._solver.solve(job, shape, tell), together)
+            parts = self._chunking.run(protocol.as_drawn, lambda shape: self._solver.solve(job, shape, tell), together)
         predicted, residual, iterations, rounding, *more = (
             part[0] if len(part) == 1 else np.concatenate(part, 1) for part in zip(*parts, strict=True)
         )
@@ -203,7 +204,7 @@ class Evaluator:
             yield Solved(
                 spec=spec,
                 strength=strength,
-                predicted=_with_filler(predicted[number], drawn.query_count),
+                predicted=_with_filler(predicted[number][:, : protocol.n_queries], drawn.query_count),
                 residual=residual[number],
                 iterations=iterations[number],
                 rounding=rounding[number],

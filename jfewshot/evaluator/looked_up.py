@@ -30,6 +30,7 @@ def jit_look_up_and_solve(
     drawn: tuple[bool, bool],
     want_model: bool,
     calibrate: bool = False,
+    has_unknown: bool = False,
 ):
     """From drawn clips and the matrix of all inner products to what `jit_solve` returns.
 
@@ -43,6 +44,7 @@ def jit_look_up_and_solve(
       want_model: whether models are returned, and in front of everything else the supports' rows, which judge further
         segments.
       calibrate: whether what makes probabilities of the scores is returned.
+      has_unknown: whether more classes are drawn than have supports.
 
     Returns:
       a function from the matrix of inner products, the clips' first segments and numbers of segments, two keys, drawn
@@ -56,7 +58,10 @@ def jit_look_up_and_solve(
 
         def one_block(block):
             clips, numbers = block
-            support, query = rows_of_block(first, n_segments, draw_key, clips, numbers, k_shot=k_shot, drawn=drawn)
+            ways = n_way if has_unknown else None
+            support, query = rows_of_block(
+                first, n_segments, draw_key, clips, numbers, k_shot=k_shot, drawn=drawn, n_way=ways
+            )
             # Many operations of the solver use the products of supports, and one uses those of the queries.
             gram_ss = computed_once(lambda support, gram: look_up(gram, support, support), support, gram)
             more = (find(gram, query) for find in of_queries)

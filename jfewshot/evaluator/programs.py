@@ -2,6 +2,7 @@
 
 import collections
 import functools
+import math
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -170,7 +171,7 @@ def jit_segments(mesh: Mesh, n_way: int, k_shot: int, n_query: int, queries: int
 
 
 @functools.lru_cache(MOST_FUNCTIONS)
-def jit_rows(mesh: Mesh, k_shot: int, of_supports: bool, of_queries: bool):
+def jit_rows(mesh: Mesh, k_shot: int, of_supports: bool, of_queries: bool, n_way: int | None = None):
     """Rows of the supports' and the queries' embeddings: a clip's first segment, or one drawn at random.
 
     Args:
@@ -178,6 +179,7 @@ def jit_rows(mesh: Mesh, k_shot: int, of_supports: bool, of_queries: bool):
       k_shot: support clips per class.
       of_supports: whether a support's segment is drawn; not needed where every clip has one.
       of_queries: whether a query's segment is drawn.
+      n_way: how many of the drawn classes have supports; None for all.
 
     Returns:
       a function from the clips' first segments and numbers of segments, a key, drawn clips and episode numbers to the
@@ -185,14 +187,17 @@ def jit_rows(mesh: Mesh, k_shot: int, of_supports: bool, of_queries: bool):
     """
 
     def rows(first, n_segments, key, clips, numbers):
-        find = functools.partial(rows_of_block, first, n_segments, key, k_shot=k_shot, drawn=(of_supports, of_queries))
+        settings: dict[str, Any] = {"k_shot": k_shot, "drawn": (of_supports, of_queries), "n_way": n_way}
+        find = functools.partial(rows_of_block, first, n_segments, key, **settings)
         return lax.map(lambda block: find(*block), (clips, numbers))
 
     specs = (P(), P(), P(), P(AXIS), P(AXIS))
     return jax.jit(shard_over_episodes(rows, mesh, specs, (P(AXIS), P(AXIS))))
 
 
-def rows_of_block(first, n_segments, key, clips, numbers, *, k_shot: int, drawn: tuple[bool, bool]):
+def rows_of_block(
+    first, n_segments, key, clips, numbers, *, k_shot: int, drawn: tuple[bool, bool], n_way: int | None = None
+):
     """Rows of a block's supports and queries: each clip's first segment, or one drawn at random.
 
     Args:
@@ -203,21 +208,23 @@ def rows_of_block(first, n_segments, key, clips, numbers, *, k_shot: int, drawn:
       numbers: of the episodes.
       k_shot: supports per class.
       drawn: whether supports, and whether queries, take a segment at random.
+      n_way: how many of the drawn classes have supports; None for all.
 
     Returns:
       the rows of the supports and of the queries.
     """
     clips = clips.astype(jnp.int32)
-    n_way, n_query = clips.shape[0], clips.shape[1] - k_shot
+    n_query = clips.shape[1] - k_shot
+    supports = clips[:, :k_shot] if n_way is None else clips[:n_way, :k_shot]
 
     def find(clips, drawn, first_position):
         found = first.at[clips].get(mode="promise_in_bounds")
         if drawn:
-            word = segment_words(key, numbers, n_way, first_position, clips.shape[1])
+            word = segment_words(key, numbers, clips.shape[0], first_position, clips.shape[1])
             found = found + below(word, n_segments[clips].astype(jnp.uint32)).astype(jnp.int32)
         return found.reshape(-1, found.shape[-1])
 
-    return find(clips[:, :k_shot], drawn[0], n_query), find(clips[:, k_shot:], drawn[1], 0)
+    return find(supports, drawn[0], n_query), find(clips[:, k_shot:], drawn[1], 0)
 
 
 @functools.lru_cache(MOST_FUNCTIONS)
@@ -409,5 +416,6 @@ def _answers(classifier: Classifier, model, support: Support, gram_qs, want_scor
     if gram_qs.shape[-1] == 1:
         return answer(gram_qs)
     # A class's queries at a time: one loop over all of them keeps too many sums open at once to be fast on CPUs.
-    answers = lax.map(answer, gram_qs.reshape(support.n_way, -1, *gram_qs.shape[1:]))
+    parts = math.gcd(support.n_way, gram_qs.shape[0])  # queries of unknown classes may leave fewer
+    answers = lax.map(answer, gram_qs.reshape(parts, -1, *gram_qs.shape[1:]))
     return answers.reshape(-1, *answers.shape[2:])

@@ -182,13 +182,15 @@ class Solver:
         inside = job.protocol.n_episodes >= _LOOK_UP_INSIDE_FROM and not is_transductive(job.classifier)
         if inside and self.on_cpu and isinstance(job.source, Precomputed):
             static = *job.static(several), drawn, want_model
-            function = jit_look_up_and_solve(self._mesh, *static, **_if_kept(job))
+            unknown = {"has_unknown": True} if job.protocol.unknown_ways else {}
+            function = jit_look_up_and_solve(self._mesh, *static, **_if_kept(job), **unknown)
             arguments = (job.source.gram, *on_device, job.drawn.key, clips, numbers, job.key, job.strengths)
             with stage("solving"):
                 out = finished(PROGRAMS(function, *arguments, options=self._options(job)))
             return (out[0], out[1:]) if want_model else (None, out)
         with stage("sampling"):
-            rows = jit_rows(self._mesh, job.protocol.k_shot, *drawn)
+            ways = (job.protocol.n_way,) if job.protocol.unknown_ways else ()
+            rows = jit_rows(self._mesh, job.protocol.k_shot, *drawn, *ways)
             support, query = finished(PROGRAMS(rows, *on_device, job.drawn.key, clips, numbers))
         with stage("Gram"):
             gram_ss, gram_qs = finished(job.source.blocks(support, query))

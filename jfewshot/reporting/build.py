@@ -25,7 +25,7 @@ from jfewshot.reporting.leaderboard import Leaderboard, leaderboards, reorder, w
 from jfewshot.reporting.outside import OutsideTable, beside_published, correlate_board, matched_rows, superb_table
 from jfewshot.reporting.page import html_page
 from jfewshot.reporting.paper import correlation_grid
-from jfewshot.reporting.scored import calibration_grid, risk_trends
+from jfewshot.reporting.scored import calibration_grid, open_set_grid, risk_trends
 from jfewshot.reporting.series import (
     Series,
     across_grid,
@@ -408,6 +408,9 @@ def _scores_sections(writer: Writer, results: Results, names: Sequence[str]) -> 
     if table is None:
         return []
     blocks: list[Block] = [TableBlock(writer.table("calibration", table), sortable=True)]
+    unknown = open_set_grid(results.records)
+    if unknown is not None:
+        blocks.append(TableBlock(writer.table("unknown-classes", unknown), sortable=True))
     for number, trend in enumerate(risk_trends(results.records, _MOST_RISKS)):
         figure = curves.curve_panels(trend.panels, trend.x_label, upstreams=names, title=trend.title)
         writer.figure(f"coverage-{number + 1}", figure, "Accuracy of the answers over the share of queries answered")

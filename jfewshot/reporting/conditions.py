@@ -155,6 +155,8 @@ def describe(condition: Mapping[str, Any]) -> str:
     """A condition as a table's title: `5-way 1-shot, 15 queries · logistic, C = 1 · l2 · 10,000 episodes, seed 0`."""
     protocol = condition["protocol"]
     queries = query_words(protocol)
+    if protocol.get("unknown_ways"):
+        queries += f", and of {protocol['unknown_ways']} unknown classes"
     metric = [METRIC_WORDS[condition["metric"]]] if condition.get("metric") else []
     parts = [*metric, f"{way_and_shots(protocol)}, {queries}", classifier_words(condition)]
     parts.append(preprocessing_words(condition))

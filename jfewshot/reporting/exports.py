@@ -26,7 +26,7 @@ from jfewshot.reporting.conditions import (
 from jfewshot.reporting.hub import HubResult, eval_results_yaml, eval_yaml, in_yaml, quoted, safe_id
 from jfewshot.reporting.labels import UpstreamNames
 from jfewshot.reporting.metrics import SCORE_METRICS
-from jfewshot.reporting.scored import CALIBRATION
+from jfewshot.reporting.scored import CALIBRATION, CONFIDENCES
 from jfewshot.statistics.classification import MTEB_SCORES
 
 _log = logging.getLogger(__name__)
@@ -128,7 +128,7 @@ def tidy_rows(records: Sequence[Record], words: "_Words | None" = None) -> list[
         identity, upstream, dataset = record["identity"], record["upstream"], record["dataset"]
         protocol, strength = identity["protocol"], identity.get("strength") or {}
         timing, metrics = record.get("timing") or {}, record.get("metrics") or {}
-        calibration = record.get("calibration") or {}
+        calibration, open_set = record.get("calibration") or {}, record.get("open_set") or {}
         accuracy = metrics.get("accuracy") or record["accuracy"]
         rows.append(
             {
@@ -160,6 +160,12 @@ def tidy_rows(records: Sequence[Record], words: "_Words | None" = None) -> list[
                     f"{metric}{'_' * bool(name)}{name}": _float((calibration.get(metric) or {}).get(name or "mean"))
                     for metric in CALIBRATION
                     for name in ("", *_WIDTHS)
+                },
+                "unknown_ways": protocol.get("unknown_ways", 0),
+                **{
+                    f"{measure}_{score}": _float(((open_set.get(measure) or {}).get(score) or {}).get("mean"))
+                    for measure in ("auroc", "fpr95")
+                    for score in CONFIDENCES
                 },
                 "n_classes": (record.get("counts") or {}).get("classes"),
                 "n_clips": (record.get("counts") or {}).get("clips"),

@@ -8,7 +8,7 @@ from jfewshot.errors import UserError
 from jfewshot.statistics.unbalanced import METRICS
 
 # Known for results with scores.
-SCORE_METRICS = ("top_2_accuracy", "top_3_accuracy", "top_5_accuracy")
+SCORE_METRICS = ("top_2_accuracy", "top_3_accuracy", "top_5_accuracy", "auroc")
 METRIC_WORDS = {
     "accuracy": "accuracy",
     "balanced_accuracy": "balanced accuracy",
@@ -16,6 +16,7 @@ METRIC_WORDS = {
     "top_2_accuracy": "top-2 accuracy",
     "top_3_accuracy": "top-3 accuracy",
     "top_5_accuracy": "top-5 accuracy",
+    "auroc": "AUROC of known against unknown classes",
 }
 
 
@@ -47,6 +48,10 @@ def with_metric(records: Sequence[dict[str, Any]], metric: str) -> list[dict[str
             found.append({**record, "accuracy": value, "metrics": metrics, "metric": metric})
         elif metric == "balanced_accuracy":
             found.append(record)
+    if not found and metric == "auroc":
+        raise UserError(
+            "no result has the metric auroc: it needs queries of unknown classes; evaluate with --unknown-ways 5"
+        )
     if not found and metric in SCORE_METRICS:
         raise UserError(
             f"no result has the metric {metric}: it is computed where scores are kept and there are more ways; evaluate with "

@@ -12,6 +12,7 @@ from jfewshot.reporting.trends import MOST_CURVES, Trend
 
 Record = Mapping[str, Any]
 CALIBRATION = ("nll", "nll_uncalibrated", "ece", "ece_uncalibrated", "aurc")
+CONFIDENCES = ("probability", "score", "energy", "margin")
 _MOST_ROWS = 400
 
 
@@ -53,6 +54,41 @@ def calibration_grid(records: Sequence[Record]) -> Grid | None:
         *("AURC %", "Top-2 %"),
     ]
     return grid("How far probabilities can be trusted", headings, rows[:_MOST_ROWS], notes, n_labels=3)
+
+
+def open_set_grid(records: Sequence[Record]) -> Grid | None:
+    """How well queries of unknown classes are recognised, by several confidence scores; None where no result has any.
+
+    Args:
+      records: as `read_results` gives them.
+    """
+    names = UpstreamNames(records)
+    rows = [
+        [
+            describe(record["identity"]),
+            str(record["dataset"]["name"]),
+            names.of(record),
+            *(
+                number_text(record["open_set"][measure].get(score), 100.0, 1)
+                for measure in ("auroc", "fpr95")
+                for score in CONFIDENCES
+            ),
+        ]
+        for record in _ordered([record for record in records if record.get("open_set") and record.get("calibration")])
+    ]
+    if not rows:
+        return None
+    notes = [
+        "Queries of known classes against queries of classes without supports, in each episode, averaged over the episodes. "
+        "AUROC: share of the pairs in which the known one has the higher confidence; larger is better. FPR95: share of the "
+        "unknown ones that are accepted at the threshold that accepts 95% of the known ones; smaller is better. Confidence by "
+        "the highest probability, the highest score, the energy, or the margin between the two highest scores (docs/scores.md)."
+    ]
+    if len(rows) > _MOST_ROWS:
+        notes.append(f"{_MOST_ROWS} of {len(rows)} results are shown; exports/cells.csv has all.")
+    headings = [f"{measure} %, {score}" for measure in ("AUROC", "FPR95") for score in CONFIDENCES]
+    labels = ["Condition", "Dataset", "Upstream"]
+    return grid("Unknown classes", [*labels, *headings], rows[:_MOST_ROWS], notes, n_labels=3)
 
 
 def risk_trends(records: Sequence[Record], at_most: int) -> list[Trend]:

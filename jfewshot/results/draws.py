@@ -127,6 +127,12 @@ def read_draws(path: Path, protocol: Mapping[str, Any], sha256: str | None = Non
             raise _damaged(path, "it lacks the numbers of supports of each class")
         if count.size and not (count.min() >= 0 and count.max() <= protocol["k_shot"]):
             raise _damaged(path, "'support_count' has other numbers of supports than the record allows")
+    if protocol.get("unknown_ways"):
+        unknown, sizes = found.get("unknown"), (shape[0], protocol["unknown_ways"], protocol["n_query"])
+        if unknown is None or unknown.shape != sizes or unknown.dtype.kind not in "iu":
+            raise _damaged(path, "it lacks the queries of unknown classes")
+        if unknown.size and not (unknown.min() >= 0 and unknown.max() < len(names)):
+            raise _damaged(path, "'unknown' points to clips that are not in its table")
     if clips.size and not (clips.min() >= 0 and clips.max() < len(names)):
         raise _damaged(path, "'clips' points to clips that are not in its table")
     of_slot = np.unique(classes, return_inverse=True)[1].reshape(-1)[clips]

@@ -102,6 +102,7 @@ class _Protocol(msgspec.Struct):
     mteb: Literal["splits", "folds"] | None = None
     independent: bool = False
     query_balance: _Balance | None = None
+    unknown_ways: _Count = 0
 
 
 class _Predictions(msgspec.Struct):
@@ -158,6 +159,12 @@ class _Calibration(msgspec.Struct):
     risk: list[_Risk] = []
 
 
+class _OpenSet(msgspec.Struct):
+    unknown_ways: _Count
+    auroc: dict[str, _Number] = {}
+    fpr95: dict[str, _Number] = {}
+
+
 class _Mteb(msgspec.Struct):
     stopped: _Count | None = None
     iteration_limit: _Count | None = None
@@ -197,6 +204,7 @@ _RECORD: dict[str, Any] = {
     "accuracy": _Accuracy,
     "metrics": dict[str, _Accuracy] | None,
     "calibration": _Calibration | None,
+    "open_set": _OpenSet | None,
     "mteb": _Mteb | None,
     "predictions": _Predictions,
     "scores": _Block | None,
@@ -221,6 +229,7 @@ _OPTIONAL = {
     "metrics",
     "scores",
     "calibration",
+    "open_set",
     "mteb",
     "timing",
     "cost",
@@ -238,6 +247,7 @@ _OWN = {
     "predictions",
     "scores",
     "calibration",
+    "open_set",
     "sha256",
     "solver",
     "chosen",

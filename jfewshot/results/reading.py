@@ -111,9 +111,11 @@ class Results:
                 f"record {record['key']} has no scores; run the same command with --keep scores to keep scores"
             )
         n_episodes, n_queries = _shape(record)
+        protocol = record["identity"]["protocol"]
+        n_queries += protocol.get("unknown_ways", 0) * protocol["n_query"]
         path, data = self._block(record, "scores")
         try:
-            return unpack_scores(data, (n_episodes, n_queries, record["identity"]["protocol"]["n_way"]))
+            return unpack_scores(data, (n_episodes, n_queries, protocol["n_way"]))
         except ValueError as error:
             raise UserError(f"{path}: the scores of record {record['key']} are damaged ({error}); {_AGAIN}") from error
 
@@ -147,7 +149,7 @@ class Results:
           UserError: if the file is missing, is damaged or was edited, or holds other episodes than the record says.
         """
         protocol = record["identity"]["protocol"]
-        names = ("n_episodes", "n_way", "k_shot", "n_query", "every_query", "mteb")
+        names = ("n_episodes", "n_way", "k_shot", "n_query", "every_query", "mteb", "unknown_ways")
         sizes = *((name, protocol.get(name)) for name in names), ("query_balance", "query_balance" in protocol)
         return self._draws(record["draws"], sizes, record.get("draws_sha256"))
 

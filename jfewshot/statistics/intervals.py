@@ -93,6 +93,20 @@ def interval_on_pool(correct: Shaped[np.ndarray, "n_episodes n_queries"], pool: 
     return AccuracyInterval(mean, std, ci95, of_classes, of_clips)
 
 
+def interval_of_episodes(values: Float[np.ndarray, " n_episodes"], pool: Pool) -> AccuracyInterval:
+    """`interval_on_pool` for numbers that are known of whole episodes alone: the interval for fixed classes is not known.
+
+    Args:
+      values: of the episodes.
+      pool: what the episodes drew, from `make_pool`.
+    """
+    mean, std, ci95 = episode_interval(values)
+    of_slots = np.repeat(values[None, :, None], pool.slot_class.shape[1], axis=2)
+    found = pool_covariance(of_slots, pool, of_slots=True)
+    classes = None if found.classes is None else found.classes[0, 0]
+    return AccuracyInterval(mean, std, ci95, *pool_half_widths(found.episodes[0, 0], None, classes, found.n_classes))
+
+
 def pool_half_widths(
     episodes: float, clips: float | None, classes: float | None, n_classes: int
 ) -> tuple[float | None, float | None]:

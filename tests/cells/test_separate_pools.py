@@ -8,7 +8,7 @@ from jfewshot import evaluate, evaluate_arrays
 from jfewshot.errors import UserError
 from jfewshot.reporting.conditions import condition_of, describe
 from jfewshot.reporting.leaderboard import leaderboards
-from jfewshot.reporting.metrics import METRIC_WORDS, with_metric
+from jfewshot.reporting.metrics import METRIC_WORDS, METRICS, with_metric
 from jfewshot.reporting.pairing import pair_dataset
 from jfewshot.results import read_results
 from jfewshot.store import ClipTable, open_store, write_store
@@ -269,7 +269,8 @@ def test_reports_show_the_metric_that_is_asked_for(unequal, tmp_path, keep):
     settings = ALL | {"ways": 3, "query_split": None, "support_split": None}
     evaluate(unequal, out=tmp_path, keep=keep, **settings)
     results = read_results(tmp_path)
-    for metric, words in METRIC_WORDS.items():
+    for metric in METRICS:
+        words = METRIC_WORDS[metric]
         board, *more = leaderboards(with_metric(results.records, metric), "both")
         assert not more
         assert board.title.startswith("3-way" if metric == "accuracy" else words)
