@@ -13,9 +13,10 @@ from tyro.conf import arg
 from jfewshot.errors import UserError
 
 _MOST_MEMORY_GB = 1_000_000
-Metric = Literal[
-    "accuracy", "balanced_accuracy", "macro_f1", "top_2_accuracy", "top_3_accuracy", "top_5_accuracy", "auroc"
+ReportMetric = Literal[
+    "accuracy", "balanced_accuracy", "macro_f1", "top_2_accuracy", "top_3_accuracy", "top_5_accuracy"
 ]
+Metric = Literal[ReportMetric, "auroc"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -234,7 +235,7 @@ class ReportOptions:
     interval: Literal["both", "ci95", "pool_ci95", "pool_ci95_classes_fixed"] = "both"
     """Which 95% interval follows each mean: ci95 holds for these clips only, as the papers report it; pool_ci95 also holds for
     other classes and clips; pool_ci95_classes_fixed holds for other clips of these classes; both shows ci95 and pool_ci95."""
-    metric: Metric = "accuracy"
+    metric: ReportMetric = "accuracy"
     """What the report shows: accuracy is the share of right query clips, balanced_accuracy the mean over the classes of that
     share, macro_f1 the mean over the classes of F1. Macro F1 is known for results of --n-query all only, and
     top_2_accuracy, the share of query clips whose class is among the two most probable ones, for results of --keep scores."""

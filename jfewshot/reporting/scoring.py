@@ -9,6 +9,7 @@ from jaxtyping import Float, Integer, Shaped
 from jfewshot.errors import UserError
 from jfewshot.results import Results
 from jfewshot.statistics import PoolCovariance, correct_from_predicted, pool_covariance
+from jfewshot.statistics.calibration import among_first
 from jfewshot.statistics.pool import Pool
 from jfewshot.statistics.unbalanced import Metric, Scores, right_of_slots, scores_of, unbalanced_covariance
 
@@ -50,13 +51,13 @@ def scored(
       the scores.
 
     Raises:
-      UserError: for macro F1 where only counts were kept.
+      UserError: for macro F1 where only counts were kept, and for top-k accuracy where scores were not.
     """
     protocol = kept[0][1]["identity"]["protocol"]
     n_way = protocol["n_way"]
     count = draws.get("query_count")
     if count is None:
-        scores = np.stack([one if counts else correct_from_predicted(one, n_way) for _, _, one in kept])
+        scores = np.stack([_right(*one, counts) for one in kept])
         n_queries = n_way * protocol["n_query"]
         right = np.rint(scores.mean(axis=2) * n_queries).astype(np.int64)
         of_slots = scores.reshape(*scores.shape[:2], n_way, -1).mean(axis=3, dtype=np.float64)
@@ -94,6 +95,18 @@ def kept_of(results: Results, record: Mapping[str, Any], counts: bool, draws: Ma
     if "query_count" not in draws:
         return right / n_query
     return right - (n_query - draws["query_count"].astype(np.int64))
+
+
+def _right(results: Results, record: Mapping[str, Any], kept: np.ndarray, counts: bool) -> np.ndarray:
+    """Whether each query was right, or, from counts, the share of each class; by top-k accuracy, among the first k."""
+    protocol, metric = record["identity"]["protocol"], record.get("metric") or "accuracy"
+    n_way, n_query = protocol["n_way"], protocol["n_query"]
+    if metric == "auroc":
+        raise UserError("upstreams are not compared in pairs by AUROC; leave out --metric auroc")
+    if metric.startswith("top_"):
+        log_p = results.scores(record).log_probability[:, : n_way * n_query]
+        return among_first(log_p.astype(np.float64), np.repeat(np.arange(n_way), n_query), int(metric.split("_")[1]))
+    return kept if counts else correct_from_predicted(kept, n_way)
 
 
 def _scores(record, predicted, of_slots, count, counts: bool) -> Scores:

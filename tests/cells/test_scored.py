@@ -1,6 +1,7 @@
 """What records and reports say of kept scores, against scikit-learn on the scores that were kept."""
 
 import csv
+import dataclasses
 
 import numpy as np
 import pytest
@@ -10,7 +11,9 @@ from sklearn.metrics import log_loss, top_k_accuracy_score
 import jfewshot
 from jfewshot.errors import UserError
 from jfewshot.reporting.build import Choices, build_report
+from jfewshot.reporting.leaderboard import leaderboards
 from jfewshot.reporting.metrics import with_metric
+from jfewshot.reporting.pairing import pair_dataset
 from jfewshot.results import read_results
 from tests.synthetic_stores import clip_table, make_store
 
@@ -82,3 +85,12 @@ def test_a_report_can_be_about_top_k_accuracy(results):
     assert [one["accuracy"] for one in shown] == [one["metrics"]["top_2_accuracy"] for one in results.records]
     with pytest.raises(UserError, match=r"no result has the metric top_5_accuracy: .* --keep scores"):
         with_metric(results.records, "top_5_accuracy")
+
+
+def test_pairs_of_upstreams_are_compared_by_top_k_accuracy_from_their_scores(results):
+    shown = dataclasses.replace(results, records=tuple(with_metric(results.records, "top_2_accuracy")))
+    (board,) = leaderboards(shown.records, "both")
+    problems: list[str] = []
+    paired = pair_dataset(shown, board, 0, (0, 1), problems)
+    assert not problems
+    np.testing.assert_allclose(paired.covariance.mean, board.mean[:, 0])
