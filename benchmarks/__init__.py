@@ -13,6 +13,7 @@
 - `compiled_costs`: operations, bytes, iterations and traces; nothing is timed
 - `numbers`: the numbers of the pages, measured again in small
 - `gpu`: what a GPU does, `python -m benchmarks.gpu`
+- `transductive`: transductive heads against batched PyTorch versions, and heads with kernels against plain ones
 - `training`: pretraining, emotion recognition, speech recognition
 - `tools`: what every benchmark needs
 """

@@ -5,6 +5,7 @@
 - `expected_accuracy`: does the accuracy that a fitted head is expected to have come true?
 - `calibration`: what do temperatures do to probabilities, and which score tells unknown classes apart?
 - `fusion`: which pairs of the sample encoders complement each other
+- `gain_figures`: figures of what kernels and transductive heads gain and lose, from the committed measurements
 - `kernels`: what does the Gaussian kernel gain, lose and cost?
 - `long_recordings`: what does a head do on held-out clips with noise between them?
 - `simclr_speech`: a folder of speech to pretrain on, from Debian's packages of spoken prompts

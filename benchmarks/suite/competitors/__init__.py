@@ -7,11 +7,20 @@
 - `torch_linear`: one `nn.Linear` per episode
 - `torch_features`: thousands of episodes at once, in feature space
 - `torch_gram`: the same on inner products
+- `torch_transductive`: the transductive heads, hundreds of episodes at once, in feature space
 - `torch_common`: devices, threads, compilation, precision
 - `torch_steps`: how many steps a fixed-length solver needs
 """
 
-from benchmarks.suite.competitors import prototypes, rapids, scikit_learn, torch_features, torch_gram, torch_linear
+from benchmarks.suite.competitors import (
+    prototypes,
+    rapids,
+    scikit_learn,
+    torch_features,
+    torch_gram,
+    torch_linear,
+    torch_transductive,
+)
 from benchmarks.suite.competitors.base import Competitor, Setting, Solver
 
 COMPETITORS: dict[str, Competitor] = {
@@ -25,6 +34,7 @@ COMPETITORS: dict[str, Competitor] = {
         rapids.COMPETITOR,
         *torch_features.COMPETITORS,
         *torch_gram.COMPETITORS,
+        torch_transductive.COMPETITOR,
     )
 }
 

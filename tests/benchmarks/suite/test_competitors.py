@@ -1,5 +1,6 @@
 """Every competitor solves the same problem: its predictions are those of scikit-learn, converged, in float64."""
 
+import dataclasses
 import importlib.util
 import warnings
 
@@ -12,6 +13,14 @@ from benchmarks.suite.competitors.scikit_learn import PAPER_SGD
 from benchmarks.suite.one_row import check
 from benchmarks.suite.problem import load_problem
 from benchmarks.suite.rows import OURS, Question, competitors_of
+from jfewshot.classifiers.specs import parse_classifier
+from tests.classifiers.test_transductive import (
+    alternating_directions,
+    balanced_assignments,
+    bound_updates,
+    descent,
+    spread_labels,
+)
 
 EPISODES = 12
 _EPISODES_OF = [
@@ -75,6 +84,32 @@ def test_a_competitor_predicts_what_scikit_learn_does(name, question, scratch):
     assert clear.mean() > 0.9
     # Fewer episodes are the first of the same.
     assert np.array_equal(solver(3), predicted[:3])
+
+
+@pytest.mark.parametrize(
+    ("name", "equations"),
+    [
+        ("propagation", spread_labels),
+        ("sinkhorn", balanced_assignments),
+        ("tim", alternating_directions),
+        ("alpha_tim", descent),
+        ("laplacian_shot", bound_updates),
+    ],
+)
+def test_a_transductive_competitor_solves_the_papers_equations(name, equations, scratch):
+    competitor = COMPETITORS["torch transductive"]
+    if reason := competitor.unavailable("cpu"):
+        pytest.skip(reason)
+    problem = load_problem(Question(name, n_query=3, dim=32, n_episodes=5), scratch)
+    predicted = competitor.make(problem, "cpu", Setting(1, 2))(5)
+    settings = dataclasses.asdict(parse_classifier(name).classifier)
+    x = [(problem.take(s).astype(np.float64), problem.take(q).astype(np.float64)) for s, q in _rows(problem)]
+    expected = np.stack([equations(s, q, 5, **settings).argmax(1) for s, q in x])
+    assert (predicted == expected).mean() >= 0.97
+
+
+def _rows(problem):
+    return zip(problem.support, problem.query, strict=True)
 
 
 def test_joblib_gives_what_one_process_gives(scratch):
