@@ -23,6 +23,7 @@
 - `progress`: how far an extraction is
 - `allocator`: memory that is freed stays with the process
 - `samples`: rebuilds the sample stores
+- `s3prl_checkpoint`: an exported encoder as a checkpoint of s3prl
 - `tera`: s3prl's TERA checkpoints as our encoder
 """
 

@@ -30,7 +30,7 @@ from jfewshot.simclr.export.folder import check_encoder_place
 log = logging.getLogger(__name__)
 
 # Ours: s3prl's, below encoder.layer.<n>.
-_LAYER = {
+LAYER_NAMES = {
     "query": "attention.self.query",
     "key": "attention.self.key",
     "value": "attention.self.value",
@@ -70,7 +70,7 @@ def convert(checkpoint: Path | str) -> tuple[EncoderConfig, dict[str, np.ndarray
     )
     names = {"input": "input_representations.spec_transform", "input_norm": "input_representations.LayerNorm"}
     for number in range(config.n_layers):
-        names |= {f"layers.{number}.{ours}": f"encoder.layer.{number}.{theirs}" for ours, theirs in _LAYER.items()}
+        names |= {f"layers.{number}.{ours}": f"encoder.layer.{number}.{theirs}" for ours, theirs in LAYER_NAMES.items()}
     if config.norm == "pre":
         names |= {f"hidden_norms.{number}": f"encoder.LayerNorm.{number}" for number in range(config.n_layers + 1)}
 

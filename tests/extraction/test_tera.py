@@ -1,18 +1,26 @@
-"""The converted TERA against s3prl's own, in its own file format with random weights, on its own input features."""
+"""The converted TERA against s3prl's own, in its own file format with random weights, on its own input features; and the other
+way, exported encoders as s3prl's own upstream loads them."""
 
 import argparse
+import dataclasses
 import sys
 import types
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
 torch = pytest.importorskip("torch", reason="s3prl's TERA needs torch, which only the extra `extraction` installs")
 
+from extraction.s3prl_checkpoint import convert as to_s3prl  # noqa: E402
 from extraction.tera import convert  # noqa: E402
 from jfewshot.errors import UserError  # noqa: E402
+from jfewshot.simclr.encoder import Encoder, EncoderConfig, to_arrays  # noqa: E402
 from jfewshot.simclr.export import EncoderFolder, load_encoder, write_encoder  # noqa: E402
+from jfewshot.simclr.export.options import ExportOptions  # noqa: E402
+from jfewshot.simclr.export.run import export  # noqa: E402
+from jfewshot.simclr.features import FbankSettings  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -118,3 +126,82 @@ def test_what_is_no_tera_checkpoint_says_so(tmp_path, s3prl_tera):
     torch.save(states, path)
     with pytest.raises(UserError, match="surprise"):
         convert(path)
+
+
+def our_encoder(norm="post", **changes):
+    config = EncoderConfig(n_layers=2, d_model=24, d_ff=48, n_heads=4, norm=norm, init_std=0.1, **changes)
+    rng = np.random.default_rng(0)
+    arrays = {
+        name: (value + 0.05 * rng.standard_normal(value.shape)).astype(np.float32)
+        for name, value in to_arrays(Encoder(config, rngs=nnx.Rngs(0))).items()
+    }
+    mean, std = rng.normal(-8, 2, 80).astype(np.float32), rng.uniform(1, 4, 80).astype(np.float32)
+    return EncoderFolder("ours", config, arrays, FbankSettings(), mean, std)
+
+
+@pytest.mark.parametrize("norm", ["post", "pre"])
+def test_an_exported_encoder_is_s3prl_s_upstream(tmp_path, s3prl_tera, fast_sinusoids, norm, capsys):
+    folder = our_encoder(norm)
+    torch.save(to_s3prl(folder), tmp_path / "states.ckpt")
+    expert = pytest.importorskip("s3prl.upstream.tera.expert", exc_type=ImportError)
+    theirs = expert.UpstreamExpert(str(tmp_path / "states.ckpt")).eval()
+    assert "not initialized" not in capsys.readouterr().out
+    seen = []
+    theirs.transformer.extracter.register_forward_hook(lambda module, inputs, outputs: seen.append(outputs.numpy()))
+    rng = np.random.default_rng(1)
+    waves = [(0.1 * rng.standard_normal(n)).astype(np.float32) for n in (16_000, 9_000)]
+    with torch.no_grad():
+        wanted = theirs([torch.from_numpy(wave) for wave in waves])["hidden_states"]
+    loaded = load_encoder(write_encoder(tmp_path / "ours", folder))
+    assert len(wanted) == len(loaded.layers) == 3
+    for row, (wave, raw) in enumerate(zip(waves, seen, strict=True)):
+        # On the same features.
+        features = (raw - folder.mean) / folder.std
+        states = loaded.hidden_states(jnp.asarray(features)[None], jnp.asarray([len(features)]))
+        # From the wave, to what the two filter banks differ by.
+        from_wave = loaded(wave[None], loaded.layers)
+        for number, (ours, other) in enumerate(zip(states, wanted, strict=True)):
+            np.testing.assert_allclose(ours[0], other[row, : len(features)], atol=1e-5)
+            np.testing.assert_allclose(from_wave[str(number)][0], other[row, : len(features)], atol=2e-3)
+
+
+def test_the_way_to_s3prl_and_back_keeps_the_parameters(tmp_path):
+    folder = our_encoder("pre")
+    torch.save(to_s3prl(folder), tmp_path / "states.ckpt")
+    config, arrays = convert(tmp_path / "states.ckpt")
+    assert dataclasses.replace(config, init_std=0.1) == folder.config
+    for name in set(arrays) - {"input.kernel", "input.bias"}:
+        np.testing.assert_array_equal(arrays[name], folder.arrays[name])
+    x = np.random.default_rng(0).normal(-8, 3, (5, 80))
+    by_hand = (x - folder.mean) / folder.std @ folder.arrays["input.kernel"] + folder.arrays["input.bias"]
+    np.testing.assert_allclose(x @ arrays["input.kernel"] + arrays["input.bias"], by_hand, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda folder: dataclasses.replace(our_encoder(prenet="conv1d")), "it has the prenet conv1d"),
+        (lambda folder: dataclasses.replace(folder, fbank=None), "does not say how its input features"),
+        (lambda folder: dataclasses.replace(folder, fbank=FbankSettings(sample_rate=8_000)), "is for 8000 Hz"),
+        (
+            lambda folder: dataclasses.replace(folder, fbank=FbankSettings(scale=32_768.0)),
+            "multiplies samples by 32768",
+        ),
+    ],
+)
+def test_what_s3prl_s_transformer_cannot_be_is_refused(change, reason):
+    with pytest.raises(UserError, match=f"ours cannot become a checkpoint of s3prl: .*{reason}"):
+        to_s3prl(change(our_encoder()))
+
+
+def test_export_writes_the_checkpoint_in_a_process_of_its_own(tmp_path):
+    write_encoder(tmp_path / "ours", our_encoder())
+    options = ExportOptions(tmp_path / "ours", tmp_path / "states.ckpt", name="renamed", format="s3prl")
+    assert export(options) == tmp_path / "states.ckpt"
+    found = torch.load(tmp_path / "states.ckpt", weights_only=True)
+    assert found["Config"]["encoder"] == "renamed"
+    for name, tensor in to_s3prl(our_encoder())["Transformer"].items():
+        torch.testing.assert_close(found["Transformer"][name], tensor, rtol=0, atol=0)
+    write_encoder(tmp_path / "other", our_encoder(prenet="conv1d"))
+    with pytest.raises(UserError, match="ours cannot become a checkpoint of s3prl: it has the prenet conv1d"):
+        export(ExportOptions(tmp_path / "other", tmp_path / "other.ckpt", name="ours", format="s3prl"))

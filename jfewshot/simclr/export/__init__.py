@@ -4,7 +4,8 @@
 - `loaded`: `load_encoder(folder)`, a callable from waves to frames per layer
 - `card`: the model card
 - `options`: the options of `jfewshot export`
-- `run`: from a training run to such a folder
+- `run`: from a training run to such a folder, or to a file of another format
+- `onnx_file`, `safetensors_file`: the encoder in one file, for programs without JAX
 
 Names are imported when they are asked for, so that the command line's `--help` does not wait for JAX.
 """

@@ -20,9 +20,15 @@ def main(arguments: list[str] | None = None) -> int:
     with Progress("exporting"):
         export(options)
     out = shlex.quote(str(options.out))
-    log.info(
-        "wrote %s; next: jfewshot extract --upstreams simclr:%s --datasets DATASET --root FOLDER", options.out, out
-    )
+    upstream = {"folder": f"simclr:{out}", "onnx": f"onnx:{out}"}.get(options.format)
+    if upstream:
+        log.info(
+            "wrote %s; next: jfewshot extract --upstreams %s --datasets DATASET --root FOLDER", options.out, upstream
+        )
+    elif options.format == "s3prl":
+        log.info("wrote %s; next, in s3prl: run_downstream.py -u tera_local -k %s", options.out, out)
+    else:
+        log.info("wrote %s", options.out)
     return 0
 
 

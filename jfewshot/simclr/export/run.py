@@ -1,14 +1,19 @@
-"""From a training run to an encoder folder."""
+"""From a training run to an encoder folder, or to a file of another format."""
 
 import dataclasses
 import logging
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 from jfewshot.errors import UserError
 from jfewshot.files.arrays import read_npz
 from jfewshot.simclr.config import TrainConfig, from_record
-from jfewshot.simclr.export.folder import EncoderFolder, check_encoder_place, write_encoder
+from jfewshot.simclr.export.folder import SHIPPED, EncoderFolder, check_encoder_place, read_encoder, write_encoder
+from jfewshot.simclr.export.onnx_file import write_onnx
 from jfewshot.simclr.export.options import ExportOptions
+from jfewshot.simclr.export.safetensors_file import write_safetensors
 from jfewshot.simclr.training.checkpoints import run_checkpoints
 from jfewshot.training.checkpoints import average, read_params, steps_on_disk
 from jfewshot.training.config import read_config
@@ -17,12 +22,59 @@ log = logging.getLogger(__name__)
 
 
 def export(options: ExportOptions) -> Path:
-    """Read the run, write the folder; returns it.
+    """Read the run (or an exported encoder), write the folder or file; returns its path.
 
     Raises:
-      UserError: no run there, no such checkpoint, no validation losses to choose by.
+      UserError: no run there, no such checkpoint, no validation losses to choose by, a file that is there already, or an encoder
+        that the format cannot hold.
     """
-    check_encoder_place(options.out, options.replace)
+    if options.format == "folder":
+        check_encoder_place(options.out, options.replace)
+    elif options.out.exists() and (options.out.is_dir() or not options.replace):
+        raise UserError(f"{options.out} is there already; name another file, or replace a file with --replace")
+    encoder = _of_folder(options) if _is_encoder(options.run) else _of_run(options)
+    if options.format == "onnx":
+        write_onnx(options.out, encoder)
+    elif options.format == "safetensors":
+        write_safetensors(options.out, encoder, options.dtype)
+    elif options.format == "s3prl":
+        _write_s3prl(options.out, encoder)
+    else:
+        write_encoder(options.out, encoder, options.dtype, options.replace)
+    return options.out
+
+
+def _is_encoder(folder: Path) -> bool:
+    return (folder / "encoder.json").exists() or (not folder.exists() and (SHIPPED / folder / "encoder.json").exists())
+
+
+def _of_folder(options: ExportOptions) -> EncoderFolder:
+    if options.step is not None or options.average_best:
+        raise UserError(
+            f"{options.run} is an exported encoder, which has one step; leave out --step and --average-best"
+        )
+    encoder = read_encoder(options.run)
+    changed = {
+        name: value for name in ("title", "licence", "source", "default_view") if (value := getattr(options, name))
+    }
+    return dataclasses.replace(encoder, name=options.name, **changed)
+
+
+def _write_s3prl(out: Path, encoder: EncoderFolder) -> None:
+    """s3prl's checkpoints are written by torch, which jfewshot does not import: a process of its own writes the file."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = write_encoder(Path(temporary) / "encoder", encoder)
+        command = [sys.executable, "-m", "extraction.s3prl_checkpoint", str(folder), "--out", str(out), "--replace"]
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if not done.returncode:
+        return
+    lines = done.stderr.strip().splitlines() or ["no reason was given"]
+    if "No module named 'torch'" in lines[-1]:
+        raise UserError("--format s3prl needs PyTorch: pip install 'jfewshot[extraction]'")
+    raise UserError(lines[-1].removeprefix("error: "))
+
+
+def _of_run(options: ExportOptions) -> EncoderFolder:
     try:
         record = read_config(options.run / "config.json")
     except FileNotFoundError:
@@ -54,7 +106,8 @@ def export(options: ExportOptions) -> Path:
         "crop_s": config.data.crop_s,
         "seed": config.seed,
     }
-    encoder = EncoderFolder(
+    log.info("%s: from checkpoints %s", options.name, ", ".join(map(str, steps)))
+    return EncoderFolder(
         name=options.name,
         config=config.encoder,
         arrays={name.removeprefix("encoder."): value for name, value in params.items() if name.startswith("encoder.")},
@@ -67,8 +120,6 @@ def export(options: ExportOptions) -> Path:
         training=training,
         default_view=options.default_view,
     )
-    log.info("%s: from checkpoints %s", options.name, ", ".join(map(str, steps)))
-    return write_encoder(options.out, encoder, options.dtype, options.replace)
 
 
 def _chosen_steps(options: ExportOptions, config: TrainConfig) -> list[int]:

@@ -55,7 +55,7 @@ def fbank(
     frames = frames - jnp.mean(frames, axis=-1, keepdims=True)
     # Kaldi takes the sample before the first to be the first itself: x[0] -= 0.97 x[0].
     previous = jnp.concatenate([frames[..., :1], frames[..., :-1]], axis=-1)
-    frames = (frames - settings.preemphasis * previous) * _povey_window(settings.frame_length)
+    frames = (frames - settings.preemphasis * previous) * povey_window(settings.frame_length)
     spectrum = jnp.fft.rfft(frames, n=settings.n_fft)
     power = jnp.square(spectrum.real) + jnp.square(spectrum.imag)
     energies = jnp.matmul(power[..., :-1], mel_filters(settings), precision=jax.lax.Precision.HIGHEST)
@@ -79,7 +79,7 @@ def _frames(
 
 
 @functools.cache
-def _povey_window(n: int) -> np.ndarray:
+def povey_window(n: int) -> np.ndarray:
     """Hann (symmetric: zero at both ends) to the power 0.85."""
     return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n) / (n - 1))).__pow__(0.85).astype(np.float32)
 
