@@ -33,6 +33,7 @@ The rooms, those that others build on first:
 - `report`: `python -m jfewshot.report`
 - `api`: the same from Python
 - `shift`: `python -m jfewshot.shift`, supports of the same speaker or site and of others
+- `labelling`: `python -m jfewshot.labelling`, which clips to label on a budget
 - `suite`: `python -m jfewshot.suite`, frozen lists of tasks, one score, a leaderboard
 - `training`: what every training run shares
 - `simclr`: Speech SimCLR: features, augmentation, encoder, objectives, pretraining, export

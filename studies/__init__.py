@@ -4,6 +4,7 @@
 - `auto_strength_checks`: its comparisons with refits, with RidgeClassifierCV, and its speed
 - `expected_accuracy`: does the accuracy that a fitted head is expected to have come true?
 - `calibration`: what do temperatures do to probabilities, and which score tells unknown classes apart?
+- `active_labels`: do chosen clips beat random ones?
 - `fusion`: which pairs of the sample encoders complement each other
 - `gain_figures`: figures of what kernels and transductive heads gain and lose, from the committed measurements
 - `kernels`: what does the Gaussian kernel gain, lose and cost?

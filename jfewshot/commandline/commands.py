@@ -66,6 +66,22 @@ GROUPS: dict[str, tuple[Command, ...]] = {
             "jfewshot.options:ReportOptions",
         ),
     ),
+    "Choose which clips to label": (
+        Command(
+            "label next",
+            "Write a list of the clips of a store to label next",
+            "jfewshot.labelling.__main__",
+            "jfewshot.labelling.options:LabelNextOptions",
+            ("next",),
+        ),
+        Command(
+            "label compare",
+            "Measure what chosen clips gain over random ones",
+            "jfewshot.labelling.__main__",
+            "jfewshot.labelling.options:LabelCompareOptions",
+            ("compare",),
+        ),
+    ),
     "Score encoders on a frozen suite": (
         Command(
             "suite list",

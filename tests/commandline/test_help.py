@@ -29,6 +29,8 @@ DOCUMENTED = {
     "apply": "extraction.heads.apply_command",
     "run": "jfewshot.run",
     "shift": "jfewshot.shift",
+    "label next": "jfewshot.labelling next",
+    "label compare": "jfewshot.labelling compare",
     "suite list": "jfewshot.suite list",
     "suite run": "jfewshot.suite run",
     "suite validate": "jfewshot.suite validate",
