@@ -3,6 +3,7 @@
 - `run`: the benchmark suite, `python -m benchmarks.run`
 - `suite`: its rooms: ours and the competitors on the same problem
 - `end_to_end`: the paper's whole table, from stored embeddings
+- `arrays`: a call of `jfewshot.evaluate_arrays` in a training loop, and the same through a store
 - `mteb_protocol`: mteb's experiments, in mteb and with `--protocol mteb`
 - `paper_grid`: the paper's grid at its true sizes, as a folder of stores
 - `grid`: grids of many small cells: to run, to find again, to report

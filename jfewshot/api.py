@@ -6,15 +6,24 @@ from pathlib import Path
 from typing import Any, Literal, SupportsIndex
 
 from jfewshot.cells.computing import evaluate_cells, parts_of_solved
+from jfewshot.cells.curves import stopped_curves
 from jfewshot.cells.planning import plan_cells
+from jfewshot.cells.planning_mteb import plan_mteb, refuse_fixed
 from jfewshot.classifiers.specs import ClassifierSpec, default_classifiers, parse_classifier
-from jfewshot.episodes.protocol import Protocol, QuerySegments, SmallClasses, protocols, whole_numbers
+from jfewshot.episodes.protocol import (
+    Protocol,
+    QuerySegments,
+    SmallClasses,
+    protocols,
+    whole_number,
+    whole_numbers,
+)
 from jfewshot.episodes.resolving import resolved
 from jfewshot.episodes.sides import Side
 from jfewshot.errors import UserError
 from jfewshot.evaluator.backgrounds import opened_backgrounds
 from jfewshot.evaluator.evaluator import Evaluator
-from jfewshot.evaluator.preprocessing import without_statistics
+from jfewshot.evaluator.preprocessing import refuse_unused_statistics, without_statistics
 from jfewshot.results import Keep, ResultFolder
 from jfewshot.store import Store, find_stores, open_store
 from jfewshot.store.creating import checked_arrays
@@ -23,16 +32,17 @@ from jfewshot.store.creating import checked_arrays
 def evaluate(
     stores: Store | Path | str | Sequence[Store | Path | str],
     *,
+    protocol: Literal["default", "paper", "mteb", "mteb_faithful"] = "default",
     classifiers: str | Sequence[str] | None = None,
-    ways: SupportsIndex | Sequence[SupportsIndex] | Literal["all"] = 5,
-    shots: SupportsIndex | Literal["all"] | Sequence[SupportsIndex | Literal["all"]] = 1,
+    ways: SupportsIndex | Sequence[SupportsIndex] | Literal["all"] | None = None,
+    shots: SupportsIndex | Literal["all"] | Sequence[SupportsIndex | Literal["all"]] | None = None,
     small_classes: SmallClasses = "refuse",
-    n_query: SupportsIndex | Literal["all"] = 15,
+    n_query: SupportsIndex | Literal["all"] | None = None,
     query_balance: str = "equal",
     unknown_ways: SupportsIndex = 0,
-    n_episodes: SupportsIndex = 10_000,
+    n_episodes: SupportsIndex | None = None,
     seed: SupportsIndex = 42,
-    preprocessing: str = "l2",
+    preprocessing: str | None = None,
     views: Sequence[str] | None = None,
     split: str | None = None,
     min_clips: SupportsIndex | None = None,
@@ -61,22 +71,25 @@ def evaluate(
 
     Args:
       stores: one or more stores, or folders of stores.
+      protocol: "paper" for the few-shot paper's, with one query per class and the classifier "sgd" where these are not given;
+        "mteb" or "mteb_faithful" for mteb's audio classification, which fixes all but `n_episodes`, `seed`, `split`,
+        `support_split`, `query_split` and `views` (docs/mteb.md).
       classifiers: as on the command line: "logistic", "logistic:C=0.1,1,10", "logistic:C=auto", "sgd:epochs=20", ...; None for
         "logistic" where every episode has one shot, else "ridge:alpha=auto".
-      ways: classes per episode, one number or several; "all" for all classes.
+      ways: classes per episode, one number or several; "all" for all classes. None for 5.
       shots: support clips per class, one number or several, of which "all" may be one; every number of ways is combined with
         every number of shots. "all" trains on all support clips of an episode's classes; where nothing separates support and
-        query clips, a quarter of each class, in whole groups, is then kept for queries at every number of shots.
+        query clips, a quarter of each class, in whole groups, is then kept for queries at every number of shots. None for 1.
       small_classes: what to do with classes that have too few clips for the largest number of shots: "refuse" them with an
         error, "leave" them out at every number of shots, or "stop" a dataset's curve where they end.
       n_query: query clips per class; "all" for all clips that are no support of the episode, with balanced accuracy and macro F1
-        in the records' `metrics`.
+        in the records' `metrics`. None for 15.
       query_balance: "equal" for equally many queries of each class, or "dirichlet:2" for numbers that differ from episode to
         episode, with balanced accuracy and macro F1 also. `n_query` is then the mean.
       unknown_ways: classes of an episode that have queries and no supports; records then have `open_set`.
-      n_episodes: episodes per protocol.
+      n_episodes: episodes per protocol; None for 10,000, and for mteb's own number of experiments.
       seed: of the draws; the same seed gives the same episodes for every upstream and classifier.
-      preprocessing: what is done to embeddings first: "none", "l2", ... (see `fit_transform`).
+      preprocessing: what is done to embeddings first: "none", "l2", ... (see `fit_transform`). None for "l2".
       views: names of arrays; None for each store's default view: the manifest's, or `last.mean`.
       split: use only the clips of this split; None for all clips.
       min_clips: leave out classes with fewer clips, and list them; None: such a class is an error.
@@ -123,38 +136,81 @@ def evaluate(
       >>> bool(record["accuracy"]["mean"] > 0.9)
       True
     """
-    episodes = protocols(
-        ways,
-        shots,
-        small_classes,
-        bool(_opened(support_from)),
-        n_query=n_query,
-        query_balance=query_balance,
-        unknown_ways=unknown_ways,
-        n_episodes=n_episodes,
-        seed=seed,
-        split=split,
-        min_clips=min_clips,
-        group_aware=group_aware,
-        query_segments=query_segments,
-        support=Side.of(support_split, support_where, "support_where"),
-        query=Side.of(query_split, query_where, "query_where"),
+    support, query = (
+        Side.of(support_split, support_where, "support_where"),
+        Side.of(query_split, query_where, "query_where"),
     )
-    specs = _specs(classifiers, episodes)
-    cells = plan_cells(
-        _opened(stores),
-        episodes,
-        specs,
-        preprocessing=preprocessing,
-        views=views,
-        center_from=center_from if statistics_from is None else opened_backgrounds(_listed(statistics_from)),
-        transductive=transductive,
-        shrinkage=shrinkage,
-        intersect_clips=intersect_clips,
-        support_from=_opened(support_from),
-        stop_curves=small_classes == "stop",
-        keep_scores=keep == "scores",
-    )
+    about_statistics = {
+        "statistics_from": statistics_from is not None,
+        "center_from": center_from is not None,
+        "shrinkage": shrinkage != 1.0,
+        "transductive": transductive,
+    }
+    if protocol not in ("default", "paper", "mteb", "mteb_faithful"):
+        raise UserError(f"protocol is {protocol!r}; choose default, paper, mteb or mteb_faithful")
+    if protocol.startswith("mteb"):
+        given: dict[str, Any] = {
+            "ways": ways,
+            "shots": shots,
+            "small_classes": small_classes != "refuse",
+            "n_query": n_query,
+            "query_balance": query_balance != "equal",
+            "unknown_ways": unknown_ways,
+            "support_where": support_where,
+            "query_where": query_where,
+            "support_from": support_from,
+            "min_clips": min_clips,
+            "group_aware": group_aware,
+            "query_segments": query_segments != "vote",
+            "classifiers": classifiers,
+            "preprocessing": preprocessing not in (None, "none"),
+        }
+        refuse_fixed(protocol, given | about_statistics)
+        cells = plan_mteb(
+            _opened(stores),
+            protocol == "mteb_faithful",
+            n_episodes=None if n_episodes is None else whole_number(n_episodes, "n_episodes"),
+            seed=whole_number(seed, "seed"),
+            split=split,
+            support=support,
+            query=query,
+            views=views,
+            intersect_clips=intersect_clips,
+            keep_scores=keep == "scores",
+        )
+    else:
+        refuse_unused_statistics(preprocessing or "l2", about_statistics)
+        episodes = protocols(
+            5 if ways is None else ways,
+            1 if shots is None else shots,
+            small_classes,
+            bool(_opened(support_from)),
+            n_query=(1 if protocol == "paper" else 15) if n_query is None else n_query,
+            query_balance=query_balance,
+            unknown_ways=unknown_ways,
+            n_episodes=10_000 if n_episodes is None else n_episodes,
+            seed=seed,
+            split=split,
+            min_clips=min_clips,
+            group_aware=group_aware,
+            query_segments=query_segments,
+            support=support,
+            query=query,
+        )
+        cells = plan_cells(
+            _opened(stores),
+            episodes,
+            _specs("sgd" if protocol == "paper" and classifiers is None else classifiers, episodes),
+            preprocessing=preprocessing or "l2",
+            views=views,
+            center_from=center_from if statistics_from is None else opened_backgrounds(_listed(statistics_from)),
+            transductive=transductive,
+            shrinkage=shrinkage,
+            intersect_clips=intersect_clips,
+            support_from=_opened(support_from),
+            stop_curves=small_classes == "stop",
+            keep_scores=keep == "scores",
+        )
     folder = None if out is None else ResultFolder(out, keep)
     try:
         return [record for record, _ in evaluate_cells(cells, evaluator or Evaluator(), folder, on_progress)]
@@ -171,7 +227,9 @@ def evaluate_arrays(
     classifiers: str | Sequence[str] | None = None,
     ways: SupportsIndex | Sequence[SupportsIndex] | Literal["all"] = 5,
     shots: SupportsIndex | Sequence[SupportsIndex] = 1,
+    small_classes: SmallClasses = "refuse",
     n_query: SupportsIndex | Literal["all"] = 15,
+    query_balance: str = "equal",
     n_episodes: SupportsIndex = 1000,
     seed: SupportsIndex = 42,
     preprocessing: str = "l2",
@@ -194,7 +252,9 @@ def evaluate_arrays(
       classifiers: as for `evaluate`.
       ways: classes per episode, one number or several; "all" for all classes.
       shots: support clips per class, one number or several.
+      small_classes: as for `evaluate`.
       n_query: query clips per class; "all" for all clips that are no support of the episode.
+      query_balance: as for `evaluate`.
       n_episodes: episodes per protocol.
       seed: of the draws.
       preprocessing: "l2" or "none"; others take statistics from training clips, and need a store.
@@ -223,7 +283,9 @@ def evaluate_arrays(
     episodes = protocols(
         ways,
         whole_numbers(shots, "shots"),
+        small_classes,
         n_query=n_query,
+        query_balance=query_balance,
         n_episodes=n_episodes,
         seed=seed,
         min_clips=min_clips,
@@ -231,6 +293,8 @@ def evaluate_arrays(
         query_segments=query_segments,
     )
     specs, transform = _specs(classifiers, episodes), without_statistics(preprocessing)
+    if small_classes == "stop":
+        episodes = stopped_curves(episodes, clips, "the arrays")
     evaluator = evaluator or _evaluator()
     (view,) = views.values()
     scores = []

@@ -248,23 +248,17 @@ def _cells(options: "RunOptions") -> list:
 
 
 def _cells_of_mteb(options: "RunOptions") -> list:
-    from jfewshot.cells.mteb import mteb_classifier
-    from jfewshot.cells.planning import plan_cells
-    from jfewshot.episodes.protocol import Protocol
+    from jfewshot.cells.planning_mteb import plan_mteb
     from jfewshot.episodes.sides import Side
 
-    protocol = Protocol.of_mteb(
-        options.episodes,
-        options.seed,
-        options.split,
-        Side.of(options.support_split, (), "--support-where"),
-        Side.of(options.query_split, (), "--query-where"),
-    )
-    return plan_cells(
+    return plan_mteb(
         chosen_stores(options.stores, options.datasets, options.upstreams),
-        [protocol],
-        [mteb_classifier(options.protocol == "mteb_faithful")],
-        preprocessing="none",
+        options.protocol == "mteb_faithful",
+        n_episodes=options.episodes,
+        seed=options.seed,
+        split=options.split,
+        support=Side.of(options.support_split, (), "--support-where"),
+        query=Side.of(options.query_split, (), "--query-where"),
         views=options.views or None,
         intersect_clips=options.clips == "intersection",
         keep_scores=options.keep == "scores",

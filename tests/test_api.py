@@ -8,6 +8,7 @@ import pytest
 
 import jfewshot.api
 import jfewshot.store.creating
+from jfewshot import run
 from jfewshot.errors import UserError
 from jfewshot.evaluator.evaluator import Evaluator
 from jfewshot.results import read_results
@@ -135,3 +136,62 @@ def test_arrays_that_cannot_be_evaluated_are_refused_in_a_line():
         jfewshot.evaluate_arrays({"a.mean": x, "b.mean": x}, labels)
     with pytest.raises(UserError, match="NaN or infinite"):
         jfewshot.evaluate_arrays(x * np.nan, labels)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"query_balance": "dirichlet:2", "n_query": 3},
+        {"small_classes": "leave", "n_query": 6, "shots": [1, 3]},
+        {"small_classes": "stop", "n_query": 2, "shots": [1, 3, 9]},
+    ],
+)
+def test_arrays_take_the_settings_of_a_store_s_protocol(tmp_path, options):
+    rng = np.random.default_rng(2)
+    labels = np.repeat(list("abcdefg"), [24, 24, 24, 24, 24, 24, 5])
+    x = (rng.normal(size=(7, 8))[np.unique(labels, return_inverse=True)[1]] + rng.normal(size=(149, 8))).astype("f4")
+    if options["n_query"] == 3:
+        labels, x = labels[:-5], x[:-5]
+    options |= {"ways": 4, "n_episodes": 30, "classifiers": "centroid"}
+    store = jfewshot.create_store(tmp_path / "s", x, labels, dataset="d", upstream="u")
+    through_store = jfewshot.evaluate(store, **options)
+    direct = jfewshot.evaluate_arrays(x, labels, **options)
+    assert [one["k_shot"] for one in direct] == [one["identity"]["protocol"]["k_shot"] for one in through_store]
+    for name in ("accuracy", "metrics"):
+        assert [one.get(name) for one in direct] == [one.get(name) for one in through_store]
+    assert ("metrics" in direct[0]) == ("query_balance" in options)
+
+
+def test_statistics_that_no_preprocessing_uses_are_refused(tmp_path):
+    x, labels = np.eye(12, dtype=np.float32), np.repeat(list("abc"), 4)
+    store = jfewshot.create_store(tmp_path / "s", x, labels, dataset="d", upstream="u")
+    for given in ({"transductive": True}, {"shrinkage": 0.5, "preprocessing": "none"}, {"statistics_from": "shipped"}):
+        with pytest.raises(
+            UserError, match=f"{next(iter(given))} is given, and preprocessing '(l2|none)' uses no statistics"
+        ):
+            jfewshot.evaluate(store, ways=3, n_query=1, **given)
+
+
+def test_protocols_have_the_names_of_the_command_line(tmp_path):
+    rng = np.random.default_rng(3)
+    labels = np.repeat(list("abcdef"), 20)
+    x = (np.repeat(rng.normal(size=(6, 8)), 20, 0) + 2 * rng.normal(size=(120, 8))).astype(np.float32)
+    store = jfewshot.create_store(tmp_path / "s", x, labels, dataset="d", upstream="u")
+    (paper,) = jfewshot.evaluate(store, protocol="paper", n_episodes=40)
+    (same,) = jfewshot.evaluate(store, classifiers="sgd", n_query=1, n_episodes=40)
+    assert paper["identity"] == same["identity"]
+    (mteb,) = jfewshot.evaluate(store, protocol="mteb", n_episodes=6)
+    arguments = ["--stores", str(tmp_path / "s"), "--protocol", "mteb", "--episodes", "6"]
+    assert run.main([*arguments, "--out", str(tmp_path / "out"), "--quiet"]) in (0, None)
+    (typed,) = read_results(tmp_path / "out").records
+    assert mteb["identity"] == typed["identity"]
+    assert mteb["accuracy"] == typed["accuracy"]
+    for given in (
+        {"ways": 3},
+        {"group_aware": True},
+        {"classifiers": "ridge"},
+        {"preprocessing": "l2"},
+        {"shrinkage": 0.1},
+    ):
+        with pytest.raises(UserError, match=f"protocol 'mteb' fixes what {next(iter(given))} sets; leave"):
+            jfewshot.evaluate(store, protocol="mteb", **given)

@@ -7,6 +7,7 @@
 - `curves`: where a curve over shots stops, and whether it can end with all labels
 - `all_labels`: the end of a curve over shots: training on all labels of an episode's classes
 - `mteb`: mteb's audio classification: training and classifying in its experiments
+- `planning_mteb`: the cells of a run under that protocol
 - `scored`: what records say of scores, and where scores can be kept
 - `computing`: from cells to records; a record that is there already is not computed again
 - `sizes`: how much disk the results of cells take

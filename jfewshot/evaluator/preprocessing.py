@@ -2,6 +2,7 @@
 
 import dataclasses
 import typing
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -146,6 +147,24 @@ def without_statistics(name: str) -> Transform:
             f"{' or '.join(_WITHOUT_STATISTICS)}"
         )
     return Transform(name, unit_length=name == "l2")
+
+
+def refuse_unused_statistics(name: str, given: Mapping[str, Any]) -> None:
+    """Refuse arguments on statistics that a preprocessing does not use: whoever gives them expects them to matter.
+
+    Args:
+      name: of the preprocessing.
+      given: arguments by name; a value that is true was given.
+
+    Raises:
+      UserError: naming the first that was given.
+    """
+    other = next((argument for argument, value in given.items() if value), None)
+    if name in _WITHOUT_STATISTICS and other is not None:
+        raise UserError(
+            f"{other} is given, and preprocessing '{name}' uses no statistics of clips; take preprocessing='whiten_l2', or leave "
+            f"{other} out"
+        )
 
 
 def _check_name(name: str) -> None:
