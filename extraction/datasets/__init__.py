@@ -15,6 +15,7 @@ Each value is `module:factory`, imported when it is asked for. A factory of `DAT
 - `annotation_files`: Raven's and Audacity's files, read and written
 - `annotation_tables`: annotations in CSV files
 - `for_windows`: labelled stretches for recordings that are known by their names alone
+- `elan_times`: when ELAN's annotations begin and end that have no times of their own
 - `tiers`: tiers of Praat's TextGrids and of ELAN's files
 - `background`: windows of annotated recordings that hold no annotation
 - `kaldi`: a data folder of Kaldi

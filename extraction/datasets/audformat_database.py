@@ -100,14 +100,27 @@ class AudformatDatabase:
                 )
         try:
             with _no_warnings(), tempfile.TemporaryDirectory() as beside:
+                database = audformat.Database.load(str(self.folder), load_data=False)
+                self._refuse_paths([*database.tables, *database.misc_tables])
                 if not pickled:
-                    return audformat.Database.load(str(self.folder))
+                    return database
                 # audformat reads the pickled copy of a table first. It sees a folder without such copies.
                 for path in set(files) - set(pickled):
                     (Path(beside) / path.name).symlink_to(path.absolute())
                 return audformat.Database.load(beside, load_data=True)
+        except UserError:
+            raise
         except Exception as error:  # YAML's errors, pandas', audformat's own
             raise self._refused(error) from error
+
+    def _refuse_paths(self, tables: list[str]) -> None:
+        """The name of a table is part of the name of its file: one with a slash is a file of another folder."""
+        for name in tables:
+            if "/" in name or "\\" in name:
+                raise UserError(
+                    f"{self.folder / _HEADER} names a table '{name}', whose file would lie in another folder; give the table "
+                    "a name without slashes"
+                )
 
     def _get(self, database: Any, label: str, others: list[str], splits: list[str] | None = None) -> Any:
         try:

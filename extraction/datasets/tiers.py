@@ -4,14 +4,17 @@ A tier is a row of intervals with a text each, for instance words or calls. One 
 that `--column.tier` names. Both packages are imported when a file of their kind is read.
 """
 
+import codecs
 import contextlib
 import io
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from extraction.datasets.annotation_files import Selection, last_name
 from extraction.datasets.base import Columns
+from extraction.datasets.elan_times import annotations_of
 from extraction.datasets.layout import require_package
 from extraction.datasets.own import seconds_of
 from jfewshot.audio import AUDIO_SUFFIXES
@@ -40,6 +43,7 @@ def read_textgrid(path: Path, columns: Columns) -> Iterator[Selection]:
     except (
         Exception
     ) as error:  # praatio raises what its parser stumbles over: ValueError, IndexError, errors of its own
+        _refuse_without_tiers(path)
         raise _unreadable(path, "TextGrid in Praat's text format (Save as text file...)", "praatio", error) from error
     intervals = [name for name in read.tierNames if type(read.getTier(name)).__name__ == "IntervalTier"]
     name = _tier(path, columns.tier, intervals, [name for name in read.tierNames if name not in intervals])
@@ -53,7 +57,8 @@ def read_elan(path: Path, columns: Columns) -> Iterator[Selection]:
     """The annotations of one tier of an ELAN file (`.eaf`).
 
     The recording is the first linked medium whose name ends as an audio file's does, or else the first linked medium; without
-    links, the recording whose name the file begins with. A linked medium's time origin is added to the times.
+    links, the recording whose name the file begins with. A linked medium's time origin is added to the times. Annotations that
+    divide another one, or lie between two known times, are equally long, as ELAN shows them.
 
     Args:
       path: of the file.
@@ -72,15 +77,20 @@ def read_elan(path: Path, columns: Columns) -> Iterator[Selection]:
             warnings.simplefilter("ignore")
             file = elan.Eaf(str(path))
             tiers = list(file.get_tier_names())
-            name = _tier(path, columns.tier, [tier for tier in tiers if file.get_annotation_data_for_tier(tier)], tiers)
-            listed = file.get_annotation_data_for_tier(name) if name else []
-            untimed = [text for start_ms, end_ms, text, *_ in listed if None in (start_ms, end_ms)]
+            name = _tier(path, columns.tier, [tier for tier in tiers if any(file.tiers[tier][:2])], tiers)
+            listed = annotations_of(file, name) if name else []
+            timed = [
+                (start_ms, end_ms, text)
+                for start_ms, end_ms, text in listed
+                if start_ms is not None and end_ms is not None
+            ]
+            untimed = [one.text for one in listed if None in (one.start_ms, one.end_ms)]
             if untimed:
                 raise UserError(
                     f"{path}: {len(untimed)} of {len(listed)} annotations of the tier {name} begin or end at a time slot without "
                     f"a time (the first: {untimed[0] or 'without text'}); align them in ELAN, or name another tier: --column.tier"
                 )
-            annotations = sorted(listed)
+            annotations = sorted(timed)
             linked = [medium for medium in file.get_linked_files() if medium.get("MEDIA_URL")]
             sound = [one for one in linked if one["MEDIA_URL"].lower().endswith(tuple(AUDIO_SUFFIXES))] or linked
             origin_ms = float(sound[0].get("TIME_ORIGIN") or 0) if sound else 0.0
@@ -89,10 +99,10 @@ def read_elan(path: Path, columns: Columns) -> Iterator[Selection]:
     except Exception as error:  # an XML parser's errors, or a KeyError for an element that is not there
         raise _unreadable(path, "ELAN file (.eaf)", "pympi-ling", error) from error
     recording = last_name(sound[0]["MEDIA_URL"]) if sound else ""
-    for number, (start_ms, end_ms, text, *_) in enumerate(annotations, 1):
+    for number, (start_ms, end_ms, text) in enumerate(annotations, 1):
         seconds = [(time_ms + origin_ms) / 1000 for time_ms in (start_ms, end_ms)]
         start_s, end_s = (seconds_of(str(time_s), f"{path}, annotation {number}") for time_s in seconds)
-        yield Selection(number, start_s, end_s, (text or "").strip(), recording)
+        yield Selection(number, start_s, end_s, text.strip(), recording)
 
 
 def _tier(path: Path, asked: str | None, usable: Sequence[str], others: Sequence[str]) -> str:
@@ -114,6 +124,18 @@ def _tier(path: Path, asked: str | None, usable: Sequence[str], others: Sequence
             f"{path} has tiers of points only ({', '.join(others)}), which have no length; it needs intervals"
         )
     return asked if asked is not None else "".join(usable)
+
+
+def _refuse_without_tiers(path: Path) -> None:
+    """praatio ends in an IndexError where a TextGrid is empty or has no tiers."""
+    raw = path.read_bytes()
+    encoding = "utf-16" if raw[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
+    text = raw.decode(encoding, "replace").strip()
+    fix = "save it again in Praat with a tier of intervals, or take it out of the folder"
+    if not text:
+        raise UserError(f"{path} is empty; {fix}")
+    if re.search(r"<absent>\s*$|<exists>\s+(size\s*=\s*)?0\s*$", text):
+        raise UserError(f"{path} has no tiers; {fix}")
 
 
 def _unreadable(path: Path, kind: str, reader: str, error: Exception) -> UserError:

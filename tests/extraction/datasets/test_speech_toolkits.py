@@ -253,6 +253,10 @@ def test_a_database_in_audformat(database, audio, tmp_path):
             load_dataset(f"audformat:{database}", columns).recordings(audio)
     with pytest.raises(UserError, match=r"has no file db\.yaml"):
         load_dataset(f"audformat:{tmp_path}")
+    header = (database / "db.yaml").read_text()
+    (database / "db.yaml").write_text(header.replace("\n  files:\n", "\n  ../files:\n"))
+    with pytest.raises(UserError, match=r"db\.yaml names a table '\.\./files', whose file would lie in another folder"):
+        load_dataset(f"audformat:{database}", Columns(label="speaker")).recordings(audio)
     (database / "db.yaml").write_text("name: [")
     with pytest.raises(UserError, match="is no database that audformat reads"):
         load_dataset(f"audformat:{database}", Columns(label="emotion")).recordings(audio)

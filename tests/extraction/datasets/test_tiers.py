@@ -132,6 +132,98 @@ def test_an_elan_file_is_read_as_its_xml_says(tmp_path, audio):
     assert left_out == [{"clip_id": "dusk.wav:2.25-3.251", "reason": "has no label (session.eaf, line 3)"}]
 
 
+def elan_file(tiers, slots):
+    """An ELAN file by hand: aligned tiers of (start slot, end slot, text), or referring ones of (parent, text, previous)."""
+    schema = {"{http://www.w3.org/2001/XMLSchema-instance}noNamespaceSchemaLocation": "EAFv3.0.xsd"}
+    root = ElementTree.Element("ANNOTATION_DOCUMENT", schema, FORMAT="3.0", VERSION="3.0", AUTHOR="", DATE="")
+    header = ElementTree.SubElement(root, "HEADER", TIME_UNITS="milliseconds", MEDIA_FILE="")
+    ElementTree.SubElement(header, "MEDIA_DESCRIPTOR", MEDIA_URL="file:///dusk.wav", MIME_TYPE="audio/x-wav")
+    order = ElementTree.SubElement(root, "TIME_ORDER")
+    for slot, value in slots.items():
+        time = {} if value is None else {"TIME_VALUE": str(value)}
+        ElementTree.SubElement(order, "TIME_SLOT", {"TIME_SLOT_ID": slot} | time)
+    for tier, rows in tiers.items():
+        parent = ElementTree.SubElement(root, "TIER", TIER_ID=tier, LINGUISTIC_TYPE_REF="any")
+        for identity, row in rows.items():
+            one = ElementTree.SubElement(parent, "ANNOTATION")
+            if row[0] in slots:
+                names = {"TIME_SLOT_REF1": row[0], "TIME_SLOT_REF2": row[1]}
+                found = ElementTree.SubElement(one, "ALIGNABLE_ANNOTATION", {"ANNOTATION_ID": identity, **names})
+                text = row[2]
+            else:
+                names = {"ANNOTATION_REF": row[0]} | ({"PREVIOUS_ANNOTATION": row[2]} if row[2] else {})
+                found = ElementTree.SubElement(one, "REF_ANNOTATION", {"ANNOTATION_ID": identity, **names})
+                text = row[1]
+            ElementTree.SubElement(found, "ANNOTATION_VALUE").text = text
+    ElementTree.SubElement(root, "LINGUISTIC_TYPE", LINGUISTIC_TYPE_ID="any")
+    return ElementTree.tostring(root, encoding="unicode")
+
+
+DIVIDED = {
+    "phrases": {"a1": ("ts1", "ts4", "a phrase"), "a2": ("ts5", "ts6", "another")},
+    # Three words of a phrase between its ends, the second and third time left open; the other phrase is one word.
+    "words": {
+        "a3": ("ts1", "ts2", "oh"),
+        "a4": ("ts2", "ts3", "my"),
+        "a5": ("ts3", "ts4", "owl"),
+        "a6": ("ts5", "ts6", "wren"),
+    },
+    # The order is that of the references, not of the file.
+    "syllables": {"a8": ("a6", "two", "a7"), "a7": ("a6", "one", None), "a9": ("a4", "all", None)},
+    "phones": {"a11": ("a8", "z", "a10"), "a10": ("a8", "y", None)},
+}
+TIMES = {"ts1": 0, "ts2": None, "ts3": None, "ts4": 900, "ts5": 1_000, "ts6": 2_000}
+
+
+@pytest.mark.parametrize(
+    ("tier", "expected"),
+    [
+        ("words", [(0, 0.3, "oh"), (0.3, 0.6, "my"), (0.6, 0.9, "owl"), (1, 2, "wren")]),
+        ("syllables", [(0.3, 0.6, "all"), (1, 1.5, "one"), (1.5, 2, "two")]),
+        ("phones", [(1.5, 1.75, "y"), (1.75, 2, "z")]),
+    ],
+)
+def test_annotations_without_times_of_their_own_are_equally_long(tmp_path, tier, expected):
+    pytest.importorskip("pympi")
+    path = tmp_path / "session.eaf"
+    path.write_text(elan_file(DIVIDED, TIMES))
+    assert found(read_elan(path, Columns(tier=tier))) == expected
+
+
+def test_times_that_nothing_tells_are_refused(tmp_path):
+    pytest.importorskip("pympi")
+    path = tmp_path / "session.eaf"
+    path.write_text(elan_file(DIVIDED, TIMES | {"ts4": None}))
+    with pytest.raises(
+        UserError, match=r"3 of 4 annotations of the tier words begin or end at a time slot without a time"
+    ):
+        list(read_elan(path, Columns(tier="words")))
+    # Slots that follow each other in a circle, and annotations that divide themselves.
+    circle = {"words": {"a1": ("ts1", "ts2", "x"), "a2": ("ts2", "ts3", "y"), "a3": ("ts3", "ts2", "z")}}
+    path.write_text(elan_file(circle, {"ts1": 0, "ts2": None, "ts3": None}))
+    with pytest.raises(UserError, match=r"3 of 3 annotations"):
+        list(read_elan(path, Columns()))
+    path.write_text(elan_file({"words": {"a1": ("a2", "x", None), "a2": ("a1", "y", None)}}, {}))
+    with pytest.raises(UserError, match=r"is no ELAN file .* refers to itself"):
+        list(read_elan(path, Columns()))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "is empty"),
+        (SHORT.partition("<exists>")[0] + "<absent>\n", "has no tiers"),
+        (SHORT.partition("0\n4")[0] + "xmin = 0\nxmax = 4\ntiers? <exists>\nsize = 0\n", "has no tiers"),
+    ],
+)
+def test_a_textgrid_without_tiers_is_refused_in_our_words(tmp_path, text, said):
+    pytest.importorskip("praatio")
+    path = tmp_path / "dawn.TextGrid"
+    path.write_text(text)
+    with pytest.raises(UserError, match=rf"dawn\.TextGrid {said}; save it again in Praat with a tier of intervals"):
+        list(read_textgrid(path, Columns()))
+
+
 def test_clips_of_textgrids_and_a_grid_that_holds_nothing(tmp_path, audio):
     (tmp_path / "dawn.TextGrid").write_text(SHORT)
     (tmp_path / "dusk.TextGrid").write_text(SHORT.replace("owl", ""))
@@ -154,7 +246,7 @@ def test_a_file_that_cannot_be_read_or_a_package_that_is_missing_ends_in_one_lin
 ):
     (tmp_path / name).write_text(text)
     dataset = load_dataset(f"{kind}:{tmp_path}")
-    with pytest.raises(UserError, match=rf"{name} is no .*: {package} says \S|hold no selection"):
+    with pytest.raises(UserError, match=rf"{name} is no .*: {package} says \S|hold no selection|{name} is empty; "):
         dataset.recordings(audio)
     for module in ("praatio", "pympi", "praatio.textgrid", "pympi.Elan"):
         monkeypatch.setitem(sys.modules, module, None)
