@@ -65,7 +65,7 @@ def test_encoders_that_do_not_fit_beside_others_come_after_them(data, tmp_path, 
     main([*common, "--upstreams", "fbank,mfcc,yamnet,tera_960hr,npc_960hr"])
     assert [record.getMessage() for record in caplog.records if "no memory" in record.getMessage()] == [
         "no memory for yamnet together with 2 other encoders: it runs after them",
-        "no memory for npc_960hr beside 2 others: it comes after them",
+        "no memory for npc_960hr together with 2 other encoders: it runs after them",
     ]
     for dataset in ("birds", "frogs"):
         assert sorted(path.name for path in (tmp_path / dataset).iterdir()) == [

@@ -60,7 +60,7 @@ def test_encoders_that_differ_from_the_plans_are_refused(clips, tmp_path):
 
 
 def test_no_replicas_at_all_are_refused(clips, tmp_path):
-    with pytest.raises(UserError, match="0 replicas"):
+    with pytest.raises(UserError, match="replicas is 0; it must be at least 1"):
         main(
             [
                 "--datasets",
