@@ -22,9 +22,9 @@ BIN = $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 WORKERS ?= 2
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -rs
-# These folders test encoders that run in torch, and the benchmarks, whose competitors need it; a test elsewhere that needs torch
+# These folders test encoders that run in torch and what they cost, and the benchmarks, whose competitors need it; a test elsewhere that needs torch
 # skips itself where torch is absent.
-NEED_TORCH = tests/extraction/upstreams tests/benchmarks
+NEED_TORCH = tests/extraction/upstreams tests/extraction/costs tests/benchmarks
 # The solvers against scikit-learn, and what devices and chunks may not change: the numbers that users publish.
 OPTIMISED = tests/classifiers/test_against_scikit_learn.py tests/evaluator/test_devices.py \
     tests/evaluator/test_many_shots.py tests/evaluator/test_gram.py
