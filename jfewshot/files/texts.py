@@ -70,7 +70,9 @@ def texts_of(values: Iterable[Any], what: str, owners: Sequence[str] | None = No
         raise UserError(
             f"{what}: {type(values).__name__} {str(values)[:40]!r}; a list with one value per clip is needed"
         )
-    if type(values) is np.ndarray and values.dtype.kind in "iu":  # not a masked array, which has values that are missing
+    if (
+        type(values) is np.ndarray and values.dtype.kind in "iu"
+    ):  # not a masked array, which has values that are missing
         return [str(value) for value in values.tolist()]
     if isinstance(values, np.ndarray) and values.dtype.kind == "U":
         values = values.tolist()  # NumPy's texts are looked at one by one ten times as slowly as Python's
