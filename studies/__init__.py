@@ -15,6 +15,7 @@
 - `learning_curves`: do extrapolated "labels per class" hold what their intervals promise?
 - `mteb_ranking`: does mteb's ranking of encoders survive more experiments?
 - `noise`: how far does accuracy fall when queries are noisy?
+- `planted_faults`: are planted copies and planted wrong labels found by diagnostics of the embeddings?
 - `transductive`: what do transductive classifiers gain, and what is left where classes are not balanced?
 - `whitening`: what does whitening from unlabelled audio gain?
 """

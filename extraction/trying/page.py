@@ -5,7 +5,7 @@ import dataclasses
 import logging
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
@@ -104,6 +104,20 @@ def suspects_grid(suspects: Sequence[Suspect], found: Found, page: Path) -> Grid
     )
     headings = ["Clip", "Class", "Taken for", "taken (%)", "right (%)", "right in the class (%)"]
     return grid("Clips to listen to", headings, rows, [note], n_labels=3)
+
+
+def link_to_clips(found: Found, page: Path) -> Callable[[str], str]:
+    """Addresses of the clips, by their ids.
+
+    Args:
+      found: the clips, with their files.
+      page: the folder of the page, which links are relative to.
+
+    Returns:
+      a function that gives an empty address for a clip that is not known.
+    """
+    path = {one.clip_id: one.path for one in found.recordings}
+    return lambda clip_id: _link(path[clip_id], page) if clip_id in path else ""
 
 
 def sections(findings: Findings, clips: Sequence[str], table: Grid | None, steps: Sequence[str]) -> list[Section]:

@@ -230,7 +230,7 @@ def _report(
     loaded: dict[str, str],
     started: float,
 ) -> Try:
-    from extraction.trying.page import clips_points, next_steps, sections, suspects_grid, suspects_of
+    from extraction.trying.page import clips_points, link_to_clips, next_steps, sections, suspects_grid, suspects_of
     from jfewshot.commandline.progress import Progress
     from jfewshot.reporting.build import Beside, Choices, build_report
     from jfewshot.reporting.series import across_grid
@@ -254,7 +254,7 @@ def _report(
             out,
             choices,
             f"Which encoder for {found.name}?",
-            Beside(findings.summary, tuple(changed + _left_out(plan)), beside),
+            Beside(findings.summary, tuple(changed + _left_out(plan)), beside, link_to_clips(found, out)),
         )
     write_recommended(out, report.series[0].main, loaded, options, found, findings.warnings)
     return Try(

@@ -22,6 +22,7 @@
 | `strengths` | which strengths episodes chose, and which given ones are too small or too large |
 | `outside` | beside published numbers, and correlations with any table |
 | `costs` | accuracy against parameters, operations and clips per second; who is on the Pareto front |
+| `spaces` | what the embeddings themselves say: measures, similarity of encoders, near-duplicates, suspect labels |
 | `claims` | every claim of the few-shot paper's text, checked against its published numbers |
 | `speech_simclr` | the same for the published tables of Speech SimCLR |
 | `paper`, `paper_report` | the few-shot paper's tables and figures, with the user's own results beside them |

@@ -35,6 +35,7 @@ from jfewshot.reporting.series import (
     inductive_first,
     series_trend,
 )
+from jfewshot.reporting.spaces import Link, space_blocks
 from jfewshot.reporting.strengths import chosen_strengths
 from jfewshot.reporting.tables import Format, Style, render
 from jfewshot.reporting.trends import MOST_CURVES, trends
@@ -110,12 +111,15 @@ class Beside:
     Attributes:
       lead: the line below the title; empty for the report's own.
       cautions: what to read the answer with, before what the results say of that.
-      sections: made from the analysis of the results, they stand after the answer.
+      sections: made from the analysis of the results, they stand after the answer. What the embeddings say joins the section
+        whose anchor is `state`.
+      link: address of a clip's recording, for the page; empty where it is not known.
     """
 
     lead: str = ""
     cautions: tuple[str, ...] = ()
     sections: Callable[[Analysis, tuple[Series, ...]], Sequence[Section]] = lambda analysis, series: ()
+    link: Link = lambda clip_id: ""
 
 
 def build_report(results: Results, folder: Path, choices: Choices, title: str, beside: Beside = Beside()) -> Report:
@@ -159,6 +163,13 @@ def build_report(results: Results, folder: Path, choices: Choices, title: str, b
     if len(shown) < len(boards):
         sections.append(_conditions_section(writer, boards, len(shown)))
     sections += cost_sections(writer, every[0], names)
+    blocks = tuple(space_blocks(writer, every[0].main, beside.link))
+    own = list(beside.sections(main, tuple(every)))
+    at = next((number for number, section in enumerate(own) if section.anchor == "state"), None)
+    if at is not None:
+        own[at] = dataclasses.replace(own[at], blocks=(*own[at].blocks, *blocks))
+    elif blocks:
+        sections.append(Section("embeddings", "The embeddings", blocks))
     sections += _along_sections(writer, every, places)
     sections += _trend_sections(writer, results, choices, names)
     chosen = {
@@ -174,7 +185,6 @@ def build_report(results: Results, folder: Path, choices: Choices, title: str, b
     sections += _outside_sections(writer, shown, choices)
     sections.append(_about_section(writer, results))
     sections = [dataclasses.replace(section, folded=True) for section in sections]
-    own = beside.sections(main, tuple(every))
     sections[:0] = [_answer_section(writer, every, apart, main, answer, names), *own]
     missing = without_font([*names, *(name for one in main.paired for name in (one.dataset, *one.class_names))])
     if missing:

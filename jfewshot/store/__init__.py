@@ -22,6 +22,7 @@ line's `--help` does not wait for NumPy.
   moments_file.py these as one small file, for `--statistics-from`
   known_files.py large files that were read whole before
   options.py   the options of the command line
+  `diagnostics/` what the geometry of embeddings says, and which clips to listen to
   `containers/` what other programs keep embeddings in: tables, archives, databases
   __main__.py  the command line: create, import, export, fuse, statistics, inspect, verify
 """

@@ -185,14 +185,30 @@ def statistics(options: "StatisticsOptions") -> int:
 
 def inspect(options: "InspectOptions") -> int:
     """Say what is in stores."""
-    from jfewshot.commandline.progress import tracked
+    from jfewshot.commandline.progress import Progress, tracked
+    from jfewshot.errors import UserError
+    from jfewshot.store.diagnostics.describing import describe_diagnosis
+    from jfewshot.store.diagnostics.diagnosing import diagnose_stores
     from jfewshot.store.reading import find_stores, open_store
 
+    if options.views and not options.diagnose:
+        raise UserError("--views is used with --diagnose: add it, or leave out --views")
+    if options.sample < 2:
+        raise UserError(
+            f"--sample is {options.sample}; it needs 2 clips or more, and 1,000 for numbers that can be trusted"
+        )
     opened = [open_store(path) for path in tracked(find_stores(*options.stores), "reading stores", "stores")]
+    diagnoses = []
+    if options.diagnose:
+        with Progress("diagnosing embeddings", len(opened) * max(len(options.views), 1), "views") as progress:
+            diagnoses = diagnose_stores(opened, options.views, options.sample, progress.advance)
+    manifests = [dict(store.manifest) for store in opened]
     if options.json:
-        sys.stdout.write(json.dumps([dict(store.manifest) for store in opened], indent=2, ensure_ascii=False) + "\n")
+        found = {"stores": manifests, "diagnostics": [one.as_json() for one in diagnoses]}
+        sys.stdout.write(json.dumps(found if options.diagnose else manifests, indent=2, ensure_ascii=False) + "\n")
     else:
-        sys.stdout.write(printable("\n\n".join(describe(store) for store in opened)) + "\n")
+        texts = [*(describe(store) for store in opened), *(describe_diagnosis(one) for one in diagnoses)]
+        sys.stdout.write(printable("\n\n".join(texts)) + "\n")
     return 0
 
 

@@ -9,6 +9,7 @@
 | `curves` | accuracy over shots, ways, layers |
 | `ranks` | critical-difference diagram; wins and losses |
 | `shifts` | accuracy with supports of the same speaker or site, and of others |
+| `similarity` | how alike the spaces of encoders are |
 | `costs` | accuracy against parameters, operations and clips per second |
 | `classes` | confusion, hardest classes, accuracy over episodes |
 
