@@ -133,6 +133,7 @@ def test_a_folder_gives_an_answer_without_torch(tried):
     page = (folder / "try-birds" / "index.html").read_text(encoding="utf-8")
     assert "Which encoder for birds?" in page
     assert "bird 0/broken.wav" in page
+    assert page.index("The data</h2>") < page.index("What the embeddings say") < page.index("What to do next</h2>")
 
 
 def test_several_folders_are_merged_by_the_names_of_their_classes(tmp_path):
