@@ -8,7 +8,7 @@
 #   make test-further what CI runs on a further Python: both of these, no test twice, the longest (tests/long_tests.txt) left out
 #   make test-doors   an environment for each neighbour whose packages the tests above lack, and its tests there
 #   make docs         the documentation as a site, in docs/_build/html; warnings are errors, and blocks of code are run (14 minutes)
-#   make numbers      the numbers of the pages, measured again in small: 15 minutes on two cores that do nothing else
+#   make numbers      measure the numbers of the pages again: about 15 minutes on two cores that do nothing else
 #   make docs-links   whether links to other sites still lead somewhere; it needs the internet
 #   make test-extras  an environment for the small extras, and the commands that each promises
 # Each target takes VENV=FOLDER and PYTHON=INTERPRETER, so that several Pythons can be tested side by side.

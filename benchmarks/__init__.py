@@ -12,7 +12,7 @@
 - `extraction`: extraction compared with one clip after the other
 - `importing`: memory and time of an import of a large Hoplite database
 - `compiled_costs`: operations, bytes, iterations and traces; nothing is timed
-- `numbers`: the numbers of the pages, measured again in small
+- `numbers`: measures the numbers of the pages again, in short runs
 - `gpu`: what a GPU does, `python -m benchmarks.gpu`
 - `transductive`: transductive heads against batched PyTorch versions, and heads with kernels against plain ones
 - `training`: pretraining, emotion recognition, speech recognition

@@ -3,9 +3,9 @@
     python -m benchmarks.importing [--windows 200000 ...] [--dim 1536] [--folder FOLDER] [--json FILE]
 
 A database of perch-hoplite 1.x with random vectors, 100 windows a recording, all labelled, is built in the folder and imported by
-`jfewshot store import hoplite` in a process of its own. Memory is read from the system while it runs: RssAnon is what the process
-holds beside mapped files, VmHWM is the peak with them. The index is built with few candidates (expansion_add 8, not 256),
-because reading does not search it.
+`jfewshot store import hoplite` in a process of its own. Memory is read from the system while it runs: RssAnon is the
+process's own memory, without mapped files, and VmHWM the largest memory with them. The index is built with few candidates
+(expansion_add 8, not 256), because the import reads the index and never searches it.
 """
 
 import argparse

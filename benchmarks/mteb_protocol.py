@@ -20,14 +20,14 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.tools.measuring import write_json
 from benchmarks.tools.mteb_task import run_mteb
+from benchmarks.tools.samples import opened_samples
 from jfewshot._version import made_with
 from jfewshot.cells.mteb import mteb_classifier, solve_mteb
 from jfewshot.cells.planning import plan_cells
 from jfewshot.episodes.mteb_draws import order_of
 from jfewshot.episodes.protocol import Protocol
 from jfewshot.evaluator.evaluator import Evaluator
-from jfewshot.store import Store, find_stores, open_store
-from jfewshot.store.reading import sample_stores
+from jfewshot.store import Store
 
 
 def measured(store: Store, evaluator: Evaluator) -> dict[str, Any]:
@@ -77,8 +77,7 @@ def main() -> None:
     options = parser.parse_args()
     evaluator = Evaluator()
     rows = []
-    for path in sorted(find_stores(sample_stores())):
-        store = open_store(path)
+    for store in opened_samples():
         if not options.datasets or store.dataset in options.datasets:
             rows.append(measured(store, evaluator))
             print(json.dumps(rows[-1]), flush=True)

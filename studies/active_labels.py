@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.tools.measuring import write_json
+from benchmarks.tools.samples import opened_samples
 from jfewshot._version import made_with
 from jfewshot.commandline.progress import Progress
 from jfewshot.evaluator.devices import use_all_cores
@@ -28,8 +29,6 @@ from jfewshot.labelling.comparing import (
 )
 from jfewshot.reporting.figures import style
 from jfewshot.reporting.figures.curves import curve_panels
-from jfewshot.store import find_stores, open_store
-from jfewshot.store.reading import sample_stores
 
 
 def counted(found: list[Comparison]) -> dict[str, list[dict[str, Any]]]:
@@ -65,7 +64,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=200)
     asked = parser.parse_args()
     use_all_cores()
-    stores = [open_store(path) for path in find_stores(sample_stores())]
+    stores = opened_samples()
     protocol = Protocol(repeats=asked.repeats)
     started = time.perf_counter()
     with Progress("labelling", len(stores) * asked.repeats, "repetitions") as progress:

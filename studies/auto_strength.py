@@ -24,11 +24,10 @@ from pathlib import Path
 from typing import Any
 
 import jfewshot
+from benchmarks.tools.samples import opened_samples
 from jfewshot._version import made_with
 from jfewshot.evaluator.evaluator import Evaluator
 from jfewshot.files import atomic_write
-from jfewshot.store import find_stores, open_store
-from jfewshot.store.reading import sample_stores
 from studies.auto_strength_checks import NAMES, bars, compare_criteria, compare_with_refits, measure_speed, strengths
 
 # Ways x shots, and the episodes of a cell. 20 ways exist on the Arabic words alone.
@@ -48,8 +47,7 @@ def measure(shape: str, n_episodes: int) -> list[dict[str, Any]]:
     n_way, k_shot = map(int, shape.split("x"))
     evaluator = Evaluator()
     found = []
-    for path in sorted(find_stores(sample_stores())):
-        store = open_store(path)
+    for store in opened_samples():
         if len(set(store.clips.class_name.tolist())) < n_way:
             continue
         cell: dict[str, Any] = {"dataset": store.dataset, "upstream": store.upstream}

@@ -10,11 +10,12 @@ import numpy as np
 from jax import lax
 
 import jfewshot
+from benchmarks.tools.samples import opened_samples
 from jfewshot.classifiers import CLASSIFIERS, Logistic, Ridge, Support, logistic_many
 from jfewshot.classifiers.base import centred
 from jfewshot.classifiers.leave_one_out import losses, spectrum
 from jfewshot.evaluator.evaluator import Evaluator
-from jfewshot.store import find_stores, open_store
+from jfewshot.store import open_store
 from jfewshot.store.reading import sample_stores
 
 NAMES = ("ridge", "logistic", "svm")
@@ -62,9 +63,8 @@ def compare_with_refits() -> dict[str, Any]:
     """
     grid = np.array(Logistic.strength.grid) if Logistic.strength else np.zeros(0)
     totals: dict[str, list[float]] = {}
-    stores = sorted(find_stores(sample_stores()))
-    for path in stores[:: len(stores) // _EXPLICIT_CELLS]:
-        store = open_store(path)
+    stores = opened_samples()
+    for store in stores[:: len(stores) // _EXPLICIT_CELLS]:
         accuracy, support = _all_strengths(store, Logistic(), grid, 5, _EXPLICIT_EPISODES)
         one = int(np.argmin(np.abs(np.log10(grid))))
         episodes = np.arange(accuracy.shape[1])
@@ -92,8 +92,7 @@ def compare_criteria() -> dict[str, Any]:
 def _criteria(k_shot: int, n_episodes: int) -> dict[str, Any]:
     grid = np.array(Ridge.strength.grid) if Ridge.strength else np.zeros(0)
     cells: dict[str, list[dict[str, Any]]] = {"auto": [], "RidgeClassifierCV's": []}
-    for path in sorted(find_stores(sample_stores())):
-        store = open_store(path)
+    for store in opened_samples():
         accuracy, support = _all_strengths(store, Ridge(), grid, k_shot, n_episodes)
         missed = np.asarray(_closed_form(support, jnp.asarray(grid, jnp.float32)))
         for name, places in (
@@ -114,8 +113,7 @@ def measure_speed() -> dict[str, Any]:
     from sklearn.linear_model import RidgeClassifierCV
     from threadpoolctl import threadpool_limits
 
-    (path,) = (path for path in find_stores(sample_stores()) if path.parts[-2:] == ("esc10", "yamnet"))
-    store, found = open_store(path), {}
+    store, found = open_store(sample_stores() / "esc10" / "yamnet"), {}
     evaluator = Evaluator()
     for shots, n_episodes in _SPEED.items():
         rates: dict[str, Any] = {}

@@ -18,12 +18,12 @@ from matplotlib.figure import Figure
 
 import jfewshot
 from benchmarks.tools.measuring import write_json
+from benchmarks.tools.samples import opened_samples
 from jfewshot._version import made_with
 from jfewshot.classifiers.calibration import TEMPERATURE
 from jfewshot.evaluator.evaluator import Evaluator
 from jfewshot.statistics.calibration import log_losses, tempered
-from jfewshot.store import Store, find_stores, open_store
-from jfewshot.store.reading import sample_stores
+from jfewshot.store import Store
 
 SHOTS, EPISODES, N_QUERY, N_WAY = (1, 5, 20), 100, 10, 5
 CLASSIFIERS = ("logistic", "ridge", "centroid")
@@ -43,8 +43,7 @@ def measure(evaluator: Evaluator) -> list[dict[str, Any]]:
       one entry for each cell.
     """
     found = []
-    for path in sorted(find_stores(sample_stores())):
-        store = open_store(path)
+    for store in opened_samples():
         cell: dict[str, Any] = {"dataset": store.dataset, "upstream": store.upstream}
         for shots in SHOTS:
             for name, record in zip(CLASSIFIERS, _records(store, shots, 42, evaluator), strict=True):

@@ -19,14 +19,14 @@ from scipy import stats
 
 import jfewshot
 from benchmarks.tools.measuring import write_json
+from benchmarks.tools.samples import opened_samples
 from jfewshot._version import made_with
 from jfewshot.evaluator.preprocessing import without_statistics
 from jfewshot.heads.fitting import clip_means, head_spec
 from jfewshot.heads.left_out import left_out_scores
 from jfewshot.heads.solving import solve
 from jfewshot.statistics.expected import expected_interval, outcomes_of
-from jfewshot.store import Store, find_stores, open_store
-from jfewshot.store.reading import sample_stores
+from jfewshot.store import Store
 
 SPLITS = 25
 NEW_CLIPS = (30, 60, None)  # None: all clips of the other groups
@@ -129,7 +129,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--splits", type=int, default=SPLITS, help="of each store")
     options = parser.parse_args(arguments)
     jfewshot.use_all_cores()
-    cells = [measure(open_store(path), options.splits) for path in sorted(find_stores(sample_stores()))]
+    cells = [measure(store, options.splits) for store in opened_samples()]
     brief = [
         {"dataset": cell["dataset"], "upstream": cell["upstream"], "accuracy off by": round(cell["off"], 4)}
         | {

@@ -19,9 +19,10 @@ import numpy as np
 
 import jfewshot
 from benchmarks.tools.measuring import write_json
+from benchmarks.tools.samples import opened_samples
 from jfewshot._version import made_with
 from jfewshot.evaluator.evaluator import Evaluator
-from jfewshot.store import find_stores, open_store
+from jfewshot.store import open_store
 from jfewshot.store.reading import sample_stores
 
 EPISODES = {1: 600, 5: 300, 20: 100}
@@ -43,8 +44,7 @@ def measure(evaluator: Evaluator) -> list[dict[str, Any]]:
       one entry for each cell.
     """
     found = []
-    for path in sorted(find_stores(sample_stores())):
-        store = open_store(path)
+    for store in opened_samples():
         cell: dict[str, Any] = {"dataset": store.dataset, "upstream": store.upstream}
         for shots, n_episodes in EPISODES.items():
             names = AT_20_SHOTS if shots == 20 else CLASSIFIERS

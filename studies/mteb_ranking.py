@@ -16,6 +16,7 @@ import numpy as np
 from scipy import stats
 
 from benchmarks.tools.measuring import write_json
+from benchmarks.tools.samples import opened_samples
 from jfewshot._version import made_with
 from jfewshot.cells.computing import evaluate_cells
 from jfewshot.cells.mteb import mteb_classifier
@@ -23,8 +24,6 @@ from jfewshot.cells.planning import plan_cells
 from jfewshot.episodes.protocol import MTEB_FOLDS, Protocol
 from jfewshot.evaluator.evaluator import Evaluator
 from jfewshot.statistics.unbalanced import right_of_slots
-from jfewshot.store import find_stores, open_store
-from jfewshot.store.reading import sample_stores
 
 
 def evaluated(evaluator: Evaluator, n_episodes: int | None, faithful: bool) -> list[dict[str, Any]]:
@@ -40,8 +39,8 @@ def evaluated(evaluator: Evaluator, n_episodes: int | None, faithful: bool) -> l
     """
     protocol = Protocol.of_mteb(n_episodes, 42, None, None, None)
     found = []
-    for path in sorted(find_stores(sample_stores())):
-        (cell,) = plan_cells([open_store(path)], [protocol], [mteb_classifier(faithful)], preprocessing="none")
+    for store in opened_samples():
+        (cell,) = plan_cells([store], [protocol], [mteb_classifier(faithful)], preprocessing="none")
         ((record, _),) = evaluate_cells([cell], evaluator, None)
         count = evaluator.draw(cell.clips, cell.protocol, cell.store.dataset).query_count
         assert count is not None

@@ -17,10 +17,9 @@ import numpy as np
 
 import jfewshot
 from benchmarks.tools.measuring import write_json
+from benchmarks.tools.samples import opened_samples
 from jfewshot._version import made_with
 from jfewshot.evaluator.evaluator import Evaluator
-from jfewshot.store import find_stores, open_store
-from jfewshot.store.reading import sample_stores
 
 # The two FSDD tasks share their recordings, so only one of them is in a background, and in none of the other's.
 BACKGROUNDS = {
@@ -45,7 +44,7 @@ def measure(evaluator: Evaluator) -> list[dict[str, Any]]:
     Returns:
       one entry for each cell.
     """
-    stores = [open_store(path) for path in sorted(find_stores(sample_stores()))]
+    stores = opened_samples()
     found = []
     for store in stores:
         background = [other for other in stores if other.dataset in BACKGROUNDS[store.dataset]]

@@ -1,4 +1,4 @@
-"""Measure the numbers of the pages again, in small, and compare: `make numbers`.
+"""Measure the numbers of the pages again in short runs, and compare them with the pages: `make numbers`.
 
 - `claims`: a printed number, a measured one, and whether they agree
 - `pages`: the tables of the README and of docs/

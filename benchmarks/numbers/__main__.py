@@ -24,7 +24,7 @@ log = logging.getLogger("benchmarks")
 
 @dataclasses.dataclass(frozen=True)
 class Numbers:
-    """Measure the numbers of the pages again, in small, and print each beside what the page claims.
+    """Measure the printed numbers again in short runs, and compare each with what the page claims.
 
     Accuracies are of the same episodes, so they must agree to the last printed digit. Speeds are ratios to what is measured in
     turns with ours, and must lie within the range of the rounds on record; in three rounds instead of five, and on another

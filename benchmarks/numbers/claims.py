@@ -1,4 +1,4 @@
-"""A printed number beside a measured one."""
+"""A number as a page prints it, and as it was measured now."""
 
 import dataclasses
 

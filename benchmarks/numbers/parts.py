@@ -188,7 +188,9 @@ def _training(folder: Path) -> Iterator[Compared]:
 PARTS = {
     "one-shot": Part("accuracies of the sample stores, 1 shot", _one_shot_commands, _one_shot),
     "chosen": Part("accuracies of the sample stores, 5 and 20 shots, chosen strengths", _chosen_commands, _chosen),
-    "headline": Part("speed beside PyTorch and scikit-learn", _headline_commands, _headline),
-    "real-size": Part("speed on 300,000 clips beside what bounds it", _real_size_commands, _real_size),
-    "training": Part("training steps beside PyTorch and s3prl", _training_commands, _training),
+    "headline": Part("speed compared with PyTorch and scikit-learn", _headline_commands, _headline),
+    "real-size": Part(
+        "speed on 300,000 clips compared with products alone and with reading", _real_size_commands, _real_size
+    ),
+    "training": Part("training steps compared with PyTorch and s3prl", _training_commands, _training),
 }
