@@ -31,5 +31,5 @@
 | `exports`, `hub` | tidy CSV, Parquet, MTEB's JSON; files of the Hugging Face Hub |
 | `figures/` | matplotlib figures |
 | `document`, `charts`, `page` | what a page is made of, its Plotly charts, and its HTML |
-| `writer`, `build` | the files of a report, and putting it together |
+| `choices`, `sections`, `writer`, `build` | what a report shows, its sections, its files, and putting it together |
 """
