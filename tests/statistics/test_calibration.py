@@ -65,6 +65,16 @@ def test_the_calibration_error_is_that_of_the_definition(log_p):
     np.testing.assert_allclose(found, [[0.4, 0.05, 0.8, 0.79]])
 
 
+def test_the_calibration_error_has_fifteen_bins():
+    # Where some bins are too sure and others not sure enough, the error depends on where the bins lie.
+    rng = np.random.default_rng(1)
+    confidence = rng.uniform(size=(E, W * Q))
+    correct = rng.uniform(size=confidence.shape) < confidence + 0.3 * np.sin(40 * confidence)
+    expected = one_by_one(confidence.ravel(), correct.ravel())
+    assert calibration_errors(confidence, correct).mean() == pytest.approx(expected)
+    assert len(reliability(confidence, correct).share) == 15
+
+
 def test_the_values_say_what_the_error_is_without_an_episode(log_p):
     """Deleting an episode changes the error by (mean - its mean) / (n - 1), as the jackknife takes it, where no sign changes."""
     confidence = np.exp(log_p.max(2).astype(np.float64))
