@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from jfewshot.errors import UserError
 from jfewshot.files import atomic_folder
 from jfewshot.files.json_values import decode_json
 from jfewshot.files.parquet import need_pyarrow
@@ -58,7 +59,7 @@ def _own_files(folder: Path) -> frozenset[str] | None:
     """The files of a dataset that was exported from a store."""
     try:
         info = decode_json((folder / _INFO).read_bytes())
-    except Exception:  # missing, damaged
+    except (OSError, UserError):  # missing or damaged
         return None
     is_ours = isinstance(info, dict) and info.get("description") == _DESCRIPTION
     return frozenset({_DATA, _INFO, _STATE}) if is_ours else None
