@@ -10,6 +10,7 @@ import time
 import numpy as np
 import pytest
 
+from jfewshot import ray_workers
 from jfewshot.cells import on_ray
 from jfewshot.cells.planning import plan_cells
 from jfewshot.cells.units import cells_of_unit, largest_first, missing_units
@@ -162,6 +163,7 @@ def test_a_mistake_of_a_worker_comes_as_it_was_raised(cluster, tmp_path, capsys)
 
 @needs_ray
 def test_processes_that_never_load_end_the_run_with_a_line(cluster, monkeypatch):
+    monkeypatch.setattr(ray_workers, "_ATTEMPTS", 1)  # each start takes seconds
     handler = signal.getsignal(signal.SIGTERM)
     connected = Cluster()
     assert signal.getsignal(signal.SIGTERM) is handler  # a run ended by a scheduler says so, with its own status
