@@ -1,13 +1,15 @@
 """Frame features computed once, on disk."""
 
+import functools
 import json
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from jfewshot.audio import Stretch
 from jfewshot.downstream.frames import Frames
 from jfewshot.downstream.sources import Source, encoded_frames, fbank_frames, store_frames
 from jfewshot.files import atomic_write, sha256_of_file, sha256_of_json, writable_folder
@@ -24,16 +26,22 @@ class FrameCache:
 
     Args:
       folder: made if it is not there.
-      utterances: name and path of each.
+      utterances: name of each, and its file or the stretch of a file that it is.
       contents: SHA-256 of files by utterance, where it is known already.
     """
 
-    def __init__(self, folder: Path, utterances: Sequence[tuple[str, Path]], contents: Mapping[str, str] | None = None):
+    def __init__(
+        self,
+        folder: Path,
+        utterances: Sequence[tuple[str, Path | Stretch]],
+        contents: Mapping[str, str] | None = None,
+    ):
         self.folder = writable_folder(folder, "features")
         self.utterances = list(utterances)
         known = contents or {}
+        digest_of = functools.cache(sha256_of_file)  # a recording may have many stretches
         self._contents = {
-            name: known[name] if name in known else sha256_of_file(path) for name, path in self.utterances
+            name: known[name] if name in known else _contents_of(audio, digest_of) for name, audio in self.utterances
         }
 
     @property
@@ -106,3 +114,9 @@ class FrameCache:
     def _read(self, key: str) -> Frames:
         counts = np.array(json.loads((self.folder / f"{key}.json").read_text(encoding="utf-8")), np.int64)
         return Frames.counted(np.load(self.folder / f"{key}.npy", mmap_mode="r", allow_pickle=False), counts)
+
+
+def _contents_of(audio: Path | Stretch, digest_of: Callable[[Path], str]) -> str:
+    if isinstance(audio, Stretch):
+        return f"{digest_of(audio.path)} {audio.start_s:.10g}-{audio.end_s:.10g}"
+    return digest_of(audio)

@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ class _Fold(msgspec.Struct):
 
 
 class _Record(msgspec.Struct):
-    """What both tasks read of a record. A record has further fields, which are ignored here."""
+    """What all tasks read of a record. A record has further fields, which are ignored here."""
 
     features: str
     seed: int
@@ -76,6 +76,29 @@ class RecordFolder:
             except (UserError, msgspec.ValidationError, OverflowError) as error:
                 raise UserError(f"{path} is damaged ({error}): remove it and run the same command again") from error
         return sorted(records, key=lambda each: (each["features"], each["fold"]["number"], each["seed"]))
+
+
+def refuse_other_features(
+    out: Path, records: Sequence[dict[str, Any]], wanted: Iterable[tuple[str, int, dict[str, Any]]]
+) -> None:
+    """Refuse features of another origin under the name of finished ones: the report would average the two.
+
+    Args:
+      out: folder of the experiment, for the message.
+      records: finished runs; each has `features`, `seed` and `identity.features`.
+      wanted: name, seed and identity of the features that are to be run.
+
+    Raises:
+      UserError: naming the first features that differ.
+    """
+    there = {(record["features"], record["seed"]): record["identity"]["features"] for record in records}
+    for name, seed, identity in wanted:
+        known = there.get((name, seed))
+        if known is not None and known != identity:
+            raise UserError(
+                f"{out} holds runs of another '{name}' (seed {seed}): export this one under another --name, or give another "
+                "--out"
+            )
 
 
 def whole_seeds(

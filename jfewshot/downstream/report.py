@@ -1,20 +1,90 @@
-"""What the reports of emotion and speech recognition share: refusals, the page, and the tables on the console."""
+"""What the reports of downstream tasks share: refusals, cells, learning curves, the page, and the tables on the console."""
 
+import dataclasses
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import rich.console
+from jaxtyping import Float
+from matplotlib.figure import Figure
 
 from jfewshot.commandline.progress import Progress
 from jfewshot.errors import UserError
 from jfewshot.reporting.document import Document, Prose, Section
-from jfewshot.reporting.grid import Grid, to_rich
+from jfewshot.reporting.figures.style import line_style, look, shorten
+from jfewshot.reporting.grid import MISSING, Grid, to_rich
 from jfewshot.reporting.page import html_page
 from jfewshot.reporting.writer import Writer
 
 log = logging.getLogger(__name__)
+
+# More would not be told apart.
+_MOST_CURVES = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class Difference:
+    """A difference of two scores.
+
+    Attributes:
+      value: mean over the seeds that both have.
+      over_speakers: 95% half-width over speakers, these seeds (of encoder and head) given.
+      over_seeds: 95% half-width over seeds, these speakers given; NaN for one seed.
+    """
+
+    value: float
+    over_speakers: float
+    over_seeds: float
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether 0 is outside both intervals."""
+        return abs(self.value) > self.over_speakers and abs(self.value) > self.over_seeds
+
+
+def with_half_width(value: float, half: float) -> str:
+    """A share (0-1) in percent, with the half-width of its interval if that is known."""
+    return f"{100 * value:.1f}" if np.isnan(half) else f"{100 * value:.1f} ± {100 * half:.1f}"
+
+
+def signed(found: Difference) -> str:
+    """A difference in percentage points with its half-widths over speakers / over seeds, and a star where 0 is outside both."""
+    if np.isnan(found.value):
+        return MISSING
+    text = f"{100 * found.value:+.1f}".replace("-", "−")
+    halves = [f"{100 * half:.1f}" for half in (found.over_speakers, found.over_seeds) if not np.isnan(half)]
+    return " ".join([text, *(["±", " / ".join(halves)] if halves else []), *(["*"] if found.is_shown else [])])
+
+
+def learning_curves(names: Sequence[str], curves: Sequence[Float[np.ndarray, "_ _ 2"]], measure: str) -> Figure:
+    """Draw the development score and loss over epochs: the mean over seeds, and a band that reaches over the seeds.
+
+    Args:
+      names: name of each line; the first ten are drawn.
+      curves: for each line, score (0-1) and loss by seed and epoch.
+      measure: name of the score.
+
+    Returns:
+      the figure, with a panel for each of the two.
+    """
+    with look():
+        figure = Figure(figsize=(6.8, 2.6))
+        for place, axis in enumerate(figure.subplots(1, 2)):
+            for number, (name, curve) in enumerate(list(zip(names, curves, strict=True))[:_MOST_CURVES]):
+                values = curve[:, :, place] * (1 if place else 100)
+                epochs = np.arange(1, values.shape[1] + 1)
+                style: dict[str, Any] = line_style(number) | {"marker": ""}
+                axis.plot(epochs, values.mean(axis=0), label=shorten(name), **style)
+                axis.fill_between(
+                    epochs, values.min(axis=0), values.max(axis=0), color=style["color"], alpha=0.15, lw=0
+                )
+            axis.set_xlabel("epochs")
+            axis.set_ylabel("development loss" if place else f"development {measure} (%)")
+        figure.legend(*axis.get_legend_handles_labels(), loc="outside right center", frameon=False)
+    return figure
 
 
 def refuse_nothing_finished(summaries: Sequence[Any]) -> None:

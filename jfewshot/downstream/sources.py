@@ -22,8 +22,9 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from jfewshot.audio import AudioError, read_audio
+from jfewshot.audio import AudioError, Stretch, decode_stretch, read_audio, resample
 from jfewshot.downstream.frames import Frames, padded_size
+from jfewshot.downstream.settings import first_encoder, refuse_equal_names
 from jfewshot.errors import UserError
 from jfewshot.simclr.encoder import Encoder, EncoderConfig, to_arrays
 from jfewshot.simclr.export import EncoderFolder, LoadedEncoder, read_encoder
@@ -140,6 +141,39 @@ def parse_by_seed(text: str, n_seeds: int) -> list[Source]:
     return [dataclasses.replace(source, name=title) for source in found]
 
 
+# Architecture of the random control when no simclr encoder was requested.
+_SHAPE = "speech_simclr_small"
+
+
+def sources_with_controls(features: Sequence[str], n_seeds: int, controls: bool) -> list[list[Source]]:
+    """The requested features and the controls, each with a source for every seed.
+
+    The controls are raw FBANK and a random encoder with the shape of the first `simclr:FOLDER`. A control that is among the
+    requested features is not added again.
+
+    Args:
+      features: texts of the command line.
+      n_seeds: number of seeds; a source that does not depend on the seed is there several times.
+      controls: whether the controls are added.
+
+    Returns:
+      for every kind of features, its sources by seed; controls first.
+
+    Raises:
+      UserError: as `parse_source`, or if two kinds have one name.
+    """
+    sources = [parse_by_seed(text, n_seeds) for text in features]
+    if controls:
+        encoder = first_encoder(features) or _SHAPE
+        there = [of[0] for of in sources if of[0].is_control]
+        if not any(source.kind != "fbank" for source in there):
+            sources.insert(0, parse_by_seed(f"random:{encoder}", n_seeds))
+        if not any(source.kind == "fbank" for source in there):
+            sources.insert(0, parse_by_seed("fbank", n_seeds))
+    refuse_equal_names([of[0].name for of in sources])
+    return sources
+
+
 def _store_source(store: Store, view: str) -> Source:
     views = [name for name in store.views if name.endswith(".frames")]
     if view and view not in views:
@@ -162,8 +196,8 @@ def _require_fbank(encoder: EncoderFolder) -> FbankSettings:
     return encoder.fbank
 
 
-def fbank_frames(paths: Sequence[Path], settings: FbankSettings) -> tuple[list[np.ndarray], dict[int, str]]:
-    """Log-mel energies of audio files.
+def fbank_frames(paths: Sequence[Path | Stretch], settings: FbankSettings) -> tuple[list[np.ndarray], dict[int, str]]:
+    """Log-mel energies of audio files, or of stretches of these.
 
     Returns:
       float32 frames x mels of each file (none where it cannot be used), and by number the reason why not.
@@ -173,7 +207,7 @@ def fbank_frames(paths: Sequence[Path], settings: FbankSettings) -> tuple[list[n
     for number, path in enumerate(paths):
         parts.append(np.zeros((0, settings.n_mels), np.float32))
         try:
-            wave = read_audio(path, settings.sample_rate)
+            wave = _read(path, settings.sample_rate)
         except AudioError as error:
             reasons[number] = error.reason
             continue
@@ -188,6 +222,12 @@ def fbank_frames(paths: Sequence[Path], settings: FbankSettings) -> tuple[list[n
         features, count = jax.device_get(fbank(padded, np.int32(len(wave)), settings))
         parts[-1] = features[: int(count)]
     return parts, reasons
+
+
+def _read(audio: Path | Stretch, sample_rate: int) -> np.ndarray:
+    return (
+        resample(*decode_stretch(audio), sample_rate) if isinstance(audio, Stretch) else read_audio(audio, sample_rate)
+    )
 
 
 def encoded_frames(encoder: LoadedEncoder, heard: Frames, layer: str) -> Frames:

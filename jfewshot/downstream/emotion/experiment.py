@@ -19,18 +19,14 @@ from jfewshot.downstream.emotion.scores import accuracy, confusion, uar
 from jfewshot.downstream.emotion.training import Plan, Scaling
 from jfewshot.downstream.emotion.trial import Trial, run_trial
 from jfewshot.downstream.folds import Fold
-from jfewshot.downstream.records import RecordFolder
-from jfewshot.downstream.settings import first_encoder, refuse_equal_names
-from jfewshot.downstream.sources import Source, parse_by_seed
+from jfewshot.downstream.records import RecordFolder, refuse_other_features
+from jfewshot.downstream.sources import Source, sources_with_controls
 from jfewshot.errors import UserError
 from jfewshot.files import writable_folder
 from jfewshot.training.config import as_record, settle_record
 from jfewshot.training.devices import make_mesh
 
 log = logging.getLogger(__name__)
-
-# Whose shape a random encoder has where no encoder of ours is among the features.
-_SHAPE = "speech_simclr_small"
 
 # Raise it when the same settings and audio would give other predictions.
 NUMERICS_VERSION = 2
@@ -63,7 +59,10 @@ def run_experiment(config: EmotionConfig) -> list[dict[str, Any]]:
     folds = make_folds(data, config.n_folds, config.folds, config.development)
     facts = {"utterances": len(data.utterances), "classes": data.classes, "digest": data.digest}
     settle_record(folder, config, facts, FREE)
-    _refuse_other_encoders(config, sources, records.read())
+    wanted = (
+        (_title(config, of[seed]), seed, of[seed].identity(seed)) for of in sources for seed in range(config.seeds)
+    )
+    refuse_other_features(config.out, records.read(), wanted)
     mesh = make_mesh(config.devices, config.recipe.batch)
     log.info(
         "%s: %d utterances, %d classes, %d %ss, %d folds; %d kinds of features, %d seeds",
@@ -93,37 +92,12 @@ def chosen_data(config: EmotionConfig) -> EmotionData:
 
 
 def chosen_sources(config: EmotionConfig) -> list[list[Source]]:
-    """The requested features and the controls, each with a source for every seed (the same source if nothing depends
-    on the seed).
+    """The requested features and the controls, each with a source for every seed.
 
     Raises:
       UserError: two of one name.
     """
-    sources = [parse_by_seed(text, config.seeds) for text in config.features]
-    if config.controls:
-        encoder = first_encoder(config.features) or _SHAPE
-        there = [of[0] for of in sources if of[0].is_control]
-        if not any(source.kind != "fbank" for source in there):
-            sources.insert(0, parse_by_seed(f"random:{encoder}", config.seeds))
-        if not any(source.kind == "fbank" for source in there):
-            sources.insert(0, parse_by_seed("fbank", config.seeds))
-    refuse_equal_names([of[0].name for of in sources])
-    return sources
-
-
-def _refuse_other_encoders(
-    config: EmotionConfig, sources: Sequence[Sequence[Source]], records: Sequence[dict[str, Any]]
-) -> None:
-    """Records of another encoder under the same name would be averaged with this one's."""
-    there = {(record["features"], record["seed"]): record["identity"]["features"] for record in records}
-    for of_seeds in sources:
-        for seed, source in enumerate(of_seeds):
-            known = there.get((_title(config, source), seed))
-            if known is not None and known != source.identity(seed):
-                raise UserError(
-                    f"{config.out} holds runs of another '{source.name}' (seed {seed}): export this one under another "
-                    "--name, or give another --out"
-                )
+    return sources_with_controls(config.features, config.seeds, config.controls)
 
 
 def _title(config: EmotionConfig, source: Source) -> str:

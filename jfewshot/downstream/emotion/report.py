@@ -5,13 +5,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from jfewshot.downstream.emotion.summary import CONTROLS, Difference, Summary, summarise
-from jfewshot.downstream.report import refuse_nothing_finished, refuse_unknown_baseline, write_page
+from jfewshot.downstream.emotion.summary import CONTROLS, Summary, summarise
+from jfewshot.downstream.report import (
+    learning_curves,
+    refuse_nothing_finished,
+    refuse_unknown_baseline,
+    signed,
+    with_half_width,
+    write_page,
+)
 from jfewshot.reporting.document import Block, Section, TableBlock
 from jfewshot.reporting.figures import bars, classes
-from jfewshot.reporting.figures.style import line_style, look, shorten
 from jfewshot.reporting.grid import MISSING, Grid, TableEntry, grid
 from jfewshot.reporting.speech_simclr import (
     OURS,
@@ -27,9 +32,6 @@ DEVELOPMENT = {
     "group": "checkpoints chosen on the next fold's speakers, none of them trained on or tested",
     "random20": "checkpoints chosen on a random fifth of the utterances that are not tested, of speakers trained on",
 }
-
-# More would not be told apart.
-_MOST_CURVES = 10
 
 
 def build_report(
@@ -76,7 +78,9 @@ def build_report(
         )
     )
     told = "Development UAR and loss after each epoch, mean over folds and seeds; bands reach over the seeds"
-    curves = writer.figure("learning", learning_curves(summaries), told)
+    curves = writer.figure(
+        "learning", learning_curves([each.name for each in summaries], [each.curve for each in summaries], "UAR"), told
+    )
     sections = [
         Section("scores", "Scores", tuple(blocks)),
         Section("curves", "Learning curves", (curves,)),
@@ -109,8 +113,8 @@ def scores_grid(summaries: Sequence[Summary], record: dict[str, Any], title: str
         rows.append(
             [
                 each.name,
-                TableEntry(_with(*each.uar()), "best" if value == max(values) else ""),
-                _with(*each.accuracy()),
+                TableEntry(with_half_width(*each.uar()), "best" if value == max(values) else ""),
+                with_half_width(*each.accuracy()),
                 ", ".join(f"{100 * of_seed:.1f}" for of_seed in each.by_seed),
                 MISSING if np.isnan(each.over_seeds()) else f"± {100 * each.over_seeds():.1f}",
             ]
@@ -132,8 +136,7 @@ def differences_grid(summaries: Sequence[Summary], baseline: str | None = None) 
     refuse_unknown_baseline(baseline, [each.name for each in summaries])
     others = [each for each in summaries if each.kind in CONTROLS or each.name == baseline]
     rows = [
-        [each.name, *(MISSING if each is other else _signed(each.less(other)) for other in others)]
-        for each in summaries
+        [each.name, *(MISSING if each is other else signed(each.less(other)) for other in others)] for each in summaries
     ]
     notes = (
         "Percentage points ± 95% over speakers / 95% over seeds, paired by speaker and by seed. * 0 is outside both: "
@@ -191,25 +194,6 @@ def paper_grid(summaries: Sequence[Summary], record: dict[str, Any]) -> Grid:
     return grid("IEMOCAP, UAR in percent", ["", "UAR", "95% over speakers"], rows, notes)
 
 
-def learning_curves(summaries: Sequence[Summary]) -> Figure:
-    """Development UAR and loss over epochs."""
-    with look():
-        figure = Figure(figsize=(6.8, 2.6))
-        for place, axis in enumerate(figure.subplots(1, 2)):
-            for number, each in enumerate(summaries[:_MOST_CURVES]):
-                values = each.curve[:, :, place] * (1 if place else 100)
-                epochs = np.arange(1, values.shape[1] + 1)
-                style: dict[str, Any] = line_style(number) | {"marker": ""}
-                axis.plot(epochs, values.mean(axis=0), label=shorten(each.name), **style)
-                axis.fill_between(
-                    epochs, values.min(axis=0), values.max(axis=0), color=style["color"], alpha=0.15, lw=0
-                )
-            axis.set_xlabel("epochs")
-            axis.set_ylabel("development loss" if place else "development UAR (%)")
-        figure.legend(*axis.get_legend_handles_labels(), loc="outside right center", frameon=False)
-    return figure
-
-
 def _confusions(writer: Writer, summaries: Sequence[Summary], names: Sequence[str]) -> list[Block]:
     blocks: list[Block] = []
     for number, each in enumerate(summaries):
@@ -222,15 +206,3 @@ def _confusions(writer: Writer, summaries: Sequence[Summary], names: Sequence[st
         figure = classes.confusion_matrix(shares, names, each.name, labels)
         blocks.append(writer.figure(f"confusion-{number + 1}", figure, f"Confusion matrix of {each.name}"))
     return blocks
-
-
-def _with(value: float, half: float) -> str:
-    return f"{100 * value:.1f}" if np.isnan(half) else f"{100 * value:.1f} ± {100 * half:.1f}"
-
-
-def _signed(found: Difference) -> str:
-    if np.isnan(found.value):
-        return MISSING
-    text = f"{100 * found.value:+.1f}".replace("-", "−")
-    halves = [f"{100 * half:.1f}" for half in (found.over_speakers, found.over_seeds) if not np.isnan(half)]
-    return " ".join([text, *(["±", " / ".join(halves)] if halves else []), *(["*"] if found.is_shown else [])])

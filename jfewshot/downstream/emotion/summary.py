@@ -18,6 +18,7 @@ from jfewshot.downstream.emotion.scores import (
     uar,
 )
 from jfewshot.downstream.records import whole_seeds
+from jfewshot.downstream.report import Difference
 
 CONTROLS = ("fbank", "random")
 
@@ -61,7 +62,7 @@ class Summary:
         """95% half-width of the mean UAR over seeds (Student's t); NaN for one seed."""
         return half_width(self.by_seed)
 
-    def less(self, other: "Summary") -> "Difference":
+    def less(self, other: "Summary") -> Difference:
         """Difference of the mean UARs, paired by speaker and by seed."""
         seeds = [seed for seed in self.seeds if seed in other.seeds]
         if not seeds:
@@ -70,26 +71,6 @@ class Summary:
         value, speakers = jackknife(np.stack([mine, theirs]), difference)
         by_seed = [uar(one) - uar(two) for one, two in zip(mine.sum(axis=1), theirs.sum(axis=1), strict=True)]
         return Difference(value, speakers, half_width(np.array(by_seed)))
-
-
-@dataclasses.dataclass(frozen=True)
-class Difference:
-    """A difference of UARs.
-
-    Attributes:
-      value: mean over the seeds that both have.
-      over_speakers: 95% half-width over speakers, these seeds (of encoder and head) given.
-      over_seeds: 95% half-width over seeds, these speakers given; NaN for one seed.
-    """
-
-    value: float
-    over_speakers: float
-    over_seeds: float
-
-    @property
-    def is_shown(self) -> bool:
-        """Whether 0 is outside both intervals."""
-        return abs(self.value) > self.over_speakers and abs(self.value) > self.over_seeds
 
 
 def summarise(records: Sequence[dict[str, Any]]) -> tuple[list[Summary], list[str]]:

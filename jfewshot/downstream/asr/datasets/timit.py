@@ -9,8 +9,9 @@ The two SA sentences, which everybody reads, are left out. The division is the u
 core test set test, 50 of the other 144 choose.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from jfewshot.downstream.asr.datasets.base import AsrData, Utterance
 from jfewshot.downstream.asr.phones import PHONES_61, fold_to_48
@@ -45,29 +46,85 @@ def read_timit(root: Path, say: Literal["phones", "words"] = "phones", counts_ch
     Raises:
       UserError: audio without labels, a phone that is none of the 61, or other numbers of utterances than published.
     """
-    utterances = []
+    found = []
+    for each in timit_recordings(root):
+        text = _labels(each.labels(".phn" if say == "phones" else ".wrd"), say)
+        found.append(Utterance(each.name, each.path, text, each.speaker, each.part))
+    if counts_checked:
+        check_counts(root, [each.part for each in found])
+    return AsrData("timit", f"TIMIT, {say}", tuple(found), ("train",), ("dev",), ("core test",))
+
+
+class TimitRecording(NamedTuple):
+    """One sentence of TIMIT.
+
+    Attributes:
+      name: its path below the folder with TRAIN and TEST, with forward slashes.
+      path: the audio file.
+      stem: the file's name in lower case, without its endings.
+      speaker: in lower case.
+      part: `train`, `dev`, `core test` or `rest of test`.
+      beside: all files of the speaker, by names in lower case.
+    """
+
+    name: str
+    path: Path
+    stem: str
+    speaker: str
+    part: str
+    beside: dict[str, Path]
+
+    def labels(self, ending: str) -> Path:
+        """The file of labels with this ending (`.phn`, `.wrd`).
+
+        Raises:
+          UserError: if there is none.
+        """
+        found = self.beside.get(self.stem + ending)
+        if found is None:
+            raise UserError(f"{self.path} has no {ending.upper()} beside it: copy it again")
+        return found
+
+
+def timit_recordings(root: Path) -> list[TimitRecording]:
+    """Find the SI and SX sentences of TIMIT, in the order of their names.
+
+    Raises:
+      UserError: if neither `root` nor a folder in it has TRAIN and TEST with recordings.
+    """
+    found = []
     for folder in (root, *sorted(path for path in root.glob("*") if path.is_dir())):
         sides = {path.name.lower(): path for path in folder.glob("*") if path.is_dir()}
         if {"train", "test"} <= set(sides):
             for side in ("train", "test"):
-                utterances += _side(sides[side], side, folder, say)
+                found += _side(sides[side], side, folder)
             break
-    if not utterances:
+    if not found:
         raise UserError(f"{root} holds no TRAIN and TEST with <dialect>/<speaker>/*.WAV; --root should be TIMIT")
-    found = tuple(sorted(utterances, key=lambda each: each.name))
-    if counts_checked:
-        for part, expected in COUNTS.items():
-            count = sum(each.part == part for each in found)
-            if count != expected:
-                raise UserError(
-                    f"{root} has {count:,} utterances of TIMIT's {part}, as published there are {expected:,}: "
-                    "copy it again, or list what you have in a CSV and give --dataset table:PATH"
-                )
-    return AsrData("timit", f"TIMIT, {say}", found, ("train",), ("dev",), ("core test",))
+    return sorted(found, key=lambda each: each.name)
 
 
-def _side(folder: Path, side: str, base: Path, say: str) -> list[Utterance]:
-    utterances = []
+def check_counts(root: Path, parts: Sequence[str]) -> None:
+    """Refuse other numbers of utterances than published.
+
+    Args:
+      root: the folder, for the message.
+      parts: the part of each utterance.
+
+    Raises:
+      UserError: naming the first part of another size.
+    """
+    for part, expected in COUNTS.items():
+        count = sum(each == part for each in parts)
+        if count != expected:
+            raise UserError(
+                f"{root} has {count:,} utterances of TIMIT's {part}, as published there are {expected:,}: "
+                "copy it again, or list what you have in a CSV and give --dataset table:PATH"
+            )
+
+
+def _side(folder: Path, side: str, base: Path) -> list[TimitRecording]:
+    found = []
     for speaker_folder in sorted(path for path in folder.glob("*/*") if path.is_dir()):
         speaker = speaker_folder.name.lower()
         files = {path.name.lower(): path for path in speaker_folder.iterdir()}
@@ -76,15 +133,10 @@ def _side(folder: Path, side: str, base: Path, say: str) -> list[Utterance]:
             stem = name.removesuffix(".wav").removesuffix(".wav")
             if stem.startswith("sa") or f"{name}.wav" in files:
                 continue
-            label = files.get(f"{stem}.phn" if say == "phones" else f"{stem}.wrd")
-            if label is None:
-                wanted = ".PHN" if say == "phones" else ".WRD"
-                raise UserError(f"{files[name]} has no {wanted} beside it: copy it again")
-            text = _labels(label, say)
             part = side if side == "train" else _test_part(speaker)
             path = files[name]
-            utterances.append(Utterance(path.relative_to(base).as_posix(), path, text, speaker, part))
-    return utterances
+            found.append(TimitRecording(path.relative_to(base).as_posix(), path, stem, speaker, part, files))
+    return found
 
 
 def _test_part(speaker: str) -> str:

@@ -1,0 +1,66 @@
+"""The user's own speech with labelled phones: a CSV of path and phones."""
+
+from pathlib import Path
+
+from jfewshot.downstream.phones.datasets.base import PhoneData, Utterance
+from jfewshot.downstream.phones.phone_sets import own_phones
+from jfewshot.downstream.phones.segments import read_segments
+from jfewshot.errors import UserError
+from jfewshot.files import atomic_write
+from jfewshot.files.csv_cells import csv_text
+from jfewshot.files.tables import read_table as rows_of
+
+PARTS = ("train", "dev", "test")
+_COLUMNS = ("path", "phones")
+
+
+def read_table(root: Path, table: Path) -> PhoneData:
+    """Utterances from a CSV with the columns path and phones (both below `root`), and if known speaker and split.
+
+    `phones` is a file that `read_segments` reads. With `split` (train, dev, test) the data are divided so. Without it, by
+    speakers, each tested once; where fewer than three speakers are named, a tenth at random is tested and another chooses.
+
+    Raises:
+      UserError: naming the file and line of what cannot be used.
+    """
+    rows = rows_of(table, _COLUMNS, "give a CSV with the columns path and phones")
+    if not rows:
+        raise UserError(f"{table} has no lines under its header")
+    utterances: dict[str, Utterance] = {}
+    for row in rows:
+        where = f"{table}, line {row.line}"
+        for column in _COLUMNS:
+            if not row[column].strip():
+                raise UserError(f"{where} has no {column}: fill it in, or take the line out")
+            if not (root / row[column].strip()).is_file():
+                raise UserError(
+                    f"{where} names {row[column]}, which is not below {root}; --root is the folder of the paths"
+                )
+        name = Path(row["path"].strip()).as_posix()
+        if name in utterances:
+            raise UserError(f"{where} names {name} again")
+        part = (row.get("split") or "").strip()
+        if "split" in row and part not in PARTS:
+            raise UserError(f"{where} ({name}) has the split '{part}'; it must be {', '.join(PARTS)}")
+        segments = read_segments(root / row["phones"].strip())
+        speaker = (row.get("speaker") or "").strip()
+        utterances[name] = Utterance(name, root / name, speaker, part, segments)
+    found = tuple(utterances[name] for name in sorted(utterances))
+    phones = own_phones({phone for each in found for phone in each.segments.phones})
+    divided = (("train",), ("dev",), ("test",)) if "split" in rows[0] else ((), (), ())
+    return PhoneData(f"table:{table.name}", table.stem, found, phones, *divided)
+
+
+def write_table(data: PhoneData, path: Path) -> None:
+    """The utterances as a CSV that `jfewshot extract --datasets table:PATH` takes; the label is the speaker.
+
+    Raises:
+      UserError: if an utterance is a stretch of a recording.
+    """
+    rows = []
+    for each in data.utterances:
+        if not isinstance(each.audio, Path):
+            raise UserError(f"--write-table: {each.name} is a stretch of a recording; leave out --dirha")
+        rows.append((each.name, each.speaker or "unknown"))
+    with atomic_write(path, "w") as file:
+        file.write(csv_text([("path", "label"), *rows]))

@@ -1,0 +1,44 @@
+"""TIMIT with its own segmentation: the .PHN file beside each recording (first sample, end sample, phone), 61 phones.
+
+The layout and the division are those of `jfewshot.downstream.asr.datasets.timit`: no SA sentences, 462 speakers train, 50 choose,
+the 24 of the core test set are tested. The other 94 speakers of TEST take no part.
+"""
+
+from pathlib import Path
+
+from jfewshot.downstream.asr.datasets.timit import check_counts, timit_recordings
+from jfewshot.downstream.phones.datasets.base import PhoneData, Utterance
+from jfewshot.downstream.phones.phone_sets import timit_phones
+from jfewshot.downstream.phones.segments import read_segments
+from jfewshot.errors import UserError
+
+_UNUSED = "rest of test"
+
+
+def read_timit(root: Path, counts_checked: bool = True) -> PhoneData:
+    """Read the SI and SX sentences of TIMIT with the times of their phones.
+
+    Args:
+      root: the folder with TRAIN and TEST, or the folder that contains it.
+      counts_checked: refuse other numbers of utterances than published.
+
+    Returns:
+      the utterances of the three parts.
+
+    Raises:
+      UserError: audio without labels, a phone that is none of the 61, or other numbers of utterances than published.
+    """
+    recordings = timit_recordings(root)
+    if counts_checked:
+        check_counts(root, [each.part for each in recordings])
+    phones, found = timit_phones(), []
+    for each in recordings:
+        if each.part == _UNUSED:
+            continue
+        path = each.labels(".phn")
+        segments = read_segments(path)
+        unknown = phones.unknown(segments.phones)
+        if unknown:
+            raise UserError(f"{path} has '{unknown[0]}', which is none of TIMIT's 61 phones; copy it again")
+        found.append(Utterance(each.name, each.path, each.speaker, each.part, segments))
+    return PhoneData("timit", "TIMIT", tuple(found), phones, ("train",), ("dev",), ("core test",))

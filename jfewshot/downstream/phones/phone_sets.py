@@ -1,0 +1,70 @@
+"""Which classes are trained and which are scored: of TIMIT's 61 phones 48 are trained and 39 scored (Lee and Hon, 1989)."""
+
+import dataclasses
+from collections.abc import Collection, Mapping
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Int
+
+from jfewshot.downstream.asr.phones import LEFT_OUT, TO_39, TO_48
+
+SILENCE = frozenset({"sil", "sp", "h#"})
+"""Scored classes that are no speech."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class PhoneSet:
+    """Classes of a dataset.
+
+    Attributes:
+      trained, scored: names of the classes, in the order of their numbers.
+      to_trained: from a phone of the files to its trained class; a phone that is not there is neither trained nor scored.
+      to_scored: from a trained class to the scored one.
+      left_out: phones that are known and have no class.
+    """
+
+    trained: tuple[str, ...]
+    scored: tuple[str, ...]
+    to_trained: Mapping[str, str]
+    to_scored: Mapping[str, str]
+    left_out: frozenset[str] = frozenset()
+
+    @cached_property
+    def numbers(self) -> dict[str, int]:
+        """From a phone of the files to the number of its trained class."""
+        place = {name: number for number, name in enumerate(self.trained)}
+        return {phone: place[name] for phone, name in self.to_trained.items()}
+
+    @cached_property
+    def folded(self) -> Int[np.ndarray, " n_trained"]:
+        """From the number of a trained class to that of the scored one."""
+        place = {name: number for number, name in enumerate(self.scored)}
+        return np.array([place[self.to_scored[name]] for name in self.trained])
+
+    @property
+    def silent(self) -> Int[np.ndarray, " n_silent"]:
+        """Numbers of the scored classes that are no speech."""
+        return np.array([number for number, name in enumerate(self.scored) if name in SILENCE], np.int64)
+
+    def unknown(self, phones: Collection[str]) -> list[str]:
+        """Phones that have no class and are not among those that are left out, in order."""
+        return sorted(set(phones) - set(self.to_trained) - self.left_out)
+
+
+def timit_phones() -> PhoneSet:
+    """48 trained classes, 39 scored; files may have the 61 transcribed phones or the names of the 48. Glottal stops are left
+    out."""
+    trained, scored = tuple(sorted(set(TO_48.values()))), tuple(sorted(set(TO_39.values())))
+    to_trained = {name: name for name in trained} | TO_48
+    return PhoneSet(trained, scored, to_trained, TO_39, frozenset({LEFT_OUT}))
+
+
+def own_phones(phones: Collection[str]) -> PhoneSet:
+    """TIMIT's classes where all phones are TIMIT's; otherwise each phone is a class, trained and scored."""
+    timit = timit_phones()
+    if not timit.unknown(phones):
+        return timit
+    names = tuple(sorted(set(phones)))
+    itself = {name: name for name in names}
+    return PhoneSet(names, names, itself, itself)
