@@ -18,16 +18,15 @@ strength), and the criterion of `ridge` with RidgeClassifierCV's. `--speed` meas
 
 import argparse
 import json
-import re
 import sys
 from pathlib import Path
 from typing import Any
 
 import jfewshot
+from benchmarks.tools.measuring import write_json
 from benchmarks.tools.samples import opened_samples
 from jfewshot._version import made_with
 from jfewshot.evaluator.evaluator import Evaluator
-from jfewshot.files import atomic_write
 from studies.auto_strength_checks import NAMES, bars, compare_criteria, compare_with_refits, measure_speed, strengths
 
 # Ways x shots, and the episodes of a cell. 20 ways exist on the Arabic words alone.
@@ -78,12 +77,6 @@ def measure(shape: str, n_episodes: int) -> list[dict[str, Any]]:
     return found
 
 
-def _in_lines(found: dict[str, Any]) -> str:
-    """JSON with a line for each cell."""
-    text = json.dumps(found, indent=1)
-    return re.sub(r"\n {3,}([^ ])", r" \1", text)
-
-
 def main(arguments: list[str]) -> int:
     """Measure, write the JSON, and print what the bars are about.
 
@@ -110,15 +103,15 @@ def main(arguments: list[str]) -> int:
     if options.speed:
         found["speed"] = measure_speed()
         sys.stdout.write(json.dumps(found["speed"], indent=1) + "\n")
-    for shape in [] if options.explicit or options.speed else options.only or SHAPES:
+    shapes = [] if options.explicit or options.speed else list(options.only or SHAPES)
+    for shape in shapes:
         found[shape] = {"episodes": SHAPES[shape], "cells": measure(shape, SHAPES[shape])}
         found[shape]["bars"] = {name: bars(found[shape]["cells"], name) for name in NAMES}
         sys.stdout.write(f"{shape}: {json.dumps(found[shape]['bars'])}\n")
     if options.explicit:
         sys.stdout.write(json.dumps([found["explicit"], found["criteria"]], indent=1) + "\n")
-    options.json.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_write(options.json, "w") as file:
-        file.write(_in_lines(found) + "\n")
+    parts = [*shapes, *(["explicit"] if options.explicit else []), *(["speed"] if options.speed else [])]
+    write_json(options.json, found, a_line_each=True, parts=parts)
     return 0
 
 

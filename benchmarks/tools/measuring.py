@@ -8,7 +8,7 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -95,17 +95,25 @@ def _commit() -> str | None:
         return None
 
 
-def write_json(path: Path | None, result: Mapping[str, Any], a_line_each: bool = False) -> None:
+def write_json(
+    path: Path | None, result: Mapping[str, Any], a_line_each: bool = False, parts: Sequence[str] = ()
+) -> None:
     """Keep a result and its provenance.
 
     Args:
       path: None to keep nothing.
       result: what was found.
       a_line_each: write what lies three levels deep and deeper on one line, so that each cell of a study has a line.
+      parts: which parts of the result this command measured, where several commands fill one file. The provenance then holds
+        one for each part, and `result` brings along those of the parts that were there already.
     """
     if path is None:
         return
-    text = json.dumps({"provenance": provenance(), **result}, indent=1)
+    origin = provenance()
+    if parts:
+        before = {part: of for part, of in result.get("provenance", {}).items() if isinstance(of, dict)}
+        origin = {**before, **dict.fromkeys(parts, origin)}
+    text = json.dumps({"provenance": origin, **{key: result[key] for key in result if key != "provenance"}}, indent=1)
     if a_line_each:
         text = re.sub(r"\n {3,}([^ ])", r" \1", text)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -7,12 +7,12 @@ of them needs. On a machine with several GPUs, the same command measures those.
 """
 
 import functools
-import json
 import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.tools.measuring import write_json
 from benchmarks.tools.memory import temporary_bytes
 
 os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
@@ -77,7 +77,7 @@ def main() -> None:
         )
     if settings.json:
         what = {"utterances": settings.utterances, "dim": settings.dim, "device": jax.default_backend()}
-        settings.json.write_text(json.dumps({"settings": what, "rows": rows}, indent=1) + "\n")
+        write_json(settings.json, {"settings": what, "rows": rows})
 
 
 if __name__ == "__main__":

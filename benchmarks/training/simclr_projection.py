@@ -11,7 +11,6 @@ reconstruction at the paper's batch of 600 (70,300 steps, 150 epochs of 960 h), 
 """
 
 import dataclasses
-import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ import jax
 import numpy as np
 import tyro
 
+from benchmarks.tools.measuring import write_json
 from jfewshot.commandline import run_cli
 from jfewshot.errors import UserError
 from jfewshot.simclr.augmentation import make_banks
@@ -140,7 +140,7 @@ def main() -> None:
             f"{total:,} steps take {row['hours']:.1f} h ({kind})"
         )
     if settings.json:
-        settings.json.write_text(json.dumps({"device": kind, "peak_flop_per_s": peak, "rows": rows}, indent=1) + "\n")
+        write_json(settings.json, {"device": kind, "peak_flop_per_s": peak, "rows": rows})
 
 
 if __name__ == "__main__":

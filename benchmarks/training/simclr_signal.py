@@ -7,7 +7,6 @@ want it. Each row is the fastest of a few rounds. What is not installed is left 
 """
 
 import functools
-import json
 import os
 import shutil
 import subprocess
@@ -22,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 import tyro
 
+from benchmarks.tools.measuring import write_json
 from jfewshot.simclr import augmentation
 from jfewshot.simclr.features import fbank
 
@@ -164,10 +164,7 @@ def main() -> None:
     if missing:
         print(f"not installed, not measured: {', '.join(missing)}")
     if settings.json:
-        settings.json.write_text(
-            json.dumps({"settings": {"seconds": settings.seconds, "batch": settings.batch}, "rows": rows}, indent=1)
-            + "\n"
-        )
+        write_json(settings.json, {"settings": {"seconds": settings.seconds, "batch": settings.batch}, "rows": rows})
 
 
 if __name__ == "__main__":
