@@ -1,6 +1,7 @@
 """How many cores there are, and NumPy on all of them: blocks of rows by threads, which NumPy lets run side by side."""
 
 import contextlib
+import functools
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -46,6 +47,23 @@ def one_blas_thread() -> Iterator[None]:
     # Looked up each time, since a library may have been loaded since.
     with threadpoolctl.threadpool_limits(limits=1, user_api="blas"):
         yield
+
+
+@contextlib.contextmanager
+def one_numpy_thread() -> Iterator[None]:
+    """Let NumPy's own BLAS use one thread until the block ends: `one_blas_thread` without the millisecond of finding libraries.
+
+    OpenBLAS's threads spin for some 20 ms after a product, on the cores that what follows needs.
+    """
+    with _loaded_blas().limit(limits=1, user_api="blas"):
+        yield
+
+
+@functools.cache
+def _loaded_blas():
+    import threadpoolctl
+
+    return threadpoolctl.ThreadpoolController()
 
 
 def cores() -> int:

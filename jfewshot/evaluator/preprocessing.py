@@ -84,7 +84,7 @@ class Transform:
         Returns:
           float32; the transformed rows come first, everything else is zero.
         """
-        out = _aligned_zeros(shape)
+        out = aligned_zeros(shape)
 
         def fill(start: int, stop: int) -> None:
             out[start:stop, : view.shape[1]] = self(view[rows[start:stop]])
@@ -290,7 +290,7 @@ def _divide_by_length(x: Float[np.ndarray, "rows dim"]) -> None:
     x /= np.sqrt(squares)
 
 
-def _aligned_zeros(shape: tuple[int, int]) -> Float[np.ndarray, "rows dim"]:
+def aligned_zeros(shape: tuple[int, int]) -> Float[np.ndarray, "rows dim"]:
     """Zeros that all devices of a CPU can work on where they are: JAX copies what does not begin at a multiple of 64 bytes."""
     size = int(np.prod(shape)) * 4
     memory = np.zeros(size + _ALIGNMENT, np.uint8)

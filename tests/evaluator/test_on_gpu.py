@@ -94,7 +94,7 @@ def test_a_kernel_that_cannot_be_compiled_is_done_without(store, monkeypatch, ca
 
 def test_kernels_are_for_logistic_on_nvidias_gpus_alone():
     kernels = Kernels(episode_mesh(jax.local_devices()[:1]))
-    source = gram.Precomputed(np.eye(4, dtype=np.float32), episode_mesh(jax.local_devices()[:1]))
+    source = gram.Precomputed(np.eye(4, dtype=np.float32), 4, episode_mesh(jax.local_devices()[:1]))
     assert kernels.plan(Logistic(), source, Protocol(5, 1, 15, 100), 100, 1) is None
     kernels._usable = True
     assert kernels.plan(Logistic(), source, Protocol(5, 1, 15, 100), 100, 1) is not None
