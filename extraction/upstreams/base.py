@@ -17,6 +17,7 @@ __all__ = [
     "PAPER_SEGMENT_SAMPLES",
     "Upstream",
     "UpstreamOptions",
+    "batch_tolerance",
     "fixed_length",
     "further_layers",
     "require_known_layers",
@@ -27,6 +28,8 @@ __all__ = [
 # The papers cut every clip into pieces of 5 s at 16 kHz.
 PAPER_SAMPLE_RATE = 16_000
 PAPER_SEGMENT_SAMPLES = 80_000
+# How far a wave's frames may change with the other waves of its batch, relative to the largest value.
+_TOLERANCE, _HALF_PRECISION_TOLERANCE = 1e-5, 5e-2
 
 
 @typing.runtime_checkable
@@ -49,7 +52,7 @@ class Upstream(typing.Protocol):
     An encoder may also have `packages`, names of the distributions whose versions a manifest should tell (`("torch",)`), and
     `device`, where it runs: anything but `cpu` is given larger batches; `cpu_batch_size`, how many segments at once serve it
     best on a CPU (8 unless said otherwise); `max_samples`, the longest wave it takes; `batch_tolerance`, how far its frames
-    may move with the batch, relative to the largest (1e-5 unless said otherwise); `frame_times`, a layer, the time of its first
+    may change with the other waves of its batch (see `batch_tolerance`); `frame_times`, a layer, the time of its first
     frame and the time between two frames in seconds, for the manifest; `further_layers`, names of frames that `encode` gives
     too and that are no hidden states, such as the filter bank that an encoder computes (`all` does not include them);
     `default_view`, the layer and pooling that serve it best (`last.mean_std`), which is extracted in any case and which
@@ -114,6 +117,19 @@ def resolve_layers(upstream: Upstream, asked: Sequence[str]) -> tuple[str, ...]:
                 f"upstream {upstream.name} has no layer '{layer}'; it has {', '.join(available)}, and 'last' and 'all'"
             )
     return tuple(dict.fromkeys(names))
+
+
+def batch_tolerance(upstream: Upstream) -> float:
+    """How far a wave's frames may change with the other waves of its batch, relative to the largest value.
+
+    Args:
+      upstream: an encoder.
+
+    Returns:
+      its attribute `batch_tolerance`; without one 1e-5, or 0.05 where its attribute `autocast` names half precision.
+    """
+    half = getattr(upstream, "autocast", "none") != "none"
+    return getattr(upstream, "batch_tolerance", _HALF_PRECISION_TOLERANCE if half else _TOLERANCE)
 
 
 def further_layers(upstream: Upstream) -> tuple[str, ...]:

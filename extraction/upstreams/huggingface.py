@@ -66,10 +66,6 @@ class HuggingFaceUpstream:
     def max_samples(self) -> int | None:
         return self.window_samples
 
-    @property
-    def batch_tolerance(self) -> float:
-        return 1e-5 if self.autocast == "none" else 5e-2
-
     def encode(
         self, waves: Float32[np.ndarray, "batch samples"], layers: Sequence[str]
     ) -> dict[str, Float32[np.ndarray, "batch frames dim"]]:

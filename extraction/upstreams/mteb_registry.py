@@ -78,11 +78,6 @@ class MtebUpstream:
     layers: tuple[str, ...] = (_LAYER,)
     packages: tuple[str, ...] = ("mteb", "torch")
 
-    @property
-    def batch_tolerance(self) -> float:
-        """How far a wave's vector may move with the waves beside it, relative to the largest."""
-        return 1e-5 if self.autocast == "none" else 5e-2
-
     def encode(
         self, waves: Float32[np.ndarray, "batch samples"], layers: Sequence[str]
     ) -> dict[str, Float32[np.ndarray, "batch frames dim"]]:

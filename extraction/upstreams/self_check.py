@@ -7,11 +7,9 @@ import time
 import numpy as np
 from jaxtyping import Float32
 
-from extraction.upstreams.base import Upstream
+from extraction.upstreams.base import Upstream, batch_tolerance
 from jfewshot.errors import UserError
 
-# A wave's frames may move this much with the company it keeps, relative to the largest: rounding, and no more.
-BATCH_TOLERANCE = 1e-5
 FILE_NAME = re.compile(r"[A-Za-z0-9_.+-]+")
 
 
@@ -163,7 +161,7 @@ def _check_repeatable(upstream: Upstream, waves: np.ndarray, layers: list[str], 
 
 
 def _check_batch(upstream: Upstream, together: dict[str, np.ndarray], alone: list[dict[str, np.ndarray]]) -> float:
-    tolerance = getattr(upstream, "batch_tolerance", BATCH_TOLERANCE)
+    tolerance = batch_tolerance(upstream)
     largest = 0.0
     for layer, frames in together.items():
         for row, single in enumerate(alone):

@@ -53,10 +53,6 @@ class SimclrUpstream:
         """`cpu:0`, `gpu:1`: as torch would write it, for those who ask whether it is a GPU."""
         return f"{self.jax_device.platform}:{self.jax_device.id}"
 
-    @property
-    def batch_tolerance(self) -> float:
-        return 1e-5 if self.autocast == "none" else 5e-2
-
     def traced(self, waves: Float32[np.ndarray, "batch samples"], layer: str) -> jax.extend.core.ClosedJaxpr:
         """The forward pass as JAX's own expressions, nothing computed; for counting its operations."""
         return self.encoder.traced(waves, layer)

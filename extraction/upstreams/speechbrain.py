@@ -75,11 +75,6 @@ class SpeechBrainUpstream:
     min_samples: int = 1
     packages: tuple[str, ...] = ("speechbrain", "torch")
 
-    @property
-    def batch_tolerance(self) -> float:
-        """How far a wave's frames may change with the other waves of its batch, relative to the largest value."""
-        return 1e-5 if self.autocast == "none" else 5e-2
-
     def encode(
         self, waves: Float32[np.ndarray, "batch samples"], layers: Sequence[str]
     ) -> dict[str, Float32[np.ndarray, "batch frames dim"]]:

@@ -20,7 +20,6 @@ class TorchUpstream:
       states: from waves, batch x samples on the device, to the hidden states, batch x frames x dim each, one for each layer.
       device: where it computes.
       autocast: `none`, `bf16` or `fp16`.
-      batch_tolerance: how far a wave's frames may move with the company it keeps, relative to the largest.
     """
 
     name: str
@@ -37,10 +36,6 @@ class TorchUpstream:
     sample_rate: int = PAPER_SAMPLE_RATE
     segment_samples: int | None = PAPER_SEGMENT_SAMPLES
     packages: tuple[str, ...] = ("torch",)
-
-    @property
-    def batch_tolerance(self) -> float:
-        return 1e-5 if self.autocast == "none" else 5e-2
 
     def encode(
         self, waves: Float32[np.ndarray, "batch samples"], layers: Sequence[str]

@@ -63,11 +63,6 @@ class XaresUpstream:
     layers: tuple[str, ...] = (_LAYER,)
     packages: tuple[str, ...] = ("torch",)
 
-    @property
-    def batch_tolerance(self) -> float:
-        """How far a wave's frames may change with the other waves of its batch, relative to the largest value."""
-        return 1e-5 if self.autocast == "none" else 5e-2
-
     def encode(
         self, waves: Float32[np.ndarray, "batch samples"], layers: Sequence[str]
     ) -> dict[str, Float32[np.ndarray, "batch frames dim"]]:

@@ -30,7 +30,6 @@ class S3prlUpstream:
       expert: s3prl's module, in evaluation mode, on `device`.
       autocast: `none`, `bf16` or `fp16`.
       max_samples: longer waves are refused, since s3prl would silently cut them into pieces; None where it does not.
-      batch_tolerance: how far a wave's frames may move with the company it keeps, relative to the largest.
     """
 
     name: str
@@ -48,10 +47,6 @@ class S3prlUpstream:
     sample_rate: int = S3PRL_RATE
     segment_samples: int | None = PAPER_SEGMENT_SAMPLES
     packages: tuple[str, ...] = ("s3prl", "torch", "torchaudio")
-
-    @property
-    def batch_tolerance(self) -> float:
-        return 1e-5 if self.autocast == "none" else 5e-2
 
     @property
     def cpu_batch_size(self) -> int | None:
