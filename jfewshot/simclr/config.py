@@ -43,6 +43,9 @@ class DataConfig:
     """Piece of an utterance that its two views show. same: both show one random piece of --data.crop-s seconds, as in the paper.
     different: each view shows a random piece of its own, so that the views share voice and recording, and of an utterance that
     is longer than a piece not the words."""
+    repeat_short: bool = False
+    """Repeat an utterance that is shorter than a crop until it fills the crop, as extraction repeats short clips. Without this
+    option, the rest of the crop is padding, which the encoder does not see."""
     speakers_per_batch: int | None = None
     """Fill each batch from exactly this many speakers, with equally many utterances of each, so that many negatives share voice
     and recording with an utterance and only what is said tells them apart. Without this option, batches are drawn from all
@@ -113,6 +116,9 @@ class TrainConfig:
     """Width of the hidden layer of the projection head."""
     projection_out: int = 256
     """Width of the output of the projection head, on which the contrast is computed."""
+    projection_pooling: Literal["mean", "mean_std"] = "mean"
+    """How the frames of the last layer become the input of the projection head: their mean, as in the paper, or mean and
+    standard deviation side by side."""
     temperature: float = 0.1
     """Softmax temperature of the NT-Xent loss."""
     contrast_weight: float | None = None

@@ -3,9 +3,11 @@
 Of waveforms, each `(key, wave, length) -> (wave, length)` with static shapes, written for one utterance and vmapped:
 
 - `speed`, `pitch`, `reverb`, `noise`; `resample` is what the first two stand on, `noise_pool` has recorded noise
+- `repeated` fills a crop with a short utterance
 
 Of spectrograms:
 
+- `band`: the band of a recording of a lower sample rate
 - `masks`: SpecAugment's, for the contrast
 - `alteration`: TERA's, which the reconstruction undoes
 
@@ -13,10 +15,12 @@ Of spectrograms:
 """
 
 from jfewshot.simclr.augmentation.alteration import alter
+from jfewshot.simclr.augmentation.band import limit_band
 from jfewshot.simclr.augmentation.masks import mask_spectrogram
 from jfewshot.simclr.augmentation.noise import add_noise, coloured_noise
 from jfewshot.simclr.augmentation.noise_pool import NoisePool
 from jfewshot.simclr.augmentation.pitch import pitch
+from jfewshot.simclr.augmentation.repeated import repeated
 from jfewshot.simclr.augmentation.reverb import impulse_response, impulse_responses, reverb, reverb_continuous
 from jfewshot.simclr.augmentation.speed import speed
 from jfewshot.simclr.augmentation.views import Banks, augment_wave, make_banks, noise_pool, output_samples
@@ -33,11 +37,13 @@ __all__ = [
     "coloured_noise",
     "impulse_response",
     "impulse_responses",
+    "limit_band",
     "make_banks",
     "mask_spectrogram",
     "noise_pool",
     "output_samples",
     "pitch",
+    "repeated",
     "reverb",
     "reverb_continuous",
     "speed",

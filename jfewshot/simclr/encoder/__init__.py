@@ -8,7 +8,7 @@
 """
 
 from jfewshot.simclr.encoder.arrays import from_arrays, to_arrays
-from jfewshot.simclr.encoder.heads import Projection, SpectrogramHead, mean_over_frames
+from jfewshot.simclr.encoder.heads import Projection, SpectrogramHead, mean_over_frames, pooled
 from jfewshot.simclr.encoder.transformer import Encoder
 from jfewshot.simclr.settings import PAPER, PAPER_ASR, EncoderConfig
 
@@ -21,5 +21,6 @@ __all__ = [
     "SpectrogramHead",
     "from_arrays",
     "mean_over_frames",
+    "pooled",
     "to_arrays",
 ]

@@ -17,17 +17,44 @@ def mean_over_frames(
     return jnp.sum(jnp.where(is_frame, hidden, 0.0), axis=1) / jnp.maximum(n_frames, 1)[:, None].astype(hidden.dtype)
 
 
+# Below it a deviation counts as this one: the gradient of a square root has no bound at zero.
+_LEAST_VARIANCE = 1e-6
+
+
+def pooled(
+    hidden: Float[Array, "batch frames dim"], n_frames: Int[Array, "batch"], pooling: str
+) -> Float[Array, "batch pooled"]:
+    """Pool the true frames of each utterance for the projection head.
+
+    Args:
+      hidden: hidden states.
+      n_frames: number of true frames of each utterance.
+      pooling: `mean`, or `mean_std` for the mean followed by the standard deviation, sqrt(variance + 1e-6).
+
+    Returns:
+      one row for each utterance, dim or 2 dim wide.
+    """
+    mean = mean_over_frames(hidden, n_frames)
+    if pooling == "mean":
+        return mean
+    variance = mean_over_frames(jnp.square(hidden - mean[:, None]), n_frames)
+    return jnp.concatenate([mean, jnp.sqrt(variance + _LEAST_VARIANCE)], axis=1)
+
+
 class Projection(nnx.Module):
     """z = W2 relu(W1 h), the paper's projection of the pooled hidden state."""
 
-    def __init__(self, config: EncoderConfig, d_hidden: int, d_out: int, *, rngs: nnx.Rngs):
+    def __init__(self, config: EncoderConfig, d_hidden: int, d_out: int, pooling: str = "mean", *, rngs: nnx.Rngs):
         # He initialisation, not the encoder's small one: pooled states differ little between utterances at the start.
         def layer(n_in, n_out):
             return nnx.Linear(n_in, n_out, kernel_init=nnx.initializers.he_normal(), rngs=rngs)
 
-        self.hidden, self.output = layer(config.d_model, d_hidden), layer(d_hidden, d_out)
+        self.hidden, self.output = (
+            layer(config.d_model * (1 if pooling == "mean" else 2), d_hidden),
+            layer(d_hidden, d_out),
+        )
 
-    def __call__(self, pooled: Float[Array, "batch dim"]) -> Float[Array, "batch out"]:
+    def __call__(self, pooled: Float[Array, "batch pooled"]) -> Float[Array, "batch out"]:
         """In float32."""
         return self.output(jax.nn.relu(self.hidden(pooled)))
 

@@ -16,6 +16,7 @@ from jfewshot.simclr.settings import EncoderConfig
 
 # Names the dropout of the input among those of the layers, which are 0 and 1 under each layer's own key.
 _INPUT_DROPOUT = 1_000_000
+_OFFSET = 1_000_001  # names the draw of the positions likewise
 
 
 class Linear(nnx.Linear):
@@ -107,6 +108,30 @@ def sinusoids(n_frames: int, size: int) -> np.ndarray:
     return np.where(np.arange(size) % 2, np.cos(angle), np.sin(angle)).astype(np.float32)
 
 
+def positions(
+    n_frames: int, config: EncoderConfig, keys: Key[Array, "batch"] | None
+) -> Float[Array, "rows frames dim"]:
+    """The vectors that are added to the frames to say where they are.
+
+    Args:
+      n_frames: number of frames.
+      config: gives the width, and the highest random offset of the first frame's position.
+      keys: one per utterance, which decide the offsets; None for none.
+
+    Returns:
+      float32; one row for all utterances, or one for each where positions are moved.
+    """
+    if keys is None or config.position_offset == 0:
+        return jnp.asarray(sinusoids(n_frames, config.d_model), jnp.float32)[None]
+    table = jnp.asarray(sinusoids(n_frames + config.position_offset, config.d_model), jnp.float32)
+
+    def moved(key):
+        offset = jax.random.randint(jax.random.fold_in(key, _OFFSET), (), 0, config.position_offset + 1)
+        return jax.lax.dynamic_slice_in_dim(table, offset, n_frames)
+
+    return jax.vmap(moved)(keys)
+
+
 class Layer(nnx.Module):
     """Self-attention and feed-forward, each with a residual sum and LayerNorm."""
 
@@ -194,7 +219,7 @@ class Encoder(nnx.Module):
         x = self.input(features, n_frames) if isinstance(self.input, ConvPrenet) else self.input(features)
         n_frames = config.n_frames(n_frames)
         # float32, whatever the matrix products' precision: bf16 would round the positions of neighbouring frames alike.
-        x = x.astype(jnp.float32) + jnp.asarray(sinusoids(x.shape[1], config.d_model), jnp.float32)
+        x = x.astype(jnp.float32) + positions(x.shape[1], config, keys)
         x = dropout(self.input_norm(x).astype(config.dtype), config.dropout, keys, _INPUT_DROPOUT)
 
         states = [x]

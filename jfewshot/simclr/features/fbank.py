@@ -84,6 +84,21 @@ def povey_window(n: int) -> np.ndarray:
     return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n) / (n - 1))).__pow__(0.85).astype(np.float32)
 
 
+def _mel(hz):
+    return 1127.0 * np.log1p(np.asarray(hz, np.float64) / 700.0)
+
+
+def _edges(settings: FbankSettings) -> np.ndarray:
+    """Edges and centres of the triangles on the mel axis: those of number k are k, k + 1 and k + 2."""
+    return np.linspace(_mel(settings.low_hz), _mel(settings.high_hz or settings.sample_rate / 2), settings.n_mels + 2)
+
+
+@functools.cache
+def mel_centres(settings: FbankSettings = FbankSettings()) -> np.ndarray:
+    """Centres of the triangles in Hz: float32, (n_mels,)."""
+    return (700.0 * np.expm1(_edges(settings)[1:-1] / 1127.0)).astype(np.float32)
+
+
 @functools.cache
 def mel_filters(settings: FbankSettings = FbankSettings()) -> np.ndarray:
     """Triangles of equal width on mel = 1127 ln(1 + f / 700), straight on the mel axis, height one.
@@ -91,14 +106,9 @@ def mel_filters(settings: FbankSettings = FbankSettings()) -> np.ndarray:
     Returns:
       float32, (n_fft / 2, n_mels): the bin at half the sample rate is left out, as Kaldi does.
     """
-
-    def mel(hz):
-        return 1127.0 * np.log1p(np.asarray(hz, np.float64) / 700.0)
-
-    high_hz = settings.high_hz or settings.sample_rate / 2
-    edges = np.linspace(mel(settings.low_hz), mel(high_hz), settings.n_mels + 2)
+    edges = _edges(settings)
     left, centre, right = edges[:-2], edges[1:-1], edges[2:]
-    bins = mel(np.arange(settings.n_fft // 2) * settings.sample_rate / settings.n_fft)[:, None]
+    bins = _mel(np.arange(settings.n_fft // 2) * settings.sample_rate / settings.n_fft)[:, None]
     rising = (bins - left) / (centre - left)
     falling = (right - bins) / (right - centre)
     return np.maximum(0.0, np.minimum(rising, falling)).astype(np.float32)

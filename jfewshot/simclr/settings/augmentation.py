@@ -82,6 +82,14 @@ class AugmentationConfig:
     """Highest signal-to-noise ratio, in dB."""
     noise_probability: float = 0.5
     """How often noise is added, from 0 to 1. At 1 the encoder never gets speech without noise."""
+    band_limit: bool = True
+    """Take away the frequencies above a random limit, as a recording of a lower sample rate lacks them."""
+    lowest_band_hz: float = 3000.0
+    """Lowest limit in Hz of the band that is kept."""
+    highest_band_hz: float = 8000.0
+    """Highest limit in Hz of the band that is kept."""
+    band_limit_probability: float = 0.0
+    """How often the band is limited, from 0 to 1. The paper does not limit it."""
     time_mask: bool = True
     """Set a run of neighbouring frames to zero."""
     widest_time_mask: int = 40
@@ -105,9 +113,13 @@ class AugmentationConfig:
             )
         if self.lowest_snr_db > self.highest_snr_db:
             raise UserError(f"SNR from {self.lowest_snr_db} to {self.highest_snr_db} dB: give the lower one first")
-        for name in ("speed", "pitch", "reverb", "noise"):
+        for name in ("speed", "pitch", "reverb", "noise", "band_limit"):
             if not 0.0 <= (probability := getattr(self, f"{name}_probability")) <= 1.0:
                 raise UserError(f"{name} with probability {probability}: needs 0 to 1")
+        if not 0.0 < self.lowest_band_hz <= self.highest_band_hz:
+            raise UserError(
+                f"band limits from {self.lowest_band_hz} to {self.highest_band_hz} Hz: give two above 0, the lower one first"
+            )
         if self.noise_pieces < 1 or self.noise_every < 1:
             raise UserError(
                 f"noise in {self.noise_pieces} pieces, others every {self.noise_every} steps: needs at least 1 of both"

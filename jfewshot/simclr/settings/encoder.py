@@ -33,6 +33,9 @@ class EncoderConfig:
     """Epsilon of LayerNorm; the default is that of TERA and BERT."""
     dropout: float = 0.1
     """Dropout rate during training, on the input and after each sub-layer."""
+    position_offset: int = 0
+    """Highest number of positions by which an utterance's frames are moved during training, drawn for each view. An encoder that
+    is trained on short pieces then knows the positions that later frames of a longer recording have. 0 moves none."""
     init_std: float = 0.02
     """Standard deviation of the normal distribution from which the initial weights are drawn; biases start at zero."""
     compute_dtype: Literal["float32", "bfloat16"] = "float32"
@@ -50,6 +53,8 @@ class EncoderConfig:
             raise UserError(f"d_model {self.d_model} must be even and a multiple of n_heads {self.n_heads}")
         if self.n_layers < 1:
             raise UserError(f"n_layers is {self.n_layers}; the encoder needs at least one")
+        if self.position_offset < 0:
+            raise UserError(f"position_offset is {self.position_offset}; give 0 or more positions")
 
     @property
     def subsampling(self) -> int:

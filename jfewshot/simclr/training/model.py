@@ -17,7 +17,9 @@ class Model(nnx.Module):
         contrast, reconstruction = config.weights
         self.encoder = Encoder(config.encoder, rngs=rngs)
         if contrast > 0:
-            self.projection = Projection(config.encoder, config.projection_hidden, config.projection_out, rngs=rngs)
+            self.projection = Projection(
+                config.encoder, config.projection_hidden, config.projection_out, config.projection_pooling, rngs=rngs
+            )
         if reconstruction > 0:
             self.head = SpectrogramHead(config.encoder, rngs=rngs)
 

@@ -17,10 +17,10 @@ import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Float, Int, Key
 
-from jfewshot.simclr.augmentation import Banks, alter, augment_wave, mask_spectrogram
+from jfewshot.simclr.augmentation import Banks, alter, augment_wave, limit_band, mask_spectrogram, repeated
 from jfewshot.simclr.config import TrainConfig
 from jfewshot.simclr.data.batches import Batch
-from jfewshot.simclr.encoder import mean_over_frames
+from jfewshot.simclr.encoder import pooled
 from jfewshot.simclr.features import fbank, normalise
 from jfewshot.simclr.objectives import ntxent, reconstruction_sums
 from jfewshot.simclr.objectives.ntxent import ntxent_local
@@ -71,10 +71,15 @@ def make_views(
     """
     contrast, reconstruction = config.weights
     wave_key, mask_key, alter_key, dropout_key = jax.random.split(key, 4)
+    if config.data.repeat_short:
+        wave, length = repeated(wave, length)
     if contrast > 0:
         rate = config.fbank.sample_rate
         wave, length = augment_wave(wave_key, wave, length, fixed.banks, config.augmentation, rate)
     features, n_frames = fbank(wave, length, config.fbank)
+    if contrast > 0 and config.augmentation.may("band_limit"):
+        # A key of its own: without a band limit, everything else is drawn as it was before this augmentation existed.
+        features = limit_band(jax.random.fold_in(wave_key, 1), features, config.augmentation, config.fbank)
     features = target = normalise(features, n_frames, fixed.mean[speaker], fixed.std[speaker])
     asked = jnp.zeros(features.shape, bool)
     if reconstruction > 0:
@@ -149,7 +154,9 @@ def local_losses(
         states, n_frames = model.encoder(flat.features, flat.n_frames, flat.keys if training else None)
         z, error, count = jnp.zeros((0,)), jnp.zeros(()), jnp.zeros(())
         if contrast > 0:
-            z = model.projection(mean_over_frames(states[-1], n_frames)).reshape(-1, n_views, config.projection_out)
+            z = model.projection(pooled(states[-1], n_frames, config.projection_pooling)).reshape(
+                -1, n_views, config.projection_out
+            )
         if reconstruction > 0:
             predicted = model.head(states[-1], flat.features.shape[1])
             error, count = reconstruction_sums(predicted, flat.target, flat.asked)

@@ -5,8 +5,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jfewshot.simclr.augmentation import AlterationConfig, alter, mask_spectrogram
+from jfewshot.errors import UserError
+from jfewshot.simclr.augmentation import (
+    AlterationConfig,
+    AugmentationConfig,
+    alter,
+    limit_band,
+    mask_spectrogram,
+    repeated,
+)
 from jfewshot.simclr.augmentation.masks import interval
+from jfewshot.simclr.settings import FbankSettings
 
 N = 4000
 KEYS = jax.random.split(jax.random.key(0), N)
@@ -117,3 +126,38 @@ def test_magnitude_alteration_adds_noise_now_and_then_and_asks_for_nothing():
     assert np.std((out - original)[noisy][:, :100]) == pytest.approx(0.2, rel=0.02)
     assert not np.any(asked)
     assert not np.any(out[:, 100:])
+
+
+def test_a_limited_band_has_the_floor_above_its_limit_and_is_unchanged_below():
+    config = AugmentationConfig(lowest_band_hz=3000.0, highest_band_hz=5000.0, band_limit_probability=0.25)
+    features = np.linspace(-5, 5, 30 * 80, dtype=np.float32).reshape(30, 80)
+    limit = jax.jit(jax.vmap(lambda key: limit_band(key, jnp.asarray(features), config, FbankSettings())))
+    out = np.asarray(limit(KEYS))
+    floor = np.float32(np.log(np.finfo(np.float32).eps))
+    kept = out == features
+    assert np.all(kept | (out == floor))
+    assert np.all(kept == kept[:, :1])  # all frames alike
+    lost = 80 - kept[:, 0].sum(axis=1)
+    assert np.all(kept[:, 0] == (np.arange(80) < (80 - lost)[:, None]))  # the upper channels
+    # Slaney's formula of the mel scale as Kaldi has it, with the triangles' centres at equal distances on it.
+    mel = np.linspace(1127 * np.log1p(20 / 700), 1127 * np.log1p(8000 / 700), 82)[1:-1]
+    centres_hz = 700 * np.expm1(mel / 1127)
+    limited = lost > 0
+    assert limited.mean() == pytest.approx(0.25, abs=5 * np.sqrt(0.25 * 0.75 / N))
+    assert lost[limited].min() == np.sum(centres_hz > 5000)
+    assert lost[limited].max() == np.sum(centres_hz > 3000)
+
+
+def test_impossible_band_limits_are_refused():
+    with pytest.raises(UserError, match="the lower one first"):
+        AugmentationConfig(lowest_band_hz=5000.0, highest_band_hz=3000.0)
+    with pytest.raises(UserError, match="band_limit with probability 2"):
+        AugmentationConfig(band_limit_probability=2.0)
+
+
+@pytest.mark.parametrize("length", [1, 7, 20, 0])
+def test_a_short_wave_is_repeated_to_the_end_as_extraction_does(length):
+    wave = np.where(np.arange(20) < length, np.arange(1, 21), 0).astype(np.float32)
+    out, samples = repeated(jnp.asarray(wave), jnp.int32(length))
+    np.testing.assert_array_equal(out, np.resize(wave[:length], 20) if length else wave)
+    assert samples == (20 if length else 0)

@@ -18,9 +18,11 @@ from jfewshot.simclr.encoder import (
     SpectrogramHead,
     from_arrays,
     mean_over_frames,
+    pooled,
     to_arrays,
 )
 from jfewshot.simclr.encoder.attention import masked_attention
+from jfewshot.simclr.encoder.transformer import positions, sinusoids
 
 TINY = EncoderConfig(n_mels=20, n_layers=2, d_model=16, d_ff=32, n_heads=4, prenet_channels=6, init_std=0.3)
 VARIANTS = {
@@ -159,6 +161,32 @@ def test_heads_have_the_shapes_that_the_losses_need(config):
     states, n_frames = jitted(Encoder(config, rngs=rngs))(jnp.ones((2, 30, 20)), jnp.asarray([30, 11]))
     assert SpectrogramHead(config, rngs=rngs)(states[-1], 30).shape == (2, 30, 20)
     assert Projection(config, 16, 8, rngs=rngs)(mean_over_frames(states[-1], n_frames)).shape == (2, 8)
+
+
+def test_mean_and_deviation_are_those_of_the_true_frames_and_have_a_gradient_where_nothing_varies():
+    hidden = np.random.default_rng(0).standard_normal((2, 9, 4)).astype(np.float32)
+    both = pooled(jnp.asarray(hidden), jnp.asarray([9, 5]), "mean_std")
+    for row, true in enumerate([9, 5]):
+        expected = np.concatenate([hidden[row, :true].mean(0), hidden[row, :true].std(0)])
+        np.testing.assert_allclose(both[row], expected, atol=1e-5)
+    gradient = jax.grad(lambda x: jnp.sum(pooled(x, jnp.asarray([9, 5]), "mean_std")))(jnp.ones((2, 9, 4)))
+    assert np.all(np.isfinite(gradient))
+    projection = Projection(TINY, 16, 8, "mean_std", rngs=nnx.Rngs(0))
+    assert projection(jnp.ones((2, 2 * TINY.d_model))).shape == (2, 8)
+
+
+def test_positions_are_moved_by_an_offset_of_each_utterance_and_only_in_training():
+    config = dataclasses.replace(TINY, position_offset=3)
+    keys = jax.random.split(jax.random.key(0), 40)
+    moved = np.asarray(positions(6, config, keys))
+    table = sinusoids(9, TINY.d_model)
+    offsets = [next(k for k in range(4) if np.array_equal(row, table[k : k + 6])) for row in moved]
+    assert set(offsets) == {0, 1, 2, 3}
+    np.testing.assert_array_equal(positions(6, config, keys[::-1]), moved[::-1])
+    np.testing.assert_array_equal(positions(6, config, None)[0], table[:6])
+    np.testing.assert_array_equal(positions(6, TINY, keys)[0], table[:6])
+    with pytest.raises(UserError, match="position_offset is -1"):
+        EncoderConfig(position_offset=-1)
 
 
 def test_an_utterance_without_frames_stays_finite():

@@ -14,7 +14,7 @@ from jfewshot.simclr.config import PROFILES, OptimiserConfig
 from jfewshot.simclr.data import Batch
 from jfewshot.simclr.training.loop import initial_state
 from jfewshot.simclr.training.schedules import learning_rate
-from jfewshot.simclr.training.step import Fixed, loss_function, train_step
+from jfewshot.simclr.training.step import Fixed, loss_function, make_views, train_step
 from jfewshot.training.devices import AXIS, replicate, spread
 
 
@@ -59,6 +59,33 @@ def test_chunks_and_devices_change_neither_loss_nor_gradient(tiny, batch, device
     whole = value_and_gradient(tiny, batch)
     pair = jax.make_mesh((2,), (AXIS,), axis_types=(AxisType.Auto,), devices=devices(2))
     assert_same(whole, value_and_gradient(dataclasses.replace(tiny, chunks=2), batch, pair))
+
+
+def test_a_view_of_a_repeated_utterance_fills_the_crop_and_loses_its_upper_band(tiny, batch):
+    augmentation = dataclasses.replace(
+        tiny.augmentation,
+        noise=False,
+        time_mask=False,
+        frequency_mask=False,
+        lowest_band_hz=4000.0,
+        highest_band_hz=4000.0,
+    )
+    augmentation = dataclasses.replace(augmentation, band_limit_probability=1.0)
+    data = dataclasses.replace(tiny.data, repeat_short=True)
+    config = dataclasses.replace(tiny, data=data, augmentation=augmentation)
+
+    fixed = jax.tree.map(jnp.asarray, fixed_for(config))
+
+    def view(wave, length):
+        return make_views(jax.random.key(0), wave, length, jnp.int32(0), fixed, config)
+
+    short, whole = batch.waves[0], np.resize(batch.waves[0, : batch.lengths[0]], 6400)
+    of_short, of_whole = jax.jit(view)(short, batch.lengths[0]), jax.jit(view)(whole, np.int32(6400))
+    assert of_short.n_frames == of_whole.n_frames == 38
+    np.testing.assert_allclose(of_short.target, of_whole.target, atol=1e-5)
+    floor = (np.log(np.finfo(np.float32).eps) + 6) / 3  # after the normalisation of `fixed_for`
+    np.testing.assert_allclose(of_short.target[:, 70:], floor, atol=1e-5)
+    assert np.all(of_short.target[:, :40] > floor)
 
 
 def test_the_profile_with_both_losses_can_be_spread_over_devices(tiny, batch, devices):

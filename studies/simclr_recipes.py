@@ -1,0 +1,162 @@
+"""Recipes of Speech SimCLR, compared by their accuracy on development tasks that are in no sample task.
+
+    python -m studies.simclr_development --speech SPEECH --emodb EMODB/wav --out DEVELOPMENT
+    python -m studies.simclr_recipes --development DEVELOPMENT --out RECIPES --json benchmarks/measured/simclr_recipes.json
+
+Each recipe is trained once for --steps steps (400: about four minutes on one core), exported, and scored
+(studies.simclr_readouts). A recipe that was scored already is not trained again, and --recipes trains some of them, so several
+processes can share the work. The recipe with the highest score is chosen: half words, a quarter sounds, a quarter voices, the
+mean over one and five shots and over the readouts B and C.
+"""
+
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import tyro
+
+from benchmarks.tools.measuring import write_json
+from jfewshot.commandline import log_plainly
+from jfewshot.commandline.parsing import parse
+from jfewshot.errors import UserError
+from jfewshot.files.atomic import atomic_write
+from jfewshot.simclr.config import TrainConfig
+from jfewshot.simclr.export import load_encoder
+from jfewshot.simclr.export.run import ExportOptions, export
+from jfewshot.simclr.training.loop import train
+from studies.simclr_readouts import development_scores, read_clips
+
+log = logging.getLogger(__name__)
+
+UNTRAINED = "untrained"
+
+SIZE = (
+    "--data.crop-s 1.0 --data.buckets 1 --data.shortest-s 0.3 --data.statistics-utterances 500 --batch 64 "
+    "--profile speech_simclr "
+    "--encoder.d-model 128 --encoder.d-ff 512 --encoder.n-heads 4 --encoder.prenet conv1d --encoder.prenet-channels 128 "
+    "--encoder.norm pre --encoder.layer-norm-eps 1e-6 --encoder.dropout 0 --projection-hidden 256 --projection-out 128 "
+    "--optimiser.schedule cosine --optimiser.rate 2e-3 --optimiser.warmup-steps 60 --augmentation.no-pitch"
+)
+# One change after another, from the recipe of the encoder `speech_simclr_small` on.
+NARROW = "--augmentation.no-frequency-mask"
+SOFT = (
+    f"{NARROW} --augmentation.noise-probability 0.25 --augmentation.lowest-snr-db 10 --augmentation.highest-snr-db 25"
+)
+EIGHT = "--data.speakers-per-batch 8"
+FOUR = "--data.speakers-per-batch 4"
+REPEAT = "--data.repeat-short"
+BAND = "--augmentation.band-limit-probability 0.5"
+MILD = f"{SOFT} {EIGHT} {REPEAT} {BAND}"
+
+RECIPES = {
+    "shipped": f"{FOUR} --augmentation.widest-time-mask-share 1",
+    "narrow": f"{FOUR} {NARROW}",
+    "no_noise": f"{FOUR} {NARROW} --augmentation.no-noise",
+    "soft_noise": f"{FOUR} {SOFT}",
+    "eight": f"{EIGHT} {SOFT}",
+    "repeated": f"{EIGHT} {SOFT} {REPEAT}",
+    "mild": MILD,
+    # One change each, from "mild" on.
+    "mild_pooling": f"{MILD} --projection-pooling mean_std",
+    "mild_different": f"{MILD} --data.crops different",
+    "mild_offset": f"{MILD} --encoder.position-offset 94",
+    "mild_recon": f"{MILD} --reconstruction-weight 1",
+    "mild_cold": f"{MILD} --temperature 0.05",
+    "mild_warm": f"{MILD} --temperature 0.2",
+    "mild_slow": f"{MILD} --optimiser.rate 1e-3",
+    "mild_fast": f"{MILD} --optimiser.rate 4e-3",
+    "mild_longer": f"{MILD} --data.crop-s 2.0",
+    "mild_batch": f"{MILD} --batch 128",
+    "mild_anyone": MILD.replace(EIGHT, ""),
+    "mild_pitch": f"{MILD} --augmentation.pitch",
+    "mild_still": f"{MILD} --augmentation.no-speed",
+}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Which recipes, and where."""
+
+    development: Path
+    """Folder that studies.simclr_development wrote."""
+    out: Path
+    """Folder for runs, encoders and scores."""
+    recipes: tuple[str, ...] = (UNTRAINED, *RECIPES)
+    """Names of recipes."""
+    seeds: tuple[int, ...] = (0,)
+    """Seeds of the trainings."""
+    steps: int = 400
+    """Steps of each training."""
+    json: Path | None = None
+    """File for the scores of all recipes that were scored."""
+
+
+def configuration(recipe: str, seed: int, steps: int, development: Path, out: Path) -> TrainConfig:
+    """Settings of one training.
+
+    Args:
+      recipe: its name.
+      seed: of the training.
+      steps: of the training.
+      development: folder with pretraining.jsonl.
+      out: folder for runs.
+
+    Raises:
+      UserError: if there is no such recipe.
+    """
+    if recipe not in RECIPES:
+        raise UserError(f"'{recipe}' is no recipe: there are {UNTRAINED}, {', '.join(RECIPES)}")
+    run = out / "runs" / f"{recipe}-{seed}-{steps}"
+    flags = f"{SIZE} {RECIPES[recipe]}".split()
+    flags += ["--data.source", str(development / "pretraining.jsonl"), "--out", str(run), "--seed", str(seed)]
+    flags += ["--steps", str(steps), "--monitor.every", "0", "--keep", "1"]
+    return parse(TrainConfig, flags, "pretrain")
+
+
+def scored(recipe: str, seed: int, options: Comparison) -> Path:
+    """Train, export and score one recipe, unless it was; returns the file of its scores."""
+    name = f"{recipe}-{seed}" if recipe == UNTRAINED else f"{recipe}-{seed}-{options.steps}"
+    path = options.out / "scores" / f"{name}.json"
+    if path.exists():
+        return path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    config = configuration(
+        "mild" if recipe == UNTRAINED else recipe, seed, options.steps, options.development, options.out
+    )
+    encoder = options.out / "encoders" / name
+    if not (encoder / "encoder.json").exists():
+        log.info("%s: %d steps", name, config.steps)
+        train(config)
+        step = 0 if recipe == UNTRAINED else config.steps
+        export(ExportOptions(config.out, encoder, name=name, step=step, title=name))
+    found = development_scores(load_encoder(encoder), read_clips(options.development))
+    record = {"recipe": recipe, "seed": seed, "steps": 0 if recipe == UNTRAINED else config.steps, **found}
+    with atomic_write(path, "w") as file:
+        json.dump(record, file, indent=1)
+    log.info("%s: score %.2f", name, found["score"])
+    return path
+
+
+def main() -> None:
+    """Train and score, then write what was found."""
+    options = tyro.cli(Comparison, description=__doc__)
+    log_plainly()
+    jax.config.update("jax_compilation_cache_dir", str((options.out / "compiled").absolute()))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 1.0)
+    for seed in options.seeds:
+        for recipe in options.recipes:
+            scored(recipe, seed, options)
+    if options.json is not None:
+        records: list[dict[str, Any]] = [
+            json.loads(path.read_text(encoding="utf-8")) for path in sorted((options.out / "scores").glob("*.json"))
+        ]
+        records.sort(key=lambda record: -record["score"])
+        flags = {"all": SIZE, **RECIPES}
+        write_json(options.json, {"flags": flags, "recipes": records}, a_line_each=True)
+
+
+if __name__ == "__main__":
+    main()
