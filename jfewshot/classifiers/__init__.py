@@ -1,7 +1,7 @@
-"""The classifiers: one file each, one contract (base.py).
+"""The classifiers: one file for each classifier, with one common interface (base.py).
 
-sgd.py            the few-shot paper's: scikit-learn's SGDClassifier, step for step
-sgd_many.py       its course on one episode of many supports
+sgd.py            the few-shot paper's classifier: scikit-learn's SGDClassifier, with the same steps
+sgd_many.py       its steps for one episode of many supports
 logistic.py       logistic regression, converged
 logistic_many.py  its solver for one episode of many supports
 logistic_spectral.py  its solver for one episode that chooses C
@@ -11,22 +11,22 @@ centroid.py       nearest class mean
 knn.py            nearest neighbours
 svm.py            linear support vector machine, squared hinge
 svm_many.py       its solver for one episode of many supports
-kernels.py        a classifier on values of a kernel in place of inner products
-transductive.py   the contract of classifiers that look at all queries of an episode together
+kernels.py        a classifier that gets kernel values instead of inner products
+transductive.py   the interface of classifiers that use all queries of an episode together
 propagation.py    labels spread over a graph of supports and queries
-sinkhorn.py       centroids and balanced assignments of the queries in turns
+sinkhorn.py       alternates between balanced assignments of the queries and centroids
 tim.py            centroids that maximise the information of the queries' classes (TIM)
 alpha_tim.py      TIM for queries whose classes are not balanced
 laplacian_shot.py  nearest class means, smoothed over a graph of the queries
 auto.py           a classifier whose strength is chosen in each episode
 leave_one_out.py  chooses strengths
-tridiagonal.py    what that needs of a Gram matrix, at a third of the time of its eigenvectors
-base.py           the contract between the evaluator and a classifier
+tridiagonal.py    a tridiagonal form for leave-one-out, in a third of the time of eigenvectors
+base.py           the interface between the evaluator and a classifier
 linalg.py         small dense linear algebra for many episodes at once
 calibration.py    from scores to probabilities: the temperature of each episode
-rounding.py       how far a linear classifier's scores can be trusted
-many_supports.py  what the solvers for many supports share
-specs.py          from "logistic:C=0.1,1,10" to a classifier and its strengths
+rounding.py       the rounding error of a linear classifier's scores
+many_supports.py  functions that the solvers for many supports share
+specs.py          parses "logistic:C=0.1,1,10" into a classifier and its strengths
 """
 
 from jfewshot.classifiers.alpha_tim import AlphaTIM
@@ -52,7 +52,8 @@ CLASSIFIERS: dict[str, type[Classifier]] = {
     "knn": KNN,
     "svm": SVM,
 }
-# Those that look at all queries of an episode together, kept apart so that no code takes one for an inductive classifier.
+# Transductive classifiers use all queries of an episode together. They have their own table, so that no code treats one
+# as an inductive classifier.
 TRANSDUCTIVE: dict[str, type[Transductive]] = {
     "propagation": Propagation,
     "sinkhorn": Sinkhorn,

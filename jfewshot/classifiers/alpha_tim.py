@@ -16,7 +16,7 @@ _ROUNDS = 150
 
 @dataclasses.dataclass(frozen=True)
 class AlphaTIM:
-    """TIM with Tsallis entropies in place of Shannon's, which punish unequal numbers of queries less.
+    """TIM with Tsallis entropies instead of Shannon entropies; they penalise unequal numbers of queries less.
 
     With p_ik as in `TIM`, and H_alpha(p) = (1 - sum_k p_k^alpha) / (alpha - 1), it minimises over the centroids
 
@@ -24,17 +24,18 @@ class AlphaTIM:
 
     where the cross-entropy CE is Shannon's, which is the default of the authors' code. The limit of alpha = 1 is TIM's loss.
 
-    The paper minimises by Adam. Adam scales each feature of a centroid by itself, so its course is no function of inner products.
-    This solver takes plain gradient steps. The gradient with respect to a centroid is a sum over the points of g_ik (z_i - w_k),
-    so a centroid stays a combination of points, and inner products suffice. Each step is divided by 2 sharpness / spread and by
-    the share of points that the centroid has, and multiplied by `rate`. It begins at the mean of the supports. The problem is
-    not convex, so another solver may end elsewhere. Rounds end when no probability moves, or after 150.
+    The paper minimises by Adam. Adam scales each feature of a centroid separately, so its steps cannot be computed from
+    inner products. This solver takes plain gradient steps. The gradient with respect to a centroid is a sum over the
+    points of g_ik (z_i - w_k), so a centroid stays a combination of points, and inner products suffice. Each step is
+    divided by 2 sharpness / spread and by the share of points that the centroid has, and multiplied by `rate`. A
+    centroid starts at the mean of its supports. The problem is not convex, so another solver may find another solution.
+    The solver stops when no probability changes any more, or after 150 rounds.
 
     Attributes:
       sharpness: how fast probabilities fall with the squared distance, as a multiple of 1 / spread.
       alpha: of the entropies, above 1.
-      support_weight: how much the supports count.
-      rate: how long the steps are.
+      support_weight: weight of the supports.
+      rate: step size.
     """
 
     sharpness: float = 6.0
@@ -60,7 +61,7 @@ class AlphaTIM:
           strength: ignored.
 
         Returns:
-          the probabilities p of the queries, and by how much the last round moved one of them at most.
+          the probabilities p of the queries, and the largest change of one of them in the last round.
         """
         points = together(support, queries)
         labels, n_support = labels_of(support, points), support.n_support

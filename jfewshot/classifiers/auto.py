@@ -21,18 +21,18 @@ class Chooser(Protocol):
           support: the support sets of many episodes.
 
         Returns:
-          places in the grid of the classifier's `Strength`.
+          for each episode, an index into the grid of the classifier's `Strength`.
         """
         ...
 
 
 @dataclasses.dataclass(frozen=True)
 class Auto:
-    """The evaluator's form of `C=auto`: chooses a strength in each episode and then fits with that strength.
+    """A classifier for `C=auto`: it chooses a strength in each episode and then fits with that strength.
 
-    The strength is one that a user could have given. The fit is the classifier's own, or its `choose_and_fit`, which shares a
-    decomposition between the two and solves the same problem. So an episode's predictions are those of the fixed strength, but
-    for rounding.
+    The strength is one of those that a user could give. Fitting uses the classifier's `fit`, or its `choose_and_fit`,
+    which solves the same problem and uses one decomposition for choosing and fitting. So an episode's predictions are
+    those of the fixed strength, except for rounding.
 
     Attributes:
       classifier: a classifier that is a `Chooser`.

@@ -1,12 +1,13 @@
-"""The contract between the evaluator and a classifier.
+"""The interface between the evaluator and a classifier.
 
-A classifier never sees features: it gets an episode's inner products and returns scores. For a linear classifier trained from
-zero with an isotropic penalty (or none) nothing is lost, since its weights are a combination of the support embeddings
-(W = S^T alpha). All arrays have the episodes last; see linalg.py for why, and for products and inverses in that layout.
+A classifier never sees features: it gets an episode's inner products and returns scores. For a linear classifier that
+is trained from zero with an isotropic penalty (or none) inner products are sufficient, since its weights are a linear
+combination of the support embeddings (W = S^T alpha). All arrays have the episodes last; see linalg.py for why, and for
+products and inverses in that layout.
 
-To add a classifier, write one file in this folder with a frozen dataclass like those beside it and name it in `__init__.py`.
-A classifier may also choose its strength in each episode: its `Strength` then has a grid, it has a method `choose` (auto.py), and
-its `fit` also takes one strength per episode.
+To add a classifier, write one file in this folder with a frozen dataclass, as in the other files, and name the class in
+`__init__.py`. A classifier may also choose its strength in each episode: its `Strength` then has a grid, it has a
+method `choose` (auto.py), and its `fit` also takes one strength per episode.
 """
 
 import dataclasses
@@ -27,12 +28,12 @@ from jfewshot.classifiers.linalg import computed_once, product, total
 )
 @dataclasses.dataclass(frozen=True)
 class Support:
-    """The support sets of many episodes.
+    """The support sets of many episodes: inner products and labels.
 
     Attributes:
       gram: inner products among the support embeddings; supports are in class-major order.
       episode: episode numbers, for classifiers that need random numbers.
-      key: of the classifier's random stream (randomness.py).
+      key: key of the classifier's random stream (randomness.py).
       n_way: classes per episode.
       k_shot: supports per class.
     """
@@ -72,11 +73,12 @@ class Support:
 class LabelledClips(Support):
     """Labelled clips in any order, with any number of clips in each class: a support set for training one head on all clips.
 
-    The classifiers `ridge`, `logistic` and `svm` accept it: they look at `one_hot`, `class_share` and `n_support` only.
+    The classifiers `ridge`, `logistic` and `svm` accept it, because they use only `one_hot`, `class_share` and
+    `n_support`.
 
     Attributes:
       targets: 1 where a clip is of a class, 0 elsewhere.
-      k_shot: 1 where a class has a single clip, which cannot be left out; else 2.
+      k_shot: 1 if a class has a single clip, which cannot be left out; else 2.
     """
 
     targets: Float[Array, "n_support n_way 1"]
@@ -95,12 +97,13 @@ class LabelledClips(Support):
 
 
 class Diagnostics(NamedTuple):
-    """How well a solver did; NaN where there is nothing to report (closed forms).
+    """How accurately a solver solved each episode; NaN for closed forms, which have no residual.
 
     Attributes:
-      residual: per episode, what is left of the condition that the solution must meet, as each classifier defines it.
+      residual: per episode, the violation of the optimality condition; each classifier defines its own measure.
       iterations: per episode.
-      chosen: per episode, the place in the grid of the strength that the supports chose; None where the strength was given.
+      chosen: per episode, the grid index of the strength that was chosen from the supports; None if the strength was
+          given.
     """
 
     residual: Float[Array, "episodes"]
@@ -109,7 +112,7 @@ class Diagnostics(NamedTuple):
 
     @classmethod
     def none(cls, support: Support) -> "Diagnostics":
-        """Of a closed form."""
+        """Diagnostics of a closed form: NaN for every episode."""
         nothing = jnp.full(support.gram.shape[-1], jnp.nan, support.gram.dtype)
         return cls(nothing, nothing)
 
@@ -137,7 +140,7 @@ class Strength(NamedTuple):
       name: `C`, `alpha`: scikit-learn's names and meanings.
       default: the value taken where none is given.
       grid: the values among which `auto` chooses, ascending; empty for a classifier that cannot choose.
-      grid_version: raised when the grid or the way of choosing changes; part of the identity of results with `auto`.
+      grid_version: increased when the grid or the rule of choice changes; part of the identity of results with `auto`.
     """
 
     name: str
@@ -148,13 +151,15 @@ class Strength(NamedTuple):
 
 @typing.runtime_checkable
 class Classifier(typing.Protocol):
-    """What the evaluator needs of a classifier: a frozen dataclass whose fields are its settings.
+    """The interface of a classifier for the evaluator: a frozen dataclass whose fields are its settings.
 
     Attributes:
       strength: its continuous parameter, if it has one.
-      translation_invariant: whether the decision is the same when one vector is added to all embeddings. If so the evaluator
-        measures inner products from the store's mean, which keeps float32 exact where embeddings share a large mean.
-      tolerance: residuals above it count as not converged; None where there is no residual.
+      translation_invariant: whether the decision is the same when one vector is added to all embeddings. If so, the
+          evaluator
+      subtracts the store's mean before it computes inner products, which avoids rounding errors of float32 if
+      embeddings share a large mean.
+      tolerance: residuals above this value count as not converged; None if the classifier has no residual.
     """
 
     strength: ClassVar[Strength | None]
@@ -164,7 +169,8 @@ class Classifier(typing.Protocol):
     @property
     def translation_invariant(self) -> bool: ...
 
-    # Compiled code is kept by classifier, so it must be hashable: frozen dataclasses are.
+    # The cache of compiled code uses the classifier as a key, so a classifier must be hashable. Frozen dataclasses are
+    # hashable.
     def __hash__(self) -> int: ...
 
     def fit(self, support: Support, strength: Float[Array, ""]) -> tuple[Any, Diagnostics]:
@@ -172,7 +178,7 @@ class Classifier(typing.Protocol):
 
         Args:
           support: of many episodes.
-          strength: a positive scalar; ignored without a `Strength`.
+          strength: a positive scalar; ignored by a classifier without a `Strength`.
 
         Returns:
           A model (a pytree that `score` takes, episodes last in every array) and diagnostics.
@@ -202,10 +208,10 @@ def class_sums(
 
     Args:
       values: one column per support.
-      support: which says how many classes and shots there are.
+      support: gives the numbers of classes and shots.
     """
     by_class = values.reshape(values.shape[0], support.n_way, support.k_shot, *values.shape[2:])
-    # Term by term: a reduction over a short middle axis is slow on CPUs.
+    # Added term by term, since a reduction over a short middle axis is slow on CPUs.
     total = by_class[:, :, 0]
     for shot in range(1, support.k_shot):
         total = total + by_class[:, :, shot]
@@ -213,9 +219,10 @@ def class_sums(
 
 
 def centred(gram):
-    """The Gram matrix of the supports about their mean, and the mean's inner product with each support.
+    """The Gram matrix of the supports minus their mean, and the mean's inner product with each support.
 
-    For coefficients that sum to zero over the supports, scores about the mean are gram_qs alpha minus (mean's product) alpha.
+    If the coefficients sum to zero over the supports, the scores for centred inner products are gram_qs alpha minus
+    (mean's product) alpha.
     """
     mean_row = computed_once(lambda gram: total(gram, 0) / gram.shape[0], gram)
     mean = computed_once(lambda mean_row: total(mean_row, 0) / mean_row.shape[0], mean_row)

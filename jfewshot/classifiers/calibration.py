@@ -1,23 +1,24 @@
-"""From scores to probabilities: the temperature of each episode, from the supports alone.
+"""Convert scores to probabilities by a temperature for each episode, which is computed from the supports alone.
 
 Scores of different classifiers have different units: margins for `svm`, labels of +1 and -1 for `ridge`, squared distances for
-`centroid`. So temperatures are measured in the episode's own unit, the *training margin*
+`centroid`. So temperatures are measured in a unit that is computed for each episode, the *training margin*
 
     u = mean over the supports of (score of the own class - mean score of the other classes),
 
-with the scores of the supports themselves. Multiplying all scores of an episode by a number multiplies u by it. With the
-temperature T, the probabilities of a query with scores s are softmax(s / (T u)) (Guo et al., ICML 2017, without their fixed
-unit). The sharpness of an episode is 1 / (T u).
+with the scores of the supports themselves. Multiplying all scores of an episode by a number multiplies u by it. With
+the temperature T, the probabilities of a query with scores s are softmax(s / (T u)) (Guo et al., ICML 2017, who use a
+fixed unit instead of u). The sharpness of an episode is 1 / (T u).
 
-With several shots, T is fitted to supports that were left out. One support of every class is left out at a time: classes stay
-balanced, whereas a single support that is left out belongs to the class that then has the fewest supports, which biases its
-scores. The same classifier is trained on the other supports, and its scores of those left out are divided by its own u. T
-minimises
+With several shots, T is fitted to supports that were left out. One support of every class is left out at a time, so
+that classes stay balanced. (If only one support were left out, its class would have fewer supports than the others,
+which would bias its scores.) The same classifier is trained on the other supports, and its scores of the left-out
+supports are divided by the u of this fit. T minimises
 
     sum over the supports left out of -log p(own class) + 1/2 (log2(T / TEMPERATURE))^2,
 
-over a grid of quarter octaves. The second term is a prior of one octave about the temperature that is used at one shot, where
-nothing can be left out. (Without a prior, T would be zero wherever all supports left out are classified correctly.)
+over a grid of quarter octaves. The second term is a prior centred at the temperature that is used at one shot, with a
+standard deviation of one octave. (Without a prior, T would be zero whenever all left-out supports are classified
+correctly.)
 """
 
 import math
@@ -34,20 +35,20 @@ from jfewshot.classifiers.base import Support
 from jfewshot.classifiers.linalg import log_sum_exp, total
 from jfewshot.errors import UserError
 
-# At one shot, as a multiple of the training margin: the best one on the mean over the sample cells, on episodes of seed 777
-# (studies/calibration.py).
+# The temperature at one shot, as a multiple of the training margin. It is the best one on average over the sample
+# cells, on episodes of seed 777 (studies/calibration.py).
 TEMPERATURE = 0.35
-# Of the shots at most so many are left out in turn, each of which costs a fit.
+# At most so many shots are left out in turn, since each costs a fit.
 MOST_LEFT_OUT = 10
 _OCTAVES = np.arange(-16, 17) / 4.0
 _TINY = 1e-20
 
 
 def is_probabilistic(classifier: Any) -> bool:
-    """Whether the softmax of a classifier's scores is the classifier's own probability, as that of `logistic` is.
+    """Whether the softmax of a classifier's scores is the probability of its model, as for `logistic`.
 
     Args:
-      classifier: a classifier, which says so by an attribute `probabilistic`, or one in an `Auto` or a `WithKernel`.
+      classifier: a classifier, possibly in an `Auto` or a `WithKernel`; its attribute `probabilistic` gives the answer.
     """
     inner = classifier
     while hasattr(inner, "classifier"):
@@ -79,10 +80,10 @@ def sharpness(
       classifier: an inductive classifier without a kernel around it.
       model: trained on the supports.
       support: the support sets.
-      strength: what the model was trained with, one number or one of each episode.
+      strength: the strength that the model was trained with, one for all episodes or one for each.
 
     Returns:
-      1 / (TEMPERATURE u), and 1 / (T u) with the fitted temperature; the same where nothing can be left out.
+      1 / (TEMPERATURE u), and 1 / (T u) with the fitted temperature; both are equal if no support can be left out.
     """
     fixed = 1.0 / (TEMPERATURE * training_margin(classifier.score(model, support, support.gram), support.one_hot))
     if isinstance(classifier, Auto):
@@ -92,7 +93,7 @@ def sharpness(
     try:
         logits = _left_out_logits(classifier, support, strength)
     except UserError:
-        # A setting that does not fit fewer supports, such as more neighbours than there are.
+        # A setting that is impossible with fewer supports, such as more neighbours than supports.
         return fixed, fixed
     return fixed, fixed * _fitted(logits)
 
@@ -118,7 +119,7 @@ def _left_out_logits(
 
 
 def _fitted(logits: Float[Array, "left_out n_way episodes"]) -> Float[Array, "episodes"]:
-    """The factor of each episode that the logits of left-out supports are best multiplied with."""
+    """The best factor for the logits of left-out supports, for each episode."""
     n_way = logits.shape[1]
     own = jnp.asarray(np.eye(n_way)[np.arange(len(logits)) % n_way][:, :, None], logits.dtype)
 
@@ -132,7 +133,7 @@ def _fitted(logits: Float[Array, "left_out n_way episodes"]) -> Float[Array, "ep
 
 
 def no_sharpness(like: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The factors of transductive classifiers, which share the queries out: their shares are their probabilities.
+    """The factors of transductive classifiers, whose shares of a query are already probabilities.
 
     Args:
       like: an array of one value per episode.

@@ -1,13 +1,14 @@
-"""Kernels: a linear classifier on the values of a kernel in place of inner products, which bends its boundaries.
+"""Kernels: a linear classifier that gets kernel values instead of inner products has curved decision boundaries.
 
 The Gaussian kernel (radial basis function, RBF) is
 
     k(x, y) = exp(-gamma |x - y|^2 / spread),
 
-where the spread is the mean squared distance of an episode's supports from their mean. So gamma is free of units: embeddings that
-are multiplied by a number, or moved, give the same predictions. Values of a kernel are inner products in another space, so every
-classifier of this folder works on them without change. Squared distances come from inner products and squared lengths:
-|x - y|^2 = |x|^2 + |y|^2 - 2 x.y. Those of queries are the one thing that a plain classifier does not need.
+where the spread is the mean squared distance of an episode's supports from their mean. So gamma has no unit:
+predictions stay the same if all embeddings are multiplied by a number, or shifted by a vector. Kernel values are inner
+products in another space, so every classifier of this folder works with them unchanged. Squared distances come from
+inner products and squared lengths: |x - y|^2 = |x|^2 + |y|^2 - 2 x.y. Only the squared lengths of queries are not
+needed by a classifier without a kernel.
 """
 
 import dataclasses
@@ -29,8 +30,9 @@ class RBF:
     """The Gaussian kernel.
 
     Attributes:
-      gamma: how narrow it is, as a multiple of 1 / spread of an episode's supports. The default gained most with chosen strengths
-        and lost least (studies/kernels.py).
+      gamma: inverse width, as a multiple of 1 / spread of an episode's supports. The default had the largest gains and
+          the smallest
+      losses with chosen strengths (studies/kernels.py).
     """
 
     gamma: float = 0.1
@@ -46,7 +48,7 @@ class RBF:
         Args:
           gram_ss: inner products among the supports.
           gram_qs: inner products of queries and supports.
-          squared_lengths: of the queries, measured from the same origin.
+          squared_lengths: squared lengths of the queries, relative to the same origin.
 
         Returns:
           the kernel among the supports, and between queries and supports.
@@ -67,7 +69,7 @@ class RBF:
 
 # By the names that users write.
 KERNELS: dict[str, type[RBF]] = {"rbf": RBF}
-# What a classifier with a kernel is given after its own settings.
+# The settings that a kernel adds to those of the classifier.
 KERNEL_SETTINGS = frozenset({"kernel", "gamma"})
 
 
@@ -78,7 +80,7 @@ def kernel_settings(kernel: RBF | None) -> dict[str, Any]:
 
 @dataclasses.dataclass(frozen=True)
 class WithKernel:
-    """The evaluator's form of `kernel=rbf`: a classifier, and the kernel whose values it gets as inner products.
+    """A classifier for `kernel=rbf`: it holds a classifier, and the kernel whose values replace inner products.
 
     The evaluator computes the kernel's values once for each block of episodes and gives them to `classifier` (`taken_apart`).
 
@@ -100,7 +102,7 @@ class WithKernel:
 
     @property
     def translation_invariant(self) -> bool:
-        """Distances are the same from every origin, whatever the classifier does with the kernel's values."""
+        """Always true: kernel values depend on distances only, and distances do not depend on the origin."""
         return True
 
     def fit(self, support: Support, strength):
@@ -113,13 +115,13 @@ class WithKernel:
 
 
 def taken_apart(classifier: Any) -> tuple[RBF | None, Any]:
-    """A classifier's kernel, and the classifier that is given the kernel's values.
+    """A classifier's kernel, and the classifier that gets the kernel's values.
 
     Args:
       classifier: a classifier, one in a `WithKernel`, or either in an `Auto`.
 
     Returns:
-      None and the classifier itself where there is no kernel.
+      the kernel and the classifier; None and the classifier itself if there is no kernel.
     """
     if isinstance(classifier, Auto):
         kernel, inner = taken_apart(classifier.classifier)
@@ -140,6 +142,6 @@ def wants_squared_lengths(classifier: Any) -> bool:
 
 def _diagonal(gram: Float[Array, "n n episodes"]) -> Float[Array, "n episodes"]:
     if gram.shape[0] > MANY:
-        # Written out, the program of thousands of supports would take minutes to compile.
+        # Unrolled, the program for thousands of supports would take minutes to compile.
         return jnp.diagonal(gram).T
     return jnp.stack([gram[i, i] for i in range(gram.shape[0])])

@@ -14,7 +14,7 @@ class KNN:
     """k nearest neighbours with uniform votes, as scikit-learn's KNeighborsClassifier; ties go to the smallest class index.
 
     Attributes:
-      k: how many neighbours vote; 1 by default, the nearest alone.
+      k: how many neighbours vote; by default only the nearest.
       metric: "euclidean" or "cosine".
     """
 

@@ -15,19 +15,20 @@ _ROUNDS = 100
 
 @dataclasses.dataclass(frozen=True)
 class LaplacianShot:
-    """Queries are assigned to the nearest class mean, and queries that lie near each other to the same class.
+    """Assigns each query to the nearest class mean, and neighbouring queries to the same class.
 
     With a_qk the squared distance of query q from the mean of class k, times sharpness / spread, and N(q) the nearest other
     queries of q, the bound optimiser of the paper (equation 12) repeats
 
         y_q = softmax over k of (-a_qk + smoothness times the sum over N(q) of y_pk),
 
-    starting from smoothness 0. It assumes nothing about how many queries a class has. The paper's correction of the class means
-    from the queries (its equation 13) is left out. Rounds end when no probability moves, or after 100.
+    starting from smoothness 0. It assumes nothing about how many queries a class has. The paper's correction of the
+    class means from the queries (its equation 13) is left out. The solver stops when no probability changes any more,
+    or after 100 rounds.
 
     Attributes:
       sharpness: how fast probabilities fall with the squared distance, as a multiple of 1 / spread.
-      smoothness: how much each neighbour counts; lambda of the paper.
+      smoothness: weight of each neighbour; lambda of the paper.
       neighbours: how many nearest queries count for each query; queries at the same distance count as one.
     """
 
@@ -49,7 +50,7 @@ class LaplacianShot:
           strength: ignored.
 
         Returns:
-          the probabilities y, and by how much the last round moved one of them at most.
+          the probabilities y, and the largest change of one of them in the last round.
         """
         points, n_support = together(support, queries), support.n_support
         labels = labels_of(support, points)

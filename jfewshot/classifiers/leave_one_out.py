@@ -1,25 +1,28 @@
-"""Choosing a strength in each episode by leave-one-out, in closed form for all strengths, from one decomposition.
+"""Choose a strength in each episode by leave-one-out, in closed form for all strengths, from one decomposition.
 
-With the supports' mean taken out, K = V diag(w) V^T, and ridge regression on the labels Y at penalty a has the coefficients
-c = V diag(1 / (w + a)) V^T Y. Trained without support i, the intercept included, it misses the label of i by
+With the supports' mean subtracted, K = V diag(w) V^T, and ridge regression on the labels Y at penalty a has the
+coefficients c = V diag(1 / (w + a)) V^T Y. The model that is trained without support i, including the intercept, misses
+the label of i by
 
     y_i - f_i = c_i / sum_k V_ik^2 / (w_k + a),
 
-the sum over all eigenvectors but the constant one (the formula of Golub, Heath and Wahba, 1979, without its differences of
-nearly equal numbers). On CPUs, c and the sums of up to 100 supports come from a tridiagonal form of K instead (tridiagonal.py).
+where the sum is over all eigenvectors except the constant one (the formula of Golub, Heath and Wahba, 1979, rewritten
+without differences of nearly equal numbers). On CPUs, c and the sums of up to 100 supports come from a tridiagonal form
+of K instead (tridiagonal.py).
 
-`logistic` and `svm` choose by the same losses: one Newton step from zero makes each of them a ridge regression, whose penalty
-their C names.
+`logistic` and `svm` choose by the same losses: one Newton step from zero is a ridge regression, whose penalty
+follows from C.
 
-Few supports say little about the penalty, so the losses are weighed against what the scale of the embeddings says. Embeddings
-that are multiplied by t have the same solution at t^2 times the penalty. So a rule that knows the scale alone must be a
-multiple of a squared length, for which we take the spread of the supports: their mean squared distance from their mean. The
-criterion is
+A few supports determine the penalty poorly, so the losses are combined with a rule that uses the scale of the
+embeddings. Embeddings that are multiplied by t have the same solution at t^2 times the penalty. So a rule that uses
+only the scale must give a multiple of a squared length. We use the spread of the supports, which is their mean squared
+distance from their mean. The criterion is
 
     n / 2 log(mean squared miss) + 1 / 2 (log10(a / a_0))^2,
 
-minus the logarithm of a Gaussian likelihood of the misses times a prior of one decade about a_0, the penalty of the rule. With
-one shot nothing can be left out, and the prior alone decides. studies/auto_strength.py measured the constants.
+which is minus the logarithm of a Gaussian likelihood of the misses times a prior with a standard deviation of one
+decade, centred at a_0, the penalty of the rule. With one shot no support can be left out, and the prior alone decides.
+studies/auto_strength.py measured the constants.
 """
 
 from collections.abc import Callable
@@ -67,12 +70,12 @@ def choose(
 
     Args:
       support: the support sets of many episodes.
-      penalties: what to choose among: the penalty of ridge regression that each strength stands for.
+      penalties: the candidates: the penalty of ridge regression for each strength.
       one_shot: the rule's penalty for one shot, as a multiple of the spread.
-      found: the supports' decomposition where it is known; None to decompose.
+      found: the supports' decomposition if it is known; None to compute it.
 
     Returns:
-      places in `penalties`.
+      for each episode, an index into `penalties`.
     """
     gram, _ = centred(support.gram)
     n = support.n_support
@@ -97,7 +100,8 @@ def choose(
     elif n <= MANY:
         missed = lax.platform_dependent(gram, cpu=by_tridiagonal, default=by_spectrum)
     else:
-        # One episode alone leaves most of a vector register empty in the recursions down the tridiagonal form.
+        # With one episode at a time, the recursions along the tridiagonal form would leave most of a vector register
+        # empty.
         missed = by_spectrum(gram)
     return (0.5 * n * jnp.log(jnp.maximum(missed, _TINY)) + doubt).argmin(0)
 
@@ -112,7 +116,8 @@ def spectrum(gram: Float[Array, "n_support n_support episodes"]) -> Spectrum:
       eigenvalues and eigenvectors of each episode.
     """
     n = gram.shape[0]
-    # The constant vector gets the largest eigenvalue, so that it is the last, and not one of a null space of several vectors.
+    # The constant vector gets the largest eigenvalue, so that it comes last, and is not mixed with other vectors of the
+    # null space.
     matrices = jnp.moveaxis(gram + 2.0 * trace(gram) / n, -1, 0)
     values, vectors = lax.platform_dependent(matrices, cpu=_one_by_one, default=_together)
     values, vectors = jnp.moveaxis(values, 0, -1), jnp.moveaxis(vectors, 0, -1)
@@ -124,7 +129,7 @@ def _together(matrices):
 
 
 def _one_by_one(matrices):
-    """One LAPACK call a matrix: a call on a batch can hang a CPU forever (`linalg._inverse_one_by_one`)."""
+    """One LAPACK call for each matrix, since a call on a batch can hang forever on a CPU (see `linalg._inverse_one_by_one`)."""
     return lax.map(_together, matrices)
 
 
@@ -169,11 +174,12 @@ def tridiagonal_losses(
       loss: from residuals, n_support x columns x episodes, to one value per episode.
 
     Returns:
-      what `loss` gives at each strength.
+      the result of `loss` at each strength.
     """
     n, _, episodes = gram.shape
-    # The constant vector gets the mean eigenvalue in place of zero. The labels have no part in that direction. Its part of the
-    # inverse's diagonal, which small penalties would make large, is small then, and is taken out below.
+    # The constant vector gets the mean eigenvalue instead of zero. The labels have no component in that direction.
+    # Small penalties would otherwise make its contribution to the inverse's diagonal large; now the contribution is
+    # small, and it is subtracted below.
     shift = trace(gram) / n
     found = tridiagonal(gram + shift / n)
     by = factors(found, jnp.broadcast_to(strengths[:, None], (len(strengths), episodes)))

@@ -1,9 +1,9 @@
-"""Small dense linear algebra for many episodes at once, the episode axis last.
+"""Small dense linear algebra for many episodes at once, with the episode axis last.
 
-An episode's matrices are tiny (5 x 5, 25 x 5), so speed is decided by layout. With the episodes last and innermost, every
-operation below is an element-wise loop over episodes, which compilers turn into full-width vector code; with the episodes
-first, each episode is a small matrix product of its own and most of a vector register stays empty. Nothing here cares whether
-the last axis is one episode or thousands: a classifier reads like the maths for one.
+An episode's matrices are tiny (5 x 5, 25 x 5), so speed is decided by layout. With the episodes last and innermost,
+every operation below is an element-wise loop over episodes, which compilers turn into full-width vector code; with the
+episodes first, each episode is a separate small matrix product and most of a vector register stays empty. All functions
+work for one episode or thousands on the last axis, so the code of a classifier looks like the formulas for one episode.
 """
 
 from collections.abc import Callable
@@ -14,14 +14,14 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
-# Products are unrolled over blocks of this many terms: enough to keep the accumulators in registers and the loop's
-# overhead small, few enough to compile in milliseconds.
+# Products are unrolled over blocks of this many terms. This is enough to keep the accumulators in registers and the
+# loop's overhead small, and few enough to compile in milliseconds.
 _UNROLL = 25
-# Sums and maxima of up to so many terms are written out.
+# Sums and maxima of up to so many terms are unrolled.
 _MOST_TERMS = 128
 # Blocks of the inverse; a block is inverted by unrolled elimination.
 _BLOCK = 5
-# From this size on LAPACK, one episode after another, is faster than elimination across episodes.
+# For matrices of this size or larger, LAPACK on one episode after another is faster than elimination across episodes.
 _LAPACK_FROM = 160
 
 
@@ -37,7 +37,7 @@ def product(a: Float[Array, "m n *episodes"], x: Float[Array, "n c *episodes"]) 
     """
     n = a.shape[1]
     if a.ndim == 3 and a.shape[2] == 1:
-        # One episode has no other episodes beside it to fill a vector register: a matrix product.
+        # A single episode cannot fill a vector register across episodes, so use a matrix product.
         return jnp.matmul(a[:, :, 0], x[:, :, 0], precision=lax.Precision.HIGHEST)[:, :, None]
     whole = n // _UNROLL
     if whole < 2:
@@ -87,8 +87,9 @@ def _unrolled_product(a, x):
 def inverse(a: Float[Array, "n n *episodes"]) -> Float[Array, "n n *episodes"]:
     """Inverse of each episode's matrix by Gauss-Jordan elimination without pivoting.
 
-    Meant for matrices whose leading minors are all positive, where pivots cannot vanish: symmetric positive definite ones, and
-    a I + D K with a > 0, D diagonal and positive, K positive semi-definite (similar to a symmetric positive definite matrix).
+    For matrices whose leading minors are all positive, so that no pivot is zero: symmetric positive definite matrices,
+    and a I + D K with a > 0, D diagonal and positive, K positive semi-definite (similar to a symmetric positive
+    definite matrix).
 
     Args:
       a: n x n per episode.
@@ -115,10 +116,11 @@ def inverse(a: Float[Array, "n n *episodes"]) -> Float[Array, "n n *episodes"]:
 def _inverse_one_by_one(a: Float[Array, "*batch n n"]) -> Float[Array, "*batch n n"]:
     """Inverses by LAPACK, one matrix a call, for CPUs.
 
-    A LAPACK call on a batch of matrices can hang a CPU forever. jaxlib splits such a batch into tasks for XLA's thread pool and
-    waits for them, but the call itself occupies one thread of that pool. With as many devices as threads (the default: one device
-    per core) every thread waits inside such a call, and none is left for the tasks. jaxlib 0.10.2 does so in `ParallelBatchMap`
-    for all LAPACK and triangular solves. A call on one matrix runs in the calling thread.
+    A LAPACK call on a batch of matrices can hang forever on a CPU. jaxlib splits such a batch into tasks for XLA's
+    thread pool and waits for them, but the call itself occupies one thread of that pool. With as many devices as
+    threads (the default: one device per core) every thread waits inside such a call, and none is left for the tasks.
+    jaxlib 0.10.2 does so in `ParallelBatchMap` for all LAPACK and triangular solves. A call on one matrix runs in the
+    calling thread.
     """
     return lax.map(jnp.linalg.inv, a.reshape(-1, *a.shape[-2:])).reshape(a.shape)
 
@@ -153,30 +155,31 @@ def _eliminate_blocks(a):
             return lax.dynamic_update_slice_in_dim(rows, pivot, start, 1)
 
         def columns_of(a):
-            # Minus the identity in the pivot's own rows, so that these become `rows`.
+            # Subtract the identity in the pivot's own rows, so that these rows become `rows`.
             columns = lax.dynamic_slice_in_dim(a, start, _BLOCK, 1)
             minus = jnp.broadcast_to(-identity, (_BLOCK, *columns.shape[1:]))
             return lax.dynamic_update_slice_in_dim(columns, minus, start, 0)
 
         pivot = computed_once(pivot_of, a)
         rows, columns = computed_once(rows_of, a, pivot), computed_once(columns_of, a)
-        # Where the pivot's rows and columns stood, the update starts from zero.
+        # In the pivot's rows and columns, the update starts from zero.
         return jnp.where(of_block | jnp.swapaxes(of_block, 0, 1), 0.0, a) - _unrolled_product(columns, rows)
 
-    # A loop, however short: written out, its steps are fused, and the earlier ones computed again and again.
+    # A loop even if it is short: XLA fuses unrolled steps, and then computes the earlier steps several times.
     return lax.fori_loop(0, n // _BLOCK, eliminate, a)
 
 
 def total(x: Float[Array, "..."], axis: int) -> Float[Array, "..."]:
-    """Sum over a leading axis, term by term while it is short: XLA's reduction over an axis that is not the last is not
-    vectorised on CPUs, a sum of slices is."""
+    """Sum over a leading axis, term by term if the axis is short.
+
+    On CPUs XLA does not vectorise a reduction over an axis that is not the last, but it vectorises a sum of slices."""
     return _reduced(x, axis, jnp.add, jnp.sum)
 
 
 def trace(gram: Float[Array, "n n episodes"]) -> Float[Array, "episodes"]:
     """Sum of the diagonal, per episode."""
     if gram.shape[-1] == 1:
-        # One episode may have thousands of supports: written out, its program would take minutes to compile.
+        # One episode may have thousands of supports; an unrolled program would take minutes to compile.
         return jnp.trace(gram)
     return total(jnp.stack([gram[i, i] for i in range(gram.shape[0])]), 0)
 
@@ -192,7 +195,7 @@ def _reduced(x, axis, combine, reduce):
         return reduce(x, axis=axis)
     whole = n // _UNROLL
     if whole > 1:
-        # In groups: fewer operations to compile.
+        # In groups, so that there are fewer operations to compile.
         groups = lax.slice_in_dim(x, 0, whole * _UNROLL, axis=axis)
         groups = groups.reshape(*x.shape[:axis], whole, _UNROLL, *x.shape[axis + 1 :])
         groups = _reduced(_reduced(groups, axis + 1, combine, reduce), axis, combine, reduce)
@@ -200,7 +203,7 @@ def _reduced(x, axis, combine, reduce):
             return groups
         return combine(groups, _reduced(lax.slice_in_dim(x, whole * _UNROLL, n, axis=axis), axis, combine, reduce))
     slices = [lax.index_in_dim(x, i, axis, keepdims=False) for i in range(n)]
-    # In pairs, then pairs of pairs: short chains, and smaller rounding errors.
+    # In pairs, and then in pairs of pairs, which gives short chains of operations and smaller rounding errors.
     while len(slices) > 1:
         pairs = [combine(a, b) for a, b in zip(slices[::2], slices[1::2], strict=False)]
         slices = pairs + slices[2 * len(pairs) :]
@@ -227,8 +230,8 @@ def slot_type(n_way: int) -> type[np.int8] | type[np.int16]:
 def argmax_class(scores: Float[Array, "n c *episodes"]) -> jax.Array:
     """The class with the highest score; of several with equal scores, the one with the smallest index.
 
-    Written as a chain of selections: XLA's argmax carries an index through a general reduction, which its CPU compiler does
-    not vectorise.
+    The function is a chain of selections, because XLA's argmax is a general reduction that carries an index, which XLA
+    does not vectorise on CPUs.
 
     Returns:
       n per episode, of the type that `slot_type` names.

@@ -13,25 +13,26 @@ from jfewshot.classifiers.base import Diagnostics, Linear, Strength, Support, ce
 from jfewshot.classifiers.linalg import computed_once, inverse, largest, log_sum_exp, product, softmax, total
 from jfewshot.classifiers.many_supports import MANY, one_at_a_time, one_at_a_time_at
 
-# The relative residual at which a problem is left alone: by then its scores move by about 1e-5.
+# The relative residual at which a problem is finished; further steps would change its scores by about 1e-5.
 _STOP = 1e-5
-# Below it, a stage that gains nothing has met float32's limit.
+# A stage that makes no progress below this residual has reached the limit of float32.
 _MAY_STALL = 2e-4
-# What float32 leaves of a residual of nothing, mostly, when it is computed from the coefficients.
+# Mostly, the residual of an exact solution when it is computed from the coefficients in float32.
 _ROUNDING = 1e-4
-# Steps between two refreshes of the curvature; most normalised problems end within the first eight.
+# Steps between two updates of the curvature; most problems with normalised embeddings end within the first eight steps.
 _STEPS = 8
-# The most by which a step is prolonged, as a multiple of the way from the one before.
+# The largest factor by which a step is prolonged, as a multiple of the difference from the previous step.
 _FURTHEST = 8.0
 _STAGES = 40
-# How much a support's curvature may shrink from one stage to the next, and grow after a stage that failed.
+# The largest factors by which a support's curvature shrinks from one stage to the next, and grows after a stage that
+# failed.
 _SHRINK, _GROW = 0.25, 4.0
 _LEAST_CURVATURE = 1e-7
 _LARGEST_CURVATURE = 0.5
 _TINY = 1e-30
-# How much smaller the curvature is where training ends than at zero, for choosing C.
+# The curvature at the end of training divided by that at zero, for choosing C.
 CURVATURE_LOST = 4.0
-# With more supports than this, an episode that chooses C is solved in the eigenbasis that choosing it takes anyway.
+# With more supports than this, an episode that chooses C is solved in the eigenbasis that the choice needs anyway.
 _SPECTRAL_FROM = 40
 
 
@@ -53,21 +54,22 @@ class Logistic:
     """Softmax cross-entropy summed over the supports plus |W|^2 / (2 C), the intercept unpenalised: scikit-learn's
     LogisticRegression, whose two-class form (one weight vector, hence half the penalty) is used for 2 ways.
 
-    On coefficients alpha with scores z = K alpha + b and P = softmax(z), the optimum has P - Y + alpha / C = 0 and columns of
-    alpha that sum to zero. The Hessian acts as H K + 1 / C, where H_i = diag(p_i) - p_i p_i^T. Each *stage* replaces every H_i by
-    d_i I with d_i a bound on its largest eigenvalue where the stage begins, solves that system exactly by one n x n inverse per
-    episode, and takes a few steps with it, each prolonged by what the last two say of the next (Anderson acceleration). At zero
-    H_i = (I - 11^T / n_way) / n_way, so the first stage starts with the exact Hessian: normalised embeddings take 4 to 8 steps
-    in all, ill-conditioned problems (norm 100, C = 100) a few stages. A stage that raises the objective is undone and repeated
-    with more curvature; at 1/2 (Boehning, 1992) it can only descend. Inner products must be small enough for float32: they are
-    measured from the store's mean here, then from the supports'.
+    On coefficients alpha with scores z = K alpha + b and P = softmax(z), the optimum has P - Y + alpha / C = 0 and
+    columns of alpha that sum to zero. The Hessian acts as H K + 1 / C, where H_i = diag(p_i) - p_i p_i^T. Each *stage*
+    replaces every H_i by d_i I with d_i a bound on its largest eigenvalue where the stage begins, solves that system
+    exactly by one n x n inverse per episode, and takes a few steps with it, each prolonged according to the last two
+    steps (Anderson acceleration). At zero H_i = (I - 11^T / n_way) / n_way, so the first stage starts with the exact
+    Hessian: normalised embeddings take 4 to 8 steps in all, ill-conditioned problems (norm 100, C = 100) a few stages.
+    A stage that raises the objective is undone and repeated with more curvature; with a curvature of 1/2 (Boehning,
+    1992) every stage descends. Inner products must be small enough for float32, so first the
+    store's mean is subtracted and then the supports' mean.
 
     Episodes of many supports are solved by Newton's method with conjugate gradients instead (logistic_many.py), and in stages
     where that does not converge.
 
-    The residual is max |P - Y + alpha / C| / max |P - Y|. Relative, because on separable supports P - Y can be 1e-6 while
-    the scores still grow; and so P - Y is computed without cancellation, for a support's own class as minus the sum of the
-    others.
+    The residual is max |P - Y + alpha / C| / max |P - Y|. It is relative, because on separable supports P - Y can be
+    1e-6 while the scores still grow. For the same reason P - Y is computed without cancellation: the element of a
+    support's own class is minus the sum of the others.
     """
 
     strength: ClassVar[Strength | None] = Strength("C", 1.0, grid=tuple(10.0**k for k in range(-4, 6)))
@@ -91,8 +93,8 @@ class Logistic:
           support: the support sets of many episodes.
 
         Returns:
-          the model and diagnostics, with the places of the chosen strengths. The residual of many supports is that of the weights
-          in the eigenbasis (logistic_spectral.py).
+          the model and diagnostics, with the grid indices of the chosen strengths. With many supports, the residual is
+          that of the weights in the eigenbasis (logistic_spectral.py).
         """
         assert self.strength is not None
         grid = jnp.asarray(self.strength.grid, support.gram.dtype)
@@ -117,7 +119,7 @@ class Logistic:
         return _about_the_mean(alpha, bias, mean_row), Diagnostics(residual, products, place)
 
     def _one_at_a_time(self, support: Support, gram, penalty):
-        """Newton's method on each episode; in stages where that does not converge."""
+        """Solve each episode by Newton's method, or by stages if Newton's method does not converge."""
         target = support.one_hot[:, :, 0].T
         alpha, bias, residual, products = one_at_a_time_at(
             lambda gram, penalty: logistic_many.solve(gram, target, penalty, _STOP, _MAY_STALL), gram, penalty
@@ -125,7 +127,7 @@ class Logistic:
         return self._again_in_stages(support, gram, penalty, (jnp.swapaxes(alpha, 0, 1), bias, residual, products))
 
     def _again_in_stages(self, support: Support, gram, penalty, found):
-        """Coefficients, intercepts, residuals and iterations as they were found, or in stages where that did not converge."""
+        """Coefficients, intercepts, residuals and iterations; episodes that did not converge are solved again by stages."""
 
         def in_stages(found):
             again = self._in_stages(support, gram, penalty)
@@ -135,7 +137,7 @@ class Logistic:
         return lax.cond((found[2] > self.tolerance).any(), in_stages, lambda found: found, found)
 
     def _in_stages(self, support: Support, gram, penalty):
-        """Coefficients, intercepts for centred inner products, residuals and iterations."""
+        """Solve by stages; returns coefficients, intercepts for centred inner products, residuals and iterations."""
         n, way, episodes = support.n_support, support.n_way, gram.shape[-1]
         target = support.one_hot
         identity = jnp.eye(n, dtype=gram.dtype)[:, :, None]
@@ -160,7 +162,7 @@ class Logistic:
                 both = -computed_once(product, solve, gradient)
                 d_alpha, d_bias = both[:-1], both[-1]
                 if first:
-                    # K d_alpha + d_bias, read off the system that d_alpha solves instead of multiplied out.
+                    # K d_alpha + d_bias, taken from the system that d_alpha solves, which saves a product.
                     d_z = -way * (gradient + penalty * d_alpha)
                 else:
                     d_z = computed_once(product, gram, d_alpha) + d_bias
@@ -192,7 +194,7 @@ class Logistic:
             solve = jnp.concatenate([solve - column[:, None] * to_bias[None], to_bias[None]])
             (alpha, bias, z), residual, steps = take_steps(state, solve, first)
             if first:
-                # Where the inverse is inexact, z has left K alpha, and what seemed solved is not.
+                # If the inverse is inexact, z differs from K alpha, and an episode that seemed to be solved is not.
                 z = computed_once(product, gram, alpha) + bias
                 afresh = relative_residual(error(z), alpha)
                 residual = jnp.where(afresh <= _ROUNDING, residual, afresh)
@@ -231,15 +233,16 @@ class Logistic:
             iterations=jnp.zeros(episodes, jnp.int32),
         )
         end = lax.while_loop(lambda s: (s.stage < _STAGES) & (~s.done).any(), stage, stage(start, first=True))
-        # Measured afresh, not as the updates have it.
+        # Computed from the coefficients, and not from the updates.
         residual = relative_residual(error(product(gram, end.alpha) + end.bias), end.alpha)
         return end.alpha, end.bias, residual, end.iterations.astype(gram.dtype)
 
     def choose(self, support: Support, found: leave_one_out.Spectrum | None = None):
         """Leave-one-out of the ridge regression that a Newton step solves.
 
-        At zero the loss has the curvature 1 / n_way, which makes the penalty of that regression n_way / C. Where training ends
-        the curvature is smaller; a quarter of it chooses best (studies/auto_strength.py). With one shot, C is 4 / spread.
+        At zero the loss has the curvature 1 / n_way, so the penalty of that regression is n_way / C. At the end of
+        training the curvature is smaller; a quarter of it gave the best choices (studies/auto_strength.py). With one
+        shot, C is 4 / spread.
         """
         assert self.strength is not None
         penalties = CURVATURE_LOST * support.n_way / np.array(self.strength.grid)
@@ -251,7 +254,8 @@ class Logistic:
 
 def _about_the_mean(alpha, bias, mean_row) -> Linear:
     """The model for inner products that are not centred."""
-    # The sums are zero but for rounding, which queries far from the supports' mean would multiply by thousands.
+    # The sums are zero except for rounding errors, which queries far from the supports' mean would multiply by
+    # thousands.
     alpha = alpha - (total(alpha, 0) / alpha.shape[0])[None]
     return Linear(alpha, bias - total(mean_row[:, None] * alpha, 0))
 
@@ -262,8 +266,9 @@ def _largest_eigenvalue(p: Float[Array, "n_support n_way episodes"]) -> Float[Ar
 
 
 def _prolongation(step, before, gradient, moved) -> Float[Array, "episodes"]:
-    """How far ahead to go on: what would have made the last step shortest (Anderson, 1965, of depth one), but never back, nor
-    uphill."""
+    """The factor by which to prolong a step: it would have made the last step shortest (Anderson, 1965, with depth one).
+
+    It never turns a step back or uphill."""
     change = step - before
     shortest = -_inner(change, step) / jnp.maximum(_inner(change, change), _TINY)
     return jnp.where(_inner(gradient, moved) > 0, 0.0, jnp.clip(shortest, 0.0, _FURTHEST))

@@ -1,14 +1,15 @@
 """Multinomial logistic regression on one episode by nonlinear conjugate gradients: for kernels that keep an episode in registers.
 
-The problem is that of logistic.py: minimise the loss plus (penalty / 2) sum_c alpha_c K alpha_c over coefficients alpha and
-intercepts b, with scores z = alpha K + b and K centred. In the inner product <d, d'>_K = d K d' + scale e e' of coefficients and
-intercepts, the gradient is (G, r) = (P - Y + penalty alpha, sum(P - Y) / scale), so one product G K per step gives everything
-else by recurrence: the direction is (p, q) = -(G, r) + beta (p, q) before, and moves the scores by t = p K + q. The step is
-Newton's along the direction, and beta makes the direction conjugate to the one before under the Hessian where it begins
-(Daniel, 1967), so no older gradient is kept. No matrix is factorised: normalised embeddings at C = 1 take 3 to 13 products.
+The problem is that of logistic.py: minimise the loss plus (penalty / 2) sum_c alpha_c K alpha_c over coefficients alpha
+and intercepts b, with scores z = alpha K + b and K centred. In the inner product <d, d'>_K = d K d' + scale e e' of
+coefficients and intercepts, the gradient is (G, r) = (P - Y + penalty alpha, sum(P - Y) / scale), so one product G K
+per step gives everything else by recurrence: the direction is (p, q) = -(G, r) + beta (p, q) before, and moves the
+scores by t = p K + q. The step length is that of Newton's method along the direction, and beta makes the direction
+conjugate to the previous one with respect to the Hessian at its start (Daniel, 1967), so no older gradient is kept. No
+matrix is factorised: normalised embeddings at C = 1 take 3 to 13 products.
 
-Far from the origin (C of 100, embeddings of norm 10) a step may overshoot or need hundreds of products. The residual says so, and
-the caller solves such an episode by stages (logistic.py), which always descend.
+Far from the origin (C of 100, embeddings of norm 10) a step may overshoot, or the solver may need hundreds of products.
+The residual is then large, and the caller solves such an episode by stages (logistic.py), which always descend.
 """
 
 import functools
@@ -25,13 +26,13 @@ _TINY = 1e-30
 
 
 class Solution(NamedTuple):
-    """Where the iteration ended.
+    """The last state of the iteration.
 
     Attributes:
       alpha: coefficients on the supports.
       bias: intercepts for centred inner products.
       residual: max |P - Y + penalty alpha| / max |P - Y|, from `alpha` and `bias` and not from the recurrences.
-      products: products with the Gram matrix, the one for the residual not counted.
+      products: number of products with the Gram matrix, without the product for the residual.
     """
 
     alpha: Coefficients
@@ -64,24 +65,24 @@ def solve(
     """Minimise the loss of logistic.py.
 
     Args:
-      gram: centred inner products of the supports, supports x supports; 0 where it is filled up.
+      gram: centred inner products of the supports, supports x supports; 0 in padding.
       target: Y, 1 where a support is of a class.
-      inside: 1 for supports, 0 where the arrays are filled up.
+      inside: 1 for supports, 0 in padding.
       n_support: number of supports.
       penalty: 1 / C, or 2 / C for two classes.
       stop: the residual at which to end.
-      most: the most products.
+      most: the largest number of products.
 
     Returns:
       the solution with its residual.
     """
     tree = jax.tree.map
     n_way = len(target)
-    # Gives the intercepts the curvature that coefficients have at least.
+    # Gives the intercepts the smallest curvature that coefficients can have.
     scale = n_support / (n_way * penalty)
 
     def error_of(z: Coefficients) -> Coefficients:
-        """P - Y, for a support's own class as minus the sum of the others: without cancellation."""
+        """P - Y without cancellation: the element of a support's own class is minus the sum of the others."""
         highest = functools.reduce(jnp.maximum, z)
         unnormalised = tree(lambda z: jnp.exp(z - highest), z)
         factor = inside / sum_(unnormalised)
@@ -153,7 +154,8 @@ def solve(
 def times(x: Coefficients, gram: jax.Array) -> Coefficients:
     """Product with a Gram matrix.
 
-    The sums run over the first axis: on a GPU the columns are divided over a program's threads, and a thread sums a column alone.
+    The sums run over the first axis: on a GPU the columns are distributed over a program's threads, and each thread
+    sums whole columns.
 
     Args:
       x: coefficients.
@@ -164,8 +166,8 @@ def times(x: Coefficients, gram: jax.Array) -> Coefficients:
     """
     found: list[jax.Array] = []
     for values in x:
-        # Nothing is added, but the compiler cannot know. Otherwise a GPU's program holds all classes' values in registers at
-        # once, more than there are.
+        # This adds zero, but the compiler cannot know that. Without it, a GPU's program would need registers for the
+        # values of all classes at once, which are more registers than it has.
         after = values + 0.0 * found[-1] if found and gram.shape[0] == gram.shape[1] else values
         found.append((gram * after[:, None]).sum(0))
     return tuple(found)

@@ -1,4 +1,4 @@
-"""Multinomial logistic regression on one episode of many supports: Newton's method, its systems solved by conjugate gradients.
+"""Multinomial logistic regression on one episode of many supports, by Newton's method with conjugate gradients.
 
 The problem is that of logistic.py. A Newton step (d, e) on coefficients and intercepts solves
 
@@ -19,17 +19,18 @@ from jaxtyping import Array, Float
 
 from jfewshot.classifiers.many_supports import dot, times
 
-# What is left of a Newton step's system, in the norm above; of 0.2, 0.05 and 0.01 the middle one takes the fewest products.
+# Relative residual of a Newton step's system, in the norm above; of 0.2, 0.05 and 0.01 the middle one needs the fewest
+# products.
 _FORCING = 0.05
-_MOST_PRODUCTS = 100  # a Newton step
+_MOST_PRODUCTS = 100  # for a Newton step
 _MOST_STEPS = 12
-# Shorter than this, a step gains nothing that float32 could tell.
+# A shorter step makes no difference that float32 can represent.
 _SHORTEST = 1e-3
 _TINY = 1e-30
 
 
 class Solution(NamedTuple):
-    """Where Newton's method ended.
+    """The last state of Newton's method.
 
     Attributes:
       alpha: coefficients on the supports; they sum to zero for each class.
@@ -64,7 +65,7 @@ def solve(
       target: Y, 1 where a support is of a class.
       penalty: 1 / C, or 2 / C for two classes.
       stop: the residual at which to end.
-      may_stall: the residual below which a step that does not halve it ends the iteration.
+      may_stall: below this residual, a step that does not halve the residual ends the iteration.
 
     Returns:
       the solution with its residual.
@@ -77,7 +78,7 @@ def solve(
         return unnormalised / summed, highest + jnp.log(summed)
 
     def error(p):
-        """P - Y, for a support's own class as minus the sum of the others: without cancellation."""
+        """P - Y without cancellation: the element of a support's own class is minus the sum of the others."""
         others = p * (1.0 - target)
         return others - target * others.sum(0)
 
@@ -119,7 +120,7 @@ def solve(
 
 
 class _Gradients(NamedTuple):
-    """Vectors of coefficients and intercepts; each third one is the coefficients' product with the Gram matrix."""
+    """Vectors of coefficients and of intercepts, and the products of the coefficients with the Gram matrix."""
 
     d: jax.Array
     e: jax.Array
@@ -137,7 +138,7 @@ class _Gradients(NamedTuple):
 def _direction(gram, probability, penalty, gradient, gradient_bias):
     """An approximate Newton step: coefficients, intercepts, the coefficients' product with the Gram matrix, steps taken."""
     n_way, n = probability.shape
-    # Gives the intercepts a curvature of the order of the coefficients'.
+    # Gives the intercepts a curvature of the same order as the coefficients have.
     scale = n / (n_way * penalty)
 
     def norm(r, r_bias, r_moved):
@@ -174,6 +175,6 @@ def _direction(gram, probability, penalty, gradient, gradient_bias):
     start = _Gradients(zeros, zeros_bias, zeros, r, r_bias, r_moved, r, r_bias, r_moved, rr, jnp.int32(0))
     goal = _FORCING**2 * rr
     end = lax.while_loop(lambda s: (s.rr > goal) & (s.steps < _MOST_PRODUCTS), step, start)
-    # The norm does not see coefficients whose weights are zero (more supports than dimensions), but the residual does. For those
-    # the operator is the penalty alone, so one division solves them.
+    # If there are more supports than dimensions, some coefficients give weights of zero. The norm ignores such
+    # coefficients, but the residual does not. For them the operator is only the penalty, so one division solves them.
     return end.d + end.r / penalty, end.e, end.moved + end.r_moved / penalty, end.steps

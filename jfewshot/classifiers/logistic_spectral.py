@@ -1,13 +1,14 @@
-"""Multinomial logistic regression on one episode whose Gram matrix is decomposed already: Newton's method in that basis.
+"""Multinomial logistic regression on one episode by Newton's method, in the eigenbasis of its Gram matrix.
 
-The problem is that of logistic.py. With K = V diag(w) V^T and X = V diag(sqrt(w)), weights W in this basis have the gradient
-(P - Y) X + penalty W. A Newton step's system is solved by conjugate gradients, and the basis gives their preconditioner: with d
-the mean curvature p (1 - p), the operator is nearly penalty + d w in each coordinate. So large C, where its eigenvalues
-spread over as many decades as those of K, takes few products, and directions in which the supports hardly differ are solved as
-well as the others: at C = 10,000 the scores of the sample cells' queries are off by 1e-4 of the largest score, and by 2e-3 to
-2e-2 where stages of inverses end at float32's limit.
+The problem is that of logistic.py. With K = V diag(w) V^T and X = V diag(sqrt(w)), weights W in this basis have the
+gradient (P - Y) X + penalty W. A Newton step's system is solved by conjugate gradients, and the basis gives their
+preconditioner: with d the mean curvature p (1 - p), the operator is nearly penalty + d w in each coordinate. So large
+C, where its eigenvalues spread over as many decades as those of K, takes few products, and directions in which the
+supports hardly differ are solved as accurately as the others. At C = 10,000 the scores of the sample cells' queries
+have errors of 1e-4 of the largest score. With the stages of logistic.py, which end at the limit of float32, the errors
+are 2e-3 to 2e-2.
 
-The decomposition comes from choosing C (leave_one_out.py), which needs it anyway.
+The choice of C needs this decomposition anyway (leave_one_out.py).
 """
 
 from typing import NamedTuple
@@ -19,12 +20,13 @@ from jaxtyping import Array, Float
 from jfewshot.classifiers.logistic_many import Solution
 from jfewshot.classifiers.many_supports import dot, times
 
-_FORCING = 0.05  # what is left of a Newton step's system
-_MOST_PRODUCTS = 60  # a Newton step
+_FORCING = 0.05  # relative residual of a Newton step's system
+_MOST_PRODUCTS = 60  # for a Newton step
 _MOST_STEPS = 16
-_SHORTEST = 1e-3  # a step that gains nothing which float32 could tell
+_SHORTEST = 1e-3  # a shorter step makes no difference that float32 can represent
 _LEAST_CURVATURE = 1e-7
-# Eigenvalues below this share of the largest are float32's rounding; coefficients there would only add to the scores' rounding.
+# Eigenvalues below this share of the largest are rounding errors of float32; coefficients there would only increase the
+# scores' rounding errors.
 _NOISE = 3e-7
 _TINY = 1e-30
 
@@ -50,12 +52,12 @@ def solve(
     """Minimise the loss of logistic.py.
 
     Args:
-      values: eigenvalues of the centred Gram matrix, but for the constant eigenvector's.
+      values: eigenvalues of the centred Gram matrix, without that of the constant eigenvector.
       vectors: eigenvectors, one per column.
       target: Y, 1 where a support is of a class.
       penalty: 1 / C, or 2 / C for two classes.
       stop: the residual at which to end.
-      may_stall: the residual below which a step that does not halve it ends the iteration.
+      may_stall: below this residual, a step that does not halve the residual ends the iteration.
 
     Returns:
       the solution with its residual.
@@ -73,12 +75,12 @@ def solve(
         return unnormalised / summed, highest + jnp.log(summed)
 
     def error(p):
-        """P - Y, for a support's own class as minus the sum of the others: without cancellation."""
+        """P - Y without cancellation: the element of a support's own class is minus the sum of the others."""
         others = p * (1.0 - target)
         return others - target * others.sum(0)
 
     def coefficients(weights, at_error, curvature):
-        """Coefficients on the supports: of the weights, and of the optimality condition where an eigenvalue is nearly zero."""
+        """Coefficients on the supports: from the weights, or from the optimality condition if an eigenvalue is nearly zero."""
         of_condition = -times(at_error, back.T) / penalty
         of_weights = weights / jnp.maximum(root, _TINY)
         rotated = jnp.where(curvature * values >= penalty, of_weights, of_condition)
@@ -87,7 +89,7 @@ def solve(
     def relative_residual(gradient, curvature, at_error):
         """The violation of the condition P - Y + penalty alpha = 0, as a share of P - Y.
 
-        Coefficients that come from the condition itself miss it by what they would change of P - Y.
+        Coefficients that were computed from the condition violate it by the change of P - Y that they cause.
         """
         missed = gradient / jnp.maximum(root, _TINY) * jnp.minimum(1.0, curvature * values / penalty)
         return jnp.abs(times(jnp.where(seen, missed, 0.0), back)).max() / jnp.abs(at_error).max()

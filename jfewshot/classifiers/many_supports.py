@@ -1,12 +1,12 @@
-"""Functions that classifiers share for episodes of many supports: one episode at a time, with products instead of
-factorisations.
+"""Functions for episodes of many supports: one episode at a time, with matrix products instead of factorisations.
 
-With few supports an episode is too small for a processor, so many episodes are solved side by side (linalg.py). From about a
-hundred supports on, one episode's Gram matrix fills a core's cache, and products with it run near the core's limit. A solver then
-needs no factorisation: it takes a few dozen products of the Gram matrix with one row per class, by conjugate gradients.
+With few supports an episode is too small to use a processor well, so many episodes are solved at once (linalg.py). With
+about a hundred supports or more, one episode's Gram matrix fills a core's cache, and products with it run near the
+core's peak speed. A solver then needs no factorisation: it takes a few dozen products of the Gram matrix with one row
+per class, by conjugate gradients.
 
-Arrays here belong to one episode and have the classes first: [classes, supports] @ Gram is the fast order, since a class's
-coefficients and a row of the Gram matrix both lie side by side in memory.
+Arrays here belong to one episode and have the classes first: [classes, supports] @ Gram is the fast order, since a
+class's coefficients and a row of the Gram matrix are both contiguous in memory.
 """
 
 from collections.abc import Callable
@@ -30,7 +30,7 @@ def one_at_a_time(solve: Callable[..., Any], *arrays: jax.Array) -> Any:
 
     Args:
       solve: a function of arrays without the episode axis; it returns a pytree of arrays.
-      *arrays: the episodes last.
+      *arrays: arrays with the episodes last.
 
     Returns:
       What `solve` returns, the episodes last in every array.
@@ -50,7 +50,7 @@ def one_at_a_time_at(solve: Callable[..., Any], gram: jax.Array, strength: jax.A
     Args:
       solve: a function of one episode's Gram matrix and strength; it returns a pytree of arrays.
       gram: the Gram matrices, the episodes last.
-      strength: one for all episodes, or one per episode.
+      strength: one strength for all episodes, or one per episode.
 
     Returns:
       What `solve` returns, the episodes last in every array.
@@ -93,8 +93,8 @@ def solve_inside(
       inside: 1 for the supports that take part in a class's system, 0 for the others, whose x is 0.
       diagonal: added to the diagonal; positive.
       right: the right-hand sides.
-      goal: the largest element of the residual at which to stop.
-      most: the most steps.
+      goal: stop when the largest element of the residual is below this.
+      most: the largest number of steps.
 
     Returns:
       x, and the number of steps (one product with K each).

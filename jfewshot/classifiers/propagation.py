@@ -12,7 +12,7 @@ from jfewshot.classifiers.linalg import computed_once, largest, product, total
 from jfewshot.classifiers.transductive import Queries, labels_of, together
 from jfewshot.errors import UserError
 
-# What is left of the labels, which are of order one.
+# Largest residual at which the system counts as solved; the labels are of order one.
 _STOP = 1e-6
 _MOST_PRODUCTS = 200
 _TINY = 1e-30
@@ -55,7 +55,7 @@ class Propagation:
           strength: ignored.
 
         Returns:
-          what labels arrive at each query, for each class, and how well the system was solved.
+          the amount of each class's label that reaches each query, and how accurately the system was solved.
         """
         points = together(support, queries)
 

@@ -12,7 +12,8 @@ from jfewshot.classifiers.base import Diagnostics, Linear, Strength, Support, ce
 from jfewshot.classifiers.linalg import computed_once, inverse, largest, product, total, trace
 from jfewshot.classifiers.many_supports import MANY, one_at_a_time_at, solve_inside, times
 
-# What conjugate gradients leave of the labels, which are of order one; predictions then move by less than 1e-5.
+# Residual at which conjugate gradients stop; the labels are of order one, and predictions then change by less than
+# 1e-5.
 _STOP = 2e-6
 _MOST_PRODUCTS = 100
 
@@ -21,8 +22,9 @@ _MOST_PRODUCTS = 100
 class Ridge:
     """Least squares on labels of +1 and -1 with penalty alpha |W|^2 and a free intercept: scikit-learn's RidgeClassifier.
 
-    With the supports' mean taken out of K and of the labels Y, the coefficients are (K + alpha I)^-1 Y: one solve. Episodes of
-    many supports solve that system by conjugate gradients, or by a factorisation where the gradients do not converge.
+    With the supports' mean subtracted from K and the mean of the labels from Y, the coefficients are (K + alpha I)^-1
+    Y: one solve. Episodes of many supports solve that system by conjugate gradients, or by a factorisation if conjugate
+        gradients do not converge.
 
     The residual is max |Y - K A - alpha A|, for coefficients A and labels of order one.
     """
@@ -39,7 +41,8 @@ class Ridge:
         solve = _by_inverse if support.n_support <= MANY else _by_gradients
         alpha, iterations = solve(gram, right, strength)
         residual = largest(largest(jnp.abs(right - computed_once(product, gram, alpha) - strength * alpha), 1), 0)
-        # The sums are zero but for rounding, which queries far from the supports' mean would multiply by thousands.
+        # The sums are zero except for rounding errors, which queries far from the supports' mean would multiply by
+        # thousands.
         alpha = alpha - (total(alpha, 0) / support.n_support)[None]
         return Linear(alpha, mean_target - total(mean_row[:, None] * alpha, 0)), Diagnostics(residual, iterations)
 
@@ -54,13 +57,13 @@ class Ridge:
 
 def _by_inverse(gram, right, strength):
     n, _, episodes = gram.shape
-    # The mean is taken out of K, so that K sends equal coefficients to zero, and K + alpha I is nearly singular where alpha is
-    # small. The labels have no part in that direction; with a positive number in it, the inverse loses no digits to it.
+    # K is centred, so K maps equal coefficients to zero, and K + alpha I is nearly singular if alpha is small. The
+    # labels have no component in that direction. Adding a positive number in that direction keeps the inverse exact.
     in_mean = trace(gram) / n**2
     solve = inverse(gram + in_mean + strength * jnp.eye(n, dtype=gram.dtype)[:, :, None])
     right = jnp.broadcast_to(right, (*right.shape[:2], episodes))
     alpha = computed_once(product, solve, right)
-    # One step of refinement: the explicit inverse loses digits where alpha is small beside the Gram matrix.
+    # One step of refinement: the explicit inverse loses digits if alpha is small compared with the Gram matrix.
     alpha = alpha + computed_once(product, solve, right - computed_once(product, gram, alpha) - strength * alpha)
     return alpha, jnp.ones(episodes, gram.dtype)
 
@@ -71,7 +74,8 @@ def _by_gradients(gram, right, strength):
 
     def solve(gram, strength):
         x, count = solve_inside(gram, everywhere, strength, labels, jnp.asarray(_STOP, gram.dtype), _MOST_PRODUCTS)
-        # The residual that conjugate gradients carry along drifts from the true one, so the true one is solved for once more.
+        # The residual that conjugate gradients update differs more and more from the true residual, so solve once more
+        # for the true residual.
         left = labels - times(x, gram) - strength * x
         more, more_count = solve_inside(
             gram, everywhere, strength, left, jnp.asarray(_STOP, gram.dtype), _MOST_PRODUCTS

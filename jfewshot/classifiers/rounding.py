@@ -8,8 +8,9 @@ from jaxtyping import Array, Float
 from jfewshot.classifiers.base import Linear, Support
 from jfewshot.classifiers.linalg import largest, total
 
-# Rounding errors above this share of the scores' spread count as imprecise. Where the estimate was below it, no prediction
-# differed from float64's whose best two scores were more than a thousandth of the spread apart.
+# Episodes with rounding errors above this share of the scores' spread count as imprecise. In tests with estimates below
+# it, predictions differed from those of float64 only if the best two scores were less than a thousandth of the spread
+# apart.
 IMPRECISE = 1e-3
 
 
@@ -18,11 +19,12 @@ def rounding_error(
 ) -> Float[Array, "episodes"]:
     """Estimate the rounding error of a linear classifier's scores, as a share of their spread over the classes.
 
-    To first order a score K_q alpha + b is off by eps (max |K| |alpha| + |b| + 1), with eps the distance of 1 from the next
-    number and |alpha| the root of the sum of squares: inner products are each as inexact as the largest of them, and b comes from
-    differences between labels and probabilities, margins or predictions, of order one. The spread is the mean difference between
-    the highest and the lowest score of a query, over the first query of each class. Small penalties make alpha large; strong
-    ones, and embeddings that are nearly alike, make the spread small.
+    To first order a score K_q alpha + b has an error of eps (max |K| |alpha| + |b| + 1), where eps is the distance of 1
+    from the next number and |alpha| is the root of the sum of squares. The error of every inner product is that of the
+    largest one, and b is computed from differences between labels and probabilities, margins or predictions, which are
+    of order one. The spread is the mean difference between the highest and the lowest score of a query, over the first
+    query of each class. Small penalties make alpha large; strong ones, and embeddings that are nearly alike, make the
+    spread small.
 
     Args:
       model: as `fit` returned it.

@@ -1,4 +1,4 @@
-"""The few-shot paper's classifier: scikit-learn's SGDClassifier, step for step."""
+"""The few-shot paper's classifier: scikit-learn's SGDClassifier, with the same steps."""
 
 import dataclasses
 from typing import ClassVar, NamedTuple
@@ -19,14 +19,14 @@ _TOLERANCE = 1e-4  # tol
 _PATIENCE = 2  # n_iter_no_change
 _LEAST_RATE = 1e-6
 _REDUCTION = 5.0
-# How many factors of at most 2 are multiplied before a logarithm is taken: 2^64 is far from float32's largest number.
+# How many factors of at most 2 are multiplied before a logarithm is taken; 2^64 is far below float32's largest number.
 _FACTORS = 64
-# With so many supports at most, one among them is selected, not gathered.
+# With at most so many supports, one of them is read by selections, not by a gather.
 _SELECTIONS = 40
 
 
 class _State(NamedTuple):
-    order: Int32[Array, "n_support problems episodes"]  # which support comes when, this epoch
+    order: Int32[Array, "n_support problems episodes"]  # the order of the supports in this epoch
     beta: Float[Array, "n_support problems episodes"]  # the supports' coefficients
     bias: Float[Array, "problems episodes"]
     rate: Float[Array, "problems episodes"]
@@ -39,15 +39,16 @@ class _State(NamedTuple):
 @dataclasses.dataclass(frozen=True)
 class SGD:
     """SGDClassifier(loss="log_loss", alpha=0, learning_rate="adaptive", eta0=0.1, tol=1e-4, n_iter_no_change=2, max_iter=epochs):
-    Heggan et al. (arXiv 2402.01274) judge encoders by it.
+    Heggan et al. (arXiv 2402.01274) evaluate encoders with it.
 
-    Not converged logistic regression: where embeddings share a large mean it stops far from there
-    (docs/classifiers.md). One problem per class (one in all for 2 ways), each with a permutation of the supports drawn once;
-    every epoch applies it again to the current order, because scikit-learn seeds its shuffle anew each epoch. Without a
-    penalty each update adds a multiple of a support to the weights, so the whole course is computed on coefficients.
+    This is not converged logistic regression: if embeddings share a large mean, it stops far from the optimum
+    (docs/classifiers.md). One problem per class (one in all for 2 ways), each with a permutation of the supports drawn
+    once; every epoch applies it again to the current order, because scikit-learn seeds its shuffle again in each epoch.
+    Without a penalty each update adds a multiple of a support to the weights, so all of training is computed on
+    coefficients.
 
     Attributes:
-      epochs: the most epochs (max_iter).
+      epochs: the largest number of epochs (max_iter).
       shuffle: False keeps the supports in their order.
     """
 
@@ -72,7 +73,8 @@ class SGD:
 
         Args:
           support: of many episodes.
-          permutation: for each problem and episode, which of the current order's supports comes at each place of the next.
+          permutation: for each problem and episode, the position in the current order of the support at each position
+              of the next order.
 
         Returns:
           A `Linear` model, and diagnostics with the mean number of epochs of an episode's problems as iterations.
@@ -129,8 +131,8 @@ class SGD:
             now = order[i]
             sign = jnp.where(now // support.k_shot == positive, 1.0, -1.0).astype(beta.dtype)
             margin = sign * (total(_row(support.gram, now) * beta, 0) + bias)
-            # log(1 + exp(-margin)) and its derivative, from one exponential that cannot overflow; of the logarithms' sum,
-            # the logarithm is taken once in a while.
+            # log(1 + exp(-margin)) and its derivative, from one exponential that cannot overflow. The arguments of
+            # several logarithms are multiplied, so that fewer logarithms are computed.
             small = jnp.exp(-jnp.abs(margin))
             loss = loss + jnp.maximum(-margin, 0.0)
             odds = odds * (1.0 + small)
@@ -191,7 +193,7 @@ def _permutations(support: Support, problems: int) -> Int32[Array, "n_support pr
 
 
 def _take(values, index):
-    """values[index] along the first axis, for each problem and episode: selections while they are few, else a gather."""
+    """values[index] along the first axis, for each problem and episode: by selections if there are few, else by a gather."""
     if values.shape[0] > _SELECTIONS:
         return jnp.take_along_axis(values, index, axis=0, mode="promise_in_bounds")
     taken = jnp.broadcast_to(values[0], index.shape)
@@ -201,8 +203,9 @@ def _take(values, index):
 
 
 def _row(gram, index) -> Float[Array, "n_support problems episodes"]:
-    """gram[:, index], for each problem and episode: selections while they are few, since each is a vector operation for many
-    episodes and a gather is not, else a gather."""
+    """gram[:, index], for each problem and episode: by selections if there are few, else by a gather.
+
+    A selection is a vector operation over many episodes, and a gather is not."""
     n, episodes = gram.shape[0], gram.shape[-1]
     if n > _SELECTIONS:
         place = jnp.arange(n, dtype=jnp.int32)[:, None, None]

@@ -1,8 +1,8 @@
-"""The few-shot paper's SGD on one episode of many supports, its one-vs-rest problems side by side.
+"""The few-shot paper's SGD on one episode of many supports; all its one-vs-rest problems are trained at once.
 
-The course of training is that of sgd.py, update for update. There each update sums up one support's score from all coefficients.
-Here the scores of all supports are kept instead, f = K beta, and an update adds a multiple of one row of the Gram matrix to them:
-as many operations, but on numbers that lie side by side, which a processor handles sixteen at a time.
+The updates are those of sgd.py, which computes one support's score from all coefficients in each update. This file
+keeps the scores of all supports instead, f = K beta, and an update adds a multiple of one row of the Gram matrix to
+them. This takes as many operations, but on contiguous numbers, of which a processor handles sixteen at a time.
 """
 
 from typing import NamedTuple
@@ -15,15 +15,15 @@ from jfewshot.classifiers.many_supports import times
 
 
 class Rule(NamedTuple):
-    """When the rate falls and training ends (SGDClassifier's `learning_rate="adaptive"`).
+    """When the learning rate is lowered and when training ends (SGDClassifier's `learning_rate="adaptive"`).
 
     Attributes:
-      rate: at the beginning.
-      least_rate: below which training ends instead.
-      reduction: what the rate is divided by.
-      tolerance: by which an epoch's mean loss must fall to count as progress.
-      patience: epochs without progress after which the rate falls.
-      epochs: the most epochs.
+      rate: the rate at the beginning.
+      least_rate: training ends instead of lowering the rate below this.
+      reduction: the divisor that lowers the rate.
+      tolerance: an epoch counts as progress if its mean loss falls by at least this.
+      patience: epochs without progress after which the rate is lowered.
+      epochs: the largest number of epochs.
     """
 
     rate: float
@@ -35,8 +35,8 @@ class Rule(NamedTuple):
 
 
 class _State(NamedTuple):
-    order: Int32[Array, "problems n"]  # which support comes at each turn
-    turn: Int32[Array, "problems n"]  # at which turn each support comes
+    order: Int32[Array, "problems n"]  # the support that is used at each turn
+    turn: Int32[Array, "problems n"]  # the turn at which each support is used
     beta: Float[Array, "problems n"]
     bias: Float[Array, "problems"]
     rate: Float[Array, "problems"]
@@ -57,7 +57,7 @@ def solve(
     Args:
       gram: inner products of the supports.
       sign: 1 where a support is of a problem's class and -1 elsewhere.
-      permutation: which of the current order's supports comes at each place of the next epoch's.
+      permutation: the position in the current order of the support at each position of the next epoch's order.
       rule: when to stop.
 
     Returns:
@@ -89,9 +89,9 @@ def _epoch(state: _State, gram, sign, permutation, back, rule: Rule) -> _State:
     rate = jnp.where(state.active, state.rate, 0.0)
     turns, signs = order.T, jnp.take_along_axis(sign, order, 1, mode="promise_in_bounds").T
     number = jnp.arange(problems, dtype=jnp.int32)
-    # Afresh each epoch, so that rounding does not add up over all updates. The row below the problems' own keeps the update a
-    # write into part of an array: XLA does that in place, on one thread. A whole array it would spread over threads, and starting
-    # them takes longer than the update.
+    # Computed again in each epoch, so that rounding errors do not add up over all updates. The extra row below those of
+    # the problems makes each update a write into a part of an array, which XLA does in place on one thread. XLA would
+    # distribute a write of a whole array over several threads, and starting them takes longer than the update.
     scores = jnp.pad(times(state.beta, gram), ((0, 1), (0, 0)))
 
     def update(i, carry):

@@ -1,5 +1,6 @@
-"""Centroids and balanced assignments in turns: the MAP of Hu, Gripon and Pateux (PT-MAP, ICANN 2021), without their power
-transform of the features, which is no function of inner products. Transductive."""
+"""Alternate between balanced assignments and centroids: the MAP of Hu, Gripon and Pateux (PT-MAP, ICANN 2021). Transductive.
+
+Their power transform of the features is left out, since it cannot be computed from inner products."""
 
 import dataclasses
 from typing import ClassVar
@@ -20,17 +21,17 @@ _TINY = 1e-30
 
 @dataclasses.dataclass(frozen=True)
 class Sinkhorn:
-    """Queries are assigned to centroids such that all classes get equally many of them, and centroids follow the assignment.
+    """Assigns equally many queries to each class, and moves the centroids to the assigned queries, in turns.
 
-    With d_qc the squared distance of query q from centroid c, the assignment P maximises its entropy minus sharpness / spread
-    times sum P_qc d_qc. Its rows sum to 1, and its columns to the number of queries over the number of classes, which Sinkhorn's
-    iteration (Cuturi, 2013) achieves. Each centroid then moves a share `rate` of the way to the mean of its supports and its
-    queries, weighted by P. It begins at the mean of its supports. A centroid is a combination of points, so inner products
-    suffice.
+    With d_qc the squared distance of query q from centroid c, the assignment P maximises its entropy minus sharpness /
+    spread times sum P_qc d_qc. Its rows sum to 1, and its columns to the number of queries over the number of classes,
+    which is computed by Sinkhorn's iteration (Cuturi, 2013). Each centroid then moves a share `rate` of the way to the
+    mean of its supports and its queries, weighted by P. A centroid starts at the mean of its supports. It is a linear
+    combination of points, so inner products suffice.
 
     **It assumes that the classes are balanced among the queries.** Where they are not, it can be far worse than the nearest mean.
 
-    The residual is the largest difference of a column's sum from what it should be, as a share of that.
+    The residual is the largest relative difference of a column's sum from its target.
 
     Attributes:
       sharpness: how sharp assignments are, as a multiple of 1 / spread.
@@ -58,7 +59,7 @@ class Sinkhorn:
           strength: ignored.
 
         Returns:
-          the assignment of the queries to the classes, and how far it is from balanced.
+          the assignment of the queries to the classes, and its deviation from balanced classes.
         """
         points = together(support, queries)
         n_support, episodes = support.n_support, points.gram.shape[-1]
@@ -66,7 +67,7 @@ class Sinkhorn:
         each = total(queries.counts, 0) / support.n_way
 
         def assign(centroids):
-            """Assignments of the queries, and by how much a column's sum is off, from the centroids' coefficients."""
+            """Assignments of the queries, and the deviation of a column's sum, from the centroids' coefficients."""
             logits = self.sharpness / points.spread * points.nearness(centroids)[n_support:]
             return _balanced(logits, queries.counts, each)
 
@@ -84,7 +85,7 @@ def _balanced(
     counts: Float[Array, "n_query episodes"],
     each: Float[Array, "episodes"],
 ) -> tuple[Float[Array, "n_query n_way episodes"], Float[Array, "episodes"]]:
-    """exp(logits), rows and columns scaled in turns until rows sum to 1 and columns to `each`; and how far columns are off."""
+    """Scale rows and columns of exp(logits) in turns until rows sum to 1 and columns to `each`; and the columns' deviation."""
     mass = jnp.exp(logits - largest(logits, 1)[:, None]) * counts[:, None]
 
     def rows(mass):

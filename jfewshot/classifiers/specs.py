@@ -1,4 +1,4 @@
-"""From what a user writes, "logistic:C=0.1,1,10" or "knn:k=3:metric=cosine", to a classifier and its strengths."""
+"""Parse classifiers as users write them, "logistic:C=0.1,1,10" or "knn:k=3:metric=cosine"."""
 
 import dataclasses
 import difflib
@@ -16,11 +16,11 @@ from jfewshot.classifiers.kernels import KERNEL_SETTINGS, KERNELS, RBF, WithKern
 from jfewshot.classifiers.transductive import is_transductive
 from jfewshot.errors import UserError
 
-# The strength that each episode chooses for itself, from its supports.
+# Stands for a strength that is chosen in each episode from its supports.
 AUTO: Final = "auto"
-# A number; AUTO; None for a classifier without a strength.
+# A number, or AUTO, or None for a classifier without a strength.
 StrengthValue = float | Literal["auto"] | None
-# Strengths are float32 numbers in the solvers, which divide by them and multiply Gram matrices with them.
+# The solvers use strengths in float32, divide by them, and multiply Gram matrices by them.
 _LEAST, _MOST = 1e-30, 1e30
 # Counters of epochs and neighbours are 32-bit.
 _LARGEST_INT = 2**31 - 1
@@ -43,7 +43,7 @@ class ClassifierSpec(NamedTuple):
     strengths: tuple[StrengthValue, ...]
 
     def identity(self) -> dict[str, Any]:
-        """What of it a result depends on; of a user's own classifier the source too, so that editing it gives other results."""
+        """The fields on which a result depends, and the digest of the source of a user's own classifier, so that edits count."""
         kernel, plain = taken_apart(self.classifier)
         identity = {"name": self.name, **dataclasses.asdict(plain), **kernel_settings(kernel)}
         if is_transductive(plain):
@@ -54,10 +54,11 @@ class ClassifierSpec(NamedTuple):
 
 
 def default_classifiers(shots: Iterable[int | Literal["all"]]) -> tuple[str, ...]:
-    """What is evaluated where no classifier is named: `logistic` at one shot, `ridge` with a chosen alpha beyond.
+    """The default classifiers: `logistic` at one shot, and `ridge` with a chosen alpha for more shots.
 
-    Beyond one shot `ridge:alpha=auto` is as accurate as `logistic:C=auto` and many times as fast (docs/classifiers.md). A run
-    with several numbers of shots takes it for all of them, so that its curves are about one classifier.
+    With more than one shot `ridge:alpha=auto` is as accurate as `logistic:C=auto` and many times as fast
+    (docs/classifiers.md). A run with several numbers of shots uses it for all of them, so that a curve shows one
+    classifier.
 
     Args:
       shots: support clips per class of all protocols of the run; "all" for all labels.
@@ -66,15 +67,16 @@ def default_classifiers(shots: Iterable[int | Literal["all"]]) -> tuple[str, ...
 
 
 def parse_classifier(text: str) -> ClassifierSpec:
-    """Read `name[:setting=value]...`; the strength's value may be a comma-separated list, and `auto` one of its items.
+    """Parse `name[:setting=value]...`; the strength may be a comma-separated list, which may contain `auto`.
 
     The name is one of `CLASSIFIERS` or `TRANSDUCTIVE`, or `package.module.Class` for a classifier of the user's own (see base.py
     and transductive.py).
 
-    `kernel=rbf` is a setting of every classifier that has no setting of that name, and `gamma` one of the kernel (kernels.py).
+    `kernel=rbf` is a setting of every classifier that has no setting of that name itself; `gamma` is a setting of the
+    kernel (kernels.py).
 
     Raises:
-      UserError: on an unknown name, setting or value, saying which there are.
+      UserError: if a name, setting or value is unknown; the message lists the known ones.
     """
     name, *settings = text.split(":")
     kind: Any = _KNOWN.get(name) or (_imported(name) if "." in name else None)
@@ -89,7 +91,7 @@ def parse_classifier(text: str) -> ClassifierSpec:
     strengths: tuple[StrengthValue, ...] = (kind.strength.default,) if kind.strength else (None,)
     chosen: dict[str, Any] = {}
     of_kernel: dict[str, str] = {}
-    # A classifier that has one of these settings itself keeps its meaning.
+    # If a classifier has one of these settings itself, the setting keeps the classifier's meaning.
     own = is_transductive(kind) or KERNEL_SETTINGS & fields.keys()
     kernel_keys: frozenset[str] = frozenset() if own else KERNEL_SETTINGS
     given: set[str] = set()
@@ -124,9 +126,9 @@ def parse_classifier(text: str) -> ClassifierSpec:
 _NOT_OWN = {"jfewshot", *sys.stdlib_module_names}
 
 
-@functools.cache  # The code that runs is the one that was imported, whatever is written to its file afterwards.
+@functools.cache  # The imported code runs, even if its file is changed later.
 def _digest_of_source(kind: type) -> str:
-    """Of the modules of a user's class and of its bases, since a class may use other names of its module."""
+    """Digest of the modules of a user's class and of its bases, since a class may use other names of its module."""
     own = {base.__module__ for base in kind.__mro__ if base.__module__.partition(".")[0] not in _NOT_OWN}
     digest = hashlib.sha256()
     for name in sorted(own):
@@ -142,11 +144,11 @@ def _digest_of_source(kind: type) -> str:
 
 def _imported(name: str) -> Any:
     module_name, _, class_name = name.rpartition(".")
-    # A command line finds modules beside it, as `python -m` does.
+    # A command finds modules in the current folder, as `python -m` does.
     sys.path.insert(0, "")
     try:
         kind = getattr(importlib.import_module(module_name), class_name)
-    except (ImportError, AttributeError, ValueError, TypeError) as error:  # of a module with no name: "..x"
+    except (ImportError, AttributeError, ValueError, TypeError) as error:  # raised for a module without a name: "..x"
         raise UserError(f"classifier '{name}' cannot be imported ({error}); write package.module.Class") from error
     finally:
         sys.path.remove("")
@@ -206,7 +208,8 @@ def _value(text: str, key: str, value: str, kind: Any) -> Any:
             raise UserError(f"classifier '{text}': {key} is '{value}'; choose true or false")
         return value.lower() == "true"
     if kind is int:
-        # Longer texts than the largest number's are not converted: Python refuses numbers of many digits.
+        # Texts that are longer than the largest number are not converted, since Python refuses numbers with many
+        # digits.
         if not value.isdecimal() or len(value) > 10 or not 1 <= int(value) <= _LARGEST_INT:
             raise UserError(
                 f"classifier '{text[:80]}': {key} is '{value[:40]}'; it must be a whole number, from 1 to {_LARGEST_INT}"

@@ -13,7 +13,7 @@ from jfewshot.classifiers.linalg import inverse, product
 from jfewshot.classifiers.many_supports import MANY, one_at_a_time_at
 
 _STOP = 1e-5
-# Below it, a Newton step that gains nothing has met float32's limit.
+# A Newton step that makes no progress below this residual has reached the limit of float32.
 _MAY_STALL = 3e-4
 _SHARED_STEPS = 12
 _NEWTON_STEPS = 30
@@ -22,16 +22,16 @@ _NEWTON_STEPS = 30
 @dataclasses.dataclass(frozen=True)
 class SVM:
     """One-vs-rest with squared hinge loss: C sum max(0, 1 - y f)^2 + |w|^2 / 2, as scikit-learn's LinearSVC, which treats the
-    intercept as one more weight and so *penalises* it; hence K + 1 in place of K, and no invariance to translation.
+    intercept as one more weight and so *penalises* it; hence K + 1 instead of K, and no invariance to translation.
 
-    With D = 2 C on the supports inside the margin and 0 elsewhere, the optimum has alpha = D (y - K alpha): a linear system
-    once that set is known. First all classes share one system, the one with every support inside the margin. It bounds the
-    loss's curvature from above, so that accelerated steps with it descend; for the few supports and the C of few-shot
-    problems the first step mostly is the solution. What has not converged then takes Newton steps (Keerthi and DeCoste,
-    2005), each problem with a system of its own, the step halved where it would not descend.
+    With D = 2 C on the supports inside the margin and 0 elsewhere, the optimum has alpha = D (y - K alpha): a linear
+    system once that set is known. First all classes share one system, in which every support is inside the margin. Its
+    curvature is an upper bound of the loss's curvature, so accelerated steps with it descend. For the few supports and
+    the values of C of few-shot problems the first step is mostly the solution. Problems that have not converged then
+    take Newton steps (Keerthi and DeCoste, 2005), each with its own system; a step that would not descend is halved.
 
-    Episodes of many supports take Newton steps from the beginning, with conjugate gradients (svm_many.py), and the steps above
-    where these do not converge.
+    Episodes of many supports take Newton steps with conjugate gradients from the beginning (svm_many.py), and the steps
+    above if these do not converge.
 
     The residual is max |alpha - D (y - f)| / 2C, the error of a margin.
     """
@@ -42,7 +42,7 @@ class SVM:
 
     def fit(self, support: Support, strength):
         gram = support.gram + 1.0
-        # With two classes the problems are mirror images: solve the second class's alone.
+        # With two classes the two problems are mirror images, so solve only that of the second class.
         sign = 2.0 * support.one_hot - 1.0
         sign = sign[:, 1:] if support.n_way == 2 else sign
         solve = self._side_by_side if support.n_support <= MANY else self._one_at_a_time
@@ -52,7 +52,7 @@ class SVM:
         return Linear(alpha, alpha.sum(0)), Diagnostics(residual, iterations)
 
     def _one_at_a_time(self, gram, sign, slope):
-        """Newton's method with conjugate gradients; factorisations where that does not converge."""
+        """Solve each episode by Newton's method with conjugate gradients, or by factorisations if that does not converge."""
         alpha, residual, products = one_at_a_time_at(
             lambda gram, slope: svm_many.solve(gram, sign[:, :, 0].T, slope, _STOP, _MAY_STALL), gram, slope
         )
@@ -66,7 +66,7 @@ class SVM:
         return lax.cond((residual > self.tolerance).any(), factorised, lambda found: found, found)
 
     def _side_by_side(self, gram, sign, slope):
-        """Coefficients, residuals and iterations, from inverses, all episodes side by side."""
+        """Solve all episodes at once with explicit inverses; returns coefficients, residuals and iterations."""
         n, episodes = gram.shape[0], gram.shape[-1]
         sign = jnp.broadcast_to(sign, (*sign.shape[:2], episodes))
         identity = jnp.eye(n, dtype=gram.dtype)[:, :, None]
@@ -103,8 +103,9 @@ class SVM:
     def choose(self, support: Support):
         """Leave-one-out of ridge regression at the penalty 1 / C.
 
-        With all supports inside the margin, the loss is that regression's at 1 / 2C. Where training ends some supports are
-        outside; twice the penalty chooses best (studies/auto_strength.py). With one shot, C is 0.7 / spread.
+        With all supports inside the margin, the loss is that of ridge regression at 1 / 2C. At the end of training some
+        supports are outside; twice the penalty gave the best choices (studies/auto_strength.py). With one shot, C is
+        0.7 / spread.
         """
         assert self.strength is not None
         return leave_one_out.choose(support, 1.0 / np.array(self.strength.grid), one_shot=1.0 / 0.7)
@@ -114,7 +115,7 @@ class SVM:
 
 
 def _newton(gram, sign, slope, alpha, f, residual):
-    """Newton steps on each class's problem alone, all problems of all episodes side by side on the last axis."""
+    """Newton steps on each class's problem separately; the last axis holds all problems of all episodes."""
     n, classes, episodes = sign.shape
     identity = jnp.eye(n, dtype=gram.dtype)[:, :, None, None]
 
@@ -128,7 +129,7 @@ def _newton(gram, sign, slope, alpha, f, residual):
         system = identity / slope + inside[:, None] * gram[:, :, None] * inside[None]
         solve, right = inverse(system), (inside * sign)[:, None]
         target = product(solve, right)
-        # One step of refinement, for the digits that the explicit inverse loses where C |x|^2 is large.
+        # One step of refinement recovers the digits that the explicit inverse loses if C |x|^2 is large.
         target = target + product(solve, right - product(system, target))
         direction = target[:, 0] * inside - alpha
         along = product(gram, direction)

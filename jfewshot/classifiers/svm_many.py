@@ -1,7 +1,8 @@
-"""One-vs-rest support vector machines on one episode of many supports: Newton's method, its systems by conjugate gradients.
+"""One-vs-rest support vector machines on one episode of many supports, by Newton's method with conjugate gradients.
 
-The problem is that of svm.py. A Newton step solves (K + I / 2C) alpha = y on the supports inside the margin (Keerthi and DeCoste,
-2005), here only as exactly as the step deserves: until the supports inside no longer change, more digits would be lost again.
+The problem is that of svm.py. A Newton step solves (K + I / 2C) alpha = y on the supports inside the margin (Keerthi
+and DeCoste, 2005), here only to a few digits, since more digits would be useless as long as the set of supports inside
+the margin still changes.
 """
 
 from typing import NamedTuple
@@ -13,15 +14,15 @@ from jaxtyping import Array, Float
 from jfewshot.classifiers.many_supports import solve_inside, times
 
 _FORCING = 0.1
-_MOST_PRODUCTS = 200  # a Newton step
+_MOST_PRODUCTS = 200  # for a Newton step
 _MOST_STEPS = 30
-# A whole step is taken unless it ends uphill: steeper than this share of the descent at its beginning.
+# A whole step is taken unless the objective rises at its end by more than this share of its descent at the beginning.
 _CURVATURE = 0.1
 _HALVINGS = 8
 
 
 class Solution(NamedTuple):
-    """Where Newton's method ended.
+    """The last state of Newton's method.
 
     Attributes:
       alpha: coefficients on the supports.
@@ -53,7 +54,7 @@ def solve(
       sign: y, 1 where a support is of a class and -1 elsewhere.
       slope: 2 C.
       stop: the residual at which to end.
-      may_stall: the residual below which a step that does not halve it ends the iteration.
+      may_stall: below this residual, a step that does not halve the residual ends the iteration.
 
     Returns:
       the solution with its residual.
@@ -64,7 +65,8 @@ def solve(
         inside = jnp.where(sign * s.f < 1.0, 1.0, 0.0).astype(gram.dtype)
         kept = inside * s.alpha
         right = sign - times(kept, gram) - diagonal * kept
-        # Leaving out the supports outside can add much that one step removes; what counts is what the problem has left.
+        # Removing the supports outside the margin can raise the residual much, and one step lowers it again. Therefore
+        # the residual of the whole problem decides.
         left = jnp.minimum(s.residual, jnp.abs(inside * right).max())
         goal = jnp.maximum(_FORCING * left, 0.3 * stop)
         found, count = solve_inside(gram, inside, diagonal, right, goal, _MOST_PRODUCTS)
@@ -72,7 +74,7 @@ def solve(
         along = times(direction, gram)
 
         def ascent(size):
-            """The objective's derivative along the step: it grows with the size, and changes its sign at the lowest point."""
+            """The objective's derivative along the step: it increases with the step size, and is zero at the minimum."""
             f = s.f + size[:, None] * along
             here = s.alpha + size[:, None] * direction
             return (along * (here - slope * jnp.where(sign * f < 1.0, sign - f, 0.0))).sum(1)
@@ -83,7 +85,7 @@ def solve(
             beyond = ascent(middle) > 0
             return jnp.where(beyond, low, middle), jnp.where(beyond, middle, high)
 
-        # The derivative tells float32 more than differences of the objective, which is a sum over all supports.
+        # In float32 the derivative is more precise than differences of the objective, which is a sum over all supports.
         one = jnp.ones(sign.shape[0], gram.dtype)
         low, high = lax.fori_loop(0, _HALVINGS, halve, (jnp.zeros_like(one), one))
         size = jnp.where(

@@ -15,19 +15,20 @@ _TINY = 1e-30
 
 @dataclasses.dataclass(frozen=True)
 class TIM:
-    """Centroids that fit the supports, are sure of each query, and use all classes equally.
+    """Finds centroids that fit the supports, classify each query with high confidence, and use all classes equally.
 
     With p_ik the softmax over the classes k of -sharpness / spread times the squared distance of point i from centroid k, TIM
     minimises, over the centroids (equation 3 of the paper),
 
         support_weight CE(supports) - H(mean of p over the queries) + entropy_weight (mean over the queries of H(p_i)),
 
-    with CE the cross-entropy and H the entropy. Alternating directions add an assignment q of the queries to the classes
-    (proposition 1): q_ik is p_ik^(1 + entropy_weight) over the square root of its sum over the queries, scaled to sum 1 over the
-    classes, and each centroid then moves to where the gradient vanishes while p stays. Each new centroid is a combination of
-    points and of the old centroid, so inner products suffice. Rounds end when no probability moves, or after 150.
+    with CE the cross-entropy and H the entropy. Alternating directions add an assignment q of the queries to the
+    classes (proposition 1): q_ik is p_ik^(1 + entropy_weight) over the square root of its sum over the queries, scaled
+    to sum 1 over the classes, and each centroid then moves to the point where the gradient is zero for fixed p. Each
+    new centroid is a linear combination of points and of the old centroid, so inner products suffice. The solver stops
+    when no probability changes any more, or after 150 rounds.
 
-    The term H(mean) favours equally many queries in each class. `alpha_tim` favours that less.
+    The term H(mean) favours equally many queries in each class. In `alpha_tim` this preference is weaker.
 
     Attributes:
       sharpness: how fast probabilities fall with the squared distance, as a multiple of 1 / spread. (The paper's temperature is
@@ -54,12 +55,12 @@ class TIM:
           strength: ignored.
 
         Returns:
-          the probabilities p of the queries, and by how much the last round moved one of them at most.
+          the probabilities p of the queries, and the largest change of one of them in the last round.
         """
         points = together(support, queries)
         labels, n_support = labels_of(support, points), support.n_support
         counts = queries.counts[:, None]
-        # What one support and one query weigh in the sums of the paper's equation 8.
+        # The weights of one support and of one query in the sums of the paper's equation 8.
         of_support = self.support_weight / (1.0 + self.entropy_weight) / n_support
         of_query = counts / total(counts, 0)
         weights = jnp.concatenate([jnp.broadcast_to(of_support, (n_support, *of_query.shape[1:])), of_query])

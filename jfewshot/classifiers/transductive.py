@@ -1,8 +1,9 @@
-"""The contract of transductive classifiers, which look at all queries of an episode together.
+"""The interface of transductive classifiers, which use all queries of an episode together.
 
-An inductive classifier decides each query alone. A transductive classifier also uses how the queries lie to each other, which
-needs inner products among the queries. Its accuracy depends on the number of queries and on how they are divided among the
-classes. So it must not be compared with the accuracy of an inductive classifier, and every record, table and page marks it.
+An inductive classifier decides each query alone. A transductive classifier also uses the distances between the queries,
+which needs inner products among the queries. Its accuracy depends on the number of queries and on how they are divided
+among the classes. So it must not be compared with the accuracy of an inductive classifier, and every record, table and
+page marks it.
 
 A transductive classifier is a frozen dataclass with `transductive = True`, `strength`, `tolerance` and `translation_invariant` as
 in base.py, and `solve` in place of `fit` and `score`.
@@ -23,7 +24,7 @@ from jfewshot.classifiers.base import Diagnostics, Strength, Support
 from jfewshot.classifiers.linalg import computed_once, largest, product, total
 
 _TINY = 1e-30
-# A course ends where no probability moves by more than this in a round.
+# A solver stops when no probability changes by more than this in a round.
 _STILL = 1e-4
 
 
@@ -35,7 +36,7 @@ class Queries:
     Attributes:
       gram_qs: inner products of queries and supports.
       gram_qq: inner products among the queries.
-      counts: 1 where a place holds a query, 0 where classes have different numbers of queries and the place is filled up.
+      counts: 1 for places with a query, 0 for padding, which exists if classes have different numbers of queries.
     """
 
     gram_qs: Float[Array, "n_query n_support episodes"]
@@ -45,7 +46,7 @@ class Queries:
 
 @typing.runtime_checkable
 class Transductive(typing.Protocol):
-    """What the evaluator needs of a transductive classifier."""
+    """The interface of a transductive classifier for the evaluator."""
 
     strength: ClassVar[Strength | None]
     tolerance: ClassVar[float | None]
@@ -68,13 +69,13 @@ class Transductive(typing.Protocol):
           strength: a positive scalar; ignored without a `Strength`.
 
         Returns:
-          one score for each query and class, and how well the solver did.
+          one score for each query and class, and diagnostics of the solver.
         """
         ...
 
 
 def is_transductive(classifier: Any) -> bool:
-    """Whether a classifier, or a class of classifiers, looks at all queries together."""
+    """Whether a classifier, or a class of classifiers, uses all queries together."""
     return bool(getattr(classifier, "transductive", False))
 
 
@@ -83,7 +84,7 @@ class Points(typing.NamedTuple):
 
     Attributes:
       gram: inner products.
-      counts: 1 for supports and queries, 0 for places that are filled up.
+      counts: 1 for supports and queries, 0 for padding.
       spread: mean squared distance of the points from their mean; never 0.
     """
 
@@ -92,12 +93,12 @@ class Points(typing.NamedTuple):
     spread: Float[Array, "episodes"]
 
     def squared_distances(self) -> Float[Array, "n n episodes"]:
-        """Between all pairs of points; none is negative."""
+        """Squared distances between all pairs of points; none is negative."""
         squares = _diagonal(self.gram)
         return jnp.maximum(squares[:, None] + squares[None] - 2.0 * self.gram, 0.0)
 
     def nearness(self, centroids: Float[Array, "n n_way episodes"]) -> Float[Array, "n n_way episodes"]:
-        """2 x.c - |c|^2 of each point x and centroid c: minus their squared distance, without |x|^2, which all classes share.
+        """2 x.c - |c|^2 for each point x and centroid c: minus the squared distance, without |x|^2 (equal for all classes).
 
         Args:
           centroids: their coefficients on the points.
@@ -144,16 +145,16 @@ def settled(
     probabilities: Float[Array, "n_query n_way episodes"],
     most: int,
 ) -> tuple[Float[Array, "n_query n_way episodes"], Diagnostics]:
-    """Repeat a step until the queries' probabilities stand still in all episodes.
+    """Repeat a step until the queries' probabilities no longer change in any episode.
 
     Args:
       step: from a state to the next one, and the queries' probabilities in the given state.
-      state: to begin with.
-      probabilities: to begin with.
-      most: rounds at most.
+      state: the first state.
+      probabilities: the first probabilities.
+      most: largest number of rounds.
 
     Returns:
-      the last probabilities, and as residual by how much the last round moved one of them at most.
+      the last probabilities, and as residual the largest change of one of them in the last round.
     """
 
     def go_on(carry):

@@ -1,12 +1,13 @@
-"""Ridge regression at several penalties, and without each support, from one tridiagonal form of an episode's Gram matrix.
+"""Ridge regression with leave-one-out at several penalties, from one tridiagonal form of an episode's Gram matrix.
 
-With K = Q T Q^T, T tridiagonal and Q orthogonal, every penalty a has its own factors T + a I = L D L^T at a cost of n numbers.
-With Z = L^-1 Q^T, which is a recursion down the rows of Q^T,
+With K = Q T Q^T, where T is tridiagonal and Q orthogonal, the factors T + a I = L D L^T cost only n numbers for each
+penalty a. With Z = L^-1 Q^T, which is computed by a recursion over the rows of Q^T,
 
     (K + a I)^-1 Y = Q (T + a I)^-1 Q^T Y,        [(K + a I)^-1]_ii = sum_k Z_ki^2 / D_k,
 
-which is all that leave-one-out needs (leave_one_out.py). The form takes a third of the time of an eigendecomposition: for 100
-supports, LAPACK's float32 on one core takes 0.21 ms for T and Q, and 0.6 ms for eigenvalues and eigenvectors.
+and leave-one-out needs nothing else (leave_one_out.py). The tridiagonal form takes a third of the time of an
+eigendecomposition: for 100 supports, LAPACK's float32 on one core takes 0.21 ms for T and Q, and 0.6 ms for eigenvalues
+and eigenvectors.
 """
 
 from typing import NamedTuple
@@ -17,8 +18,8 @@ from jaxtyping import Array, Float
 
 from jfewshot.classifiers.linalg import computed_once, product
 
-# Rows of Q^T that a step of the recursion takes: with 20 rows, a step's results stay in registers, and 100 supports take 20 us
-# an episode in place of 90.
+# Rows of Q^T in one step of the recursion: with 20 rows, a step's results stay in registers, and an episode of 100
+# supports takes 20 us instead of 90.
 _ROWS_A_STEP = 20
 
 
@@ -27,7 +28,7 @@ class Tridiagonal(NamedTuple):
 
     Attributes:
       diagonal: of T.
-      beside: T's numbers beside its diagonal; the first one is zero and stands for the one that the first row lacks.
+      beside: T's elements next to its diagonal; the first one is zero, since the first row has no such element.
       vectors: Q^T: a column of Q in each row.
     """
 
@@ -76,7 +77,7 @@ def factors(found: Tridiagonal, strengths: Float[Array, "strengths #episodes"]) 
     def row(pivot, here):
         diagonal, beside = here
         ratio = beside / pivot
-        # No pivot is below the penalty but for rounding, since T has no negative eigenvalue.
+        # No pivot is below the penalty, except for rounding, since T has no negative eigenvalue.
         pivot = jnp.maximum(diagonal + strengths - ratio * beside, strengths)
         return pivot, (ratio, pivot)
 

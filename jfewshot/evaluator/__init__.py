@@ -1,28 +1,28 @@
-"""The evaluator: the only room that knows of batches, chunks, devices, and of where inner products come from.
+"""The evaluator: the only folder whose code handles batches, chunks, devices and the source of inner products.
 
 - `evaluator`: embeddings, episodes and a classifier in, predictions out
-- `solving`: a run's chunks, one after the other through the devices
+- `solving`: solves the chunks of a run on the devices, one after the other
 - `sources`: inner products, kept for the next call on the same view
 - `drawer`: drawn episodes, kept for the next store of the same clips
 - `gram`: inner products, looked up in one matrix, or multiplied episode by episode
 - `lengths`: squared lengths of embeddings, for kernels
-- `fused`: the loops that multiply rows of a large store where they lie, compiled by Numba
-- `looked_up`: rows, looked up inner products and the solution of a block in one program
-- `on_gpu`: whether a kernel solves a chunk on an NVIDIA GPU, and the program around it
-- `kernel`: the kernel: one program looks up, solves and scores an episode of `logistic`
-- `gathered`: a kernel that multiplies an episode's rows as it reads them
+- `fused`: loops, compiled by Numba, that multiply rows of a large store without copying the store
+- `looked_up`: one program that computes a block's rows, looks up its inner products and solves it
+- `on_gpu`: decides whether the Pallas kernel solves a chunk on an NVIDIA GPU, and calls the kernel
+- `kernel`: the Pallas kernel, in which one program looks up, solves and scores an episode of `logistic`
+- `gathered`: a Pallas kernel that multiplies an episode's rows while it reads them
 - `full_data`: training on all labels of unequal classes (NumPy only, float64)
 - `exact_logistic`: logistic regression in float64, several problems at once (NumPy only)
-- `answers`: a call's answers in host memory, and how an accelerator's come there
+- `answers`: collects the results of a call in host memory, and copies them from an accelerator
 - `segments`: queries of several segments
 - `scoring`: from the scores of queries to predictions and the scores that are kept
-- `preprocessing`: what is done to embeddings first (NumPy only)
-- `whitening`: what is done with the covariance of background clips (NumPy only)
-- `backgrounds`: which clips a preprocessing's statistics come from (NumPy only)
-- `chunking`: how many episodes at once a memory budget allows
-- `programs`: the compiled functions
+- `preprocessing`: the preprocessing of embeddings before inner products are computed (NumPy only)
+- `whitening`: whitening by the covariance of background clips (NumPy only)
+- `backgrounds`: chooses the clips from which a preprocessing's statistics come (NumPy only)
+- `chunking`: chooses how many episodes are solved at once, within a memory budget
+- `programs`: compiles functions and keeps the compiled programs
 - `compile_cache`: XLA's compiled code on disk, for the next process
-- `devices`: the devices that episodes are spread over
+- `devices`: the devices among which episodes are divided
 """
 
 from typing import Any

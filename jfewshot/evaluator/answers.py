@@ -1,8 +1,9 @@
-"""The answers of a call in host memory: where they are collected, and how they are copied from an accelerator.
+"""Collect the results of a call in host memory, and copy them from an accelerator.
 
-Copying from an accelerator into fresh memory took an H200's host 50 ms for the predictions of a million episodes (75 MB),
-whose solution took 5: the driver copies through a buffer of its own, and each new page is cleared in turn. So chunks are sent
-to page-locked memory, which the device writes directly (1.7 ms), and copied from there by several threads (3 ms).
+Copying from an accelerator into fresh memory took an H200's host 50 ms for the predictions of a million episodes (75
+MB), whose solution took 5 ms: the driver copies through its own buffer, and the operating system clears each new page.
+Chunks are therefore sent to page-locked memory, which the device writes directly (1.7 ms), and several threads copy
+them from there (3 ms).
 """
 
 import logging
@@ -37,8 +38,8 @@ def write(answers: Sequence[np.ndarray], chunk: Sequence[jax.Array], start: int,
     """Copy a chunk's answers into the call's, and wait for them.
 
     Args:
-      answers: the call's, as `room_for` made them.
-      chunk: the chunk's, [strengths, episodes, ...]; what follows its last episode is ignored.
+      answers: the arrays of the call, from `room_for`.
+      chunk: the arrays of the chunk, [strengths, episodes, ...]; entries after the chunk's last episode are ignored.
       start: number of the chunk's first episode.
       stop: number of the episode after its last one.
     """
@@ -47,13 +48,13 @@ def write(answers: Sequence[np.ndarray], chunk: Sequence[jax.Array], start: int,
             first, last, _ = shard.index[1].indices(theirs.shape[1])
             last = min(last, stop - start)
             if first < last:
-                # Without a copy where the memory is page-locked.
+                # If the memory is page-locked, this makes no copy.
                 source = np.asarray(shard.data)[:, : last - first]
                 _copy(mine[:, start + first : start + last], source)
 
 
 def send(chunk: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
-    """Start to copy a chunk's answers to the host; returns arrays that lie there, or will.
+    """Start to copy a chunk's answers to the host; the returned arrays are there, or will be when the copy has finished.
 
     Args:
       chunk: arrays on accelerators.

@@ -1,4 +1,4 @@
-"""Which clips the statistics of a preprocessing come from, and whether evaluated clips are among them."""
+"""Choose the clips from which a preprocessing's statistics come, and check whether evaluated clips are among them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,13 +17,13 @@ _TRANSDUCTIVE = "That is transductive: pass --transductive, and the results will
 
 
 def opened_backgrounds(given: Sequence[Path | str | Store | Moments]) -> list[Store | Moments] | None:
-    """Open what `--statistics-from` names.
+    """Open the stores and the files of statistics that `--statistics-from` names.
 
     Args:
       given: `train` alone; or `shipped`, files of statistics, stores, and folders that contain stores.
 
     Returns:
-      stores and statistics; None for the training split, which is also where they come from if nothing is given.
+      stores and statistics; None for the training split, which is also the default.
 
     Raises:
       UserError: if `train` is one of several, or a file or a folder is missing or damaged.
@@ -46,7 +46,7 @@ def opened_backgrounds(given: Sequence[Path | str | Store | Moments]) -> list[St
 
 
 def background_of(given: Background, store: Store, view: str) -> list[Store] | Moments:
-    """Choose the statistics, or the stores to take statistics from.
+    """Choose the statistics of the evaluated store's encoder, or the stores from which they are computed.
 
     Args:
       given: stores, or statistics that were computed before.
@@ -57,7 +57,7 @@ def background_of(given: Background, store: Store, view: str) -> list[Store] | M
       statistics of the evaluated store's encoder, or at least one store whose view has as many dimensions as the evaluated one.
 
     Raises:
-      UserError: if there is neither, or both are given.
+      UserError: if neither statistics nor stores fit, or if both are given.
     """
     listed = [given] if isinstance(given, Store | Moments) else list(given)
     stores = [item for item in listed if isinstance(item, Store)]
@@ -76,7 +76,7 @@ def moments_for(given: Sequence[Moments], store: Store, view: str) -> Moments:
       view: name of the view.
 
     Returns:
-      the only ones of this encoder and view.
+      the statistics of this encoder and view.
 
     Raises:
       UserError: if there are none or several, or if they are of another revision or dimension.
@@ -107,10 +107,10 @@ def moments_for(given: Sequence[Moments], store: Store, view: str) -> Moments:
 
 
 def other_stores(given: Sequence[Store], store: Store, view: str) -> list[Store]:
-    """Choose the stores that statistics are taken from.
+    """Choose the stores from which statistics are computed.
 
     Args:
-      given: one store, which is taken; or several, of which those of the same upstream and of another dataset are taken.
+      given: one store, which is used; or several, of which those of the same upstream and of another dataset are used.
       store: the store to be evaluated.
       view: name of the view.
 
@@ -137,7 +137,7 @@ def other_stores(given: Sequence[Store], store: Store, view: str) -> list[Store]
 
 
 def clips_in_common(source: Store, store: Store, view: str, clips: ClipTable, name: str) -> str:
-    """Say what is wrong with a background that holds evaluated clips.
+    """Describe the error if a background contains evaluated clips.
 
     Args:
       source: the background's store.
@@ -173,7 +173,7 @@ def clips_in_common(source: Store, store: Store, view: str, clips: ClipTable, na
 
 
 def evaluated_clips_in(moments: Moments, store: Store, view: str, clips: ClipTable, name: str) -> str:
-    """Say what is wrong with statistics of evaluated clips.
+    """Describe the error if statistics were computed from evaluated clips.
 
     Args:
       moments: the statistics.

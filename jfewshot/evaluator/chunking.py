@@ -1,5 +1,7 @@
-"""How many episodes are solved at once: the chunks that a memory budget allows, smaller ones after a device ran out of memory,
-and the two layouts of a chunk (by episode on the host, in blocks on the device)."""
+"""Choose how many episodes are solved at once, within a memory budget.
+
+After a device ran out of memory, chunks become smaller. This file also converts between the two layouts of a chunk: by
+episode on the host, in blocks on the device."""
 
 import logging
 from collections.abc import Callable
@@ -16,7 +18,7 @@ from jfewshot.errors import UserError
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-# Bytes of inner products per chunk on a CPU: enough blocks to keep every core busy, few enough to stay near the caches.
+# Bytes of inner products per chunk on a CPU: enough blocks to keep every core busy, and few enough to fit the caches.
 _CPU_CHUNK_BYTES = 64 * 2**20
 
 
@@ -32,7 +34,7 @@ class ChunkShape(NamedTuple):
     """How many episodes are solved at once.
 
     Attributes:
-      blocks: over all devices.
+      blocks: number of blocks in a chunk, over all devices.
       block: episodes per block.
     """
 
@@ -54,7 +56,8 @@ def chunk_shape(
 ) -> ChunkShape:
     """Choose how many episodes are solved at once.
 
-    Blocks suit the device. A chunk has as many blocks as the memory allows and the episodes fill.
+    The size of a block depends on the kind of device. A chunk has as many blocks as the memory allows, but not more
+    than the episodes fill.
 
     Args:
       protocol: gives the number of supports, of queries and of episodes.
@@ -72,8 +75,9 @@ def chunk_shape(
     bytes_per_episode = 4 * (n * n + n * m) + 24 * m
     if block is None:
         if platform == "cpu":
-            # A block's matrices should fit a core's second-level cache, and its rows whole vector registers.
-            # Where classifiers solve one episode at a time, a block is one episode, which then needs no transposition.
+            # A block's matrices should fit a core's second-level cache, and its rows should fill whole vector
+            # registers. If classifiers solve one episode at a time, a block is one episode, so that no transposition is
+            # needed.
             block = next(size for size, most in ((128, 8), (64, 40), (16, MANY), (1, n)) if n <= most)
         else:
             block = _accelerator_block(bytes_per_episode, protocol.n_episodes, n_devices)
@@ -88,10 +92,11 @@ def chunk_shape(
 
 
 def _accelerator_block(bytes_per_episode: int, n_episodes: int, n_devices: int) -> int:
-    """Episodes of a block on an accelerator, where each operation of a block costs a launch of some microseconds.
+    """Choose the number of episodes in a block on an accelerator, where each operation of a block costs some microseconds.
 
-    An H200 solved a million 1-shot episodes in 98 ms in blocks of 4,096, 34 in blocks of 16,384, 16 in blocks of 65,536 and 14 in
-    one block. So a block is as large as bounded memory allows, and the episodes fill all blocks evenly.
+    An H200 solved a million 1-shot episodes in 98 ms in blocks of 4,096, in 34 ms in blocks of 16,384, in 16 ms in
+    blocks of 65,536 and in 14 ms in one block. So a block is as large as the memory limit allows, and the episodes are
+    divided evenly among the blocks.
     """
     per_device = -(-n_episodes // n_devices)
     most = max(_LANES, min(_MOST_ACCELERATOR_BLOCK, _ACCELERATOR_BLOCK_BYTES // bytes_per_episode))
@@ -124,11 +129,11 @@ def is_out_of_memory(error: Exception) -> bool:
 
 
 class Chunking:
-    """The shapes of chunks: what fits the budget, or, where that ran out of memory, less.
+    """The shapes of chunks: as large as fits the memory budget, and smaller after a device ran out of memory.
 
     Args:
       mesh: the devices.
-      memory_bytes: what may be used, over all devices.
+      memory_bytes: memory that may be used, over all devices.
       block: episodes per block; None for what suits the device and the episode's size.
 
     Attributes:
@@ -141,14 +146,14 @@ class Chunking:
         self._most_blocks: dict[tuple[int, ...], int] = {}
 
     def shape(self, protocol: Protocol, together: bool = False) -> ChunkShape:
-        """Of a protocol's chunks; see `chunk_shape`."""
+        """Choose the shape of a protocol's chunks; see `chunk_shape`."""
         devices = self._mesh.devices
         platform = devices.flat[0].platform
         shape = chunk_shape(protocol, devices.size, platform, self._memory_bytes, self._block, together)
         return shape._replace(blocks=min(shape.blocks, self._most_blocks.get(_size(protocol, together), shape.blocks)))
 
     def run(self, protocol: Protocol, work: Callable[[ChunkShape], T], together: bool = False) -> T:
-        """Do some work in chunks; where a device has no memory left, again in chunks of half the size, from then on.
+        """Do some work in chunks; if a device runs out of memory, do it again in chunks of half the size, also in later calls.
 
         Args:
           protocol: what an episode is.

@@ -1,8 +1,9 @@
-"""What XLA compiled, kept on disk, so that the next process starts at once.
+"""Keep the programs that XLA compiled on disk, so that the next process does not compile them again.
 
-JAX's own cache does the work; this chooses where. A home folder is often shared by machines of several kinds, and code for a
-CPU belongs to its instruction set: each kind of processor gets a folder of its own. Entries are found by a digest of the
-program, the compiler's version and its settings, and one that cannot be read (half-written, on another's disk) is compiled anew.
+JAX's own cache stores the programs; this file chooses the folder. Machines of several kinds often share a home folder,
+and code for a CPU fits only its instruction set, so each kind of processor gets its own folder. Entries are found by a
+digest of the program, the compiler's version and its settings. A program whose entry cannot be read (because it is
+half-written, for instance) is compiled again.
 """
 
 import hashlib
@@ -16,9 +17,10 @@ from jfewshot.files import user_cache, writable_folder
 
 log = logging.getLogger(__name__)
 
-# Where there is more, the entries not used for longest are removed down to half of it.
+# If the cache is larger, the entries that were not used for the longest time are removed until it has half of this
+# size.
 MOST_BYTES = 2**30
-# Seconds of compiling from which on a program is kept: small ones too, for a run has dozens of them.
+# A program that took at least so many seconds to compile is kept: small programs too, since a run has dozens of them.
 _WORTH_KEEPING_S = 0.05
 
 
@@ -52,7 +54,7 @@ def use_compile_cache(wanted: bool = True) -> Path | None:
 
 
 def prune(folder: Path, most_bytes: int = MOST_BYTES) -> None:
-    """Where a cache has outgrown a limit, remove what was not used for longest, down to half of the limit."""
+    """If a cache exceeds a limit, remove the entries that were not used for the longest time, down to half of the limit."""
     entries = []
     for path in folder.glob("*"):
         try:
@@ -71,7 +73,7 @@ def prune(folder: Path, most_bytes: int = MOST_BYTES) -> None:
 
 
 def _processor() -> str:
-    """A name for this kind of processor, by what it can execute."""
+    """A name for this kind of processor, made from the instructions that it can execute."""
     lines: set[str] = set()
     try:
         with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:

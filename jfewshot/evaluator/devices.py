@@ -1,4 +1,4 @@
-"""The devices that episodes are spread over."""
+"""The devices among which episodes are divided."""
 
 import contextlib
 import os
@@ -15,9 +15,9 @@ _GIB = 2**30
 
 
 def use_all_cores(n_cores: int | None = None) -> None:
-    """Make a device of each CPU core, since one small loop runs on one core; to be called before JAX is first used.
+    """Make each CPU core a device, since JAX runs one small loop on one core; to be called before JAX is first used.
 
-    Does nothing where the user has chosen already, by JAX_NUM_CPU_DEVICES or XLA_FLAGS, or where JAX runs already.
+    Does nothing if the user has chosen the number with JAX_NUM_CPU_DEVICES or XLA_FLAGS, or if JAX is already running.
 
     Args:
       n_cores: how many cores; None for all that this process may use.

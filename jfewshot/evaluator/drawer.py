@@ -1,4 +1,4 @@
-"""Drawn episodes: brought to the host for the records, left on the device for the solver, kept for the next store."""
+"""Draw episodes, copy them to the host for the records, and keep them on the device for the solver and for the next store."""
 
 import dataclasses
 import functools
@@ -25,7 +25,7 @@ from jfewshot.profiling import stage
 from jfewshot.randomness import stream_key
 from jfewshot.store.clips import ClipTable
 
-# Stores of one dataset follow each other, under a few protocols each.
+# A run evaluates the stores of one dataset one after the other, each with a few protocols.
 _KEPT = 4
 _MOST_KEPT = 64  # of small draws: a curve over shots returns to each of its protocols for every view
 _SHARE = 1 / 32  # of the memory budget, for what one draw leaves on the device
@@ -64,7 +64,8 @@ class Drawn:
     @functools.cached_property
     def clips(self) -> np.ndarray:
         """Rows of the clip table, episodes x n_way x (k_shot + n_query); supports first."""
-        # Fetched when they are first asked for: the devices can solve what they drew without the host's ever seeing it.
+        # Fetched when they are first used: the devices can solve the episodes that they drew without copying them to
+        # the host.
         return self.fetch()
 
     @functools.cached_property
@@ -133,7 +134,7 @@ class Drawer:
                 self._drawn.pop(oldest)
                 self._on_device.pop(oldest, None)
             if protocol.unknown_ways:
-                class_pool(clips, protocol, dataset)  # says what is wrong in the words of the options
+                class_pool(clips, protocol, dataset)  # its messages name the options of the command line
                 self._drawn[identity] = _known_part(self.draw(clips, protocol.as_drawn, dataset), protocol.n_way)
                 return self._drawn[identity]
             with stage("sampling"):
@@ -161,7 +162,7 @@ class Drawer:
             )
         on_device = pool_arrays(pool, protocol, clips.stream)
         arguments = tuple(sorted(draw_arguments(protocol, pool).items(), key=lambda item: item[0]))
-        # Half the bytes where rows of the clip table fit 16 bits.
+        # Half of the bytes if row numbers of the clip table fit 16 bits.
         function = jit_draw(self._mesh, arguments, "uint16" if len(clips) <= 2**16 else "uint32")
         chunks: list[jax.Array] = []
         fetched: list[np.ndarray] = []
@@ -204,8 +205,8 @@ class Drawer:
             if chunk.query_count is not None:
                 counts.append(episodes_first(chunk.query_count)[: wanted(number)])
             if keep:
-                # Waited for on accelerators, so that one that runs out of memory says so while smaller chunks can still be
-                # drawn. A CPU's memory has no such end, and waiting would leave the host idle.
+                # On an accelerator we wait, so that an error about memory comes while smaller chunks can still be
+                # drawn. On a CPU allocation does not fail in this way, and waiting would leave the host idle.
                 chunks.append(chunk.clips if on_cpu else jax.block_until_ready(chunk.clips))
             else:
                 fetched.append(episodes_first(chunk.clips)[: wanted(number)])
@@ -214,7 +215,7 @@ class Drawer:
         for number, start in enumerate(range(0, protocol.n_episodes, shape.episodes)):
             numbers = episode_numbers(start, shape, self._mesh)
             ahead.append((number, PROGRAMS(function, on_device, numbers, options=drawing_options(self._mesh))))
-            # The host takes one chunk in while the devices draw the next.
+            # The host copies one chunk while the devices draw the next.
             if len(ahead) > 1:
                 take(*ahead.pop(0))
         take(*ahead.pop())
@@ -226,7 +227,7 @@ class Drawer:
         return Drawn(redraws, class_redraws, pool, identity, on_device.key, query_count, fetch, fetch_segments)
 
     def chunks(self, drawn: Drawn, shape: ChunkShape) -> Iterator[jax.Array]:
-        """Drawn clips on the device, in chunks: as they were drawn there, or brought there again."""
+        """Drawn clips on the device, in chunks: those that are still there, or copies from the host."""
         if self._chunking.ran_out and self._on_device:
             for kept_draw in self._drawn.values():
                 kept_draw.clips  # noqa: B018 - has them fetched before the device forgets them

@@ -1,9 +1,10 @@
-"""Thousands of episodes at once: embeddings, episodes and classifiers in, predictions out.
+"""Evaluate classifiers on thousands of episodes at once: embeddings, episodes and classifiers in, predictions out.
 
-The way of a chunk: episode numbers -> drawn clips (drawing.py) -> rows of the embeddings -> inner products (gram.py) ->
-classifiers -> predicted class slots. Arrays on the device are [blocks, ..., episodes of a block]: blocks are spread over the
-devices and worked off one after the other, so that a block's matrices stay in a core's cache; within a block the episodes are
-last (linalg.py). The solver is compiled once per (classifier, ways, shots, queries) and serves every store.
+The steps for a chunk of episodes: episode numbers -> drawn clips (drawing.py) -> rows of the embeddings -> inner
+products (gram.py) -> classifiers -> predicted class slots. Arrays on the device are [blocks, ..., episodes of a block]:
+blocks are divided among the devices, and each device solves its blocks one after the other, so that a block's matrices
+stay in a core's cache. Within a block the episodes are the last axis (linalg.py). The solver is compiled once per
+(classifier, ways, shots, queries) and serves every store.
 """
 
 import contextlib
@@ -43,19 +44,20 @@ _MOST_MEMORY, _MOST_EPISODES = 2**50, 2**24  # bytes, episodes of a block
 
 @dataclasses.dataclass(frozen=True)
 class Solved:
-    """What the evaluator found for one classifier at one strength.
+    """The results for one classifier at one strength.
 
     Attributes:
       spec: the classifier.
       strength: the strength, `AUTO`, or None.
-      predicted: the slot each query was given to, queries in class-major order; the right slot in places without a query.
+      predicted: the slot that each query was assigned to, queries in class-major order; the correct slot in places
+          without a query.
       residual, iterations: per episode; NaN for closed forms.
       rounding: per episode, the scores' rounding error as a share of their spread; NaN for classifiers that are not linear.
-      wall_s: time for the episodes, compilation apart, shared among the strengths solved together.
-      compile_s: time for compiling, likewise.
-      gram_kind: where the inner products came from.
-      chosen: with `AUTO` per episode the place of its strength in the classifier's grid, else None.
-      scores: of all queries, where these were asked for, else None.
+      wall_s: time for the episodes without compilation, divided evenly among the strengths that were solved together.
+      compile_s: time for compilation, divided in the same way.
+      gram_kind: the kind of source of the inner products.
+      chosen: with `AUTO`, the index of each episode's strength in the classifier's grid, else None.
+      scores: the scores of all queries if they were requested, else None.
     """
 
     spec: ClassifierSpec
@@ -75,12 +77,13 @@ class Evaluator:
     """Evaluates classifiers on episodes; keep one for a whole run, so that compiled code and drawn episodes are shared.
 
     Args:
-      devices: to spread episodes over; None for all of this process's.
-      memory_bytes: what may be used for embeddings, Gram matrices and chunks; None for a share of what there is.
-      block: episodes per block; None for what suits the device and the episode's size.
+      devices: the devices among which episodes are divided; None for all devices of this process.
+      memory_bytes: memory for embeddings, Gram matrices and chunks; None for `default_memory_budget`.
+      block: episodes per block; None to choose a number that suits the device and the episode's size.
 
     Raises:
-      UserError: if `memory_bytes` or `block` is no whole number, is less than 1 or is larger than any machine's memory.
+      UserError: if `memory_bytes` or `block` is not a whole number, is less than 1 or exceeds the memory of any
+          machine.
     """
 
     def __init__(
@@ -137,7 +140,7 @@ class Evaluator:
 
         Args:
           view: segments x dim, as stored.
-          clips: which rows are whose; may be fewer clips than the view holds.
+          clips: the clip table, which assigns rows to clips; may have fewer clips than the view.
           transform: the preprocessing.
           protocol: what an episode is, and how many there are.
           specs: classifiers with their strengths.
@@ -150,7 +153,7 @@ class Evaluator:
         """
         drawn = self.draw(clips, protocol, dataset)
         drawn = drawn.whole or drawn
-        # Of a large store, thousands of episodes use a part; of a small one, nearly all.
+        # Thousands of episodes use only a part of a large store, but nearly all of a small store.
         n_segments = int(clips.n_segments[drawn.pool.all_clips].sum())
         whole = n_segments <= _LARGE_STORE or holds_whole_store(n_segments, view.shape[1], self.mesh, self.memory_bytes)
         rows, first = _rows_of_clips(clips, drawn.pool.all_clips if whole else drawn.used)
@@ -158,7 +161,7 @@ class Evaluator:
         for spec in specs:
             shifted = bool(spec.classifier.translation_invariant)
             source = self._sources.of(view, rows, transform, shifted, wanted)
-            # Choosing strengths is another program than solving with given ones.
+            # Choosing strengths needs another compiled program than solving with given strengths.
             for automatic in (False, True):
                 strengths = tuple(strength for strength in spec.strengths if (strength == AUTO) == automatic)
                 if strengths:
@@ -188,7 +191,7 @@ class Evaluator:
                 on_progress(solved - told)
                 told = solved
 
-        # Only where small matrices go to LAPACK: products of whole stores are the better for several threads.
+        # Only if small matrices are passed to LAPACK: products of whole stores are faster with several threads.
         small = self._solver.on_cpu and isinstance(job.classifier, Auto)
         with one_blas_thread() if small else contextlib.nullcontext():
             together = is_transductive(job.classifier)
@@ -217,7 +220,7 @@ class Evaluator:
 
 
 def _with_filler(predicted: np.ndarray, query_count: np.ndarray | None) -> np.ndarray:
-    """Predictions whose places without a query hold the right slot, which takes least room in a file."""
+    """Predictions in which places without a query hold the correct slot, which takes the least space in a file."""
     if query_count is None:
         return predicted
     n_way = query_count.shape[1]
@@ -235,7 +238,7 @@ def _at_least_one(value: int, name: str, most: int) -> int:
 
 
 def _rows_of_clips(clips: ClipTable, used: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The view's rows that some clips own, and where in that list each clip's begin (by row of the clip table)."""
+    """The view's rows that belong to some clips, and each clip's first position among these rows (by row of the clip table)."""
     rows, starts = clips.rows(used)
     first = np.full(len(clips), -1, np.int32)
     first[used] = starts

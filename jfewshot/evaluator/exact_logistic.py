@@ -1,13 +1,16 @@
 """Multinomial logistic regression in float64 for several problems of a few hundred supports at once (NumPy only).
 
-The objective is that of scikit-learn's LogisticRegression: cross-entropy summed over the supports plus penalty / 2 |W|^2, the
-intercepts free. Of embeddings with more dimensions than there are supports, only the supports' inner products matter: their
-Cholesky factor takes the place of the embeddings (`factor_of`), and the solution is a combination of the supports.
+The objective is that of scikit-learn's LogisticRegression: cross-entropy summed over the supports plus penalty / 2
+|W|^2, the intercepts free. If embeddings have more dimensions than there are supports, only the inner products of the
+supports matter: their Cholesky factor replaces the embeddings (`factor_of`), and the solution is a linear combination
+of the supports.
 
-The optimum is found by Newton's method with a line search. A step solves its system by conjugate gradients to a few percent, in
-float32: the next step repairs what float32 lost, since gradients are float64. Where that makes no progress, steps go on in
-float64. The preconditioner replaces the curvature diag(p) - p p^T of each support by its mean over the classes, d: one inverse of
-X^T d X + penalty, bordered by the intercept, serves all classes.
+The optimum is found by Newton's method with a line search. A step solves its system by conjugate gradients to a few
+percent, in
+float32: the next step corrects the error of float32, since gradients are float64. If that makes no progress, the
+    following steps use
+float64. The preconditioner replaces the curvature diag(p) - p p^T of each support by its mean over the classes, d: one
+inverse of X^T d X + penalty, bordered by the intercept, serves all classes.
 """
 
 from typing import Any, NamedTuple
@@ -19,12 +22,12 @@ from scipy import linalg
 Features = Float[np.ndarray, "problems n dim"]
 Unknowns = Float[np.ndarray, "problems dim_and_one classes"]
 
-# The largest element of the gradient for each support, as a share of the largest error of a probability, at which a problem is
-# left. scikit-learn's `tol` is without the share. Where classes are well separated, errors are 1e-3 and less, and so is the
-# curvature: the intercepts are then known to a thousandth of the digits that the gradient has.
+# A problem is finished when the largest element of its gradient per support, divided by the largest error of a
+# probability, is below this. (scikit-learn's `tol` does not divide.) Where classes are well separated, errors are 1e-3
+# and less, and so is the curvature: the intercepts are then known to a thousandth of the digits that the gradient has.
 TOLERANCE = 1e-10
 _MOST_STEPS, _MOST_PRODUCTS, _MOST_HALVINGS = 100, 300, 30
-_FORCING, _LEAST_FORCING = 0.1, 1e-3  # what is left of a step's system
+_FORCING, _LEAST_FORCING = 0.1, 1e-3  # relative residual at which a step's linear system counts as solved
 _LEAST_CURVATURE = 1e-9
 _TINY = 1e-30
 
@@ -46,7 +49,7 @@ class Fitted(NamedTuple):
 
 
 class _Point(NamedTuple):
-    """Where some problems are: the unknowns (weights, then intercepts), the supports' scores, the objective, probabilities."""
+    """The state of some problems: unknowns (weights, then intercepts), scores of the supports, objective, probabilities."""
 
     unknown: Unknowns
     z: Float[np.ndarray, "problems n classes"]
@@ -72,7 +75,7 @@ def factor_of(gram: Float[np.ndarray, "problems n n"]) -> Features:
 
 
 def coefficients_of(factor: Features, weights: Float[np.ndarray, "problems n classes"]) -> np.ndarray:
-    """Coefficients on the supports of a solution whose features were a Cholesky factor.
+    """Convert weights for the Cholesky factor into coefficients on the supports.
 
     Args:
       factor: from `factor_of`.
@@ -90,7 +93,7 @@ def fit_exactly(
     """Fit several problems of one size.
 
     Args:
-      features: of each problem's supports, measured from an origin near them, float64.
+      features: features of each problem's supports, relative to an origin near them, float64.
       labels: class of each support, 0 to n_classes - 1; each class has at least one.
       n_classes: number of classes.
       penalty: 1 / C; for two classes 2 / C, since scikit-learn has one weight vector for both.
@@ -118,7 +121,7 @@ def fit_exactly(
     for step in range(_MOST_STEPS + 1):
         error = at.p * (
             1 - target[left]
-        )  # of a support's own class as minus the sum of the others: without cancellation
+        )  # the own class's element is minus the sum of the others, which avoids cancellation
         error -= target[left] * error.sum(axis=2, keepdims=True)
         gradient = x[left].swapaxes(1, 2) @ error + free * at.unknown
         size = np.abs(gradient).max(axis=(1, 2)) / (n * np.abs(error).max(axis=(1, 2)))

@@ -1,11 +1,12 @@
-"""Training on all labels of some classes: any number of clips in each class, embeddings instead of inner products, float64 NumPy.
+"""Train classifiers on all labels of some classes, with any number of clips in each class, in float64 NumPy.
 
-Few-shot episodes have equally many supports in each class, which the compiled classifiers rely on. The end of a curve over shots,
-all labels, is one fit for each set of classes, of unequal classes. The definitions are those of the classifiers themselves.
+The compiled classifiers require equally many supports in each class, as in few-shot episodes. The last point of a curve
+over shots, "all labels", is one fit for each set of classes, and these classes have different numbers of clips. The
+definitions of the classifiers are the same.
 
-`logistic` is solved by Newton's method. With the supports' mean taken out, X = U diag(s) V^T, and weights are written in the
-basis V. A Newton step's system is solved by conjugate gradients with the preconditioner 1 / (penalty + d s^2), d the mean
-curvature of the loss: it undoes the spectrum of the embeddings, which is what makes large C slow.
+`logistic` is solved by Newton's method. With the supports' mean subtracted, X = U diag(s) V^T, and weights are written
+in the basis V. A Newton step's system is solved by conjugate gradients with the preconditioner 1 / (penalty + d s^2), d
+the mean curvature of the loss: it undoes the spectrum of the embeddings, which is what makes large C slow.
 """
 
 from typing import Any, NamedTuple
@@ -24,7 +25,7 @@ from jfewshot.errors import UserError
 # The largest element of the gradient for each support at which `logistic` ends.
 TOLERANCE = 1e-10
 _MOST_STEPS, _MOST_PRODUCTS = 100, 300
-_FORCING = 0.05  # what is left of a Newton step's system, at most; less near the end
+_FORCING = 0.05  # largest relative residual of a Newton step's linear system; smaller near the end
 _OF_SPREAD = 0.2  # as in classifiers/leave_one_out.py
 _TINY = 1e-30
 _BLOCK = 2048  # queries whose distances from all supports are held at once
@@ -167,7 +168,7 @@ def _logistic(
     for step in range(_MOST_STEPS):
         error = (p - target) * (
             1 - target
-        )  # of a support's own class as minus the sum of the others: without cancellation
+        )  # the own class's element is minus the sum of the others, which avoids cancellation
         error -= target * error.sum(axis=1, keepdims=True)
         gradient = with_one.T @ error + free * unknown
         residual = float(np.abs(gradient).max() / n)
@@ -213,9 +214,10 @@ def _conjugate_gradients(product: Any, scale: np.ndarray, right: np.ndarray, goa
 
 
 def _choose(classifier: Logistic | Ridge, basis: _Basis, target: Float[np.ndarray, "n_support n_way"]) -> int:
-    """The place in the grid that leave-one-out chooses, as classifiers/leave_one_out.py does it, for unequal classes.
+    """Choose a strength by leave-one-out as in classifiers/leave_one_out.py, for unequal classes; returns its grid index.
 
-    The eigenvectors of the centred Gram matrix beyond the embeddings' rank have eigenvalue 0, and are counted without being made.
+    The eigenvectors of the centred Gram matrix beyond the embeddings' rank have eigenvalue 0, so they are counted
+    without being computed.
     """
     kind = classifier.strength
     assert kind is not None

@@ -1,4 +1,4 @@
-"""Inner products of episodes straight from a store's rows: each row is fetched, transformed and multiplied in a core's cache.
+"""Compute inner products of episodes from a store's rows: each row is fetched, transformed and multiplied in a core's cache.
 
 Numba compiles these loops (optional: `pip install 'jfewshot[fast]'`). XLA has no operation that fetches scattered rows ahead of
 time and uses each while it is in the nearest cache: XLA copies an episode's rows, and reads the copy again to normalise and to
@@ -14,7 +14,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-_LINE = 64  # bytes that memory hands out at once
+_LINE = 64  # bytes of a cache line
 _GROUP = 5  # supports multiplied at once; with two queries, ten sums stay in registers
 _PART = 128  # features multiplied between two requests for the next rows
 # Sums of squares outside of this range are computed again after scaling the row by a power of two.
@@ -32,16 +32,16 @@ def _compiled(function):
     try:
         return numba.njit(cache=True, **options)(function)
     except RuntimeError:
-        # No folder to keep compiled code in.
+        # There is no folder in which compiled code can be kept.
         return numba.njit(**options)(function)
 
 
 @_intrinsic
 def _prefetch(typing, array, row, byte):
-    """Ask for the cache line at a byte of a row, without waiting.
+    """Start to fetch the cache line at a byte of a row, without waiting.
 
-    It is brought into the second-level cache: lines on their way to the first take its few places for misses, which the
-    products' own reads wait for.
+    The line goes into the second-level cache. Fetching into the first-level cache would occupy its few slots for
+    misses, and the reads of the products would have to wait for them.
     """
 
     def generate(context, builder, signature, arguments):
@@ -60,7 +60,7 @@ def _prefetch(typing, array, row, byte):
 
 @_intrinsic
 def _widened(typing, value):
-    """A float16, given as the integer of its bits, as float32; a float32 as it is."""
+    """Convert a float16, given as the integer of its bits, to float32; return a float32 unchanged."""
     if value == types.float32:
         return types.float32(value), lambda context, builder, signature, arguments: arguments[0]
 
@@ -80,7 +80,7 @@ def _request(view, row, start, stop):
 
 @_compiled
 def _aligned(rows, columns):
-    """Zeros that begin at a cache line: stores of whole vector registers that straddle two lines take twice as long."""
+    """Zeros that begin at a cache line: writing a vector register across two cache lines takes twice as long."""
     memory = np.zeros(rows * columns + _LINE // 4, np.float32)
     start = (-memory.ctypes.data // 4) % (_LINE // 4)
     return memory[start : start + rows * columns].reshape(rows, columns)
@@ -88,7 +88,7 @@ def _aligned(rows, columns):
 
 @_compiled
 def _inverse_length(squares, stored, mean, factor, moves):
-    """1 / length of a transformed row, and the power of two by which the row has to be multiplied first."""
+    """Compute 1 / length of a transformed row, and the power of two by which the row has to be multiplied first."""
     one = np.float32(1)
     if squares > _SMALLEST and squares < _LARGEST:
         return one / np.sqrt(squares), one
@@ -141,18 +141,19 @@ def _read(view, row, mean, factor, moves, unit_length, out):
 def multiply_block(view, row_of, support, query, mean, factor, origin, moves, unit_length, gram_ss, gram_qs):
     """Inner products of the episodes of one block, of rows r transformed to x = (r - mean) factor, or x / |x| - origin.
 
-    With unit length, <x / |x| - o, s> is taken as <x, s> / |x| - <o, s>, where s has been measured from the origin already: as
-    exact, because s is short where embeddings share a large mean, and queries are neither copied nor changed.
+    With unit length, <x / |x| - o, s> is computed as <x, s> / |x| - <o, s>, where the origin has already been
+    subtracted from s. This is equally exact, because s is short if embeddings share a large mean. Queries are then
+    neither copied nor changed.
 
     Args:
       view: segments x dim, float32, or the bits of float16.
-      row_of: row of the view of each of the source's numbers.
+      row_of: for each number of the source, the row of the view.
       support: the source's numbers of the supports, n_support x episodes.
       query: the source's numbers of the queries, n_query x episodes.
       mean: subtracted, per feature.
       factor: multiplied with after that, per feature.
       origin: subtracted last, per feature; used with `unit_length` only.
-      moves: whether mean and factor do anything.
+      moves: whether mean and factor change the rows.
       unit_length: whether rows are divided by their length.
       gram_ss: filled in; n_support x n_support x episodes.
       gram_qs: filled in; n_query x n_support x episodes.
@@ -160,7 +161,7 @@ def multiply_block(view, row_of, support, query, mean, factor, origin, moves, un
     dim = view.shape[1]
     n, m, episodes = support.shape[0], query.shape[0], support.shape[1]
     groups = (n + _GROUP - 1) // _GROUP
-    # The supports and the queries are filled up, so that the loops below have no ends of their own.
+    # The supports and the queries are padded, so that the loops below need no code for a remainder.
     supports = _aligned(groups * _GROUP + 1, dim)
     pair = _aligned(2, dim)
     products = np.zeros((2, groups * _GROUP), np.float32)
@@ -173,7 +174,7 @@ def multiply_block(view, row_of, support, query, mean, factor, origin, moves, un
             rows[i] = row_of[support[i, e]]
         for i in range(m):
             rows[n + i] = row_of[query[i, e]]
-        # After an episode's last query come the next one's first supports.
+        # After an episode's last query come the first supports of the next episode.
         after = min(e + 1, episodes - 1)
         rows[n + m] = row_of[support[0, after]]
         rows[n + m + 1] = row_of[support[min(1, n - 1), after]]
@@ -219,7 +220,7 @@ def multiply_block(view, row_of, support, query, mean, factor, origin, moves, un
                     first, power = _inverse_length(squares[0], view[one], mean, factor, moves)
                     second, other_power = _inverse_length(squares[1], view[other], mean, factor, moves)
                     if power != 1 or other_power != 1:
-                        # Out of the ordinary range: once more, scaled.
+                        # The sum of squares is outside the normal range: compute it again after scaling.
                         first = _read(view, one, mean, factor, moves, unit_length, pair[0])
                         second = _read(view, other, mean, factor, moves, unit_length, pair[1])
                         _multiply_near(pair[0], pair[1], supports, 0, products)

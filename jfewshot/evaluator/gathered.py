@@ -1,8 +1,8 @@
-"""Inner products of an episode's rows, multiplied as they are gathered: a Pallas kernel for NVIDIA GPUs.
+"""A Pallas kernel for NVIDIA GPUs that multiplies an episode's rows while it gathers them.
 
-XLA gathers the rows into memory and then multiplies them: each row is read, written and read again. Here every program reads a
-few rows of one episode from the store and multiplies them by a few of its supports, so that rows are read from memory once and
-only products are written. Products are float32.
+XLA gathers the rows into memory and then multiplies them: each row is read, written and read again. In this kernel
+every program reads a few rows of one episode from the store and multiplies them by a few of its supports, so that each
+row is read from memory once and only products are written. Products are float32.
 """
 
 from typing import NamedTuple
@@ -17,7 +17,7 @@ _MOST_SUPPORTS = 5
 
 
 class Tile(NamedTuple):
-    """What one program multiplies.
+    """The numbers of rows, supports and features that one program multiplies.
 
     Attributes:
       rows: rows of an episode.
@@ -33,10 +33,11 @@ class Tile(NamedTuple):
 
 
 def tile(n_support: int) -> Tile:
-    """Choose what one program multiplies.
+    """Choose the numbers of rows, supports and features that one program multiplies.
 
-    An H200 multiplied the rows of 11.9 million 5-way 1-shot and 2.5 million 5-way 5-shot episodes a second so (15 queries per
-    class, 768 features). Twice the features were slower; larger tiles for many supports were not measured.
+    With these numbers an H200 multiplied the rows of 11.9 million 5-way 1-shot and 2.5 million 5-way 5-shot episodes a
+    second (15 queries per class, 768 features). Twice as many features were slower; larger tiles for many supports were
+    not measured.
 
     Args:
       n_support: supports per episode.
@@ -67,7 +68,7 @@ def multiply(embeddings, rows, n_support: int, tile: Tile, interpret: bool = Fal
 
     def kernel(embeddings_ref, rows_ref, out_ref):
         program = pl.program_id(0)
-        # The programs of one episode follow each other, so that its rows are in the cache for all but the first.
+        # The programs of one episode run one after the other, so that all but the first find its rows in the cache.
         episode, place = program // (parts * groups), program % (parts * groups)
         first_row, first_support = place // groups * tile.rows, place % groups * tile.supports
         r = first_row + jnp.arange(tile.rows)

@@ -1,11 +1,11 @@
 """The inner products that episodes need: looked up in one matrix, or gathered and multiplied.
 
-Four sources of the same numbers. `Precomputed` takes all inner products once and looks blocks up: the fastest by far, for
-stores of a few thousand segments. `InPlace` is for larger stores on a CPU: each episode's rows are read where the store lies (in
-memory, or in a mapped file of any size), without a copy of the store. `OnDevice` keeps the embeddings on an accelerator and
-multiplies per block of episodes. `Streamed` leaves them on disk and reads, transforms and multiplies what a chunk needs.
-`OnDevice` and `Streamed` also serve CPUs where Numba, which compiles the loops of `InPlace`, is not installed.
-All products are float32 at full precision (no TF32).
+There are four sources of the same inner products. `Precomputed` computes all inner products once and looks blocks up.
+It is by far the fastest for stores of a few thousand segments. `InPlace` is for larger stores on a CPU: each episode's
+rows are read directly from the store (in memory, or in a memory-mapped file of any size), without a copy. `OnDevice`
+keeps the embeddings on an accelerator and multiplies per block of episodes. `Streamed` leaves the embeddings on disk
+and reads, transforms and multiplies only the rows that a chunk needs. `OnDevice` and `Streamed` are also used on CPUs
+if Numba, which compiles the loops of `InPlace`, is not installed. All products are float32 at full precision (no TF32).
 """
 
 import contextlib
@@ -31,8 +31,8 @@ from jfewshot.evaluator.programs import MOST_FUNCTIONS, PROGRAMS
 from jfewshot.profiling import stage
 from jfewshot.threads import by_blocks, one_numpy_thread
 
-# The whole matrix is worth its S^2 products when episodes would ask for about as many, and always for small stores. Where the
-# products of single episodes are nearly as fast, fewer stores are small.
+# The whole matrix of S^2 products is computed if the episodes need about as many products, and always for small stores.
+# If the products of single episodes are nearly as fast, the limit for a small store is lower.
 _ALWAYS_PRECOMPUTE, _ALWAYS_BESIDE_IN_PLACE = 2048, 1024
 _PRECOMPUTE_SHARE = 0.25  # of the memory budget
 _MANY_THREADS_FROM = 10**9  # multiplications
@@ -81,13 +81,13 @@ def gram_source(
       transform: preprocessing of the rows.
       mesh: the devices, over which episodes are divided.
       budget_bytes: memory that may be used, over all devices, in bytes.
-      products_wanted: number of inner products that the episodes will ask for in total.
+      products_wanted: number of inner products that all episodes together will use.
 
     Returns:
       the source.
 
     Raises:
-      UserError: if the preprocessing needs a copy of the embeddings that the memory does not hold.
+      UserError: if the preprocessing needs a copy of the embeddings, and the copy does not fit into memory.
     """
     view, rows, transform = transform.on_copy(view, rows, budget_bytes // 2)
     n_rows, padded = len(rows), power_of_two(len(rows))
@@ -102,7 +102,7 @@ def gram_source(
     if reads_in_place(view, mesh):
         return InPlace(view, rows, transform, mesh)
     shape = (padded, dim) if 4 * padded * dim <= _MOST_PADDED else (n_rows, view.shape[1])
-    # The devices of one CPU share what lies in its memory.
+    # The devices of one CPU share its memory.
     copies = 1 if on_cpu else mesh.devices.size
     if 4 * shape[0] * shape[1] * copies <= _ON_DEVICE_SHARE * budget_bytes:
         return OnDevice(_read(view, rows, transform, *shape), mesh)
@@ -110,7 +110,7 @@ def gram_source(
 
 
 def holds_whole_store(n_rows: int, dim: int, mesh: Mesh, budget_bytes: int) -> bool:
-    """Whether all rows of a store go to accelerators once, rather than those that one protocol's episodes use.
+    """Whether all rows of a store are sent to the accelerators once, instead of only the rows that one protocol's episodes use.
 
     Args:
       n_rows: number of rows of the store's view.
@@ -126,7 +126,7 @@ def holds_whole_store(n_rows: int, dim: int, mesh: Mesh, budget_bytes: int) -> b
 
 
 def reads_in_place(view: np.ndarray, mesh: Mesh) -> bool:
-    """Whether episodes can be multiplied from a view's rows where they lie: on a CPU, with Numba, from ordinary arrays."""
+    """Whether a view's rows can be multiplied without copying the view: on a CPU, with Numba, from ordinary arrays."""
     ordinary = view.dtype in (np.float32, np.float16) and view.flags.c_contiguous
     return mesh.devices.flat[0].platform == "cpu" and ordinary and _fused_products() is not None
 
@@ -156,13 +156,13 @@ class Precomputed:
     def __init__(self, embeddings: np.ndarray, n_padded: int, mesh: Mesh):
         self._mesh = mesh
         on_cpu = mesh.devices.flat[0].platform == "cpu"
-        # Separate accelerators each compute all of it: sending parts would take as long.
+        # Each accelerator computes the whole matrix, since sending parts would take as long.
         lies = NamedSharding(mesh, P())
         if on_cpu:
             gram = jax.device_put(_products_on_host(embeddings, n_padded), lies)
         else:
             gram = PROGRAMS(_all_products, jax.device_put(embeddings, lies))
-        # Waited for, so that memory runs out here if it does.
+        # Wait for the result, so that an error about memory is raised here.
         self.gram = jax.block_until_ready(gram)
 
     @property
@@ -218,14 +218,14 @@ def look_up(gram, rows, support):
 
 
 class InPlace:
-    """Blocks multiplied from rows that stay where they are: each is read, transformed and multiplied in a core's cache."""
+    """Multiplies blocks without copying the store: each row is read, transformed and multiplied in a core's cache."""
 
     kind = "in place"
 
     def __init__(self, view: np.ndarray, rows: np.ndarray, transform: Transform, mesh: Mesh):
         multiply = _fused_products()
         assert multiply is not None
-        # As read-only plain arrays, so that mapped files and arrays in memory share compiled code.
+        # Read-only plain arrays, so that memory-mapped files and arrays in memory share compiled code.
         stored = np.asarray(view).view(np.uint16 if view.dtype == np.float16 else np.float32)
         self._stored, self._rows = _read_only(stored), _read_only(rows.astype(np.int64))
         self._view, self._transform = view, transform
@@ -260,7 +260,7 @@ class InPlace:
             numbers = support[block], query[block]
             self._multiply(self._stored, self._rows, *numbers, *self._arguments, gram_ss[block], gram_qs[block])
 
-        # Numba's loops let other threads of Python run.
+        # Numba's loops release Python's global lock, so that other threads can run.
         by_blocks(work, blocks, 1, self._mesh.devices.size)
         return gram_ss, gram_qs
 
@@ -272,12 +272,12 @@ def _read_only(x: np.ndarray) -> np.ndarray:
 
 
 def _transform_arguments(transform: Transform, dim: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, bool, bool]:
-    """Mean, factor and origin per feature, whether the first two do anything, and whether rows get unit length; see fused.py."""
+    """For fused.py: mean, factor and origin per feature, whether the first two change rows, whether rows get unit length."""
     mean = np.zeros(dim) if transform.mean is None else transform.mean.astype(np.float64)
     scale = np.ones(dim) if transform.scale is None else transform.scale.astype(np.float64)
     origin = np.zeros(dim) if transform.origin is None else transform.origin.astype(np.float64)
     if not transform.unit_length:
-        # Where nothing comes after the division, the origin is a part of the mean.
+        # If the rows are not divided by their lengths, the origin is added to the mean.
         mean, origin = mean + origin * scale, np.zeros(dim)
     moves = bool(mean.any() or (scale != 1).any())
     mean, factor, origin = (_read_only(x.astype(np.float32)) for x in (mean, 1 / scale, origin))
@@ -285,7 +285,7 @@ def _transform_arguments(transform: Transform, dim: int) -> tuple[np.ndarray, np
 
 
 class OnDevice:
-    """Blocks multiplied from embeddings that lie on the device."""
+    """Multiplies blocks from embeddings in the device's memory."""
 
     kind = "on device"
 
@@ -311,7 +311,7 @@ def _jit_gather_and_multiply(mesh: Mesh):
     def gather_and_multiply(embeddings, support, query):
         def one_block(rows):
             n_support = rows[0].shape[0]
-            # An episode's rows side by side: XLA would first transpose them otherwise.
+            # An episode's rows are adjacent in memory; otherwise XLA would transpose them first.
             products = multiply(embeddings, jnp.concatenate(rows).T, n_support).transpose(1, 2, 0)
             return products[:n_support], products[n_support:]
 
@@ -331,7 +331,7 @@ def _all_episodes_at_once(
 def _episode_by_episode(
     embeddings: Float[Array, "rows dim"], rows: Int32[Array, "episodes n"], n_support: int
 ) -> Float[Array, "episodes n n_support"]:
-    """The same as a loop: what one episode gathers stays in a core's cache, and its product is BLAS-like code."""
+    """The same products in a loop over episodes: the rows of one episode stay in a core's cache."""
     return lax.map(lambda row: _all_episodes_at_once(embeddings, row[None], n_support)[0], rows)
 
 
@@ -360,9 +360,9 @@ class Streamed:
         return tuple(jax.device_put(np.concatenate(part), sharding) for part in zip(*pieces, strict=True))
 
     def _multiply(self, support: np.ndarray, query: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        # Sorted unique rows are read once each and in the file's order.
+        # Each row is read once, in the order of the file.
         needed, inverse = np.unique(np.concatenate([support, query], 1), return_inverse=True)
-        # Few shapes, so that little is compiled; the rows of one step are a small part of the store.
+        # Few different shapes, so that few programs are compiled; the rows of one step are a small part of the store.
         dim = self._view.shape[1]
         rows = _read(self._view, self._rows[needed], self._transform, power_of_two(len(needed)), dim)
         number = inverse.reshape(support.shape[0], -1, support.shape[2]).astype(np.int32)

@@ -1,14 +1,15 @@
-"""The fast way of an NVIDIA GPU: one program of a Pallas kernel looks up, solves and scores one episode of `logistic`.
+"""A Pallas kernel for NVIDIA GPUs: each program looks up, solves and scores one episode of `logistic`.
 
-XLA makes of the solver some 280 kernels that read and write every intermediate array: 184 kB a pass for a 5-way 5-shot episode
-whose inner products are 10 kB. Here the supports' inner products stay in registers, each episode takes the steps that it
-needs, and only predictions are written. The mathematics is in logistic_conjugate.py. Episodes that do not converge there come
-back with a large residual, for the caller to solve again.
+XLA compiles the solver into about 280 kernels that read and write every intermediate array: 184 kB a pass for a 5-way
+5-shot episode whose inner products are 10 kB. In this kernel the supports' inner products stay in registers, each
+episode takes only the steps that it needs, and only predictions are written. The mathematics is in
+logistic_conjugate.py. Episodes that do not converge are returned with a large residual, and the caller solves them
+again.
 
-Pallas compiles for GPUs through Triton: shapes are powers of two, so supports, classes and queries are filled up, and products
-are float32 without TF32. XLA's Triton lays columns of a looked up matrix over threads, on which the order of sums in
-logistic_conjugate.py relies: the other order was 190 times slower. JAX calls this way of compiling deprecated, so callers go
-on without it where it fails.
+Pallas compiles for GPUs through Triton: shapes are powers of two, so supports, classes and queries are padded, and
+products are float32 without TF32. XLA's Triton distributes the columns of a looked up matrix over threads, and the
+order of sums in logistic_conjugate.py relies on this: the other order was 190 times slower. JAX calls this way of
+compiling deprecated, so callers use the general solver if it fails.
 """
 
 import functools
@@ -24,11 +25,11 @@ from jfewshot.classifiers import logistic_conjugate
 from jfewshot.classifiers.linalg import slot_type
 from jfewshot.episodes.drawing import power_of_two
 
-# Larger episodes were not measured, and fill the registers of a GPU.
+# Larger episodes were not measured, and would need more registers than a GPU has.
 _MOST_SUPPORTS, _MOST_WAYS = 128, 20
 _EPS = float(jnp.finfo(jnp.float32).eps)
-_MOST_NUMBERS = 2**31  # of an array, which int32 counts
-# The residual at which an episode ends, and the most products that it takes.
+_MOST_NUMBERS = 2**31  # elements of an array that int32 can index
+# The residual at which an episode is finished, and the largest number of products for an episode.
 _STOP, _MOST_PRODUCTS = 1e-5, 40
 
 
@@ -37,7 +38,7 @@ class Plan(NamedTuple):
 
     Attributes:
       n_way, k_shot, n_queries: of the episode; n_queries over all classes.
-      supports: supports, filled up to a power of two.
+      supports: number of supports, rounded up to a power of two.
       queries: queries that are scored at once.
       warps: of a program, 32 threads each.
     """
@@ -57,8 +58,9 @@ class Plan(NamedTuple):
 def plan(n_way: int, k_shot: int, n_queries: int, episodes: int, n_strengths: int) -> Plan | None:
     """Choose a layout.
 
-    An H200 solved 218 million 5-way 1-shot, 82 million 5-way 5-shot and 0.6 million 20-way 5-shot episodes a second so (15
-    queries per class). With twice the warps, or with more queries at once, it was slower by a twentieth to a half.
+    With this layout an H200 solved 218 million 5-way 1-shot, 82 million 5-way 5-shot and 0.6 million 20-way 5-shot
+    episodes a second (15 queries per class). With twice the warps, or with more queries at once, it was slower by a
+    twentieth to a half.
 
     Args:
       n_way: classes per episode.
@@ -78,11 +80,11 @@ def plan(n_way: int, k_shot: int, n_queries: int, episodes: int, n_strengths: in
 
 
 class Places(NamedTuple):
-    """Where an episode's inner products lie in one flat array: at `row[i] + column[j]`.
+    """The positions of an episode's inner products in one flat array: `row[i] + column[j]`.
 
     Attributes:
       support_row, support_column: of the supports.
-      query_row: a function from query numbers to what is added for a row.
+      query_row: a function from query numbers to the part of the position that depends on the row.
     """
 
     support_row: jax.Array
@@ -107,8 +109,8 @@ def _looked_up(plan: Plan, block: int, n_rows: int, support_ref, query_ref, numb
 def _side_by_side(plan: Plan, number):
     """Inner products [episodes, supports and queries, supports]."""
     n, rows = plan.n_support, plan.n_support + plan.n_queries
-    # The minimum changes nothing that is read. It hides from the compiler that supports lie side by side, so that it divides
-    # queries over threads here too.
+    # The minimum changes no position. It hides from the compiler that the supports are adjacent in memory, so that the
+    # compiler distributes queries over threads here too.
     i = jnp.minimum(jnp.arange(plan.supports), n - 1)
     start = number * (rows * n)
     return Places(start + i * n, i, lambda q: start + (n + q) * n)
@@ -143,7 +145,8 @@ def _solve_and_score(plan: Plan, places: Places, gram_ref, strength, predicted_r
         is_query = q < plan.n_queries
         at = places.support_column[:, None] + places.query_row(q)[None, :]
         gram_qs = triton.load(gram_ref.at[at], mask=inside[:, None] & is_query[None, :], other=0.0)
-        # Nothing is added, but the compiler cannot know. Otherwise it copies all coefficients to every thread before the loop.
+        # This adds zero, but the compiler cannot know that. Without it, the compiler copies all coefficients to every
+        # thread before the loop.
         products = logistic_conjugate.times(tuple(a + nothing for a in alpha), gram_qs)
         best = least = products[0] + bias[0]
         slot = jnp.zeros(plan.queries, jnp.int32)
@@ -168,7 +171,7 @@ def _solve_and_score(plan: Plan, places: Places, gram_ref, strength, predicted_r
 
 
 def solve_looked_up(plan: Plan, gram, support, query, strengths, interpret: bool = False):
-    """Solve episodes whose inner products lie in one matrix.
+    """Solve episodes by looking up their inner products in the matrix of all rows.
 
     Args:
       plan: the layout.
@@ -194,7 +197,7 @@ def solve_looked_up(plan: Plan, gram, support, query, strengths, interpret: bool
 
 
 def solve_side_by_side(plan: Plan, products, strengths, interpret: bool = False):
-    """Solve episodes whose inner products lie side by side.
+    """Solve episodes whose inner products were computed for each episode.
 
     Args:
       plan: the layout.

@@ -13,7 +13,7 @@ from jfewshot.evaluator.preprocessing import Transform
 from jfewshot.evaluator.programs import MOST_FUNCTIONS, PROGRAMS
 from jfewshot.threads import by_blocks
 
-_ROWS_AT_ONCE = 512  # what a core's cache holds
+_ROWS_AT_ONCE = 512  # rows that fit a core's cache
 
 
 def of_stored_rows(view: np.ndarray, rows: np.ndarray, transform: Transform) -> Float[np.ndarray, "rows"]:

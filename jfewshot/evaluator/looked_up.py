@@ -1,7 +1,8 @@
-"""The fast way of small stores: rows, inner products and solution of a block in one compiled program.
+"""The fast program for small stores: it computes rows, looks up inner products and solves a block in one compiled program.
 
-Where all inner products lie in one matrix, what a block looks up there need not leave the program: a chunk's inner products
-would be several times the size of everything else, and on CPUs writing them to fresh memory took as long as looking them up.
+If all inner products are in one matrix, the inner products of a block need not be written to memory. A chunk's inner
+products would be several times as large as all other arrays, and on CPUs writing them to new memory took as long as
+looking them up.
 """
 
 import functools
@@ -32,7 +33,7 @@ def jit_look_up_and_solve(
     calibrate: bool = False,
     has_unknown: bool = False,
 ):
-    """From drawn clips and the matrix of all inner products to what `jit_solve` returns.
+    """Compile a function from drawn clips and the matrix of all inner products to the results of `jit_solve`.
 
     Args:
       mesh: of devices, over episodes.
@@ -41,14 +42,15 @@ def jit_look_up_and_solve(
       k_shot: supports per class.
       want_scores: whether scores are returned instead of predictions.
       drawn: whether supports, and whether queries, take a segment at random.
-      want_model: whether models are returned, and in front of everything else the supports' rows, which judge further
-        segments.
-      calibrate: whether what makes probabilities of the scores is returned.
+      want_model: whether models are returned, and before all other results the supports' rows, which are needed to
+          classify further
+      segments.
+      calibrate: whether the two factors that turn scores into probabilities are returned.
       has_unknown: whether more classes are drawn than have supports.
 
     Returns:
       a function from the matrix of inner products, the clips' first segments and numbers of segments, two keys, drawn
-      clips, episode numbers and strengths to what `jit_solve` returns.
+      clips, episode numbers and strengths to the results of `jit_solve`.
     """
     solve = block_solver(classifier, n_way, k_shot, want_scores, want_model=want_model, calibrate=calibrate)
     of_queries = (look_up_squared_lengths,) if wants_squared_lengths(classifier) else ()
@@ -62,7 +64,7 @@ def jit_look_up_and_solve(
             support, query = rows_of_block(
                 first, n_segments, draw_key, clips, numbers, k_shot=k_shot, drawn=drawn, n_way=ways
             )
-            # Many operations of the solver use the products of supports, and one uses those of the queries.
+            # Many operations of the solver use the supports' products, but only one uses the queries' products.
             gram_ss = computed_once(lambda support, gram: look_up(gram, support, support), support, gram)
             more = (find(gram, query) for find in of_queries)
             out = solve(gram_ss, look_up(gram, query, support), numbers, key, strengths, *more)

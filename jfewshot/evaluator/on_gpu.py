@@ -1,4 +1,4 @@
-"""The way of a chunk on an NVIDIA GPU where a kernel solves it: rows, inner products, solution and predictions in one program."""
+"""Solve a chunk by the Pallas kernel on an NVIDIA GPU: rows, inner products, solution and predictions in one program."""
 
 import functools
 import logging
@@ -22,12 +22,13 @@ from jfewshot.evaluator.programs import MOST_FUNCTIONS, PROGRAMS, TRACES, rows_o
 
 log = logging.getLogger(__name__)
 
-# An episode with a larger residual did not converge in a kernel; logistic.py says what float32 leaves of a smaller one.
+# An episode with a larger residual did not converge in the kernel. logistic.py explains the smallest residual that
+# float32 allows.
 CONVERGED = 1e-4
 
 
 class Kernels:
-    """Whether and how the kernels solve a chunk.
+    """Decides whether the kernels can solve a chunk, and calls them.
 
     Args:
       mesh: the devices.
@@ -51,14 +52,14 @@ class Kernels:
         """Choose the layout of an episode in a kernel.
 
         Args:
-          classifier: what is trained.
-          source: of the inner products.
+          classifier: the classifier.
+          source: the source of the inner products.
           protocol: what an episode is.
           episodes: of a chunk.
           n_strengths: of the classifier.
 
         Returns:
-          the layout; None where kernels do not solve such episodes.
+          the layout; None if the kernels cannot solve such episodes.
         """
         if not self._usable or not isinstance(classifier, Logistic):
             return None
@@ -82,8 +83,8 @@ class Kernels:
             strengths.
 
         Returns:
-          predictions, residuals, products and rounding errors (strengths, episodes, ...). None if the kernels could not be
-          compiled; they are not tried again then.
+          predictions, residuals, products and rounding errors (strengths, episodes, ...). None if the kernels could not
+          be compiled; then they are not tried again.
         """
         assert isinstance(source, Precomputed | OnDevice)
         function = jit_solve_in_kernel(
@@ -94,7 +95,7 @@ class Kernels:
                 warnings.filterwarnings("ignore", "The Pallas Triton backend is deprecated", DeprecationWarning)
                 return PROGRAMS(function, source.array, *arguments)
         except Exception as error:
-            # Whatever an older or newer JAX has to say about a kernel, there is another way.
+            # Another version of JAX may refuse the kernel with any kind of error; the general solver works without it.
             if is_out_of_memory(error):
                 raise
             self._give_up(error)
@@ -115,7 +116,7 @@ def jit_solve_in_kernel(mesh: Mesh, plan, looked_up: bool, drawn: tuple[bool, bo
     Args:
       mesh: the devices.
       plan: the layout of an episode.
-      looked_up: whether inner products lie in one matrix; otherwise they are taken from embeddings.
+      looked_up: whether inner products are looked up in one matrix; otherwise they are computed from embeddings.
       drawn: whether supports, and whether queries, take a segment at random.
       interpret: run kernels as ordinary JAX operations.
 

@@ -22,27 +22,28 @@ Preprocessing = Literal["none", "l2", "center", "center_l2", "standardize", "whi
 PREPROCESSINGS: tuple[str, ...] = typing.get_args(Preprocessing)
 _ROWS_AT_ONCE = 4096
 _LARGEST_SHRINKAGE = 1e6
-_ROWS_READ_AT_ONCE = 512  # what a core's cache holds
+_ROWS_READ_AT_ONCE = 512  # rows that fit a core's cache
 _ORIGIN_FROM = 2048  # rows
 _ALIGNMENT = 64  # bytes
 _WITHOUT_STATISTICS = ("none", "l2")
-_SQUARES = (1e-25, 1e30)  # the squared lengths that float32 sums without loss
+_SQUARES = (1e-25, 1e30)  # range of squared lengths that float32 sums without overflow or loss
 
 
 @dataclasses.dataclass(frozen=True)
 class Transform:
-    """A preprocessing with its statistics; rows go in as stored and come out as float32.
+    """A preprocessing with its statistics; it takes rows as stored and returns float32.
 
     Attributes:
       name: the preprocessing.
-      mean: subtracted from each embedding; None for nothing.
-      scale: what each feature is divided by after that; None for nothing.
-      matrix: what an embedding is multiplied with after that (whitening.py); None for nothing.
-      shrinkage: of the matrix; None without one.
+      mean: subtracted from each embedding first; None for no subtraction.
+      scale: divisor of each feature, used second; None for no division.
+      matrix: multiplied with each embedding third (whitening.py); None for no multiplication.
+      shrinkage: shrinkage of the matrix; None if there is no matrix.
       unit_length: whether embeddings are divided by their length last.
       statistics_from: "train", "transductive", the digest of another store's view, or corpus and digest of statistics that were
         computed before ("debian_speech:0123…"); None where there are no statistics.
-      of_shared_clips: whether these statistics are of the clips that several stores share, and not of all clips of the store.
+      of_shared_clips: whether these statistics were computed from the clips that several stores share, and not from all
+          clips of the store.
       origin: subtracted at the very end, for classifiers that do not depend on it (see `with_origin`); None for nothing.
     """
 
@@ -106,15 +107,15 @@ class Transform:
     def on_copy(
         self, view: np.ndarray, rows: Int[np.ndarray, "rows"], most_bytes: int
     ) -> tuple[np.ndarray, Int[np.ndarray, "rows"], "Transform"]:
-        """The same embeddings, with what mixes features done on a copy in memory: readers of single rows do not do it.
+        """Apply the steps that mix features to a copy in memory, since readers of single rows cannot apply them.
 
         Args:
           view: embeddings as stored, segments x dim.
           rows: numbers of the rows that take part.
-          most_bytes: how large a copy may be.
+          most_bytes: largest allowed size of the copy.
 
         Returns:
-          an array, the numbers of the rows in it, and what is left to do.
+          an array, the numbers of the rows in it, and the preprocessing that is still to be applied.
 
         Raises:
           UserError: if a copy would be larger.
@@ -125,17 +126,18 @@ class Transform:
         return copy, np.arange(len(rows)), dataclasses.replace(self, mean=None, matrix=None)
 
     def with_origin(self, view: np.ndarray, rows: Int[np.ndarray, "rows"]) -> "Transform":
-        """The same, measured from the mean of some transformed embeddings, or of an even sample where they are many.
+        """The same preprocessing, followed by subtracting the mean of some transformed embeddings (or of an even sample).
 
-        A decision that depends on differences between embeddings alone is the same from any origin, but float32 is not:
-        from far away, all inner products are large and alike.
+        A classifier that depends only on differences between embeddings gives the same results for any origin. Rounding
+        in float32, however, is larger with a distant origin, because all inner products are then large and nearly
+        equal.
         """
         sample = rows[:: -(-len(rows) // _ORIGIN_FROM)]
         return dataclasses.replace(self, origin=self(view[sample]).mean(0, dtype=np.float64).astype(np.float32))
 
 
 def without_statistics(name: str) -> Transform:
-    """A preprocessing that looks at one embedding at a time.
+    """A preprocessing that uses no statistics of other clips.
 
     Raises:
       UserError: on an unknown name, or one of a preprocessing that takes statistics from other clips.
@@ -150,14 +152,14 @@ def without_statistics(name: str) -> Transform:
 
 
 def refuse_unused_statistics(name: str, given: Mapping[str, Any]) -> None:
-    """Refuse arguments on statistics that a preprocessing does not use: whoever gives them expects them to matter.
+    """Refuse arguments about statistics if the preprocessing uses none, since the user expects them to have an effect.
 
     Args:
       name: of the preprocessing.
       given: arguments by name; a value that is true was given.
 
     Raises:
-      UserError: naming the first that was given.
+      UserError: names the first argument that was given.
     """
     other = next((argument for argument, value in given.items() if value), None)
     if name in _WITHOUT_STATISTICS and other is not None:
@@ -188,21 +190,25 @@ def fit_transform(
       name: one of `PREPROCESSINGS`.
       store: the store to be evaluated.
       view: the name of the view to be evaluated.
-      clips: the store's clips that take part; None for all. Statistics of the store itself are taken from these clips alone.
-      center_from: another store, whose same view the statistics are taken from; or several, of which those of the same
-        upstream and of another dataset are taken together; or statistics that were computed before, of which those of the same
-        upstream and view are taken.
-      transductive: take the statistics from the store's own clips of all splits, test clips included (the results say so); with
-        `center_from`, let the background hold clips that are evaluated.
+      clips: the store's clips that take part; None for all. Statistics of the store itself are computed from these
+          clips alone.
+      center_from: another store, from whose view of the same name the statistics are computed; or several stores, of
+          which those of the same
+      upstream and of another dataset are used together; or statistics that were computed before, of which those of the
+      same upstream and view are used.
+      transductive: compute the statistics from the store's own clips of all splits, including test clips (the results
+          record this); with
+      `center_from`, allow the background to contain evaluated clips.
       shrinkage: of whitening, as a multiple of the mean eigenvalue of the covariance.
 
     Returns:
       the preprocessing with its statistics.
 
     Raises:
-      UserError: on an unknown name; if statistics are needed and the store has no training split to take them from; if the other
-        store is damaged or is the evaluated one; if statistics are of another encoder; or if an embedding that takes part in
-        the statistics is NaN or infinite.
+      UserError: if the name is unknown; if statistics are needed and the store has no training split; if the other
+      store is damaged or is the evaluated one; if statistics belong to another encoder; or if an embedding that is used
+      for
+      the statistics is NaN or infinite.
     """
     _check_name(name)
     if name in _WITHOUT_STATISTICS:
@@ -253,7 +259,7 @@ def fit_transform(
 def _of_moments(
     moments: Moments, name: str, store: Store, view: str, clips: ClipTable, transductive: bool, shrinkage: float
 ) -> Transform:
-    """A preprocessing by statistics that were computed before."""
+    """A preprocessing with statistics that were computed before."""
     common = evaluated_clips_in(moments, store, view, clips, name)
     if common and not transductive:
         raise UserError(common)
@@ -265,7 +271,7 @@ def _of_moments(
 
 
 def _scale(name: str, std: np.ndarray) -> Float[np.ndarray, "dim"] | None:
-    # A feature that never changes carries nothing; dividing by one leaves it at zero.
+    # A constant feature contains no information; dividing it by one leaves it at zero.
     return np.where(std > 0, std, 1.0).astype(np.float32) if name == "standardize" else None
 
 
@@ -282,7 +288,8 @@ def _divide_by_length(x: Float[np.ndarray, "rows dim"]) -> None:
         squares = np.einsum("rd,rd->r", x, x)[:, None]
     extreme = ~((squares > _SQUARES[0]) & (squares < _SQUARES[1]))[:, 0]
     if extreme.any():
-        # Squares of 1e20 or 1e-25 are no float32. Multiplying a row by a power of two changes none of its digits.
+        # The squares of 1e20 and 1e-25 are outside the range of float32. Multiplying a row by a power of two changes
+        # none of its digits.
         exponent = np.frexp(np.abs(x[extreme]).max(1, keepdims=True))[1]
         x[extreme] = np.ldexp(x[extreme], -exponent)
         squares[extreme] = np.einsum("rd,rd->r", x[extreme], x[extreme])[:, None]
@@ -291,7 +298,7 @@ def _divide_by_length(x: Float[np.ndarray, "rows dim"]) -> None:
 
 
 def aligned_zeros(shape: tuple[int, int]) -> Float[np.ndarray, "rows dim"]:
-    """Zeros that all devices of a CPU can work on where they are: JAX copies what does not begin at a multiple of 64 bytes."""
+    """Zeros that all devices of a CPU use without a copy: JAX copies arrays that do not begin at a multiple of 64 bytes."""
     size = int(np.prod(shape)) * 4
     memory = np.zeros(size + _ALIGNMENT, np.uint8)
     start = -memory.ctypes.data % _ALIGNMENT
@@ -299,7 +306,7 @@ def aligned_zeros(shape: tuple[int, int]) -> Float[np.ndarray, "rows dim"]:
 
 
 def segment_rows(clips: ClipTable, split: str | None) -> Int[np.ndarray, "rows"]:
-    """The rows of a view that belong to clips of a split (None: of any)."""
+    """The rows of a view that belong to clips of a split (None: of any split)."""
     wanted = np.ones(len(clips), bool) if split is None else clips.split == split
     return clips.rows(wanted)[0]
 
@@ -311,7 +318,7 @@ def _moments(views, transform):
     for view, rows in views:
         for start in range(0, len(rows), _ROWS_AT_ONCE):
             x = transform(view[rows[start : start + _ROWS_AT_ONCE]]).astype(np.float64)
-            # About the first block's mean, so that squares do not cancel where features have large means.
+            # Relative to the first block's mean, so that the squares do not cancel if features have large means.
             shift = shift if n_rows else x.mean(0)
             x -= shift
             total += x.sum(0)

@@ -1,4 +1,4 @@
-"""The evaluator's compiled functions, and how they are compiled: once per shape, timed apart, the last few hundred kept."""
+"""Compile the evaluator's functions once per shape, measure the time of compilation, and keep the last few hundred programs."""
 
 import collections
 import functools
@@ -25,14 +25,15 @@ from jfewshot.evaluator.devices import AXIS, shard_over_episodes
 from jfewshot.profiling import stage
 from jfewshot.randomness import below
 
-# How often each compiled function was traced, by name; a test holds it down.
+# Traces per compiled function, by name; a test fails if a change causes recompilation.
 TRACES: collections.Counter[str] = collections.Counter()
-# A grid of many ways, shots and classifiers needs a few dozen programs; a process that lives for weeks should not keep all.
+# A grid of many ways, shots and classifiers needs a few dozen programs; a process that runs for weeks should not keep
+# all its programs.
 MOST_FUNCTIONS, MOST_PROGRAMS = 128, 512
 _DRAWN_TOGETHER = 1024  # episodes
-# Of the two ways in which XLA writes loops for CPUs, the older vectorises a small solver's, over the episodes, where the newer
-# often does not, and is slow where episodes are large; and of processors with 512-bit vectors XLA uses half unless told
-# (benchmarks/NOTES.md has the numbers).
+# XLA has two ways to generate loops for CPUs. The older one vectorises the loops of a small solver over the episodes,
+# which the newer one often does not do, but is slow for large episodes. On processors with 512-bit vectors, XLA uses
+# only 256 bits by default (benchmarks/NOTES.md has the numbers).
 _SMALL = 40  # supports
 _WIDE: dict[str, bool | str] = {"xla_cpu_prefer_vector_width": "512"}
 _OLDER: dict[str, bool | str] = {"xla_cpu_use_fusion_emitters": False}
@@ -51,14 +52,14 @@ def solver_options(mesh: Mesh, classifier: Classifier | Transductive, n_support:
     """
     if mesh.devices.flat[0].platform != "cpu" or isinstance(classifier, SGD):
         return {}
-    # A transductive classifier multiplies matrices of all points, queries included, and these are never small: the older emitters
-    # take six times as long for a product of 80 x 80 with 80 x 5.
+    # A transductive classifier multiplies matrices of all supports and queries, which are never small. The older way
+    # takes six times as long for a product of 80 x 80 with 80 x 5.
     small = n_support <= _SMALL and not is_transductive(classifier)
     return _WIDE | _OLDER if small else _WIDE
 
 
 def drawing_options(mesh: Mesh) -> dict[str, bool | str]:
-    """Options to compile drawing with."""
+    """Compiler options for drawing."""
     return _WIDE | _OLDER if mesh.devices.flat[0].platform == "cpu" else {}
 
 
@@ -78,12 +79,12 @@ class Programs:
         return len(self._kept)
 
     def __call__(self, function, *arguments, options: Mapping[str, bool | str] | None = None):
-        """Call a jitted function, compiled first if it has not been for arguments like these.
+        """Call a jitted function; compile it first if it has not been compiled for these shapes.
 
         Args:
           function: a jitted function.
           *arguments: its arguments, arrays or pytrees of arrays.
-          options: of the compiler; always the same for one function.
+          options: compiler options; always the same for one function.
         """
         leaves, structure = jax.tree.flatten(arguments)
         key = (function, structure, tuple((x.shape, x.dtype, getattr(x, "sharding", None)) for x in leaves))
@@ -104,13 +105,13 @@ def _compiled(lowered: jax.stages.Lowered, options: Mapping[str, bool | str] | N
         try:
             return lowered.compile(compiler_options=dict(options))
         except jax.errors.JaxRuntimeError as error:
-            # Options come and go with XLA's versions; the results are the same without.
+            # Which options exist depends on XLA's version; the results are the same without them.
             if "No such compile option" not in str(error):
                 raise
     return lowered.compile()
 
 
-# One for all evaluators of a process, since their functions are shared too.
+# One object for all evaluators of a process, since they share their functions.
 PROGRAMS = Programs()
 
 
@@ -129,7 +130,8 @@ def jit_draw(mesh: Mesh, arguments: tuple, dtype: str):
 
     def draw_blocks(pool, numbers):
         TRACES["draw"] += 1
-        # Blocks of episodes with many supports are small, for the solver's sake; drawing is better done for several at a time.
+        # Blocks of episodes with many supports are small because the solver needs it; drawing is faster for several
+        # blocks at a time.
         blocks, block = numbers.shape
         some = next(g for g in range(max(1, _DRAWN_TOGETHER // block), 0, -1) if blocks % g == 0)
 
@@ -231,8 +233,8 @@ def rows_of_block(
 def jit_strength_first(mesh: Mesh):
     """`chunking.strength_first` on the devices: [blocks, strengths, ..., episodes of a block] to [strengths, episodes, ...].
 
-    An accelerator transposes hundreds of times as fast as the host: of a million 1-shot episodes the host's transposition took
-    0.06 to 0.4 s beside 0.015 s of solving (H200).
+    An accelerator transposes hundreds of times as fast as the host: for a million 1-shot episodes the transposition on
+    the host took 0.06 to 0.4 s, compared with 0.015 s for solving them (H200).
     """
 
     def move(arrays):
@@ -264,13 +266,14 @@ def jit_solve(
       k_shot: supports per class.
       want_scores: return scores instead of predictions.
       want_model: also return the models, for `jit_score`.
-      calibrate: also return what makes probabilities of the scores (`calibration.sharpness`).
+      calibrate: also return the two factors that turn scores into probabilities (`calibration.sharpness`).
 
     Returns:
-      a function from inner products, episode numbers, key and strengths (for a kernel also squared lengths of the queries; for a
-      transductive classifier inner products among the queries and which places hold one) to
-      predictions (or scores), residuals, iterations, rounding errors (rounding.py), of `Auto` the places of the chosen
-      strengths and, if wanted, two factors of the scores and models, all [blocks, strengths, ..., episodes of a block].
+      a function from inner products, episode numbers, key and strengths (for a kernel also squared lengths of the
+      queries; for a transductive classifier also inner products among the queries and which places hold a query) to
+      predictions (or scores), residuals, iterations, rounding errors (rounding.py), for `Auto` the grid indices of the
+      chosen strengths and, if wanted, two factors of the scores and models, all [blocks, strengths, ..., episodes of a
+      block].
     """
 
     def solve_blocks(gram_ss, gram_qs, numbers, key, strengths, *of_queries):
@@ -306,7 +309,7 @@ def block_solver(
       k_shot: supports per class.
       want_scores: return scores instead of predictions.
       want_model: also return the models.
-      calibrate: also return what makes probabilities of the scores.
+      calibrate: also return the two factors that turn scores into probabilities.
 
     Returns:
       a function from the arguments of `jit_solve`'s function to its outputs, for one block.
@@ -347,22 +350,22 @@ def block_solver(
 
 
 def _grid(classifier: Any) -> jax.Array:
-    """The strengths that a classifier in an `Auto` chooses among."""
+    """The strengths among which a classifier in an `Auto` chooses."""
     return jnp.asarray(classifier.classifier.strength.grid, jnp.float32)
 
 
 def _each(function, strengths):
     """`lax.map` over strengths, in a loop whose length the compiler cannot know.
 
-    A loop that runs once is compiled as no loop, and what depends on the strength alone is then computed outside: other
-    operations are fused than in a longer loop. A strength that is solved alone would differ in the last digits from the
-    same strength among others, and a run that was interrupted between two strengths from one that was not.
+    XLA compiles a loop of one iteration without a loop, and then fuses other operations than in a longer loop. The
+    result for a strength that is solved alone would differ in the last digits from the result for the same strength
+    among others, and a run that was interrupted between two strengths would differ from an uninterrupted one.
     """
-    # All are positive, so this is their number.
+    # All strengths are positive, so this is their number.
     count = (strengths > 0).sum()
     one = jax.eval_shape(function, strengths[0])
     nothing = jax.tree.map(lambda x: jnp.zeros((len(strengths), *x.shape), x.dtype), one)
-    # Two at least, so that the strength is never a constant of the loop.
+    # At least two, so that the strength is never a constant in the loop.
     strengths = jnp.concatenate([strengths, strengths])
 
     def step(number, found):
@@ -398,7 +401,7 @@ def jit_score(mesh: Mesh, classifier: Classifier, n_way: int, k_shot: int, want_
                 gram_ss, gram_qs = kernel.values(gram_ss, gram_qs, *of_queries)
             support = Support(gram_ss, numbers, key, n_way, k_shot)
             if not jax.tree.leaves(models):
-                # A classifier whose scores need no model, so it has no strength either.
+                # A classifier whose scores need no model has no strength either.
                 return _answers(inner, models, support, gram_qs, want_scores)[None]
             return lax.map(lambda model: _answers(inner, model, support, gram_qs, want_scores), models)
 
@@ -415,7 +418,8 @@ def _answers(classifier: Classifier, model, support: Support, gram_qs, want_scor
 
     if gram_qs.shape[-1] == 1:
         return answer(gram_qs)
-    # A class's queries at a time: one loop over all of them keeps too many sums open at once to be fast on CPUs.
+    # The queries of one class at a time: one loop over all queries would need too many running sums at once to be fast
+    # on CPUs.
     parts = math.gcd(support.n_way, gram_qs.shape[0])  # queries of unknown classes may leave fewer
     answers = lax.map(answer, gram_qs.reshape(parts, -1, *gram_qs.shape[1:]))
     return answers.reshape(-1, *answers.shape[2:])

@@ -1,4 +1,4 @@
-"""From the scores of a chunk's queries to predictions and the scores that are kept."""
+"""Compute predictions and the scores that are kept from the scores of a chunk's queries."""
 
 from typing import Any
 
@@ -13,15 +13,16 @@ _LEAST_SHARE = 1e-30
 
 
 def kept_answers(classifier: Any, answers: list[np.ndarray]) -> list[np.ndarray]:
-    """Predictions and kept scores, from a solver's answers on the host.
+    """Compute predictions and kept scores from a solver's results on the host.
 
-    Logits are scores times the sharpness (`calibration.py`) with the fitted temperature. Without calibration, the logits of
-    `logistic` are its scores, so that their softmax is its own probability, and those of other inductive classifiers are their
-    scores times the sharpness with the fixed temperature. Transductive classifiers share each query out among the classes; their
-    logits are the logarithms of these shares, and nothing is fitted.
+    Logits are scores times the sharpness (`calibration.py`) with the fitted temperature. Without calibration, the
+    logits of `logistic` are its scores, so that their softmax is the probability that the model itself gives, and those
+    of other inductive classifiers are their scores times the sharpness with the fixed temperature. Transductive
+    classifiers give each class a share of each query; their logits are the logarithms of these shares, and no
+    temperature is fitted.
 
     Args:
-      classifier: whose scores they are.
+      classifier: the classifier that gave the scores.
       answers: scores, residuals, iterations, rounding errors, choices if there are any, and two factors, each [strengths,
         episodes, ...].
 

@@ -1,7 +1,8 @@
-"""Queries of several segments: every segment is classified, then the clip is decided.
+"""Queries of several segments: every segment is classified, and then the clip is classified from its segments.
 
-The first segments go through with their episode. The others follow in further passes by the model that was trained then, as
-many segments to a pass as an episode has queries: time and memory grow with the segments there are, not with the longest clip.
+The first segment of each query is classified together with the episode. Further passes classify the other segments with
+the model that was trained for the episode. Each pass has as many segments as an episode has queries, so time and memory
+grow with the number of segments, not with the longest clip.
 """
 
 from typing import NamedTuple
@@ -17,9 +18,9 @@ class FurtherPasses(NamedTuple):
 
     Attributes:
       episode: which episode each pass repeats.
-      rows: the embeddings to classify in it; places without a segment hold a filler.
-      owner_episode, owner_query: whose each further segment is.
-      pass_, place: where each further segment stands in `rows`.
+      rows: the embeddings to classify in each pass; places without a segment hold a filler.
+      owner_episode, owner_query: the episode and the query to which each further segment belongs.
+      pass_, place: the position of each further segment in `rows`.
     """
 
     episode: Int[np.ndarray, "passes"]
@@ -36,7 +37,7 @@ def further_passes(
     """Lay out all segments after each query's first.
 
     Args:
-      first_row: row of each query clip's first segment; its others follow it.
+      first_row: row of each query clip's first segment; the rows of its other segments follow.
       n_segments: how many segments each query clip has.
     """
     n_episodes, n_queries = first_row.shape
@@ -44,7 +45,7 @@ def further_passes(
     repeats = n_segments[episode, query] - 1
     within = np.arange(repeats.sum()) - np.repeat(np.cumsum(repeats) - repeats, repeats) + 1
     episode, query = np.repeat(episode, repeats), np.repeat(query, repeats)
-    # Entries are in order of episodes: each takes the next place in a pass of its own episode.
+    # Entries are sorted by episode; each gets the next place in a pass of its own episode.
     per_episode = np.bincount(episode, minlength=n_episodes)
     number = np.arange(len(episode)) - np.repeat(np.cumsum(per_episode) - per_episode, per_episode)
     passes = -(-per_episode // n_queries)
@@ -62,7 +63,7 @@ def majority(
     passes: FurtherPasses,
     n_way: int,
 ) -> Int[np.ndarray, "strengths episodes n_queries"]:
-    """Give each query the class that most of its segments were given.
+    """Give each query the class that most of its segments were assigned to.
 
     The smallest class index wins if several classes have the most segments.
 

@@ -1,4 +1,4 @@
-"""The chunks of one classifier's run, one after the other through the devices: rows, inner products, solver, answers."""
+"""Solve the chunks of one classifier's run on the devices, one after the other: rows, inner products, solver, results."""
 
 import collections
 from collections.abc import Callable
@@ -37,23 +37,25 @@ from jfewshot.evaluator.segments import further_passes, highest, majority, summe
 from jfewshot.profiling import finished, stage
 from jfewshot.store.clips import ClipTable
 
-# From so many episodes on, a CPU looks inner products up in the program that solves, which saves 0.8 us of a core per episode.
-# That program is compiled for each size of store, for 1 to 2 s; with fewer episodes, all small stores share one solver.
+# With at least so many episodes, a CPU looks up inner products in the same program that solves, which saves 0.8 us of
+# core time per episode. That program is compiled for each size of store, which takes 1 to 2 s. With fewer episodes, all
+# small stores share one solver.
 _LOOK_UP_INSIDE_FROM = 50_000
 _LEAST_AGAIN = 128  # episodes
 
 
 class Job(NamedTuple):
-    """What is solved: the same for all chunks of a classifier's run.
+    """The arguments that all chunks of a classifier's run share.
 
     Attributes:
       source: gives inner products of rows.
-      spec: the classifier as it was asked for; `classifier` is what solves it.
+      spec: the classifier with its strengths; the property `classifier` is the object that solves it.
       protocol: what an episode is.
-      strengths: (strengths,) float32; a filler where the classifier has none or chooses it.
-      key: of the classifier's own random stream.
+      strengths: (strengths,) float32; a filler if the classifier has no strength or chooses it.
+      key: the key of the classifier's own random stream.
       clips: the clip table.
-      first: where each clip's rows begin in the source, by row of the clip table; -1 for those that are not in it.
+      first: the source's number of each clip's first row, by row of the clip table; -1 for clips that are not in the
+          source.
       drawn: the episodes.
       keeps_scores: whether the queries' scores are returned.
     """
@@ -71,26 +73,28 @@ class Job(NamedTuple):
 
     @property
     def returns_models(self) -> bool:
-        """Whether the solver returns its models although nobody may ask for them: stores whose queries have one segment and
-        stores whose queries have several then share one compiled solver. One strength's models are small."""
+        """Whether the solver returns its models.
+
+        It returns the models of a single strength, which are small, even if they are not needed. Stores whose queries
+        have one segment and stores whose queries have several segments then share one compiled solver."""
         has_model = not is_transductive(self.classifier)
         return has_model and self.protocol.query_segments != "one" and len(self.spec.strengths) == 1
 
     @property
     def n_answers(self) -> int:
         """How many arrays the solver returns for each episode: predictions, residuals, iterations, rounding errors and,
-        with `AUTO`, choices; where scores are kept, scores in place of predictions and two factors of them."""
+        with `AUTO`, choices; if scores are kept, scores instead of predictions, and two factors for them."""
         return (5 if isinstance(self.classifier, Auto) else 4) + (2 if self.keeps_scores else 0)
 
     def static(self, several: bool) -> tuple:
-        """What the solver is compiled for: the classifier, ways, shots, and whether scores are wanted of it."""
+        """The arguments for which the solver is compiled: classifier, ways, shots, and whether it returns scores."""
         protocol = self.protocol
         scores = self.keeps_scores or (several and protocol.query_segments == "mean")
         return self.classifier, protocol.n_way, protocol.k_shot, scores
 
 
 class Solver:
-    """Takes a job's chunks through the devices.
+    """Solves a job's chunks on the devices.
 
     Args:
       mesh: the devices.
@@ -108,11 +112,11 @@ class Solver:
         Args:
           job: what is solved.
           shape: of a chunk.
-          tell: called with the number of episodes that are solved so far.
+          tell: called with the number of episodes that have been solved so far.
 
         Returns:
-          of each chunk (on an accelerator: of all chunks as one) what `jit_solve` returns but for the models, [strengths,
-          episodes, ...]; where scores are kept, predictions and what `kept_answers` makes of the scores.
+          the results of `jit_solve` without the models for each chunk (on an accelerator: for all chunks together),
+          [strengths, episodes, ...]; if scores are kept, the results of `kept_answers`.
         """
         protocol, pool, n_segments = job.protocol, job.drawn.pool, job.clips.n_segments
         long_clips = bool((n_segments[pool.all_clips] > 1).any())
@@ -126,8 +130,8 @@ class Solver:
         length = padded_length(len(n_segments), LEAST_CLIPS)
         lists = (np.pad(x.astype(np.int32), (0, length - len(x))) for x in (job.first, n_segments))
         on_device = jax.device_put(tuple(lists), NamedSharding(self._mesh, P()))
-        # Queries that are judged by all their segments begin with the first. (Supports then draw one even where clips have one,
-        # so that all such stores share a compiled solver.)
+        # A query that is classified by all its segments starts with the first one. (Supports then draw a segment even
+        # if clips have only one, so that all such stores share a compiled solver.)
         drawn = (True, False) if protocol.query_segments != "one" else (long_clips, long_clips)
         parts: list[list[np.ndarray]] = []
         waiting: collections.deque[tuple] = collections.deque()
@@ -177,7 +181,7 @@ class Solver:
         return parts
 
     def _solve_chunk(self, job: Job, several: bool, drawn: tuple[bool, bool], on_device, clips, numbers):
-        """The supports' rows (None where nobody will ask for them), and what `jit_solve` returns."""
+        """The supports' rows (None if they are not needed later), and the results of `jit_solve`."""
         want_model = several or job.returns_models
         inside = job.protocol.n_episodes >= _LOOK_UP_INSIDE_FROM and not is_transductive(job.classifier)
         if inside and self.on_cpu and isinstance(job.source, Precomputed):
@@ -205,7 +209,7 @@ class Solver:
             return support, finished(out)
 
     def _of_queries(self, job: Job, query, numbers) -> tuple[jax.Array, ...]:
-        """What the classifier needs of the queries beyond their inner products with the supports."""
+        """The arguments that the classifier needs for the queries besides their inner products with the supports."""
         if is_transductive(job.classifier):
             products, _ = finished(job.source.blocks(query, query[:, :0]))
             counts = jax.device_put(_counts(job, np.asarray(numbers)), NamedSharding(self._mesh, P(AXIS)))
@@ -213,12 +217,12 @@ class Solver:
         return (finished(job.source.squared_lengths(query)),) if wants_squared_lengths(job.classifier) else ()
 
     def _solve_again(self, job: Job, drawn, on_device, answers: list[np.ndarray], start: int, stop: int, shape):
-        """Solve those episodes of a chunk in the general way that did not converge in the kernel."""
+        """Solve the episodes of a chunk that did not converge in the kernel with the general solver."""
         residual = answers[1]
         failed = ~(residual[:, start:stop] <= CONVERGED)
         which = np.flatnonzero(failed.any(0))
         n_devices = self._mesh.devices.size
-        # Of few sizes, each of which is compiled.
+        # In few different sizes, since each size is compiled.
         shape = ChunkShape(n_devices, min(shape.block, padded_length(-(-len(which) // n_devices), _LEAST_AGAIN)))
         for at in range(0, len(which), shape.episodes):
             part = which[at : at + shape.episodes]
@@ -236,14 +240,14 @@ class Solver:
         fetched = jax.device_get(out[: job.n_answers])
         if not self.on_cpu:
             return [x[:, :n_episodes] for x in fetched]
-        # One small program fewer to load, and as fast.
+        # This is as fast, and one small program less has to be loaded.
         return [strength_first(x, n_episodes) for x in fetched]
 
     def _options(self, job: Job):
         return solver_options(self._mesh, job.classifier, job.protocol.n_support)
 
     def _decide_by_all_segments(self, job, start, stop, support, answers, models, shape):
-        """Classify the segments after each query's first, and decide each query by all of its segments."""
+        """Classify all segments after each query's first, and classify each query from all of its segments."""
         protocol = job.protocol
         query_clip = job.drawn.clips[start:stop, :, protocol.k_shot :].reshape(stop - start, -1)
         passes = further_passes(job.first[query_clip], job.clips.n_segments[query_clip])
@@ -286,7 +290,7 @@ def _counts(job: Job, numbers: np.ndarray) -> np.ndarray:
     n_way, places = job.protocol.n_way, job.protocol.n_query
     if job.drawn.query_count is None:
         return np.ones((len(numbers), n_way * places, numbers.shape[1]), np.float32)
-    # A short chunk is filled up with episodes whose answers nobody reads.
+    # A short chunk is filled up with further episodes, whose results are not used.
     count = job.drawn.query_count[np.minimum(numbers, job.protocol.n_episodes - 1)]
     held = np.arange(places) < count[..., None]
     return np.moveaxis(held.reshape(*numbers.shape, n_way * places), 1, -1).astype(np.float32)

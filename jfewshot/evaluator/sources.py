@@ -1,5 +1,4 @@
-"""The inner products that a call uses: those of an earlier call on the same view, or new ones, within the available
-memory."""
+"""Choose the inner products for a call: those of an earlier call on the same view, or new ones, within the available memory."""
 
 import logging
 from typing import NamedTuple
@@ -33,19 +32,19 @@ class Sources:
         self._kept.clear()
 
     def of(self, view: np.ndarray, rows: np.ndarray, transform: Transform, shifted: bool, wanted: int) -> GramSource:
-        """The source of some rows' products: the one of an earlier call, or a new one.
+        """Return the source of some rows' inner products: the source of an earlier call, or a new one.
 
         Args:
           view: segments x dim, as stored.
-          rows: the rows of it that may be asked for.
+          rows: the rows of the view that may be used.
           transform: the preprocessing.
-          shifted: whether the origin may be moved into the middle of the embeddings, which rounds less.
-          wanted: how many products the episodes need in all.
+          shifted: whether the origin may be moved to the mean of the embeddings, which causes less rounding.
+          wanted: how many products all episodes together need.
 
         Returns:
           the source, of the rows in their order in `rows`.
         """
-        # Before a new source is made, the memory of one for other embeddings is given back.
+        # Before a new source is made, the memory of the source for other embeddings is freed.
         self._kept = [kept for kept in self._kept if kept.is_of(view, rows, transform)]
         for kept in self._kept:
             if kept.shifted == shifted and kept.serves(wanted):
@@ -66,13 +65,13 @@ class Sources:
             except jax.errors.JaxRuntimeError as error:
                 if not is_out_of_memory(error) or not budget:
                     raise
-                # With none at all, embeddings stay on disk.
+                # With a budget of zero, embeddings stay on disk.
                 budget //= 4
             log.warning("out of memory for the embeddings; continuing with %.2g GiB for them", budget / 2**30)
 
 
 class _Kept(NamedTuple):
-    """A source of inner products that is kept for the next call: the cells of a run that share a view follow each other."""
+    """A source that is kept for the next call, since a run evaluates the cells of one view one after the other."""
 
     view: np.ndarray
     rows: np.ndarray
@@ -82,16 +81,16 @@ class _Kept(NamedTuple):
     source: GramSource
 
     def is_of(self, view: np.ndarray, rows: np.ndarray, transform: Transform) -> bool:
-        """Whether it holds the products of these very rows."""
+        """Whether the source holds the products of exactly these rows."""
         return self.view is view and self.transform is transform and np.array_equal(self.rows, rows)
 
     def serves(self, wanted: int) -> bool:
-        """Whether it suits a number of products: many more would pay for taking all products at once."""
+        """Whether the source suits a number of products: with many more, computing all products at once would be faster."""
         return self.source.kind == "precomputed" or wanted <= 4 * self.wanted
 
 
 def _stays_as_it_is(view: np.ndarray) -> bool:
-    """Whether neither an array nor what it is a view of can be written to: otherwise it may be another by the next call."""
+    """Whether an array and its bases are all read-only; otherwise its contents may change before the next call."""
     part: object = view
     while isinstance(part, np.ndarray):
         if part.flags.writeable:
