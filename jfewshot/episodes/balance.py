@@ -10,9 +10,9 @@ from jfewshot.episodes.protocol import Protocol
 from jfewshot.errors import UserError
 
 log = logging.getLogger(__name__)
-# A class that stands in less than this share of the episodes in which it should stand makes the result one about other classes.
+# A class must occur in at least this share of its expected episodes; otherwise the result would describe other classes.
 LEAST_SHARE = 0.5
-_SIGMAS = 4.5  # beyond which a number of episodes is no accident of drawing
+_SIGMAS = 4.5  # a larger deviation of the number of episodes is not explained by chance
 _NAMED = 5
 
 
@@ -25,17 +25,17 @@ def class_episodes(pool: ClassPool, clips: Integer[np.ndarray, "episodes n_way d
 def check_balance(
     pool: ClassPool, protocol: Protocol, episodes: Int[np.ndarray, "classes"], class_redraws: int, dataset: str
 ) -> None:
-    """Warn where classes take part too rarely, since their supports leave enough queries only by rare luck.
+    """Warn if classes take part too rarely, which happens if few choices of supports leave enough queries.
 
     Args:
       pool: the classes.
-      protocol: what was drawn.
-      episodes: per class; see `class_episodes`.
-      class_redraws: in how many episodes the classes were drawn again.
-      dataset: its name, for messages.
+      protocol: the protocol of the episodes.
+      episodes: number of episodes of each class; see `class_episodes`.
+      class_redraws: number of episodes in which the classes were drawn again.
+      dataset: name of the dataset, for messages.
 
     Raises:
-      UserError: if a class stands in less than `LEAST_SHARE` of its episodes.
+      UserError: if a class occurs in less than `LEAST_SHARE` of its expected episodes.
     """
     if not class_redraws:
         return  # all sets of classes are equally likely then

@@ -1,8 +1,9 @@
-"""Drawing episodes on the device.
+"""Draw episodes on the device.
 
-Episode i is a function of (seed, clip table's digest, i): each number it needs has a counter of its own in a Threefry stream
-named by seed and digest, so the same clips come out whatever the chunk, the device, the order, or what else is drawn.
-Supports of fewer shots are the first of those of more shots, and fewer ways are the first of more ways.
+Episode i depends only on the seed, the clip table's digest and i. Each random number of an episode has its own counter
+in a Threefry stream whose key comes from seed and digest. So an episode has the same clips for any chunk, device or
+order, and whatever else is drawn. The supports for fewer shots are the first supports for more shots, and the classes
+for fewer ways are the first classes for more ways.
 
 All arrays have the episodes last (see linalg.py).
 """
@@ -35,8 +36,8 @@ class PoolArrays(NamedTuple):
       n_classes: how many classes there are.
       start, size: per class, into `clips`.
       clips: rows of the clip table.
-      groups: who shares a group; None unless group-aware.
-      support: the supports' pool, where that is another one; all other fields then describe the queries.
+      groups: the groups of the clips; None unless group-aware.
+      support: the supports' pool if it is separate; all other fields then describe the queries.
     """
 
     key: UInt32[Array, "2"]
@@ -53,10 +54,12 @@ class Draw(NamedTuple):
 
     Attributes:
       clips: rows of the clip table; of each class first its support, then its queries.
-      redraws: how many supports of a class were drawn again until they left enough queries (group-aware only); -1 where all
-        tries failed.
-      class_redraws: how often the classes themselves were drawn again, since their supports had run out of tries.
-      query_count: where all queries are asked, how many of each class count; the others fill its place up. Else None.
+      redraws: how many times the supports of a class were drawn again until they left enough queries (group-aware
+          only); -1 if all
+      tries failed.
+      class_redraws: how often the classes themselves were drawn again because all tries for their supports had failed.
+      query_count: if all clips are queries, the number of queries of each class; the entries after them are padding.
+          Else None.
     """
 
     clips: Int32[Array, "n_way drawn episodes"]
@@ -71,7 +74,7 @@ def pool_arrays(pool: ClassPool, protocol: Protocol, clip_table: str) -> PoolArr
     Args:
       pool: the classes and clips.
       protocol: its seed names the random stream.
-      clip_table: what names the clips in the random stream (`ClipTable.stream`).
+      clip_table: the clip table's part of the random stream's key (`ClipTable.stream`).
 
     Returns:
       the pool as arrays on the device, padded to few different sizes so that few programs are compiled.
@@ -110,7 +113,7 @@ def power_of_two(n: int) -> int:
 def padded_length(n: int, least: int) -> int:
     """The length to which a list on the device is padded: the smallest power of two that is at least n, and at least `least`.
 
-    Compiling for one more length takes a second; a few thousand unused entries take a few kilobytes.
+    Compiling for another length takes a second, while a few thousand unused entries take only a few kilobytes.
     """
     return max(least, power_of_two(n))
 
@@ -142,10 +145,12 @@ def draw(
       n_query: query clips per class.
       shots_drawn: support clips drawn per class; `k_shot` unless group-aware.
       bound_has_16_bits: whether there are at most 65,535 classes, and as many clips in each.
-      search_steps: group-aware only, where groups reach over classes or pools are separate: bisections that find a group in
-        the largest class.
-      reach_over: group-aware only: whether groups reach over classes.
-      asks_every_query: whether all query clips are queries; `n_query` is then the number of the largest class.
+      search_steps: group-aware only, if groups have clips of several classes or pools are separate: number of
+          bisections that find a group in
+      the largest class.
+      reach_over: group-aware only: whether a group can have clips of several classes.
+      asks_every_query: whether all query clips are queries; `n_query` is then the number of query clips of the largest
+          class.
 
     Returns:
       the clips of each episode, and how often supports and classes were drawn again.
@@ -215,8 +220,9 @@ def draw_classes(
       words: source of the random words.
       n_classes: number of classes to draw from.
       n_way: classes per episode.
-      attempt: number of the attempt in each episode, since group-aware drawing may have to draw again; None for the
-        only one.
+      attempt: number of the attempt in each episode, since group-aware drawing may have to draw again; None if there is
+          only one
+      attempt.
 
     Returns:
       numbers of the classes.
@@ -230,10 +236,10 @@ def draw_classes(
 def segment_words(
     key: UInt32[Array, "2"], episode: UInt32[Array, "episodes"], n_way: int, first_position: int, n: int
 ) -> UInt32[Array, "n_way n episodes"]:
-    """Random words that choose a segment of each drawn clip; `below` or `unit_interval` makes something of them.
+    """Random words that choose a segment of each drawn clip, by way of `below` or `unit_interval`.
 
-    They depend on the episode and on a clip's place in it, not on the clip, and are the second words of the pairs whose first
-    words choose clips. Stores of one segment per clip need not compute them.
+    The words depend on the episode and on a clip's position in it, not on the clip. They are the second words of the
+    pairs whose first words choose clips. Stores with one segment per clip do not need them.
 
     Args:
       key: key of the episodes' random stream.
@@ -247,7 +253,7 @@ def segment_words(
     """
     slot = jnp.arange(n_way, dtype=jnp.uint32)[:, None, None]
     position = jnp.uint32(first_position) + jnp.arange(n, dtype=jnp.uint32)[None, :, None]
-    # The lowest bits are dropped so that the number in [0, 1) that the records hold chooses exactly the same segment.
+    # The lowest bits are dropped so that the number in [0, 1) in the records chooses exactly the same segment.
     return (random_words((key[0], key[1]), episode, counters(slot, position), which=1) >> 9) << 9
 
 
@@ -268,7 +274,7 @@ def draw_arguments(protocol: Protocol, pool: ClassPool) -> dict[str, Any]:
         "n_query": protocol.n_query,
         "shots_drawn": protocol.shots_drawn,
         "bound_has_16_bits": max(most, len(pool.names)) < 2**16,
-        # In fours, so that stores of similar size share a compiled program.
+        # Rounded up to a multiple of four, so that stores of similar size share a compiled program.
         "search_steps": -(-largest.bit_length() // 4) * 4 if searched else None,
         "reach_over": reach_over,
         "asks_every_query": protocol.every_query,

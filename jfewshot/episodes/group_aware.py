@@ -1,9 +1,9 @@
-"""Drawing episodes in which no query shares a group (speaker, recording, site) with a support.
+"""Draw episodes in which no query shares a group (speaker, recording, site) with a support.
 
-Classes are drawn as always. Then supports are drawn uniformly, again and again within the classes of the episode, until every
-class keeps enough clips of other groups for its queries: each class on its own, or, where groups reach over classes, all
-classes of the episode together. So classes stay uniform, and supports are uniform among those that leave enough queries.
-Queries are drawn uniformly from the clips of other groups.
+Classes are drawn as without groups. Then supports are drawn uniformly from the classes of the episode, and drawn again
+until every class keeps enough clips of other groups for its queries. This is done for each class alone or, if groups
+have clips of several classes, for all classes of the episode together. So classes stay uniform, and supports are
+uniform among the supports that leave enough queries. Queries are drawn uniformly from the clips of other groups.
 
 All arrays have the episodes last (see linalg.py).
 """
@@ -21,18 +21,19 @@ from jfewshot.episodes.pool import ClassPool
 from jfewshot.episodes.separate import Supports
 from jfewshot.episodes.shuffling import Words, without_replacement
 
-# How often the supports of an episode's classes are drawn before its classes are drawn again, and how often those are.
+# How often the supports of an episode's classes are drawn before its classes are drawn again, and how often classes are
+# drawn.
 MAX_SUPPORT_DRAWS = 1_000
 MAX_CLASS_DRAWS = 16
 
 
 class Groups(NamedTuple):
-    """Which clips share a group: one entry for each clip of a pool whose clips are sorted by group within each class.
+    """The groups of clips: one entry for each clip of a pool whose clips are sorted by group within each class.
 
     Attributes:
-      number: of the group.
-      run_start: where the clips of its class and group begin, counted from the class's first.
-      run_length: how many they are.
+      number: number of the group.
+      run_start: position of the first clip of the same class and group, counted from the class's first clip.
+      run_length: number of clips of the same class and group.
     """
 
     number: Int32[Array, "clips"]
@@ -44,8 +45,8 @@ class Grouped(NamedTuple):
     """A pool on the device whose clips have groups.
 
     Attributes:
-      start, size: per class, into the pool's entries.
-      groups: of the entries.
+      start, size: for each class, its first entry and its number of entries in the pool.
+      groups: the groups of the entries.
     """
 
     start: Int32[Array, "classes"]
@@ -57,11 +58,11 @@ class GroupAware(NamedTuple):
     """Drawn episodes; entries are counted from the first clip of their class.
 
     Attributes:
-      classes: of each slot.
-      support, query: entries.
-      redraws: how many supports of a class were drawn again; -1 where all tries failed.
+      classes: the class of each slot.
+      support, query: the entries of the supports and of the queries.
+      redraws: how many times the supports of a class were drawn again; -1 if all tries failed.
       class_redraws: how often the classes were drawn again.
-      query_count: how many of the queries count, where all are asked; else None.
+      query_count: if all clips are queries, the number of queries of each class; else None.
     """
 
     classes: Int32[Array, "n_way episodes"]
@@ -73,7 +74,7 @@ class GroupAware(NamedTuple):
 
 
 def group_arrays(pool: ClassPool | Supports, length: int) -> Groups:
-    """Put a pool's groups on the device, padded to so many entries."""
+    """Put a pool's groups on the device, padded to a given number of entries."""
     class_start = np.repeat(pool.start, pool.count)
     entry = np.arange(len(pool.clips), dtype=np.int32)
     begins = np.ones(len(entry), bool)
@@ -101,14 +102,15 @@ def draw_of_other_groups(
       words: source of the random words.
       support_pool: the clips that supports are drawn from.
       query_pool: the clips that queries are drawn from; the same object where both are drawn from one pool.
-      draw_classes: from the number of an attempt, one for each episode, to the classes of the episode's slots.
+      draw_classes: a function from attempt numbers, one for each episode, to the classes of the episode's slots.
       n_query: queries per class.
       shots_drawn: supports drawn per class.
       search_steps: bisections that find a group among the queries of the largest class; None where both sides are drawn from
         one pool and no group has clips of several classes.
       reach_over: whether a group can have clips of several classes.
-      asks_every_query: whether all query clips of other groups are queries. `n_query` is then the number of the largest class,
-        and one query is enough.
+      asks_every_query: whether all query clips of other groups are queries. `n_query` is then the number of query clips
+          of the largest class,
+      and one query is enough.
 
     Returns:
       the drawn episodes.
@@ -133,7 +135,8 @@ def draw_of_other_groups(
     def leaves_enough(classes, attempt):
         _, length = excluded(classes, supports(classes, attempt))
         enough = query_pool.size[classes] - length.sum(1) >= least
-        # Where groups reach over classes, one class's supports take queries from another: all are drawn again.
+        # If groups have clips of several classes, the supports of one class exclude queries of another, so all supports
+        # are drawn again.
         return enough if not reach_over else jnp.broadcast_to(enough.all(0), enough.shape)
 
     def wanting(state: _State):
@@ -174,10 +177,11 @@ class _State(NamedTuple):
     """The state of the search for supports that leave enough queries.
 
     Attributes:
-      class_attempt: which of its draws of classes an episode has.
-      attempt: which draw of its support each slot has; each draw of classes has `MAX_SUPPORT_DRAWS` of its own.
-      enough: whether that support leaves enough queries.
-      redraws: how many supports were drawn again.
+      class_attempt: number of the current draw of each episode's classes.
+      attempt: number of the current draw of each slot's supports; each draw of classes allows `MAX_SUPPORT_DRAWS`
+          draws.
+      enough: whether these supports leave enough queries.
+      redraws: how many times supports were drawn again.
     """
 
     class_attempt: Int32[Array, "episodes"]
@@ -195,17 +199,17 @@ def _runs_of_own_class(groups, class_start, support):
 def _runs_of_groups(pool, classes, number, search_steps):
     """Start and length, within each slot's class, of some groups: a length of 0 where a class has no clip of a group.
 
-    The numbers of the groups are sorted along the second axis; with one slot, the groups count for all classes.
+    The group numbers are sorted along the second axis. With one slot, the groups apply to all classes.
     """
     groups, class_start, count = pool.groups, pool.start[classes], pool.size[classes]
-    # Bisection for the first clip of the class whose group's number is not below the one that is looked for.
+    # Bisection for the first clip of the class whose group number is not below the wanted one.
     low = jnp.zeros((len(class_start), *number.shape[1:]), jnp.int32)
     high = jnp.broadcast_to(count[:, None], low.shape)
 
     def halve(_, bounds):
         low, high = bounds
         middle = (low + high) // 2
-        # With nothing left between them both stay where they are; what lies beyond the class is not looked at then.
+        # When no entry is left between the two ends, both stay the same, so entries beyond the class are not read.
         below = (low < high) & (groups.number[class_start[:, None] + jnp.minimum(middle, count[:, None] - 1)] < number)
         return jnp.where(below, middle + 1, low), jnp.where(below, high, middle)
 
@@ -216,7 +220,7 @@ def _runs_of_groups(pool, classes, number, search_steps):
 
 
 def sorted_along_slots(values: Int32[Array, "slots n episodes"]) -> Int32[Array, "slots n episodes"]:
-    """Sorted along the second axis, by counting for each value how many stand before it."""
+    """Sort along the second axis, by counting for each value how many values come before it."""
     n = values.shape[1]
     if n == 1:
         return values
@@ -246,16 +250,16 @@ def every_query(
     run_length: Int32[Array, "slots runs episodes"],
     n_query: int,
 ) -> tuple[Int32[Array, "slots n_query episodes"], Int32[Array, "slots episodes"]]:
-    """All query clips of each class but for some runs of them.
+    """All query clips of each class except some runs of them.
 
     Args:
       size: number of query clips of each class.
-      run_start: entries at which runs begin that are left out, sorted.
-      run_length: how long these runs are.
+      run_start: first entries of the runs that are left out, sorted.
+      run_length: lengths of these runs.
       n_query: query clips of the largest class.
 
     Returns:
-      the entries, filled up with the class's last one, and how many of them count.
+      the entries, padded with the class's last entry, and the number of entries without padding.
     """
     rank = jnp.arange(n_query, dtype=jnp.int32)[None, :, None]
     entry = skip_runs(jnp.broadcast_to(rank, (size.shape[0], n_query, size.shape[1])), run_start, run_length)
@@ -267,12 +271,12 @@ def skip_runs(
     run_start: Int32[Array, "slots runs episodes"],
     run_length: Int32[Array, "slots runs episodes"],
 ) -> Int32[Array, "slots n episodes"]:
-    """From the number of a clip among those that are left to its entry: runs that lie before it are skipped, in their order.
+    """Convert the number of a clip among the remaining clips to its entry, by skipping the runs that come before it.
 
     Args:
-      rank: number of each clip among those that are left, from 0.
-      run_start: entries at which runs begin that are left out, sorted.
-      run_length: how long these runs are.
+      rank: number of each clip among the remaining clips, from 0.
+      run_start: first entries of the runs that are left out, sorted.
+      run_length: lengths of these runs.
 
     Returns:
       the entries.

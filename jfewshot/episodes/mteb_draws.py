@@ -1,11 +1,13 @@
 """The experiments of mteb's audio classification (Massive Text Embedding Benchmark, `AbsTaskClassification` of mteb 2.26).
 
-With a training and a test split, each experiment trains on 8 clips per class of the training split and classifies the whole
-test split. Without them, five shuffled folds take turns: each experiment trains on 8 clips per class outside its fold and
-classifies the fold. A class with fewer than 8 training clips gives what it has. All classes take part.
+With a training and a test split, each experiment trains on 8 clips per class of the training split and classifies the
+whole test split. Without these splits there are five shuffled folds: each experiment trains on 8 clips per class
+outside its fold and classifies the fold. A class with fewer than 8 training clips gives all of them. All classes take
+part.
 
-mteb's own draws shuffle one list again and again with one seed, so that experiment i applies the same permutation i + 1 times.
-`independent` draws shuffle afresh for each experiment, so that their spread is that of the choice of clips.
+mteb's own draws shuffle one list repeatedly with the same seed, so that experiment i applies the same permutation i + 1
+times. With `independent`, each experiment is shuffled independently, so that the spread of the experiments measures the
+effect of the choice of clips.
 """
 
 import logging
@@ -40,14 +42,14 @@ class Experiment(NamedTuple):
 
 
 class Experiments(NamedTuple):
-    """All experiments in the arrays that episodes have. Slot c of every experiment is class c of the pool.
+    """All experiments in arrays of the same form as episodes. Slot c of every experiment is class c of the pool.
 
     Attributes:
       pool: the classes and clips.
       listed: the experiments as lists of clips.
-      clips: rows of the clip table, the supports of a class first. Places that no clip takes repeat a clip of the class.
-      support_count: how many supports of each class count.
-      query_count: how many queries of each class count.
+      clips: rows of the clip table, the supports of a class first. Padding repeats a clip of the class.
+      support_count: number of supports of each class, without padding.
+      query_count: number of queries of each class, without padding.
     """
 
     pool: ClassPool
@@ -58,7 +60,7 @@ class Experiments(NamedTuple):
 
 
 def order_of(clips: ClipTable) -> Rows:
-    """The clips in the order of their embeddings, which is the order in which the dataset was extracted: mteb's row numbers.
+    """The clips in the order of their embeddings: the order in which the dataset was extracted gives mteb's row numbers.
 
     Args:
       clips: the clip table, which is sorted by clip id.
@@ -82,14 +84,14 @@ def list_experiments(clips: ClipTable, protocol: Protocol, dataset: str) -> tupl
 
     Args:
       clips: the clip table.
-      protocol: a resolved one with `mteb`.
+      protocol: a resolved protocol with `mteb`.
       dataset: name of the dataset, for messages.
 
     Returns:
       the experiments, in order.
 
     Raises:
-      UserError: if there are too few clips or classes, or mteb's generator does not take the seed.
+      UserError: if there are too few clips or classes, or if mteb's random generator does not accept the seed.
     """
     if not protocol.independent and not 0 <= protocol.seed < 2**32:
         raise UserError(f"--seed is {protocol.seed}; mteb's own draws take seeds from 0 to 2**32 - 1")
@@ -142,14 +144,15 @@ def _in_folds(clips: ClipTable, protocol: Protocol, rows: Rows, dataset: str) ->
         elif order is None:
             order = before = _first_order(protocol, len(train))
         else:
-            # Later folds may have one training clip more than the first, whose list mteb shuffles on: this clip is never drawn.
+            # A later fold may have one training clip more than the first fold. mteb shuffles a list of the first fold's
+            # length, so this clip is never drawn.
             order = order[before]
         found.append(Experiment(train[_first_of_each_class(order, clips.class_number[train])], rows[is_query]))
     return tuple(found)
 
 
 def _first_order(protocol: Protocol, n: int) -> Rows:
-    """The order in which one shuffling by mteb puts the numbers 0 to n - 1."""
+    """The order of the numbers 0 to n - 1 after one shuffle by mteb."""
     order = np.arange(n)
     if not protocol.independent:
         np.random.RandomState(protocol.seed).shuffle(order)
@@ -157,7 +160,7 @@ def _first_order(protocol: Protocol, n: int) -> Rows:
 
 
 def _random(clips: ClipTable, protocol: Protocol, number: int, *what: str) -> np.random.RandomState:
-    """A generator of its own for each experiment; RandomState, whose numbers no version of NumPy changes."""
+    """A separate generator for each experiment: RandomState, whose numbers are the same in every version of NumPy."""
     key = stream_key(protocol.seed, clips.stream, "mteb", *what, number)
     return np.random.RandomState(np.random.MT19937(np.random.SeedSequence(key.tolist())))
 
@@ -175,14 +178,14 @@ def experiments(clips: ClipTable, protocol: Protocol, dataset: str) -> Experimen
 
     Args:
       clips: the clip table.
-      protocol: a resolved one with `mteb`; `n_way` and `n_query` are not looked at.
+      protocol: a resolved protocol with `mteb`; `n_way` and `n_query` are ignored.
       dataset: name of the dataset, for messages.
 
     Returns:
       the experiments.
 
     Raises:
-      UserError: as `list_experiments` does, and for more classes than an episode can have.
+      UserError: as for `list_experiments`; also if there are more classes than an episode can have.
     """
     listed = list_experiments(clips, protocol, dataset)
     pool = _pool(clips, protocol, dataset)
@@ -209,7 +212,7 @@ def experiments(clips: ClipTable, protocol: Protocol, dataset: str) -> Experimen
 
 
 def _pool(clips: ClipTable, protocol: Protocol, dataset: str) -> ClassPool:
-    """The classes of both sides together: mteb keeps a class that one side lacks."""
+    """The classes of both sides together: mteb keeps a class even if it is missing on one side."""
     masks = side_masks(clips, protocol, dataset)
     present = np.unique(clips.class_number[masks[0] | masks[1]])
     number = np.full(len(clips.classes) + 1, -1)
@@ -227,18 +230,18 @@ def _pool(clips: ClipTable, protocol: Protocol, dataset: str) -> ClassPool:
 
 
 def resolved_mteb(protocol: Protocol, clips: ClipTable, dataset: str) -> Protocol:
-    """The form that a dataset allows: splits where clips are of the splits named train and test, else folds.
+    """Choose the form that a dataset allows: splits if it has splits named train and test, else folds.
 
     Args:
-      protocol: one with `mteb`; its sides, where given, name the two splits.
+      protocol: a protocol with `mteb`; its sides, if given, name the two splits.
       clips: the clip table.
       dataset: name of the dataset, for messages.
 
     Returns:
-      the protocol with its form, its number of experiments, of classes and of queries.
+      the protocol with its form and its numbers of experiments, classes and queries.
 
     Raises:
-      UserError: as `experiments` does, if a named split is not there, or if no class has clips in both splits.
+      UserError: as for `experiments`; also if a named split does not exist, or if no class has clips in both splits.
     """
     found = protocol.with_mteb_form(set(clips.split[clips.class_number >= 0].tolist()))
     if found.mteb == "splits":
@@ -261,7 +264,7 @@ def _check_classes(clips: ClipTable, protocol: Protocol, dataset: str) -> None:
             "--support-split and --query-split"
         )
     if missing and "mteb_missing" not in clips.memo:
-        clips.memo["mteb_missing"] = True  # each view of a store asks again
+        clips.memo["mteb_missing"] = True  # this function is called for each view of a store
         named = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
         log.warning(
             "%s: %d of %d classes of the split '%s' have no clip in the split '%s', so all of their clips count as wrong: %s",

@@ -1,4 +1,4 @@
-"""The classes and clips that episodes of a protocol are drawn from."""
+"""The classes and clips from which the episodes of a protocol are drawn."""
 
 import dataclasses
 import functools
@@ -15,16 +15,16 @@ from jfewshot.store.clips import ClipTable
 
 @dataclasses.dataclass(frozen=True)
 class ClassPool:
-    """The clips that episodes are drawn from, by class; make one with `class_pool`.
+    """The clips from which episodes are drawn, by class; `class_pool` makes it.
 
     Attributes:
       names: the classes, sorted.
       start, count: int32, one per class: its clips are `clips[start : start + count]`.
       clips: int32, rows of the clip table, grouped by class, in the table's order within a class; for a group-aware
         protocol in the order of their groups within a class, and in the table's order within a group.
-      group: int32, one per entry of `clips`: a number for its group; clips without a group are each their own.
+      group: int32, one per entry of `clips`: the number of its group; each clip without a group is a group of its own.
       left_out: (class, number of clips) for each class that `min_clips` left out.
-      support: where supports are drawn from, if that is another pool; all other fields then describe the queries.
+      support: the pool from which supports are drawn, if it is separate; all other fields then describe the queries.
     """
 
     names: np.ndarray
@@ -38,7 +38,7 @@ class ClassPool:
     @functools.cached_property
     def all_clips(self) -> Int[np.ndarray, "rows"]:
         """Rows of all clips that may be drawn, sorted."""
-        # Marking rows takes a million clips 2 ms, sorting them 54.
+        # For a million clips, marking rows takes 2 ms and sorting them 54 ms.
         drawn = np.zeros(1 + max(int(side.clips.max()) for side in (self, self.support) if side is not None), bool)
         for side in (self, self.support):
             if side is not None:
@@ -75,15 +75,16 @@ def class_pool(clips: ClipTable, protocol: Protocol, dataset: str = "the store")
 
     Args:
       clips: the whole table; the protocol's split is selected here.
-      protocol: what will be drawn.
+      protocol: the protocol.
       dataset: name of the dataset, for messages.
 
     Returns:
       the classes and clips that episodes are drawn from.
 
     Raises:
-      UserError: if the split is not there, a class has too few clips, there are fewer classes than ways, or groups leave
-        a class no queries.
+      UserError: if the split does not exist, a class has too few clips, there are fewer classes than ways, or groups
+          leave
+      a class without queries.
     """
     if protocol.is_separate:
         sides = separate_sides(clips, protocol, dataset)
@@ -134,7 +135,7 @@ def class_pool(clips: ClipTable, protocol: Protocol, dataset: str = "the store")
 def _order(number: np.ndarray, group: np.ndarray | None) -> np.ndarray:
     """The stable order of some clips by class and then, if given, by group."""
     if group is None:
-        # Large tables often stand in the order of their classes.
+        # Large tables are often sorted by class already.
         return np.arange(len(number)) if (np.diff(number) >= 0).all() else np.argsort(number, kind="stable")
     # np.lexsort sorts by its last key first, and is stable.
     return np.lexsort([group, number])
@@ -166,8 +167,8 @@ def _check_groups(pool: ClassPool, clips: ClipTable, protocol: Protocol, dataset
 
 
 def _smallest_total(sizes: list[int], least: int) -> int:
-    """The smallest sum of some of the sizes that is at least `least`: what the support that leaves the most queries excludes."""
-    reachable = 1  # bit t is set where some of the sizes sum to t
+    """The smallest sum of some of the sizes that is at least `least`: the clips that the best supports exclude."""
+    reachable = 1  # bit t is set if some of the sizes sum to t
     for size in sizes:
         reachable |= reachable << size
     above = reachable >> least

@@ -1,10 +1,11 @@
-"""How many queries each class of an episode has, where these numbers differ.
+"""Draw different numbers of queries for the classes of each episode.
 
-Shares come from a symmetric Dirichlet distribution, as in the benchmark of Veilleux, Boudiaf, Piantanida and Ben Ayed (NeurIPS
-2021), who showed that balanced queries flatter transductive classifiers. Every class has one query, and the others are divided by
-the shares: each class gets the whole part, and the largest remainders get one more. No class gets more than `n_query` of the
-protocol; what is left over goes to the other classes, one query at a time, always to the class furthest below its share. An
-episode's numbers depend on the seed, the clip table and the number of the episode alone."""
+Shares come from a symmetric Dirichlet distribution, as in the benchmark of Veilleux, Boudiaf, Piantanida and Ben Ayed
+(NeurIPS 2021), who showed that balanced queries give transductive classifiers too high accuracies. Every class has at
+least one query, and the other queries are divided according to the shares: each class gets the integer part of its
+share, and the classes with the largest remainders get one more. No class gets more than `n_query` of the protocol; the
+remaining queries go to the other classes, one at a time, always to the class that is furthest below its share. An
+episode's numbers depend only on the seed, the clip table and the number of the episode."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -18,8 +19,8 @@ def unequal_counts(protocol: Protocol, stream: str) -> Int[np.ndarray, "episodes
     """Numbers of queries of each class of each episode.
 
     Args:
-      protocol: one with `query_balance`.
-      stream: names the clip table in random streams.
+      protocol: a protocol with `query_balance`.
+      stream: the clip table's part of the random stream's key.
 
     Returns:
       numbers from 1 to `n_query`; each row sums to `total_queries`.

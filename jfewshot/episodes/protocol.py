@@ -1,4 +1,4 @@
-"""What an episode is: how it is drawn and how it is scored."""
+"""The protocol: how episodes are drawn and how they are scored."""
 
 import dataclasses
 import operator
@@ -8,23 +8,25 @@ from jfewshot.episodes.sides import SEPARATE_DRAWS, Side
 from jfewshot.errors import UserError
 
 QuerySegments = Literal["vote", "mean", "one"]
-# Classes that are too small for the largest number of shots: end the run, leave them out of the whole curve, or stop the curve.
+# What to do if classes are too small for the largest number of shots: end the run, leave them out of the whole curve,
+# or stop the curve.
 SmallClasses = Literal["refuse", "leave", "stop"]
-ALL: Final = "all"  # in place of a number of ways, of shots or of queries
+ALL: Final = "all"  # instead of a number of ways, of shots or of queries
 # Counters of the random stream have 9 bits for the class's slot and 16 for the position in it (shuffling.py).
 MAX_WAYS, MAX_DRAWN = 511, 65_535
-# The most queries of a class as a multiple of their mean, where classes have different numbers of queries. It is fixed, so that
-# no dataset's size changes an episode, and small, since a class must have so many clips.
+# The largest number of queries of a class as a multiple of the mean, if classes have different numbers of queries. It
+# is fixed, so that an episode does not depend on the size of the dataset, and small, since every class must have so
+# many clips.
 _MOST_OF_MEAN = 3
-# Which episodes a group-aware protocol means; raised when they change, so that a result is never compared with one of other
-# episodes. (Version 1, without a number in its records, drew an episode's classes again with its supports, and so drew classes
-# that leave few queries too rarely. Episodes that are not group-aware have never changed.)
+# Version of the group-aware draws; increased when these episodes change, so that a result is never compared with one on
+# other episodes. (Version 1, without a number in its records, drew an episode's classes again together with its
+# supports, so classes that leave few queries were too rare. Episodes that are not group-aware have never changed.)
 GROUP_AWARE_DRAWS = 2
 # mteb's audio classification (mteb_draws.py): clips per class, experiments with splits, and folds without them.
 MTEB_SHOTS, MTEB_EXPERIMENTS, MTEB_FOLDS = 8, 10, 5
-# Which experiments these are; raised when they change.
+# Version of these experiments; increased when they change.
 MTEB_DRAWS = 1
-# Fields that are no part of a record without the option that they belong to, so that earlier records keep their keys.
+# Fields that are part of a record only if their option is used, so that earlier records keep their keys.
 _ONLY_WHERE_USED = (
     *("support", "query", "support_from", "every_query", "every_class", "all_labels", "least_supports"),
     *("mteb", "independent"),
@@ -34,39 +36,42 @@ _ONLY_WHERE_USED = (
 
 @dataclasses.dataclass(frozen=True)
 class Protocol:
-    """How few-shot episodes are drawn and scored; everything that two results must share to be compared.
+    """How few-shot episodes are drawn and scored; two results can be compared only if these settings are equal.
 
     Attributes:
       n_way: classes per episode.
       k_shot: support clips per class.
       n_query: query clips per class.
       n_episodes: how many episodes.
-      seed: names the sequence of episodes: episode i under a seed is the same clips for every upstream and classifier.
+      seed: chooses the sequence of episodes: episode i of a seed has the same clips for every upstream and classifier.
       split: draw from the clips of this split only; None for all.
-      min_clips: leave out classes with fewer clips; None to insist that every class has enough.
+      min_clips: leave out classes with fewer clips; None to require that every class has enough clips.
       group_aware: no query shares a group (speaker, recording, site) with a support clip of its episode.
       query_segments: a query clip of several segments is decided by majority over them ("vote", ties to the smallest class
         index), by their mean score ("mean"), or by one drawn at random ("one").
       nested_shots: the largest number of shots drawn together: the supports of fewer shots are the first of these, with the
-        same queries. It changes a draw only where `group_aware`; None for `k_shot`.
+        same queries. It changes a draw only with `group_aware`; None means `k_shot`.
       support: which clips supports are drawn from; None for all clips of `split`. With `support`, `query` or `support_from`, the
         two sides of an episode are drawn from separate pools (two_pools.py).
       query: which clips queries are drawn from; None for all clips of `split`.
-      all_labels: train on all support clips of an episode's classes, however many each has, instead of on `k_shot` of them, which
-        is then 1: the end of a curve over shots. The queries are those of the curve.
+      all_labels: train on all support clips of an episode's classes, instead of on `k_shot` of each class (`k_shot` is
+          then 1). This is the
+      last point of a curve over shots, and its queries are those of the curve.
       query_balance: concentration of the Dirichlet distribution from which each episode draws the shares of its classes among the
         queries (proportions.py); None for equally many queries of each class. `n_query` is then the largest number of queries
         that a class may have.
       total_queries: with `query_balance`, the number of queries of an episode; else None.
       least_supports: with separate pools, leave out classes with fewer support clips than this, or fewer query clips than
-        `n_query`; None to insist that every class has enough. `min_clips` asks both sides for one number.
+        `n_query`; None to require that every class has enough. `min_clips` is the same number for both sides.
       support_from: name of the dataset whose store holds the supports; None for the store that holds the queries.
-      every_query: whether the queries of a class are all of its query clips that are no support of the episode. `n_query` is then
-        the number of the largest class (`resolved` fills it in), and smaller classes have fewer.
-      every_class: whether an episode has all classes. `n_way` is then their number (`resolved` fills it in).
+      every_query: whether the queries of a class are all of its query clips that are not supports of the episode.
+          `n_query` is then
+      the number of query clips of the largest class (`resolved` sets it), and smaller classes have fewer.
+      every_class: whether an episode has all classes. `n_way` is then their number (`resolved` sets it).
       mteb: with "splits" or "folds", the experiments of mteb's audio classification (mteb_draws.py); with "either", those that
         the dataset allows (`resolved` decides). None for episodes.
-      unknown_ways: classes without supports whose clips are queries too, `n_query` of each, beside those of the `n_way` classes.
+      unknown_ways: number of classes without supports whose clips are also queries, `n_query` of each, in addition to
+          the `n_way` classes.
       independent: whether mteb's experiments are drawn independently of each other, instead of as mteb draws them.
     """
 
@@ -94,7 +99,8 @@ class Protocol:
     unknown_ways: int = 0
 
     def __post_init__(self):
-        # NumPy's integers become Python's: a record is JSON, and the seed names the random stream by its digits.
+        # Convert NumPy's integers to Python's: a record is JSON, and the key of the random stream contains the digits
+        # of the seed.
         for name in ("n_way", "k_shot", "n_query", "n_episodes", "seed", "min_clips", "nested_shots", "unknown_ways"):
             value = getattr(self, name)
             if value is not None or name not in ("min_clips", "nested_shots"):
@@ -123,13 +129,13 @@ class Protocol:
 
     @property
     def is_separate(self) -> bool:
-        """Whether supports and queries have pools of their own, which may hold the same clips."""
+        """Whether supports and queries have separate pools, which may hold the same clips."""
         given = self.support is not None or self.query is not None or self.support_from is not None
         return given or self.every_query
 
     @property
     def draws_by_order(self) -> bool:
-        """Whether draws depend on the order of the embeddings: mteb's own do."""
+        """Whether draws depend on the order of the embeddings, as mteb's own draws do."""
         return self.mteb is not None and not self.independent
 
     @property
@@ -139,7 +145,7 @@ class Protocol:
 
     @property
     def needed_classes(self) -> str:
-        """How many classes a dataset needs, and what to do where it has fewer: the end of a message."""
+        """The end of a message: how many classes a dataset needs, and what to do if it has fewer."""
         if not self.unknown_ways:
             return f"{self.n_way}-way needs {self.n_way}. Lower --ways"
         unknown = f"{self.unknown_ways} unknown classes"
@@ -152,7 +158,7 @@ class Protocol:
 
     @property
     def as_drawn(self) -> "Protocol":
-        """The protocol whose episodes have all of these classes; fewer ways are the first of more ways."""
+        """The protocol whose episodes include the unknown classes; the classes for fewer ways are the first for more ways."""
         return dataclasses.replace(self, n_way=self.n_classes, unknown_ways=0) if self.unknown_ways else self
 
     @property
@@ -176,10 +182,10 @@ class Protocol:
         return self.shots_drawn + self.n_query
 
     def draw_identity(self, clip_table: str) -> dict[str, Any]:
-        """What a draw depends on, and nothing more: the key of the file of draws."""
+        """The settings on which a draw depends: the key of the file of draws."""
         identity = {"clip_table": clip_table, **self.identity()}
         del identity["query_segments"]
-        # The queries are those of a protocol with shots; which single support was drawn beside them does not matter.
+        # The queries are those of a protocol with shots; the single support that is drawn with them is not used.
         identity.pop("all_labels", None)
         return identity
 
@@ -191,16 +197,16 @@ class Protocol:
 
         Args:
           n_episodes: number of independent experiments; None for mteb's own 10 or 5, drawn as mteb draws them.
-          seed: of the draws; mteb's is 42.
-          split: take the clips of this split only, in folds; None for all clips.
-          support: the training split, where it is not named train.
-          query: the test split, where it is not named test.
+          seed: seed of the draws; mteb's seed is 42.
+          split: use only the clips of this split, in folds; None for all clips.
+          support: the training split, if it is not named train.
+          query: the test split, if it is not named test.
 
         Returns:
-          the protocol; `resolved` fills in the form, and the numbers of experiments, classes and queries.
+          the protocol; `resolved` sets the form and the numbers of experiments, classes and queries.
 
         Raises:
-          UserError: if only one of the two splits is named, one split twice, or both and `split`.
+          UserError: if only one of the two splits is named, if both are the same, or if `split` is given too.
         """
         if (support is None) != (query is None):
             raise UserError("--protocol mteb needs both --support-split and --query-split, or neither")
@@ -242,7 +248,7 @@ class Protocol:
         return dataclasses.replace(self, n_episodes=n_episodes, mteb="folds")
 
     def with_sizes(self, n_way: int, n_query: int) -> "Protocol":
-        """This protocol with the numbers that all classes and all queries stand for.
+        """This protocol with numbers instead of "all classes" and "all queries".
 
         Args:
           n_way: how many classes there are.
@@ -254,10 +260,11 @@ class Protocol:
         return dataclasses.replace(self, n_way=n_way, n_query=n_query)
 
     def identity(self) -> dict[str, Any]:
-        """What a result depends on."""
+        """The settings on which a result depends."""
         nested = self.shots_drawn if self.group_aware else None
         version: dict[str, Any] = {"group_aware_draws": GROUP_AWARE_DRAWS} if self.group_aware else {}
-        # Not `asdict`, which copies every value: a grid of 100,000 cells asks for as many identities as it has views.
+        # Not `asdict`, which copies every value and would be slow: a grid of 100,000 cells needs as many identities as
+        # it has views.
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         for name in _ONLY_WHERE_USED:
             del fields[name]
@@ -272,7 +279,7 @@ class Protocol:
         if self.least_supports is not None:
             version |= {"least_supports": self.least_supports}
         if self.is_separate:
-            # Only here, so that records without separate pools keep their keys.
+            # Added only with separate pools, so that other records keep their keys.
             version |= {
                 "support": (self.support or Side()).identity(),
                 "query": (self.query or Side()).identity(),
@@ -284,13 +291,13 @@ class Protocol:
 
 
 def whole_number(value: Any, name: str) -> int:
-    """A whole number as Python's int; NumPy's are taken, and a float is refused even where it is whole.
+    """Convert a whole number to Python's int; NumPy's integers are accepted, and floats are refused even if they are whole.
 
-    A seed of 1.0 would draw other episodes than a seed of 1, since streams are named by what is written.
+    A seed of 1.0 would draw other episodes than a seed of 1, since the text of the seed is part of the stream's key.
 
     Args:
-      value: what was given.
-      name: of the option, for the message.
+      value: the given value.
+      name: name of the option, for the message.
 
     Raises:
       UserError: if it is not a whole number.
@@ -302,11 +309,11 @@ def whole_number(value: Any, name: str) -> int:
 
 
 def whole_numbers(values: Any, name: str) -> list[int]:
-    """One whole number or several, as a list.
+    """Convert one whole number or several to a list.
 
     Args:
       values: a number, or numbers in a sequence or an array.
-      name: of the option, for the message.
+      name: name of the option, for the message.
 
     Raises:
       UserError: if there is none, or one is not a whole number.
@@ -325,19 +332,21 @@ def protocols(
 
     Args:
       ways: one number of classes, or several; a repeated one counts once. "all" for all classes.
-      shots: one number of support clips per class, or several, of which "all" may be one; a repeated one counts once. Where "all"
-        is asked for and neither side is described, each dataset is parted (share.py), at every number of shots.
-      small_classes: with "leave", classes too small for the largest number of shots are left out at every number of shots. "stop"
-        is up to `plan_cells`, which knows the classes.
+      shots: one number of support clips per class, or several, of which "all" may be one; a repeated one counts once.
+          With "all", and if neither
+      side is described, each dataset is divided into two parts (share.py), for every number of shots.
+      small_classes: with "leave", classes too small for the largest number of shots are left out at every number of
+          shots. `plan_cells`, which knows the classes,
+      handles "stop".
       other_store: whether supports are from another store than queries.
       **settings: the other fields of `Protocol`; `n_query` may be "all" for all query clips, and `query_balance` is None, "equal"
         or "dirichlet:2"; `n_query` is then the mean number of queries of a class.
 
     Returns:
-      The protocols, all shots of the first number of ways first, "all" as the last of them.
+      The protocols: first all shots for the first number of ways, with "all" last, and so on.
 
     Raises:
-      UserError: on a value that no protocol can have.
+      UserError: if a protocol cannot have one of the values.
     """
     every_class = [ways] if isinstance(ways, str) else ways
     if ALL in (every_class if isinstance(every_class, list | tuple) else ()):
@@ -363,7 +372,7 @@ def protocols(
     largest = max(numbers, default=1)
     if small_classes == "leave":
         if separate or settings.get("every_query"):
-            # Where all other clips are queries, at least one clip must be left.
+            # If all other clips are queries, at least one clip must be left.
             settings["least_supports"] = largest if separate else largest + 1
         else:
             least = largest + settings.get("n_query", Protocol.n_query)

@@ -1,4 +1,4 @@
-"""Protocols that ask for all queries or all classes: how many these are in a table of clips."""
+"""Replace "all queries" and "all classes" in a protocol by their numbers in a clip table."""
 
 import dataclasses
 
@@ -10,18 +10,19 @@ from jfewshot.store.clips import ClipTable
 
 
 def resolved(protocol: Protocol, clips: ClipTable, dataset: str) -> Protocol:
-    """The protocol with the numbers that "all classes" and "all queries" stand for.
+    """The protocol with numbers instead of "all classes" and "all queries".
 
     Args:
-      protocol: what will be drawn.
+      protocol: the protocol.
       clips: the clip table.
       dataset: name of the dataset, for messages.
 
     Returns:
-      the same protocol where it asks for neither.
+      the protocol with these numbers; the same protocol if it has neither.
 
     Raises:
-      UserError: as `class_pool` does; or if there are more classes, or more queries of a class, than an episode can have.
+      UserError: as for `class_pool`; also if there are more classes, or more queries of a class, than an episode can
+          have.
     """
     if protocol.mteb is not None:
         return resolved_mteb(protocol, clips, dataset)

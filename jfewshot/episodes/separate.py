@@ -13,19 +13,20 @@ from jfewshot.files import sha256_of_json
 from jfewshot.store.clips import ClipTable
 from jfewshot.store.joined import JoinedTable
 
-# The place of a clip that is not among its class's supports: beyond all places.
+# The position of a clip that is not among its class's supports: larger than all positions.
 NOWHERE = 2**30
 
 
 @dataclasses.dataclass(frozen=True)
 class Supports:
-    """The clips that supports are drawn from, by class.
+    """The clips from which supports are drawn, by class.
 
     Attributes:
       start, count, clips, group: as in `ClassPool`.
-      copy: of each entry of the queries' pool, the place of the same clip among the supports of its class, counted from the
-        class's first; `NOWHERE` for a clip that is no support. None where no clip is on both sides.
-      place: the other way round: of each support, the place of the same clip among the queries of its class.
+      copy: for each entry of the queries' pool, the position of the same clip among the supports of its class, counted
+          from the
+      class's first; `NOWHERE` for a clip that cannot be a support. None if no clip is on both sides.
+      place: the reverse: for each support, the position of the same clip among the queries of its class.
     """
 
     start: Int[np.ndarray, "classes"]
@@ -76,7 +77,7 @@ def side_masks(
       one truth value per clip for supports, and one for queries.
 
     Raises:
-      UserError: if a column, a value or a split is not there, or no labelled clip is left for a side.
+      UserError: if a column, a value or a split does not exist, or if no labelled clip is left for a side.
     """
     found = []
     for side, what in ((protocol.support, "support"), (protocol.query, "query")):
@@ -99,18 +100,18 @@ def side_masks(
 def pools_digest(clips: ClipTable, protocol: Protocol, dataset: str) -> str:
     """SHA-256 of which clips may be supports and which may be queries.
 
-    Columns such as `site` are outside the digest of the clip table, so this digest is what tells two selections apart.
+    Columns such as `site` are not part of the clip table's digest, so this digest distinguishes two selections.
 
     Args:
       clips: the clip table.
-      protocol: one with separate pools.
+      protocol: a protocol with separate pools.
       dataset: name of the dataset, for messages.
 
     Returns:
       the digest.
 
     Raises:
-      UserError: as `side_masks` does.
+      UserError: as for `side_masks`.
     """
     key = "pools", protocol.split, protocol.support, protocol.query, protocol.support_from
     if key not in clips.memo:
@@ -124,15 +125,16 @@ def separate_sides(clips: ClipTable, protocol: Protocol, dataset: str) -> Sides:
 
     Args:
       clips: the clip table.
-      protocol: what will be drawn.
+      protocol: the protocol.
       dataset: name of the dataset, for messages.
 
     Returns:
       both sides, with the classes that both have.
 
     Raises:
-      UserError: naming the class that a side lacks or has too few clips of; or if there are fewer classes than ways, or groups
-        leave a class no queries.
+      UserError: if a side lacks a class or has too few clips of it (the message names the class), if there are fewer
+          classes than ways, or
+      if groups leave a class without queries.
     """
     masks = side_masks(clips, protocol, dataset)
     n_support, n_query = (np.bincount(clips.class_number[mask], minlength=len(clips.classes)) for mask in masks)
@@ -181,7 +183,7 @@ def separate_sides(clips: ClipTable, protocol: Protocol, dataset: str) -> Sides:
 
 
 def _by_class(clips: ClipTable, mask, class_of_clip, n_classes: int, in_groups: bool) -> OneSide:
-    """The clips of one side in the order of their classes; of their groups too, if these are looked for."""
+    """The clips of one side sorted by class, and by group within a class if groups are needed."""
     rows = np.flatnonzero(mask & (class_of_clip >= 0)).astype(np.int32)
     group = clips.group_number[rows]
     # np.lexsort sorts by its last key first, and is stable.
@@ -191,7 +193,7 @@ def _by_class(clips: ClipTable, mask, class_of_clip, n_classes: int, in_groups: 
 
 
 def _copies(clips: ClipTable, support: OneSide, query: OneSide) -> Int[np.ndarray, "queries"] | None:
-    """Of each query, the place of the same clip among the supports of its class; see `Supports`."""
+    """For each query, the position of the same clip among the supports of its class; see `Supports`."""
     unit = clips.unit if isinstance(clips, JoinedTable) else np.arange(len(clips))
     place = np.full(int(unit.max()) + 1, NOWHERE, np.int32)
     place[unit[support.clips]] = np.arange(len(support.clips)) - np.repeat(support.start, support.count)
@@ -200,7 +202,7 @@ def _copies(clips: ClipTable, support: OneSide, query: OneSide) -> Int[np.ndarra
 
 
 def _check_class(name: str, supports: int, queries: int, protocol: Protocol, dataset: str) -> None:
-    """Name what a class lacks on a side."""
+    """Raise an error that names what a class lacks on a side."""
     least = 1 if protocol.every_query else protocol.n_query
     for what, there, needed, option in (
         ("support", supports, protocol.shots_drawn, "--shots"),
@@ -218,7 +220,7 @@ def _check_class(name: str, supports: int, queries: int, protocol: Protocol, dat
 
 
 def _check_left(name: str, left: int, protocol: Protocol, dataset: str) -> None:
-    """Refuse a class of which an episode may leave no query."""
+    """Refuse a class for which an episode may have no query left."""
     if left < 1:
         raise UserError(
             f"{dataset}: class '{name}' has no query clip left where its {protocol.k_shot} supports are among them. Lower "
@@ -228,7 +230,7 @@ def _check_left(name: str, left: int, protocol: Protocol, dataset: str) -> None:
 
 
 def _words(protocol: Protocol, what: str) -> str:
-    """How a side is chosen, for messages."""
+    """Describe a side, for messages."""
     side = protocol.support if what == "support" else protocol.query
     split = [f"split {protocol.split}"] if protocol.split else []
     return ", ".join(split + ([side.words] if side and side.words else [])) or "all clips"
@@ -253,7 +255,7 @@ def _check_groups(name: str, support: OneSide, query: OneSide, c: int, protocol:
 
 
 def _least_taken(sizes: Integer[np.ndarray, "groups"], taken: Integer[np.ndarray, "groups"], least: int) -> int:
-    """The fewest queries that groups with at least `least` supports take together (a knapsack).
+    """The fewest queries that groups with at least `least` supports exclude together (a knapsack problem).
 
     Args:
       sizes: supports of each group.

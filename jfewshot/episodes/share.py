@@ -1,4 +1,4 @@
-"""Parts of a dataset without splits, for curves that end with all labels: some groups for queries, the others for supports.
+"""Divide a dataset without splits, for curves that end with all labels: some groups for queries, the others for supports.
 
 The parts depend on the clip table alone, so all upstreams, seeds and classifiers share them. No group (speaker, recording, site)
 is in both parts; a clip without a group is a group of its own.
@@ -11,13 +11,13 @@ from jaxtyping import Bool
 
 from jfewshot.store.clips import ClipTable
 
-QUERIES = 0.25  # share of each class's clips that are to be queries, at least
+QUERIES = 0.25  # smallest share of each class's clips that are queries
 
 
 def query_part(clips: ClipTable) -> Bool[np.ndarray, "clips"]:
     """Which clips are in the queries' part.
 
-    Groups come in the order of a digest of their name and of the clip table. A group goes to the queries if one of its classes
+    Groups are sorted by a digest of their name and of the clip table. A group goes to the queries if one of its classes
     has fewer than a quarter of its clips there, and if each of its classes keeps a group for the supports.
 
     Args:

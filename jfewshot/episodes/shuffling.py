@@ -1,4 +1,4 @@
-"""The first few entries of random orders, for many episodes at once: drawing without replacement from counters.
+"""Draw without replacement for many episodes at once: the first few entries of random orders, from counters.
 
 All arrays have the episodes last (see linalg.py).
 """
@@ -13,20 +13,20 @@ from jaxtyping import Array, Int32, UInt32
 from jfewshot.classifiers.linalg import computed_once
 from jfewshot.randomness import below, random_words
 
-# The slot (of 9 bits) whose counters draw the classes; no class has it, since ways are fewer.
+# The slot (of 9 bits) whose counters draw the classes; no class has this slot, since there are fewer ways.
 CLASS_SLOT = 0x1FF
 _POSITION_BITS = 16
-# Up to so many draws are written out, which the compiler turns into one pass over the episodes.
+# Up to so many draws are unrolled, which the compiler turns into one pass over the episodes.
 _UNROLLED_DRAWS = 40
 
 
 class Words(NamedTuple):
-    """Where random words come from.
+    """The source of random words.
 
     Attributes:
-      key: of the stream.
+      key: key of the stream.
       episode: numbers of the episodes.
-      bound_has_16_bits: whether nothing that is drawn from has more than 65,535 entries.
+      bound_has_16_bits: whether every list from which entries are drawn has at most 65,535 entries.
     """
 
     key: UInt32[Array, "2"]
@@ -52,12 +52,13 @@ def without_replacement(
 
     Args:
       words: the random stream.
-      size: how many entries there are; at least m.
-      m: how many are wanted.
-      first_position: the counters of these m words are those of positions from here on.
+      size: number of entries; at least m.
+      m: number of entries to draw.
+      first_position: position of the first of the m words' counters.
       slots: the counters' slots; None for 0, 1, ...
-      attempt: a number for each repetition of a draw: added to the second word of the key, so that each attempt is a stream
-        of its own; None for 0.
+      attempt: a number for each repetition of a draw, which is added to the second word of the key, so that each
+          attempt has its own
+      stream; None for 0.
 
     Returns:
       Entries, int32, all different within a slot.
@@ -76,10 +77,11 @@ def without_replacement(
 
 
 def _entries_after_exchanges(places: UInt32[Array, "slots m episodes"]) -> Int32[Array, "slots m episodes"]:
-    """What entry j holds after step j, where step j exchanges entry j with the entry at `places[j] >= j`.
+    """The contents of entry j after step j, where step j exchanges entry j with the entry at `places[j] >= j`.
 
-    Entry j then holds what was at `places[j]` before. To find that, the steps before are followed back: what lies at the place
-    that step i wrote to came from entry i. A place that is followed is never below the step, so no other case exists.
+    After step j, entry j has the former contents of `places[j]`. To find them, the earlier steps are traced back: the
+    contents of the position to which step i wrote came from entry i. A traced position is never below the step, so no
+    other case exists.
     """
     m = places.shape[1]
     if m <= _UNROLLED_DRAWS:

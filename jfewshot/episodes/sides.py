@@ -15,7 +15,8 @@ from jfewshot.episodes.share import QUERIES, query_part
 from jfewshot.errors import UserError
 from jfewshot.store.clips import ClipTable
 
-# Which episodes separate pools mean; raised when the draws change, so that a result is never compared with one of other episodes.
+# Version of the draws from separate pools; increased when they change, so that results on different episodes are never
+# compared.
 SEPARATE_DRAWS = 1
 _CONDITION = re.compile(r"(?P<column>[^=!]+)(?P<sign>!?=)(?P<value>.*)", re.DOTALL)
 
@@ -25,8 +26,8 @@ class Condition:
     """A condition on one column of the clip table.
 
     Attributes:
-      column: its name.
-      values: the texts that are looked for, sorted.
+      column: name of the column.
+      values: the wanted texts, sorted.
       equal: True for clips with one of these texts, False for clips with none of them.
     """
 
@@ -36,13 +37,13 @@ class Condition:
 
     @property
     def words(self) -> str:
-        """As the user writes it: `site=A`, `site=A or B`, `site!=A`."""
+        """The condition as text: `site=A`, `site=A or B`, `site!=A`."""
         return f"{self.column}{'=' if self.equal else '!='}{' or '.join(self.values)}"
 
 
 @dataclasses.dataclass(frozen=True)
 class Side:
-    """The clips that supports, or queries, are drawn from.
+    """The clips from which supports, or queries, are drawn.
 
     Attributes:
       split: only clips of this split; None for all.
@@ -56,7 +57,7 @@ class Side:
 
     @classmethod
     def of(cls, split: str | None, where: Iterable[str] | str, option: str) -> "Side | None":
-        """The side that the options describe.
+        """Make the side that the options describe.
 
         Args:
           split: name of a split; None for all.
@@ -65,10 +66,10 @@ class Side:
           option: name of the option, for messages.
 
         Returns:
-          None if neither is given.
+          the side; None if neither is given.
 
         Raises:
-          UserError: on a text that is no condition.
+          UserError: if a text is not a condition.
         """
         found: dict[tuple[str, bool], set[str]] = {}
         for text in [where] if isinstance(where, str) else where:
@@ -83,13 +84,13 @@ class Side:
 
     @property
     def words(self) -> str:
-        """For tables and messages: `split train, site=A`; empty where there is no condition."""
+        """A text for tables and messages: `split train, site=A`; empty if there is no condition."""
         parts = {None: [], "query": [f"{100 * QUERIES:.0f}% of each class"], "support": ["the other groups"]}
         split = [f"split {self.split}"] if self.split else []
         return ", ".join(split + parts[self.part] + [one.words for one in self.where])
 
     def identity(self) -> dict[str, Any]:
-        """What a result depends on."""
+        """The settings on which a result depends."""
         where = [{"column": one.column, "values": list(one.values), "equal": one.equal} for one in self.where]
         return {"split": self.split, "where": where, **({"part": self.part} if self.part else {})}
 
@@ -104,7 +105,7 @@ class Side:
           one truth value per clip.
 
         Raises:
-          UserError: if a column or a value is not there.
+          UserError: if a column or a value does not exist.
         """
         chosen = np.ones(len(clips), bool)
         if self.split is not None:
@@ -130,7 +131,7 @@ def in_split(clips: ClipTable, split: str, dataset: str) -> Bool[np.ndarray, "cl
 
     Args:
       clips: the clip table.
-      split: its name.
+      split: name of the split.
       dataset: name of the dataset, for the message.
 
     Returns:

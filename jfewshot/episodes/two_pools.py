@@ -1,8 +1,9 @@
-"""Drawing episodes whose supports and queries come from separate pools.
+"""Draw episodes whose supports and queries come from separate pools.
 
-Classes and queries are drawn as always, with the same random words: queries of equal pools are the same clips, whatever pool the
-supports come from. Given the queries, supports are uniform among the clips of their own pool that are no query, also not as
-another recording of the same clip. Group-aware episodes draw supports first, as they do from one pool (group_aware.py).
+Classes and queries are drawn as from one pool, with the same random words: for the same pool of queries, the queries
+are the same clips, whatever pool the supports come from. Given the queries, supports are uniform among the clips of
+their own pool that are not queries; a clip that is another recording of a query counts as this query. Group-aware
+episodes draw supports first, as from one pool (group_aware.py).
 
 All arrays have the episodes last (see linalg.py).
 """
@@ -23,12 +24,13 @@ class SupportArrays(NamedTuple):
     """The supports' pool on the device.
 
     Attributes:
-      start, size: per class, into `clips`.
+      start, size: for each class, its first entry and its number of entries in `clips`.
       clips: rows of the clip table.
-      copy: of each entry of the queries' pool, the place of the same clip in its class; see `Supports`. None where no clip is on
-        both sides, or where groups say it.
-      place: the other way round, of each support among the queries, where all of these are asked; else None.
-      groups: who shares a group; None unless group-aware.
+      copy: for each entry of the queries' pool, the position of the same clip in its class; see `Supports`. None if no
+          clip is on
+      both sides, or if groups already exclude it.
+      place: the reverse, for each support its position among the queries, if all clips are queries; else None.
+      groups: the groups of the clips; None unless group-aware.
     """
 
     start: Int32[Array, "classes"]
@@ -43,9 +45,10 @@ class FromTwoPools(NamedTuple):
     """Drawn episodes; entries are counted from the first clip of their class in its pool.
 
     Attributes:
-      classes: of each slot.
-      support, query: entries.
-      query_count: how many of the queries count, where all are asked; the others fill the place up. Else None.
+      classes: the class of each slot.
+      support, query: the entries of the supports and of the queries.
+      query_count: if all clips are queries, the number of queries of each class; the entries after them are padding.
+          Else None.
     """
 
     classes: Int32[Array, "n_way episodes"]
@@ -68,7 +71,7 @@ def draw_from_two_pools(
 
     Args:
       words: source of the random words.
-      query_start: place of each class's first clip in the queries' pool.
+      query_start: position of each class's first clip in the queries' pool.
       query_size: number of query clips of each class.
       supports: the supports' pool.
       draw_classes: gives the classes of the episode's slots.
@@ -100,7 +103,7 @@ def draw_with_every_query(
     n_query: int,
     k_shot: int,
 ) -> FromTwoPools:
-    """Draw classes and supports; all clips of the queries' pool that are no support are queries.
+    """Draw classes and supports; all clips of the queries' pool that are not supports are queries.
 
     Args:
       words: source of the random words.

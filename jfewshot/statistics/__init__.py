@@ -2,25 +2,25 @@
 
 | file | question |
 |---|---|
-| `intervals` | how sure is a mean accuracy? |
+| `intervals` | how uncertain is a mean accuracy? |
 | `pool` | how much would accuracy move on other clips, or other classes? |
-| `unbalanced` | accuracy, balanced accuracy and macro F1 where classes have different numbers of queries |
+| `unbalanced` | what are accuracy, balanced accuracy and macro F1 if classes have different numbers of queries? |
 | `calibration` | how far can probabilities be trusted? |
-| `abstention` | how many answers are wrong when only the surest are given? |
+| `abstention` | how many answers are wrong if only the most confident ones are given? |
 | `open_set` | are queries of unknown classes recognised? |
-| `classification` | the metrics of mteb's classification tasks |
+| `classification` | what are the metrics of mteb's classification tasks? |
 | `domains` | what changes when supports are of another speaker or site than the queries? |
 | `paired` | is A better than B, on a dataset or on average? |
-| `multiple` | how many of these tests are chance? (Holm) |
-| `ranks` | who is ahead over many datasets, and by enough? |
-| `correlation` | does few-shot accuracy go with scores from elsewhere? |
+| `multiple` | which of many tests remain significant together? (Holm) |
+| `ranks` | which system is best over many datasets, and is the difference significant? |
+| `correlation` | does few-shot accuracy correlate with other scores? |
 | `best` | how likely is each system the best? |
-| `crossovers` | where do two systems change places along a curve, and is it more than chance? |
+| `crossovers` | where do two systems change their order along a curve, and is it significant? |
 | `agreement` | does a ranking from few labels agree with one from many? |
 | `needed` | how many labels per class does an accuracy need? |
 | `law` | which accuracy is to be expected beyond the last evaluated number of shots? |
 | `expected` | how accurate will a fitted classifier be on m new clips? |
-| `pareto` | which systems does no other one beat in accuracy and cost? |
+| `pareto` | which systems are on the Pareto front of accuracy and cost? |
 | `selection` | which C, layer, pooling, classifier, chosen on validation? |
 """
 

@@ -1,8 +1,8 @@
-"""Risk beside coverage: how many answers are wrong when a classifier answers only the queries that it is surest of.
+"""Risk-coverage curves: the share of wrong answers if a classifier answers only its most confident queries.
 
 Queries of an episode are sorted by confidence. At coverage i / n the first i of n queries are answered, and the *risk* is the
 share of these answers that is wrong (El-Yaniv and Wiener, JMLR 2010). The area under this curve, AURC, is the mean of the risks
-at i = 1 .. n (Geifman, Uziel and El-Yaniv, ICLR 2019). Queries of equal confidence share their wrong answers equally.
+at i = 1 .. n (Geifman, Uziel and El-Yaniv, ICLR 2019). The errors of queries with equal confidence are averaged.
 """
 
 import numpy as np
@@ -26,8 +26,8 @@ def risk_areas(
 ) -> Float[np.ndarray, "n_episodes n_queries"]:
     """The contribution of each query to the area under the risk-coverage curve of its episode.
 
-    A query of rank j (1 for the surest) with error e changes the risks R_i at its own coverage and at larger ones. To first order
-    the area without it differs by its value
+    A query of rank j (1 for the most confident) with error e changes the risks R_i at its own coverage and at larger
+    ones. To first order the area without it differs by its value
 
         v = R_j + sum over i >= j of (e - R_i) / i,
 
@@ -53,7 +53,7 @@ def risk_areas(
 
 
 def _curve(confidence: np.ndarray, correct: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Risks, the errors of the queries by descending confidence (shared among equals), and that order."""
+    """Risks, the errors of the queries by descending confidence (averaged over equal confidences), and that order."""
     n_episodes, n_queries = confidence.shape
     order = np.argsort(-confidence, axis=1, kind="stable")
     ordered = np.take_along_axis(confidence, order, axis=1)

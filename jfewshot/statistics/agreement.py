@@ -1,14 +1,16 @@
 """Does a ranking from few labels agree with a ranking from many? Rank correlations over the same systems, with intervals.
 
-The interval is for other systems of this kind. Of two methods the wider end is taken on each side:
+The interval is for other systems of this kind. Two methods are computed, and on each side the wider end of the two is
+used:
 
-- the percentile bootstrap over systems (a system brings its accuracies on all datasets along);
+- the percentile bootstrap over systems (a system is drawn with its accuracies on all datasets);
 - Fisher's z with the variance (1 + r^2 / 2) / (n - 3) that Bonett and Wright (Psychometrika 2000) found for Spearman's
-  coefficient. A perfect agreement has no finite z, so r is taken to be half an exchange of neighbours below 1.
+  coefficient. A perfect agreement has no finite z. In that case r is lowered by half of the effect of exchanging two
+  neighbours.
 
-With five systems and a true coefficient of 0.95, the bootstrap alone held the truth in 66% of 400 simulated samples; with 13
-systems and 0.99, z alone held it in 82%. Together they held it in 89% or more of 300
-samples in each of twelve cases of 5 to 30 systems (tests/statistics/test_agreement.py has three of these).
+With five systems and a true coefficient of 0.95, the bootstrap alone contained the true value in 66% of 400 simulated
+samples; with 13 systems and 0.99, z alone contained it in 82%. Together they contained it in 89% or more of 300 samples
+in each of twelve cases of 5 to 30 systems (tests/statistics/test_agreement.py has three of these).
 """
 
 from typing import NamedTuple
@@ -19,7 +21,7 @@ from jaxtyping import Float
 from jfewshot.statistics.intervals import Z95
 from jfewshot.statistics.ranks import as_read
 
-LEAST_SYSTEMS = 5  # below, an interval says nothing
+LEAST_SYSTEMS = 5  # with fewer systems an interval is meaningless
 _AT_ONCE = 200_000  # ranks that are compared in one step
 
 
@@ -27,7 +29,7 @@ class Agreement(NamedTuple):
     """Spearman's coefficients between two rankings of the same systems.
 
     Attributes:
-      coefficient: one for each dataset, and their mean at the end; NaN for fewer than 3 systems, or where all are equal.
+      coefficient: one for each dataset, and their mean as the last; NaN for fewer than 3 systems, or if all are equal.
       low: lower end of the 95% interval; NaN for fewer than `LEAST_SYSTEMS` systems.
       high: upper end of the 95% interval.
       n_systems: systems that were ranked.
@@ -54,7 +56,7 @@ def rank_agreement(
       seed: seed of the resamples.
 
     Returns:
-      the coefficients and their intervals for other systems of this kind. The datasets are taken as given.
+      the coefficients and their intervals for other systems of this kind and the same datasets.
     """
     n_systems, n_datasets = few.shape
     unknown = np.full(n_datasets + 1, np.nan)
@@ -79,7 +81,7 @@ def _with_mean(
     second: Float[np.ndarray, "n_systems n_datasets"],
     drawn: np.ndarray,
 ) -> Float[np.ndarray, "n_draws n_datasets_and_mean"]:
-    """Coefficients of some samples of the systems, with the mean over the datasets behind."""
+    """Coefficients of some samples of the systems, followed by the mean over the datasets."""
     step = max(1, _AT_ONCE // first.size)
     parts = [
         _spearman(first[rows].transpose(0, 2, 1), second[rows].transpose(0, 2, 1))
@@ -92,7 +94,7 @@ def _with_mean(
 def _spearman(
     first: Float[np.ndarray, "n_draws n_datasets n_systems"], second: Float[np.ndarray, "n_draws n_datasets n_systems"]
 ) -> Float[np.ndarray, "n_draws n_datasets"]:
-    """Pearson's coefficient of the ranks, ties sharing their mean rank; NaN where all are equal."""
+    """Pearson's coefficient of the ranks, where ties get their mean rank; NaN if all values are equal."""
     from scipy import stats  # loaded late: see `ranks.rank_test`
 
     ranks = [stats.rankdata(one, axis=2) for one in (first, second)]

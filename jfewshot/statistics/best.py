@@ -1,16 +1,17 @@
-"""How likely is each system the best, for new clips and classes of this kind?
+"""The probability that each system is the best for new clips and classes of this kind.
 
 The observed means m differ from the true ones by an error with covariance V, the pool's. Only differences matter, so both are
 taken in an orthonormal basis of contrasts, in which V is diagonal (eigenvalues l_i, observed contrasts d_i). The model:
 
     scale        s ~ chi-squared(f) / f            V was itself estimated, with f degrees of freedom
-    true means   theta_i ~ Normal(0, t^2)          systems are alike before anything is seen
+    true means   theta_i ~ Normal(0, t^2)          a priori, no system is better than another
     spread       t ~ half-Cauchy(0.05)             encoders commonly differ by several points of accuracy
     observed     d_i ~ Normal(theta_i, l_i / s)
 
-Given s and t, the true contrasts are normal with mean d_i w_i and variance w_i l_i / s, w_i = t^2 / (t^2 + l_i / s). Without the
-spread t, a system that leads by less than its error would be called the best far too often: of many equal systems, one always
-leads. (Gelman, Hill and Yajima, "Why we (usually) don't have to worry about multiple comparisons", 2012.)
+Given s and t, the true contrasts are normal with mean d_i w_i and variance w_i l_i / s, w_i = t^2 / (t^2 + l_i / s).
+Without the spread t, a system that leads by less than its error would be called the best far too often, since one of
+many equal systems always leads by chance. (Gelman, Hill and Yajima, "Why we (usually) don't have to worry about
+multiple comparisons", 2012.)
 """
 
 from collections.abc import Sequence
@@ -34,14 +35,14 @@ def best_probability(
     Args:
       covariances: one per dataset, of the same systems in the same order.
       pool: for other classes with other clips, or for other clips of these classes; see `difference_variance`.
-      n_draws: draws from the posterior distribution; a probability is off by 0.8 points at most (one standard error).
+      n_draws: draws from the posterior distribution; the standard error of a probability is 0.8 points at most.
       seed: seed of the draws. The same results give the same probabilities.
 
     Returns:
       probabilities, 0-1, with sum 1. Systems that cannot differ share theirs.
 
     Raises:
-      ValueError: if a pool is too small to tell how a difference would move.
+      ValueError: if a pool is too small to estimate the variance of a difference.
     """
     n_systems, n_datasets = len(covariances[0].mean), len(covariances)
     if n_systems == 1:
@@ -51,7 +52,8 @@ def best_probability(
     parts, freedoms = [], []
     for one in covariances:
         differences, freedom, _ = difference_variance(one, pool)
-        # A covariance with these variances of differences (classical scaling); what it says of the common level is not used.
+        # A covariance with these variances of differences (classical scaling); its part for the common level is not
+        # used.
         parts.append(-0.5 * centre @ np.maximum(differences, 0) @ centre / n_datasets**2)
         freedoms.append(freedom)
     covariance = np.sum(parts, axis=0)
@@ -59,7 +61,7 @@ def best_probability(
     spread = (traces**2 / np.array(freedoms)).sum()  # Satterthwaite's degrees of freedom, as in `compare`
     freedom = traces.sum() ** 2 / spread if spread > 0 else np.inf
     values, vectors = np.linalg.eigh(covariance + np.ones((n_systems, n_systems)))
-    basis = np.delete(vectors, np.argmax(np.abs(vectors.sum(axis=0))), axis=1)  # without the common level
+    basis = np.delete(vectors, np.argmax(np.abs(vectors.sum(axis=0))), axis=1)  # removes the common level
     values = np.maximum(np.einsum("ij,ik,kj->j", basis, covariance, basis), 0.0)
     true = _draws(basis.T @ mean, values, freedom, n_draws, seed) @ basis.T
     top = true >= true.max(axis=1, keepdims=True) - 1e-12
@@ -75,7 +77,7 @@ def _draws(
     noise = np.maximum(error, 1e-16)[:, None] / scale  # n x scales
     total = noise[:, :, None] + _SPREADS**2  # n x scales x spreads
     log_weight = -0.5 * (np.log(total) + observed[:, None, None] ** 2 / total).sum(axis=0)
-    # The half-Cauchy's density, times t since the grid's steps grow with t.
+    # The half-Cauchy density times t, since the steps of the grid grow with t.
     log_weight += np.log(_SPREADS / (1 + (_SPREADS / SPREAD) ** 2))
     weight = np.exp(log_weight - log_weight.max()).ravel()
     chosen = rng.choice(len(weight), n_draws, p=weight / weight.sum())

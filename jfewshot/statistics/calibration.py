@@ -1,4 +1,4 @@
-"""How far probabilities can be trusted: log-loss, expected calibration error, and how often the right class is among the first k.
+"""Quality of probabilities: log-loss, expected calibration error, and top-k accuracy.
 
 Each function gives one value per query whose mean over all queries is the number that is reported, so that the jackknife over
 classes and clips (pool.py) gives its intervals as it does for accuracy.
@@ -13,12 +13,12 @@ BINS = 15
 
 
 class Reliability(NamedTuple):
-    """Confidence beside accuracy, in bins of confidence of equal width.
+    """Confidence and accuracy in bins of confidence of equal width.
 
     Attributes:
-      share: of all queries that fall in each bin.
-      confidence: their mean confidence; NaN in an empty bin.
-      accuracy: the share of them that is right; NaN likewise.
+      share: share of all queries in each bin.
+      confidence: mean confidence of the bin's queries; NaN in an empty bin.
+      accuracy: share of the bin's queries that are correct; NaN in an empty bin.
     """
 
     share: Float[np.ndarray, " bins"]
@@ -32,8 +32,8 @@ def tempered(
     """Log-probabilities whose logits are multiplied by a factor: by 1 / T for a temperature T.
 
     Args:
-      log_probability: of each query and class.
-      factor: of each episode.
+      log_probability: log-probability of each query and class.
+      factor: factor of each episode.
     """
     logits = log_probability.astype(np.float64) * factor.astype(np.float64)[:, None, None]
     logits -= logits.max(axis=2, keepdims=True)
@@ -55,12 +55,12 @@ def log_losses(
 def calibration_errors(
     confidence: Float[np.ndarray, "n_episodes n_queries"], correct: Shaped[np.ndarray, "n_episodes n_queries"]
 ) -> Float[np.ndarray, "n_episodes n_queries"]:
-    """What each query adds to the expected calibration error (Guo et al., ICML 2017, equation 3; 15 bins of equal width).
+    """The contribution of each query to the expected calibration error (Guo et al., ICML 2017, equation 3; 15 equal bins).
 
-    ECE = sum over bins of n_b / n |accuracy_b - confidence_b|, over the queries of all episodes together: an episode's few
-    queries would leave most bins nearly empty, and the absolute values would count their noise. With s_b the sign of a bin's
-    difference, ECE is the mean over the queries of s_b (correct - confidence). Where no sign is in doubt, that is also how the
-    error changes when a query is taken out, to first order.
+    ECE = sum over bins of n_b / n |accuracy_b - confidence_b|, over the queries of all episodes together: an episode's
+    few queries would leave most bins nearly empty, and the absolute values would count their noise. With s_b the sign
+    of a bin's difference, ECE is the mean over the queries of s_b (correct - confidence). If no sign is uncertain, this
+    is also the first-order effect on the error of leaving the query out.
 
     Args:
       confidence: the highest probability of each query.
@@ -99,7 +99,7 @@ def _bin_of(confidence: np.ndarray) -> np.ndarray:
 def among_first(
     log_probability: Float[np.ndarray, "n_episodes n_queries n_way"], true: Integer[np.ndarray, " n_queries"], k: int
 ) -> Bool[np.ndarray, "n_episodes n_queries"]:
-    """Whether each query's class is among its k most probable ones; the smaller class index comes first among equals.
+    """Whether each query's class is among its k most probable classes; of equal ones, the smaller class index comes first.
 
     Args:
       log_probability: of each query and class.

@@ -1,7 +1,7 @@
-"""The metrics of mteb's classification tasks, from the counts of (right class, predicted class) of each experiment.
+"""The metrics of mteb's classification tasks, from the counts of (true class, predicted class) of each experiment.
 
-They are scikit-learn's: a macro average is over the classes that are right or predicted for some query, and a precision or recall
-without a query counts as 0. Balanced accuracy is over the classes that have queries.
+The definitions are scikit-learn's: a macro average is over the classes that are the true or the predicted class of some
+query, and a precision or recall without a query counts as 0. Balanced accuracy is over the classes that have queries.
 """
 
 from typing import Final
@@ -22,11 +22,11 @@ def classification_scores(counts: Counts) -> dict[str, Scores]:
     """All metrics of each experiment.
 
     Args:
-      counts: how many queries of each class (second axis) were given to each class (third axis).
+      counts: how many queries of each class (second axis) were assigned to each class (third axis).
 
     Returns:
-      the scores by mteb's names, 0-1, and `balanced_accuracy`. Average precision, `ap`, is known for two classes of which both
-      have queries, and NaN otherwise; the second class counts as positive, and predictions as scores.
+      the scores by mteb's names, 0-1, and `balanced_accuracy`. Average precision, `ap`, is defined for two classes that
+      both have queries, and is NaN otherwise; the second class counts as positive, and predictions as scores.
     """
     size, given = counts.sum(axis=2), counts.sum(axis=1)
     right = np.diagonal(counts, axis1=1, axis2=2)
@@ -48,7 +48,7 @@ def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
 
 
 def _average_precision(counts: Counts) -> Scores:
-    """With hard labels there are two thresholds: sum over them of (recall - recall before) * precision."""
+    """Average precision of hard labels, which give two thresholds: the sum over them of (recall - recall before) * precision."""
     if counts.shape[1] != 2:
         return np.full(len(counts), np.nan)
     size, right = counts.sum(axis=2), counts[:, 1, 1]

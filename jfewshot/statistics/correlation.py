@@ -14,11 +14,11 @@ class Correlations(NamedTuple):
     """Correlations of every few-shot task (row) with every outside metric (column).
 
     Attributes:
-      coefficient: NaN where a column is constant or fewer than three upstreams have both.
-      low, high: 95% percentile bootstrap over upstreams.
-      p_value: two-sided, by permuting upstreams.
-      p_holm: adjusted over the whole matrix.
-      n: upstreams that have both.
+      coefficient: the coefficients; NaN if a column is constant or fewer than three upstreams have both values.
+      low, high: ends of the 95% percentile bootstrap interval over upstreams.
+      p_value: two-sided p-value, by permuting upstreams.
+      p_holm: p-value adjusted over the whole matrix.
+      n: number of upstreams that have both values.
     """
 
     coefficient: Float[np.ndarray, "n_tasks n_metrics"]
@@ -30,8 +30,10 @@ class Correlations(NamedTuple):
 
 
 def logit(share: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
-    """log(x / (1 - x)) of shares between 0 and 1; an accuracy of 0.99 against 0.98 then weighs as much as 0.02 against
-    0.01. It leaves ranks alone."""
+    """log(x / (1 - x)) of shares between 0 and 1.
+
+    The difference between accuracies of 0.99 and 0.98 then weighs as much as that between 0.02 and 0.01. Ranks do not
+    change."""
     return np.log(share) - np.log1p(-share)
 
 
@@ -47,15 +49,15 @@ def correlations(
 
     Args:
       few_shot: accuracies (or their logits).
-      outside: metrics, higher better: negate error rates first. NaN where an upstream has none.
-      method: `spearman` (ranks, ties sharing their mean) or `pearson`.
+      outside: metrics for which higher is better, so negate error rates first; NaN if an upstream has none.
+      method: `spearman` (ranks; ties get their mean rank) or `pearson`.
       n_bootstrap: resamples of the upstreams.
       n_permutations: permutations of the upstreams.
-      seed: of both.
+      seed: seed of the resamples and of the permutations.
 
     Returns:
-      See `Correlations`. With a dozen upstreams the intervals are wide, and wider than they look: upstreams are
-      related.
+      See `Correlations`. With a dozen upstreams the intervals are wide. The true uncertainty is even larger, because
+      upstreams are related to each other.
     """
     shape = few_shot.shape[1], outside.shape[1]
     out = {name: np.full(shape, np.nan) for name in ("coefficient", "low", "high", "p_value")}

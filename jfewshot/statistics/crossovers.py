@@ -1,9 +1,9 @@
-"""Where do two systems change places along a curve, and is it more than chance?
+"""Find where two systems change their order along a curve, and test whether the change is significant.
 
-System a is ahead of b at some points of the curve and behind at others. That is more than chance if both are: the difference at a
-point where a leads and the difference at a later point where b leads. Each difference has a p-value, two-sided, from `paired`.
-Holm's correction over all pairs and all points keeps the chance that any sign is claimed wrongly below 5%, so it also keeps the
-chance of any wrongly claimed exchange of places below 5%.
+System a is better than b at some points of the curve and worse at others. The change is significant if two differences
+are: the one at a point where a is better, and the one at a later point where b is better. Each difference has a
+two-sided p-value from `paired`. Holm's correction over all pairs and all points keeps the probability of any wrong sign
+below 5%, so the probability of any wrongly reported change of order is below 5% too.
 """
 
 from collections.abc import Sequence
@@ -16,13 +16,15 @@ from jfewshot.statistics.paired import Differences
 
 
 class Crossover(NamedTuple):
-    """Two systems that change places.
+    """Two systems that change their order.
 
     Attributes:
       first: the system that leads earlier on the curve.
       second: the system that leads later on the curve.
       between: the two neighbouring points between which the lead changes.
-      surest: the point at which `first` leads and the later point at which `second` leads for which both leads are surest.
+      surest: the point at which `first` leads and the later point at which `second` leads, chosen such that both leads
+          are most
+      significant.
       p_holm: the larger of the two adjusted p-values there.
     """
 
@@ -34,13 +36,14 @@ class Crossover(NamedTuple):
 
 
 def crossovers(points: Sequence[Differences]) -> list[Crossover]:
-    """Every pair of systems whose difference changes its sign along a curve, the surest change of places first.
+    """Every pair of systems whose difference changes its sign along a curve, the most significant change first.
 
     Args:
       points: differences between the same systems, in the same order, at each point of the curve.
 
     Returns:
-      one entry for each pair that changes places in either direction; of a pair that does so more than once, the surest.
+      one entry for each pair that changes its order in either direction; the most significant change, if a pair has
+      several.
     """
     if len(points) < 2:
         return []
@@ -62,7 +65,7 @@ def crossovers(points: Sequence[Differences]) -> list[Crossover]:
 
 
 def _surest(difference: np.ndarray, p_value: np.ndarray) -> tuple[int, int, float] | None:
-    """An earlier and a later point of opposite signs; of several, those with the smallest larger p-value."""
+    """An earlier and a later point of opposite signs; of several, the two whose larger p-value is smallest."""
     best: tuple[float, int, int] | None = None
     for early in range(len(difference)):
         for late in range(early + 1, len(difference)):

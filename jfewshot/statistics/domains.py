@@ -11,13 +11,13 @@ _LEAST_DOMAINS = 3
 
 
 class Shift(NamedTuple):
-    """Mean accuracies over the domains that queries are from, and their differences.
+    """Mean accuracies over the domains of the queries, and their differences.
 
     Attributes:
-      mean: of each condition.
-      half_width: of the 95% intervals of these means; None with fewer than three domains.
-      difference: of each condition to the first one, on the same queries.
-      difference_half_width: of these differences; None likewise.
+      mean: mean accuracy of each condition.
+      half_width: half-widths of the 95% intervals of these means; None with fewer than three domains.
+      difference: difference of each condition from the first one, on the same queries.
+      difference_half_width: half-widths of the 95% intervals of these differences; None with fewer than three domains.
     """
 
     mean: Float[np.ndarray, " n_conditions"]
@@ -27,15 +27,15 @@ class Shift(NamedTuple):
 
 
 def shift_over_domains(accuracy: Float[np.ndarray, "n_conditions n_query n_support"]) -> Shift:
-    """Average over domains, and say how far the averages hold for other domains like these.
+    """Average over domains, with intervals for other domains like these.
 
-    Every domain's queries count equally, and so does every domain that their supports come from. The intervals are delete-one
-    jackknives over domains: a domain is taken out both as one of queries and as one of supports. They use Student's t with one
-    degree of freedom fewer than there are domains.
+    Every domain's queries count equally, and so does every domain that their supports come from. The intervals are
+    delete-one jackknives over domains: a domain is left out both as a domain of queries and as a domain of supports.
+    The intervals use Student's t with one degree of freedom fewer than there are domains.
 
     Args:
-      accuracy: accuracy with queries of a domain (second axis) and supports of another (third axis), NaN where there is none. A
-        condition whose supports are of no single domain stands on the diagonal.
+      accuracy: accuracy with queries of a domain (second axis) and supports of another (third axis), NaN if there is
+          none. A condition whose supports come from several domains is on the diagonal.
 
     Returns:
       means, differences and intervals.

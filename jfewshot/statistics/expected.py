@@ -1,4 +1,4 @@
-"""The accuracy to expect on new clips, with an interval that counts the new clips' own sampling.
+"""The expected accuracy on new clips, with an interval that accounts for the random sample of new clips.
 
 k of n clips were classified correctly when they were left out, and m new clips come. With p the estimated accuracy, r the
 correlation between the outcomes of two clips of one group, and D(c) = 1 + (c - 1) r the design effect (Kish, 1965) of groups of c
@@ -6,10 +6,10 @@ clips,
 
     Var(share of the m new clips - p) = p (1 - p) (D(c_now) / n + D(c_new) / m).
 
-The interval is that of a beta-binomial distribution of m clips with this mean and variance. r is estimated by comparing the
-variance between groups with a binomial one. A few groups tell little about their variance, so r is multiplied with
-(t / z)^2, the squared ratio of the quantiles of Student's distribution with one degree of freedom less than groups and of the
-normal one.
+The interval is that of a beta-binomial distribution of m clips with this mean and variance. r is estimated by comparing
+the variance between groups with a binomial one. The variance between few groups is uncertain, so r is multiplied by (t
+/ z)^2, the squared ratio of two quantiles: that of Student's distribution with one degree of freedom less than groups,
+and that of the normal distribution.
 """
 
 from typing import NamedTuple
@@ -27,7 +27,7 @@ class Outcomes(NamedTuple):
     Attributes:
       n_correct: clips that were classified correctly.
       n: clips.
-      n_groups: groups; n where every clip is its own.
+      n_groups: number of groups; n if every clip is its own group.
       clips_per_group: the size of the group of an average clip, sum of squared sizes / n.
       correlation: between the outcomes of two clips of one group, already multiplied for few groups; 0 or more.
     """
@@ -44,14 +44,14 @@ class Outcomes(NamedTuple):
 
 
 def outcomes_of(correct: Bool[np.ndarray, " n"], groups: Int[np.ndarray, " n"]) -> Outcomes:
-    """Count outcomes, and estimate how far clips of one group share theirs.
+    """Count outcomes, and estimate the correlation of outcomes within groups.
 
     Args:
       correct: whether each clip was classified correctly.
       groups: group number of each clip.
 
     Returns:
-      what `expected_interval` needs.
+      the outcomes, for `expected_interval`.
     """
     n = len(correct)
     _, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
@@ -69,12 +69,13 @@ def outcomes_of(correct: Bool[np.ndarray, " n"], groups: Int[np.ndarray, " n"]) 
 def expected_interval(
     outcomes: Outcomes, m: int, clips_per_group: float | None = None, level: float = 0.95
 ) -> tuple[float, float]:
-    """The interval that the share of correct ones among m new clips lies in.
+    """The interval for the share of correctly classified clips among m new clips.
 
     Args:
-      outcomes: of clips that were left out.
+      outcomes: outcomes of the clips that were left out.
       m: number of new clips, 2 or more.
-      clips_per_group: the size of the group of an average new clip; None: as among the labelled clips, m at most.
+      clips_per_group: the size of the group of an average new clip; None for the value of the labelled clips, but at
+          most m.
       level: the probability that the share lies in the interval.
 
     Returns:

@@ -1,4 +1,4 @@
-"""How sure a mean accuracy is: the papers' interval, and the two that admit the finite pool."""
+"""Intervals of a mean accuracy: the papers' interval, and two that account for the limited number of clips and classes."""
 
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ from scipy import special
 
 from jfewshot.statistics.pool import Pool, make_pool, pool_covariance
 
-# The papers write 1.96; so that our CI95 is theirs to the last digit, so do we.
+# The papers use 1.96. We use the same number, so that our CI95 equals theirs to the last digit.
 Z95 = 1.96
 
 
@@ -16,12 +16,14 @@ class AccuracyInterval(NamedTuple):
     """Mean accuracy of a cell with its intervals, 0-1; the fields of a result record's `accuracy`.
 
     Attributes:
-      mean: over episodes.
-      std: over episodes, ddof 0.
-      ci95: 1.96 std / sqrt(n_episodes), as the papers report: how well the mean over *these clips* is known. More
-        episodes shrink it to nothing.
-      pool_ci95: half-width for another sample of classes, with their clips; None where there are too few to tell.
-      pool_ci95_classes_fixed: half-width for another sample of clips of the same classes; None likewise.
+      mean: mean over episodes.
+      std: standard deviation over episodes, ddof 0.
+      ci95: 1.96 std / sqrt(n_episodes), as the papers report: the uncertainty of the mean over *these clips*, which
+          goes to zero
+      with more episodes.
+      pool_ci95: half-width for another sample of classes, with their clips; None if there are too few to estimate it.
+      pool_ci95_classes_fixed: half-width for another sample of clips of the same classes; None if there are too few to
+          estimate it.
     """
 
     mean: float
@@ -34,7 +36,7 @@ class AccuracyInterval(NamedTuple):
 def correct_from_predicted(
     predicted: Integer[np.ndarray, "n_episodes n_queries"], n_way: int
 ) -> Shaped[np.ndarray, "n_episodes n_queries"]:
-    """Which queries were given to their own slot. Queries are class-major: query j's slot is `j // n_query`."""
+    """Which queries were assigned to their own slot. Queries are class-major: query j's slot is `j // n_query`."""
     n_queries = predicted.shape[1]
     if n_queries % n_way:
         raise ValueError(f"{n_queries} predictions per episode are not a multiple of {n_way} ways")
@@ -53,30 +55,32 @@ def pool_interval(
     class_of_clip: Integer[np.ndarray, " n_clips"],
     k_shot: int,
 ) -> AccuracyInterval:
-    """Mean accuracy with the papers' interval and the two that admit the finite pool (by jackknife; see `pool`).
+    """Mean accuracy with the papers' interval, and jackknife intervals for the limited numbers of clips and classes (`pool`).
 
     Args:
-      correct: whether each query was given its own slot, class-major (`correct_from_predicted`).
+      correct: whether each query was assigned to its own slot, class-major (`correct_from_predicted`).
       clips: row in the clip table of each drawn clip; the first `k_shot` of a slot are its support, the rest its
         queries.
       class_of_clip: class of every clip of the table as an integer; -1 for a clip that cannot be drawn (of another
-        split, or of a class left out). The number of clips that a class *has* matters, drawn or not.
+        split, or of a class left out). The number of clips that a class *has* matters, whether they were drawn or not.
       k_shot: supports per class.
 
     Returns:
-      The intervals. `pool_ci95` uses Student's t with n_classes - 1 degrees of freedom: a jackknife over ten classes
-      knows its own variance badly. It is never narrower than `pool_ci95_classes_fixed`, whose variance it contains.
+      The intervals. `pool_ci95` uses Student's t with n_classes - 1 degrees of freedom: the variance from a jackknife
+      over ten classes is itself uncertain. `pool_ci95` is never narrower than `pool_ci95_classes_fixed`, whose variance
+      it includes.
     """
     return interval_on_pool(correct, make_pool(clips, class_of_clip, k_shot))
 
 
 def interval_on_pool(correct: Shaped[np.ndarray, "n_episodes n_queries"], pool: Pool) -> AccuracyInterval:
-    """`pool_interval` for a pool that is made once and serves every system on the same episodes.
+    """`pool_interval` for a pool that is made once and used for every system on the same episodes.
 
     Args:
-      correct: whether each query was given its own slot, class-major (`correct_from_predicted`); or any other number of each
-        query whose mean is wanted.
-      pool: what the episodes drew, from `make_pool`.
+      correct: whether each query was assigned to its own slot, class-major (`correct_from_predicted`); or any other
+          number per
+      query, whose mean is computed.
+      pool: the clips and classes of the episodes, from `make_pool`.
     """
     n_episodes, n_way, n_drawn = pool.clips.shape
     n_queries = n_way * (n_drawn - pool.k_shot)
@@ -94,11 +98,11 @@ def interval_on_pool(correct: Shaped[np.ndarray, "n_episodes n_queries"], pool: 
 
 
 def interval_of_episodes(values: Float[np.ndarray, " n_episodes"], pool: Pool) -> AccuracyInterval:
-    """`interval_on_pool` for numbers that are known of whole episodes alone: the interval for fixed classes is not known.
+    """`interval_on_pool` for numbers that exist only per episode; the interval for fixed classes is then unknown.
 
     Args:
-      values: of the episodes.
-      pool: what the episodes drew, from `make_pool`.
+      values: one number per episode.
+      pool: the clips and classes of the episodes, from `make_pool`.
     """
     mean, std, ci95 = episode_interval(values)
     of_slots = np.repeat(values[None, :, None], pool.slot_class.shape[1], axis=2)
@@ -112,7 +116,7 @@ def pool_half_widths(
 ) -> tuple[float | None, float | None]:
     """95% half-widths (classes and clips new, classes fixed) from the variances of `pool_covariance`.
 
-    A variance that came out negative, by chance, counts as zero: then the episodes' noise is all that can be seen.
+    A variance whose estimate is negative, by chance, counts as zero; then only the noise of the episodes remains.
 
     Args:
       episodes: variance from the drawing of episodes.

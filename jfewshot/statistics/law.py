@@ -1,14 +1,16 @@
-"""Accuracy beyond the last evaluated number of shots: a law fitted to the curve, with the error of predicting by it.
+"""Predict accuracy beyond the last evaluated number of shots, by a law that is fitted to the curve, with the prediction's error.
 
-Few-shot curves are close to straight lines where accuracy is on a probit scale and shots are on a logarithmic one, but not quite:
-most bend towards saturation, some bend upwards. So the law is a line whose slope drifts. With x = log(shots / first),
+With accuracy on a probit scale and shots on a logarithmic scale, few-shot curves are nearly straight lines. Most of
+them bend towards saturation, and some bend upwards. So the law is a line whose slope drifts. With x = log(shots /
+first),
 
     probit(accuracy(x)) = level + integral of slope dx,      d slope = -decay * slope dx + drift dW,
 
-W a Wiener process: an integrated Ornstein-Uhlenbeck process. Level and first slope have wide normal priors, the decay is 0.02,
-0.25 or 0.5 for each factor e of shots with equal weights, and the drift has a log-normal prior with median 0.05. For each decay
-and drift everything is normal, so posterior means and variances are exact; the mixture is over the grid of decays and drifts,
-weighted by how well each explains the curve. A curve that is straight gets a narrow prediction, and a crooked one a wide one.
+where W is a Wiener process. This is an integrated Ornstein-Uhlenbeck process. Level and first slope have wide normal
+priors, the decay is 0.02, 0.25 or 0.5 for each factor e of shots with equal weights, and the drift has a log-normal
+prior with median 0.05. For each decay and drift everything is normal, so posterior means and variances are exact; the
+mixture is over the grid of decays and drifts, weighted by how well each explains the curve. A curve that is straight
+gets a narrow prediction, and a crooked one a wide one.
 """
 
 import functools
@@ -19,7 +21,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy import special
 
-LEAST_POINTS = 5  # of a curve: with fewer, its bend is not known
+LEAST_POINTS = 5  # points of a curve; with fewer points its bend is unknown
 _DECAYS = (0.02, 0.25, 0.5)
 _DRIFTS = np.geomspace(0.02, 0.6, 9)
 _MEDIAN_DRIFT, _SPREAD_OF_DRIFT = 0.05, 0.8  # of the log-normal prior
@@ -67,9 +69,10 @@ def predict_curve(
     Args:
       shots: evaluated numbers of support clips per class, ascending.
       mean: accuracy 0-1 at each.
-      error: standard error of each from having drawn only so many episodes.
-      at: numbers of shots to predict the accuracy at, none below the first evaluated one.
-      shared_error: standard error of the last accuracy from what the whole curve shares: its clips and classes.
+      error: standard error of each from the limited number of episodes.
+      at: numbers of shots at which the accuracy is predicted, none below the first evaluated one.
+      shared_error: standard error of the last accuracy from the limited numbers of clips and classes, which the whole
+          curve shares.
 
     Returns:
       the prediction; None for a curve of fewer than `LEAST_POINTS` points, or with an accuracy or error that is not finite.

@@ -5,11 +5,11 @@ from jaxtyping import Float
 
 
 def holm(p_values: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
-    """Holm's step-down adjusted p-values (Holm 1979); NaNs are tests that were not made and stay NaN.
+    """Holm's step-down adjusted p-values (Holm 1979); NaN stands for a test that was not made, and stays NaN.
 
-    The smallest of m p-values is multiplied by m, the next by m - 1, and so on, and none may be smaller than the one
-    before it. Rejecting those below alpha keeps the chance of any false rejection below alpha, whatever their
-    dependence.
+    The smallest of m p-values is multiplied by m, the next by m - 1, and so on, and none may be smaller than the
+    previous one. Rejecting the tests below alpha keeps the probability of any false rejection below alpha, even if the
+    tests depend on each other.
     """
     flat = p_values.ravel()
     made = np.flatnonzero(~np.isnan(flat))

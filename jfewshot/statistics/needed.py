@@ -1,4 +1,4 @@
-"""How many labels per class does an accuracy need? Read off a curve over shots, and beyond its end by a law fitted to it."""
+"""The number of labels per class that an accuracy needs: from a curve over shots, and beyond its end from a fitted law."""
 
 import math
 from collections.abc import Sequence
@@ -9,8 +9,8 @@ from jaxtyping import Float
 
 from jfewshot.statistics.law import predict_curve
 
-FARTHEST = 10  # times the last number of shots: no farther does an extrapolation go
-_PLACES = 16  # between the last number of shots and the farthest one
+FARTHEST = 10  # an extrapolation goes up to so many times the last number of shots
+_PLACES = 16  # grid points between the last number of shots and the farthest one
 _EDGES = (0.05, 0.5, 0.95)
 
 
@@ -19,11 +19,14 @@ class Needed(NamedTuple):
 
     Attributes:
       target: accuracy 0-1.
-      labels: the fewest labels at which the curve reaches the target; None where it does not.
-      low: likewise of the upper edge of the curve's interval: with luck so few are enough; None where even that does not.
-      high: likewise of the lower edge: with bad luck so many are needed; None for more than the curve's last point, or, where
-        extrapolated, for more than `FARTHEST` times as many.
-      extrapolated: whether the labels lie beyond the curve's last point. The interval is then a 90% one.
+      labels: the fewest labels at which the curve reaches the target; None if it does not.
+      low: the same for the upper end of the curve's interval, which is the optimistic number; None if even the upper
+          end does not reach the
+      target.
+      high: the same for the lower end, which is the pessimistic number; None for more than the curve's last point or,
+          if
+      extrapolated, for more than `FARTHEST` times as many.
+      extrapolated: whether the labels lie beyond the curve's last point. The interval is then a 90% interval.
     """
 
     target: float
@@ -41,19 +44,20 @@ def labels_needed(
 ) -> list[Needed]:
     """The fewest labels per class for each target, between the evaluated numbers of shots and never beyond the last.
 
-    Accuracy is taken to be linear in the logarithm of the shots between two of them, and never to fall with more shots.
+    Between two numbers of shots, accuracy is assumed to be linear in the logarithm of the shots, and never to fall with
+    more shots.
 
     Args:
       shots: evaluated numbers of support clips per class, ascending.
       mean: accuracy 0-1 at each.
-      half_width: of its interval; NaN where unknown.
+      half_width: half-width of the interval of each; NaN if unknown.
       targets: accuracies 0-1.
 
     Returns:
-      one answer for each target. Where an interval is unknown, so are `low` and `high`.
+      one answer for each target. If an interval is unknown, `low` and `high` are unknown too.
     """
     known = not np.isnan(half_width).any()
-    # The highest lower edge so far, and so on: more labels never make it worse.
+    # Use the running maximum of both edges, since more labels never lower the accuracy.
     middle = np.maximum.accumulate(mean)
     upper = np.maximum.accumulate(mean + half_width) if known else middle
     lower = np.maximum.accumulate(mean - half_width) if known else middle
@@ -77,7 +81,7 @@ def labels_beyond(
     Args:
       shots: evaluated numbers of support clips per class, ascending.
       mean: accuracy 0-1 at each.
-      error: standard error of each from having drawn only so many episodes.
+      error: standard error of each from the limited number of episodes.
       targets: accuracies 0-1.
       shared_error: standard error of the last accuracy from the clips and classes, which all points share.
 
@@ -89,7 +93,7 @@ def labels_beyond(
     predicted = predict_curve(shots, mean, error, at.tolist(), shared_error)
     if predicted is None or mean.max() > mean[-2:].max():
         return None
-    # As with the curve itself, more labels never make it worse.
+    # As for the curve itself, more labels never lower the accuracy.
     lower, middle, upper = np.maximum.accumulate(predicted.quantiles(_EDGES), axis=0).T
     found = []
     for target in targets:
@@ -107,5 +111,5 @@ def _crossing(shots: Sequence[int] | Sequence[float], curve: Float[np.ndarray, "
         return math.ceil(shots[0] - 1e-9)
     low, high = math.log(shots[at - 1]), math.log(shots[at])
     share = (target - curve[at - 1]) / (curve[at] - curve[at - 1])
-    # A hair less, so that a crossing at a whole number of labels is that number.
+    # Slightly less, so that a crossing at a whole number of labels gives that number in spite of rounding.
     return math.ceil(math.exp(low + share * (high - low)) - 1e-9)

@@ -1,7 +1,7 @@
 """Queries of classes that are not among the supports: how well a confidence score separates them from the others.
 
-Both measures are computed in each episode and averaged over the episodes: whoever labels supports has one episode, and one
-threshold for it.
+Both measures are computed in each episode and averaged over the episodes, since in use there is one support set with
+one threshold.
 """
 
 import numpy as np
@@ -14,12 +14,12 @@ RECALL = 0.95
 def separations(
     known: Float[np.ndarray, "n_episodes n_known"], unknown: Float[np.ndarray, "n_episodes n_unknown"]
 ) -> Float[np.ndarray, "n_episodes n_queries"]:
-    """What each query adds to the area under the ROC curve (AUROC) of its episode.
+    """The contribution of each query to the area under the ROC curve (AUROC) of its episode.
 
-    The area A is the share of pairs of a known and an unknown query in which the known one has the higher confidence, equal ones
-    counting half (Mann and Whitney). With V the share of unknown queries below a known one, and W the share of known queries
-    above an unknown one, a query changes the area to first order by V - A or W - A (DeLong et al., Biometrics 1988). The
-    values are A plus these changes over the query's share of all queries.
+    The area A is the share of pairs of a known and an unknown query in which the known one has the higher confidence,
+    where ties count half (Mann and Whitney). With V the share of unknown queries below a known one, and W the share of
+    known queries above an unknown one, a query changes the area to first order by V - A or W - A (DeLong et al.,
+    Biometrics 1988). The values are A plus these changes over the query's share of all queries.
 
     Args:
       known: confidence of the queries whose class is among the supports.
@@ -48,7 +48,7 @@ def false_positives(
     unknown: Float[np.ndarray, "n_episodes n_unknown"],
     recall: float = RECALL,
 ) -> Float[np.ndarray, " n_episodes"]:
-    """The share of unknown queries that are taken for known ones, at the threshold that accepts a share of the known queries.
+    """The share of unknown queries that are accepted as known, at the threshold that accepts a given share of the known queries.
 
     The threshold of an episode is the highest confidence of a known query that at least this share of the known queries reaches.
     Queries that reach it are accepted.
@@ -62,7 +62,7 @@ def false_positives(
       the false positive rate of each episode.
     """
     n_known = known.shape[1]
-    # Rounding up what is a whole number but for float64 would ask for one query more.
+    # If float64 makes a whole number slightly larger, rounding up would require one query too many.
     accepted = int(np.ceil(recall * n_known - 1e-9))
     threshold = np.sort(known, axis=1)[:, n_known - accepted]
     return (unknown >= threshold[:, None]).mean(axis=1)

@@ -1,8 +1,8 @@
-"""Is A better than B? Paired differences on the same episodes, with the pool's variance.
+"""Test whether A is better than B: paired differences on the same episodes, with the variance from clips and classes.
 
-Pairing removes what both share: hard episodes are hard for both. But the episodes' noise alone is the wrong
-yardstick: with enough episodes every difference is many of its standard errors wide. What would not repeat on other
-clips or classes is not a finding.
+Pairing removes effects that both systems share, since hard episodes are hard for both. But the noise of the episodes
+alone must not decide: with enough episodes, every difference is many standard errors wide. A difference that would not
+repeat on other clips or classes is not a finding.
 """
 
 import itertools
@@ -24,10 +24,10 @@ class Differences(NamedTuple):
     """Differences between systems, row minus column; antisymmetric.
 
     Attributes:
-      difference: of mean accuracy.
-      half_width: of its 95% interval.
-      p_value: two-sided, of no difference; NaN on the diagonal.
-      p_holm: adjusted over all pairs.
+      difference: difference of mean accuracy.
+      half_width: half-width of its 95% interval.
+      p_value: two-sided p-value of the hypothesis of no difference; NaN on the diagonal.
+      p_holm: p-value adjusted over all pairs.
     """
 
     difference: Float[np.ndarray, "n n"]
@@ -39,15 +39,16 @@ class Differences(NamedTuple):
 def difference_variance(
     covariance: PoolCovariance, pool: PoolKind = "classes"
 ) -> tuple[Float[np.ndarray, "n n"], float, PoolKind]:
-    """Variance of every pair's difference on one dataset, its degrees of freedom, and the pool it admits.
+    """Variance of every pair's difference on one dataset, its degrees of freedom, and the kind of new sample that it describes.
 
     Args:
       covariance: of the systems' mean accuracies, from `pool_covariance`.
-      pool: `classes`: other classes with other clips; where there are too few classes to tell, and with `clips`: other
-        clips of these classes.
+      pool: `classes` for other classes with other clips, `clips` for other clips of these classes. If there are too few
+          classes, `classes`
+      means `clips`.
 
     Raises:
-      ValueError: if the pool is too small for either.
+      ValueError: if the pool is too small for both.
     """
     clips = None if covariance.clips is None else np.maximum(_of_differences(covariance.clips), 0.0)
     episodes = _of_differences(covariance.episodes)
@@ -60,10 +61,11 @@ def difference_variance(
 
 
 def compare(covariances: Sequence[PoolCovariance], pool: PoolKind = "classes") -> Differences:
-    """Compare systems on one dataset, or on the average over several (these datasets, not others).
+    """Compare systems on one dataset, or on the average over several given datasets.
 
-    The difference over its standard error is referred to Student's t; degrees of freedom are n_classes - 1 on one
-    dataset, Satterthwaite's for an average, and infinite (the normal approximation) where the pool is the clips.
+    The difference divided by its standard error is compared with Student's t. The degrees of freedom are n_classes - 1
+    on one dataset, Satterthwaite's for an average, and infinite (the normal approximation) for other clips of the same
+    classes.
 
     Args:
       covariances: one per dataset, of the same systems in the same order.
@@ -77,7 +79,7 @@ def compare(covariances: Sequence[PoolCovariance], pool: PoolKind = "classes") -
     with np.errstate(divide="ignore", invalid="ignore"):
         freedom = np.where(spread > 0, variance**2 / spread, np.inf)
         ratio = np.where(variance > 0, np.abs(difference) / np.sqrt(variance), np.where(difference != 0, np.inf, 0.0))
-    # Student's t, and the normal distribution in its limit. `scipy.stats` has both too, and takes 0.8 s to load.
+    # Student's t, and the normal distribution as its limit. `scipy.stats` also has both, but takes 0.8 s to load.
     finite = np.where(np.isfinite(freedom), freedom, 1.0)
     tail = np.where(np.isfinite(freedom), special.stdtr(finite, -ratio), special.ndtr(-ratio))
     p_value = 2 * tail
@@ -90,7 +92,7 @@ def compare(covariances: Sequence[PoolCovariance], pool: PoolKind = "classes") -
 def class_scores(
     scores: Shaped[np.ndarray, "n_systems n_episodes n_queries"], pool: Pool
 ) -> Float[np.ndarray, "n_systems n_classes"]:
-    """Mean score of each class's own queries, over the episodes that have some: per-class accuracy."""
+    """Per-class accuracy: the mean score of each class's queries over the episodes with the class."""
     own = scores.reshape(*scores.shape[:2], pool.slot_class.shape[1], -1).mean(axis=3, dtype=np.float64)
     known = ~np.isnan(own[0]).ravel()
     classes, n_classes = pool.slot_class.ravel()[known], len(pool.class_size)
@@ -102,9 +104,12 @@ def class_scores(
 def class_pseudo_values(
     scores: Shaped[np.ndarray, "n_systems n_episodes n_queries"], pool: Pool
 ) -> Float[np.ndarray, "n_systems n_classes"]:
-    """Jackknife pseudo-value of each class, n A - (n - 1) A_without_it: what the class brings to the mean score, to
-    its own queries and to those of the classes beside it. They average to the mean score and are nearly independent;
-    the accuracies of the classes' own queries are not, for a class that is taken for another also spoils that one.
+    """Jackknife pseudo-value of each class: n A - (n - 1) A_without_it.
+
+    The pseudo-value is the contribution of a class to the mean score, through its own queries and through those of the
+    other classes of its episodes. Pseudo-values average to the mean score and are nearly independent. The accuracies of
+    the classes' own queries are not independent, because a class that is confused with another class lowers the
+    accuracy of both.
 
     Raises:
       ValueError: if every class is in every episode.
@@ -117,7 +122,8 @@ def class_pseudo_values(
     episode = scores.mean(axis=2, dtype=np.float64)
     mean = episode.mean(axis=1, keepdims=True)
     classes, expected = pool.slot_class.ravel(), episode.shape[1] * n_way / n_classes
-    # Deviations over the expected number of episodes with the class, not the number drawn, so that they sum to zero.
+    # Deviations are divided by the expected number of episodes with the class, not by the drawn number, so that they
+    # sum to zero.
     deviation = [np.bincount(classes, np.repeat(row, n_way), minlength=n_classes) / expected for row in episode - mean]
     return mean + n_way * (n_classes - 1) / (n_classes - n_way) * np.stack(deviation)
 
@@ -127,8 +133,8 @@ def permutation_p_value(
 ) -> float:
     """Two-sided sign-flip permutation test that the mean difference is zero.
 
-    If two systems are exchangeable, swapping them within any class leaves the distribution of the differences as it
-    was. All sign patterns are tried where there are few, a sample of them (the observed one included) otherwise.
+    If two systems are exchangeable, swapping them within any class does not change the distribution of the differences.
+    All sign patterns are used if there are few, and otherwise a sample of them that includes the observed one.
 
     Args:
       differences: per dataset, the difference of two systems per class (rows of `class_pseudo_values`, subtracted). The
@@ -154,7 +160,7 @@ def permutation_p_value(
 def wins_ties_losses(per_dataset: Sequence[Differences], alpha: float = 0.05) -> Shaped[np.ndarray, "n n 3"]:
     """On how many datasets the row system is better than, no different from, and worse than the column system.
 
-    A difference counts where its p-value, adjusted by Holm over all pairs of that dataset, is below alpha.
+    A difference counts if its p-value, adjusted by Holm over all pairs of that dataset, is below alpha.
     """
     significant = np.stack([d.p_holm < alpha for d in per_dataset])
     sign = np.stack([np.sign(d.difference) for d in per_dataset])

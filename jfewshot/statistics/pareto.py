@@ -1,4 +1,4 @@
-"""Which systems are on the Pareto front of accuracy against cost?"""
+"""Find the systems on the Pareto front of accuracy and cost."""
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -7,12 +7,12 @@ from jaxtyping import Bool, Float
 def pareto_front(accuracy: Float[np.ndarray, " n"], cost: Float[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
     """Mark the systems that no other system dominates.
 
-    A system dominates another one if its accuracy is at least as high and its cost at most as high, and one of them is better.
-    Systems with equal accuracy and equal cost do not dominate each other.
+    A system dominates another one if its accuracy is at least as high and its cost at most as high, and if accuracy or
+    cost is strictly better. Systems with equal accuracy and equal cost do not dominate each other.
 
     Args:
-      accuracy: the higher the better; NaN where unknown.
-      cost: the lower the better, for instance parameters, or seconds for a clip; NaN where unknown.
+      accuracy: higher is better; NaN if unknown.
+      cost: lower is better, for instance parameters, or seconds per clip; NaN if unknown.
 
     Returns:
       true for the systems on the front; false where accuracy or cost is unknown.

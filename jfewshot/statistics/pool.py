@@ -1,19 +1,20 @@
-"""How far accuracy would move on another sample of clips, or of classes: intervals that admit the finite pool.
+"""Intervals that account for the limited number of clips and classes: how much accuracy would change with another sample.
 
-The papers' interval, 1.96 std / sqrt(n_episodes), is conditional on the pool of clips: more episodes shrink it to
-nothing however small the dataset is (Lafargue et al., "Oops, I Sampled it Again", TMLR 2024). The pool is itself a
-sample. The mean accuracy of all its episodes is a U-statistic, so a delete-one jackknife (Efron and Stein, Annals of
-Statistics 1981) tells its variance, from the kept predictions alone, with no new episode:
+The papers' interval, 1.96 std / sqrt(n_episodes), is conditional on the pool of clips: it goes to zero with more
+episodes, however small the dataset is (Lafargue et al., "Oops, I Sampled it Again", TMLR 2024). But the pool is itself
+a sample. The mean accuracy of all its episodes is a U-statistic, so a delete-one jackknife (Efron and Stein, Annals of
+Statistics 1981) estimates its variance from the kept predictions alone, without new episodes:
 
-- *classes and clips new*: delete one class. A class comes with its clips, so (class, its clips) are the independent
-  units, and the class jackknife is the variance of the whole two-stage sample. Adding a clip jackknife would count the
+- *new classes and clips*: delete one class. A class is sampled together with its clips, so (class, its clips) are the
+  independent
+units, and the class jackknife is the variance of the whole two-stage sample. Adding a clip jackknife would count the
   clips twice.
-- *classes fixed, clips new*: delete one clip, within each class.
+- *fixed classes, new clips*: delete one clip, within each class.
 
-What is left after a deletion is estimated from finitely many episodes, and squaring an estimate adds its noise. So
-the squares are replaced by unbiased ones: products over pairs of *different* episodes that share the class (or the
-clip). The noise of the mean itself, the papers' variance, is added once at the end: it is part of the error of the
-number that is printed.
+The mean after a deletion is estimated from finitely many episodes, and squaring an estimate adds the variance of its
+noise. So the squares are replaced by unbiased estimates: products over pairs of *different* episodes that share the
+class (or the clip). The noise of the mean itself, the papers' variance, is added once at the end: it is part of the
+error of the number that is printed.
 """
 
 import dataclasses
@@ -29,11 +30,13 @@ class PoolCovariance(NamedTuple):
 
     Attributes:
       mean: mean score of each system over all episodes and queries.
-      episodes: from having drawn only so many episodes; its diagonal is the papers' standard error, squared.
-      clips: from having only these clips of these classes (episodes apart); None where a class has too few clips to
-        tell.
-      classes: from having only these classes with these clips (episodes apart); None where there are too few classes
-        to tell.
+      episodes: from the limited number of episodes; its diagonal is the papers' standard error, squared.
+      clips: from the limited number of clips of these classes, without the part from episodes; None if a class has too
+          few clips to
+      estimate it.
+      classes: from the limited number of classes and clips, without the part from episodes; None if there are too few
+          classes
+      to estimate it.
       n_classes: classes of the pool that were drawn.
     """
 
@@ -46,18 +49,20 @@ class PoolCovariance(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Pool:
-    """Which clips of which classes each episode drew, in the form the jackknife needs.
+    """The clips and classes of each episode, in the form that the jackknife needs.
 
     Attributes:
       clips: row of each drawn clip; the first `k_shot` of a slot are its support, the rest its queries.
       slot_class: class of each slot, 0 .. n_classes - 1.
-      clip_class: class of each clip, -1 where it takes no part.
+      clip_class: class of each clip; -1 for a clip that takes no part.
       class_size: clips of each class.
       k_shot: supports per slot.
-      support_size, query_size: clips of each class that can be supports, and queries, where no clip can be both; None where
-        supports and queries are drawn from the same clips.
-      told_apart: whether the pools are the same or have no clip in common. Where they share some of their clips, the variance
-        from the choice of clips is not known.
+      support_size, query_size: numbers of clips of each class that can be supports, and queries, if no clip can be
+          both; None if
+      supports and queries are drawn from the same clips.
+      told_apart: whether the two pools are the same or have no clip in common. If they share only some of their clips,
+          the variance
+      from the choice of clips is unknown.
     """
 
     clips: Integer[np.ndarray, "n_episodes n_way n_drawn"]
@@ -70,10 +75,10 @@ class Pool:
     told_apart: bool = True
 
     def with_supports(self, count: Integer[np.ndarray, "n_episodes n_way"] | None) -> "Pool":
-        """The same pool, in which the variance from the choice of clips is not known if some class had fewer supports.
+        """The same pool; if some class had fewer supports, the variance from the choice of clips is marked as unknown.
 
         Args:
-          count: how many supports of each class count; None where all do.
+          count: number of supports of each class without padding; None if there is no padding.
         """
         if count is None or count.min() == self.k_shot:
             return self
@@ -88,11 +93,12 @@ class Pool:
 
 
 class SidesOfClips(NamedTuple):
-    """Which clips can be supports and which can be queries, where these are drawn from separate pools.
+    """The clips that can be supports and those that can be queries, if these are drawn from separate pools.
 
     Attributes:
-      support, query: of each clip of the table, whether it can be a support, and a query.
-      unit: a number per clip of the table, equal for two recordings of one clip: they are one clip of the sample.
+      support, query: for each clip of the table, whether it can be a support, and a query.
+      unit: a number for each clip of the table. Two recordings of one clip have the same number, since they are one
+          clip of the sample.
     """
 
     support: Shaped[np.ndarray, " n_clips"]
@@ -116,7 +122,7 @@ def make_pool(
       sides: which clips can be supports and which queries; None where all clips can be both.
 
     Returns:
-      the draws with the classes of their clips.
+      the drawn clips with their classes.
 
     Raises:
       ValueError: if a slot holds clips of two classes, or no query is left.
@@ -137,7 +143,7 @@ def make_pool(
 
 
 def _pool_of_sides(clips, slot_class, clip_class, k_shot: int, sides: SidesOfClips) -> Pool:
-    """The same, in units: two recordings of one clip are one."""
+    """The pool with units in place of clips, so that two recordings of one clip count as one clip."""
     n_units, n_classes = int(sides.unit.max()) + 1, int(slot_class.max()) + 1
     unit_class = np.full(n_units, -1)
     can_be = np.zeros((2, n_units), bool)
@@ -156,14 +162,15 @@ def _pool_of_sides(clips, slot_class, clip_class, k_shot: int, sides: SidesOfCli
 def pool_covariance(
     scores: Shaped[np.ndarray, "n_systems n_episodes n_queries"], pool: Pool, of_slots: bool = False
 ) -> PoolCovariance:
-    """Covariance of several systems' mean scores on the same episodes: from the episodes, the clips, the classes.
+    """Covariance of several systems' mean scores on the same episodes, from episodes, from clips and from classes.
 
     Args:
-      scores: score of each query (1 or True where the prediction was right), class-major, so query j belongs to slot
-        `j // n_query`. Any real score will do, such as the difference between two systems.
-      pool: what the episodes drew, from `make_pool`.
-      of_slots: whether there is one score per slot instead, the mean of its queries. It cannot be told then which clips were
-        right, so the covariance from the clips is None.
+      scores: score of each query (1 or True if the prediction is correct), class-major, so query j belongs to slot
+      `j // n_query`. Other real scores are possible, such as the difference between two systems.
+      pool: the clips and classes of the episodes, from `make_pool`.
+      of_slots: whether there is one score per slot instead, the mean of its queries. Then it is unknown which clips
+          were
+      classified correctly, so the covariance from the clips is None.
 
     Returns:
       Unbiased estimates (up to the jackknife's own bias, which is upward), so a diagonal entry may be negative by
@@ -172,7 +179,7 @@ def pool_covariance(
     n_systems, n_episodes, _ = scores.shape
     n_way = pool.slot_class.shape[1]
     by_slot = scores.reshape(n_systems, n_episodes, n_way, -1)
-    # As a product: NumPy's mean over a short last axis takes several times as long.
+    # Computed as a product, since NumPy's mean over a short last axis takes several times as long.
     own = by_slot.astype(np.float64) @ np.ones(by_slot.shape[3]) / by_slot.shape[3]
     mean = own.mean(axis=(1, 2))
     episode = own.mean(axis=2) - mean[:, None]
@@ -201,19 +208,20 @@ def class_covariance(
       n_classes: how many classes were drawn.
 
     Returns:
-      the covariance; None where it is not known.
+      the covariance; None if it is unknown.
     """
     n_episodes, n_way = slot_class.shape
     held = np.bincount(slot_class.ravel(), minlength=n_classes).astype(np.float64)
     rest = n_episodes - held
-    known = (held >= 2) & (rest >= 2)  # with thousands of classes and few episodes, not all
+    known = (held >= 2) & (rest >= 2)  # False for some classes if there are thousands of classes and few episodes
     if n_classes <= n_way or not known.any():
         return None
     with_class = np.stack([_sum_at(slot_class, np.repeat(row, n_way), n_classes) for row in episode])
     total = episode.sum(axis=1, keepdims=True)
     mean_held, mean_rest = with_class / np.maximum(held, 1), (total - with_class) / np.maximum(rest, 1)
     difference = np.where(known, (mean_rest - mean_held) * (rest / n_episodes), 0.0)  # A - A_c
-    # Noise of A - A_c: two independent means, so (rest/n)^2 (var_held / held + var_rest / rest), variances unbiased.
+    # Variance of the noise of A - A_c, a difference of two independent means, so (rest/n)^2 (var_held / held + var_rest
+    # / rest), variances unbiased.
     share = np.where(known, (rest / n_episodes) ** 2, 0.0)
     weight_held = share / np.maximum(held * (held - 1), 1)
     weight_rest = share / np.maximum(rest * (rest - 1), 1)
@@ -231,14 +239,14 @@ def _clip_covariance(
 ) -> Float[np.ndarray, "n_systems n_systems"] | None:
     """Delete-one-clip jackknife within each class.
 
-    Clip i of a class of n clips is missed as a query, of its own class only, and as a support, which every query of
-    the episode feels. With B the mean score of the class's own queries, O that of the other slots' queries beside it,
-    and B_i, O_i the same with i in the support, Q_i with i the query, deleting i changes the mean by
+    Deleting clip i of a class of n clips removes a query of its own class, and a support, which affects every query of
+    the episode. With B the mean score of the class's own queries, O that of the other slots' queries in the same
+    episodes, and B_i, O_i the same with i in the support, Q_i with i the query, deleting i changes the mean by
 
         d_i = 1/C [ (k (B - B_i) + (B - Q_i)) / (n - k - 1)  +  (n_way - 1) k (O - O_i) / (n - k) ].
 
     The squares of d_i are averaged over pairs of appearances in different episodes, so clips that were drawn once or
-    never bias nothing; the variance is the sum over classes of (n - 1) / n * (n * mean square).
+    never cause no bias; the variance is the sum over classes of (n - 1) / n * (n * mean square).
     """
     n_systems, n_episodes, n_way = own.shape
     k_shot, n_classes, n_clips = pool.k_shot, len(pool.class_size), len(pool.clip_class)
@@ -256,7 +264,7 @@ def _clip_covariance(
         return None
     pair_ss, pair_qq, pair_sq = weights
 
-    # What an appearance as a support says, C times over (x), and the sum over each clip's appearances.
+    # The effect of an appearance as a support, times C (x), and the sum over each clip's appearances.
     own_factor, other_factor, query_factor = factors
     x, own_x = np.empty((2, n_systems, n_episodes * n_way))
     x_sum, own_mean = np.empty((n_systems, n_clips)), np.empty((n_systems, n_classes))
@@ -268,15 +276,16 @@ def _clip_covariance(
         of_others = ((other_mean[slot_class] - others[s]) * other_factor[slot_class]).ravel()
         x[s] = k_shot * (centred * own_factor[slot_class].ravel() + of_others)
         x_sum[s] = _sum_at(supports, np.repeat(x[s], k_shot), n_clips)
-    # An appearance as a query says y = f (m - score), where f and m depend on the clip's class alone. So the sums over a
-    # clip's appearances follow from the number of appearances, the sum of the scores and the sum of their squares.
+    # The effect of an appearance as a query is y = f (m - score), where f and m depend only on the clip's class. So the
+    # sums over a clip's appearances follow from the number of appearances, the sum of the scores and the sum of their
+    # squares.
     f = query_factor[pool.clip_class]
     m = (mean[:, None] + own_mean)[:, pool.clip_class]
     flat = scores.reshape(n_systems, -1)
     score_sum = np.stack([_sum_at(queries, row, n_clips) for row in flat])
     y_sum = f * (m * n_queried - score_sum)
     weight = pair_qq * f**2
-    if flat.dtype == bool and n_systems == 1:  # a score of 0 or 1 is its own square
+    if flat.dtype == bool and n_systems == 1:  # a score of 0 or 1 equals its square
         y_squares = (score_sum * weight).sum(axis=1, keepdims=True)
     else:
         y_squares = _products(flat * weight[queries], flat)
@@ -287,9 +296,10 @@ def _clip_covariance(
     squares = cross + cross.T
     squares += (x_sum * pair_ss) @ x_sum.T - _products(x * pair_ss[supports].sum(axis=2).ravel(), x)
     squares += (y_sum * pair_qq) @ y_sum.T - y_squares
-    # Centring by a mean over the same episodes shrinks every pair's product by the variance of that mean: give it back.
+    # Centring by a mean over the same episodes lowers every pair's product by the variance of that mean, so add this
+    # variance.
     again = 1 / (held * np.maximum(held - 1, 1))
-    # own_x is the mean of the slot's y.
+    # own_x equals the mean of the slot's y.
     if pool.support_size is None or pool.query_size is None:
         parts = [(x + own_x, pool.class_size)]
     else:
@@ -303,9 +313,9 @@ def _factors(pool: Pool) -> tuple[Float[np.ndarray, " n_classes"], ...] | None:
     """The factors of a support's effect on its own class, of its effect on the other classes, and of a query's effect,
     per class.
 
-    Of pools that share no clip, deleting a support moves the mean by k / (n - k) times the difference of the means with and
-    without it, on its own class as on others, and deleting a query by 1 / (n - 1) times that. None where a class has
-    too few clips.
+    If the pools share no clip, deleting a support changes the mean by k / (n - k) times the difference of the means
+    with and without it, for its own class and for other classes, and deleting a query changes it by 1 / (n - 1) times
+    that difference. The factors are None if a class has too few clips.
     """
     k_shot = pool.k_shot
     if not pool.told_apart:
@@ -324,17 +334,18 @@ def _factors(pool: Pool) -> tuple[Float[np.ndarray, " n_classes"], ...] | None:
 def pair_weights(
     pool: Pool, n_support: Float[np.ndarray, " n_clips"], n_queried: Float[np.ndarray, " n_clips"]
 ) -> tuple[Float[np.ndarray, " n_clips"], Float[np.ndarray, " n_clips"], Float[np.ndarray, " n_clips"]] | None:
-    """Weights that turn sums over pairs of appearances into (n - 1)/n * n * mean over pairs, per class, scaled up for
-    classes in which no clip was drawn twice.
+    """Weights that turn sums over pairs of appearances into (n - 1)/n * n * mean over pairs, per class.
+
+    They are scaled up to account for classes in which no clip was drawn twice.
 
     Args:
-      pool: what the episodes drew.
+      pool: the clips and classes of the episodes.
       n_support: how often each clip was a support.
       n_queried: how often each clip was a query.
 
     Returns:
-      weights of each clip, for pairs of supports, of queries, and of one with the other. None where no clip of any class was
-      drawn twice.
+      weights of each clip, for pairs of supports, for pairs of queries, and for mixed pairs. None if no clip of any
+      class was drawn twice.
     """
     part = pool.clip_class >= 0
     weights: list[np.ndarray] = []
@@ -344,7 +355,7 @@ def pair_weights(
         (n_queried * (n_queried - 1), pool.class_size if pool.query_size is None else pool.query_size),
         (n_support * n_queried, pool.class_size),
     ):
-        if apart and len(weights) == 2:  # no clip is a support here and a query there
+        if apart and len(weights) == 2:  # no clip is a support in one episode and a query in another
             weights.append(np.zeros(len(part)))
             continue
         of_class = _sum_at(pool.clip_class[part], pairs[part], len(pool.class_size))
@@ -359,7 +370,7 @@ def pair_weights(
 def _products(
     a: Shaped[np.ndarray, "n_systems n"], b: Shaped[np.ndarray, "n_systems n"]
 ) -> Float[np.ndarray, "n_systems n_systems"]:
-    """`a @ b.T`. For one system it is a sum, over which the threads of a BLAS wait for each other longer than it takes."""
+    """`a @ b.T`; for one system a plain sum, since starting the threads of a BLAS takes longer than the sum."""
     return (a * b).sum(axis=1, keepdims=True) if len(a) == 1 else a @ b.T
 
 

@@ -5,12 +5,12 @@ from typing import Literal, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-# Decimals of a percent that tables print.
+# Number of decimals with which tables print percent.
 READ_DECIMALS = 2
 
 
 def as_read(values: Float[np.ndarray, "..."], decimals: int = READ_DECIMALS) -> Float[np.ndarray, "..."]:
-    """Numbers as a table prints them, so that what reads the same ranks the same and what reads differently does not tie.
+    """Round numbers as a table prints them, so that ranks are equal exactly if the printed numbers are equal.
 
     NumPy's `round` multiplies before it rounds, so it disagrees with printing for numbers near a half of the last digit.
 
@@ -25,12 +25,13 @@ def as_read(values: Float[np.ndarray, "..."], decimals: int = READ_DECIMALS) -> 
 def rank_within_columns(
     accuracy: Float[np.ndarray, "n_upstreams n_datasets"], method: Literal["average", "min"] = "average"
 ) -> Float[np.ndarray, "n_upstreams n_datasets"]:
-    """Rank of each upstream on each dataset, 1 the most accurate.
+    """Rank of each upstream on each dataset; rank 1 is the most accurate.
 
     Args:
       accuracy: 0-1; compared as tables print it, in percent with two decimals.
-      method: what equal accuracies get. `average`, the mean of the ranks they take up (1, 2.5, 2.5, 4), as the Friedman
-        test and the critical-difference diagram need; `min`, the best of them (1, 2, 2, 4), as the papers' Avg Rank.
+      method: the rank of equal accuracies. `average` gives the mean of their ranks (1, 2.5, 2.5, 4), as the Friedman
+      test and the critical-difference diagram need; `min` gives the best of their ranks (1, 2, 2, 4), as in the papers'
+      Avg Rank.
     """
     rounded = as_read(100 * accuracy)
     better = (rounded[None] > rounded[:, None]).sum(axis=1)
@@ -48,13 +49,13 @@ def average_ranks(
 
 
 class RankTest(NamedTuple):
-    """The result of a test whether some upstreams are better than others over datasets.
+    """The result of a test of whether some upstreams are better than others over datasets.
 
     Attributes:
-      average_rank: of each upstream, ties sharing their mean rank.
-      p_value: Friedman's test that all are the same.
-      critical_difference: two average ranks further apart than this differ at 5% (Nemenyi); None for one upstream or
-        one dataset.
+      average_rank: average rank of each upstream, where ties get their mean rank.
+      p_value: p-value of Friedman's test of the hypothesis that all are equal.
+      critical_difference: two average ranks that are further apart than this differ significantly at 5% (Nemenyi); None
+        for one upstream or one dataset.
     """
 
     average_rank: Float[np.ndarray, " n_upstreams"]
@@ -64,7 +65,7 @@ class RankTest(NamedTuple):
 
 def rank_test(accuracy: Float[np.ndarray, "n_upstreams n_datasets"], alpha: float = 0.05) -> RankTest:
     """Friedman's test and Nemenyi's critical difference (Demšar, JMLR 2006), q / sqrt(2) * sqrt(k (k + 1) / (6 n))."""
-    from scipy import stats  # loaded late: a run needs no tests, and loading takes as long as loading JAX
+    from scipy import stats  # loaded here, since a run needs no tests and loading it takes as long as loading JAX
 
     k, n = accuracy.shape
     ranks = average_ranks(accuracy)
@@ -96,11 +97,11 @@ def indistinguishable_groups(
 
 
 class DatasetBootstrap(NamedTuple):
-    """95% intervals (low, high) of averages over datasets, were the datasets another sample.
+    """95% intervals (low, high) of averages over datasets, for another sample of datasets.
 
     Attributes:
-      accuracy: of the average accuracy.
-      rank: of the average rank.
+      accuracy: intervals of the average accuracy.
+      rank: intervals of the average rank.
     """
 
     accuracy: Float[np.ndarray, "n_upstreams 2"]

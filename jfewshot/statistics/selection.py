@@ -1,4 +1,4 @@
-"""Choosing C, pooling, layer or classifier: on validation, reported on test, and never the other way round."""
+"""Choose C, pooling, layer or classifier on validation data, and report the choice on test data."""
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -9,12 +9,12 @@ VALIDATION = ("validation", "val", "valid", "dev")
 
 
 class Choice(NamedTuple):
-    """What was chosen for one group of cells.
+    """The choice for one group of cells.
 
     Attributes:
       group: what the choice is for, such as (upstream, dataset).
       chosen: the option.
-      validation: its mean accuracy on validation.
+      validation: mean accuracy of the chosen option on validation data.
       options: every option with its validation accuracy, best first.
       reported: the chosen option's records on the split to report.
     """
@@ -33,14 +33,14 @@ def choose_on_validation(
     choose_on: str = "validation",
     report_on: str = "test",
 ) -> list[Choice]:
-    """Choose, per group, the option with the best mean validation accuracy, and hand back its records on test.
+    """Choose, per group, the option with the best mean validation accuracy, and return its records on test data.
 
     Args:
       records: result records of both splits.
-      option_of: from a record to the option that it belongs to: its strength, view, classifier or whatever is chosen.
-      group_of: from a record to the group that shares one choice. If the group leaves the dataset out, one option
-        serves all datasets, as in the papers' pooling; then only datasets with a validation split take part in the
-        choice.
+      option_of: a function from a record to its option: its strength, view, classifier or whatever is chosen.
+      group_of: a function from a record to the group that shares one choice. If the group leaves the dataset out, one
+        option serves all datasets, as in the papers' pooling; then only datasets with a validation split take part in
+        the choice.
       choose_on: name of the split to choose on.
       report_on: name of the split to report.
 
@@ -50,7 +50,7 @@ def choose_on_validation(
     Raises:
       UserError: if the choice would be made on anything but validation data, or on the split that is reported; if a
         group has no validation results; or if options of one group were validated on different data, so that their
-        means do not compare.
+        means cannot be compared.
     """
     if choose_on not in VALIDATION or choose_on == report_on:
         raise UserError(

@@ -1,15 +1,17 @@
 """Accuracy, balanced accuracy and macro F1 of episodes in which all clips of a class are queries, with their intervals.
 
-Each is computed per episode from the counts of (right slot, predicted slot), and averaged over the episodes:
+Each metric is computed per episode from the counts of (true slot, predicted slot), and averaged over the episodes:
 
-- *accuracy*: the share of right queries, whatever their class;
-- *balanced accuracy* (unweighted average recall): the mean over the classes of the share of right queries;
+- *accuracy*: the share of correctly classified queries, whatever their class;
+- *balanced accuracy* (unweighted average recall): the mean over the classes of the share of correctly classified
+  queries;
 - *macro F1*: the mean over the classes of 2 TP / (2 TP + FP + FN).
 
-The intervals are those of `pool.py`. The effect of a class is seen in the episodes with and without it. The effect of a clip has
-two parts. As a support, it is seen in the episodes with and without the clip. As a query, which the clip is in all other episodes
-of its class, it is what changes when the clip is taken out of the counts. Macro F1 is no mean over queries: its interval is the
-jackknife's for a smooth function of the clips (Efron and Stein, 1981).
+The intervals are those of `pool.py`. The effect of a class is estimated from the episodes with and without it. The
+effect of a clip has two parts. The effect as a support is estimated from the episodes with and without this support. In
+all other episodes of its class the clip is a query, and its effect as a query is the change when the clip is removed
+from the counts. Macro F1 is not a mean over queries, so its interval is the jackknife interval for a smooth function of
+the clips (Efron and Stein, 1981).
 """
 
 import typing
@@ -31,8 +33,7 @@ class Scores(NamedTuple):
 
     Attributes:
       episode: its value in each episode, 0-1.
-      without: by how much it changes when a query is taken out; NaN where that leaves a class no query, and at places without a
-        query.
+      without: its change when a query is left out; NaN if that leaves a class without queries, and for padding.
     """
 
     episode: Float[np.ndarray, " n_episodes"]
@@ -48,13 +49,15 @@ def scores_of(
     """A metric of each episode.
 
     Args:
-      metric: which one.
-      predicted: the slot that each query was given to, class-major, with room for the largest class.
-      count: how many queries of each class count; the others fill its room up.
-      in_folds: whether a class without queries in an episode has some in others: accuracy does without them.
+      metric: the metric.
+      predicted: the slot that each query was assigned to, class-major, padded to the size of the largest class.
+      count: number of queries of each class without padding.
+      in_folds: whether a class without queries in an episode has queries in other episodes; accuracy then ignores the
+          class in this
+      episode.
 
     Returns:
-      the metric of each episode, and what each query does to it.
+      the metric of each episode, and the effect of each query on it.
     """
     n_episodes, n_way = count.shape
     by_slot = predicted.reshape(n_episodes, n_way, -1).astype(np.int64)
@@ -74,14 +77,14 @@ def scores_of(
 def confusion_counts(
     by_slot: Integer[np.ndarray, "n_episodes n_way n_query"], is_query: Bool[np.ndarray, "n_episodes n_way n_query"]
 ) -> Float[np.ndarray, "n_episodes n_way n_way"]:
-    """How many queries of each slot were given to each slot, in each episode.
+    """How many queries of each slot were assigned to each slot, in each episode.
 
     Args:
-      by_slot: the slot that each query was given to.
-      is_query: which places hold a query.
+      by_slot: the slot that each query was assigned to.
+      is_query: True for queries, False for padding.
 
     Returns:
-      the counts; the right slots first.
+      the counts, with the true slot before the predicted slot.
     """
     n_episodes, n_way, _ = by_slot.shape
     row = np.arange(n_episodes * n_way).reshape(n_episodes, n_way, 1)
@@ -90,7 +93,7 @@ def confusion_counts(
 
 
 def _of_counts(metric: Metric, counts: np.ndarray, count: np.ndarray, in_folds: bool) -> tuple[np.ndarray, np.ndarray]:
-    """A metric of each episode, and how it changes without one query of each (right slot, predicted slot)."""
+    """A metric of each episode, and its change without one query of each (true slot, predicted slot)."""
     n_way = count.shape[1]
     size = count.astype(np.float64)
     right = np.diagonal(counts, axis1=1, axis2=2)
@@ -107,11 +110,12 @@ def _of_counts(metric: Metric, counts: np.ndarray, count: np.ndarray, in_folds: 
                 return np.nanmean(recall, axis=1), np.full(counts.shape, np.nan)
             change = ((right[:, :, None] - diagonal) / (size[:, :, None] - 1) - recall[:, :, None]) / n_way
             return recall.mean(1), change * alone
-        both = size + counts.sum(1)  # queries of a class, and queries given to it
+        both = size + counts.sum(1)  # queries of a class, plus queries assigned to it
         f1 = 2 * right / both
         if not size.all():  # over the classes that have queries or predictions, as scikit-learn does
             return np.nanmean(f1, axis=1), np.full(counts.shape, np.nan)
-        # A right query less: one fewer of its class and one fewer given to it. A wrong one: the one here, the other there.
+        # Without a correct query, one class has one query less and one assigned query less. Without a wrong one, two
+        # classes change.
         own_right = 2 * (right - 1) / np.maximum(both - 2, 1) - f1
         own_wrong = 2 * right / np.maximum(both - 1, 1) - f1
         change = own_wrong[:, :, None] + own_wrong[:, None, :]
@@ -122,15 +126,15 @@ def _of_counts(metric: Metric, counts: np.ndarray, count: np.ndarray, in_folds: 
 def unbalanced_covariance(
     scores: list[Scores], count: Integer[np.ndarray, "n_episodes n_way"], pool: Pool
 ) -> PoolCovariance:
-    """Covariance of several systems' mean scores on the same episodes: from the episodes, the clips, the classes.
+    """Covariance of several systems' mean scores on the same episodes, from episodes, from clips and from classes.
 
     Args:
-      scores: of each system, from `scores_of`.
-      count: how many queries of each class count.
-      pool: what the episodes drew, from `make_pool`.
+      scores: scores of each system, from `scores_of`.
+      count: number of queries of each class without padding.
+      pool: the clips and classes of the episodes, from `make_pool`.
 
     Returns:
-      estimates as of `pool_covariance`. The covariance from the clips is None also where a class has a single query.
+      estimates as in `pool_covariance`. The covariance from the clips is also None if a class has a single query.
     """
     episode = np.stack([one.episode for one in scores])
     mean = episode.mean(1)
@@ -154,10 +158,10 @@ def unbalanced_interval(
     """A metric over all episodes with the three intervals that accuracy has.
 
     Args:
-      metric: which one.
-      predicted: the slot that each query was given to, class-major, with room for the largest class.
-      count: how many queries of each class count.
-      pool: what the episodes drew, from `make_pool`.
+      metric: the metric.
+      predicted: the slot that each query was assigned to, class-major, padded to the size of the largest class.
+      count: number of queries of each class without padding.
+      pool: the clips and classes of the episodes, from `make_pool`.
       in_folds: see `scores_of`.
 
     Returns:
@@ -183,13 +187,14 @@ def _clip_covariance(
 ) -> Float[np.ndarray, "n_systems n_systems"] | None:
     """Delete-one-clip jackknife within each class.
 
-    Of a class with n clips, deleting clip i moves the mean by
+    Deleting clip i of a class with n clips changes the mean by
 
         d_i = n_way / C [ k / (n - k) (A - A_i) + W_i ],
 
-    A the mean over the episodes with the class, A_i over those with i among the supports, W_i the mean change over the episodes
-    in which i is a query and is taken out. In folds, where i is a query in only some of the episodes in which it is no support,
-    W_i counts for their share. Squares are replaced by products over pairs of different episodes, as in `pool.py`.
+    where A is the mean over the episodes with the class, A_i the mean over the episodes with i among the supports, and
+    W_i the mean change over the episodes in which i is a query that is left out. In folds, i is a query in only some of
+    the episodes in which it is not a support, and W_i is weighted by the share of these episodes. Squares are replaced
+    by products over pairs of different episodes, as in `pool.py`.
     """
     k_shot, n_classes = pool.k_shot, len(pool.class_size)
     apart = pool.support_size is not None
@@ -233,7 +238,8 @@ def _clip_covariance(
     squares = cross + cross.T
     squares += (x_sum * pair_ss) @ x_sum.T - (x * pair_ss[support].reshape(-1, k_shot).sum(1)) @ x.T
     squares += (y_sum * pair_qq) @ y_sum.T - (y * pair_qq[query]) @ y.T
-    # Centring by means over the same episodes shrinks every pair's product by the variance of these means: give it back.
+    # Centring by means over the same episodes lowers every pair's product by the variance of these means, so add this
+    # variance.
     again = (1 / (held * np.maximum(held - 1, 1)))[slot_class]
     query_sizes = (pool.class_size if pool.query_size is None else pool.query_size)[slot_class]
     parts = [(x, sizes[slot_class]), (mean_y, query_sizes)] if apart else [(x + mean_y, sizes[slot_class])]
@@ -245,11 +251,11 @@ def _clip_covariance(
 def right_of_slots(
     predicted: Shaped[np.ndarray, "n_episodes n_queries"], count: Integer[np.ndarray, "n_episodes n_way"]
 ) -> Integer[np.ndarray, "n_episodes n_way"]:
-    """How many queries of each class of an episode were right.
+    """How many queries of each class of an episode were classified correctly.
 
     Args:
-      predicted: the slot that each query was given to, class-major; the right slot at places without a query.
-      count: how many queries of each class count.
+      predicted: the slot that each query was assigned to, class-major; the true slot in padding.
+      count: number of queries of each class without padding.
     """
     n_way = count.shape[1]
     by_slot = predicted.reshape(len(predicted), n_way, -1)
