@@ -7,8 +7,8 @@ from typing import ClassVar
 import jax.numpy as jnp
 
 from jfewshot.classifiers.base import Strength, Support
-from jfewshot.classifiers.linalg import computed_once, softmax, total
-from jfewshot.classifiers.transductive import Queries, labels_of, settled, together
+from jfewshot.classifiers.linalg import softmax, total
+from jfewshot.classifiers.transductive import Queries, labels_of, over_points, settled, together
 from jfewshot.errors import UserError
 
 _ROUNDS = 150
@@ -65,29 +65,22 @@ class AlphaTIM:
         """
         points = together(support, queries)
         labels, n_support = labels_of(support, points), support.n_support
-        counts = queries.counts[:, None]
-        each = counts / total(counts, 0)
+        counts = queries.counts.T[:, None]
+        each = counts / counts.sum(2, keepdims=True)
         of_support = self.support_weight / n_support
-
-        scale = self.sharpness / points.spread
-
-        def slope_of(p_query, each, mean):
-            # Derivatives by p of the entropies, then by the softmax's argument.
-            by_p = self.alpha / (self.alpha - 1.0) * (mean ** (self.alpha - 1.0) - p_query ** (self.alpha - 1.0))
-            by_p = computed_once(lambda x: x, by_p)
-            return each * p_query * (by_p - total(p_query * by_p, 1)[:, None])
+        scale = (self.sharpness / points.spread)[:, None, None]
 
         def step(centroids):
-            p = computed_once(softmax, scale * points.nearness(centroids))
-            p_query = p[n_support:] * counts
-            mean = computed_once(lambda each, p: total(each * p, 0), each, p_query)
-            by_query = computed_once(slope_of, p_query, each, mean)
-            by_support = of_support * (p[:n_support] - labels[:n_support])
-            slope = jnp.concatenate([by_support, by_query])
-            held = computed_once(lambda x: total(x, 0), slope)
+            p = softmax(scale * points.nearness(centroids))
+            p_query = p[:, :, n_support:] * counts
+            mean = over_points(each * p_query)[:, :, None]
+            # Derivatives by p of the entropies, then by the softmax's argument.
+            by_p = self.alpha / (self.alpha - 1.0) * (mean ** (self.alpha - 1.0) - p_query ** (self.alpha - 1.0))
+            by_query = each * p_query * (by_p - total(p_query * by_p, 1)[:, None])
+            by_support = of_support * (p - labels)[:, :, :n_support]
+            slope = jnp.concatenate([by_support, by_query], 2)
             length = self.rate / (self.support_weight / support.n_way + mean)
-            moved = computed_once(lambda *x: x[0] - x[1] * (x[2] - x[3] * x[0]), centroids, length, slope, held)
-            return moved, p_query
+            return centroids - length * (slope - over_points(slope)[:, :, None] * centroids), p_query
 
-        start = labels / total(labels, 0)
-        return settled(step, start, jnp.zeros_like(labels[n_support:]), _ROUNDS)
+        start = labels / over_points(labels)[:, :, None]
+        return settled(step, start, jnp.zeros_like(labels[:, :, n_support:]), _ROUNDS)

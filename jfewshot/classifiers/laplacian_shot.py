@@ -7,8 +7,16 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jfewshot.classifiers.base import Strength, Support
-from jfewshot.classifiers.linalg import computed_once, largest, product, softmax, total
-from jfewshot.classifiers.transductive import Queries, labels_of, settled, together
+from jfewshot.classifiers.linalg import computed_once, largest, softmax
+from jfewshot.classifiers.transductive import (
+    Queries,
+    labels_of,
+    over_points,
+    settled,
+    squared_distances,
+    times,
+    together,
+)
 
 _ROUNDS = 100
 
@@ -54,13 +62,12 @@ class LaplacianShot:
         """
         points, n_support = together(support, queries), support.n_support
         labels = labels_of(support, points)
-        logits = self.sharpness / points.spread * points.nearness(labels / total(labels, 0))[n_support:]
-
-        distances = computed_once(lambda gram: points._replace(gram=gram).squared_distances(), queries.gram_qq)
-        graph = _nearest(distances, queries.counts, self.neighbours)
+        scale = (self.sharpness / points.spread)[:, None, None]
+        logits = scale * points.nearness(labels / over_points(labels)[:, :, None])[:, :, n_support:]
+        graph = _nearest(squared_distances(points.gram[:, n_support:, n_support:]), queries.counts.T, self.neighbours)
 
         def step(y):
-            now = computed_once(lambda a, b: softmax(a + self.smoothness * b), logits, product(graph, y))
+            now = softmax(logits + self.smoothness * times(y, graph))
             return now, now
 
         start = softmax(logits)
@@ -68,17 +75,14 @@ class LaplacianShot:
 
 
 def _nearest(
-    distances: Float[Array, "n n episodes"], counts: Float[Array, "n episodes"], neighbours: int
-) -> Float[Array, "n n episodes"]:
-    """1 where a column's point is among the nearest of a row's, 0 elsewhere and for places that hold no query."""
-    n = distances.shape[0]
-    left = jnp.where(jnp.eye(n, dtype=bool)[:, :, None] | (counts[None] == 0), jnp.inf, distances)
+    distances: Float[Array, "episodes n n"], counts: Float[Array, "episodes n"], neighbours: int
+) -> Float[Array, "episodes n n"]:
+    """1 where a row's point is among the nearest of a column's, 0 elsewhere and for places that hold no query."""
+    n = distances.shape[1]
+    left = jnp.where(jnp.eye(n, dtype=bool) | (counts == 0)[:, :, None], jnp.inf, distances)
     found = jnp.zeros_like(left)
     for _ in range(min(neighbours, n - 1)):
-        least = computed_once(lambda x: -largest(-x, 1), left)[:, None]
-        nearest = (left == least) & jnp.isfinite(left)
-        found, left = (
-            jnp.where(nearest, 1.0, found),
-            computed_once(lambda x, least: jnp.where(x == least, jnp.inf, x), left, least),
-        )
+        nearest = left == computed_once(lambda x: -largest(-x, 1), left)[:, None]
+        found = jnp.where(nearest & jnp.isfinite(left), 1.0, found)
+        left = computed_once(lambda left, nearest: jnp.where(nearest, jnp.inf, left), left, nearest)
     return found

@@ -8,8 +8,8 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from jfewshot.classifiers.base import Diagnostics, Strength, Support
-from jfewshot.classifiers.linalg import computed_once, largest, product, total
-from jfewshot.classifiers.transductive import Queries, labels_of, together
+from jfewshot.classifiers.linalg import largest
+from jfewshot.classifiers.transductive import Queries, episodes_last, labels_of, over_points, times, together
 from jfewshot.errors import UserError
 
 # Largest residual at which the system counts as solved; the labels are of order one.
@@ -58,34 +58,36 @@ class Propagation:
           the amount of each class's label that reaches each query, and how accurately the system was solved.
         """
         points = together(support, queries)
-
-        def joined(gram, counts, spread):
-            squared = points._replace(gram=gram).squared_distances()
-            n = gram.shape[0]
-            others = (1.0 - jnp.eye(n, dtype=gram.dtype))[:, :, None] * counts[:, None] * counts[None]
-            return jnp.exp(-self.gamma / spread * squared) * others
-
-        weights = computed_once(joined, points.gram, points.counts, points.spread)
-        degree = total(weights, 0)
+        n, counts = points.gram.shape[1], points.counts
+        others = (1.0 - jnp.eye(n, dtype=points.gram.dtype)) * counts[:, :, None] * counts[:, None]
+        weights = jnp.exp((-self.gamma / points.spread)[:, None, None] * points.squared_distances()) * others
+        degree = times(jnp.ones_like(counts)[:, None], weights)
         scale = jnp.where(degree > 0, 1.0 / jnp.sqrt(jnp.maximum(degree, _TINY)), 0.0)
 
         def system(f):
-            return f - self.alpha * scale[:, None] * product(weights, scale[:, None] * f)
+            return f - self.alpha * scale * times(scale * f, weights)
 
         labels = labels_of(support, points)
-        found, steps = _conjugate_gradients(system, labels)
-        residual = largest(largest(jnp.abs(labels - system(found)), 1), 0)
+        # S has the eigenvector sqrt(D), of eigenvalue 1, the largest. The solution's part along it is known, and conjugate
+        # gradients need fewer steps for the rest.
+        top = jnp.sqrt(degree)
+        along = over_points(labels * top)[:, :, None] / jnp.maximum(over_points(degree), _TINY)[:, :, None] * top
+        found, steps = _conjugate_gradients(system, along / (1.0 - self.alpha), labels - along)
+        residual = largest(jnp.abs(labels - system(found)), 1).max(1)
         diagnostics = Diagnostics(residual, jnp.full(residual.shape, steps, residual.dtype))
-        return found[support.n_support :], diagnostics
+        return episodes_last(found[:, :, support.n_support :]), diagnostics
 
 
 def _conjugate_gradients(
-    system, right: Float[Array, "n n_way episodes"]
-) -> tuple[Float[Array, "n n_way episodes"], Array]:
-    """Solve a symmetric, positive definite system for each class of each episode, and the number of steps."""
+    system, start: Float[Array, "episodes n_way n"], right: Float[Array, "episodes n_way n"]
+) -> tuple[Float[Array, "episodes n_way n"], Array]:
+    """Solve a symmetric, positive definite system for each class of each episode, and the number of steps.
+
+    `right` is what the start leaves of the right-hand side.
+    """
 
     def inner(a, b):
-        return total(a * b, 0)
+        return over_points(a * b)[:, :, None]
 
     def step(carry):
         x, r, p, squares, count = carry
@@ -98,6 +100,5 @@ def _conjugate_gradients(
     def go_on(carry):
         return (carry[-1] < _MOST_PRODUCTS) & (carry[3] > _STOP**2).any()
 
-    start = (jnp.zeros_like(right), right, right, inner(right, right), jnp.int32(0))
-    end = lax.while_loop(go_on, step, start)
+    end = lax.while_loop(go_on, step, (start, right, right, inner(right, right), jnp.int32(0)))
     return end[0], end[-1]

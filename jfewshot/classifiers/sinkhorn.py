@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 
 from jfewshot.classifiers.base import Diagnostics, Strength, Support
 from jfewshot.classifiers.linalg import largest, total
-from jfewshot.classifiers.transductive import Queries, labels_of, together
+from jfewshot.classifiers.transductive import Queries, episodes_last, labels_of, over_points, together
 from jfewshot.errors import UserError
 
 _ROUNDS = 20  # of centroids, as in the paper's code
@@ -62,38 +62,38 @@ class Sinkhorn:
           the assignment of the queries to the classes, and its deviation from balanced classes.
         """
         points = together(support, queries)
-        n_support, episodes = support.n_support, points.gram.shape[-1]
+        n_support, counts = support.n_support, queries.counts.T
         labels = labels_of(support, points)
-        each = total(queries.counts, 0) / support.n_way
+        scale = (self.sharpness / points.spread)[:, None, None]
 
         def assign(centroids):
-            """Assignments of the queries, and the deviation of a column's sum, from the centroids' coefficients."""
-            logits = self.sharpness / points.spread * points.nearness(centroids)[n_support:]
-            return _balanced(logits, queries.counts, each)
+            """Assignments of the queries, and the deviation of a class's sum, from the centroids' coefficients."""
+            return _balanced(scale * points.nearness(centroids)[:, :, n_support:], counts)
 
         def move(_, centroids):
-            members = jnp.concatenate([labels[:n_support], assign(centroids)[0]])
-            means = members / total(members, 0)
+            members = jnp.concatenate([labels[:, :, :n_support], assign(centroids)[0]], 2)
+            means = members / over_points(members)[:, :, None]
             return centroids + self.rate * (means - centroids)
 
-        found, off = assign(lax.fori_loop(0, _ROUNDS, move, labels / total(labels, 0)))
-        return found, Diagnostics(off, jnp.full(episodes, _ROUNDS, points.gram.dtype))
+        found, off = assign(lax.fori_loop(0, _ROUNDS, move, labels / over_points(labels)[:, :, None]))
+        return episodes_last(found), Diagnostics(off, jnp.full(off.shape, _ROUNDS, off.dtype))
 
 
 def _balanced(
-    logits: Float[Array, "n_query n_way episodes"],
-    counts: Float[Array, "n_query episodes"],
-    each: Float[Array, "episodes"],
-) -> tuple[Float[Array, "n_query n_way episodes"], Float[Array, "episodes"]]:
-    """Scale rows and columns of exp(logits) in turns until rows sum to 1 and columns to `each`; and the columns' deviation."""
+    logits: Float[Array, "episodes n_way n_query"], counts: Float[Array, "episodes n_query"]
+) -> tuple[Float[Array, "episodes n_way n_query"], Float[Array, "episodes"]]:
+    """Scale the classes and the queries of exp(logits) in turns until each has its sum; and the classes' deviation.
+
+    The sum of a query is 1, and all classes have equal sums.
+    """
+    each = counts.sum(1)[:, None] / logits.shape[1]
     mass = jnp.exp(logits - largest(logits, 1)[:, None]) * counts[:, None]
 
-    def rows(mass):
+    def of_queries(mass):
         return mass / jnp.maximum(total(mass, 1), _TINY)[:, None]
 
     def balance(_, mass):
-        mass = mass * (each / jnp.maximum(total(mass, 0), _TINY))
-        return rows(mass)
+        return of_queries(mass * (each / jnp.maximum(over_points(mass), _TINY))[:, :, None])
 
-    mass = lax.fori_loop(0, _BALANCINGS, balance, rows(mass))
-    return mass, largest(jnp.abs(total(mass, 0) / each - 1.0), 0)
+    mass = lax.fori_loop(0, _BALANCINGS, balance, of_queries(mass))
+    return mass, jnp.abs(over_points(mass) / each - 1.0).max(1)

@@ -6,8 +6,8 @@ from typing import ClassVar
 import jax.numpy as jnp
 
 from jfewshot.classifiers.base import Strength, Support
-from jfewshot.classifiers.linalg import computed_once, log_sum_exp, total
-from jfewshot.classifiers.transductive import Queries, labels_of, settled, together
+from jfewshot.classifiers.linalg import largest, total
+from jfewshot.classifiers.transductive import Queries, labels_of, over_points, settled, together
 
 _ROUNDS = 150  # as in the paper
 _TINY = 1e-30
@@ -59,30 +59,27 @@ class TIM:
         """
         points = together(support, queries)
         labels, n_support = labels_of(support, points), support.n_support
-        counts = queries.counts[:, None]
+        counts = queries.counts.T[:, None]
         # The weights of one support and of one query in the sums of the paper's equation 8.
         of_support = self.support_weight / (1.0 + self.entropy_weight) / n_support
-        of_query = counts / total(counts, 0)
-        weights = jnp.concatenate([jnp.broadcast_to(of_support, (n_support, *of_query.shape[1:])), of_query])
-        scale = self.sharpness / points.spread
-
-        def assigned(log_p, counts):
-            sharp = computed_once(lambda x: jnp.exp((1.0 + self.entropy_weight) * x) * counts, log_p)
-            roots = computed_once(lambda x: 1.0 / jnp.sqrt(jnp.maximum(total(x, 0), _TINY)), sharp)
-            q = sharp * roots
-            return q / jnp.maximum(total(q, 1), _TINY)[:, None]
+        of_query = counts / counts.sum(2, keepdims=True)
+        weights = jnp.concatenate([jnp.full((*of_query.shape[:2], n_support), of_support), of_query], 2)
+        scale = (self.sharpness / points.spread)[:, None, None]
 
         def step(centroids):
             logits = scale * points.nearness(centroids)
-            log_p = computed_once(lambda x: x - log_sum_exp(x)[:, None], logits)
-            p = computed_once(jnp.exp, log_p)
-            q = computed_once(assigned, log_p[n_support:], counts)
-            wanted, held = weights * jnp.concatenate([labels[:n_support], q]), weights * p
+            logits = logits - largest(logits, 1)[:, None]
+            unnormalised = jnp.exp(logits)
+            sums = total(unnormalised, 1)[:, None]
+            p = unnormalised / sums
+            log_p = (logits - jnp.log(sums))[:, :, n_support:]
+            sharp = jnp.exp((1.0 + self.entropy_weight) * log_p) * counts
+            q = sharp / jnp.sqrt(jnp.maximum(over_points(sharp), _TINY))[:, :, None]
+            q = q / jnp.maximum(total(q, 1), _TINY)[:, None]
+            wanted, held = weights * jnp.concatenate([labels[:, :, :n_support], q], 2), weights * p
             # sum_i of wanted_i z_i + held_i (w - z_i), over the sum of wanted.
-            shares = computed_once(lambda x: total(x, 0), wanted)
-            kept = computed_once(lambda x: total(x, 0), held)
-            moved = computed_once(lambda *x: (x[0] - x[1] + x[2] * x[3]) / x[4], wanted, held, kept, centroids, shares)
-            return moved, p[n_support:] * counts
+            shares, kept = over_points(wanted)[:, :, None], over_points(held)[:, :, None]
+            return (wanted - held + kept * centroids) / shares, p[:, :, n_support:] * counts
 
-        start = labels / total(labels, 0)
-        return settled(step, start, jnp.zeros_like(labels[n_support:]), _ROUNDS)
+        start = labels / over_points(labels)[:, :, None]
+        return settled(step, start, jnp.zeros_like(labels[:, :, n_support:]), _ROUNDS)
