@@ -1,4 +1,5 @@
-"""`--config FILE`: options from a TOML or JSON file. Options of the command line win."""
+"""`--config FILE`: options from a TOML or JSON file, or from a recipe that comes with the package. Options of the command line
+win."""
 
 import json
 import tomllib
@@ -10,10 +11,11 @@ from jfewshot.commandline.options import Option
 from jfewshot.errors import UserError
 
 _MOST_BYTES = 2**24
+_RECIPES = Path(__file__).parents[1] / "data" / "recipes"
 
 
 def with_config(arguments: Sequence[str], options: Sequence[Option], extra: Sequence[str] = ()) -> list[str]:
-    """Replace `--config FILE` by the options that the file holds.
+    """Replace `--config FILE` by the options that the file holds. FILE may be the name of a recipe of the package.
 
     A name in the file is an option's name without dashes, with `-` or `_` (`n-query`, `n_query`). Options with a common prefix
     are a table: `[data] source = "speech"` is `--data.source speech`. An option of several values is a list.
@@ -43,6 +45,7 @@ def with_config(arguments: Sequence[str], options: Sequence[Option], extra: Sequ
         raise UserError("--config is given twice; one file holds all options")
     given = {normal(text.split("=")[0].lstrip("-")) for text in rest if text.startswith("--")}
     known = {normal(option.name.lower()): option for option in options}
+    path = _recipe(path)
     named: list[str] = []
     positional: list[str] = []
     for name, value in _leaves(_read(path)):
@@ -60,6 +63,16 @@ def with_config(arguments: Sequence[str], options: Sequence[Option], extra: Sequ
     return [*(rest[:first] or positional), *named, *rest[first:]]
 
 
+def recipes() -> dict[str, Path]:
+    """The files of options that come with the package, by name."""
+    return {path.stem: path for path in sorted(_RECIPES.glob("*.toml"))}
+
+
+def _recipe(path: Path) -> Path:
+    """The file of a recipe, unless a file of this name exists; any other path as it is."""
+    return path if path.exists() else recipes().get(str(path), path)
+
+
 def normal(name: str) -> str:
     """An option's name with dashes only."""
     return name.replace("_", "-")
@@ -73,7 +86,10 @@ def _read(path: Path) -> Mapping[str, Any]:
             raise UserError(f"--config {path} has more than {_MOST_BYTES:,} bytes; is it a file of options?")
         text = data.decode("utf-8")
     except FileNotFoundError as error:
-        raise UserError(f"--config {path} does not exist") from error
+        known = ", ".join(recipes())
+        raise UserError(
+            f"--config {path} does not exist; give a file, or a recipe that comes with jfewshot ({known})"
+        ) from error
     except UnicodeDecodeError as error:
         raise UserError(f"--config {path} is not UTF-8 text: {error}") from error
     except OSError as error:

@@ -12,7 +12,11 @@ from jfewshot.commandline.options import REQUIRED, Option, options_of
 
 # Options that every command has; `parsing` reads them.
 COMMON = (
-    ("--config FILE", "Read options from a TOML or JSON file (docs/commands.md). Options of the command line win."),
+    (
+        "--config FILE",
+        "Read options from a TOML or JSON file, or from a recipe of the package (docs/commands.md). Options of the command line "
+        "win.",
+    ),
     ("--quiet", "Print results, warnings and errors only: no progress and no hints."),
     ("--version", "Print the version and exit."),
     ("--help, -h", "Print this help and exit."),

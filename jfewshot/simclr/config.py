@@ -75,13 +75,14 @@ STEPS = 70_300  # of the paper
 class TrainConfig:
     """Pretrain a speech encoder with Speech SimCLR.
 
-    The defaults are the paper's where the paper states them: 70,300 steps of 600 utterances, for a GPU. docs/pretraining.md
-    has a run that two CPU cores finish in minutes. The run can be stopped at any time; the same command continues it.
+    The defaults are the paper's where the paper states them: 70,300 steps of 600 utterances, for a GPU. --config pretrain_small
+    is a run of 300 steps that two CPU cores finish in minutes. The run can be stopped at any time; the same command continues
+    it.
     """
 
     EXAMPLES: ClassVar = (
         "jfewshot pretrain --data.source LibriSpeech --out runs/paper",
-        "jfewshot pretrain --data.source speech --out runs/small --batch 32 --steps 1500 --optimiser.warmup-steps 150",
+        "jfewshot pretrain --config pretrain_small --data.source speech --out runs/small --steps 1500",
     )
     HEADINGS: ClassVar = {
         "data": "Data",

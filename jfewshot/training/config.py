@@ -14,6 +14,9 @@ from jfewshot.files.json_values import decode_json
 
 log = logging.getLogger(__name__)
 
+WARMUP_STEPS = 8000
+"""Warm-up of a long run, in steps. A run of fewer than five times as many steps has a shorter one."""
+
 
 @dataclass(frozen=True)
 class OptimiserConfig:
@@ -25,14 +28,30 @@ class OptimiserConfig:
     rate: float = 0.5
     """Learning rate. For the schedule noam, its factor (0.5 makes a highest rate of 2.0e-4 for a width of 768 and 8,000 warm-up
     steps); for the other schedules, the highest rate."""
-    warmup_steps: int = 8000
-    """Steps during which the learning rate increases linearly."""
+    warmup_steps: int | None = None
+    """Steps during which the learning rate increases linearly. Without this option, 8,000 or a fifth of the run's steps,
+    whichever is fewer; with the schedule noam, the highest rate is then that of 8,000 steps."""
     weight_decay: float = 0.01
     """Decoupled weight decay of AdamW; biases and LayerNorms have none."""
     b2: float = 0.98
     """Decay rate of the running average of squared gradients; 0.98 is usual with the schedule noam."""
     clip_norm: float = 1.0
     """Scale gradients with a larger norm down to this norm; 0 switches clipping off."""
+
+
+def settled(chosen: OptimiserConfig, steps: int) -> OptimiserConfig:
+    """Write the usual warm-up as a number if the run is long enough for all of it.
+
+    Args:
+      chosen: settings of the optimiser.
+      steps: number of steps of the whole run.
+
+    Returns:
+      the settings. A record of a long run then says 8,000, as records of older versions do.
+    """
+    if chosen.warmup_steps is None and steps // 5 >= WARMUP_STEPS:
+        return dataclasses.replace(chosen, warmup_steps=WARMUP_STEPS)
+    return chosen
 
 
 def as_record(config: Any) -> dict[str, Any]:

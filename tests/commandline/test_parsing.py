@@ -8,9 +8,12 @@ from typing import Annotated, Literal
 import pytest
 import tyro
 
+from jfewshot.commandline.config_file import recipes
 from jfewshot.commandline.parsing import parse, parse_with_common
+from jfewshot.downstream.asr.config import AsrConfig
 from jfewshot.errors import UserError
 from jfewshot.options import ReportOptions, RunOptions
+from jfewshot.simclr.config import TrainConfig
 
 
 @dataclasses.dataclass(frozen=True)
@@ -206,6 +209,25 @@ def test_an_option_whose_value_may_be_left_out(text, tmp_path):
 
 def test_a_file_of_options_that_cannot_be_read_is_named(tmp_path, capsys):
     refused(RunOptions, ["--config", str(tmp_path)], f"--config {tmp_path} cannot be read", capsys)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "required"),
+    [("asr_small", AsrConfig, ["--root", "r"]), ("pretrain_small", TrainConfig, ["--data.source", "s", "--out", "o"])],
+)
+def test_a_recipe_of_the_package_fits_its_command(name, kind, required, tmp_path, monkeypatch, capsys):
+    found = parse(kind, ["--config", name, *required, "--batch", "16"])
+    assert found.batch == 16
+    assert found.encoder == parse(kind, [*required, "--config", name]).encoder
+    assert found.encoder.d_model == 128
+    assert set(recipes()) >= {"asr_small", "pretrain_small"}
+    refused(
+        kind, [*required, "--config", "asr_smal"], "a recipe that comes with jfewshot (asr_small, pretrain_", capsys
+    )
+    # A file of one's own wins over a recipe of the same name.
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).write_text('{"batch": 4}')
+    assert parse(kind, [*required, "--config", name]).batch == 4
 
 
 def test_two_files_or_none_are_refused(tmp_path, capsys):

@@ -13,9 +13,9 @@ import pytest
 from jfewshot.commandline import explain_os_error
 from jfewshot.errors import UserError
 from jfewshot.training.checkpoints import Checkpoints, MemoryCheckpoints, steps_on_disk
-from jfewshot.training.config import OptimiserConfig, as_record, differences, settle_record
+from jfewshot.training.config import OptimiserConfig, as_record, differences, settle_record, settled
 from jfewshot.training.loading import batches_ahead
-from jfewshot.training.schedules import learning_rate, optimiser
+from jfewshot.training.schedules import learning_rate, optimiser, warn_of_long_warmup
 from jfewshot.training.step import first_state
 
 
@@ -149,3 +149,26 @@ def test_noam_is_the_transformers_schedule():
     # Vaswani et al. (2017), equation 3, times 0.5; updates count from 1.
     expected = {0: 0.125 * 100**-1.5, 49: 0.125 * 50 * 100**-1.5, 99: 0.0125, 399: 0.00625}
     np.testing.assert_allclose([rate(n) for n in expected], list(expected.values()), rtol=1e-5)
+
+
+def test_a_short_run_has_a_short_warm_up_and_no_higher_rate():
+    short, paper = (learning_rate(OptimiserConfig("noam", rate=0.5), 768, steps) for steps in (1000, 70_300))
+    # Vaswani et al. (2017), equation 3, times 0.5, with their warm-up as the paper's runs have it.
+    highest = 0.5 * 768**-0.5 * 8000**-0.5
+    np.testing.assert_allclose([paper(n) for n in (3999, 7999)], [highest / 2, highest], rtol=1e-5)
+    # A fifth of 1,000 steps, up to the same rate, then down with the root of the step.
+    np.testing.assert_allclose([short(n) for n in (99, 199, 799)], [highest / 2, highest, highest / 2], rtol=1e-5)
+    cosine = learning_rate(OptimiserConfig("cosine", rate=0.8), 16, 10)
+    np.testing.assert_allclose([cosine(n) for n in (1, 2)], [0.6, 0.8], rtol=1e-5)
+
+
+def test_a_warm_up_longer_than_the_run_is_named_and_one_of_a_long_run_is_recorded(caplog):
+    warn_of_long_warmup(OptimiserConfig(), 1000)
+    warn_of_long_warmup(OptimiserConfig(warmup_steps=1000), 1000)
+    assert not caplog.messages
+    warn_of_long_warmup(OptimiserConfig(warmup_steps=8000), 1000)
+    (message,) = caplog.messages
+    assert "the run of 1,000 steps ends within its warm-up of 8,000 steps" in message
+    assert "only 12% of its highest value" in message
+    assert [settled(OptimiserConfig(), steps).warmup_steps for steps in (39_999, 40_000)] == [None, 8000]
+    assert settled(OptimiserConfig(warmup_steps=5), 70_300).warmup_steps == 5

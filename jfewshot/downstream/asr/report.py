@@ -118,7 +118,7 @@ def scores_grid(summaries: Sequence[Summary], records: Sequence[dict[str, Any]],
         rows.append(
             [
                 each.row.name,
-                TableEntry(rate, "best" if each.rate == best[each.row.part] else ""),
+                TableEntry(rate, "best" if each.rate == best[each.row.part] < 1.0 else ""),
                 *(_percent(others[each.row, metric].rate) for metric in metrics),
                 *([_percent(greedy[each.row].rate)] if greedy else []),
                 f"{_percent(each.rates.min())} to {_percent(each.rates.max())}",
@@ -132,6 +132,8 @@ def scores_grid(summaries: Sequence[Summary], records: Sequence[dict[str, Any]],
         f"({int(first.lengths.sum()):,} {_counted(first.metric)}), by bootstrap; it does not speak of other speakers.",
         "Checkpoints are chosen on development utterances.",
     ]
+    if min(each.rate for each in summaries) >= 1.0:
+        notes.append("Nothing is recognised: no features have fewer errors than an empty transcript, which has 100%.")
     if min(len(each.seeds) for each in summaries) < 3:
         notes.append("Fewer than 3 seeds: the spread over seeds is not known.")
     return grid(title, [*columns, "over seeds", "std", "Seeds"], rows, notes)

@@ -28,10 +28,11 @@ from jfewshot.downstream.asr.units import Units
 from jfewshot.downstream.fitting import Fit, Fitted, development_curve, fit, forget_checkpoints
 from jfewshot.downstream.folds import Fold
 from jfewshot.files import atomic_write
-from jfewshot.training.config import OptimiserConfig
+from jfewshot.training.config import OptimiserConfig, settled
 from jfewshot.training.devices import replicate, spread
 from jfewshot.training.loading import batches_ahead
 from jfewshot.training.plan import LengthBuckets
+from jfewshot.training.schedules import warn_of_long_warmup
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -125,8 +126,8 @@ def _fit(trial: Trial) -> Fitted:
     )  # fmt: skip
     longest = longest_by_size(plan.sizes, lengths, trial.transcripts.lengths, training)
     steps = trial.epochs * plan.n_batches
-    cosine = trial.plan.optimiser.schedule == "cosine"
-    chosen = dataclasses.replace(trial.plan, steps=steps if cosine else 0)
+    warn_of_long_warmup(trial.plan.optimiser, steps)
+    chosen = dataclasses.replace(trial.plan, steps=_steps_of_schedule(trial.plan.optimiser, steps))
     functions = compiled(chosen)
 
     def load(step: int):
@@ -154,6 +155,20 @@ def _fit(trial: Trial) -> Fitted:
             advice="lower --optimiser.rate",
         )
     )
+
+
+def _steps_of_schedule(chosen: OptimiserConfig, steps: int) -> int:
+    """The number of steps for which a training step is compiled; 0 where the learning rate does not depend on it.
+
+    Folds differ a little in their steps. A warm-up may differ by a few steps without harm, so its run is rounded down to one
+    digit, and most folds share one compilation.
+    """
+    if chosen.schedule == "cosine":
+        return steps
+    if settled(chosen, steps).warmup_steps is not None:
+        return 0
+    digit = 10 ** (len(str(steps)) - 1)
+    return steps // digit * digit
 
 
 def _describe(values: dict[str, float]) -> str:

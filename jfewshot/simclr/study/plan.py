@@ -9,6 +9,7 @@ from tyro.conf import arg
 
 from jfewshot.errors import UserError
 from jfewshot.simclr.config import Profile, TrainConfig
+from jfewshot.training.config import settled
 
 Kind = Literal["profiles", "ablation", "sweep"]
 
@@ -24,10 +25,13 @@ class Study:
     Options after `--` are options of `jfewshot pretrain` that all trainings share; --out, --seed and --profile are set by the
     study and must not be among them. The study can be stopped at any time; the same command continues it, and a finished
     training is not repeated.
+
+    Written with --seeds 0 before the -- and --config pretrain_small after it, a study takes about 10 minutes on two CPU cores: it
+    trains an encoder of 0.7 M parameters for 300 steps with each profile.
     """
 
     EXAMPLES: ClassVar = (
-        "jfewshot study --out studies/first --tests fsdd_digits=FSDD folder:words=WORDS -- --data.source SPEECH --steps 1500",
+        "jfewshot study --out studies/first --seeds 0 --tests folder:words=WORDS -- --config pretrain_small --data.source SPEECH",
         "jfewshot study --out studies/first --kind ablation --tests fsdd_digits=FSDD -- --data.source SPEECH --steps 1500",
     )
     HEADINGS: ClassVar = {"out": "The study", "batches": "Grid of --kind sweep", "shots": "Few-shot evaluation"}
@@ -99,11 +103,14 @@ def trainings(study: Study, base: TrainConfig, n_utterances: int) -> list[Traini
     Args:
       study: the kind of study, its seeds and its output folder.
       base: settings that all trainings share.
-      n_utterances: number of training utterances, which gives the steps of an epoch; only the sweep needs the number.
+      n_utterances: number of training utterances, which gives the steps of an epoch.
 
     Returns:
       the trainings in the order in which they run; each seed begins with the untrained encoder.
     """
+    if base.epochs is not None:
+        steps = max(int(base.epochs * n_utterances) // base.batch, 1)
+        base = dataclasses.replace(base, epochs=None, steps=steps)
     rows = {"profiles": _profiles, "ablation": _ablation, "sweep": _sweep}[study.kind](study, base, n_utterances)
     found = []
     for seed in study.seeds:
@@ -134,7 +141,8 @@ def _sweep(study: Study, base: TrainConfig, n_utterances: int) -> dict[str, Trai
     for batch in study.batches:
         for epochs in study.epochs:
             steps = max(epochs * n_utterances // batch, 1)
-            warmup = max(min(base.optimiser.warmup_steps, steps // 10), 1)
+            asked = base.optimiser.warmup_steps  # None: the schedule takes a fifth of the steps
+            warmup = None if asked is None else max(min(asked, steps // 10), 1)
             rows[f"batch_{batch}_epochs_{epochs}"] = dataclasses.replace(
                 base,
                 profile=study.profile,
@@ -148,5 +156,10 @@ def _sweep(study: Study, base: TrainConfig, n_utterances: int) -> dict[str, Trai
 def _completed(config: TrainConfig, row: str, seed: int, out: Path) -> TrainConfig:
     """Checkpoints at step 0 and at the end."""
     return dataclasses.replace(
-        config, seed=seed, out=out / "runs" / f"{row}-{seed}", checkpoint_every=config.steps, keep=1
+        config,
+        seed=seed,
+        out=out / "runs" / f"{row}-{seed}",
+        checkpoint_every=config.steps,
+        keep=1,
+        optimiser=settled(config.optimiser, config.steps),
     )

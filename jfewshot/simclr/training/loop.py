@@ -40,10 +40,11 @@ from jfewshot.simclr.training.noises import NoiseRounds
 from jfewshot.simclr.training.schedules import learning_rate, optimiser
 from jfewshot.simclr.training.statistics import feature_statistics
 from jfewshot.simclr.training.step import Fixed, train_step, validation_loss
-from jfewshot.training.config import settle_record
+from jfewshot.training.config import settle_record, settled
 from jfewshot.training.devices import connect, make_mesh, replicate, spread
 from jfewshot.training.loop import TrainingRun, continued, run_steps
 from jfewshot.training.metrics import Metrics
+from jfewshot.training.schedules import warn_of_long_warmup
 from jfewshot.training.step import State, first_state
 
 log = logging.getLogger(__name__)
@@ -62,7 +63,7 @@ def train(config: TrainConfig) -> dict[str, float]:
     connect(config.coordinator, config.processes, config.process)
     mesh = make_mesh(config.devices, config.batch, config.chunks)
     if config.epochs is None:
-        learning_rate(config)  # an impossible schedule is found before the data is read
+        config = _with_schedule(config)  # an impossible schedule is found before the data is read
     folder = writable_folder(config.out, "the run")
     with Progress(f"reading {config.data.source}"):
         utterances = _utterances(config, folder)
@@ -70,7 +71,7 @@ def train(config: TrainConfig) -> dict[str, float]:
     plan = make_plan(config, training, config.batch)  # before the folder is this run's, for it may find them unusable
     if config.epochs is not None:
         config = dataclasses.replace(config, epochs=None, steps=max(1, round(config.epochs * plan.n_batches)))
-        learning_rate(config)
+        config = _with_schedule(config)
         log.info("%d steps, %d to an epoch", config.steps, plan.n_batches)
     rate, augmentation = config.fbank.sample_rate, config.augmentation
     samples = int(config.data.crop_s * rate)
@@ -95,6 +96,13 @@ def train(config: TrainConfig) -> dict[str, float]:
         checkpoints.close()
         if rounds is not None:
             rounds.close()
+
+
+def _with_schedule(config: TrainConfig) -> TrainConfig:
+    """Check the schedule of a run whose number of steps is known."""
+    learning_rate(config)
+    warn_of_long_warmup(config.optimiser, config.steps)
+    return dataclasses.replace(config, optimiser=settled(config.optimiser, config.steps))
 
 
 class _Found(NamedTuple):

@@ -16,9 +16,11 @@ from jfewshot.downstream.asr import experiment
 from jfewshot.downstream.asr import trial as trial_module
 from jfewshot.downstream.asr.config import AsrConfig
 from jfewshot.downstream.asr.experiment import run_experiment
-from jfewshot.downstream.asr.report import build_report
+from jfewshot.downstream.asr.report import build_report, scores_grid
 from jfewshot.downstream.asr.settings import BeamConfig, DecoderConfig, RecurrentConfig
+from jfewshot.downstream.asr.summary import summarise
 from jfewshot.errors import UserError
+from jfewshot.reporting.grid import TableEntry
 from jfewshot.reporting.speech_simclr import read_own_scores
 from jfewshot.simclr.augmentation import AugmentationConfig
 from jfewshot.simclr.encoder import Encoder, EncoderConfig, to_arrays
@@ -84,6 +86,24 @@ def test_runs_are_recorded_once_and_another_decoding_trains_nothing(config, monk
     assert (config.out / "report" / "figures" / "learning.svg").exists()
     with pytest.raises(UserError, match="--baseline tera: no finished features of that name; there are FBANK, frozen"):
         build_report(both, config.out / "report", ("svg",), "tera")
+
+
+def test_features_with_more_errors_than_an_empty_transcript_are_not_marked_as_the_best(config):
+    (record,) = run_experiment(config)
+
+    def shown(errors_per_word):
+        counts = record["errors"]["beam"]["WER"]
+        wrong = {"WER": {**counts, "errors": [errors_per_word * length for length in counts["lengths"]]}}
+        records = [record | {"errors": {"beam": wrong, "greedy": wrong}}]
+        table = scores_grid(summarise(records)[0], records, "digits")
+        return table.rows[0][1], " ".join(table.notes)
+
+    entry, notes = shown(6)
+    assert entry == TableEntry("600.0 (600.0 to 600.0)", "")
+    assert "Nothing is recognised" in notes
+    entry, notes = shown(0)
+    assert entry == TableEntry("0.0 (0.0 to 0.0)", "best")
+    assert "Nothing is recognised" not in notes
 
 
 def unusable(config, text, **changes):

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from jfewshot.errors import UserError
-from jfewshot.simclr.config import DataConfig, TrainConfig
+from jfewshot.simclr.config import STEPS, DataConfig, TrainConfig
 from jfewshot.simclr.encoder import EncoderConfig
 from jfewshot.simclr.study import encoders as encoders_module
 from jfewshot.simclr.study.encoders import make_encoders
@@ -53,6 +53,17 @@ def test_a_sweep_gives_every_batch_size_every_number_of_epochs(base, tmp_path):
     }
     # The warm-up fits into the shortest of them.
     assert all(each.config.optimiser.warmup_steps < each.config.steps for each in trainings(study, base, 100))
+
+
+def test_a_study_of_epochs_knows_its_steps(base, tmp_path):
+    longer = dataclasses.replace(base, steps=STEPS, epochs=2.5, optimiser=OptimiserConfig())
+    planned = trainings(Study(tmp_path, seeds=(0,)), longer, 100)
+    # 250 utterances in batches of 16.
+    assert {(each.config.steps, each.config.epochs, each.config.checkpoint_every) for each in planned} == {
+        (15, None, 15)
+    }
+    sweep = trainings(Study(tmp_path, kind="sweep", seeds=(0,), batches=(10,), epochs=(1,)), longer, 100)
+    assert {(each.config.steps, each.config.optimiser.warmup_steps) for each in sweep} == {(10, None)}
 
 
 def test_a_finished_training_is_not_repeated_and_another_in_its_place_is_refused(base, tmp_path, monkeypatch):
