@@ -156,9 +156,8 @@ class Classifier(typing.Protocol):
     Attributes:
       strength: its continuous parameter, if it has one.
       translation_invariant: whether the decision is the same when one vector is added to all embeddings. If so, the
-          evaluator
-      subtracts the store's mean before it computes inner products, which avoids rounding errors of float32 if
-      embeddings share a large mean.
+          evaluator subtracts the store's mean before it computes inner products, which avoids rounding errors of
+          float32 if embeddings share a large mean.
       tolerance: residuals above this value count as not converged; None if the classifier has no residual.
     """
 

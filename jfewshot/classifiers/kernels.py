@@ -31,8 +31,7 @@ class RBF:
 
     Attributes:
       gamma: inverse width, as a multiple of 1 / spread of an episode's supports. The default had the largest gains and
-          the smallest
-      losses with chosen strengths (studies/kernels.py).
+          the smallest losses with chosen strengths (studies/kernels.py).
     """
 
     gamma: float = 0.1

@@ -61,8 +61,8 @@ class Logistic:
     steps (Anderson acceleration). At zero H_i = (I - 11^T / n_way) / n_way, so the first stage starts with the exact
     Hessian: normalised embeddings take 4 to 8 steps in all, ill-conditioned problems (norm 100, C = 100) a few stages.
     A stage that raises the objective is undone and repeated with more curvature; with a curvature of 1/2 (Boehning,
-    1992) every stage descends. Inner products must be small enough for float32, so first the
-    store's mean is subtracted and then the supports' mean.
+    1992) every stage descends. Inner products must be small enough for float32, so first the store's mean is subtracted
+    and then the supports' mean.
 
     Episodes of many supports are solved by Newton's method with conjugate gradients instead (logistic_many.py), and in stages
     where that does not converge.

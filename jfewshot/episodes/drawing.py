@@ -55,8 +55,7 @@ class Draw(NamedTuple):
     Attributes:
       clips: rows of the clip table; of each class first its support, then its queries.
       redraws: how many times the supports of a class were drawn again until they left enough queries (group-aware
-          only); -1 if all
-      tries failed.
+          only); -1 if all tries failed.
       class_redraws: how often the classes themselves were drawn again because all tries for their supports had failed.
       query_count: if all clips are queries, the number of queries of each class; the entries after them are padding.
           Else None.
@@ -146,8 +145,7 @@ def draw(
       shots_drawn: support clips drawn per class; `k_shot` unless group-aware.
       bound_has_16_bits: whether there are at most 65,535 classes, and as many clips in each.
       search_steps: group-aware only, if groups have clips of several classes or pools are separate: number of
-          bisections that find a group in
-      the largest class.
+          bisections that find a group in the largest class.
       reach_over: group-aware only: whether a group can have clips of several classes.
       asks_every_query: whether all query clips are queries; `n_query` is then the number of query clips of the largest
           class.
@@ -221,8 +219,7 @@ def draw_classes(
       n_classes: number of classes to draw from.
       n_way: classes per episode.
       attempt: number of the attempt in each episode, since group-aware drawing may have to draw again; None if there is
-          only one
-      attempt.
+          only one attempt.
 
     Returns:
       numbers of the classes.

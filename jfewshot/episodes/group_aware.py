@@ -109,8 +109,7 @@ def draw_of_other_groups(
         one pool and no group has clips of several classes.
       reach_over: whether a group can have clips of several classes.
       asks_every_query: whether all query clips of other groups are queries. `n_query` is then the number of query clips
-          of the largest class,
-      and one query is enough.
+          of the largest class, and one query is enough.
 
     Returns:
       the drawn episodes.

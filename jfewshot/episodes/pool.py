@@ -83,8 +83,7 @@ def class_pool(clips: ClipTable, protocol: Protocol, dataset: str = "the store")
 
     Raises:
       UserError: if the split does not exist, a class has too few clips, there are fewer classes than ways, or groups
-          leave
-      a class without queries.
+          leave a class without queries.
     """
     if protocol.is_separate:
         sides = separate_sides(clips, protocol, dataset)

@@ -55,8 +55,7 @@ class Protocol:
         two sides of an episode are drawn from separate pools (two_pools.py).
       query: which clips queries are drawn from; None for all clips of `split`.
       all_labels: train on all support clips of an episode's classes, instead of on `k_shot` of each class (`k_shot` is
-          then 1). This is the
-      last point of a curve over shots, and its queries are those of the curve.
+          then 1). This is the last point of a curve over shots, and its queries are those of the curve.
       query_balance: concentration of the Dirichlet distribution from which each episode draws the shares of its classes among the
         queries (proportions.py); None for equally many queries of each class. `n_query` is then the largest number of queries
         that a class may have.
@@ -65,8 +64,8 @@ class Protocol:
         `n_query`; None to require that every class has enough. `min_clips` is the same number for both sides.
       support_from: name of the dataset whose store holds the supports; None for the store that holds the queries.
       every_query: whether the queries of a class are all of its query clips that are not supports of the episode.
-          `n_query` is then
-      the number of query clips of the largest class (`resolved` sets it), and smaller classes have fewer.
+          `n_query` is then the number of query clips of the largest class (`resolved` sets it), and smaller classes
+          have fewer.
       every_class: whether an episode has all classes. `n_way` is then their number (`resolved` sets it).
       mteb: with "splits" or "folds", the experiments of mteb's audio classification (mteb_draws.py); with "either", those that
         the dataset allows (`resolved` decides). None for episodes.
@@ -333,11 +332,10 @@ def protocols(
     Args:
       ways: one number of classes, or several; a repeated one counts once. "all" for all classes.
       shots: one number of support clips per class, or several, of which "all" may be one; a repeated one counts once.
-          With "all", and if neither
-      side is described, each dataset is divided into two parts (share.py), for every number of shots.
+          With "all", and if neither side is described, each dataset is divided into two parts (share.py), for every
+          number of shots.
       small_classes: with "leave", classes too small for the largest number of shots are left out at every number of
-          shots. `plan_cells`, which knows the classes,
-      handles "stop".
+          shots. `plan_cells`, which knows the classes, handles "stop".
       other_store: whether supports are from another store than queries.
       **settings: the other fields of `Protocol`; `n_query` may be "all" for all query clips, and `query_balance` is None, "equal"
         or "dirichlet:2"; `n_query` is then the mean number of queries of a class.

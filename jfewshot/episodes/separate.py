@@ -24,8 +24,7 @@ class Supports:
     Attributes:
       start, count, clips, group: as in `ClassPool`.
       copy: for each entry of the queries' pool, the position of the same clip among the supports of its class, counted
-          from the
-      class's first; `NOWHERE` for a clip that cannot be a support. None if no clip is on both sides.
+          from the class's first; `NOWHERE` for a clip that cannot be a support. None if no clip is on both sides.
       place: the reverse: for each support, the position of the same clip among the queries of its class.
     """
 
@@ -133,8 +132,7 @@ def separate_sides(clips: ClipTable, protocol: Protocol, dataset: str) -> Sides:
 
     Raises:
       UserError: if a side lacks a class or has too few clips of it (the message names the class), if there are fewer
-          classes than ways, or
-      if groups leave a class without queries.
+          classes than ways, or if groups leave a class without queries.
     """
     masks = side_masks(clips, protocol, dataset)
     n_support, n_query = (np.bincount(clips.class_number[mask], minlength=len(clips.classes)) for mask in masks)

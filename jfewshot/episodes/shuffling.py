@@ -57,8 +57,7 @@ def without_replacement(
       first_position: position of the first of the m words' counters.
       slots: the counters' slots; None for 0, 1, ...
       attempt: a number for each repetition of a draw, which is added to the second word of the key, so that each
-          attempt has its own
-      stream; None for 0.
+          attempt has its own stream; None for 0.
 
     Returns:
       Entries, int32, all different within a slot.

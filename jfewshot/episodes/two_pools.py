@@ -27,8 +27,7 @@ class SupportArrays(NamedTuple):
       start, size: for each class, its first entry and its number of entries in `clips`.
       clips: rows of the clip table.
       copy: for each entry of the queries' pool, the position of the same clip in its class; see `Supports`. None if no
-          clip is on
-      both sides, or if groups already exclude it.
+          clip is on both sides, or if groups already exclude it.
       place: the reverse, for each support its position among the queries, if all clips are queries; else None.
       groups: the groups of the clips; None unless group-aware.
     """

@@ -43,8 +43,7 @@ def jit_look_up_and_solve(
       want_scores: whether scores are returned instead of predictions.
       drawn: whether supports, and whether queries, take a segment at random.
       want_model: whether models are returned, and before all other results the supports' rows, which are needed to
-          classify further
-      segments.
+          classify further segments.
       calibrate: whether the two factors that turn scores into probabilities are returned.
       has_unknown: whether more classes are drawn than have supports.
 

@@ -193,12 +193,10 @@ def fit_transform(
       clips: the store's clips that take part; None for all. Statistics of the store itself are computed from these
           clips alone.
       center_from: another store, from whose view of the same name the statistics are computed; or several stores, of
-          which those of the same
-      upstream and of another dataset are used together; or statistics that were computed before, of which those of the
-      same upstream and view are used.
+          which those of the same upstream and of another dataset are used together; or statistics that were computed
+          before, of which those of the same upstream and view are used.
       transductive: compute the statistics from the store's own clips of all splits, including test clips (the results
-          record this); with
-      `center_from`, allow the background to contain evaluated clips.
+          record this); with `center_from`, allow the background to contain evaluated clips.
       shrinkage: of whitening, as a multiple of the mean eigenvalue of the covariance.
 
     Returns:
@@ -206,9 +204,8 @@ def fit_transform(
 
     Raises:
       UserError: if the name is unknown; if statistics are needed and the store has no training split; if the other
-      store is damaged or is the evaluated one; if statistics belong to another encoder; or if an embedding that is used
-      for
-      the statistics is NaN or infinite.
+          store is damaged or is the evaluated one; if statistics belong to another encoder; or if an embedding that is
+          used for the statistics is NaN or infinite.
     """
     _check_name(name)
     if name in _WITHOUT_STATISTICS:

@@ -23,8 +23,7 @@ class Crossover(NamedTuple):
       second: the system that leads later on the curve.
       between: the two neighbouring points between which the lead changes.
       surest: the point at which `first` leads and the later point at which `second` leads, chosen such that both leads
-          are most
-      significant.
+          are most significant.
       p_holm: the larger of the two adjusted p-values there.
     """
 

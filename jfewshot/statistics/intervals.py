@@ -19,8 +19,7 @@ class AccuracyInterval(NamedTuple):
       mean: mean over episodes.
       std: standard deviation over episodes, ddof 0.
       ci95: 1.96 std / sqrt(n_episodes), as the papers report: the uncertainty of the mean over *these clips*, which
-          goes to zero
-      with more episodes.
+          goes to zero with more episodes.
       pool_ci95: half-width for another sample of classes, with their clips; None if there are too few to estimate it.
       pool_ci95_classes_fixed: half-width for another sample of clips of the same classes; None if there are too few to
           estimate it.
@@ -78,8 +77,7 @@ def interval_on_pool(correct: Shaped[np.ndarray, "n_episodes n_queries"], pool: 
 
     Args:
       correct: whether each query was assigned to its own slot, class-major (`correct_from_predicted`); or any other
-          number per
-      query, whose mean is computed.
+          number per query, whose mean is computed.
       pool: the clips and classes of the episodes, from `make_pool`.
     """
     n_episodes, n_way, n_drawn = pool.clips.shape

@@ -21,11 +21,9 @@ class Needed(NamedTuple):
       target: accuracy 0-1.
       labels: the fewest labels at which the curve reaches the target; None if it does not.
       low: the same for the upper end of the curve's interval, which is the optimistic number; None if even the upper
-          end does not reach the
-      target.
+          end does not reach the target.
       high: the same for the lower end, which is the pessimistic number; None for more than the curve's last point or,
-          if
-      extrapolated, for more than `FARTHEST` times as many.
+          if extrapolated, for more than `FARTHEST` times as many.
       extrapolated: whether the labels lie beyond the curve's last point. The interval is then a 90% interval.
     """
 

@@ -44,8 +44,7 @@ def difference_variance(
     Args:
       covariance: of the systems' mean accuracies, from `pool_covariance`.
       pool: `classes` for other classes with other clips, `clips` for other clips of these classes. If there are too few
-          classes, `classes`
-      means `clips`.
+          classes, `classes` means `clips`.
 
     Raises:
       ValueError: if the pool is too small for both.

@@ -32,11 +32,9 @@ class PoolCovariance(NamedTuple):
       mean: mean score of each system over all episodes and queries.
       episodes: from the limited number of episodes; its diagonal is the papers' standard error, squared.
       clips: from the limited number of clips of these classes, without the part from episodes; None if a class has too
-          few clips to
-      estimate it.
+          few clips to estimate it.
       classes: from the limited number of classes and clips, without the part from episodes; None if there are too few
-          classes
-      to estimate it.
+          classes to estimate it.
       n_classes: classes of the pool that were drawn.
     """
 
@@ -58,11 +56,9 @@ class Pool:
       class_size: clips of each class.
       k_shot: supports per slot.
       support_size, query_size: numbers of clips of each class that can be supports, and queries, if no clip can be
-          both; None if
-      supports and queries are drawn from the same clips.
+          both; None if supports and queries are drawn from the same clips.
       told_apart: whether the two pools are the same or have no clip in common. If they share only some of their clips,
-          the variance
-      from the choice of clips is unknown.
+          the variance from the choice of clips is unknown.
     """
 
     clips: Integer[np.ndarray, "n_episodes n_way n_drawn"]
@@ -166,11 +162,10 @@ def pool_covariance(
 
     Args:
       scores: score of each query (1 or True if the prediction is correct), class-major, so query j belongs to slot
-      `j // n_query`. Other real scores are possible, such as the difference between two systems.
+          `j // n_query`. Other real scores are possible, such as the difference between two systems.
       pool: the clips and classes of the episodes, from `make_pool`.
       of_slots: whether there is one score per slot instead, the mean of its queries. Then it is unknown which clips
-          were
-      classified correctly, so the covariance from the clips is None.
+          were classified correctly, so the covariance from the clips is None.
 
     Returns:
       Unbiased estimates (up to the jackknife's own bias, which is upward), so a diagonal entry may be negative by

@@ -30,8 +30,8 @@ def rank_within_columns(
     Args:
       accuracy: 0-1; compared as tables print it, in percent with two decimals.
       method: the rank of equal accuracies. `average` gives the mean of their ranks (1, 2.5, 2.5, 4), as the Friedman
-      test and the critical-difference diagram need; `min` gives the best of their ranks (1, 2, 2, 4), as in the papers'
-      Avg Rank.
+          test and the critical-difference diagram need; `min` gives the best of their ranks (1, 2, 2, 4), as in the
+          papers' Avg Rank.
     """
     rounded = as_read(100 * accuracy)
     better = (rounded[None] > rounded[:, None]).sum(axis=1)

@@ -53,8 +53,7 @@ def scores_of(
       predicted: the slot that each query was assigned to, class-major, padded to the size of the largest class.
       count: number of queries of each class without padding.
       in_folds: whether a class without queries in an episode has queries in other episodes; accuracy then ignores the
-          class in this
-      episode.
+          class in this episode.
 
     Returns:
       the metric of each episode, and the effect of each query on it.

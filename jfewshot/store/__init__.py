@@ -1,29 +1,29 @@
 """The embedding store: a folder of NumPy arrays, a table of clips and a manifest (docs/store.md).
 
-NumPy, msgspec and the standard library are all it takes. Names are imported when they are asked for, so that the command
-line's `--help` does not wait for NumPy.
+This room needs only NumPy, msgspec and the standard library. Names are imported when they are first used, so that the
+command line's `--help` does not wait for NumPy.
 
   clips.py     the table of clips and its digest
   columns.py   further columns of that table
-  joined.py    two stores of the same classes as one: queries from one, supports from the other
+  joined.py    joins two stores of the same classes: queries from one, supports from the other
   manifest.py  the manifest, checked field by field
   reading.py   opening a store, finding stores in a folder
-  writing.py   writing a store whole or not at all
-  given.py     embeddings as somebody has them
-  creating.py  a store from somebody's own arrays and labels
-  exporting.py a store as one Parquet or .npz file
-  croissant.py a store described in Croissant
-  fusing.py    several encoders, or several layers of one, as one store
+  writing.py   writing a store completely or not at all
+  given.py     reads embeddings in the user's formats
+  creating.py  makes a store from the user's own arrays and labels
+  exporting.py writes a store as one Parquet or .npz file
+  croissant.py describes a store in the Croissant format
+  fusing.py    makes one store of several encoders, or of several layers of one encoder
   frames.py    the table of clips as a data frame
-  importing.py a store from such a file, or from a database
-  verifying.py is it whole, is it sane
-  view_checks.py views that may be used: compared with their manifests, searched for NaN
+  importing.py makes a store from such a file, or from a database
+  verifying.py checks that a store is complete and plausible
+  view_checks.py checks views before use: compares them with their manifests, and searches for NaN
   moments.py   mean and covariance of the embeddings of a corpus
-  moments_file.py these as one small file, for `--statistics-from`
-  known_files.py large files that were read whole before
+  moments_file.py reads and writes these as one small file, for `--statistics-from`
+  known_files.py remembers large files that were read completely before
   options.py   the options of the command line
-  `diagnostics/` what the geometry of embeddings says, and which clips to listen to
-  `containers/` what other programs keep embeddings in: tables, archives, databases
+  `diagnostics/` geometry of embedding spaces, near-duplicate clips, and suspect labels
+  `containers/` files of other programs that hold embeddings: tables, archives, databases
   __main__.py  the command line: create, import, export, fuse, statistics, inspect, verify
 """
 

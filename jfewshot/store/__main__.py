@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from jfewshot.store.reading import Store
 
 log = logging.getLogger("jfewshot.store")
-_MOST_VALUES = 6  # of a column, in the description of a store
+_MOST_VALUES = 6  # values of a column that the description of a store lists
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -81,7 +81,7 @@ def create(options: "CreateOptions") -> int:
 
 
 def import_(options: "ImportOptions") -> int:
-    """Make a store of what another program wrote."""
+    """Make a store from the files of another program."""
     from jfewshot.commandline.progress import Progress
     from jfewshot.store.containers.annotating import annotate_with
     from jfewshot.store.containers.taking import Taking
@@ -184,7 +184,7 @@ def statistics(options: "StatisticsOptions") -> int:
 
 
 def inspect(options: "InspectOptions") -> int:
-    """Say what is in stores."""
+    """Describe the contents of stores."""
     from jfewshot.commandline.progress import Progress, tracked
     from jfewshot.errors import UserError
     from jfewshot.store.diagnostics.describing import describe_diagnosis
@@ -213,7 +213,7 @@ def inspect(options: "InspectOptions") -> int:
 
 
 def verify(options: "VerifyOptions") -> int:
-    """Check stores; the exit status says whether all are in order."""
+    """Check stores; the exit status is 0 if all stores are sound."""
     from jfewshot.commandline.progress import tracked
     from jfewshot.store.reading import find_stores
     from jfewshot.store.verifying import verify_store

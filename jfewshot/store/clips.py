@@ -1,4 +1,4 @@
-"""The table of clips: which recordings there are, what they are called, and which rows of a view are theirs."""
+"""The table of clips: ids, classes, groups, splits, and the rows of a view that belong to each clip."""
 
 import dataclasses
 import functools
@@ -16,7 +16,7 @@ from jfewshot.files.texts import texts_of
 from jfewshot.store.columns import check_columns, column_name_fault
 
 COLUMNS = ("clip_id", "class", "group", "split", "first_segment", "n_segments")
-# More rows than any file has, of one clip or before it, and of all clips: sums of such numbers fit 64 bits.
+# More rows than any file has. Sums of such numbers for all clips fit 64 bits.
 _MOST_ROWS, _MOST_SUMMED = 2**40, 2**62
 _OPTIONAL_TEXT = ("group", "split")
 LABEL_IT = "label it, leave it out, or keep such clips without a class with --unlabelled (unlabelled=True in Python)"
@@ -29,12 +29,12 @@ class ClipTable:
     Attributes:
       clip_id: str array, one per clip, unique.
       class_name: str array; the label.
-      group: str array; what must not be on both sides of an episode if the user says so; "" where unknown.
-      split: str array; "" where the dataset has none.
+      group: str array; with `group_aware`, clips of one group are never on both sides of an episode; "" if unknown.
+      split: str array; "" if the dataset has no splits.
       first_segment: int64 array; row of the clip's first segment in every view.
-      n_segments: int64 array; how many consecutive rows are the clip's, at least 1.
-      further: further columns by name (site, microphone, language), str arrays, one text per clip; "" where unknown. They are
-        outside the digest that keys the draws.
+      n_segments: int64 array; number of consecutive rows of the clip, at least 1.
+      further: further columns by name (site, microphone, language), str arrays, one text per clip; "" if unknown. They
+          are not part of the digest that is the key of the draws.
     """
 
     clip_id: np.ndarray
@@ -64,7 +64,8 @@ class ClipTable:
           class_name: one text per clip.
           group: one text per clip; None for none.
           split: one text per clip; None for none.
-          first_segment: one row per clip; None where the clips' segments follow each other in the order given.
+          first_segment: one row per clip; None if the clips' segments are stored one after the other in the given
+              order.
           n_segments: one count per clip; None for one segment each.
           unlabelled: accept clips without a class (the empty text).
           further: further columns by name, each with one text per clip; None for none.
@@ -73,8 +74,9 @@ class ClipTable:
           the table, sorted by clip id.
 
         Raises:
-          UserError: on columns of unequal length, no clips, an empty or repeated clip id, an empty class, segments
-            that overlap, rows that no view can have, or a further column whose name is empty or taken.
+          UserError: if columns have unequal lengths, if there are no clips, an empty or repeated clip id, an empty
+              class, overlapping segments, impossible row numbers, or a further column whose name is empty or already
+              used.
         """
         ids = texts_of(clip_id, "clip id")
         n_clips = len(ids)
@@ -154,7 +156,7 @@ class ClipTable:
 
     @functools.cached_property
     def classes(self) -> np.ndarray:
-        """The class names, sorted; clips without a class have none."""
+        """The class names, sorted; clips without a class do not count."""
         return self._sorted_classes[0]
 
     @functools.cached_property
@@ -164,7 +166,7 @@ class ClipTable:
 
     @functools.cached_property
     def _sorted_classes(self) -> tuple[np.ndarray, np.ndarray]:
-        # Kept: sorting the texts of 300,000 clips takes longer than drawing 100,000 episodes from them.
+        # Cached, since sorting the texts of 300,000 clips takes longer than drawing 100,000 episodes from them.
         names, number = np.unique(self.class_name, return_inverse=True)
         # The empty text sorts first.
         return (names[1:], number - 1) if names[0] == "" else (names, number)
@@ -223,20 +225,20 @@ class ClipTable:
         return own[name] if name in own else self.further[name]
 
     def rows(self, clips: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The rows of a view that some clips own.
+        """The rows of a view that belong to some clips.
 
         Args:
           clips: indices of clips, or a bool mask.
 
         Returns:
-          The rows, clip by clip, and where in that list each clip's rows begin.
+          The rows, clip by clip, and the position in that list of each clip's first row.
         """
         count = self.n_segments[clips]
         starts = np.cumsum(count) - count
         return np.repeat(self.first_segment[clips] - starts, count) + np.arange(count.sum()), starts
 
     def owner(self, rows: np.ndarray) -> np.ndarray:
-        """The index of the clip that owns each of some rows of a view; every row must have an owner."""
+        """For some rows of a view, the index of the clip that each row belongs to; every row must belong to a clip."""
         by_start = np.argsort(self.first_segment, kind="stable")
         return by_start[np.searchsorted(self.first_segment[by_start], rows, side="right") - 1]
 
@@ -256,7 +258,7 @@ class ClipTable:
         )
         columns: dict[str, list[str]] = {}
         more = [name for name in header if name not in COLUMNS]
-        # Tables of earlier versions may have columns of any name; nothing ever used them.
+        # Tables of earlier versions may have columns with any name, which no code used.
         more = [name for name in more if not column_name_fault(name, more, COLUMNS)]
         for name in (*COLUMNS, *more):
             at = header.index(name) if name in header else None
@@ -281,7 +283,7 @@ class ClipTable:
             raise UserError(f"{path}: {error}") from error
 
     def write(self, path: Path | str) -> None:
-        """Write `clips.csv`, sorted, whole or not at all; the same table gives the same bytes."""
+        """Write `clips.csv`, sorted, completely or not at all; the same table gives the same bytes."""
         own = (self.clip_id, self.class_name, self.group, self.split, self.first_segment, self.n_segments)
         columns = (*own, *self.further.values())
         with atomic_write(path, "w") as file:
@@ -291,7 +293,7 @@ class ClipTable:
 
 
 def _row_numbers(values: Sequence[int] | np.ndarray, what: str, ids: Sequence[str]) -> np.ndarray:
-    """Numbers of rows as int64; each so small that sums of them do not overflow."""
+    """Check row numbers and convert them to int64; they are small enough that sums of them do not overflow."""
     given = np.asarray(values)
     if given.dtype.kind not in "iu":  # texts, numbers with a fraction, or above 64 bits
         listed = given.tolist() if isinstance(values, np.ndarray) else list(values)
@@ -310,7 +312,7 @@ def _row_numbers(values: Sequence[int] | np.ndarray, what: str, ids: Sequence[st
 
 
 def _whole(value: object) -> int:
-    """A number as a Python int; one that no row has where it is not whole."""
+    """A number as a Python int; an impossible row number if it is not whole."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return value if isinstance(value, int) else _MOST_ROWS

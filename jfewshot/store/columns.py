@@ -1,4 +1,4 @@
-"""Further columns of a clip table (site, microphone, language): what they may be called."""
+"""Check the names of further columns of a clip table (site, microphone, language)."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,11 +9,11 @@ from jfewshot.files.tables import near_name
 
 
 def check_columns(columns: Mapping[str, np.ndarray], n_clips: int, taken: Sequence[str]) -> None:
-    """Refuse further columns whose names are no names or are taken, or that have not one value per clip.
+    """Refuse further columns with an invalid or used name, or without exactly one value per clip.
 
     Args:
-      columns: by name.
-      n_clips: how many clips there are.
+      columns: the columns by name.
+      n_clips: number of clips.
       taken: names of the columns that every table has.
 
     Raises:
@@ -27,15 +27,15 @@ def check_columns(columns: Mapping[str, np.ndarray], n_clips: int, taken: Sequen
 
 
 def column_name_fault(name: str, names: Sequence[str], taken: Sequence[str]) -> str:
-    """Say why a further column may not be called so.
+    """The reason why a further column may not have a name.
 
     Args:
-      name: of the column.
-      names: of all further columns, this one included.
+      name: name of the column.
+      names: names of all further columns, including this one.
       taken: names of the columns that every table has.
 
     Returns:
-      the reason; empty where the name may be used.
+      the reason; empty if the name may be used.
     """
     if not name or name != name.strip() or any(character in name for character in "=!"):
         return "a name is a text without '=', '!' and outer spaces"

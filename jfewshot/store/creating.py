@@ -1,4 +1,4 @@
-"""A store from somebody's own embeddings: arrays in memory, `.npy` with a CSV of labels, or a folder of arrays."""
+"""Make a store from the user's own embeddings: arrays in memory, `.npy` with a CSV of labels, or a folder of arrays."""
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,7 +19,7 @@ from jfewshot.store.reading import Store
 from jfewshot.store.writing import check_store_place, write_store
 
 _log = logging.getLogger(__name__)
-# What a store takes from a table of labels, and what else a column may be called.
+# The columns that a store reads from a table of labels, and other names for them.
 _NAMES = {
     "class": ("class", "label"),
     "clip_id": ("clip_id", "path", "file_name"),
@@ -52,19 +52,21 @@ def create_store(
       embeddings: an array of segments x dim (or clips x dim), a list with one array of segments x dim per clip, or a
         dict of view name to array. Arrays of PyTorch and JAX and data frames of numbers are taken too; float64 and bfloat16
         are stored as float32.
-      classes: the label of each clip: text, bytes in UTF-8 or numbers. Missing ones (None, NaN, pandas' NA) are refused, unless
-        `unlabelled` is given. Or a data frame of pandas or polars with a row per clip: of its columns, `class` (or `label`),
-        `clip_id` (or `path`, `file_name`), `group`, `split` and `n_segments` are taken where no argument gives them.
+      classes: the label of each clip: text, bytes in UTF-8 or numbers. Missing ones (None, NaN, pandas' NA) are
+        refused, unless `unlabelled` is given. Or a data frame of pandas or polars with a row per clip: its columns
+        `class` (or `label`), `clip_id` (or `path`, `file_name`), `group`, `split` and `n_segments` are used unless an
+        argument gives them.
       dataset: the dataset's name, or a dict with `name` and more (docs/store.md).
       upstream: the encoder's name, or a dict with `name` and more.
       clip_ids: a name for each clip; None numbers them.
-      groups: what must not be on both sides of an episode (speaker, site), one text per clip; None for none. Missing groups are
-        empty: a clip of unknown group.
+      groups: the group of each clip (speaker, site), one text per clip; with `group_aware`, clips of one group are
+          never on both sides of an episode. None for no groups; an empty text for an unknown group.
       splits: one text per clip (train, valid, test); None for none.
       further: further columns by name (site, microphone, language), each with one text per clip, for `support_where` and
         `query_where`; of a data frame, the names of such columns; None for none.
-      n_segments: segments of each clip, in the order of the rows; None for one each, or as the list of arrays says.
-      view: the view's name where `embeddings` is one array or a list.
+      n_segments: number of segments of each clip, in the order of the rows; None for one each, or for the lengths of
+          the arrays in a list.
+      view: the view's name if `embeddings` is one array or a list.
       unlabelled: keep clips without a class; they take part in no episode.
       **facts: passed to `write_store` (sample_rate, preprocessing, replace=True to replace a store that stands at
         `path`, ...).
@@ -73,8 +75,8 @@ def create_store(
       the finished store.
 
     Raises:
-      UserError: if lengths or types do not fit, a clip has no class, two classes or groups differ in white space alone, an
-        embedding is NaN or infinite, or something stands at `path`.
+      UserError: if lengths or types do not fit, a clip has no class, two classes or groups differ only in white space,
+          an embedding is NaN or infinite, or `path` exists and may not be replaced.
 
     Example:
       >>> store = create_store("stores/birds/mine", X, labels, dataset="birds", upstream="mine")  # doctest: +SKIP
@@ -125,7 +127,7 @@ def checked_arrays(
     view: str = "last.mean",
     unlabelled: bool = False,
 ) -> tuple[dict[str, np.ndarray], ClipTable]:
-    """Somebody's arrays and labels as the views and the table of clips of a store, which is not written.
+    """Convert the user's arrays and labels to the views and the table of clips of a store, without writing the store.
 
     Args:
       embeddings: as for `create_store`.
@@ -134,15 +136,15 @@ def checked_arrays(
       groups: the group of each clip; None for none.
       splits: the split of each clip; None for none.
       further: further columns by name; None for none.
-      n_segments: segments of each clip; None for one each, or as the list of arrays says.
-      view: the view's name where `embeddings` is one array or a list.
+      n_segments: number of segments of each clip; None for one each, or for the lengths of the arrays in a list.
+      view: the view's name if `embeddings` is one array or a list.
       unlabelled: keep clips without a class.
 
     Returns:
       arrays by name, segments x dim, and the table of clips.
 
     Raises:
-      UserError: as `create_store` does, but for what stands at a path.
+      UserError: as for `create_store`, except for errors about a path.
     """
     if isinstance(embeddings, Mapping):
         views = {name: as_view(array, name) for name, array in embeddings.items()}
@@ -191,7 +193,7 @@ def create_from_files(
       embeddings: a `.npy` file of segments x dim whose rows follow the table's, or a folder with one `.npy` per clip
         (segments x dim, or dim alone) named `<clip_id>.npy`.
       labels: a CSV, TSV, JSON lines or Parquet file with a column `class` (or `label`); `clip_id` (or `path`, `file_name`),
-        `group`, `split` and `n_segments` are taken where they are there. Other columns are named in a warning, unless
+        `group`, `split` and `n_segments` are used if the file has them. A warning names other columns, unless
         `columns` names them.
       dataset: the dataset's name, or a dict with `name` and more.
       upstream: the encoder's name, or a dict with `name` and more.
@@ -257,10 +259,10 @@ def _read_labels(path: Path) -> list[Row]:
 
 
 def _known_columns(path: Path, rows: list[Row], further: Sequence[str] = ()) -> dict[str, list[str]]:
-    """The columns that a store has a use for, by the store's names; warns of the others.
+    """The columns that a store uses, by the store's names; a warning names the others.
 
     Raises:
-      UserError: if there is no class, a cell is a list, or a name differs from one of ours in case or white space alone.
+      UserError: if there is no class, a cell is a list, or a name differs from one of ours only in case or white space.
     """
     there = list(rows[0])
     found = {}
@@ -296,10 +298,10 @@ def _known_columns(path: Path, rows: list[Row], further: Sequence[str] = ()) -> 
 
 
 def _of_frame(frame: Any, further: Sequence[str]) -> dict[str, list[Any]]:
-    """The columns of a data frame that a store takes, by the store's names.
+    """The columns of a data frame that a store uses, by the store's names.
 
     Raises:
-      UserError: if there is no class, or a further column is not there.
+      UserError: if there is no class, or a further column does not exist.
     """
     there = [str(name) for name in frame.columns]
     found = {
@@ -317,5 +319,5 @@ def _of_frame(frame: Any, further: Sequence[str]) -> dict[str, list[Any]]:
 
 
 def _as_array(given: Any) -> Any:
-    """A clip's embeddings as something with a shape."""
+    """Convert a clip's embeddings to an array."""
     return given if hasattr(given, "shape") and not hasattr(given, "to_numpy") else np.asarray(given)

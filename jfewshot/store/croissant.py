@@ -1,4 +1,4 @@
-"""A store described in Croissant, MLCommons' format for metadata of datasets, as JSON-LD (version 1.0 of the format)."""
+"""Describe a store in Croissant, MLCommons' format for metadata of datasets, as JSON-LD (version 1.0 of the format)."""
 
 import csv
 import json
@@ -32,7 +32,7 @@ def croissant(store: Store, beside: Path) -> dict[str, Any]:
 
     Args:
       store: the store.
-      beside: folder of the description, which files are relative to.
+      beside: folder of the description, to which the paths of files are relative.
 
     Returns:
       JSON-LD.

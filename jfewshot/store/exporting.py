@@ -1,4 +1,4 @@
-"""A store in a form that other programs read: Parquet with a row per segment, .npz, a saved dataset, a Hoplite database."""
+"""Write a store in a format of other programs: Parquet with a row per segment, .npz, a saved dataset, a Hoplite database."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,26 +20,29 @@ _FOLDERS = ("hf", "hoplite")
 def export_store(
     store: Store, path: Path | str, views: Sequence[str] = (), *, kind: str | None = None, replace: bool = False
 ) -> Path:
-    """Write a store as one file or folder, or describe it in one, which appears whole or not at all.
+    """Write a store as one file or folder, or write a description of it; the file appears complete or not at all.
 
-    A .json file describes the store in Croissant and holds no embeddings. In the others, rows are in the order of the store's
-    views, and rows that belong to no clip are left out; `import_store` makes a store of what was written again whose clips,
-    labels, groups and embeddings have the same digests. (Hoplite keeps float16; a warning says what float32 embeddings lose.)
+    A .json file describes the store in Croissant and holds no embeddings. In the others, rows are in the order of the
+    store's views, and rows that belong to no clip are left out. `import_store` makes a store from the result whose
+    clips, labels, groups and embeddings have the same digests. (Hoplite stores float16; a warning gives the loss for
+    float32 embeddings.)
 
     Args:
       store: the store.
-      path: the file, whose ending says what it becomes, `.parquet` (a row per segment, each view a column of lists), `.npz`, or
-        `.json` (Croissant metadata, with paths relative to the file); or the folder, of which `kind` says what it becomes.
-      views: names of the views to write; none means all. A Hoplite database holds one.
+      path: the file, whose ending gives the format: `.parquet` (a row per segment, each view a column of lists),
+          `.npz`, or `.json` (Croissant metadata, with paths relative to the file); or a folder, whose format `kind`
+          gives.
+      views: names of the views to write; none means all. A Hoplite database holds only one view.
       kind: `parquet`, `npz`, `hf` (a folder that `load_from_disk` of Hugging Face's `datasets` opens) or `hoplite` (a database of
-        perch-hoplite 1.x); None for what the ending says.
+        perch-hoplite 1.x); None for the format of the ending.
       replace: replace a file that is there, or a folder that was exported before.
 
     Returns:
       the file's or folder's path.
 
     Raises:
-      UserError: if the kind or ending is another, the file is there, a view is not, or a package is not installed.
+      UserError: if the kind or ending is unknown, the file exists, a view does not exist, or a package is not
+          installed.
     """
     path = Path(path)
     if kind is not None and kind not in KINDS:

@@ -1,4 +1,4 @@
-"""Embeddings as somebody has them: arrays of any library, data frames, files; what cannot be taken is told what to do."""
+"""Read embeddings in the user's formats: arrays of any library, data frames, files. Errors say how to convert other formats."""
 
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from jfewshot.store.clips import ClipTable
 from jfewshot.store.reading import VIEW_DTYPES
 from jfewshot.store.verifying import rows_not_finite
 
-# For files that hold arrays in another format: a line of Python that makes a .npy of them.
+# For files with arrays in other formats: a line of Python that converts them to .npy.
 _CONVERT = {
     ".csv": "np.loadtxt('{name}', delimiter=',', skiprows=1, dtype='float32')",
     ".tsv": "np.loadtxt('{name}', delimiter='\\t', skiprows=1, dtype='float32')",
@@ -31,22 +31,22 @@ _CONVERT = {
 
 
 def as_view(given: Any, name: str) -> np.ndarray:
-    """One view as float16 or float32, segments x dim.
+    """Convert one view to float16 or float32, segments x dim.
 
     Args:
-      given: an array of NumPy, JAX or PyTorch, of another library that speaks DLPack, or a data frame of numbers; bfloat16 and
+      given: an array of NumPy, JAX or PyTorch, of another library with DLPack, or a data frame of numbers; bfloat16 and
         float64 become float32.
-      name: of the view, for messages.
+      name: name of the view, for messages.
 
-    Raises:
-      UserError: for another number of dimensions, or values that are no floating-point numbers.
+      Raises:
+        UserError: if the number of dimensions is wrong, or values are not floating-point numbers.
     """
-    if hasattr(given, "detach"):  # PyTorch's, on any device; NumPy has no bfloat16 of its own
+    if hasattr(given, "detach"):  # an array of PyTorch, on any device; NumPy has no bfloat16
         given = given.detach().cpu()
         given = np.from_dlpack(given.float() if "bfloat16" in str(given.dtype) else given)
     elif hasattr(given, "to_numpy"):  # a data frame
         given = given.to_numpy()
-    elif hasattr(given, "__dlpack__") and not hasattr(given, "__array__"):  # what only speaks DLPack (CuPy, Paddle)
+    elif hasattr(given, "__dlpack__") and not hasattr(given, "__array__"):  # only DLPack (CuPy, Paddle)
         try:
             given = np.from_dlpack(given)
         except (BufferError, RuntimeError, TypeError, ValueError) as error:
@@ -79,7 +79,7 @@ def check_finite(view: np.ndarray, name: str, clips: ClipTable) -> None:
     Args:
       view: embeddings, segments x dim.
       name: name of the view, for the message.
-      clips: the table of clips, which says whose segments the rows are.
+      clips: the table of clips, which assigns rows to clips.
 
     Raises:
       UserError: if a clip's embeddings are not finite; the message names the first such clip and how many there are.
@@ -94,10 +94,11 @@ def check_finite(view: np.ndarray, name: str, clips: ClipTable) -> None:
 
 
 def load_array(path: Path) -> np.ndarray:
-    """The array in a `.npy` file, or in a `.npz` that holds one.
+    """Load the array in a `.npy` file, or in a `.npz` file with one array.
 
     Raises:
-      UserError: if the file is missing, damaged or of another format; the message has the line that converts it.
+      UserError: if the file is missing, damaged or of another format; the message gives a line of Python that converts
+          it.
     """
     convert = _CONVERT.get(path.suffix.lower())
     if path.is_file() and is_lfs_pointer(path):
@@ -119,7 +120,8 @@ def load_array(path: Path) -> np.ndarray:
     except FileNotFoundError as error:
         raise UserError(f"{path} does not exist; give a .npy file, or a folder with one .npy per clip") from error
     except Exception as error:
-        # A header is a Python literal: a damaged one raises whatever Python's tokenizer, its parser and NumPy raise.
+        # A header is a Python literal, so a damaged one can raise any error of Python's tokenizer, its parser and
+        # NumPy.
         if "allow_pickle" in str(error):
             raise UserError(
                 f"{path} is not an array of numbers: it holds Python objects, or is no .npy file. Save floating-point segments x "

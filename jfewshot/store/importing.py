@@ -14,7 +14,7 @@ from jfewshot.store.containers.windows import Annotate
 from jfewshot.store.creating import create_store
 from jfewshot.store.reading import Store
 
-# Loaded when they are asked for.
+# Loaded when they are needed.
 _READERS = {
     "parquet": "arrow:read_parquet",
     "feather": "arrow:read_feather",
@@ -38,31 +38,33 @@ def import_store(
     unlabelled: bool = False,
     replace: bool = False,
 ) -> Store:
-    """Make a store of what another program wrote.
+    """Make a store from the files of another program.
 
     Args:
       path: the folder to write.
-      container: a Parquet file with a row per segment (or clip), embeddings as lists of numbers of one length; or an .npz file
-        with arrays of segments x dim and one array of labels. Rows of one clip (equal `clip_id`) are its segments and follow
-        each other; or the folder of a Hoplite database, whose windows become clips. What `export_store` wrote is taken as it is.
-      dataset: its name, or a dict with `name` and more; None for what the file says, if it is an exported store, or for the name
-        of a database's folder.
-      upstream: the encoder's, likewise; None for what the file or the database says.
-      kind: the container's, a name of `jfewshot.store.containers.kinds.KINDS`; None to tell it by what is there.
-      embeddings: names of the columns (or arrays) that are embeddings; none means all that can be. One alone becomes the view
-        `last.mean` where its name is not that of a view (`LAYER.POOLING`).
+      container: a Parquet file with a row per segment (or clip), embeddings as lists of numbers of one length; or an
+        .npz file with arrays of segments x dim and one array of labels. Consecutive rows with the same `clip_id` are
+        the segments of a clip; or the folder of a Hoplite database, whose windows become clips. Files of `export_store`
+        give the same store again.
+      dataset: name of the dataset, or a dict with `name` and more; None for the one in an exported store, or for the
+        name of a database's folder.
+      upstream: name of the encoder, or a dict with `name` and more; None for the one in the file or the database.
+      kind: kind of the container, a name of `jfewshot.store.containers.kinds.KINDS`; None to find it from the
+            contents.
+      embeddings: names of the columns (or arrays) that are embeddings; none means all that can be. A single one becomes
+          the view `last.mean` if its name is not a name of a view (`LAYER.POOLING`).
       columns: further columns to keep (site, microphone). Those of an exported store are always kept.
-      taking: of windows of recordings, which become clips; None for all that have one label.
-      annotations: from the names of a database's recordings to labelled stretches of them, which are taken in place of the labels
-        in the database; None for those.
+      taking: which windows of recordings become clips; None for all windows with one label.
+      annotations: a function from the names of a database's recordings to labelled stretches of them, which replace the
+          labels in the database; None to use the labels in the database.
       unlabelled: keep clips without a class; they take part in no episode.
-      replace: replace a store that stands at `path`.
+      replace: replace an existing store at `path`.
 
     Returns:
       the finished store.
 
     Raises:
-      UserError: if the file cannot be read as such, or has no labels or embeddings; naming what it has.
+      UserError: if the file cannot be read, or has no labels or embeddings; the message lists its contents.
     """
     container = Path(container)
     kind = check_kind(container, kind)
@@ -90,7 +92,7 @@ def import_store(
             raise UserError(f"{container} does not say what its {what} is called; pass --{what} NAME ({what}=...)")
         known = facts.pop(what, {})
         names[what] = known if given is None else {**known, "name": given} if isinstance(given, str) else given
-    # What a store holds without a class was kept on request.
+    # In an exported store, clips without a class were kept on request.
     unlabelled = unlabelled or (is_exported and "" in table["class"])
     first, counts = runs_of_clips(container, table)
     taken = {name: [values[row] for row in first] for name, values in table.items()}
@@ -112,10 +114,10 @@ def import_store(
 
 
 def _refuse_unused(kind: str, embeddings: Sequence[str], taking: Taking | None, annotations: Annotate | None) -> None:
-    """Refuse what this kind of container has no use for.
+    """Refuse options that this kind of container does not use.
 
     Raises:
-      UserError: naming the option.
+      UserError: names the option.
     """
     if kind in OF_WINDOWS and embeddings:
         raise UserError(f"--embeddings is for tables and arrays; {KINDS[kind]} has one embedding for each window")

@@ -1,4 +1,4 @@
-"""Two stores of the same classes as one: queries from the first, supports from the second (noisy copies, other microphones)."""
+"""Join two stores of the same classes: queries from the first, supports from the second (noisy copies, other microphones)."""
 
 import dataclasses
 import functools
@@ -15,7 +15,7 @@ from jfewshot.store.clips import ClipTable
 class JoinedTable(ClipTable):
     """The clips of two stores, those of the first store first; make one with `join_tables`.
 
-    A clip that both stores hold stands in the table twice, once for each recording of it.
+    A clip that is in both stores is in the table twice, once for each recording of it.
 
     Attributes:
       first: the clips that queries are drawn from.
@@ -32,12 +32,12 @@ class JoinedTable(ClipTable):
 
     @property
     def stream(self) -> str:
-        """The queries' table: queries of equal tables are the same clips, whatever store the supports are from."""
+        """The stream of the queries' table, so that the queries are the same clips whatever store the supports come from."""
         return self.first.digest
 
     @property
     def is_first(self) -> Bool[np.ndarray, "clips"]:
-        """Which rows of the table are of the first store."""
+        """Which rows of the table belong to the first store."""
         return np.arange(len(self)) < len(self.first)
 
     @functools.cached_property
@@ -47,7 +47,7 @@ class JoinedTable(ClipTable):
 
     @functools.cached_property
     def group_number(self) -> np.ndarray:
-        """As in any table; but two recordings of one clip, of unknown group, share a number."""
+        """The numbers of groups, as in any table; two recordings of one clip with unknown group also share a number."""
         number = np.unique(self.group, return_inverse=True)[1].astype(np.int32)
         unknown = self.group == ""
         number[unknown] = len(self) + self.unit[unknown].astype(np.int32)
@@ -68,7 +68,7 @@ def join_tables(first: ClipTable, second: ClipTable, names: tuple[str, str]) -> 
       the table of both.
 
     Raises:
-      UserError: if a clip that both hold has two classes, or two groups.
+      UserError: if a clip that is in both stores has two classes, or two groups.
     """
     _, mine, theirs = np.intersect1d(first.clip_id, second.clip_id, assume_unique=True, return_indices=True)
     for what, one, other in (
@@ -98,17 +98,17 @@ def join_tables(first: ClipTable, second: ClipTable, names: tuple[str, str]) -> 
 
 
 def join_views(first: np.ndarray, n_first: int, second: np.ndarray, n_second: int, most_bytes: int) -> np.ndarray:
-    """The embeddings of two stores as one array, in the rows that `join_tables` speaks of.
+    """Join the embeddings of two stores in one array, with the row numbers of `join_tables`.
 
     Args:
       first: a view of the first store, segments x dim.
       n_first: `n_rows` of its table.
       second: the same view of the second store.
       n_second: `n_rows` of its table.
-      most_bytes: how large the array may be.
+      most_bytes: largest allowed size of the array.
 
     Returns:
-      a read-only copy in memory, float16 where both are, else float32.
+      a read-only copy in memory, float16 if both are float16, else float32.
 
     Raises:
       UserError: if the copy would be larger.

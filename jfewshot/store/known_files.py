@@ -1,7 +1,7 @@
 """Remembers large files that were checked before, so that they are not read again while they stay unchanged.
 
-What was found lies in the user's cache folder, under the file's path, inode, size and times, as version control systems do it:
-whatever writes to a file changes its times. `python -m jfewshot.store verify` reads everything nevertheless.
+The findings are stored in the user's cache folder, under the file's path, inode, size and times, as in version control
+systems: writing to a file changes its times. `jfewshot store verify` always reads everything.
 """
 
 import contextlib
@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 from jfewshot.files import atomic_write, user_cache
 
-_WORTH_KNOWING = 2**24  # bytes: less is read in milliseconds
-# Of a file changed so shortly before it was read, another change may bear the same time.
+_WORTH_KNOWING = 2**24  # bytes; smaller files are read in milliseconds
+# If a file was changed so shortly before it was read, a later change may have the same time.
 _SETTLED_S = 2.0
 
 
@@ -37,7 +37,7 @@ def recall(path: Path) -> Found | None:
         facts = json.loads(_note(path).read_text(encoding="utf-8"))
         return Found(str(facts["sha256"]), bool(facts["finite"])) if facts["file"] == _identity(path.stat()) else None
     except (OSError, ValueError, KeyError, TypeError):
-        return None  # never read, or noted by another version
+        return None  # never read, or remembered by another version
 
 
 def remember(path: Path, before: os.stat_result, found: Found) -> None:
@@ -45,12 +45,13 @@ def remember(path: Path, before: os.stat_result, found: Found) -> None:
 
     Args:
       path: the file.
-      before: its status before it was read; a change while it was leaves the note worthless, and no harm done.
+      before: its status before it was read; if the file changed during reading, the entry will never match, which does
+          no harm.
       found: the findings.
     """
     if before.st_size < _WORTH_KNOWING or time.time() - before.st_mtime < _SETTLED_S:
         return
-    with contextlib.suppress(OSError):  # nowhere to keep it
+    with contextlib.suppress(OSError):  # there is no folder to store it
         note = _note(path)
         note.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(note, "w") as file:

@@ -1,4 +1,4 @@
-"""A store's `manifest.json`: read, and checked field by field, before anything uses it."""
+"""Read a store's `manifest.json` and check it field by field before it is used."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,9 +11,9 @@ from jfewshot.files.json_values import decode_json
 FORMAT = "jfewshot-store"
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
-# "/" and "\\" part folders; Windows refuses the others.
+# "/" and "\\" separate folders; Windows refuses the others.
 _NOT_IN_FILE_NAMES = frozenset('/\\:*?"<>|')
-_LONGEST_VIEW = 180  # a file's name has at most 255 bytes, and an unfinished one has more than the view's
+_LONGEST_VIEW = 180  # a file name has at most 255 bytes, and the name of an unfinished file is longer than the view's
 _AGAIN = "copy or extract the store again"
 
 _Name = Annotated[str, msgspec.Meta(min_length=1)]
@@ -22,7 +22,7 @@ _Digest = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 
 
 class _Facts(msgspec.Struct):
-    """Of a dataset or an upstream. Other facts may stand beside these."""
+    """Facts about a dataset or an upstream. A manifest may have further facts."""
 
     name: _Name
     title: str | None = None
@@ -51,7 +51,7 @@ class _Cost(msgspec.Struct):
 
 
 class _Manifest(msgspec.Struct):
-    """What readers use of a manifest (docs/store.md). Other fields may stand beside these."""
+    """The fields of a manifest that readers use (docs/store.md). A manifest may have further fields."""
 
     dataset: _Facts
     upstream: _Facts
@@ -75,10 +75,10 @@ def read_manifest(path: Path) -> dict[str, Any]:
       path: the store's folder.
 
     Returns:
-      All its fields, those of docs/store.md with values of their types.
+      All fields of the manifest; those of docs/store.md have the documented types.
 
     Raises:
-      UserError: naming the file and the field that is not as docs/store.md has it.
+      UserError: names the file and the field that differs from docs/store.md.
     """
     file = path / MANIFEST
     if not path.is_dir():
@@ -121,10 +121,10 @@ def read_manifest(path: Path) -> dict[str, Any]:
 
 
 def view_name_fault(name: str) -> str:
-    """Why a view may not be called so; empty where it may. A view's name is the name of its file in the store's folder.
+    """The reason why a view's name is refused; empty if it is valid. The name is that of the view's file in the store's folder.
 
     Args:
-      name: of the view.
+      name: name of the view.
     """
     refused = sorted(set(name) & _NOT_IN_FILE_NAMES)
     if refused or any(character < " " for character in name):

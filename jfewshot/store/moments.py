@@ -24,14 +24,15 @@ class Moments:
     """Mean and covariance of one encoder's embeddings of a corpus, without the embeddings.
 
     Attributes:
-      about: what they are of: `upstream` (name, revision), `view`, `corpus` (name), `clips`, `segments` and `embeddings`, the
-        digests of the arrays that were read (docs/store.md).
-      mean: of each feature.
-      deviation: of each feature; 0 where a feature never changes.
-      correlation: of each two features, the rows of the upper triangle without the diagonal one after the other, float16.
-      clip_digests: sorted, of the clips' ids.
-      row_digests: sorted, of the embeddings.
-      path: where they were read from; empty for none.
+      about: the source of the statistics: `upstream` (name, revision), `view`, `corpus` (name), `clips`, `segments` and
+        `embeddings`, the digests of the arrays that were read (docs/store.md).
+      mean: mean of each feature.
+      deviation: standard deviation of each feature; 0 for a constant feature.
+      correlation: correlation of each two features: the rows of the upper triangle without the diagonal, one after the
+          other, float16.
+      clip_digests: digests of the clips' ids, sorted.
+      row_digests: digests of the embeddings, sorted.
+      path: the file from which the statistics were read; empty for none.
     """
 
     about: Mapping[str, Any]
@@ -52,7 +53,7 @@ class Moments:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of all numbers and of what they are of."""
+        """SHA-256 of all numbers and of their source."""
         arrays = (self.mean, self.deviation, self.correlation, self.clip_digests, self.row_digests)
         return sha256_of_json([dict(self.about), [hashlib.sha256(array.tobytes()).hexdigest() for array in arrays]])
 
@@ -68,10 +69,10 @@ class Moments:
 
 
 def moments_of(stores: Sequence[Store], view: str, corpus: Mapping[str, Any]) -> Moments:
-    """Compute mean and covariance of a view of some stores of one encoder, every segment counted once.
+    """Compute mean and covariance of a view of some stores of one encoder; every segment counts once.
 
     Args:
-      stores: of one upstream and one revision.
+      stores: stores of one upstream and one revision.
       view: the view's name.
       corpus: facts about the clips, at least their `name`.
 
@@ -119,19 +120,20 @@ def moments_of(stores: Sequence[Store], view: str, corpus: Mapping[str, Any]) ->
 
 
 def revision_of(store: Store) -> str | None:
-    """The revision of a store's encoder; None where the store does not say."""
+    """The revision of a store's encoder; None if the store does not give it."""
     return store.manifest["upstream"].get("revision")
 
 
 def mean_and_covariance(
     views: Sequence[tuple[np.ndarray, Int[np.ndarray, "rows"]]],
 ) -> tuple[Float[np.ndarray, "dim"], Float[np.ndarray, "dim dim"]]:
-    """Mean and covariance of some rows of one view or of several, each row counted once.
+    """Mean and covariance of some rows of one view or of several; each row counts once.
 
-    Products are float32, about a point near the mean, and their sums float64: 300,000 x 768 embeddings take seconds.
+    Products are in float32, relative to a point near the mean, and their sums in float64: 300,000 x 768 embeddings take
+    seconds.
 
     Args:
-      views: arrays as stored, segments x dim, each with the numbers of its rows that take part.
+      views: arrays as stored, segments x dim, each with the numbers of the rows to use.
     """
     n_rows, dim = sum(len(rows) for _, rows in views), views[0][0].shape[1]
     view, rows = views[0]
@@ -151,7 +153,7 @@ def mean_and_covariance(
 
 
 def digests_of_clips(clips: ClipTable) -> UInt64[np.ndarray, "clips"]:
-    """A number for each clip's id, the same on every machine and hardly ever the same for two ids.
+    """A hash of each clip's id, equal on every machine and almost never equal for two ids.
 
     Args:
       clips: the table.
@@ -160,9 +162,9 @@ def digests_of_clips(clips: ClipTable) -> UInt64[np.ndarray, "clips"]:
 
 
 def digests_of_rows(view: np.ndarray, rows: Int[np.ndarray, "rows"]) -> UInt64[np.ndarray, "kept"]:
-    """A number for each embedding, the same on every machine, whether it is stored as float32 or as float16.
+    """A hash of each embedding, equal on every machine, and equal for float32 and float16.
 
-    Rows that are one number throughout, such as those of silence, have none.
+    Constant rows, such as those of silence, have no hash.
 
     Args:
       view: segments x dim.

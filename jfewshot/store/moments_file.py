@@ -1,4 +1,4 @@
-"""Mean and covariance of a background as one small file: written whole or not at all, and checked when read."""
+"""Mean and covariance of a background as one small file, which is written completely or not at all, and checked when read."""
 
 import json
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ _Digest64 = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 
 
 class _Named(msgspec.Struct):
-    """An encoder or a corpus. Other facts may stand beside these."""
+    """An encoder or a corpus. The file may have further facts."""
 
     name: _Name
     revision: str | None = None
@@ -56,7 +56,7 @@ def write_moments(path: Path | str, moments: Moments, replace: bool = False) -> 
       the file's path.
 
     Raises:
-      UserError: if the name ends otherwise, or the file is there.
+      UserError: if the name does not end in .npz, or the file exists.
     """
     path = check_moments_place(path, replace)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -69,10 +69,10 @@ def write_moments(path: Path | str, moments: Moments, replace: bool = False) -> 
 
 
 def check_moments_place(path: Path | str, replace: bool) -> Path:
-    """Refuse a name that a file of statistics may not have, before the work.
+    """Refuse an invalid name for a file of statistics, before the computation.
 
     Raises:
-      UserError: if the name does not end in .npz, or the file is there and may not be replaced.
+      UserError: if the name does not end in .npz, or the file exists and may not be replaced.
     """
     path = Path(path)
     if path.suffix != ".npz":
@@ -92,7 +92,7 @@ def read_moments(path: Path | str) -> Moments:
       the statistics.
 
     Raises:
-      UserError: if it is missing, no file of statistics, of another format version, or damaged.
+      UserError: if the file is missing, damaged, of another format version, or not a file of statistics.
     """
     path = Path(path)
     try:
@@ -147,7 +147,7 @@ def _about(path: Path, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
 
 
 def _fault(arrays: dict[str, np.ndarray]) -> str:
-    """What is wrong with the arrays; empty if nothing is."""
+    """The error in the arrays; empty if they are valid."""
     for name, dtype in zip(_ARRAYS, _DTYPES, strict=True):
         if name not in arrays:
             return f"it has no array '{name}'"

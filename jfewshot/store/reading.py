@@ -16,7 +16,8 @@ from jfewshot.store.manifest import MANIFEST, read_manifest
 
 CLIPS = "clips.csv"
 VIEW_DTYPES = ("float16", "float32")
-# The tables of clips that were read last, by the digest of their files: all encoders' stores of a dataset share one.
+# The tables of clips that were read last, by the digest of their files. The stores of all encoders of a dataset share
+# one table.
 _TABLES_KEPT = 32
 _tables: dict[str, ClipTable] = {}
 
@@ -27,7 +28,7 @@ class Store:
 
     Attributes:
       path: its folder.
-      manifest: what `manifest.json` says.
+      manifest: the contents of `manifest.json`.
       clips: the table of clips, sorted by clip id.
     """
 
@@ -49,7 +50,7 @@ class Store:
 
     @property
     def default_view(self) -> str:
-        """The view that is evaluated unless another is asked for: the manifest's, or `last.mean`, or the first."""
+        """The view that is evaluated by default: the manifest's default view, or `last.mean`, or the first."""
         stated = self.manifest.get("default_view")
         if stated is not None:
             return stated
@@ -57,9 +58,9 @@ class Store:
 
     @functools.cached_property
     def digest(self) -> str:
-        """SHA-256 of the manifest, which holds the digest of every other file, without the measured cost.
+        """SHA-256 of the manifest without the measured cost; the manifest holds the digest of every other file.
 
-        The cost is another one each time that the same store is made.
+        The cost is left out because it differs each time that the same store is made.
         """
         return sha256_of_json({name: value for name, value in self.manifest.items() if name != "cost"})
 
@@ -70,8 +71,8 @@ class Store:
           float16 or float32 array, segments x dim.
 
         Raises:
-          UserError: if there is no such view, or its file is missing, truncated or of another shape than the manifest
-            says.
+          UserError: if there is no such view, or its file is missing, truncated or has another shape than in the
+              manifest.
         """
         if name not in self.manifest["views"]:
             raise UserError(f"{self.path} has no view '{name}'; it has {', '.join(self.views)}")
@@ -85,7 +86,8 @@ class Store:
         except OSError as error:
             raise UserError(f"{path} cannot be read ({error.strerror or error})") from error
         except Exception as error:
-            # A header is a Python literal: a damaged one raises whatever Python's tokenizer, its parser, NumPy and mmap raise.
+            # A header is a Python literal, so a damaged one can raise any error of Python's tokenizer, its parser,
+            # NumPy and mmap.
             what = " ".join(str(error).split())[:200] or type(error).__name__
             raise UserError(f"{path} is truncated or not an array ({what}); copy or extract the store again") from error
         if array.ndim != 2 or str(array.dtype) not in VIEW_DTYPES:
@@ -117,10 +119,10 @@ class Store:
         return self.path / f"{name}.npy"
 
     def view_digest(self, name: str) -> str:
-        """SHA-256 of a view's file, as the manifest gives it.
+        """SHA-256 of a view's file, from the manifest.
 
         Raises:
-          UserError: if it does not.
+          UserError: if the manifest has no such digest.
         """
         digest = self.manifest["views"][name].get("sha256")
         if not isinstance(digest, str):
@@ -131,8 +133,8 @@ class Store:
         """Compare a view's bytes with the manifest.
 
         Args:
-          name: of the view.
-          actual: SHA-256 of its file, where that is known already.
+          name: name of the view.
+          actual: SHA-256 of its file, if it is already known.
 
         Raises:
           UserError: if they differ.
@@ -146,12 +148,12 @@ class Store:
 
 
 def open_store(path: Path | str) -> Store:
-    """Open a store: read its manifest and clips and check the one against the other.
+    """Open a store: read its manifest and its clips, and check that they agree.
 
     The views' bytes are not read yet; `Store.check_digest` and `verify_store` do that.
 
     Raises:
-      UserError: if the folder is no store, is of another format version, or contradicts itself.
+      UserError: if the folder is not a store, has another format version, or contradicts itself.
     """
     path = Path(path)
     manifest = read_manifest(path)
@@ -159,7 +161,7 @@ def open_store(path: Path | str) -> Store:
 
 
 def _clips(path: Path, expected: str) -> ClipTable:
-    """A store's table of clips; of two stores with the same file the same object, which is read and digested once."""
+    """A store's table of clips; two stores with the same file share one object, which is read and digested once."""
     if not path.is_file():
         return ClipTable.read(path)
     try:
@@ -181,7 +183,7 @@ def find_stores(*roots: Path | str) -> list[Path]:
     """The folders of all stores at or below some folders, sorted by name.
 
     Raises:
-      UserError: if a folder does not exist or holds no store.
+      UserError: if a folder does not exist or contains no store.
     """
     found: list[Path] = []
     for root in map(Path, roots):

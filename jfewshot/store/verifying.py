@@ -11,7 +11,7 @@ from jfewshot.printable import counted
 from jfewshot.store.reading import Store, open_store
 from jfewshot.threads import by_blocks
 
-_ROWS_AT_ONCE = 1024  # what a core's cache holds
+_ROWS_AT_ONCE = 1024  # rows that fit a core's cache
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,8 +19,8 @@ class Report:
     """The findings of `verify_store`.
 
     Attributes:
-      errors: what makes the store unfit for use; empty for a sound one.
-      warnings: what a person should look at: constant or zero embeddings, doubled rows, tiny classes.
+      errors: errors that make the store unusable; empty for a sound store.
+      warnings: findings that a person should check: constant or zero embeddings, doubled rows, tiny classes.
     """
 
     errors: tuple[str, ...]
@@ -30,7 +30,7 @@ class Report:
 def verify_store(path: Path | str) -> Report:
     """Read all of a store and check it: digests, shapes, NaN and infinity, zero, constant and doubled embeddings, class sizes.
 
-    Reads in blocks, so a store larger than memory is no trouble.
+    The store is read in blocks, so it may be larger than memory.
     """
     try:
         store = open_store(path)
@@ -58,19 +58,19 @@ def verify_store(path: Path | str) -> Report:
 
 
 def rows_not_finite(view: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Which of some rows hold a NaN or an infinity, read in blocks.
+    """Which of some rows contain a NaN or an infinity; rows are read in blocks.
 
     Args:
       view: segments x dim.
-      rows: integer rows to look at.
+      rows: numbers of the rows to check.
 
-    Returns:
-      The bad ones among `rows`.
+      Returns:
+        the rows of `rows` that contain a NaN or an infinity.
     """
 
     def bad_of(start: int, stop: int) -> np.ndarray:
         part = rows[start:stop]
-        # Mostly a block of the file, which need not be copied to be looked at.
+        # Mostly the rows are a block of the file, which can be checked without a copy.
         together = part[-1] - part[0] + 1 == len(part) and (np.diff(part) == 1).all()
         sound = finite(view[part[0] : part[-1] + 1] if together else view[part])
         return part[:0] if sound.all() else part[~sound.all(axis=1)]
@@ -80,18 +80,18 @@ def rows_not_finite(view: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
 def finite(x: np.ndarray) -> np.ndarray:
     """Which numbers, of float16 or float32, are neither NaN nor infinite."""
-    # Half precision is emulated on most processors; an exponent of all ones is a NaN or an infinity.
+    # Most processors emulate half precision, so check the bits: an exponent of all ones means NaN or infinity.
     return x.view(np.uint16) & 0x7C00 != 0x7C00 if x.dtype == np.float16 else np.isfinite(x)
 
 
 def doubled_rows(view: np.ndarray) -> list[tuple[int, int]]:
-    """Rows that equal an earlier row to the bit, rows of zeros and of one number apart.
+    """Rows that are identical to an earlier row, except constant rows.
 
     Args:
       view: segments x dim.
 
     Returns:
-      each such row, after the first row that it equals.
+      pairs of the first row and a later row that equals it.
     """
     digests, plain = [], []
     for start in range(0, len(view), _ROWS_AT_ONCE):
@@ -160,18 +160,18 @@ def _check_view(store: Store, name: str, errors: list[str], warnings: list[str])
 
 
 def row_digests(block: np.ndarray) -> np.ndarray:
-    """A number for each row, equal for equal bytes, and hardly ever for others."""
+    """A hash for each row, equal for equal bytes, and almost never equal for others."""
     data, width = block.tobytes(), block.shape[1] * block.itemsize
     return np.array([hash(data[i : i + width]) for i in range(0, len(data), width)], np.int64)
 
 
 def _doubled(view: np.ndarray, rows: np.ndarray, digests: np.ndarray) -> list[tuple[int, int]]:
-    """Each row that has the bytes of an earlier one, after that one."""
+    """Pairs of a row and a later row with the same bytes."""
     order = np.argsort(digests, kind="stable")
     same = np.flatnonzero(digests[order][1:] == digests[order][:-1])
     first_of: dict[bytes, int] = {}
     pairs = []
-    for place in np.union1d(same, same + 1):  # in order of digests, and of rows within equal digests
+    for place in np.union1d(same, same + 1):  # sorted by digest, and by row within equal digests
         row = int(rows[order[place]])
         first = first_of.setdefault(view[row].tobytes(), row)
         if first != row:

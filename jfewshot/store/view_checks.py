@@ -15,16 +15,16 @@ from jfewshot.store.known_files import Found, recall, remember
 from jfewshot.store.reading import Store
 from jfewshot.store.verifying import finite, rows_not_finite
 
-_BYTES_AT_ONCE = 2**20  # what a core's cache holds
+_BYTES_AT_ONCE = 2**20  # bytes that fit a core's cache
 
 
 class Wanted(NamedTuple):
-    """A view, and the clips whose segments are to be sound.
+    """A view, and the clips whose segments must be finite.
 
     Attributes:
-      store: where it lies.
-      name: of the view.
-      clips: the store's, or some of them.
+      store: the store of the view.
+      name: name of the view.
+      clips: the store's clips, or some of them.
     """
 
     store: Store
@@ -33,18 +33,18 @@ class Wanted(NamedTuple):
 
     @property
     def key(self) -> tuple[str | int, ...]:
-        """Which check this is: of these clips, of this file as it stands now."""
+        """A key of the check: these clips, and this file with its current status."""
         file: tuple[int, ...] = ()
-        with contextlib.suppress(OSError):  # the check says what is wrong with the file, when its turn comes
+        with contextlib.suppress(OSError):  # the check itself will report the error of the file
             status = self.store.view_path(self.name).stat()
             file = status.st_mtime_ns, status.st_size, status.st_ino
         return str(self.store.path), self.store.digest, self.name, self.clips.segments_digest, *file
 
 
 class CheckedViews:
-    """The view that was checked last, and the one that is checked next, in a thread of its own.
+    """The view that was checked last, and the view that is checked next by a thread.
 
-    Every byte has to be read from disk, digested and looked at, which takes as long as the episodes themselves do.
+    Every byte has to be read from disk, digested and checked, which takes as long as solving the episodes.
     """
 
     def __init__(self) -> None:
@@ -52,11 +52,11 @@ class CheckedViews:
         self._checks: dict[tuple[str | int, ...], Future[np.ndarray]] = {}
 
     def get(self, wanted: Wanted, then: Wanted | None = None) -> np.ndarray:
-        """A view, segments x dim, once it is known to be sound.
+        """Return a view, segments x dim, after its check.
 
         Args:
-          wanted: this one.
-          then: what will be asked for after it, to be checked meanwhile.
+          wanted: the view.
+          then: the view that will be needed after it, which is checked in the meantime.
 
         Raises:
           UserError: if its file is not the one that the manifest describes, or an embedding of the clips is NaN or infinite.
@@ -67,7 +67,7 @@ class CheckedViews:
         try:
             return self._checks[key].result()
         except BaseException:
-            del self._checks[key]  # it may be mended before it is asked for again
+            del self._checks[key]  # the file may be corrected before it is needed again
             raise
 
 
@@ -75,7 +75,7 @@ def check_view(wanted: Wanted) -> np.ndarray:
     """Compare a view with its manifest and search it for NaN and infinity.
 
     Args:
-      wanted: the view, and the clips whose embeddings are to be finite.
+      wanted: the view, and the clips whose embeddings must be finite.
 
     Returns:
       The view, segments x dim.
@@ -106,7 +106,7 @@ def check_finite(wanted: Wanted, view: np.ndarray, rows: np.ndarray) -> None:
       rows: numbers of the rows.
 
     Raises:
-      UserError: naming a clip whose embedding is NaN or infinite.
+      UserError: names a clip whose embedding is NaN or infinite.
     """
     store, name, clips = wanted
     bad = rows_not_finite(view, rows)
@@ -119,10 +119,10 @@ def check_finite(wanted: Wanted, view: np.ndarray, rows: np.ndarray) -> None:
 
 
 def read_through(path: Path, view: np.memmap) -> Found:
-    """Read a view's file once, for its digest and for whether its numbers are finite.
+    """Read a view's file once, to compute its digest and to check that its numbers are finite.
 
     Args:
-      path: of the `.npy`.
+      path: path of the `.npy` file.
       view: its array, memory-mapped.
     """
     digest, sound = hashlib.sha256(), True
@@ -131,6 +131,6 @@ def read_through(path: Path, view: np.memmap) -> Found:
         digest.update(file.read(view.offset))
         while n := file.readinto(block):
             digest.update(memoryview(block)[:n])
-            # A file that ends within a number is not the one that the manifest describes.
+            # A file that ends within a number is not the file that the manifest describes.
             sound = sound and bool(finite(np.frombuffer(block, view.dtype, n // view.itemsize)).all())
     return Found(digest.hexdigest(), sound)

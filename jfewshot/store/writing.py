@@ -1,4 +1,4 @@
-"""Writing a store, whole or not at all."""
+"""Write a store completely or not at all."""
 
 import hashlib
 import json
@@ -33,30 +33,30 @@ def write_store(
     cost: Mapping[str, Any] | None = None,
     replace: bool = False,
 ) -> Store:
-    """Write a store; it appears in its place only when all of it is on disk and was read back.
+    """Write a store; it appears at its path only after all of it is on disk and has been read for a check.
 
     Args:
       path: the store's folder.
       views: by name (`<layer>.<pooling>`), an array of segments x dim in float16 or float32, or the path of a finished
         `.npy` file, which is moved into the store (for stores larger than memory).
       clips: the table of clips; its segments are rows of every view.
-      dataset: what is known of the dataset; `name` is required (docs/store.md lists the rest).
-      upstream: what is known of the encoder; `name` is required.
-      sample_rate: Hz, of what the encoder was given.
+      dataset: facts about the dataset; `name` is required (docs/store.md lists the others).
+      upstream: facts about the encoder; `name` is required.
+      sample_rate: sample rate of the encoder's input, in Hz.
       segment_samples: samples per segment; None for whole clips.
-      preprocessing: what was done to the audio before the encoder, in a sentence.
+      preprocessing: a sentence about the preparation of the audio for the encoder.
       default_view: the view that `jfewshot run` evaluates without --views; None for `last.mean`, or the first.
       left_out: `{"clip_id", "reason"}` for each recording that could not be used.
       made_with: versions of the programs that made it.
-      cost: what the encoder cost (docs/store.md); None if that was not measured.
-      replace: replace a store that stands at `path`. A folder that holds anything else is never touched.
+      cost: the computational cost of the encoder (docs/store.md); None if it was not measured.
+      replace: replace an existing store at `path`. A folder with any other file is never changed.
 
     Returns:
       the finished store.
 
     Raises:
-      UserError: if a view's name, type or number of rows does not fit, a name is missing, the default view is no view, or
-        something stands at `path`.
+      UserError: if a view's name, type or number of rows does not fit, a name is missing, the default view is not a
+          view, or `path` exists and may not be replaced.
     """
     for what, facts in (("dataset", dataset), ("upstream", upstream)):
         if not facts.get("name"):
@@ -93,7 +93,7 @@ def write_store(
 
 
 def write_cost(store: Store, cost: Mapping[str, Any]) -> None:
-    """Complete a store's manifest by what the encoder cost; the store's digest stays as it is.
+    """Add the encoder's cost to a store's manifest; the store's digest stays the same.
 
     Args:
       store: the store, which may have a cost already.
@@ -103,16 +103,16 @@ def write_cost(store: Store, cost: Mapping[str, Any]) -> None:
 
 
 def check_store_place(path: Path | str, replace: bool) -> None:
-    """Refuse a folder that a store may not be written to, before the work that makes the store.
+    """Refuse a folder to which a store may not be written, before the computation of the store.
 
     Raises:
-      UserError: naming the folder and what is in it.
+      UserError: names the folder and its contents.
     """
     check_place(path, own_files, "store", replace)
 
 
 def own_files(folder: Path) -> frozenset[str] | None:
-    """The files that a store's manifest accounts for, with the manifest itself; None where there is none."""
+    """The files that a store's manifest lists, and the manifest itself; None if there is no manifest."""
     manifest = manifest_of(folder / MANIFEST, FORMAT)
     if manifest is None or not isinstance(manifest.get("views"), dict):
         return None
@@ -123,7 +123,7 @@ def _read_back(folder: Path, clips: ClipTable, manifest: Mapping[str, Any]) -> N
     """Read a written store and compare it with the data, before the store appears in its place.
 
     Raises:
-      UserError: if a file does not say what it was written from.
+      UserError: if a file differs from the data.
     """
     store = open_store(folder)
     same_table = store.clips.digest == clips.digest and store.clips.segments_digest == clips.segments_digest
@@ -157,9 +157,9 @@ def _write_view(folder: Path, name: str, view: np.ndarray | Path, clips: ClipTab
     if len(array) < clips.n_rows:
         raise UserError(f"view '{name}' has {len(array)} rows, but the clips speak of {clips.n_rows}")
     shape, dtype = array.shape, str(array.dtype)
-    # Only now: a file that does not fit stays where its maker left it.
+    # Move files only now, so that a file that does not fit stays in its place.
     if isinstance(view, Path):
-        del array  # Windows moves no file that is mapped into memory
+        del array  # Windows cannot move a memory-mapped file
         shutil.move(view, file)
         digest = sha256_of_file(file)
     else:
@@ -177,7 +177,7 @@ def _write_view(folder: Path, name: str, view: np.ndarray | Path, clips: ClipTab
 
 
 class _Digesting:
-    """A file that takes the digest of what is written to it, so that an array on disk need not be read again."""
+    """A file that computes the digest of the written bytes, so that an array on disk need not be read again."""
 
     def __init__(self, file: IO[bytes]):
         self._file = file

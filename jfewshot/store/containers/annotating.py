@@ -1,4 +1,4 @@
-"""Windows of recordings that are labelled by files of annotations."""
+"""Label windows of recordings by annotation files."""
 
 import importlib
 import logging
@@ -13,17 +13,17 @@ _log = logging.getLogger(__name__)
 
 
 def annotate_with(annotations: str, columns: Sequence[str] = ()) -> Annotate | None:
-    """How windows are labelled by files of annotations.
+    """Prepare to label windows by annotation files.
 
     Args:
       annotations: `raven:FOLDER`, or another kind that docs/datasets describes; empty for none.
-      columns: pairs WHAT=COLUMN for columns of theirs with other names than usual.
+      columns: pairs WHAT=COLUMN for columns of the annotations whose names are not the usual ones.
 
     Returns:
       a function from names of recordings to labelled stretches; None for no annotations.
 
     Raises:
-      UserError: if there are columns and no annotations.
+      UserError: if columns are given without annotations.
     """
     if not annotations:
         if columns:

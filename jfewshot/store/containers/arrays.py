@@ -13,10 +13,10 @@ from jfewshot.store.containers.tables import Table, column_names, facts_of, view
 
 
 def read_npz(path: Path, embeddings: Sequence[str], columns: Sequence[str]) -> Table:
-    """Embeddings and labels of an .npz file.
+    """Read embeddings and labels of an .npz file.
 
     Args:
-      path: of the file.
+      path: the file.
       embeddings: names of arrays that are embeddings; none means all that can be.
       columns: names of further columns.
 
@@ -35,10 +35,10 @@ def read_npz(path: Path, embeddings: Sequence[str], columns: Sequence[str]) -> T
 
 
 def read_zarr(path: Path, embeddings: Sequence[str], columns: Sequence[str]) -> Table:
-    """Embeddings and labels of a group of Zarr, of format 2 or 3.
+    """Read embeddings and labels of a Zarr group, of format 2 or 3.
 
     Args:
-      path: of the group, a folder or a .zip file.
+      path: the group, which is a folder or a .zip file.
       embeddings: names of arrays that are embeddings; none means all that can be.
       columns: names of further columns.
 
@@ -57,12 +57,12 @@ def read_zarr(path: Path, embeddings: Sequence[str], columns: Sequence[str]) -> 
         place = zarr.storage.ZipStore(path, mode="r") if path.is_file() else path
         group = zarr.open_group(place, mode="r")
         arrays: dict[str, Any] = {str(name): array for name, array in group.arrays() if array.ndim in (1, 2)}
-        # Read here, where a damaged chunk can be named; embeddings are read below, those that are asked for.
+        # Labels are read here, where a damaged chunk can be named; only the wanted embeddings are read below.
         arrays = {name: _read(array) if array.ndim == 1 else array for name, array in arrays.items()}
         return _of_arrays(path, arrays, {}, embeddings, columns)
     except UserError:
         raise
-    except Exception as error:  # of zarr, of its codecs, of its JSON
+    except Exception as error:  # any error of zarr, its codecs or its JSON
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise UserError(f"{path} is not a whole group of Zarr (zarr says: {reason}); write it again") from error
 

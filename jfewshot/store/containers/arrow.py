@@ -1,4 +1,4 @@
-"""Tables of Arrow: Parquet and Feather files, and folders that Hugging Face's `datasets` saved.
+"""Arrow tables: Parquet and Feather files, and folders that Hugging Face's `datasets` saved.
 
 A folder of `dataset.save_to_disk(FOLDER)` is read with pyarrow alone:
 
@@ -6,8 +6,8 @@ A folder of `dataset.save_to_disk(FOLDER)` is read with pyarrow alone:
       dataset_info.json, state.json, data-00000-of-00002.arrow ...       a Dataset, or
       dataset_dict.json, train/..., test/...                             a DatasetDict: each part is a split
 
-Its rows without ids are named as `jfewshot extract --datasets hf:FOLDER` names them, so that both make the same clips. Classes of
-`datasets` (ClassLabel), there and in Parquet files, become their names.
+Rows without ids get the names that `jfewshot extract --datasets hf:FOLDER` gives them, so that both make the same
+clips. Classes of `datasets` (ClassLabel), there and in Parquet files, become their names.
 """
 
 import contextlib
@@ -24,9 +24,9 @@ from jfewshot.files.parquet import need_pyarrow
 from jfewshot.store.containers.rows import KEY
 from jfewshot.store.containers.tables import Table, column_names, exported_columns, facts_of, view_names
 
-# Names that a split's clips are known by here.
+# Names of splits, and the names that jfewshot uses for them.
 _SPLITS = {"valid": "validation", "dev": "validation"}
-_FEATURES = b"huggingface"  # under which `datasets` keeps its types in a file's schema
+_FEATURES = b"huggingface"  # key under which `datasets` stores its types in a file's schema
 
 
 def read_parquet(path: Path, embeddings: Sequence[str], columns: Sequence[str]) -> Table:
@@ -77,7 +77,7 @@ def read_hf(folder: Path, embeddings: Sequence[str], columns: Sequence[str]) -> 
       columns: names of further columns.
 
     Returns:
-      columns, views and facts; a DatasetDict's parts are splits where no column `split` is there.
+      columns, views and facts; the parts of a DatasetDict are splits if there is no column `split`.
 
     Raises:
       UserError: if pyarrow is not installed, the folder is damaged, or has no labels or embeddings.
@@ -153,13 +153,14 @@ def _json(path: Path) -> dict[str, Any]:
 
 
 def _opened(pyarrow: Any, path: Path) -> Any:
-    """The table in a file of Arrow, of either of its two forms, mapped into memory."""
+    """The table in an Arrow file of either of the two formats, memory-mapped."""
     with open(path, "rb") as start:
         is_file = start.read(6) == b"ARROW1"
     source = pyarrow.memory_map(str(path))
     opened = pyarrow.ipc.open_file(source) if is_file else pyarrow.ipc.open_stream(source)
     table = opened.read_all()
-    # Lengths and offsets are taken as they stand in the file otherwise, and those of a damaged one lead out of the memory.
+    # Without this check, lengths and offsets of the file are trusted, and those of a damaged file point outside the
+    # memory.
     table.validate(full=True)
     return table
 
@@ -201,7 +202,7 @@ def _of_columns(
 
 
 def _features(text: bytes | None) -> dict[str, Any]:
-    """The types of `datasets` in a file's schema; nothing where there are none."""
+    """The types of `datasets` in a file's schema; empty if there are none."""
     try:
         found = decode_json(text or b"{}")
     except UserError:
@@ -212,7 +213,7 @@ def _features(text: bytes | None) -> dict[str, Any]:
 
 
 def _with_names(path: Path, feature: Any, values: list[Any]) -> list[Any]:
-    """Classes by their names; below 0, as `datasets` writes a missing one, and None are missing."""
+    """Convert class numbers to names; negative numbers, which `datasets` writes for a missing class, and None are missing."""
     if not isinstance(feature, dict) or feature.get("_type") != "ClassLabel" or not feature.get("names"):
         return values
     names = feature["names"]

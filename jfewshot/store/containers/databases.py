@@ -1,4 +1,4 @@
-"""A store of a database of windows: its tables, its vectors, and labels of its own or of annotations."""
+"""Make a store from a database of windows: its tables, its vectors, and its own labels or those of annotations."""
 
 import importlib
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from jfewshot.store.containers.taking import Taking, store_of_windows
 from jfewshot.store.containers.windows import Annotate, Database, labels_by_overlap
 from jfewshot.store.reading import Store
 
-# Loaded when they are asked for.
+# Loaded when they are needed.
 _READERS = {
     "hoplite": ("jfewshot.store.containers.hoplite", "read_hoplite"),
     "bacpipe": ("jfewshot.store.containers.bacpipe", "read_bacpipe"),
@@ -34,20 +34,20 @@ def import_windows(
 
     Args:
       path: the folder to write.
-      container: the database: its folder, or a file in it.
-      kind: of the database: hoplite, bacpipe or hear.
-      dataset: its name, or a dict with `name` and more; None for the name of the database's folder.
-      upstream: the encoder's, likewise; None for what the database says.
+      container: the folder of the database, or a file in it.
+      kind: kind of the database: hoplite, bacpipe or hear.
+      dataset: name of the dataset, or a dict with `name` and more; None for the name of the database's folder.
+      upstream: name of the encoder, or a dict with `name` and more; None for the one in the database.
       columns: further columns to keep.
       taking: which windows become clips.
-      annotations: labels in place of those in the database; None for those.
-      replace: replace a store that stands at `path`.
+      annotations: labels that replace those in the database; None to use those in the database.
+      replace: replace an existing store at `path`.
 
     Returns:
       the finished store.
 
     Raises:
-      UserError: if the database cannot be read, does not say which encoder it is of, or no window becomes a clip.
+      UserError: if the database cannot be read, does not name its encoder, or if no window becomes a clip.
     """
     folder = container.parent if container.is_file() else container
     is_plain = annotations is None and not columns and taking == Taking(unlabelled=taking.unlabelled)

@@ -15,7 +15,7 @@ class FileVectors:
 
     Args:
       paths: of the files, one per recording.
-      first: int64, the key of each recording's first window, and after the last one the number of all windows.
+      first: int64, the key of each recording's first window, followed by the number of all windows.
     """
 
     def __init__(self, paths: Sequence[Path], first: np.ndarray):
@@ -29,7 +29,7 @@ class FileVectors:
 
     @property
     def dim(self) -> int:
-        """How many numbers an embedding has."""
+        """The number of dimensions of an embedding."""
         return self._dim
 
     @property
@@ -38,7 +38,7 @@ class FileVectors:
         return self._dtype
 
     def has(self, keys: np.ndarray) -> np.ndarray:
-        """Which windows have an embedding: their file is there and has as many rows."""
+        """Which windows have an embedding: their file exists and has enough rows."""
         owner, row = self._places(keys)
         n_rows = {
             int(at): len(_array(self._paths[at])) if self._paths[at].is_file() else 0 for at in set(owner.tolist())

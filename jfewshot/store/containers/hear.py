@@ -1,4 +1,4 @@
-"""The folder of one task's embeddings that heareval, the kit of HEAR 2021, wrote: `embeddings/ENCODER/TASK`.
+"""Read a folder of one task's embeddings that heareval, the kit of HEAR 2021, wrote: `embeddings/ENCODER/TASK`.
 
     task_metadata.json                        scene or timestamp embeddings, one label or several, the splits
     train.json, test.json, fold00.json ...    the recordings of each split
@@ -23,23 +23,23 @@ from jfewshot.store.containers.windows import Database, Windows
 
 METADATA = "task_metadata.json"
 _FIX = "name the folder of one task below embeddings/ENCODER that heareval wrote"
-# Names that a split's clips are known by here.
+# Names of splits, and the names that jfewshot uses for them.
 _SPLITS = {"valid": "validation"}
 
 
 def read_hear(folder: Path, taking: Taking, columns: Sequence[str] = ()) -> Database:
-    """Read the recordings and labels of a task; embeddings are read when they are asked for.
+    """Read the recordings and labels of a task; embeddings are read when they are needed.
 
     Args:
-      folder: of the task.
-      taking: not used; which labels count is decided later.
-      columns: further columns, of which there are none.
+      folder: the folder of the task.
+      taking: not used; the labels that count are chosen later.
+      columns: further columns; heareval has none.
 
     Returns:
       a window per scene or per timestamp, and its labels.
 
     Raises:
-      UserError: if it is no such folder, or a file is missing or damaged.
+      UserError: if the folder is not of heareval, or a file is missing or damaged.
     """
     if columns:
         raise UserError(

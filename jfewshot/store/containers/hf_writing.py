@@ -1,4 +1,4 @@
-"""A store as a folder that `load_from_disk` of Hugging Face's `datasets` opens, written with pyarrow alone."""
+"""Write a store as a folder that `load_from_disk` of Hugging Face's `datasets` can open, with pyarrow alone."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ _DESCRIPTION = "Embeddings that jfewshot exported from a store: a row per segmen
 
 
 def write_hf(store: Store, path: Path, names: tuple[str, ...], replace: bool) -> None:
-    """Write a store as a saved dataset, a folder that appears whole or not at all.
+    """Write a store as a saved dataset: a folder that appears complete or not at all.
 
     Args:
       store: the store.
@@ -26,7 +26,7 @@ def write_hf(store: Store, path: Path, names: tuple[str, ...], replace: bool) ->
       replace: replace a dataset that was exported before.
 
     Raises:
-      UserError: if pyarrow is not installed, or something else stands there.
+      UserError: if pyarrow is not installed, or if `path` exists and is not such a folder.
     """
     pyarrow, _ = need_pyarrow(f"writing {path}")
     schema, batches = rows_of(store, names, pyarrow)
@@ -35,7 +35,8 @@ def write_hf(store: Store, path: Path, names: tuple[str, ...], replace: bool) ->
         with pyarrow.OSFile(str(folder / _DATA), "wb") as file, pyarrow.ipc.new_stream(file, schema) as stream:
             for batch in batches:
                 stream.write_batch(batch)
-        # The types of the columns are left for `datasets` to take from the data: it has changed how it writes them before.
+        # We do not write the types of the columns; `datasets` infers them from the data. Its format for types has
+        # changed before.
         info = {
             "description": _DESCRIPTION,
             "citation": str(dataset.get("citation") or ""),

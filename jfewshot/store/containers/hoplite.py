@@ -23,15 +23,15 @@ def read_hoplite(path: Path, taking: Taking, columns: Sequence[str] = ()) -> Dat
 
     Args:
       path: of its folder.
-      taking: which labels count, and how long windows are where the database does not say it.
-      columns: further columns to keep: of the tables of windows, recordings and deployments. `project` and `deployment` are kept
-        in any case.
+      taking: which labels count, and the length of windows if the database does not store it.
+      columns: further columns to keep, from the tables of windows, recordings and deployments. `project` and
+          `deployment` are always kept.
 
     Returns:
       windows, labels, vectors and facts.
 
     Raises:
-      UserError: if it is no database of Hoplite, is damaged, or has no such column.
+      UserError: if the folder is not a Hoplite database, is damaged, or lacks a column.
     """
     file = path / TABLES
     with opened(file) as database:

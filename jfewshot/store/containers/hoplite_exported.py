@@ -1,4 +1,4 @@
-"""A store of a Hoplite database that was exported from a store: the same clips, labels, groups and rows."""
+"""Make the original store from a Hoplite database that was exported from a store: same clips, labels, groups and rows."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,20 +27,20 @@ def import_exported(
     upstream: str | Mapping[str, Any] | None,
     replace: bool,
 ) -> Store | None:
-    """Make a store of a database that was exported from a store, and that nobody has added windows or labels to.
+    """Make a store from a database that was exported from a store and not changed since (no new windows or labels).
 
     Args:
       path: the folder to write.
-      folder: of the database.
+      folder: folder of the database.
       dataset: another name of the dataset, or facts about it; None for those of the exported store.
-      upstream: of the encoder, likewise.
-      replace: replace a store that stands at `path`.
+      upstream: another name of the encoder, or facts about it; None for those of the exported store.
+      replace: replace an existing store at `path`.
 
     Returns:
       the finished store; None for another database.
 
     Raises:
-      UserError: if the database is damaged, or something stands at `path`.
+      UserError: if the database is damaged, or if `path` exists and may not be replaced.
     """
     with opened(folder / TABLES) as database:
         tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}

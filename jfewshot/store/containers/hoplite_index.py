@@ -1,4 +1,4 @@
-"""The vectors of a Hoplite database, in an index of USearch, which is mapped into memory and not loaded."""
+"""The vectors of a Hoplite database, in an index of USearch, which is memory-mapped and not loaded."""
 
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,10 @@ INDEX = "usearch.index"
 
 
 def need_usearch(what: str) -> Any:
-    """The module `usearch.index`.
+    """Import the module `usearch.index`.
 
     Args:
-      what: is being done, for the message.
+      what: the current action, for the message.
 
     Raises:
       UserError: if USearch is not installed.
@@ -31,10 +31,10 @@ class IndexVectors:
     """The vectors of an index, by the ids of windows.
 
     Args:
-      path: of the index.
+      path: the file of the index.
 
     Raises:
-      UserError: if the file is missing, is no index or is not whole.
+      UserError: if the file is missing, incomplete or not an index.
     """
 
     def __init__(self, path: Path):
@@ -44,21 +44,21 @@ class IndexVectors:
             raise UserError(f"{path} is missing: it holds the embeddings of the database; copy it too")
         try:
             self._index = module.Index.restore(str(path), view=True)
-        except Exception as error:  # RuntimeError or ValueError, and what later versions raise
+        except Exception as error:  # RuntimeError or ValueError, or others in later versions
             why = LFS_FIX if is_lfs_pointer(path) else f"USearch says: {error}"
             raise UserError(f"{path} is not a whole index of embeddings ({why}); copy it again") from error
-        # Vectors of other kinds (bfloat16, int8) are given as float32.
+        # USearch returns vectors of other types (bfloat16, int8) as float32.
         self._dtype = np.dtype(np.float16 if self._index.dtype == module.ScalarKind.F16 else np.float32)
         self._kind = module.ScalarKind.F16 if self._dtype == np.float16 else module.ScalarKind.F32
 
     @property
     def dim(self) -> int:
-        """How many numbers an embedding has."""
+        """The number of dimensions of an embedding."""
         return int(self._index.ndim)
 
     @property
     def dtype(self) -> np.dtype:
-        """float16 where the index holds such numbers, as all of Hoplite's do; else float32."""
+        """float16 if the index stores float16, as all indices of Hoplite do; else float32."""
         return self._dtype
 
     def has(self, keys: np.ndarray) -> np.ndarray:

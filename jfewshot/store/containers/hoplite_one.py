@@ -15,7 +15,7 @@ from jfewshot.store.containers.taking import Taking
 from jfewshot.store.containers.windows import Annotation, Database, Labels, Windows, labels_by_overlap
 
 ONE = ("deployments", "recordings", "windows", "annotations")
-# Columns that are read in any case, or are of no use to a clip.
+# Columns that are always read, or that clips do not need.
 _OWN = {"id", "recording_id", "deployment_id", "offsets", "filename", "name", "project"}
 
 
@@ -25,9 +25,9 @@ def read_one(
     """Read the tables of perch-hoplite 1.x.
 
     Args:
-      file: of the database.
-      database: the database.
-      metadata: what it says of itself.
+      file: file of the database.
+      database: the open database.
+      metadata: the metadata of the database.
       taking: which labels count.
       columns: further columns to keep.
 
@@ -35,7 +35,7 @@ def read_one(
       windows, labels, vectors and facts.
 
     Raises:
-      UserError: if the tables are damaged, or have no such column.
+      UserError: if the tables are damaged, or lack a column.
     """
     where = _where(file, database, columns)
     kept = {table: [name for name in columns if where[name] == table] for table in ONE[:3]}
@@ -48,7 +48,7 @@ def read_one(
     of_recording = [deployments.get(row[2], nowhere) for row in rows]
     names = short_names([str(row[1]) for row in rows], [(str(place[1]), str(place[0])) for place in of_recording])
     first_of = {name: at for at, name in reversed(list(enumerate(names)))}
-    # Two recordings of one name and one deployment are one recording.
+    # Two recordings with the same name and deployment are one recording.
     number_of = {row[0]: first_of[name] for row, name in zip(rows, names, strict=True)}
     texts = {"deployment": [place[0] for place in of_recording], "project": [place[1] for place in of_recording]}
     texts = {name: column for name, column in texts.items() if any(column)}
@@ -92,7 +92,7 @@ def _labels_of_one(
 
 
 def _pairs(file: Path, table: str, offsets: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
-    """Start and end in seconds of offsets of 1.x: two numbers of 64 bits."""
+    """Convert offsets of 1.x to start and end in seconds; an offset is two numbers of 64 bits."""
     if any(len(blob) != 16 for blob in offsets):
         raise UserError(f"{file}: {table} must have a start and an end as offsets, and a row has not; copy it again")
     pairs = np.frombuffer(b"".join(offsets), "<f8").reshape(-1, 2)
@@ -103,7 +103,7 @@ def _where(file: Path, database: sqlite3.Connection, columns: Sequence[str]) -> 
     """The table of 1.x that holds each further column.
 
     Raises:
-      UserError: if none does.
+      UserError: if no table has one of the columns.
     """
     there = {
         table: [row[1] for row in database.execute(f"PRAGMA table_info({table})") if row[1] not in _OWN]

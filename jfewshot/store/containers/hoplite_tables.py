@@ -1,4 +1,4 @@
-"""Reading the SQLite file of a Hoplite database: what both schemas have in common."""
+"""Read the SQLite file of a Hoplite database: the common part of both schemas."""
 
 import contextlib
 import sqlite3
@@ -13,18 +13,18 @@ from jfewshot.files.json_values import decode_json
 from jfewshot.files.not_tables import LFS_FIX, is_lfs_pointer
 
 TABLES = "hoplite.sqlite"
-POSITIVE = 1  # the type of labels that say that something is heard
+POSITIVE = 1  # the type of labels of sounds that are present
 SETTINGS_OF_BIRDNET = "birdnet_analyzer_settings"
-# What BirdNET-Analyzer 2.4 stores are embeddings of BirdNET 2.4, which takes 48,000 Hz.
+# BirdNET-Analyzer 2.4 stores embeddings of BirdNET 2.4, whose sample rate is 48,000 Hz.
 _BIRDNET = {"upstream": {"name": "birdnet_2.4"}, "sample_rate": 48_000}
 
 
 @contextlib.contextmanager
 def opened(file: Path) -> Iterator[sqlite3.Connection]:
-    """The database, for reading alone.
+    """Open the database read-only.
 
     Raises:
-      UserError: if it is missing, is no SQLite database, or is damaged.
+      UserError: if the file is missing, damaged or not an SQLite database.
     """
     if not file.is_file():
         raise UserError(
@@ -37,8 +37,8 @@ def opened(file: Path) -> Iterator[sqlite3.Connection]:
     address = f"{file.absolute().as_uri()}?mode=ro"
     log = file.with_name(f"{file.name}-wal")
     if not (log.is_file() and log.stat().st_size):
-        # Without a log of changes nothing can change: SQLite need not write its own files beside the database, which may lie in
-        # a folder where nobody may write.
+        # If there is no write-ahead log, open the database as immutable. SQLite then writes no files of its own next to
+        # the database, whose folder may be read-only.
         address += "&immutable=1"
     try:
         with contextlib.closing(sqlite3.connect(address, uri=True)) as database:
@@ -48,15 +48,15 @@ def opened(file: Path) -> Iterator[sqlite3.Connection]:
 
 
 def metadata_of(file: Path, database: sqlite3.Connection, column: str) -> dict[str, Any]:
-    """What a database says of itself.
+    """The metadata of a database.
 
     Args:
-      file: of the database, for messages.
-      database: the database.
-      column: of the values: `value` in perch-hoplite 1.x, `data` in 0.1.x.
+      file: file of the database, for messages.
+      database: the open database.
+      column: name of the column of values: `value` in perch-hoplite 1.x, `data` in 0.1.x.
 
     Returns:
-      values of JSON by name.
+      JSON values by name.
 
     Raises:
       UserError: if a value is not JSON.
@@ -71,7 +71,7 @@ def metadata_of(file: Path, database: sqlite3.Connection, column: str) -> dict[s
 
 
 def facts_of(metadata: dict[str, Any]) -> dict[str, Any]:
-    """Encoder, rate and length of windows, where the program that embedded the recordings noted them."""
+    """Encoder, sample rate and length of windows, if the program that embedded the recordings stored them."""
     if SETTINGS_OF_BIRDNET in metadata:
         return dict(_BIRDNET)
     model = metadata.get("model_config")
@@ -94,20 +94,20 @@ def facts_of(metadata: dict[str, Any]) -> dict[str, Any]:
 def rows_of(
     file: Path, database: sqlite3.Connection, query: str, number_of: dict[int, int], values: Sequence[str] = ()
 ) -> tuple[np.ndarray, np.ndarray, list[bytes], list[tuple[Any, ...]]]:
-    """Rows that belong to a recording: ids, numbers of recordings, offsets as they are stored, and further columns.
+    """Rows that belong to recordings: ids, numbers of recordings, stored offsets, and further columns.
 
     Args:
       file: of the database, for messages.
       database: the database.
-      query: its columns are id, id of the recording, offsets, and further ones.
-      number_of: from the ids of recordings to their places among the recordings.
-      values: for the query's question marks.
+      query: an SQL query with the columns id, id of the recording, offsets, and further ones.
+      number_of: maps the ids of recordings to their numbers.
+      values: values for the query's question marks.
 
     Returns:
-      these, one per row; further columns only where there are any.
+      the columns, with one value per row; further columns only if the query has any.
 
     Raises:
-      UserError: if a row names a recording that is not there.
+      UserError: if a row names a recording that does not exist.
     """
     ids: list[int] = []
     recordings: list[int] = []
@@ -129,19 +129,19 @@ def rows_of(
 
 
 def of_provenance(file: Path, database: sqlite3.Connection, table: str, wanted: Sequence[str]) -> tuple[str, list[str]]:
-    """The condition that labels are of some sources, with its values.
+    """The SQL condition that labels come from some sources, with its values.
 
     Args:
       file: of the database, for messages.
       database: the database.
-      table: of the labels.
+      table: name of the table of labels.
       wanted: the sources; none means all.
 
     Returns:
       the end of a WHERE clause, and the values of its question marks.
 
     Raises:
-      UserError: if no label is of a source.
+      UserError: if no label comes from one of the sources.
     """
     if not wanted:
         return "", []

@@ -1,4 +1,4 @@
-"""A store as a Hoplite database with the tables of perch-hoplite 1.x, which its tools open.
+"""Write a store as a Hoplite database with the tables of perch-hoplite 1.x, so that its tools can open it.
 
 | in the store | in the database |
 |---|---|
@@ -8,7 +8,7 @@
 | clip id, group, split, further columns | further columns of windows |
 | columns `deployment` and `project` | deployments |
 
-Hoplite keeps float16 alone. Where a store does not say how long its segments are, a second stands for each.
+Hoplite stores only float16. If a store does not give the length of its segments, one second is used.
 """
 
 import json
@@ -29,7 +29,7 @@ from jfewshot.store.containers.hoplite_tables import TABLES
 from jfewshot.store.containers.rows import facts_text, in_row_order
 from jfewshot.store.reading import Store
 
-KEY = "jfewshot"  # of the metadata that say how a store is made of the database again
+KEY = "jfewshot"  # key of the metadata with which the store can be made from the database again
 PROVENANCE = "jfewshot"
 COLUMNS = ("clip_id", "clip_class", "clip_group", "clip_split")  # of windows: id, class, group and split of the clip
 _TAKEN = {"id", "recording_id", "offsets", "embedding", *COLUMNS}
@@ -62,7 +62,7 @@ CREATE INDEX idx_windows_recording_id ON windows(recording_id);
 
 
 def write_hoplite(store: Store, path: Path, view: str, replace: bool) -> None:
-    """Write one view of a store as a Hoplite database, a folder that appears whole or not at all.
+    """Write one view of a store as a Hoplite database: a folder that appears complete or not at all.
 
     Args:
       store: the store.
@@ -71,7 +71,8 @@ def write_hoplite(store: Store, path: Path, view: str, replace: bool) -> None:
       replace: replace a database that was exported before.
 
     Raises:
-      UserError: if USearch is not installed, something else stands there, or a value is beyond float16.
+      UserError: if USearch is not installed, if `path` exists and is not such a database, or if a value exceeds the
+          range of float16.
     """
     index = need_usearch(f"writing {path}")
     order, rows = in_row_order(store)
@@ -87,7 +88,7 @@ def write_hoplite(store: Store, path: Path, view: str, replace: bool) -> None:
 
 
 def exported_facts(metadata: dict[str, Any]) -> dict[str, Any] | None:
-    """What the metadata of a database say of the store that it was exported from; None for other databases."""
+    """The facts in a database's metadata about the store from which it was exported; None for other databases."""
     facts = metadata.get(KEY)
     needed = {"dataset": dict, "upstream": dict, "columns": dict, "view": str, "windows": int, "annotations": int}
     if not isinstance(facts, dict) or not all(isinstance(facts.get(name), kind) for name, kind in needed.items()):
@@ -110,7 +111,7 @@ def _own_files(folder: Path) -> frozenset[str] | None:
 
 
 def _write_vectors(module: Any, array: np.ndarray, rows: np.ndarray, path: Path, what: str) -> float:
-    """Write the index; gives the largest change of an embedding by rounding, relative to its length."""
+    """Write the index; returns the largest change of an embedding by rounding, relative to its length."""
     index = module.Index(
         ndim=array.shape[1],
         metric=module.MetricKind.IP,
@@ -222,7 +223,7 @@ def _metadata(
 
 
 def _windows_of(store: Store, clip: int) -> tuple[str, list[tuple[float, float]]]:
-    """The recording of a clip, and where each of its segments begins and ends in it, in seconds."""
+    """The recording of a clip, and the start and end in seconds of each of its segments in the recording."""
     clips, manifest = store.clips, store.manifest
     name, count = str(clips.clip_id[clip]), int(clips.n_segments[clip])
     stretch = _STRETCH.fullmatch(name)
@@ -236,7 +237,7 @@ def _windows_of(store: Store, clip: int) -> tuple[str, list[tuple[float, float]]
 
 
 def _sql_names(columns: list[str]) -> dict[str, str]:
-    """Names of further columns as perch-hoplite admits them: letters, digits and underscores, all different."""
+    """Names of further columns that perch-hoplite accepts: letters, digits and underscores, all different."""
     found: dict[str, str] = {}
     for name in columns:
         plain = re.sub(r"\W|[^\x00-\x7f]", "_", name)

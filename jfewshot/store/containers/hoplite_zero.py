@@ -23,24 +23,25 @@ def read_zero(
     """Read the tables of perch-hoplite 0.1.x.
 
     Args:
-      file: of the database.
-      database: the database.
-      metadata: what it says of itself.
-      taking: which labels count, and how long windows are where the database does not say it.
-      columns: further columns, of which there are none.
+      file: file of the database.
+      database: the open database.
+      metadata: the metadata of the database.
+      taking: which labels count, and the length of windows if the database does not store it.
+      columns: further columns; this schema has none.
 
     Returns:
       windows, labels, vectors and facts.
 
     Raises:
-      UserError: if the tables are damaged, or do not say how long windows are.
+      UserError: if the tables are damaged, or if the length of windows is unknown.
     """
     if columns:
         raise UserError(
             f"{file} has no column '{columns[0]}', which --columns names: databases of perch-hoplite 0.1 have no further columns"
         )
     rows = list(database.execute("SELECT id, dataset, source FROM hoplite_sources"))
-    # Types of these columns are STRING, which SQLite reads as a wish for numbers: a source called 12 comes back as one.
+    # The type of these columns is STRING. SQLite gives such columns a numeric affinity, so a source called "12" is read
+    # as a number.
     is_birdnet = SETTINGS_OF_BIRDNET in metadata
     names = short_names([str(row[2]) for row in rows], [(str(row[1]),) for row in rows], of_a_machine=is_birdnet)
     ids, recordings, offsets, _ = rows_of(
@@ -76,7 +77,7 @@ def read_zero(
 
 
 def _times(file: Path, offsets: list[bytes], window_s: float | None) -> tuple[np.ndarray, np.ndarray]:
-    """Start and end in seconds of offsets of 0.1.x: start and end in 32 bits, or the start alone in 32 or 16 bits."""
+    """Convert offsets of 0.1.x to start and end in seconds: start and end in 32 bits, or only the start in 32 or 16 bits."""
     sizes = {len(blob) for blob in offsets}
     if not sizes <= {2, 4, 8} or len(sizes) > 1:
         raise UserError(f"{file}: its offsets have {sorted(sizes)} bytes; 8 (start and end), 4 or 2 (start) are known")

@@ -1,10 +1,10 @@
-"""Which kind of container a file or a folder is, by its name and by what it holds. Nothing else is read."""
+"""Find the kind of container from the name and contents of a file or a folder, without reading more."""
 
 from pathlib import Path
 
 from jfewshot.errors import UserError
 
-# What people write before the path, and what such a container is.
+# The kinds as users write them before a path, with a description.
 KINDS = {
     "parquet": "a Parquet file",
     "feather": "a Feather or Arrow file",
@@ -26,7 +26,7 @@ _ENDINGS = {
     ".npz": "npz",
     ".zarr": "zarr",
 }
-# A file in a folder that tells its kind.
+# Files that identify the kind of their folder.
 _FILES = {
     "hoplite.sqlite": "hoplite",
     "dataset_dict.json": "hf",
@@ -39,7 +39,7 @@ _FILES = {
 
 
 def kind_of(path: Path) -> str | None:
-    """The kind of a container; None where it is none."""
+    """The kind of a container; None if the path is not a container."""
     if path.is_dir():
         return next((kind for name, kind in _FILES.items() if (path / name).is_file()), None)
     if path.name.lower().endswith(".zarr.zip"):
@@ -51,7 +51,7 @@ def check_kind(path: Path, asked: str | None) -> str:
     """The kind of a container, which the user may have named.
 
     Raises:
-      UserError: if the kind is unknown, nothing is at the path, or what is there is no container.
+      UserError: if the kind is unknown, or if the path does not exist or is not a container.
     """
     if asked is not None and asked not in KINDS:
         raise UserError(f"'{asked}' is not a kind of container; the kinds are {', '.join(KINDS)}")

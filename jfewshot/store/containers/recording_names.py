@@ -1,4 +1,4 @@
-"""Names of recordings: from the paths of the machine that embedded them, to names that are the same everywhere."""
+"""Convert paths of recordings on one machine to names that are the same on every machine."""
 
 import collections
 import itertools
@@ -11,17 +11,17 @@ from jfewshot.errors import UserError
 def short_names(
     paths: Sequence[str], places: Sequence[Sequence[str]] | None = None, of_a_machine: bool = False
 ) -> list[str]:
-    """A name for each recording: its path with forward slashes, without the folder that all absolute paths have in common.
+    """A name for each recording: its path with forward slashes, without the common folder of all absolute paths.
 
     Args:
-      paths: of recordings, as a program was given them, on any system.
-      places: for each recording, names of what it belongs to, the largest first (project, deployment); None for none.
-        Recordings of one path in different places are told apart by these names, which then stand before the path.
-      of_a_machine: leave out the folder that they have in common also where paths are relative, because they are relative to
-        the folder in which a program ran.
+      paths: paths of recordings, as they were given to a program on any operating system.
+      places: for each recording, the names of its places, the largest first (project, deployment); None for none. If
+          recordings in different places have the same path, these names are put before the path.
+      of_a_machine: also remove the common folder of relative paths, because they are relative to the folder in which a
+          program ran.
 
     Returns:
-      a name per recording; the same path in the same place gives the same name.
+      a name for each recording; the same path in the same place gives the same name.
 
     Raises:
       UserError: if a path is empty.
@@ -44,7 +44,7 @@ def short_names(
 
 
 def _common(folders: set[PurePosixPath]) -> PurePosixPath:
-    """The folder that others lie in; the empty path where they share none."""
+    """The common folder of some folders; the empty path if there is none."""
     parts = [folder.parts for folder in folders]
     shared = itertools.takewhile(lambda level: len(set(level)) == 1, zip(*parts, strict=False))
     return PurePosixPath(*(level[0] for level in shared))

@@ -1,4 +1,4 @@
-"""The rows of a store as they are exported, and what is said of the store beside them."""
+"""The rows of a store for an export, and the facts about the store that are exported with them."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -8,16 +8,16 @@ import numpy as np
 
 from jfewshot.store.reading import Store
 
-# Of a manifest, what an import takes over.
+# The fields of a manifest that an import keeps.
 FACTS = ("dataset", "upstream", "sample_rate", "segment_samples", "preprocessing", "default_view", "left_out", "cost")
-KEY = b"jfewshot"  # under which the schema of a table of Arrow holds the facts, as JSON
+KEY = b"jfewshot"  # key of the facts, as JSON, in the schema of an Arrow table
 NPZ_FACTS = "jfewshot_facts"
-NPZ_COLUMN = "column:"  # before the name of a further column
-_ROWS = 16_384  # at a time
+NPZ_COLUMN = "column:"  # prefix of the name of a further column
+_ROWS = 16_384  # rows at a time
 
 
 def facts_text(store: Store, names: Sequence[str]) -> str:
-    """What an import takes over from a store's manifest, as JSON; `names` are the views that are exported."""
+    """The facts of a store's manifest that an import keeps, as JSON; `names` are the exported views."""
     facts = {name: store.manifest[name] for name in FACTS if store.manifest.get(name) is not None}
     if facts.get("default_view") not in names:
         facts.pop("default_view", None)
@@ -25,17 +25,17 @@ def facts_text(store: Store, names: Sequence[str]) -> str:
 
 
 def in_row_order(store: Store) -> tuple[np.ndarray, np.ndarray]:
-    """Clips by their first rows, and all rows that they own in that order."""
+    """The clips sorted by their first rows, and all their rows in that order."""
     order = np.argsort(store.clips.first_segment, kind="stable")
     return order, store.clips.rows(order)[0]
 
 
 def rows_of(store: Store, names: Sequence[str], pyarrow: Any) -> tuple[Any, Iterator[Any]]:
-    """The rows of a store as a table of Arrow, a row per segment.
+    """The rows of a store as an Arrow table with a row per segment.
 
     Args:
       store: the store.
-      names: of the views, each a column of lists.
+      names: names of the views, each of which is a column of lists.
       pyarrow: the module.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Tables and archives that hold embeddings and labels: what their columns are called, and which are embeddings."""
+"""Tables and archives that hold embeddings and labels: the names of their columns, and which columns are embeddings."""
 
 import collections
 import dataclasses
@@ -12,7 +12,7 @@ from jfewshot.errors import UserError
 from jfewshot.files.json_values import decode_json
 from jfewshot.store.containers.rows import FACTS
 
-# What a store takes, and what else other programs call it.
+# The columns of a store, and other programs' names for them.
 NAMES: dict[str, tuple[str, ...]] = {
     "class": ("class", "label", "labels", "y", "target"),
     "clip_id": ("clip_id", "path", "file_name", "filename", "file"),
@@ -24,12 +24,12 @@ _DEFAULT_VIEW = "last.mean"
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """What a table or an archive holds for a store.
+    """The contents of a table or an archive that a store needs.
 
     Attributes:
-      columns: by the store's names (class, clip_id, group, split) and the user's, one value per row.
+      columns: columns by the store's names (class, clip_id, group, split) and the user's names, with one value per row.
       views: embeddings by the names of views, rows x dim.
-      facts: what an exported store says of itself; nothing for other files.
+      facts: facts about an exported store; empty for other files.
     """
 
     columns: dict[str, list[Any]]
@@ -41,11 +41,11 @@ def facts_of(path: Path, text: bytes | str | None) -> dict[str, Any]:
     """The facts that an exported store keeps about itself.
 
     Args:
-      path: of the file, for messages.
+      path: path of the file, for messages.
       text: the facts in JSON; None for a file of another program.
 
     Returns:
-      the facts; nothing for a file of another program.
+      the facts; empty for a file of another program.
 
     Raises:
       UserError: if they are damaged.
@@ -68,19 +68,20 @@ def exported_columns(names: Iterable[str]) -> list[str]:
 
 
 def view_names(path: Path, found: Sequence[str], everything: Iterable[str], asked: Sequence[str]) -> dict[str, str]:
-    """From names of views to names in the container.
+    """Map names of views to names in the container.
 
     Args:
-      path: of the container, for messages.
-      found: names of what can be embeddings.
-      everything: names of all that the container has.
+      path: path of the container, for messages.
+      found: names of the columns or arrays that can be embeddings.
+      everything: names of all columns or arrays of the container.
       asked: names that the user gave; none means all that can be embeddings.
 
     Returns:
       for each view, the name in the container.
 
     Raises:
-      UserError: if there are no embeddings, those that are asked for are none, or several are not called as views are.
+      UserError: if there are no embeddings, if a requested name is not an embedding, or if several names are not valid
+          names of views.
     """
     for name in asked:
         if name not in found:
@@ -108,10 +109,10 @@ def _is_view(name: str) -> bool:
 
 
 def column_names(path: Path, there: Sequence[str], further: Sequence[str], exported: Sequence[str]) -> dict[str, str]:
-    """From the names that a store has for columns to those in the container.
+    """Map a store's names of columns to the names in the container.
 
     Args:
-      path: of the container, for messages.
+      path: path of the container, for messages.
       there: names of its columns.
       further: names of further columns that the user gave.
       exported: names of the further columns of an exported store.
@@ -120,7 +121,7 @@ def column_names(path: Path, there: Sequence[str], further: Sequence[str], expor
       for each column of the store, the name in the container.
 
     Raises:
-      UserError: if there is no class, or a further column is not there.
+      UserError: if there is no column of classes, or a further column does not exist.
     """
     wanted = {}
     for own, names in NAMES.items():
@@ -138,17 +139,17 @@ def column_names(path: Path, there: Sequence[str], further: Sequence[str], expor
 
 
 def runs_of_clips(container: Path, table: Mapping[str, Sequence[Any]]) -> tuple[list[int], list[int]]:
-    """The first row of each clip, and how many rows it has: rows of one clip id that follow each other.
+    """The first row of each clip, and its number of rows; the rows of a clip must be consecutive.
 
     Args:
-      container: for messages.
+      container: the container, for messages.
       table: columns by the store's names.
 
     Returns:
       first rows and counts, one per clip.
 
     Raises:
-      UserError: if a clip's rows are apart, or differ in class, group, split or a further column.
+      UserError: if a clip's rows are not consecutive, or differ in class, group, split or a further column.
     """
     n_rows = len(table["class"])
     if "clip_id" not in table:

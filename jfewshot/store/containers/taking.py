@@ -1,4 +1,4 @@
-"""Which windows of a database become clips, and the store that they make."""
+"""Choose the windows of a database that become clips, and write a store of them."""
 
 import collections
 import dataclasses
@@ -19,24 +19,28 @@ from jfewshot.store.verifying import finite
 from jfewshot.store.writing import check_store_place, write_store
 
 _log = logging.getLogger(__name__)
-_ROWS = 8_192  # embeddings that are read at a time
+_ROWS = 8_192  # embeddings read at a time
 _AS_LONG_S = 1e-6  # times in files are rounded
 VIEW_FILE = "view.npy"
 
 
 @dataclasses.dataclass(frozen=True)
 class Taking:
-    """Which windows become clips.
+    """The options that choose the windows that become clips.
 
     Attributes:
       clips: `windows` makes each window a clip; `recordings` makes all windows of one recording with one label the segments of
         one clip.
-      several: what becomes of a window with several labels. `leave_out` lists the window and does not use it. `longest` takes
-        the label that covers most of the window. `rarest` takes the label that the fewest windows of the database have.
+      several: how to treat a window with several labels. `leave_out` lists the window and does not use it. `longest`
+        takes the label that covers most of the window. `rarest` takes the label that the fewest windows of the database
+        have.
       unlabelled: keep windows without a label, each as a clip without a class.
-      min_overlap_s: seconds of a window that an annotation must cover, or else all of the window or of the annotation.
-      provenance: the sources of labels that count (of Hoplite, the text that says who or what gave a label); none means all.
-      window_s: length of a window in seconds, for databases that keep only where each window begins; None where they say it.
+      min_overlap_s: seconds of a window that an annotation must cover; if the window or the annotation is shorter, all
+          of it.
+      provenance: the sources of labels that count (in Hoplite, a text that names the person or program of a label);
+          none means all.
+      window_s: length of a window in seconds, for databases that store only the start of each window; None for other
+          databases.
     """
 
     clips: Literal["windows", "recordings"] = "windows"
@@ -66,8 +70,8 @@ def store_of_windows(
 
     Args:
       path: the folder to write.
-      windows: of the database.
-      labels: of windows, by their numbers.
+      windows: windows of the database.
+      labels: labels of windows, by window number.
       vectors: the embeddings.
       taking: which windows become clips.
       container: the database, for messages.
@@ -76,7 +80,7 @@ def store_of_windows(
       **facts: passed to `write_store` (dataset, upstream, sample_rate, ...).
 
     Returns:
-      the finished store. Its manifest lists every window that has a label and is not used, with the reason.
+      the finished store. Its manifest lists every labelled window that is not used, with the reason.
 
     Raises:
       UserError: if no window is left.
@@ -114,7 +118,7 @@ def store_of_windows(
 
 
 def _chosen(windows: Windows, labels: Labels, taking: Taking) -> tuple[dict[int, str], dict[int, str]]:
-    """The label of each window that has one (the empty text for one without, if wanted), and why others are left out."""
+    """The label of each labelled window (the empty text for unlabelled ones, if wanted), and why others are left out."""
     n_windows = collections.Counter(label for of_window in labels.values() for label in of_window)
     chosen: dict[int, str] = {}
     left_out: dict[int, str] = {}
@@ -142,13 +146,13 @@ def _chosen(windows: Windows, labels: Labels, taking: Taking) -> tuple[dict[int,
 
 
 def _has_length(windows: Windows, numbers: np.ndarray) -> np.ndarray:
-    """Which windows end after they begin, at times that are numbers."""
+    """Which windows have finite times and an end after the start."""
     start_s, end_s = windows.start_s[numbers], windows.end_s[numbers]
     return np.isfinite(start_s) & np.isfinite(end_s) & (start_s < end_s)
 
 
 def _again(windows: Windows, numbers: np.ndarray) -> np.ndarray:
-    """Those of some windows that have the place of an earlier one."""
+    """Those of some windows that repeat the recording and times of an earlier one."""
     place = [array[numbers] for array in (windows.end_s, windows.start_s, windows.recording)]
     order = np.lexsort([numbers, *place])
     same = np.ones(max(0, len(numbers) - 1), bool)
@@ -158,7 +162,7 @@ def _again(windows: Windows, numbers: np.ndarray) -> np.ndarray:
 
 
 def _usable(windows: Windows, vectors: Vectors, numbers: np.ndarray) -> tuple[np.ndarray, dict[int, str]]:
-    """Those of some windows that have an embedding of finite numbers, and what is wrong with the others."""
+    """Those of some windows that have a finite embedding, and the errors of the others."""
     bad: dict[int, str] = {}
     for start in range(0, len(numbers), _ROWS):
         block = numbers[start : start + _ROWS]
@@ -219,7 +223,7 @@ def write_view(path: Path, vectors: Vectors, keys: np.ndarray) -> None:
     Args:
       path: the file to write.
       vectors: the embeddings.
-      keys: of the rows, in their order.
+      keys: keys of the rows, in their order.
     """
     array = np.lib.format.open_memmap(path, mode="w+", dtype=vectors.dtype, shape=(len(keys), vectors.dim))
     for start in range(0, len(keys), _ROWS):
@@ -228,7 +232,7 @@ def write_view(path: Path, vectors: Vectors, keys: np.ndarray) -> None:
 
 
 def _tell(container: Path, windows: Windows, numbers: np.ndarray, n_unlabelled: int, left_out: dict[int, str]) -> None:
-    """Say how many windows are used, and why others are not."""
+    """Log how many windows are used, and why others are not used."""
     _log.info(
         "%s: %s of %s are used",
         container,

@@ -1,4 +1,4 @@
-"""Windows of recordings, their labels and their embeddings, as databases hold them."""
+"""Windows of recordings with their labels and their embeddings, as in databases."""
 
 import collections
 import dataclasses
@@ -7,9 +7,9 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-# From the number of a window to the seconds of it that each of its labels covers.
+# Maps the number of a window to the seconds that each of its labels covers.
 Labels = Mapping[int, Mapping[str, float]]
-_ROUNDED_S = 1e-6  # times in files are rounded: less of a difference is none
+_ROUNDED_S = 1e-6  # times in files are rounded, so smaller differences are ignored
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,11 +19,11 @@ class Windows:
     Attributes:
       recordings: the name of each recording, all different.
       columns: further columns of the clips by name, each with one text per recording.
-      recording: int64, one per window; its place in `recordings`.
+      recording: int64, one per window; its index in `recordings`.
       start_s, end_s: float64, one per window, in seconds from the recording's beginning.
-      key: int64, one per window; what its embedding is looked up by.
+      key: int64, one per window; the key of its embedding.
       columns_of_windows: further columns by name, each with one text per window.
-      splits: one text per recording; nothing where the database has no splits.
+      splits: one text per recording; empty if the database has no splits.
       are_recordings: whether each window is a whole recording. Its clip then has the recording's name, and no group.
     """
 
@@ -53,9 +53,9 @@ class Annotation:
     """A labelled stretch of a recording.
 
     Attributes:
-      recording: its place among the recordings of `Windows`.
+      recording: its index among the recordings of `Windows`.
       start_s, end_s: in seconds from the recording's beginning.
-      label: what is heard.
+      label: the label of the sound.
     """
 
     recording: int
@@ -64,7 +64,7 @@ class Annotation:
     label: str
 
 
-# From the names of recordings to labelled stretches of them.
+# Maps names of recordings to labelled stretches of them.
 Annotate = Callable[[Sequence[str]], Sequence[Annotation]]
 
 
@@ -74,7 +74,7 @@ class Vectors(Protocol):
 
     @property
     def dim(self) -> int:
-        """How many numbers an embedding has."""
+        """The number of dimensions of an embedding."""
         ...
 
     @property
@@ -93,14 +93,14 @@ class Vectors(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Database:
-    """What a database holds.
+    """The contents of a database.
 
     Attributes:
-      windows: all of them.
-      labels: of windows, by their numbers.
+      windows: all windows.
+      labels: labels of windows, by window number.
       vectors: the embeddings.
-      facts: for the store's manifest: `upstream`, `sample_rate`, `segment_samples`, as far as the database says them.
-      name: what the database calls its recordings; empty where it does not say it.
+      facts: for the store's manifest: `upstream`, `sample_rate`, `segment_samples`, as far as the database has them.
+      name: the database's name for its recordings; empty if it has none.
     """
 
     windows: Windows
@@ -111,17 +111,17 @@ class Database:
 
 
 def labels_by_overlap(windows: Windows, annotations: Sequence[Annotation], min_overlap_s: float = 0.0) -> Labels:
-    """The labels of windows: of each annotation that begins before a window ends and ends after the window begins.
+    """Label windows by annotations: an annotation labels a window if it begins before the window ends and ends after it begins.
 
     This is the rule of perch-hoplite 1.x (`get_window_annotations`); an annotation that only touches a window does not label it.
 
     Args:
       windows: the windows.
       annotations: of their recordings.
-      min_overlap_s: seconds that an annotation must share with a window, or else cover the window, or lie within it.
+      min_overlap_s: seconds that an annotation must share with a window, unless it covers the window or lies within it.
 
     Returns:
-      for each window with a label, the seconds of each label; annotations of one label are counted once where they overlap.
+      for each labelled window, the seconds of each label; overlapping annotations of one label are counted once.
     """
     of_recording = collections.defaultdict(list)
     for one in annotations:
@@ -129,7 +129,7 @@ def labels_by_overlap(windows: Windows, annotations: Sequence[Annotation], min_o
     order = np.lexsort((windows.start_s, windows.recording))
     bounds = np.searchsorted(windows.recording[order], np.arange(len(windows.recordings) + 1))
     labels: dict[int, dict[str, float]] = {}
-    shared: dict[tuple[tuple[str, float], ...], dict[str, float]] = {}  # most of a million windows have equal ones
+    shared: dict[tuple[tuple[str, float], ...], dict[str, float]] = {}  # most of a million windows have equal labels
     for recording, listed in of_recording.items():
         own = order[bounds[recording] : bounds[recording + 1]]
         if not len(own):
@@ -138,7 +138,7 @@ def labels_by_overlap(windows: Windows, annotations: Sequence[Annotation], min_o
         longest = float((ends - starts).max())
         stretches: dict[int, dict[str, list[tuple[float, float]]]] = {}
         for one in listed:
-            # Windows are sorted by where they begin, so those that can overlap follow each other.
+            # Windows are sorted by start, so those that can overlap with an annotation are consecutive.
             first = int(np.searchsorted(starts, one.start_s - longest - _ROUNDED_S, side="left"))
             last = int(np.searchsorted(starts, one.end_s, side="left"))
             for at in range(first, last):

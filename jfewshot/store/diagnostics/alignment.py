@@ -1,4 +1,4 @@
-"""Do the clips of a class lie together? The silhouette, and the alignment of the Gram matrix with the labels."""
+"""How well classes are separated: the silhouette, and the alignment of the Gram matrix with the labels."""
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -16,7 +16,7 @@ def class_sums(
     Args:
       x: one row for each clip.
       classes: number of each clip's class.
-      n_classes: how many classes there are.
+      n_classes: number of classes.
 
     Returns:
       a row for each class; zero for a class without clips.
@@ -32,9 +32,9 @@ def class_sums(
 def silhouette(x: Float[np.ndarray, "n dim"], classes: Int[np.ndarray, " n"]) -> float:
     """Mean silhouette of the clips by cosine distance (Rousseeuw, J. Comput. Appl. Math. 1987).
 
-    (b - a) / max(a, b) for each clip, where a is the mean distance to the other clips of its class, and b the smallest mean
-    distance to the clips of another class; 0 for a clip that is alone in its class. The mean distance of unit vectors to a
-    class is 1 - x . mean of the class, so that n times classes products are enough.
+    (b - a) / max(a, b) for each clip, where a is the mean distance to the other clips of its class, and b the smallest
+    mean distance to the clips of another class; 0 for a clip that is alone in its class. The mean distance of a unit
+    vector to a class is 1 - x . mean of the class, so only n times the number of classes products are needed.
 
     Args:
       x: of unit length, one row for each clip.
@@ -53,7 +53,7 @@ def silhouette(x: Float[np.ndarray, "n dim"], classes: Int[np.ndarray, " n"]) ->
         own = classes[start : start + _ROWS_AT_ONCE]
         rows = np.arange(len(own))
         to_class = sizes - x[start : start + _ROWS_AT_ONCE].astype(np.float64) @ sums.T  # sums of distances
-        # A clip's distance to itself is 0, and 1 - |x|^2 differs from that by rounding.
+        # A clip's distance to itself is 0, but 1 - |x|^2 is not exactly 0 because of rounding.
         itself = 1 - square[start : start + _ROWS_AT_ONCE]
         inside = (to_class[rows, own] - itself) / np.maximum(sizes[own] - 1, 1)
         outside = to_class / sizes
@@ -68,14 +68,14 @@ def silhouette(x: Float[np.ndarray, "n dim"], classes: Int[np.ndarray, " n"]) ->
 def label_alignment(x: Float[np.ndarray, "n dim"], classes: Int[np.ndarray, " n"]) -> float:
     """Centred kernel-target alignment (Cortes, Mohri and Rostamizadeh, JMLR 2012, def. 4; Cristianini et al., NIPS 2001).
 
-    The cosine between the centred Gram matrix of the embeddings and the centred matrix that is 1 where two clips share their
-    class. It is computed from features: it is the linear CKA of the embeddings with one-hot labels.
+    This is the cosine between the centred Gram matrix of the embeddings and the centred matrix that is 1 for two clips
+    of the same class. It equals the linear CKA of the embeddings with one-hot labels, and is computed in this way.
 
     Args:
       x: one row for each clip.
       classes: number of each clip's class, 0 and up.
 
     Returns:
-      0 to 1; NaN where all embeddings or all labels are the same.
+      0 to 1; NaN if all embeddings or all labels are equal.
     """
     return linear_cka(x, np.eye(int(classes.max()) + 1, dtype=x.dtype)[classes])

@@ -1,4 +1,4 @@
-"""One embedding for each clip, and the clips that a large store is represented by."""
+"""One embedding for each clip, and a sample of clips from a large store."""
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -16,7 +16,7 @@ def draw_clips(clips: ClipTable, at_most: int) -> Int[np.ndarray, " drawn"]:
 
     Args:
       clips: the table.
-      at_most: how many clips are drawn; all of them where the table has no more.
+      at_most: how many clips are drawn; all clips, if the table has no more.
 
     Returns:
       indices of clips, ascending.
@@ -31,16 +31,17 @@ def clip_embeddings(
 ) -> tuple[Float[np.ndarray, "drawn dim"], Bool[np.ndarray, " drawn"]]:
     """The mean of each clip's segments, scaled to unit length.
 
-    A clip counts once, however long it is. Unit length is what `--preprocessing l2`, the evaluator's default, gives to a segment.
+    A clip counts once, however long it is. The evaluator's default, `--preprocessing l2`, also scales a segment to unit
+    length.
 
     Args:
       view: segments x dim, as stored.
-      clips: the table that says which rows are a clip's.
+      clips: the table of clips.
       drawn: indices of the clips.
 
     Returns:
-      float32 embeddings, and which of them have a direction: those of silence (all zero) and those with a NaN or an infinity
-      have none, and are zero in the result.
+      float32 embeddings, and which of them have a direction. Embeddings of silence (all zero) and embeddings with a NaN
+      or an infinity have no direction, and are zero in the result.
     """
     means = np.zeros((len(drawn), view.shape[1]), np.float32)
     sound = np.zeros(len(drawn), bool)

@@ -1,11 +1,11 @@
-"""A diagnosis in words, for a terminal."""
+"""Describe a diagnosis as text, for a terminal."""
 
 from collections.abc import Sequence
 
 from jfewshot.printable import counted, in_a_line
 from jfewshot.store.diagnostics.diagnosing import Clip, Diagnosis, Pair, Space, Suspect
 
-MOST_LISTED = 20  # pairs and clips on a terminal; JSON has all
+MOST_LISTED = 20  # pairs and clips that a terminal shows; JSON has all
 
 
 def describe_diagnosis(diagnosis: Diagnosis) -> str:
@@ -34,7 +34,7 @@ def describe_diagnosis(diagnosis: Diagnosis) -> str:
 
 
 def copies_heading(diagnosis: Diagnosis) -> str:
-    """How many pairs of clips are nearly the same recording.
+    """A heading with the number of pairs of near-duplicate clips.
 
     Args:
       diagnosis: from `diagnose_stores`.
@@ -49,7 +49,7 @@ def copies_heading(diagnosis: Diagnosis) -> str:
 
 
 def suspects_heading(diagnosis: Diagnosis) -> str:
-    """How many labels look wrong, and to whom.
+    """A heading with the number of suspect labels and the encoders that found them.
 
     Args:
       diagnosis: from `diagnose_stores`.
@@ -65,7 +65,7 @@ def pair_text(pair: Pair) -> str:
     """`a.wav = b.wav (class 'x', groups 'p' and 'q'; strength 7.3)`.
 
     Args:
-      pair: of a diagnosis.
+      pair: a pair of a diagnosis.
     """
     between = difference(pair.first, pair.second)
     return f"{pair.first.clip_id} = {pair.second.clip_id} ({between}; strength {pair.strength:.1f})"
@@ -94,7 +94,7 @@ def suspect_text(one: Suspect) -> str:
     """`a.wav (class 'dog') is like 'rooster', margin 0.8`.
 
     Args:
-      one: of a diagnosis.
+      one: a suspect of a diagnosis.
     """
     return f"{one.clip.clip_id} (class '{one.clip.label}') is like '{one.given_to}', margin {one.margin:.2f}"
 

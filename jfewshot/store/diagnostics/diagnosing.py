@@ -17,7 +17,7 @@ from jfewshot.store.diagnostics.spectrum import directions_for, effective_rank, 
 from jfewshot.store.diagnostics.wrong_labels import LeftOut, find_suspects, leave_one_out, usable_labels
 from jfewshot.store.reading import Store
 
-SAMPLE = 20_000  # clips; more are represented by a sample, because time grows with their square
+SAMPLE = 20_000  # clips; a larger store is represented by a sample, because time grows with the square
 MOST_CLIPS_OF_CKA = 5_000
 SHARE = 0.9  # of the variance, for `directions`
 _SPECTRUM = 32  # directions whose shares are kept
@@ -25,12 +25,12 @@ _SPECTRUM = 32  # directions whose shares are kept
 
 @dataclasses.dataclass(frozen=True)
 class Space:
-    """What was found about one view of one store.
+    """The findings about one view of one store.
 
     Attributes:
       store: folder of the store.
       upstream: name of the encoder.
-      title: of the encoder, with the view where a store has several of them here.
+      title: title of the encoder, with the view if several views of a store are diagnosed.
       view: name of the view.
       dim: numbers of an embedding.
       without_direction: clips whose embedding is zero, NaN or infinite; they are left out of all spaces.
@@ -41,7 +41,8 @@ class Space:
       hubness: with 10 neighbours; None for fewer than 12 clips.
       silhouette: mean over the labelled clips; None for fewer than two classes.
       label_alignment: centred kernel-target alignment; None for fewer than two classes.
-      left_out_accuracy: share of the labelled clips that a classifier of all other clips recognises; None likewise.
+      left_out_accuracy: share of the labelled clips that a classifier trained on all other clips recognises; None for
+          fewer than two classes.
     """
 
     store: str
@@ -61,7 +62,7 @@ class Space:
 
 
 class Clip(NamedTuple):
-    """A clip as a person finds it: its id (mostly its path below the dataset's folder), class and group."""
+    """A clip with the facts by which a person finds it: its id (mostly its path below the dataset's folder), class and group."""
 
     clip_id: str
     label: str
@@ -77,7 +78,7 @@ class Pair(NamedTuple):
 
 
 class Suspect(NamedTuple):
-    """A clip that all good encoders give to another class than its label's, by a mean `margin`."""
+    """A clip that all good encoders assign to another class than that of its label, by a mean `margin`."""
 
     clip: Clip
     given_to: str
@@ -86,21 +87,21 @@ class Suspect(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Diagnosis:
-    """What was found about the spaces of one table of clips.
+    """The findings about the spaces of one table of clips.
 
     Attributes:
       dataset: name of the dataset.
       dataset_title: title of the dataset, or its name.
       clip_table: digest of the table.
       n_clips: clips of the table.
-      n_drawn: clips that were looked at.
+      n_drawn: clips that were diagnosed.
       spaces: one for each store and view.
       cka: linear CKA of every two spaces.
-      debiased_cka: the same with an estimate that has no bias.
-      n_cka: clips that both were computed from.
+      debiased_cka: an unbiased estimate of the same.
+      n_cka: number of clips from which both were computed.
       near_copies: pairs across classes or groups, the most alike first.
       suspects: clips whose label looks wrong, the clearest first.
-      asked: titles of the spaces that were good enough to decide about labels.
+      asked: titles of the spaces that were good enough to judge labels.
     """
 
     dataset: str
@@ -117,7 +118,7 @@ class Diagnosis:
     asked: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:
-        """The same as plain values; NaN becomes null."""
+        """The diagnosis as plain values; NaN becomes null."""
         spaces = [dataclasses.asdict(space) for space in self.spaces]
         for space in spaces:
             space["hubness"] = None if space["hubness"] is None else {"k": NEIGHBOURS, **space["hubness"]._asdict()}
@@ -149,7 +150,7 @@ class Diagnosis:
 
 
 class Asked(NamedTuple):
-    """A space to diagnose: a view of a store, and what to call it."""
+    """A space to diagnose: a view of a store, and its title."""
 
     store: Store
     view: str
@@ -165,9 +166,9 @@ def diagnose_stores(
     """Diagnose the embedding spaces of some stores; spaces of the same clips are compared.
 
     Args:
-      stores: of any datasets and encoders.
+      stores: stores of any datasets and encoders.
       views: names of the views; none for each store's default view.
-      sample: clips that a larger store is represented by.
+      sample: number of clips in the sample of a larger store.
       advance: called after each view.
 
     Returns:
@@ -190,11 +191,11 @@ def diagnose_spaces(
     """Diagnose some embedding spaces; those of the same clips are compared.
 
     Time grows with the square of the number of clips, and with the dimension. Memory holds, for each space of the same clips,
-    the whitened embeddings in float32 and the embeddings of the clips that CKA is computed from.
+    the whitened embeddings in float32, and the embeddings of the clips from which CKA is computed.
 
     Args:
       asked: the spaces, in any order.
-      sample: clips that a larger store is represented by.
+      sample: number of clips in the sample of a larger store.
       advance: called after each space.
 
     Returns:
@@ -284,7 +285,7 @@ def _diagnose(spaces: Sequence[Asked], sample: int, advance: Callable[[], None])
 
 
 def _titles(spaces: Sequence[tuple[Store, str]]) -> list[str]:
-    """Titles of encoders, with what tells two apart that share one."""
+    """Titles of encoders; equal titles are extended so that all differ."""
     titles = [str(store.manifest["upstream"].get("title") or store.upstream) for store, _ in spaces]
     for tell in (lambda store, view: view, lambda store, view: store.upstream, lambda store, view: str(store.path)):
         if len(set(titles)) == len(titles):
@@ -298,7 +299,7 @@ def _titles(spaces: Sequence[tuple[Store, str]]) -> list[str]:
 
 
 def _plain(value: Any) -> Any:
-    """Values that JSON has; NaN and infinities become None, numbers keep six significant digits."""
+    """Convert values to types of JSON; NaN and infinities become None, numbers keep six significant digits."""
     if isinstance(value, dict):
         return {key: _plain(one) for key, one in value.items()}
     if isinstance(value, (list, tuple)):

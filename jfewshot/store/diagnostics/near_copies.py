@@ -1,4 +1,4 @@
-"""Clips of different classes or groups that are alike beyond chance: most likely one recording twice, altered or moved."""
+"""Find near-duplicate clips of different classes or groups: most likely one recording twice, altered or shifted in time."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -9,23 +9,23 @@ from jaxtyping import Bool, Float, Int
 from jfewshot.store.diagnostics.neighbours import product_blocks
 from jfewshot.store.diagnostics.spectrum import Principal
 
-# How these were chosen, and what they find: docs/diagnostics.md.
+# docs/diagnostics.md describes how these thresholds were chosen, and what they find.
 STRENGTH = 5.0
-LEAST_CLIPS = 20  # with fewer, what is usual among neighbours cannot be said
+LEAST_CLIPS = 20  # with fewer clips, the usual distances to neighbours cannot be estimated
 _SHRINKAGE = 0.1
 _SCALE_NEIGHBOUR = 5
 _CANDIDATES = 5  # for each clip and encoder
-_LEAST_DEVIATION = 0.01  # of ratios: the smallest on the samples is 0.02
-_LEAST_SCALE = 0.01  # five copies or more of one clip are nearer than this, up to rounding
+_LEAST_DEVIATION = 0.01  # smallest median absolute deviation of ratios; on the samples it is at least 0.02
+_LEAST_SCALE = 0.01  # smallest distance to the fifth neighbour; with five copies of a clip it would be zero
 
 
 class NearCopies(NamedTuple):
-    """Pairs of clips that are alike beyond chance, the most alike first.
+    """Pairs of near-duplicate clips, the most similar first.
 
     Attributes:
       first: index of one clip of each pair.
       second: index of the other clip.
-      strength: mean of the two largest numbers of deviations over the encoders; of a single encoder its own.
+      strength: mean of the two largest numbers of deviations over the encoders; for a single encoder its number.
     """
 
     first: Int[np.ndarray, " pairs"]
@@ -36,18 +36,21 @@ class NearCopies(NamedTuple):
 def find_near_copies(searches: Sequence["CopySearch"]) -> NearCopies:
     """Find clips of different classes or groups that are nearly the same recording.
 
-    1. Embeddings are whitened with a shrinkage of 0.1 and scaled to unit length: what most clips share counts less.
+    1. Embeddings are whitened with a shrinkage of 0.1 and scaled to unit length: properties that most clips share then
+        count less.
     2. Distances are scaled locally (Zelnik-Manor and Perona, NIPS 2004): d_ij / sqrt(s_i s_j), s the distance to the 5th
        neighbour.
-    3. For each clip the smallest such ratio across classes or groups is found. A pair's ratio is expressed in median absolute
-       deviations below the median of these: what is usual differs between encoders and datasets.
-    4. The mean of the two largest of these numbers over the encoders is the strength of a pair. Two encoders have to find the
-       pair unusual, and not all of them, because an encoder may ignore what makes a recording unique. A single encoder decides
-       alone.
-    5. Pairs are reported where each clip is the other's strongest partner, and the strength is 5 or more.
+    3. For each clip the smallest such ratio across classes or groups is found. A pair's ratio is expressed in median
+        absolute
+    deviations below the median of these ratios, since the usual ratio differs between encoders and datasets.
+    4. The mean of the two largest of these numbers over the encoders is the strength of a pair. Two encoders have to
+        find
+    the pair unusual; not all encoders are required, because an encoder may ignore the properties that make a recording
+    unique. A single encoder decides alone.
+    5. A pair is reported if each clip is the other's strongest partner, and if the strength is 5 or more.
 
     Args:
-      searches: one of the same clips for each encoder.
+      searches: one search for each encoder, over the same clips.
 
     Returns:
       the pairs; none for fewer than 20 clips.
@@ -88,7 +91,7 @@ def whitened(axes: Principal, shrinkage: float = _SHRINKAGE) -> Float[np.ndarray
 
 
 class CopySearch:
-    """One encoder's whitened embeddings, with what is usual among their neighbours.
+    """One encoder's whitened embeddings, and the usual distances to neighbours.
 
     Takes 2 n^2 dim multiplications. Memory: the whitened embeddings, which are kept, and a few blocks of products.
 
@@ -98,7 +101,7 @@ class CopySearch:
       groups: number of each clip's group; clips of unknown group have numbers of their own.
 
     Attributes:
-      candidates: pairs of clips across classes or groups, the most alike of each clip.
+      candidates: pairs of clips across classes or groups: each clip with its most similar ones.
     """
 
     def __init__(self, axes: Principal, classes: Int[np.ndarray, " n"], groups: Int[np.ndarray, " n"]):
@@ -135,7 +138,7 @@ class CopySearch:
     def deviations(
         self, first: Int[np.ndarray, " pairs"], second: Int[np.ndarray, " pairs"]
     ) -> Float[np.ndarray, " pairs"]:
-        """How many median absolute deviations the ratio of each pair is below what is usual.
+        """How many median absolute deviations the ratio of each pair is below the median ratio.
 
         Args:
           first: index of one clip of each pair.

@@ -1,4 +1,4 @@
-"""Nearest neighbours in blocks of rows, and hubness: do a few clips turn up among the neighbours of very many?"""
+"""Nearest neighbours in blocks of rows, and hubness, which is large if a few clips are neighbours of very many others."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -6,17 +6,17 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-_BLOCK_BYTES = 32 * 2**20  # of products at a time
+_BLOCK_BYTES = 32 * 2**20  # size of a block of products
 # Radovanovic et al. use 10 neighbours throughout.
 NEIGHBOURS = 10
 
 
 class Hubness(NamedTuple):
-    """How unequally clips turn up among the neighbours of others.
+    """How unequally often clips are neighbours of other clips.
 
     Attributes:
-      skewness: of the k-occurrence.
-      never: share of the clips that are among the neighbours of none.
+      skewness: skewness of the k-occurrence.
+      never: share of the clips that are not a neighbour of any clip.
       largest: share of all other clips that have the largest hub among their neighbours.
     """
 
@@ -28,11 +28,11 @@ class Hubness(NamedTuple):
 def product_blocks(
     x: Float[np.ndarray, "n dim"], block_bytes: int = _BLOCK_BYTES
 ) -> Iterator[tuple[int, Float[np.ndarray, "rows n"]]]:
-    """The inner products of all clips with all, a block of rows at a time.
+    """The inner products of all pairs of clips, a block of rows at a time.
 
     Args:
       x: one row for each clip.
-      block_bytes: upper limit on a block.
+      block_bytes: largest size of a block.
 
     Yields:
       the number of the block's first row, and the products of its rows with all rows.
@@ -43,13 +43,13 @@ def product_blocks(
 
 
 def nearest_neighbours(x: Float[np.ndarray, "n dim"], k: int) -> Int[np.ndarray, "n k"]:
-    """The k other clips with the highest inner product, for each clip, in no order.
+    """The k other clips with the highest inner product, for each clip, not sorted.
 
     Takes n^2 dim multiplications and memory for one block of `product_blocks`.
 
     Args:
-      x: of unit length, one row for each clip.
-      k: how many, fewer than there are clips.
+      x: embeddings of unit length, one row for each clip.
+      k: number of neighbours, fewer than clips.
 
     Returns:
       indices of clips.
@@ -65,15 +65,17 @@ def nearest_neighbours(x: Float[np.ndarray, "n dim"], k: int) -> Int[np.ndarray,
 def hubness(neighbours: Int[np.ndarray, "n k"]) -> Hubness:
     """Hubness of a space (Radovanovic, Nanopoulos and Ivanovic, JMLR 2010, eq. 1).
 
-    N_k of a clip, its k-occurrence, counts the clips that have it among their k nearest neighbours; its mean is k. The measure
-    is the skewness of N_k, E(N_k - mean)^3 / std^3. It is 0 where clips are neighbours equally often, and grows with the
-    dimension of the data: hubs are then neighbours of very many clips, and most clips of none.
+    N_k of a clip, its k-occurrence, counts the clips that have it among their k nearest neighbours; its mean is k. The
+    measure is the skewness of N_k, E(N_k - mean)^3 / std^3. It is 0 if all clips are neighbours equally often, and
+    grows with the dimension of the data. If it is large, hubs are neighbours of very many clips, and most clips of no
+    clip.
 
     Args:
       neighbours: from `nearest_neighbours`.
 
     Returns:
-      skewness (0 where all occur equally often), the share that never occurs, and how far the largest hub reaches.
+      skewness (0 if all clips occur equally often), the share of clips that never occur, and the share of clips that
+      have the largest hub as a neighbour.
     """
     n = len(neighbours)
     occurs = np.bincount(neighbours.ravel(), minlength=n).astype(np.float64)

@@ -1,4 +1,4 @@
-"""Are the spaces of two encoders alike? Linear CKA over the same clips."""
+"""Similarity of the spaces of two encoders: linear CKA over the same clips."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from jfewshot.store.diagnostics.spectrum import centred, cross_products
 
 
 class _Sums(NamedTuple):
-    """What CKA needs of two spaces: |x'y|^2, and the sums over the clips of a_i = |x_i|^2, b_i = |y_i|^2 and a_i b_i."""
+    """The sums that CKA needs of two spaces: |x'y|^2, and the sums over the clips of a_i = |x_i|^2, b_i = |y_i|^2 and a_i b_i."""
 
     products: float
     a: float
@@ -21,16 +21,16 @@ class _Sums(NamedTuple):
 def linear_cka(x: Float[np.ndarray, "n dim_x"], y: Float[np.ndarray, "n dim_y"]) -> float:
     """Linear centred kernel alignment (Kornblith et al., ICML 2019).
 
-    |x'y|^2 / (|x'x| |y'y|) with Frobenius norms and centred columns. It is 1 for spaces that are equal up to rotation and
-    scale. It is biased upwards where there are few clips for many directions: independent noise of 300 dimensions reaches about
-    0.5 on 300 clips. `debiased_cka` has no such bias.
+    |x'y|^2 / (|x'x| |y'y|) with Frobenius norms and centred columns. It is 1 for spaces that are equal up to rotation
+    and scale. It is biased upwards if there are few clips and many dimensions: two spaces of independent noise with 300
+    dimensions reach about 0.5 on 300 clips. `debiased_cka` has no such bias.
 
     Args:
       x: embeddings by one encoder, one row for each clip.
       y: embeddings of the same clips by another encoder.
 
     Returns:
-      0 to 1; NaN where all embeddings of one encoder are the same.
+      0 to 1; NaN if all embeddings of one encoder are equal.
     """
     return float(similarities([x, y])[0][0, 1])
 
@@ -47,8 +47,8 @@ def debiased_cka(x: Float[np.ndarray, "n dim_x"], y: Float[np.ndarray, "n dim_y"
       y: embeddings of the same clips by another encoder.
 
     Returns:
-      near 0 for independent spaces (or a little below), 1 for equal ones; NaN for fewer than four clips or where an encoder's
-      clips have nothing in common.
+      near 0 for independent spaces (or a little below), 1 for equal ones; NaN for fewer than four clips, or if the HSIC
+      of one encoder with itself is not positive.
     """
     return float(similarities([x, y])[1][0, 1])
 

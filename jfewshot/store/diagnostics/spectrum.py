@@ -1,4 +1,4 @@
-"""How many directions an embedding space uses: variances along the principal directions, effective rank, mean cosine."""
+"""The directions that an embedding space uses: variances along the principal directions, effective rank, mean cosine."""
 
 from typing import Any, NamedTuple
 
@@ -8,16 +8,17 @@ from jaxtyping import Float
 from jfewshot.threads import one_blas_thread
 
 _ROWS_AT_ONCE = 4096
-_SMALL = 1500  # matrices up to this size are decomposed by one thread: several wait for each other on busy cores
-_LEAST_VARIANCE = 1e-10  # of the largest: directions below have rounded coordinates only
+_SMALL = 1500  # matrices up to this size are decomposed by one thread, which is faster on busy cores
+_LEAST_VARIANCE = 1e-10  # as a share of the largest; coordinates along smaller directions are rounding errors
 
 
 class Principal(NamedTuple):
     """The principal directions of centred embeddings, the one with the largest variance first.
 
     Attributes:
-      variances: along the directions: min(dim, n - 1) numbers, the eigenvalues of the covariance, none below 0.
-      coordinates: of each clip along the directions that have a variance, with columns of length 1; float32.
+      variances: variances along the directions: min(dim, n - 1) numbers, the eigenvalues of the covariance, none below
+          0.
+      coordinates: coordinates of each clip along the directions with a variance, with columns of length 1; float32.
     """
 
     variances: Float[np.ndarray, " rank"]
@@ -27,7 +28,7 @@ class Principal(NamedTuple):
 def principal(x: Float[np.ndarray, "n dim"]) -> Principal:
     """Decompose centred embeddings.
 
-    The smaller one of the covariance (dim x dim) and the Gram matrix (n x n) is decomposed, in float64: both have the same
+    The smaller of the covariance (dim x dim) and the Gram matrix (n x n) is decomposed in float64; both have the same
     eigenvalues. Takes n dim min(n, dim) multiplications.
 
     Args:
@@ -76,7 +77,7 @@ def cross_products(
 
 
 def centred(x: Float[np.ndarray, "n dim"]) -> Float[np.ndarray, "n dim"]:
-    """Embeddings without their mean, in the precision that they have.
+    """Subtract the mean of embeddings, in their own precision.
 
     Args:
       x: one row for each clip.
@@ -88,13 +89,13 @@ def effective_rank(spectrum: Float[np.ndarray, " rank"]) -> float:
     """Effective rank (Roy and Vetterli, EUSIPCO 2007): the exponential of the entropy of the singular values.
 
     exp(-sum p_i ln p_i) with p_i = s_i / sum s, where s are the singular values of the centred embeddings, the square roots of
-    the variances. It is r for r directions of equal variance.
+    the variances. The effective rank of r directions of equal variance is r.
 
     Args:
       spectrum: `variances` of `principal`.
 
-    Returns:
-      the effective rank; 0 where all embeddings are the same.
+      Returns:
+        the effective rank; 0 if all embeddings are equal.
     """
     singular = np.sqrt(spectrum)
     if not singular.sum() > 0:
@@ -112,20 +113,20 @@ def directions_for(spectrum: Float[np.ndarray, " rank"], share: float) -> int:
       share: 0-1.
 
     Returns:
-      the smallest number; 0 where there is no variance.
+      the smallest number; 0 if there is no variance.
     """
     total = spectrum.sum()
     if not total > 0:
         return 0
-    # A share that is reached up to rounding is reached.
+    # A share that is reached except for rounding counts as reached.
     return int(np.searchsorted(np.cumsum(spectrum) / total, share - 1e-9) + 1)
 
 
 def mean_cosine(x: Float[np.ndarray, "n dim"]) -> float:
     """Mean cosine between two different clips: the anisotropy of Ethayarajh (EMNLP 2019).
 
-    Over all pairs it is (|sum x|^2 - n) / (n (n - 1)) for embeddings of unit length, so that no pair is looked at. It is 0
-    where the directions are spread evenly, and near 1 where all embeddings share one direction.
+    Over all pairs it is (|sum x|^2 - n) / (n (n - 1)) for embeddings of unit length, so the pairs are not computed one
+    by one. It is 0 if the directions are spread evenly, and near 1 if all embeddings share one direction.
 
     Args:
       x: of unit length, one row for each clip.

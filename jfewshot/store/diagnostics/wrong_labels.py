@@ -1,4 +1,4 @@
-"""Clips whose label looks wrong: all good encoders give them to one other class, by a classifier of all other clips."""
+"""Find clips whose label looks wrong: classifiers trained on all other clips agree on another class for all good encoders."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -9,21 +9,21 @@ from jaxtyping import Bool, Float, Int
 from jfewshot.store.diagnostics.alignment import class_sums
 from jfewshot.store.diagnostics.spectrum import Principal
 
-# How these were chosen, and what they find: docs/diagnostics.md.
+# docs/diagnostics.md describes how these thresholds were chosen, and what they find.
 MARGIN = 0.4
 LEAST_ACCURACY = 0.6
-_ERRORS_AT_MOST = 1.5  # times those of the best encoder
+_ERRORS_AT_MOST = 1.5  # times the errors of the best encoder
 _CLASS_RIGHT = 0.5
 _STRENGTHS = np.logspace(-3, 3, 7)  # times the mean square of an embedding
 _ROWS_AT_ONCE = 4096
 
 
 class LeftOut(NamedTuple):
-    """What the classifier of all other clips says about each clip.
+    """The results of classifying each clip by a classifier that was trained on all other clips.
 
     Attributes:
-      other: the class with the highest score among those that are not the clip's.
-      margin: the score of that class less the score of the clip's own class.
+      other: the class with the highest score, except the clip's own class.
+      margin: the score of that class minus the score of the clip's own class.
       accuracy: share of the clips whose own class has the highest score.
     """
 
@@ -37,9 +37,9 @@ class Suspects(NamedTuple):
 
     Attributes:
       clips: indices.
-      given_to: number of the class that the encoders give each clip to.
+      given_to: number of the class to which the encoders assign each clip.
       margin: mean over the encoders of the margin, in units of one-hot targets: 0 is undecided, 1 is certain.
-      encoders: which encoders were good enough to be asked.
+      encoders: the encoders that were good enough to judge labels.
     """
 
     clips: Int[np.ndarray, " suspects"]
@@ -83,7 +83,7 @@ def leave_one_out(axes: Principal, classes: Int[np.ndarray, " n"]) -> LeftOut:
         u, own = coordinates[start : start + _ROWS_AT_ONCE], classes[start : start + _ROWS_AT_ONCE]
         rows = np.arange(len(own))
         scores = -_residuals(u, own, targets, shares, best, n)
-        scores[rows, own] += 1  # what is predicted is the target less the residual
+        scores[rows, own] += 1  # the prediction is the target minus the residual
         mine = scores[rows, own].copy()
         scores[rows, own] = -np.inf
         other[start + rows] = scores.argmax(axis=1)
@@ -93,19 +93,20 @@ def leave_one_out(axes: Principal, classes: Int[np.ndarray, " n"]) -> LeftOut:
 
 
 def find_suspects(found: Sequence[LeftOut], classes: Int[np.ndarray, " n"]) -> Suspects:
-    """Find the clips that all good encoders give to one and the same other class.
+    """Find the clips that all good encoders assign to the same other class.
 
-    Good is an encoder whose accuracy is 60% or more, with at most 1.5 times the errors of the best. A clip is reported where
-    all of them give it to one other class, by a mean margin of 0.4 or more, and where they recognise at least half of the clips
-    that share its label. This follows confident learning (Northcutt et al., JAIR 2021): labels are compared with predictions
-    that have not seen them. Several clips of one recording that share a wrong label hide each other.
+    An encoder is good if its accuracy is 60% or more, and if it makes at most 1.5 times the errors of the best. A clip
+    is reported if all good encoders assign it to the same other class by a mean margin of 0.4 or more, and if they
+    recognise at least half of the clips with its label. This follows confident learning (Northcutt et al., JAIR 2021):
+    labels are compared with predictions of classifiers that were not trained on them. If several clips of one recording
+    share a wrong label, each hides the error of the others.
 
     Args:
       found: from `leave_one_out`, for each encoder.
       classes: number of each clip's class.
 
     Returns:
-      the suspects, and the encoders that were asked.
+      the suspects, and the good encoders.
     """
     nothing = np.zeros(0, np.int64)
     most = max((one.accuracy for one in found), default=0.0)
@@ -140,7 +141,7 @@ def usable_labels(classes: Int[np.ndarray, " n"], labelled: Bool[np.ndarray, " n
 def _residuals(
     u: np.ndarray, own: np.ndarray, targets: np.ndarray, shares: np.ndarray, kept: np.ndarray, n: int
 ) -> np.ndarray:
-    """Targets less predictions of some clips, each predicted without itself."""
+    """Targets minus predictions of some clips, each predicted by a model that was trained without it."""
     fit = u @ (kept[:, None] * targets).astype(u.dtype) + shares.astype(u.dtype)
     leverage = np.square(u) @ kept.astype(u.dtype) + 1 / n
     residuals = -fit.astype(np.float64)
