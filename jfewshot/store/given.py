@@ -38,8 +38,8 @@ def as_view(given: Any, name: str) -> np.ndarray:
         float64 become float32.
       name: name of the view, for messages.
 
-      Raises:
-        UserError: if the number of dimensions is wrong, or values are not floating-point numbers.
+    Raises:
+      UserError: if the number of dimensions is wrong, or values are not floating-point numbers.
     """
     if hasattr(given, "detach"):  # an array of PyTorch, on any device; NumPy has no bfloat16
         given = given.detach().cpu()

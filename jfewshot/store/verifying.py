@@ -64,8 +64,8 @@ def rows_not_finite(view: np.ndarray, rows: np.ndarray) -> np.ndarray:
       view: segments x dim.
       rows: numbers of the rows to check.
 
-      Returns:
-        the rows of `rows` that contain a NaN or an infinity.
+    Returns:
+      the rows of `rows` that contain a NaN or an infinity.
     """
 
     def bad_of(start: int, stop: int) -> np.ndarray:

@@ -11,8 +11,8 @@ def name_collapse(spread: float, effective_rank: float, highest_spread: float, r
     """Name a collapse by comparison with earlier measurements of the run.
 
     Args:
-      spread: of the embeddings now (`spectrum.spread`).
-      effective_rank: of the embeddings now (`spectrum.effective_rank`).
+      spread: of the embeddings now (`variance.spread`).
+      effective_rank: of the embeddings now (`jfewshot.store.diagnostics.spectrum.effective_rank`).
       highest_spread: so far in the run.
       rank_before: effective rank of the untrained encoder's embeddings.
 

@@ -21,8 +21,9 @@ from jfewshot.simclr.features import n_frames
 from jfewshot.simclr.monitoring.collapse import name_collapse
 from jfewshot.simclr.monitoring.embedding import Embedder
 from jfewshot.simclr.monitoring.picture import draw_run
-from jfewshot.simclr.monitoring.spectrum import effective_rank, spread
+from jfewshot.simclr.monitoring.variance import spread
 from jfewshot.simclr.settings.monitor import ACCURACY
+from jfewshot.store.diagnostics.spectrum import effective_rank, variances_of
 from jfewshot.training.model import Params
 
 log = logging.getLogger(__name__)
@@ -91,11 +92,12 @@ class Monitor:
         """Measure the parameters after a step (0: the untrained encoder); the values, by name."""
         params = jax.device_get(params) if jax.process_count() > 1 else params
         embeddings = self._probe(params)
-        values: dict[str, float | str] = {"effective_rank": effective_rank(embeddings), "spread": spread(embeddings)}
+        rank = effective_rank(variances_of(embeddings))
+        values: dict[str, float | str] = {"effective_rank": rank, "spread": spread(embeddings)}
         if self._development is not None:
             embed, labelled = self._development
             values |= self._accuracy(embed(params), labelled)
-        rank, apart = float(values["effective_rank"]), float(values["spread"])
+        apart = float(values["spread"])
         rank_before = rank if self._rank_before is None else self._rank_before
         collapse = name_collapse(apart, rank, max(self._highest_spread, apart), rank_before)
         if collapse:

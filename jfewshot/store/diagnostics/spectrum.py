@@ -92,10 +92,10 @@ def effective_rank(spectrum: Float[np.ndarray, " rank"]) -> float:
     the variances. The effective rank of r directions of equal variance is r.
 
     Args:
-      spectrum: `variances` of `principal`.
+      spectrum: variances along the principal directions, from `principal` or `variances_of`.
 
-      Returns:
-        the effective rank; 0 if all embeddings are equal.
+    Returns:
+      the effective rank; 0 if all embeddings are equal.
     """
     singular = np.sqrt(spectrum)
     if not singular.sum() > 0:
@@ -103,6 +103,20 @@ def effective_rank(spectrum: Float[np.ndarray, " rank"]) -> float:
     shares = singular / singular.sum()
     shares = shares[shares > 0]
     return float(np.exp(-np.sum(shares * np.log(shares))))
+
+
+def variances_of(x: Float[np.ndarray, "n dim"]) -> Float[np.ndarray, " rank"]:
+    """Variances along the principal directions of few embeddings, by their singular values in float64.
+
+    This is slower than `principal`, and as exact for small variances as for large ones.
+
+    Args:
+      x: one row for each clip.
+
+    Returns:
+      min(n, dim) variances, the largest first.
+    """
+    return np.square(np.linalg.svd(centred(np.asarray(x, np.float64)), compute_uv=False)) / len(x)
 
 
 def directions_for(spectrum: Float[np.ndarray, " rank"], share: float) -> int:

@@ -11,7 +11,7 @@ from jfewshot.store.diagnostics.alignment import label_alignment, silhouette
 from jfewshot.store.diagnostics.clip_embeddings import clip_embeddings, draw_clips
 from jfewshot.store.diagnostics.neighbours import hubness, nearest_neighbours
 from jfewshot.store.diagnostics.similarity import debiased_cka, linear_cka, similarities
-from jfewshot.store.diagnostics.spectrum import directions_for, effective_rank, mean_cosine, principal
+from jfewshot.store.diagnostics.spectrum import directions_for, effective_rank, mean_cosine, principal, variances_of
 from tests.synthetic_stores import clip_table, embeddings
 
 
@@ -29,6 +29,7 @@ def test_variances_and_effective_rank_are_those_of_the_singular_values(shape):
     # The mean is subtracted in float32.
     np.testing.assert_allclose(axes.variances, singular**2 / len(x), rtol=1e-5, atol=1e-9)
     assert effective_rank(axes.variances) == pytest.approx(np.exp(scipy.stats.entropy(singular)), rel=1e-5)
+    np.testing.assert_allclose(variances_of(x)[: len(singular)], singular**2 / len(x), rtol=1e-12, atol=1e-15)
     again = axes.coordinates * np.sqrt(len(x) * axes.variances)
     np.testing.assert_allclose(again @ again.T, exact @ exact.T, atol=1e-5)
 
