@@ -19,13 +19,23 @@ def table_below(page: str, text: str) -> list[dict[str, str]]:
     Raises:
       LookupError: the page has no such text, or no table below it.
     """
-    _, found, below = (ROOT / page).read_text(encoding="utf-8").partition(text)
-    if not found:
+    headings, *rows = map(cells_of, table_lines(page, text))
+    return [dict(zip(headings, row, strict=True)) for row in rows]
+
+
+def table_lines(page: str, text: str) -> list[str]:
+    """The lines of the same table, without the line of dashes below its headings. The text may be one of the headings."""
+    content = (ROOT / page).read_text(encoding="utf-8")
+    place = content.find(text)
+    if place < 0:
         raise LookupError(f"{page} has no {text!r} any more")
-    lines = re.search(r"(?:^\|.*\n)+", below, re.M)
+    lines = re.search(r"(?:^\|.*\n)+", content[content.rfind("\n", 0, place) + 1 :], re.M)
     if not lines:
         raise LookupError(f"{page} has no table below {text!r}")
-    headings, _, *rows = [
-        [cell.strip().strip("*") for cell in line.strip().strip("|").split("|")] for line in lines[0].splitlines()
-    ]
-    return [dict(zip(headings, row, strict=True)) for row in rows]
+    headings, _, *rows = lines[0].splitlines()
+    return [headings, *rows]
+
+
+def cells_of(line: str) -> list[str]:
+    """A line's cells without bold and italics."""
+    return [cell.strip().strip("*") for cell in line.strip().strip("|").split("|")]

@@ -1,17 +1,13 @@
 import json
-import re
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from benchmarks.numbers import __main__ as command
 from benchmarks.numbers.claims import Accuracy, Ratio
-from benchmarks.numbers.pages import ROOT, table_below
+from benchmarks.numbers.pages import table_below
 from benchmarks.numbers.parts import PARTS, Part
 from jfewshot.errors import UserError
-
-MEASURED = ROOT / "benchmarks/measured"
 
 
 @pytest.mark.parametrize(
@@ -40,33 +36,6 @@ def test_a_page_that_changed_is_named():
         table_below("README.md", "gone")
 
 
-def number(text: str) -> float:
-    return float(text.replace(",", ""))
-
-
-def test_the_table_of_measured_speeds_is_that_of_its_file():
-    rows = json.loads((MEASURED / "headline_cpu.json").read_text())["rows"]
-    printed = table_below("docs/benchmarks.md", "## What was measured")
-    assert len(printed) > 15
-    for line in printed:
-        way, shot = map(int, re.fullmatch(r"(\d+)-way (\d+)-shot", line["episode"]).groups())
-        asked = (
-            way,
-            shot,
-            number(line["store"].split(" x ")[0]),
-            number(line["episodes a call"]),
-            line["compared with"],
-        )
-        fields = ("n_way", "k_shot", "segments", "n_episodes", "competitor")
-        (row,) = [row for row in rows if tuple(row[field] for field in fields) == asked]
-        for column, value in (("its episodes/s", row["theirs"]), ("our episodes/s", row["ours"])):
-            assert number(line[column]) == round(np.median(value)), (asked, column)
-        ends = [row["ratio"], row["ratio_smallest"], row["ratio_largest"]]
-        for text, value in zip([line["ratio"], *line["smallest–largest"].split("–")], ends, strict=True):
-            digits = len(text.partition(".")[2])
-            assert abs(number(text) - value) <= 0.5 * 10.0**-digits + 1e-9, (asked, text, value)
-
-
 def test_the_readme_quotes_that_table():
     measured = table_below("docs/benchmarks.md", "## What was measured")
     quoted = table_below("README.md", "## How fast")
@@ -91,18 +60,6 @@ def test_the_readme_quotes_the_accuracies_of_the_page_on_samples():
             exact = float(line[column].strip("*"))
             printed = float(page[line["Upstream"]][title.get(column, column)].strip("*"))
             assert abs(exact - printed) < 0.051, (line["Upstream"], column)
-
-
-def test_the_table_of_real_size_is_that_of_its_file():
-    results = json.loads((MEASURED / "real_size_cpu.json").read_text())["results"]
-    for line in table_below("docs/benchmarks.md", "2 cores of an AMD EPYC, medians of five rounds"):
-        shot = int(re.fullmatch(r"5-way (\d+)-shot", line["episode"])[1])
-        (result,) = [result for result in results if result["question"]["k_shot"] == shot and not result["mapped"]]
-        for column, side in (("ours, episodes/s", "ours"), ("products", "products"), ("reading", "reading")):
-            assert number(line[column]) == round(np.median(result["rates"][side]))
-        for column, side in (("ours / products", "products"), ("ours / reading", "reading")):
-            printed = [float(text) for text in re.findall(r"[\d.]+", line[column])]
-            np.testing.assert_allclose(printed, result["ours_over"][side], rtol=0, atol=0.0051)
 
 
 def part(folder: Path, found: list, module: str = "json.tool") -> Part:

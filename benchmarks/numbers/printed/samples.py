@@ -1,0 +1,168 @@
+"""What the sample stores show: noise, chosen labels, fused encoders, planted faults, curves over shots."""
+
+from typing import Any
+
+from benchmarks.numbers.comparing import Rows, Sentence, Table, Values
+from benchmarks.numbers.printed.names import dataset, upstream
+
+
+def noise(found: Any, rows: Rows) -> Values:
+    """Accuracies by signal-to-noise ratio."""
+    cells = {cell["upstream"]: cell for cell in found["cells"] if cell["shots"] == 5}
+    values = []
+    for row in rows:
+        cell = cells[upstream(row[0])]
+        line = [
+            [100 * cell[ratio][field] for field in ("mean", "pool_ci95")]
+            for ratio in ("clean", "20 dB", "10 dB", "0 dB")
+        ]
+        values.append([*line, [100 * (cell["0 dB"]["mean"] - cell["clean"]["mean"])]])
+    return values
+
+
+def chosen_labels(found: Any, rows: Rows) -> Values:
+    """Gains of each way of choosing, and in how many stores."""
+    values = []
+    for row in rows:
+        if "mean gain" in row[0]:
+            counts = found["counts"][row[0].split(":")[0].replace("-", "")]
+            values.append([[100 * count["mean_gain"]] for count in counts])
+        else:
+            values.append([[count["gains"], count["loses"]] for count in counts])
+    return values
+
+
+def labels_by_dataset(found: Any, rows: Rows) -> Values:
+    """Accuracies with the best encoder of each dataset."""
+    values, cell = [], found["stores"][0]
+    for row in rows:
+        if row[0]:
+            cell = next(
+                one
+                for one in found["stores"]
+                if (one["dataset"], one["upstream"]) == (dataset(row[0]), upstream(row[0]))
+            )
+        method = {"at random": "random", "k-medoids": "kmedoids"}.get(row[1], row[1])
+        values.append([[100 * accuracy] for accuracy in cell["methods"][method]["accuracy"]])
+    return values
+
+
+def fusion(found: Any, rows: Rows) -> Values:
+    """Pairs of encoders."""
+    values, title = [], ""
+    titles = {
+        "Arabic words": "Arabic Speech Commands (20 words)",
+        "FSDD digits": "FSDD, digits",
+        "FSDD speakers": "FSDD, speakers",
+    }
+    for row in rows:
+        title = titles.get(row[0], row[0]) or title
+        pairs = found["shots"][row[1]][title]
+        best = max(pairs, key=lambda pair: pair["accuracy"])
+        assert set(row[4].split(" + ")) == set(best["parts"]), (row, best)
+        sure = [pair for pair in pairs if pair["p_holm"] < 0.05]
+        values.append(
+            [
+                [sum(pair["gain"] > 0 for pair in sure)],
+                [sum(pair["gain"] < 0 for pair in sure)],
+                [],
+                [100 * best["accuracy"]],
+                [100 * max(pair["better"] for pair in pairs)],
+            ]
+        )
+    return values
+
+
+def curve_laws(found: Any, rows: Rows) -> Values:
+    """Curves that are predicted from five points."""
+    titles = {"`ridge:alpha=auto`": "ridge, alpha = auto", "`logistic`, C = 1": "logistic, C = 1", "all three": "all"}
+    values = []
+    for row in rows:
+        law = found["held_out"][titles.get(row[0], "centroid, metric = euclidean")]
+        cells = 96 if row[0] == "all three" else 32
+        assert law["declined"] == 0
+        values.append(
+            [[100 * law["inside"]], [100 * law["both_inside"]], [law["median_width"]], [law["rms_error"]], [cells]]
+        )
+    return values
+
+
+def planted_copies(found: Any, rows: Rows) -> Values:
+    """Precision and recall for copies of each kind."""
+    kinds = {"begin": "later", "silence": "silence", "noise": "noise"}
+    values, kind = [], ""
+    for row in rows:
+        kind = next((kinds[word] for word in kinds if word in row[0]), kind)
+        by = {one["dataset"]: one for one in found["copies"] if (one["kind"], one["encoders"]) == (kind, "all")}
+        values.append([[by[on][row[1]]] for on in ("esc10", "fsdd_digits", "arabic_commands")])
+    return values
+
+
+def planted_labels(found: Any, rows: Rows) -> Values:
+    """Precision and recall for exchanged labels."""
+    return [
+        [
+            [one[row[0]]]
+            for on in ("esc10", "fsdd_digits", "fsdd_speakers", "arabic_commands")
+            for one in found["labels"]
+            if (one["dataset"], one["encoders"]) == (on, "all")
+        ]
+        for row in rows
+    ]
+
+
+TABLES = [
+    Table("docs/samples.md", "### Noise", "noise", noise),
+    Table("docs/active_labels.md", "## Does it help?", "active_labels", chosen_labels),
+    Table(
+        "docs/active_labels.md",
+        "Accuracy in percent with the best encoder of each dataset",
+        "active_labels",
+        labels_by_dataset,
+        labels=2,
+    ),
+    Table("docs/fusion.md", "## Does it help?", "fusion", fusion, labels=2),
+    Table("docs/statistics.md", "The sample cells: five points", "learning_curves", curve_laws),
+    Table(
+        "docs/diagnostics.md", "`python -m studies.planted_faults` plants", "planted_faults", planted_copies, labels=2
+    ),
+    Table("docs/diagnostics.md", "With 5% of the labels exchanged", "planted_faults", planted_labels),
+]
+
+
+def curves(found: Any) -> list[float]:
+    """How often the interval of the labels holds the truth, by law."""
+    return [
+        100 * found["simulated"][name]
+        for name in ("power_law", "noisy_centroids", "stretched_exponential", "straight_line", "all")
+    ]
+
+
+SENTENCES = [
+    Sentence(
+        "docs/statistics.md",
+        "holds the truth for {}% of the power laws with a floor, {}% of the noisy centroids, {}% of the stretched exponentials "
+        "and {}% of the straight lines, {}% together.",
+        "learning_curves",
+        curves,
+    ),
+    Sentence(
+        "docs/statistics.md",
+        "the interval of the accuracy holds the population's in {}%.",
+        "learning_curves",
+        lambda found: [100 * found["simulated"]["populations"]],
+    ),
+    Sentence(
+        "docs/active_labels.md",
+        "10 digits chosen by k-medoids come from {} classes on average, 10 random digits from {}.",
+        "active_labels",
+        lambda found: [
+            next(
+                one["methods"][name]["classes_seen"][1]
+                for one in found["stores"]
+                if (one["dataset"], one["upstream"]) == ("fsdd_digits", "speech_embedding")
+            )
+            for name in ("kmedoids", "random")
+        ],
+    ),
+]

@@ -1,0 +1,261 @@
+"""Studies of pretrained encoders, and speeds of training and extraction: pretraining.md, emotion.md, asr.md, extraction.md."""
+
+import re
+from collections.abc import Callable
+from statistics import median
+from typing import Any
+
+from benchmarks.numbers.comparing import Rows, Sentence, Table, Values, numbers_in
+
+_TESTS = ("arabic_words", "arabic_speakers", "fsdd_digits", "fsdd_speakers")
+_AUGMENTATIONS = {"reverberation": "reverb"}
+
+
+def _percent(found: dict[str, Any]) -> list[float]:
+    """Mean, and the intervals that there are, in percent."""
+    parts = (found["mean"], found["ci_episodes"], found["ci_seeds"])
+    return [100 * part for part in parts if part is not None]
+
+
+def _row(label: str) -> str:
+    """A row's name in the file."""
+    if "FBANK" in label:
+        return "fbank"
+    if "untrained" in label or "random" in label:
+        return "random"
+    name = label.strip("`")
+    return name if "_" in name or name == "tera" else "no_" + _AUGMENTATIONS.get(name, name).replace(" ", "_")
+
+
+def study(shots: int, less: str | None = None) -> Callable[[Any, Rows], Values]:
+    """Accuracies of a study, or differences; `less` is what the rows are compared with."""
+
+    def values(found: Any, rows: Rows) -> Values:
+        by = {(one["row"], one["dataset"]): one for one in found if one["shots"] == shots}
+        lines = []
+        for row in rows:
+            cells = [by[_row(row[0]), test] for test in _TESTS]
+            if less is None:
+                lines.append([_percent(cell) for cell in cells])
+            else:
+                lines.append([_less(by, cell, less) for cell in cells])
+        return lines
+
+    return values
+
+
+def _less(by: dict[tuple[str, str], Any], cell: dict[str, Any], name: str) -> list[float]:
+    """A difference, from the row or from the other one with the opposite sign."""
+    if name in cell["differences"]:
+        return _percent(cell["differences"][name])
+    mean, *intervals = _percent(by[name, cell["dataset"]]["differences"][cell["row"]])
+    return [-mean, *intervals]
+
+
+def sweep(found: Any, rows: Rows) -> Values:
+    """Batch size x epochs: one shot and five."""
+    by = {(one["row"], one["dataset"], one["shots"]): 100 * one["mean"] for one in found}
+    values = []
+    for row in rows:
+        sizes = numbers_in(row[0])
+        name = f"batch_{sizes[0]}_epochs_{sizes[1]}" if sizes else _row(row[0])
+        tests = ("arabic_words", "fsdd_digits", "fsdd_speakers", "arabic_speakers")
+        values.append([[by[name, test, shots] for shots in (1, 5)] for test in tests])
+    return values
+
+
+_SIGNAL = {
+    "FBANK": ("fbank", "fbank"),
+    "speed": ("speed", "speed"),
+    "pitch": ("pitch", "pitch"),
+    "reverberation, bank": ("reverb (bank)", "reverb"),
+    "reverberation, continuous": ("reverb (continuous)", "none"),
+    "noise": ("noise", "noise"),
+    "a whole view": ("a whole view", "none"),
+}
+
+
+def signal(found: Any, rows: Rows) -> Values:
+    """Times real time; each of the others is looked up by its name, and numbers in brackets are no rates."""
+    rates = {one["what"]: one["times_real_time"] for one in found["rows"]}
+    values = []
+    for row in rows:
+        ours, kind = next(names for title, names in _SIGNAL.items() if row[0].startswith(title))
+        others = []
+        for part in filter(None, re.split(r", (?![^(]*\))", row[2])):
+            program = part.split()[0]
+            name = next(what for what in rates if what.startswith(kind) and f": {program}" in what)
+            in_brackets = [float(found) for found in numbers_in(" ".join(re.findall(r"\(.*?\)", part)))]
+            others += [*in_brackets, rates[name]] if part[-1].isdigit() else [rates[name], *in_brackets]
+        values.append([[rates[ours]], others])
+    return values
+
+
+def step(found: Any, rows: Rows) -> Values:
+    """A training step beside PyTorch and s3prl: seconds, and the ratio of times with the rounds."""
+    values = []
+    for row in rows:
+        side = next(name for name in ("s3prl", "torch", "ours") if name in row[0].lower().replace("pytorch", "torch"))
+        seconds = [1 / median(found["steps_per_s"][side])]
+        ratio = found["ratio"].get(side, [])
+        values.append([seconds, ratio[:1], ratio[1:]])
+    return values
+
+
+def recognition(name: str, less: bool = False) -> Callable[[Any, Rows], Values]:
+    """A table of docs/asr.md; `less`: with the file's differences."""
+
+    def values(found: Any, rows: Rows) -> Values:
+        tables = found["studies"][name]["tables"]
+        scores, differences = (
+            {
+                one[0].removesuffix(", frozen"): one
+                for title, table in tables.items()
+                if title.startswith(start)
+                for one in table
+            }
+            for start in ("Speech recognition", "WER less")
+        )
+        lines = []
+        for row in rows:
+            label = "speech_simclr" if "all six" in row[0] else _row(row[0]).replace("fbank", "FBANK")
+            # (The file's last columns are the range and the spread over the seeds, and how many there are.)
+            cells = [scores[label][place] for place in (*range(1, len(scores[label]) - 3), -2)]
+            if less:
+                of = differences.get(label)
+                cells += [f"{of[1]} {of[2]}", of[4]] if of else ["", ""]
+            lines.append([[float(part.replace("−", "-")) for part in numbers_in(cell)] for cell in cells])
+        return lines
+
+    return values
+
+
+def beside_torch(found: Any, rows: Rows, key: str, per: str, names: dict[str, str], seconds: bool) -> Values:
+    """Rates or times of both sides, and their ratio."""
+    values = []
+    for row in rows:
+        one = found[key][names.get(row[0], row[0])]
+        rates = [median(one[per][side]) for side in ("jax", "torch")]
+        both = [[1 / rate] if seconds else [rate] for rate in rates]
+        ratio = one["ratio"]
+        values.append([*both, ratio] if seconds else [*both, ratio[:1], ratio[1:]])
+    return values
+
+
+def emotion(found: Any, rows: Rows) -> Values:
+    """The paper's head beside PyTorch."""
+    return beside_torch(found, rows, "measured", "batches_per_s", {}, seconds=True)
+
+
+def asr(found: Any, rows: Rows) -> Values:
+    """The paper's recogniser beside PyTorch."""
+    names = {"joint beam search": "beam search"}
+    return beside_torch(found, rows, "results", "utterances_per_s", names, seconds=False)
+
+
+_EXTRACTED = {
+    "APC": "apc_960hr",
+    "VQ-APC": "vq_apc_960hr",
+    "NPC": "npc_960hr",
+    "wav2vec": "wav2vec_large",
+    "vq-wav2vec": "vq_wav2vec_gumbel",
+    "DistilHuBERT": "distilhubert_base",
+    "DeCoAR 2.0": "decoar2",
+    "Mockingjay": "mockingjay_960hr",
+    "TERA": "tera_960hr",
+    "HuBERT Base": "hubert_base",
+    "wav2vec 2.0 Base": "wav2vec2_base_960",
+    "WavLM Base": "wavlm_base",
+}
+
+
+def extraction(found: Any, rows: Rows) -> Values:
+    """Extraction beside s3prl: rates, and the share of the rate of large products."""
+    by = {one["upstream"]: one for one in found["results"]}
+    values = []
+    for row in rows:
+        one = by[_EXTRACTED[row[0]]]
+        rates = {side: median(rate) for side, rate in one["rates"].items()}
+        share = 100 * one["one_by_one_gflops"] / one["matrix_gflops"]
+        half = [rates["bf16"], one["ratio"]["bf16"]] if "bf16" in rates else []
+        values.append(
+            [[one["gflop_per_segment"]], [rates["one_by_one"]], [share], [rates["none"]], [one["ratio"]["none"]], half]
+        )
+    return values
+
+
+PRETRAINING, ASR = "docs/pretraining.md", "docs/asr.md"
+TABLES = [
+    *(
+        Table(PRETRAINING, f"| {shots}-shot, {words} |", "simclr_profiles", study(shots, less))
+        for shots in (1, 5)
+        for words, less in (("accuracy", None), ("minus untrained", "random"), ("minus FBANK", "fbank"))
+    ),
+    *(
+        Table(
+            PRETRAINING, f"| {shots}-shot, without it less all six |", "simclr_ablation", study(shots, "speech_simclr")
+        )
+        for shots in (1, 5)
+    ),
+    Table(PRETRAINING, "### Batch size x epochs", "simclr_sweep", sweep),
+    Table(PRETRAINING, "`benchmarks/measured/simclr_signal_cpu.json`):", "simclr_signal_cpu", signal),
+    Table(PRETRAINING, "`benchmarks/measured/simclr_step_cpu.json`:", "simclr_step_cpu", step),
+    Table("docs/emotion.md", "`benchmarks/measured/emotion_cpu.json`", "emotion_cpu", emotion),
+    Table(ASR, "`benchmarks/measured/asr_cpu.json`", "asr_cpu", asr),
+    Table(ASR, "Recurrent CTC (one bidirectional", "asr_study", recognition("frozen"), columns=(1, 2, 3)),
+    Table(ASR, "Fine-tuned instead", "asr_study", recognition("digits", less=True)),
+    Table(ASR, "Telephone prompts in characters", "asr_study", recognition("prompts", less=True)),
+    Table(ASR, "The six-way ablation", "asr_study", recognition("frozen"), columns=(1, 2, 3)),
+    Table(
+        "docs/extraction.md",
+        "In float32 the embeddings of both are equal",
+        "extraction_cpu",
+        extraction,
+        columns=tuple(range(1, 7)),
+    ),
+]
+
+
+def loss(found: Any) -> list[float]:
+    """Times and memory of the loss: dense, in tiles, and over devices."""
+    rows = found["rows"]
+    by_devices = [rows[f"{n} devices"] for n in (1, 2, 4, 8)]
+    first = [1e3 * rows["dense"]["s"], rows["dense"]["mib"], 1e3 * rows["tiled"]["s"], rows["tiled"]["mib"]]
+    return [
+        found["settings"]["utterances"],
+        *first,
+        *(row["mib"] for row in by_devices),
+        *(1e3 * row["s"] for row in by_devices),
+    ]
+
+
+def earlier(found: Any) -> list[float]:
+    """Ratios of other hours."""
+    same_day = {one["upstream"]: one["ratio"] for one in found["earlier_the_same_day"]}
+    then = {one["upstream"]: one["ratio"] for one in found["of_2026_11_23"]["float32"]}
+    wav2vec = same_day["wav2vec_large"]
+    firsts = [same_day["apc_960hr"]["none"], same_day["npc_960hr"]["none"], wav2vec["none"], wav2vec["bf16"]]
+    return [*firsts, then["hubert_base"], then["tera_960hr"]]
+
+
+SENTENCES = [
+    Sentence(
+        PRETRAINING,
+        "NT-Xent of {} utterances, value and gradient: {} ms and {} MiB of temporary memory dense, {} ms and {} MiB in tiles of "
+        "256 rows; over 1, 2, 4 and 8 virtual devices {}, {}, {} and {} MiB each, in {}, {}, {} and {} ms",
+        "simclr_loss_cpu",
+        loss,
+    ),
+    Sentence(
+        PRETRAINING,
+        "needs {} MiB of temporary memory in one chunk, {} in two, {} in four, {} in eight",
+        "simclr_step_cpu",
+        lambda found: [found["memory_mib"][chunks] for chunks in ("1", "2", "4", "8")],
+    ),
+    Sentence(
+        "docs/extraction.md",
+        "APC {}, NPC {}, wav2vec {} (bf16 {}), HuBERT {}, TERA {}.",
+        "extraction_cpu",
+        earlier,
+    ),
+]
