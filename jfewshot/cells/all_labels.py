@@ -1,7 +1,7 @@
-"""The end of a curve over shots (`--shots all`): for each episode's classes one classifier trained on all of their support clips.
+"""The last point of a curve over shots (`--shots all`): one classifier is trained on all support clips of an episode's classes.
 
-Episodes with the same classes share their classifier, so its cost is that of the sets of classes that were drawn, and not of the
-episodes. The queries are those of the curve. Every segment of a support clip is a support.
+Episodes with the same classes share their classifier, so the cost depends on the number of different sets of classes,
+and not on the number of episodes. The queries are those of the curve. Every segment of a support clip is a support.
 """
 
 import contextlib
@@ -30,11 +30,11 @@ def solve_all_labels(
     """Train on all labels and classify the queries of every episode.
 
     Args:
-      view: the embeddings that the cell's clip table names rows of.
-      cell: one whose protocol has `all_labels`.
+      view: the embeddings of the cell's clip table.
+      cell: a cell whose protocol has `all_labels`.
       drawn: its episodes.
-      memory_bytes: what the embeddings in float64 may take.
-      on_progress: called with a number of episodes whenever so many are done.
+      memory_bytes: memory for the embeddings in float64.
+      on_progress: called with the number of episodes that were just solved.
 
     Yields:
       The result of each strength.
@@ -55,7 +55,7 @@ def solve_all_labels(
             rows, labels = problem.supports_of(classes)
             clips, starts, query_rows = problem.queries_of(episodes)
             supports, queries = problem.embeddings[rows], problem.embeddings[query_rows]
-            # Threads are for large matrices; small ones only wait for them.
+            # Several threads help only for large matrices; for small ones, starting them takes longer than the work.
             with one_blas_thread() if len(rows) < _LARGE else contextlib.nullcontext():
                 fit = fit_and_score(supports, labels, queries, n_way, cell.spec, strength)
             tally = _of_clips(fit, starts, cell.protocol.query_segments)
@@ -78,14 +78,14 @@ def solve_all_labels(
 
 
 class _Problem:
-    """The embeddings that take part, and which of them each episode's classes and queries own.
+    """The embeddings that are used, and those of each episode's classes and queries.
 
     Attributes:
-      embeddings: float64, of all clips that take part.
-      classes: of each slot of each episode.
+      embeddings: float64 embeddings of all clips that are used.
+      classes: class of each slot of each episode.
       sets: the sets of classes that were drawn, each sorted.
-      set_of_episode: the place in `sets` of each episode's classes.
-      queries: clips of each slot of each episode, flattened to episodes * n_way x n_query.
+      set_of_episode: the index in `sets` of each episode's classes.
+      queries: query clips of each slot of each episode, flattened to episodes * n_way x n_query.
     """
 
     def __init__(self, view: np.ndarray, cell: Cell, drawn: Drawn, support: Supports, memory_bytes: int):
@@ -114,16 +114,16 @@ class _Problem:
         self.queries = self.queries.reshape(n_episodes * n_way, n_query)
 
     def supports_of(self, classes: Int[np.ndarray, " n_way"]) -> tuple[np.ndarray, np.ndarray]:
-        """Rows of the embeddings of all supports of some classes, and the place of each one's class among them."""
+        """Rows of the embeddings of all supports of some classes, and for each row the index of its class."""
         starts, counts = self._support.start[classes], self._support.count[classes]
         clips = np.concatenate([self._support.clips[a : a + n] for a, n in zip(starts, counts, strict=True)])
         rows, _ = self._rows(clips)
         return rows, np.repeat(np.repeat(np.arange(len(classes)), counts), self._n_segments[clips])
 
     def queries_of(self, episodes: Int[np.ndarray, " n"]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The distinct queries of some episodes, where each one's rows begin, and these rows.
+        """The distinct queries of some episodes, the position of each query's first row, and the rows.
 
-        Where one segment of each query is drawn, a query is a row of its own in every episode.
+        If one segment of each query is drawn, a query is a separate row in every episode.
         """
         n_way = self.classes.shape[1]
         own = self.queries.reshape(-1, n_way, self.queries.shape[1])[episodes]
@@ -158,7 +158,7 @@ def _slots(
     episodes: Int[np.ndarray, " n"],
     classes: Int[np.ndarray, " n_way"],
 ) -> Int[np.ndarray, "n n_queries"]:
-    """The slot that each query is given to: the order of the slots differs between episodes with the same classes."""
+    """The slot that each query is assigned to; the order of the slots differs between episodes with the same classes."""
     n_way = len(classes)
     column_of_slot = np.searchsorted(classes, problem.classes[episodes])  # n x n_way
     if problem.one:

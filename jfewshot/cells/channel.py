@@ -1,7 +1,7 @@
-"""Messages between the processes of one run: process 0 listens on a port, and the others ask it, each over one connection.
+"""Messages between the processes of one run: process 0 listens on a port, and each other process opens one connection to it.
 
-A connection shows at once when the process at its other end is gone, and silence shows when a machine is. JAX's own
-coordinator notices after 100 s, and then ends every process with the trace of a C++ check.
+If a process ends, its connection closes immediately; if a machine fails, it stops to send. JAX's own
+coordinator detects this after 100 s, and then ends every process with the trace of a C++ check.
 """
 
 import collections
@@ -23,12 +23,12 @@ from jfewshot.files.arrays import npz_bytes
 
 log = logging.getLogger(__name__)
 
-PATIENCE_S = 300.0  # for process 0 and the others to appear, and for the plan
-_SILENCE_S = 20.0  # after which a process counts as gone
+PATIENCE_S = 300.0  # how long we wait for the other processes, and for the plan
+_SILENCE_S = 20.0  # a process that sends nothing for so long counts as ended
 _BEAT_S = 4.0
 _GREETING = "jfewshot run 1"
 _SIZES = struct.Struct("<QQ")
-_LONGEST = 2**36  # bytes; what is longer is no message of ours
+_LONGEST = 2**36  # bytes; a longer message is not one of ours
 Message = tuple[str, dict[str, Any], dict[str, np.ndarray]]
 
 
@@ -36,11 +36,11 @@ class Hub:
     """The end of the connections in process 0.
 
     Args:
-      port: to listen on.
-      count: how many processes there are; process 0 leads.
+      port: the port to listen on.
+      count: number of processes, including process 0.
 
     Raises:
-      UserError: if the port cannot be had.
+      UserError: if the port cannot be opened.
     """
 
     index = 0
@@ -85,14 +85,14 @@ class Hub:
         return self._inbox[sender].popleft() if self._inbox[sender] else None
 
     def missing(self) -> list[int]:
-        """The processes that have not appeared although they had five minutes."""
+        """The processes that have not connected within five minutes."""
         if time.monotonic() - self._began < PATIENCE_S:
             return []
         return [index for index in range(1, self.count) if index not in self._hosts]
 
     def close(self) -> None:
         """Stop listening, and close all connections."""
-        with contextlib.suppress(OSError):  # wakes the thread that waits for connections
+        with contextlib.suppress(OSError):  # ends the wait of the thread that accepts connections
             self._listening.shutdown(socket.SHUT_RDWR)
         self._listening.close()
         with self._lock:
@@ -158,16 +158,16 @@ class Hub:
 
 
 class Member:
-    """The end of process 1, 2, ...
+    """The end of the connection in process 1, 2, ...
 
     Attributes:
-      is_lost: whether process 0 is known to be gone.
+      is_lost: whether process 0 is known to have ended.
 
     Args:
-      host: of process 0.
-      port: process 0's.
-      index: this process's number.
-      count: how many processes there are.
+      host: host of process 0.
+      port: port of process 0.
+      index: number of this process.
+      count: number of processes.
 
     Raises:
       UserError: if process 0 does not answer, or refuses this process.
@@ -204,8 +204,8 @@ class Member:
         """Send a message to process 0.
 
         Args:
-          kind: what the message is about; the receiver decides by it what to do.
-          facts: content of the message that JSON can hold.
+          kind: kind of the message.
+          facts: the contents of the message that JSON can represent.
           arrays: arrays of the message by name; None for none.
         """
         self._ask({"do": "send", "kind": kind, "facts": facts}, npz_bytes(arrays or {}))
@@ -214,7 +214,7 @@ class Member:
         """Raise an error if process 0 has ended.
 
         Raises:
-          UserError: saying so.
+          UserError: if process 0 has ended.
         """
         if self.is_lost:
             raise UserError(
@@ -237,7 +237,7 @@ class Member:
                 _send(self._connection, request, data)
                 return _receive(self._connection)[0]
             except BaseException as error:
-                # After ^C between a question and its answer, too: the next answer could be taken for that of another question.
+                # Also after ^C between a request and its answer: otherwise the next request would receive this answer.
                 self.is_lost = True
                 self._connection.close()
                 if not isinstance(error, OSError | EOFError | ValueError):

@@ -1,4 +1,4 @@
-"""From cells to records: records that exist already are read, and the others are computed."""
+"""Make records from cells: existing records are read, and the others are computed."""
 
 import dataclasses
 import functools
@@ -49,13 +49,13 @@ def evaluate_cells(
     """Compute the records of all cells that have none yet.
 
     Args:
-      cells: what is wanted.
-      evaluator: the devices.
-      folder: where records are looked up and written; None to keep nothing.
-      on_progress: called with a number of episodes whenever so many are done, found ones included.
+      cells: the wanted cells.
+      evaluator: the evaluator.
+      folder: the folder of records; None to keep nothing.
+      on_progress: called with a number of episodes when they are solved, or when their record was found.
 
     Yields:
-      Each record, and whether it was computed now (rather than found).
+      Each record, and whether it was computed now (True) or found (False).
     """
     finishing, upcoming = Finishing(), _Upcoming(cells, folder)
     try:
@@ -98,7 +98,7 @@ def found_records(cells: Sequence[Cell], folder: Records) -> Iterator[dict[str, 
       folder: where records are looked up.
 
     Yields:
-      Each record under the names of its cell.
+      Each record, with the names of its cell.
     """
     for cell in cells:
         names = None
@@ -110,7 +110,7 @@ def found_records(cells: Sequence[Cell], folder: Records) -> Iterator[dict[str, 
 
 
 def _under_its_name(found: dict[str, Any], names: dict[str, Any]) -> dict[str, Any]:
-    """A record that was found, with the names of a cell: a result belongs to its embeddings, which may have two names."""
+    """A found record with the names of a cell; equal embeddings share a record, and may have two names."""
     was = found["upstream"]["name"], found["dataset"]["name"], found["view"]["name"]
     now = names["upstream"]["name"], names["dataset"]["name"], names["view"]["name"]
     if was != now:
@@ -127,7 +127,7 @@ def _view_of(cell: Cell) -> Wanted:
 
 
 class _Upcoming:
-    """Finds the cell after the present one that is of another view and has to be computed, in one pass over all cells."""
+    """Finds the next cell of another view that has to be computed, in one pass over all cells."""
 
     def __init__(self, cells: Sequence[Cell], folder: Records | None):
         self._cells, self._folder = cells, folder
@@ -137,7 +137,7 @@ class _Upcoming:
         """The next cell of another view that has to be computed.
 
         Args:
-          number: of the present cell; never smaller than in an earlier call.
+          number: number of the current cell; never smaller than in an earlier call.
         """
         cell = self._cells[number]
         self._place = max(self._place, number + 1)
@@ -145,7 +145,7 @@ class _Upcoming:
             later = self._cells[self._place]
             if not _is_same_view(later, cell) and self._has_to_be_computed(later):
                 return later
-            # Cells of one view follow each other, so what is passed here is never the next view of a later cell.
+            # Cells of one view are consecutive, so a cell that is passed here is never the next view of a later cell.
             self._place += 1
         return None
 
@@ -155,7 +155,7 @@ class _Upcoming:
                 self._folder.find(cell.key(strength)) is None for strength in cell.spec.strengths
             )
         except UserError:
-            return False  # said when its turn comes; what stands before it is computed first
+            return False  # reported later, since the cells before it are computed first
 
 
 def _is_same_view(one: Cell, other: Cell) -> bool:
@@ -167,7 +167,7 @@ def _is_same_view(one: Cell, other: Cell) -> bool:
     )
 
 
-# In this process, whoever evaluates: one cell may be asked for alone, and the next may be of the same view.
+# One object for all calls in this process: a call may have a single cell, and the next call may use the same view.
 _CHECKED = CheckedViews()
 _JOINED = JoinedViews()
 
@@ -179,7 +179,7 @@ def _compute(cell, then, evaluator, folder, on_progress, finishing) -> Iterator[
         view = _CHECKED.get(_view_of(cell), None if then is None else _view_of(then))
         view = _JOINED.get(cell, view, evaluator.memory_bytes)
     drawn = evaluator.draw(clips, cell.protocol, store.dataset)
-    # Brought to the host by this thread, which alone may free what lies on the devices.
+    # Copied to the host by this thread, because only this thread may free memory of the devices.
     arrays = {"clips": drawn.clips, "segment": drawn.support_segment}
     if drawn.whole is not None:
         arrays["unknown"] = drawn.whole.clips[:, cell.protocol.n_way :, cell.protocol.k_shot :]
@@ -237,7 +237,7 @@ def _compute(cell, then, evaluator, folder, on_progress, finishing) -> Iterator[
 
 
 def _shared_parts(cell: Cell, drawn: Drawn, evaluator: Evaluator) -> dict[str, Any]:
-    """What the records of all strengths of a cell say."""
+    """The parts of a record that are equal for all strengths of a cell."""
     pool_clips, support = drawn.pool.all_clips, drawn.pool.support
     of_sides = {} if support is None else {"support_clips": len(support.clips), "query_clips": len(drawn.pool.clips)}
     return {
@@ -264,7 +264,7 @@ def _shared_parts(cell: Cell, drawn: Drawn, evaluator: Evaluator) -> dict[str, A
 
 
 def _labels(protocol: Protocol, support: Supports | None) -> dict[str, Any]:
-    """How many labels the classes have, where all of them were trained on."""
+    """How many labels the classes have, if all labels were used for training."""
     if not protocol.all_labels or support is None:
         return {}
     count = support.count
@@ -274,15 +274,15 @@ def _labels(protocol: Protocol, support: Supports | None) -> dict[str, Any]:
 
 
 def parts_of_solved(solved: Solved, drawn: Drawn, clips: ClipTable) -> dict[str, Any]:
-    """What the record of one strength says of its solution.
+    """The parts of a record that depend on the solution with one strength.
 
     Args:
       solved: the solution.
       drawn: the episodes that were solved.
-      clips: the table that they were drawn from.
+      clips: the table from which they were drawn.
 
     Returns:
-      the record's `accuracy`, `solver`, `timing` and, where episodes chose their strength, `chosen`.
+      the record's `accuracy`, `solver`, `timing` and, if episodes chose their strength, `chosen`.
     """
     return {
         **_accuracy(solved, drawn, clips),
@@ -299,9 +299,9 @@ def parts_of_solved(solved: Solved, drawn: Drawn, clips: ClipTable) -> dict[str,
 
 
 def _solver(solved: Solved) -> dict[str, Any]:
-    """How well the episodes were solved, and how many have scores that float32 cannot tell apart."""
+    """How accurately the episodes were solved, and how many have scores that float32 cannot distinguish."""
     tolerance = solved.spec.classifier.tolerance
-    # JSON has no word for NaN or an infinity. The median of two of the largest float32 numbers would be infinite in float32.
+    # JSON cannot represent NaN or infinity. The median of two of the largest float32 numbers would overflow in float32.
     largest = float(np.finfo(np.float32).max)
     said: dict[str, Any] = {}
     if tolerance is not None:
@@ -324,7 +324,7 @@ def _solver(solved: Solved) -> dict[str, Any]:
 
 
 def _chosen(solved: Solved) -> dict[str, Any]:
-    """How many episodes chose each strength of the grid; nothing where the strength was given."""
+    """How many episodes chose each strength of the grid; empty if the strength was given."""
     kind = solved.spec.classifier.strength
     if solved.chosen is None or kind is None:
         return {}
@@ -349,7 +349,7 @@ def _class_episodes(protocol: Protocol, drawn: Drawn) -> dict[str, Any] | None:
 
 
 def _names(cell: Cell) -> dict[str, Any]:
-    """What a record says of where its embeddings came from."""
+    """The parts of a record that name the source of its embeddings."""
     store, facts = cell.store, cell.store.manifest["views"][cell.view]
     return {
         "dataset": dict(store.manifest["dataset"]),
@@ -362,12 +362,12 @@ def _names(cell: Cell) -> dict[str, Any]:
 
 
 def _other_store(store: Store) -> dict[str, Any]:
-    """What a record says of the store that supports are from."""
+    """The parts of a record that name the store of the supports."""
     return {"dataset": dict(store.manifest["dataset"]), "store": {"path": str(store.path), "digest": store.digest}}
 
 
 def _accuracy(solved: Solved, drawn: Drawn, clips: ClipTable) -> dict[str, Any]:
-    """Accuracy with its intervals; where classes may have different numbers of queries, other metrics too."""
+    """Accuracy with its intervals, and other metrics if classes may have different numbers of queries."""
     _, n_way, of_class = drawn.clips.shape
     correct = correct_from_predicted(solved.predicted, n_way)
     k_shot = of_class - solved.predicted.shape[1] // n_way
@@ -382,7 +382,8 @@ def _accuracy(solved: Solved, drawn: Drawn, clips: ClipTable) -> dict[str, Any]:
     return {"accuracy": found.pop("accuracy"), "metrics": found}
 
 
-# Cells of one dataset and protocol share their episodes, and what the jackknife needs of these. An entry goes with its episodes.
+# Cells of one dataset and protocol share their episodes and the data for the jackknife. An entry is dropped with its
+# episodes.
 _POOLS: weakref.WeakKeyDictionary[Drawn, Pool] = weakref.WeakKeyDictionary()
 
 

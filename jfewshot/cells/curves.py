@@ -1,5 +1,4 @@
-"""What a curve over shots needs of a dataset: at which shots it stops for lack of clips, and whether it can end with
-all labels."""
+"""Check which numbers of shots a dataset allows for a curve, and whether the curve can end with all labels."""
 
 import dataclasses
 import logging
@@ -18,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 def stopped_curves(protocols: Sequence[Protocol], clips: ClipTable, dataset: str) -> list[Protocol]:
-    """The protocols for which every class of a dataset has clips enough; the log names the numbers of shots that are left out.
+    """The protocols for which every class of a dataset has enough clips; the log names the numbers of shots that are left out.
 
     Args:
       protocols: of the run.
@@ -58,7 +57,7 @@ def stopped_curves(protocols: Sequence[Protocol], clips: ClipTable, dataset: str
 def check_all_labels(
     protocols: Sequence[Protocol], specs: Sequence[ClassifierSpec], clips: ClipTable, dataset: str
 ) -> None:
-    """Refuse to train on all labels where a query would be among them, or where a classifier cannot.
+    """Refuse to train on all labels if a query would be among them, or if a classifier cannot do it.
 
     Args:
       protocols: of the run; only those with `all_labels` are looked at.
@@ -67,7 +66,7 @@ def check_all_labels(
       dataset: its name, for messages.
 
     Raises:
-      UserError: naming the clips, the groups or the classifier.
+      UserError: names the clips, the groups or the classifier.
     """
     for protocol in protocols:
         if not protocol.all_labels:

@@ -1,4 +1,4 @@
-"""Records are made and written by a thread while the devices solve the next cell."""
+"""Make and write records in a thread while the devices solve the next cell."""
 
 import collections
 from collections.abc import Callable, Iterator
@@ -8,15 +8,16 @@ from typing import Any
 from jfewshot.profiling import is_profiling
 
 Record = dict[str, Any]
-# Records in the making when the next cell has been solved: more would only hold more predictions in memory.
+# Largest number of unfinished records when the next cell has been solved; more would only keep more predictions in
+# memory.
 _MOST_WAITING = 1
 
 
 class Finishing:
     """Work that turns solved cells into records, done in order, by one thread.
 
-    NumPy, zlib and the file system release Python's lock, so the thread takes little from the one that feeds the devices. While a
-    run is profiled the work is done at once, so that each stage is charged with its own time.
+    NumPy, zlib and the file system release Python's lock, so the thread hardly slows the thread that feeds the devices.
+    While a run is profiled, the work is done immediately, so that the time of each stage is measured correctly.
     """
 
     def __init__(self) -> None:
@@ -24,10 +25,10 @@ class Finishing:
         self._waiting: collections.deque[tuple[str, Future[Record]]] = collections.deque()
 
     def submit(self, key: str, work: Callable[[], Record]) -> None:
-        """Have a record made.
+        """Submit a record to be made.
 
         Args:
-          key: the record's.
+          key: key of the record.
           work: makes and writes the record, and returns it.
         """
         if self._thread is None:
@@ -49,7 +50,7 @@ class Finishing:
         """Wait for the oldest records and yield them, until at most so many are left.
 
         Raises:
-          Exception: what the work raised.
+          Exception: any error that the work raised.
         """
         while len(self._waiting) > most_left:
             yield self._waiting.popleft()[1].result()

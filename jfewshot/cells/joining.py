@@ -1,5 +1,4 @@
-"""For cells whose supports and queries come from different clips: the embeddings of both stores, and which clips are
-on which side."""
+"""Embeddings and pools of cells whose supports and queries come from different clips."""
 
 import numpy as np
 
@@ -12,22 +11,23 @@ from jfewshot.store.view_checks import CheckedViews, Wanted
 
 
 class JoinedViews:
-    """The embeddings that episodes use whose supports are from another store; the last ones are kept."""
+    """The embeddings for episodes with supports from another store; the last embeddings are kept."""
 
     def __init__(self) -> None:
         self._checked = CheckedViews()
         self._last: tuple[np.ndarray, np.ndarray, ClipTable, np.ndarray] | None = None
 
     def get(self, cell: Cell, view: np.ndarray, most_bytes: int) -> np.ndarray:
-        """The embeddings of a cell's own store, followed by those of the store that its supports are from.
+        """The embeddings of a cell's own store, followed by those of the store of its supports.
 
         Args:
-          cell: what is evaluated.
-          view: of its store.
-          most_bytes: how large the copy of both may be.
+          cell: the cell.
+          view: view of its store.
+          most_bytes: largest allowed size of the copy of both.
 
         Returns:
-          segments x dim, in the rows of the cell's clip table; the store's own view where supports are of the same store.
+          segments x dim, with the row numbers of the cell's clip table; the store's own view if supports come from the
+          same store.
         """
         if cell.support is None or not isinstance(cell.clips, JoinedTable):
             return view
@@ -35,21 +35,21 @@ class JoinedViews:
         theirs = self._checked.get(Wanted(cell.support, cell.view, second))
         last = self._last
         if last is None or last[0] is not view or last[1] is not theirs or last[2] is not cell.clips:
-            self._last = None  # its memory, before as much is taken again
+            self._last = None  # free its memory before the same amount is allocated again
             joined = join_views(view, first.n_rows, theirs, second.n_rows, most_bytes)
             self._last = last = view, theirs, cell.clips, joined
         return last[3]
 
 
 def may_be(drawn: Drawn, n_clips: int) -> dict[str, np.ndarray]:
-    """Which clips of the table can be supports and which queries, where these are drawn from separate pools.
+    """Which clips of the table can be supports and which can be queries, if these are drawn from separate pools.
 
     Args:
       drawn: the episodes.
       n_clips: how many clips the table has.
 
     Returns:
-      columns of the file of draws, 1 where a clip can be on the side; none where all clips can be on both.
+      columns of the file of draws, 1 if a clip can be on the side; none if all clips can be on both sides.
     """
     support = drawn.pool.support
     if support is None:
@@ -62,7 +62,7 @@ def may_be(drawn: Drawn, n_clips: int) -> dict[str, np.ndarray]:
 
 
 def sides_of(drawn: Drawn, clips: ClipTable) -> SidesOfClips | None:
-    """The same for the statistics; None where all clips can be on both sides.
+    """The sides of clips for the statistics; None if all clips can be on both sides.
 
     Args:
       drawn: the episodes.

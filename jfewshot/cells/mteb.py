@@ -1,4 +1,4 @@
-"""mteb's audio classification: training and classifying in its experiments, and what a record says of them.
+"""mteb's audio classification: train and classify in its experiments, and make the parts of a record.
 
 The embedding of a clip is the mean of its segments' embeddings in float32, unchanged otherwise: mteb's models give one embedding
 per clip. `--protocol mteb` solves mteb's objective to convergence, in float64. `--protocol mteb_faithful` calls scikit-learn as
@@ -31,9 +31,9 @@ from jfewshot.statistics.unbalanced import confusion_counts, unbalanced_interval
 from jfewshot.threads import by_blocks, cores, one_blas_thread
 
 KIND = "float64, experiment by experiment"
-_AT_ONCE = 8  # experiments that are solved together
-_LISTED = 100  # experiments up to which a record lists the scores of each
-_C = 1.0  # scikit-learn's default, which mteb takes
+_AT_ONCE = 8  # number of experiments that are solved together
+_LISTED = 100  # a record lists the scores of each experiment if there are at most so many
+_C = 1.0  # scikit-learn's default, which mteb uses
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,8 +41,8 @@ class ScikitLearn:
     """scikit-learn's LogisticRegression as mteb calls it; see `solve_mteb`.
 
     Attributes:
-      library: what solves it.
-      max_iter: iterations of L-BFGS after which it stops.
+      library: name of the solver's library.
+      max_iter: largest number of iterations of L-BFGS.
     """
 
     library: str = "scikit-learn"
@@ -55,10 +55,10 @@ class ScikitLearn:
 
 @dataclasses.dataclass(frozen=True)
 class SolvedAsMteb(Solved):
-    """What was found in mteb's experiments.
+    """The results of mteb's experiments.
 
     Attributes:
-      converged: where scikit-learn was called, the predictions of the converged solution; else None.
+      converged: if scikit-learn was called, the predictions of the converged solution; else None.
     """
 
     converged: Int[np.ndarray, "episodes queries"] | None = None
@@ -90,11 +90,11 @@ def solve_mteb(
     """Train and classify in each of mteb's experiments.
 
     Args:
-      view: the embeddings that the cell's clip table names rows of.
-      cell: one whose protocol has `mteb`, with a classifier of `mteb_classifier`.
+      view: the embeddings of the cell's clip table.
+      cell: a cell whose protocol has `mteb`, with a classifier of `mteb_classifier`.
       drawn: its experiments.
-      memory_bytes: what the embeddings in float64 may take.
-      on_progress: called with a number of experiments whenever so many are done.
+      memory_bytes: memory for the embeddings in float64.
+      on_progress: called with the number of experiments that were just solved.
 
     Yields:
       The result.
@@ -111,7 +111,7 @@ def solve_mteb(
     converged = problem.predicted
     if faithful:
         started = time.perf_counter()
-        with one_blas_thread():  # several wait for each other longer than such fits take
+        with one_blas_thread():  # such fits are too small for several threads
             problem = problem.by_scikit_learn(classifier.max_iter, cell.protocol.seed)
     yield SolvedAsMteb(
         spec=cell.spec,
@@ -165,12 +165,12 @@ class _Problem:
         kinds: dict[tuple[int, ...], list[int]] = {}
         for number, labels in enumerate(self.labels):
             kinds.setdefault((len(labels), *np.unique(labels).tolist()), []).append(number)
-        at_once = min(_AT_ONCE, -(-n_episodes // cores()))  # something for every core
+        at_once = min(_AT_ONCE, -(-n_episodes // cores()))  # so that every core has work
         blocks = [own[start : start + at_once] for own in kinds.values() for start in range(0, len(own), at_once)]
         self._blocks = blocks
         n_support = max(map(len, self.supports))
         self._gram = None
-        # One product serves all experiments where that is less work than a product for each.
+        # One product for all experiments, if that is less work than a product for each.
         few = n_support < view.shape[1] and len(used) ** 2 < sum(len(s) ** 2 for s in self.supports)
         if few and len(used) ** 2 * 8 + size <= memory_bytes:
             self._gram = self._x @ self._x.T
@@ -211,11 +211,11 @@ class _Problem:
         return sum(len(numbers) for numbers in self._blocks[start:stop])
 
     def by_scikit_learn(self, max_iter: int, seed: int) -> "_Problem":
-        """The same experiments with scikit-learn's answers.
+        """Solve the same experiments with scikit-learn.
 
         Args:
-          max_iter: its parameter.
-          seed: its `random_state`, which this solver does not use.
+          max_iter: scikit-learn's parameter.
+          seed: scikit-learn's `random_state`, which this solver does not use.
         """
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.linear_model import LogisticRegression
@@ -223,7 +223,7 @@ class _Problem:
         other = _copy(self)
         for number, (supports, labels) in enumerate(zip(self.supports, self.labels, strict=True)):
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ConvergenceWarning)  # the record says where it stopped
+                warnings.simplefilter("ignore", ConvergenceWarning)  # the record counts them
                 model = LogisticRegression(max_iter=max_iter, random_state=seed)
                 model.fit(self.embeddings[supports], labels)
             other._answer(number, model.predict(self.embeddings[self.queries[number]]))
@@ -245,12 +245,12 @@ def _copy(problem: _Problem) -> _Problem:
 
 
 def mteb_parts(solved: Solved, drawn: Drawn, pool: Pool) -> dict[str, Any]:
-    """What a record says of mteb's experiments.
+    """The parts of a record for mteb's experiments.
 
     Args:
-      solved: the answers.
+      solved: the results.
       drawn: the experiments.
-      pool: what they drew, for the intervals of accuracy.
+      pool: the clips and classes of the experiments, for the intervals of accuracy.
 
     Returns:
       the record's `accuracy` and `metrics`, each with its spread over the experiments, and `mteb`: the scores of each experiment
@@ -291,7 +291,7 @@ def _scores(predicted: np.ndarray, count: np.ndarray) -> dict[str, Float[np.ndar
 
 
 def _interval(values: np.ndarray) -> AccuracyInterval:
-    """Over the experiments in which a metric is known, as mteb averages."""
+    """Mean and spread over the experiments in which a metric is known, as mteb averages."""
     return AccuracyInterval(*episode_interval(values[~np.isnan(values)]), None, None)
 
 

@@ -1,12 +1,12 @@
-"""One run by the machines of a Ray cluster: each solves cells and writes their records to the folder that all machines share.
+"""Share one run among the machines of a Ray cluster; each writes records to the folder that all machines share.
 
     ray start --head             # on one machine; on the others: ray start --address=HEAD:6379
     jfewshot run ... --ray       # on any of them
 
-Units of cells are given out, the largest first. A worker appends records to files of its own, as every process does that writes
-to a result folder, so a worker that dies loses the cell that it was solving and no other; what its unit lacks is given to another
-worker. Only orders and counts travel through Ray. The first process solves nothing: it gives out units, reads the records, and
-prints.
+Workers get units of cells, the largest first. A worker appends records to its own files, like every process that writes
+to a result folder. If a worker dies, only the cell that it was solving is lost, and another worker gets the rest of its
+unit. Only instructions and counts travel through Ray. The first process solves no cells: it distributes units, reads
+the records, and prints.
 """
 
 import contextlib
@@ -29,22 +29,22 @@ from jfewshot.threads import cores
 
 log = logging.getLogger(__name__)
 
-_UNITS_PER_WORKER = 3  # at least: fewer would leave workers idle while others finish
+_UNITS_PER_WORKER = 3  # smallest number; with fewer units, workers would be idle while others finish
 _LOOK_EVERY_S = 1.0
-# A network disk may show a file to other machines this much later.
+# A network disk may show a file to other machines with such a delay.
 _DISK_DELAY_S = 90.0
 _MARK_DELAY_S = 15.0
 
 
 class Worker(NamedTuple):
-    """What each worker of a run is made with.
+    """The arguments for each worker of a run.
 
     Attributes:
-      plan: opens the stores and gives the cells of the run.
-      digest: of the cells, as the first process plans them.
-      mark: a file in the result folder, by which a worker knows that it sees the same folder.
-      keep: what is kept of each cell.
-      n_devices: of each worker, GPUs or CPU cores.
+      plan: opens the stores and returns the cells of the run.
+      digest: digest of the cells that the first process plans.
+      mark: a file in the result folder, with which a worker checks that it uses the same folder.
+      keep: the results that are kept for each cell.
+      n_devices: number of GPUs or CPU cores of each worker.
       on_gpus: whether these are GPUs.
       memory_bytes: memory budget of each worker; None for the default.
       compile_cache: whether compiled code is kept on disk.
@@ -64,7 +64,7 @@ class CellWorker:
     """One worker: a process with its own devices that solves the cells of units.
 
     Args:
-      made_with: what the run says about its workers.
+      made_with: the arguments for the workers of a run.
     """
 
     def __init__(self, made_with: Worker):
@@ -78,7 +78,8 @@ class CellWorker:
         """
         run, host = self._made_with, socket.gethostname()
         if not run.on_gpus:
-            # JAX makes as many threads as NPROC says, or else as the machine has cores, which other workers use.
+            # JAX starts NPROC threads, or by default one thread for each core of the machine, although other workers
+            # use these cores.
             os.environ["NPROC"] = str(run.n_devices)
         import jax
 
@@ -115,7 +116,7 @@ class CellWorker:
           unit: what has to be computed.
 
         Returns:
-          The warnings on the way, which the first process repeats.
+          The warnings of the computation, which the first process repeats.
         """
         with _warnings() as said:
             for _ in evaluate_cells(cells_of_unit(unit, self._cells), self._evaluator, self._folder):
@@ -124,7 +125,7 @@ class CellWorker:
 
 
 class _WithoutLooking(ResultFolder):
-    """A result folder whose records are not looked up: the first process has looked, and asks for what is missing."""
+    """A result folder that does not look up records, because the first process has done this and requests only missing ones."""
 
     def find(self, key: str) -> dict[str, Any] | None:
         return None
@@ -146,22 +147,23 @@ def evaluate_on_ray(
     """`evaluate_cells` by the machines of a Ray cluster.
 
     Args:
-      cells: what is to be computed.
-      folder: where records are looked up; on a disk that all machines share, under the same path.
-      plan: gives the same cells on another machine; it travels there.
-      address: of the cluster; None for what RAY_ADDRESS says, or else the cluster of this machine.
-      keep: what is kept of each cell, as for `folder`.
-      n_devices: of each worker, GPUs where the cluster has any, or else CPU cores; None for 1.
+      cells: the cells of the run.
+      folder: the folder of records, on a disk that all machines share, under the same path.
+      plan: a function that returns the same cells on another machine; it is sent there.
+      address: address of the cluster; None for RAY_ADDRESS, or else for the cluster of this machine.
+      keep: the results that are kept for each cell, as for `folder`.
+      n_devices: number of devices of each worker, GPUs if the cluster has any, or else CPU cores; None for 1.
       memory_bytes: memory budget of each worker; None for its share of the default.
       compile_cache: whether workers keep compiled code on disk.
-      on_progress: called with a number of episodes whenever so many are there.
-      on_start: called with a sentence about the workers before they start. Where nothing is missing, none is needed.
+      on_progress: called with the number of episodes of records that were just found.
+      on_start: called with a sentence about the workers before they start, unless no record is missing.
 
     Yields:
-      Each record, and whether it was computed now, after all are there.
+      After all records exist, each record, and whether it was computed now.
 
     Raises:
-      UserError: what a worker raised, after the records that are there; no cluster; or a folder that is not shared.
+      UserError: if a worker raised one (after the existing records), if there is no cluster, or if the folder is not
+          shared.
     """
     units = missing_units(cells, folder, on_progress)
     if not units:
@@ -184,7 +186,7 @@ def evaluate_on_ray(
         said: set[str] = set()
 
         def send(actor: Any, unit: Unit) -> Any:
-            first = unit[0][0]  # a cell is in one unit
+            first = unit[0][0]  # each cell is in only one unit
             left = pending.left_of(unit) if first in given else unit
             given.add(first)
             return actor.evaluate.remote(left)
@@ -205,12 +207,12 @@ def evaluate_on_ray(
 
 
 class _Pending:
-    """The records that workers have to write, seen from the first process.
+    """Follows, in the first process, the records that workers have to write.
 
     Args:
-      units: what has to be computed.
-      cells: of the run.
-      folder: where records appear.
+      units: the units of the run.
+      cells: the cells of the run.
+      folder: the folder in which records appear.
       on_progress: called with the number of episodes of records that have appeared.
     """
 
@@ -227,7 +229,7 @@ class _Pending:
         self._left = set(self._new)
 
     def is_new(self, record: dict[str, Any]) -> bool:
-        """Whether a record was not there at the start."""
+        """Whether a record did not exist at the start."""
         return record["key"] in self._new
 
     def look(self) -> None:
@@ -238,17 +240,17 @@ class _Pending:
             self._on_progress(sum(self._new[key] for key in came))
 
     def left_of(self, unit: Unit) -> Unit:
-        """What a unit still lacks after its worker died."""
+        """The cells of a unit that are still missing after its worker died."""
         self.look()
         numbers = [number for number, _ in unit]
         left = [missing_of(cell, self._folder) for cell in cells_of_unit(unit, self._cells)]
         return [(number, strengths) for number, strengths in zip(numbers, left, strict=True) if strengths]
 
     def all_records(self) -> list[dict[str, Any]]:
-        """All records of the run, once this machine sees them.
+        """All records of the run, as soon as this machine can read them.
 
         Raises:
-          UserError: if this machine does not see what workers wrote.
+          UserError: if this machine cannot read the records of workers.
         """
         wanted = sum(len(cell.spec.strengths) for cell in self._cells)
         patience = time.monotonic() + _DISK_DELAY_S
@@ -274,7 +276,7 @@ def _name(unit: Unit, cells: Sequence[Cell]) -> str:
 
 @contextlib.contextmanager
 def _mark_in(folder: Path) -> Iterator[Path]:
-    """A file that workers look for, removed at the end."""
+    """Make a file that workers look for; it is removed at the end."""
     path = folder.absolute() / f".run-{uuid.uuid4().hex}"
     path.touch()
     try:
@@ -285,7 +287,7 @@ def _mark_in(folder: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _warnings() -> Iterator[list[str]]:
-    """Collects what this package warns of."""
+    """Collects the warnings of this package."""
     said: list[str] = []
     handler = logging.Handler(logging.WARNING)
     handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]

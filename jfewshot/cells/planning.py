@@ -1,4 +1,4 @@
-"""From stores and options to cells: what is to be computed, and what names it."""
+"""Make the cells of a run from stores and options, with their identities and keys."""
 
 import dataclasses
 import functools
@@ -35,8 +35,9 @@ from jfewshot.store.joined import JoinedTable
 
 log = logging.getLogger(__name__)
 
-# Raised when a change of the evaluator's arithmetic would change predictions beyond rounding: old records are then computed anew.
-# Version 2: `ridge` and `logistic` keep the sums of their coefficients at zero, which moves scores of embeddings of large norm.
+# Increased when a change of the evaluator's arithmetic changes predictions beyond rounding; old records are then
+# computed again. Version 2: `ridge` and `logistic` keep the sums of their coefficients at zero, which moves scores of
+# embeddings of large norm.
 NUMERICS_VERSION = 2
 # Of single classifiers, by name. Version 3 of `ridge` solves with small penalties, where version 2 lost all digits.
 _OWN_NUMERICS_VERSION = {"ridge": 3}
@@ -49,7 +50,7 @@ def numerics_version(classifier: str) -> int:
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """One thing to evaluate: a view of a store, under a protocol, by a classifier at one or more strengths.
+    """One evaluation: a view of a store with a protocol, and a classifier at one or more strengths.
 
     Attributes:
       store: the embeddings.
@@ -85,15 +86,15 @@ class Cell:
         """Everything that can change a prediction, and nothing else.
 
         Args:
-          strength: one of the classifier's.
+          strength: one of the classifier's strengths.
         """
         return self._shared_identity | {"strength": _identity_of(self.spec.classifier.strength, strength)}
 
     def key(self, strength: StrengthValue) -> str:
-        """`key_of(self.identity(strength))`; what all strengths share is digested once.
+        """`key_of(self.identity(strength))`; the part that all strengths share is digested once.
 
         Args:
-          strength: one of the classifier's.
+          strength: one of the classifier's strengths.
         """
         digest = self._shared_digest.copy()
         digest.update(_end_of_identity(self.spec.classifier.strength, strength))
@@ -115,7 +116,7 @@ class Cell:
 
     @functools.cached_property
     def _pools(self) -> dict[str, str]:
-        """Which clips are on which side; nothing where all clips are on both."""
+        """Which clips are on which side; empty if all clips are on both."""
         if not self.protocol.is_separate:
             return {}
         order = {"clip_order": order_digest(self.clips)} if self.protocol.draws_by_order else {}
@@ -123,7 +124,7 @@ class Cell:
 
     @property
     def _supports(self) -> dict[str, str]:
-        """The other store's clips and embeddings; nothing where there is none."""
+        """The other store's clips and embeddings; empty if there is no other store."""
         if self.support is None or not isinstance(self.clips, JoinedTable):
             return {}
         return {
@@ -139,7 +140,7 @@ class Cell:
 
 
 def _identity_of(kind: Strength | None, strength: StrengthValue) -> dict[str, Any] | None:
-    """What a result depends on; of a strength that is chosen in each episode also the grid's version."""
+    """The settings on which a result depends; for a strength that is chosen in each episode also the grid's version."""
     if kind is None:
         return None
     return {"name": kind.name, "value": strength} | ({"grid": kind.grid_version} if strength == AUTO else {})
@@ -177,9 +178,9 @@ def plan_cells(
       center_from: see `fit_transform`.
       transductive: see `fit_transform`.
       shrinkage: see `fit_transform`.
-      intersect_clips: where stores of one dataset hold different clips, take those that all of them hold.
-      support_from: stores that supports are drawn from; each evaluated store takes the one of its upstream. None for the
-        evaluated stores themselves.
+      intersect_clips: if stores of one dataset hold different clips, use the clips that all of them hold.
+      support_from: stores from which supports are drawn; each evaluated store uses the one of its upstream. None for
+        the evaluated stores themselves.
       stop_curves: leave out numbers of shots for which a class of the dataset has too few clips, instead of refusing them.
       keep_scores: whether the scores of all queries are kept.
 

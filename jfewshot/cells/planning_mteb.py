@@ -1,4 +1,4 @@
-"""The cells of a run under mteb's protocol, which fixes all but where clips come from and how many experiments there are."""
+"""The cells of a run with mteb's protocol, which fixes everything except the splits and the number of experiments."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -24,25 +24,25 @@ def plan_mteb(
     intersect_clips: bool,
     keep_scores: bool,
 ) -> list[Cell]:
-    """All cells of a run under mteb's protocol.
+    """All cells of a run with mteb's protocol.
 
     Args:
-      stores: what to evaluate.
+      stores: the stores to evaluate.
       faithful: call scikit-learn as mteb does, instead of solving to convergence.
       n_episodes: number of independent experiments; None for mteb's own.
-      seed: of the draws.
-      split: take folds of this split; None for mteb's choice.
-      support: the training split, where it is not named train.
-      query: the test split, where it is not named test.
+      seed: seed of the draws.
+      split: use folds of this split; None for mteb's choice.
+      support: the training split, if it is not named train.
+      query: the test split, if it is not named test.
       views: names of views; None for each store's default view.
-      intersect_clips: where stores of one dataset hold different clips, take those that all of them hold.
+      intersect_clips: if stores of one dataset hold different clips, use the clips that all of them hold.
       keep_scores: whether the scores of all queries are kept.
 
     Returns:
       the cells, one for each store and view.
 
     Raises:
-      UserError: if the splits do not fit each other, or for what `plan_cells` refuses.
+      UserError: if the splits do not fit together; also as for `plan_cells`.
     """
     protocol = Protocol.of_mteb(n_episodes, seed, split, support, query)
     return plan_cells(
@@ -64,7 +64,7 @@ def refuse_fixed(protocol: str, given: Mapping[str, Any]) -> None:
       given: arguments by name; a value that is true was given.
 
     Raises:
-      UserError: naming the first that was given.
+      UserError: names the first argument that was given.
     """
     other = next((name for name, value in given.items() if value), None)
     if other is not None:

@@ -1,9 +1,9 @@
-"""One run by several processes: the hosts of a TPU slice, the tasks of a SLURM job, or any machines that reach each other.
+"""Share one run among several processes: the hosts of a TPU slice, the tasks of a SLURM job, or any connected machines.
 
-Cells are handed out, those of one store together, to whichever process is free, and each process works on the devices it has:
-no array ever crosses from one device to another. What is found travels to process 0 (channel.py), which alone writes records, so
-that the hosts need no disk in common for results (each must find the stores, though). A cell's result does not depend on who
-computed it.
+A free process gets the cells of one store together, and solves them on its own devices, so no array is copied between
+devices of different processes. Results are sent to process 0 (channel.py). Only process 0 writes records, so the hosts
+need no shared disk for results, but each needs access to the stores. A cell's result does not depend on the process
+that computed it.
 """
 
 import contextlib
@@ -33,8 +33,8 @@ def join(coordinator: str, processes: int | None, process: int | None) -> Hub | 
     """Become one of several processes; before JAX is first used.
 
     Args:
-      coordinator: `auto` where JAX knows the cluster (SLURM, Open MPI, Kubernetes, TPU slices), or HOST:PORT on which
-        process 0 will listen.
+      coordinator: `auto` if JAX knows the cluster (SLURM, Open MPI, Kubernetes, TPU slices), or HOST:PORT on which
+          process 0 will listen.
       processes: number of processes; with HOST:PORT only.
       process: number of this process, counted from 0; with HOST:PORT only.
 
@@ -42,7 +42,7 @@ def join(coordinator: str, processes: int | None, process: int | None) -> Hub | 
       the group of processes, through which messages are sent.
 
     Raises:
-      UserError: if they do not fit together, there is no cluster to be known, or process 0 cannot be reached.
+      UserError: if the arguments do not fit together, JAX finds no cluster, or process 0 cannot be reached.
     """
     if coordinator == "auto":
         if processes is not None or process is not None:
@@ -62,8 +62,8 @@ def join(coordinator: str, processes: int | None, process: int | None) -> Hub | 
 
 
 def _of_cluster() -> tuple[str, int, int]:
-    """Where process 0 listens, the number of processes, and this process's; devices are shared out as JAX shares them."""
-    # JAX has no public function that only looks at the cluster.
+    """The address of process 0, the number of processes, and this process's number; devices are assigned as in JAX."""
+    # JAX has no public function that only detects the cluster.
     from jax._src.cloud_tpu_init import running_in_cloud_tpu_vm
     from jax._src.clusters import ClusterEnv
 
@@ -72,18 +72,18 @@ def _of_cluster() -> tuple[str, int, int]:
             None, None, None, None, None, int(PATIENCE_S)
         )
         if running_in_cloud_tpu_vm:
-            # The chips of a slice can only be used by all of its hosts together, which JAX's coordinator brings together.
+            # The chips of a slice can only be used by all of its hosts together, which JAX's coordinator connects.
             jax.distributed.initialize(heartbeat_timeout_seconds=20, shutdown_timeout_seconds=20)
     except (ValueError, RuntimeError, KeyError) as error:
         raise _no_cluster(str(error)) from error
     if address is None or count is None or index is None:
         raise _no_cluster("SLURM, Open MPI, Kubernetes and TPU slices are known")
     if local is not None:
-        # One GPU for each process of a host, as jax.distributed.initialize does it.
+        # One GPU for each process of a host, as in jax.distributed.initialize.
         for name in ("jax_cuda_visible_devices", "jax_rocm_visible_devices"):
             jax.config.update(name, ",".join(map(str, local)))
     host, _, port = address.rpartition(":")
-    # Where JAX's coordinator has the port itself, the next one.
+    # If JAX's coordinator uses the port itself, use the next one.
     return f"{host}:{int(port) + running_in_cloud_tpu_vm}", count, index
 
 
@@ -94,14 +94,14 @@ def _no_cluster(why: str) -> UserError:
 
 
 class Elsewhere:
-    """Stands for the result folder in all processes but the first: what is written goes to process 0."""
+    """Replaces the result folder in all processes except the first: records are sent to process 0."""
 
     def __init__(self, group: Member):
         self._group = group
         self._sent_draws: set[str] = set()
 
     def find(self, key: str) -> None:
-        """Find nothing here: process 0 looks for existing records.
+        """Return None, since process 0 looks for existing records.
 
         Args:
           key: of a cell.
@@ -127,9 +127,9 @@ class Elsewhere:
         """Send a cell's record, predictions and scores to process 0, which writes them.
 
         Args:
-          record: of the cell.
-          predicted: the slot that each query was given to.
-          scores: of every query; None where none are kept.
+          record: record of the cell.
+          predicted: the slot that each query was assigned to.
+          scores: scores of every query; None if scores are not kept.
 
         Returns:
           The record with its key.
@@ -148,17 +148,17 @@ def evaluate_together(
     """`evaluate_cells` by a group of processes, all of which call this with the same cells.
 
     Args:
-      cells: what is to be computed.
-      evaluator: this process's.
-      folder: process 0's; None in the others.
+      cells: the cells of the run.
+      evaluator: the evaluator of this process.
+      folder: the result folder in process 0; None in the others.
       group: the processes.
-      on_progress: called in process 0 with the number of episodes just solved, by any process.
+      on_progress: called in process 0 with the number of episodes that any process has just solved.
 
     Yields:
-      In process 0 each record, and whether it was computed now, after all are there; in the others nothing.
+      In process 0, after all records exist, each record and whether it was computed now; in the others nothing.
 
     Raises:
-      UserError: in process 0 whatever any process met, after what was found is written.
+      UserError: in process 0, the error of any process, after all received results are written.
     """
     try:
         if isinstance(group, Member):
@@ -190,7 +190,7 @@ def _help(cells: Sequence[Cell], evaluator: Evaluator, group: Member) -> None:
             )
         folder = Elsewhere(group)
         for unit in _claimed(group, plan["units"]):
-            # Process 0 may end while a long cell is solved, and nobody would want it any more.
+            # Process 0 may end while a long cell is solved; its result would not be needed any more.
             for _ in evaluate_cells(cells_of_unit(unit, cells), evaluator, folder, lambda _: group.check()):
                 pass
         group.send("finished", {})
@@ -201,7 +201,7 @@ def _help(cells: Sequence[Cell], evaluator: Evaluator, group: Member) -> None:
             said = f"it ended ({type(error).__name__}: {error}); see its log"
         else:
             said = f"it was interrupted or terminated. {_KEPT}"
-        with contextlib.suppress(UserError):  # process 0 may be what is gone
+        with contextlib.suppress(UserError):  # process 0 may have ended
             group.send("trouble", {"text": f"{here}: {said}"})
         raise
 
@@ -216,7 +216,7 @@ class _Leader:
         self._troubles: list[str] = []
 
     def advance(self, episodes: int) -> None:
-        """Note progress of this process's own; others may meet trouble while a long cell is solved."""
+        """Report progress of this process, and check for errors of the other processes."""
         self._on_progress(episodes)
         self.collect()
 
@@ -224,7 +224,8 @@ class _Leader:
         """Receive all messages that have arrived; return whether there was any.
 
         Raises:
-          UserError: if a process met trouble or is gone, once all that had come is written. The others are not waited for.
+          UserError: if a process had an error or has ended, after all received results are written. It does not wait
+              for the others.
         """
         any_came = False
         for sender in sorted(self._working):

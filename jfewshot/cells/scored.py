@@ -1,4 +1,4 @@
-"""What records say of the scores of queries, and where scores can be kept."""
+"""The parts of records that come from the scores of queries, and checks that scores can be kept."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -25,7 +25,7 @@ from jfewshot.statistics.open_set import false_positives, separations
 from jfewshot.statistics.pool import Pool
 from jfewshot.store.clips import ClipTable
 
-# Shares of the queries that are answered, where records have the risk.
+# Shares of answered queries (coverages) at which records give the risk.
 COVERAGES = tuple(share / 20 for share in range(1, 21))
 TOP_K = (2, 3, 5)
 CONFIDENCES = ("probability", "score", "energy", "margin")
@@ -38,7 +38,7 @@ def check_scores(
     dataset: str,
     keep_scores: bool,
 ) -> None:
-    """Refuse to compute scores where a query has none, or where classes have different numbers of queries.
+    """Refuse to compute scores if a query would have none, or if classes have different numbers of queries.
 
     Args:
       protocols: of the run.
@@ -48,7 +48,7 @@ def check_scores(
       keep_scores: whether the scores of all protocols are kept; unknown classes need scores also.
 
     Raises:
-      UserError: naming the option that stands in the way.
+      UserError: names the option that prevents it.
     """
     for protocol in protocols:
         if not (keep_scores or protocol.unknown_ways):
@@ -86,14 +86,14 @@ def parts_of_scores(
     pool: Pool,
     whole: Pool | None = None,
 ) -> dict[str, Any]:
-    """What a record says of the scores of its queries.
+    """The parts of a record that come from the scores of its queries.
 
     Args:
       scores: of all queries.
-      predicted: the slot that each query was given to.
-      protocol: what an episode is.
-      pool: what the episodes drew.
-      whole: the same with the unknown classes; None where there are none.
+      predicted: the slot that each query was assigned to.
+      protocol: the protocol.
+      pool: the clips and classes of the episodes.
+      whole: the same with the unknown classes; None if there are none.
 
     Returns:
       the record's `metrics`, `calibration` and, with unknown classes, `open_set`.
@@ -106,7 +106,7 @@ def parts_of_scores(
     plain = tempered(of_known, scores.temperature)
     plain_confidence = np.exp(plain.max(axis=2))
     risk = risk_curve(confidence, correct).mean(axis=0)
-    # Rounding up what is a whole number but for float64 would answer one query more.
+    # If float64 makes a whole number slightly larger, rounding up would answer one query too many.
     answered = np.ceil(np.array(COVERAGES) * len(true) - 1e-9).astype(int)
     values = {
         "nll": log_losses(log_p, true),
@@ -140,7 +140,7 @@ def parts_of_scores(
 
 
 def confidences(scores: QueryScores) -> dict[str, Float[np.ndarray, "episodes queries"]]:
-    """How sure a classifier is of each query, by several scores. Queries of an episode are compared, and no others.
+    """Several confidence scores for each query; they are comparable only within an episode.
 
     - `probability`: the highest probability (Hendrycks and Gimpel, ICLR 2017)
     - `score`: the highest score (Hendrycks et al., ICML 2022: the maximum logit)

@@ -7,17 +7,17 @@ from jfewshot.cells.planning import Cell
 from jfewshot.results import Keep, packed_bytes
 from jfewshot.results.scores import score_bytes
 
-_RECORD_BYTES = 2800  # a line of JSON; longer where names are, or where many classes are listed
+_RECORD_BYTES = 2800  # a line of JSON; longer with long names or long lists of classes
 
 
 def bytes_at_most(cells: Iterable[Cell], keep: Keep) -> int:
-    """The most disk space that the results of cells take, before a run.
+    """An upper limit on the disk space of the results of cells, before a run.
 
-    Predictions are taken at what their packing needs when every label is as likely as any other; better classifiers need less.
+    The size of predictions assumes that all labels are equally likely; better classifiers need less.
 
     Args:
-      cells: what is to be computed, each at all of its strengths.
-      keep: what is kept of each cell.
+      cells: the cells to compute, each at all of its strengths.
+      keep: the results that are kept for each cell.
 
     Returns:
       Bytes of records, of predictions or counts, of scores, and of drawn clips.
@@ -41,10 +41,10 @@ def bytes_at_most(cells: Iterable[Cell], keep: Keep) -> int:
 
 
 def readable(n_bytes: int) -> str:
-    """Bytes for people, with two digits: 740 kB, 1.2 MB, 76 GB.
+    """Format a number of bytes with two digits: 740 kB, 1.2 MB, 76 GB.
 
     Args:
-      n_bytes: how many.
+      n_bytes: the number.
     """
     units = ("bytes", "kB", "MB", "GB", "TB")
     power = min(int(math.log10(max(n_bytes, 1)) / 3), len(units) - 1)

@@ -22,7 +22,7 @@ def paired_tables(stores: Sequence[Store], intersect: bool) -> list[ClipTable]:
 
     Args:
       stores: of one dataset.
-      intersect: where they hold different clips, take those that all of them hold.
+      intersect: if they hold different clips, use the clips that all of them hold.
 
     Raises:
       UserError: if they hold different clips, or none in common.
@@ -48,11 +48,11 @@ def paired_tables(stores: Sequence[Store], intersect: bool) -> list[ClipTable]:
 
 
 def support_store(stores: Sequence[Store], store: Store) -> Store:
-    """The store that supports of a store's episodes are from: the one of the same upstream.
+    """Choose the store from which supports are drawn: the one of the same upstream.
 
     Args:
-      stores: to choose from.
-      store: the evaluated one.
+      stores: the stores to choose from.
+      store: the evaluated store.
 
     Raises:
       UserError: if there is none, or more than one.
@@ -75,10 +75,10 @@ def support_store(stores: Sequence[Store], store: Store) -> Store:
 def joined_tables(
     stores: Sequence[Store], own: list[ClipTable], sources: Sequence[Store | None], intersect: bool
 ) -> list[ClipTable]:
-    """The tables that episodes are drawn from: the stores' own, or each with that of the store of its supports.
+    """The tables from which episodes are drawn: those of the stores, or each joined with the table of its supports' store.
 
     Args:
-      stores: of one dataset.
+      stores: stores of one dataset.
       own: their tables, from `paired_tables`.
       sources: the store of the supports of each; None for the same store.
       intersect: as in `paired_tables`, of the supports' stores.
@@ -98,7 +98,8 @@ def joined_tables(
             f"'{stores[0].dataset}'; name those of one dataset"
         )
     theirs = paired_tables(there, intersect)
-    # Stores of one dataset share their table, so they share the joined one and what is computed of it.
+    # Stores of one dataset share their table, so they also share the joined table and everything that is computed from
+    # it.
     joined: dict[tuple[int, int], ClipTable] = {}
     for first, second in zip(own, theirs, strict=True):
         pair = id(first), id(second)
@@ -108,12 +109,12 @@ def joined_tables(
 
 
 def with_supports(protocol: Protocol, source: Store | None) -> Protocol:
-    """The protocol, with the name of the dataset that supports are from."""
+    """The protocol, with the name of the dataset of the supports."""
     return protocol if source is None else dataclasses.replace(protocol, support_from=source.dataset)
 
 
 def check_pools(stores: Sequence[Store], tables: Sequence[ClipTable], protocols: Sequence[Protocol]) -> None:
-    """Refuse stores of one dataset whose columns select different clips: their episodes would not be paired.
+    """Refuse stores of one dataset whose columns select different clips, since their episodes would not be paired.
 
     Args:
       stores: of one dataset.
@@ -135,7 +136,7 @@ def check_pools(stores: Sequence[Store], tables: Sequence[ClipTable], protocols:
 
 
 def check_order(stores: Sequence[Store], tables: Sequence[ClipTable], protocols: Sequence[Protocol]) -> None:
-    """Refuse stores of one dataset whose embeddings are in different orders, where mteb's draws depend on the order.
+    """Refuse stores of one dataset with embeddings in different orders, if mteb's draws depend on the order.
 
     Args:
       stores: of one dataset.
@@ -156,7 +157,7 @@ def check_order(stores: Sequence[Store], tables: Sequence[ClipTable], protocols:
 
 
 def check_support_view(source: Store, store: Store, view: str) -> None:
-    """Refuse supports whose embeddings are of another kind than the queries'.
+    """Refuse supports whose embeddings have another kind than those of the queries.
 
     Args:
       source: the store of the supports.

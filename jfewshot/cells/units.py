@@ -15,12 +15,12 @@ Unit = list[tuple[int, list[StrengthValue]]]
 
 
 def missing_units(cells: Sequence[Cell], folder: Records, on_progress: Callable[[int], None]) -> list[Unit]:
-    """What has to be computed: cells that share a view are one unit, and no result is in two units.
+    """The units that have to be computed: cells of one view are one unit, and no result is in two units.
 
     Args:
       cells: of the run.
       folder: where records are looked up.
-      on_progress: called with the number of episodes whose records are there.
+      on_progress: called with the number of episodes whose records exist.
 
     Returns:
       the units, in the order of their first cells.
@@ -54,7 +54,7 @@ def cells_of_unit(unit: Unit, cells: Sequence[Cell]) -> list[Cell]:
 
 
 def digest_of_cells(cells: Sequence[Cell]) -> str:
-    """A digest of all keys, by which processes find that they plan the same run.
+    """A digest of all keys, with which processes check that they plan the same run.
 
     Args:
       cells: of the run.
@@ -63,17 +63,17 @@ def digest_of_cells(cells: Sequence[Cell]) -> str:
 
 
 def largest_first(units: Sequence[Unit], cells: Sequence[Cell], at_least: int) -> list[Unit]:
-    """Units in the order in which they are best given out; the last ones are small, so that no process works long alone.
+    """Sort units for distribution; the last ones are small, so that no process works alone for long.
 
     The largest unit is halved until there are enough units, or each has one cell. Halving costs a second reading of the view.
 
     Args:
       units: of the run.
       cells: all cells of the run.
-      at_least: how many units are wanted.
+      at_least: the wanted number of units.
 
-    Returns:
-      the units, those with most rows to read first.
+      Returns:
+        the units, those with the most rows to read first.
     """
     # By size, then by the number of the first cell, which no two units share.
     heap = [(-_rows(unit, cells), unit[0][0], unit) for unit in units]

@@ -1,19 +1,19 @@
 """The result folder: records of cells, their packed predictions, and the drawn clips (docs/results.md).
 
-- `keys`: what names a cell or a set of draws
-- `packing`: labels and counts as few bytes
-- `scores`: log-probabilities in half precision as few bytes
+- `keys`: the keys of cells and of sets of draws
+- `packing`: packs labels and counts into few bytes
+- `scores`: packs log-probabilities in half precision into few bytes
 - `lines`: a record as a line of JSON, and back, with checks of every field that a reader uses
-- `appending`: the two files that one writing process appends to
-- `indexing`: where each record lies
+- `appending`: the two files to which one writing process appends
+- `indexing`: finds the position of each record
 - `single_files`: format version 1, which had two files for each cell
 - `draws`: the files of drawn clips
-- `folder`: what a run writes to and looks records up in
-- `reading`: what a report reads
+- `folder`: the folder to which a run writes records, and in which it looks them up
+- `reading`: reads a result folder for a report
 
-Records are keyed by everything that can change a prediction and nothing else. A record is one line, written after the block of
-its predictions: a run that finds a whole line with a whole block has nothing left to do for that cell, and a killed run loses at
-most the record that it was writing.
+The key of a record contains everything that can change a prediction, and nothing else. A record is one line, which is
+written after the block of its predictions. If a run finds a complete line with a complete block, the cell is done. A
+killed run loses at most the record that it was writing.
 """
 
 from jfewshot.results.folder import Keep, Records, ResultFolder

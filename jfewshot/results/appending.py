@@ -1,9 +1,9 @@
-"""The two files that one writing process appends to: records as lines, and blocks of packed predictions.
+"""The two files to which one writing process appends: records as lines, and blocks of packed predictions.
 
-A block is written before the line that names it, so a line is the proof of its block. No other process appends to these files, so
-no lock is needed; network file systems often do not keep locks. Both files are brought to disk together about once a second. A
-killed process loses at most the record that it was writing. A machine that loses power also loses the records of the last second,
-whose blocks are then missing or differ from their digests.
+A block is written before the line that names it, so if a line exists, its block exists too. No other process appends to
+these files, so no lock is needed (network file systems often do not support locks). Both files are synchronised to disk
+about once a second. A killed process loses at most the record that it was writing. A machine that loses power also
+loses the records of the last second, whose blocks are then missing or differ from their digests.
 """
 
 import hashlib
@@ -26,13 +26,13 @@ _TIME = "%Y%m%dT%H%M%SZ"
 
 
 class Written(NamedTuple):
-    """Where a record lies.
+    """A record and its position.
 
     Attributes:
-      record: as it was written.
+      record: the record as it was written.
       file: name of the file of records.
-      offset: of the line, in bytes.
-      length: of the line, in bytes.
+      offset: offset of the line, in bytes.
+      length: length of the line, in bytes.
     """
 
     record: dict[str, Any]
@@ -46,7 +46,7 @@ class Appender:
 
     Args:
       folder: the result folder.
-      after: name of the newest file of records that is there: later names are newer records. None where there is none.
+      after: name of the newest existing file of records (newer records have later names); None if there is none.
     """
 
     def __init__(self, folder: Path, after: str | None = None):
@@ -71,7 +71,7 @@ class Appender:
           The record with its `predictions`, its `scores` if there are any and its `sha256`, and its place.
 
         Raises:
-          OSError: naming the file. What was written before is whole.
+          OSError: names the file. Everything that was written before is complete.
         """
         whole = {**record, "predictions": self._place(block, 0) | {"kept": kept}}
         if scores is not None:
@@ -90,7 +90,7 @@ class Appender:
         return written
 
     def _place(self, block: bytes, after: int) -> dict[str, Any]:
-        """Where a block will lie that follows so many bytes of the blocks before it, and its digest."""
+        """The position and digest of a block that is written after a number of bytes of earlier blocks."""
         return {
             "file": self._paths[1].name,
             "offset": self._block_end + after,
@@ -99,10 +99,10 @@ class Appender:
         }
 
     def sync(self) -> None:
-        """Bring what was written to disk.
+        """Synchronise the written data to disk.
 
         Raises:
-          OSError: naming the file.
+          OSError: names the file.
         """
         if self._waiting:
             for descriptor, path in ((self._blocks, self._paths[1]), (self._lines, self._paths[0])):
@@ -123,11 +123,11 @@ class Appender:
 
 
 def _new_name(after: str | None) -> str:
-    """Time, host and process, and four digits by chance; later in the alphabet than `after`, though clocks may differ."""
+    """Time, host and process, and four random digits; later in the alphabet than `after`, even if clocks differ."""
     now = time.time()
     newest = re.match(r"\d{8}T\d{6}Z", after or "")
     if newest:
-        # A second later than the newest, should that have been written by a host whose clock is ahead.
+        # One second later than the newest file, if that was written by a host whose clock is ahead.
         now = max(now, _seconds(newest[0]) + 1)
     host = re.sub(r"[^A-Za-z0-9]+", "-", socket.gethostname())[:32].strip("-") or "host"
     return f"{time.strftime(_TIME, time.gmtime(now))}-{host}-{os.getpid()}-{uuid.uuid4().hex[:4]}"

@@ -13,13 +13,13 @@ from jfewshot.files import atomic_write, canonical_json
 
 
 def write_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write arrays, whole or not at all.
+    """Write arrays completely or not at all.
 
     Args:
-      path: of the .npz file.
-      arrays: by name.
+      path: path of the .npz file.
+      arrays: the arrays by name.
     """
-    # Through memory, for zipfile wants to seek and a full disk should fail in one place.
+    # Written to memory first, because zipfile seeks, and because a full disk should fail in one place.
     data = npz.npz_bytes(arrays)
     with atomic_write(path) as file:
         file.write(data)
@@ -46,7 +46,7 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
 
 
 def digest_of_draws(arrays: Mapping[str, np.ndarray]) -> str:
-    """SHA-256 of what a file of drawn clips says, however it is compressed and however wide its numbers and texts are.
+    """SHA-256 of the contents of a file of drawn clips, independent of compression and of the width of numbers and texts.
 
     Args:
       arrays: by name (docs/results.md).
@@ -61,7 +61,7 @@ def digest_of_draws(arrays: Mapping[str, np.ndarray]) -> str:
             try:
                 data = canonical_json(array.astype(str).tolist()).encode()
             except (ValueError, TypeError):
-                # Of bytes that are not text, which no run writes; the digest is then that of no record.
+                # Bytes that are not text, which no run writes; the digest then matches no record.
                 data = array.tobytes()
         digest.update(f"{name} {array.shape} {len(data)} ".encode())
         digest.update(data)
@@ -77,7 +77,7 @@ def check_draws(path: Path, arrays: Mapping[str, np.ndarray], sha256: str | None
       sha256: `draws_sha256` of the record; None in records of earlier versions, which are not compared.
 
     Raises:
-      UserError: if the arrays are others than those that the run drew.
+      UserError: if the arrays differ from those that the run drew.
     """
     if sha256 is not None and digest_of_draws(arrays) != sha256:
         raise UserError(
@@ -87,7 +87,7 @@ def check_draws(path: Path, arrays: Mapping[str, np.ndarray], sha256: str | None
 
 
 def read_draws(path: Path, protocol: Mapping[str, Any], sha256: str | None = None) -> dict[str, np.ndarray]:
-    """Read the drawn clips of a protocol, and check that they are of its sizes.
+    """Read the drawn clips of a protocol, and check their sizes.
 
     Args:
       path: of the file.
@@ -98,7 +98,7 @@ def read_draws(path: Path, protocol: Mapping[str, Any], sha256: str | None = Non
       Arrays by name (docs/results.md).
 
     Raises:
-      UserError: if the file is missing, is damaged or was edited, or holds other episodes than the record says.
+      UserError: if the file is missing, is damaged or was edited, or has other episodes than those of the record.
     """
     found = read_npz(path)
     clips, names, classes = found.get("clips"), found.get("clip_id"), found.get("class")
@@ -117,7 +117,7 @@ def read_draws(path: Path, protocol: Mapping[str, Any], sha256: str | None = Non
         count = found.get("query_count")
         if count is None or count.shape != shape[:2] or count.dtype.kind not in "iu":
             raise _damaged(path, "it lacks the numbers of queries of each class")
-        # A fold of mteb's may have no clip of a class.
+        # A fold of mteb may have no clip of a class.
         least = 0 if protocol.get("mteb") else 1
         if count.size and not (count.min() >= least and count.max() <= protocol["n_query"]):
             raise _damaged(path, "'query_count' has other numbers of queries than the record allows")

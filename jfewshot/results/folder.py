@@ -30,11 +30,11 @@ log = logging.getLogger(__name__)
 
 Keep = Literal["predictions", "counts", "scores"]
 DRAWS = "draws"
-_LEVELS = ("counts", "predictions", "scores")  # each keeps what the one before it keeps
+_LEVELS = ("counts", "predictions", "scores")  # each includes the one before it
 _LOOK_AGAIN_S = 5.0
 _MOST_OPEN_FILES = 16
 _MOST_TOLD = 10
-_READ_AHEAD = 2**16  # bytes: a run asks for records in about the order in which they were written
+_READ_AHEAD = 2**16  # bytes; a run looks records up in about the order in which they were written
 
 
 @typing.runtime_checkable
@@ -70,15 +70,16 @@ class Records(typing.Protocol):
 
 
 class ResultFolder:
-    """A folder that runs write to; several runs may, at once. Close it, or use it in a `with` statement.
+    """A folder to which one or several runs write at once. Close it, or use it in a `with` statement.
 
     Args:
-      path: made if it is not there. A folder that cannot be written to is refused when something has to be written.
+      path: the folder, which is made if it does not exist. A read-only folder is refused when something has to be
+          written.
       keep: what is kept of each cell: the predicted slot of every query, or only how many queries of each class of an episode
         were right, or also the scores of every query. A record that keeps less than is to be kept is computed again.
 
     Raises:
-      UserError: if the folder is not there and cannot be made.
+      UserError: if the folder does not exist and cannot be made.
     """
 
     def __init__(self, path: Path | str, keep: Keep = "predictions"):
@@ -100,14 +101,14 @@ class ResultFolder:
                 if isinstance(error, UserError)
                 else UserError(f"cannot write results to {self.path}: {error.strerror}")
             )
-        # The thread that writes records adds to the index while another looks records up.
+        # One thread writes records and adds to the index while another looks records up.
         self._lock = threading.Lock()
         self._index = Index(self.path)
         self._looked = time.monotonic()
         self._reader = LineReader()
         self._files = _OpenFiles()
         self._appender: Appender | None = None
-        # Of files of drawn clips: time, size and inode, and the digest (None where a file cannot be read).
+        # For files of drawn clips: time, size and inode, and the digest (None if a file cannot be read).
         self._drawn: dict[str, tuple[tuple[int, ...], str | None]] = {}
         self._written_draws: set[str] = set()
         self._told: set[str] = set()
@@ -119,7 +120,7 @@ class ResultFolder:
         self.close()
 
     def find(self, key: str) -> dict[str, Any] | None:
-        """The record of a cell, or None if it is not there, or not whole, and has to be computed.
+        """The record of a cell; None if it does not exist or is incomplete, and has to be computed.
 
         Args:
           key: of the cell.
@@ -161,7 +162,7 @@ class ResultFolder:
     def _whole(self, key: str, place: Place) -> dict[str, Any] | None:
         problem = "its predictions are not those that it describes"
         try:
-            # Strings, for joining paths would take a fifth of the time that finding 100,000 records takes.
+            # Strings, since joining paths would take a fifth of the time of finding 100,000 records.
             line = self._files.read(f"{self.path}/{RECORDS}/{place.file}", place.offset, place.length)
             record = self._reader.record(line, FORMAT_VERSION)
             blocks = [record["predictions"]]
@@ -181,7 +182,7 @@ class ResultFolder:
         return hashlib.sha256(data).hexdigest() == block["sha256"]
 
     def _tell(self, what: str, problem: str) -> None:
-        """Say once for each record or file that its cells are computed again, and why; of very many, the first."""
+        """Log once for each record or file that its cells are computed again, and why; only the first of very many."""
         if what not in self._told:
             self._told.add(what)
             if len(self._told) <= _MOST_TOLD:
@@ -190,7 +191,7 @@ class ResultFolder:
                 log.warning("more records are computed again for similar reasons; they are not listed here")
 
     def _digest_of_draws(self, name: str) -> str | None:
-        """The digest of a file of drawn clips, which is read again only where it changed; None for one that cannot be read."""
+        """The digest of a file of drawn clips, which is read again only if it has changed; None if it cannot be read."""
         path = f"{self.path}/{DRAWS}/{name}"
         try:
             status = os.stat(path)
@@ -206,10 +207,10 @@ class ResultFolder:
         return known[1]
 
     def check_writable(self) -> None:
-        """Refuse to go on where nothing can be written.
+        """Refuse a folder that cannot be written to.
 
         Raises:
-          UserError: naming the folder and the reason.
+          UserError: names the folder and the reason.
         """
         if self._refusal is not None:
             raise self._refusal
@@ -224,15 +225,15 @@ class ResultFolder:
 
         Args:
           record: all fields of docs/results.md but `format`, `format_version`, `key`, `predictions` and the two digests.
-          predicted: the slot that each query was given to.
-          scores: of every query; they are written where the folder keeps scores.
+          predicted: the slot that each query was assigned to.
+          scores: scores of every query; they are written if the folder keeps scores.
 
         Returns:
           The record as written.
 
         Raises:
           UserError: if the folder cannot be written to.
-          OSError: if the disk is full or fails; what was written before is whole.
+          OSError: if the disk is full or fails; everything that was written before is complete.
         """
         self.check_writable()
         protocol = record["identity"]["protocol"]
@@ -252,7 +253,7 @@ class ResultFolder:
             try:
                 written = self._appender.append(whole, block, kept, packed)
             except BaseException:
-                # Part of a line may be there; nothing may follow it.
+                # The file may end with a part of a line, so nothing may be appended.
                 self._appender.close()
                 self._appender = None
                 self._index.refresh()
@@ -261,18 +262,19 @@ class ResultFolder:
         return written.record
 
     def write_draws(self, protocol: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> str:
-        """Write the drawn clips of a (clip table, protocol, seed), unless these very clips are there.
+        """Write the drawn clips of a (clip table, protocol, seed), unless the same clips are already there.
 
         Args:
-          protocol: what the draw depends on.
-          arrays: by name (docs/results.md).
+          protocol: the settings on which the draw depends.
+          arrays: the arrays by name (docs/results.md).
 
         Returns:
           The file's name.
         """
         name = f"{key_of(protocol)}.npz"
         path = self.path / DRAWS / name
-        # The name says all that the clips depend on, so a file that was written or compared once need not be compared again.
+        # The name depends on everything that determines the clips, so a file that was written or compared once need not
+        # be compared again.
         if name in self._written_draws and path.exists():
             return name
         drawn = {**arrays, "protocol": np.array(canonical_json(protocol))}
@@ -284,7 +286,7 @@ class ResultFolder:
         return name
 
     def flush(self) -> None:
-        """Bring all records that were written to disk.
+        """Synchronise all written records to disk.
 
         Raises:
           OSError: if the disk is full or fails.
@@ -294,7 +296,7 @@ class ResultFolder:
                 self._appender.sync()
 
     def close(self) -> None:
-        """Bring all records to disk and close the files. The folder may be used again, and then writes to new files."""
+        """Synchronise all records to disk and close the files. The folder may be used again, and then writes to new files."""
         try:
             self.flush()
         finally:
@@ -308,17 +310,17 @@ class ResultFolder:
     def __del__(self) -> None:
         try:
             self.close()
-        except Exception:  # when Python ends, modules may be gone before this object
+        except Exception:  # when Python ends, modules may be removed before this object
             return
 
 
 def right_of_slot(
     predicted: Integer[np.ndarray, "episodes queries"], n_way: int
 ) -> Integer[np.ndarray, "episodes n_way"]:
-    """How many queries of each slot were given to it.
+    """How many queries of each slot were classified correctly.
 
     Args:
-      predicted: the slot each query was given to, in class-major order.
+      predicted: the slot that each query was assigned to, in class-major order.
       n_way: slots per episode.
     """
     by_slot = predicted.reshape(len(predicted), n_way, -1)
@@ -332,13 +334,13 @@ class _OpenFiles:
         self._files: dict[str, typing.BinaryIO] = {}
 
     def read(self, path: str, offset: int, length: int) -> bytes:
-        """Part of a file; less, or nothing, where the file ends before it."""
+        """Read a part of a file; less, or nothing, if the file ends before it."""
         file = self._files.get(path)
         if file is None:
             if len(self._files) >= _MOST_OPEN_FILES:
                 self._files.pop(next(iter(self._files))).close()
             file = self._files[path] = open(path, "rb", buffering=_READ_AHEAD)  # noqa: SIM115
-        # A damaged record may ask for more memory than there is.
+        # A damaged record may state a size that exceeds the memory.
         if length > _READ_AHEAD and offset + length > os.fstat(file.fileno()).st_size:
             return b""
         file.seek(offset)

@@ -1,4 +1,4 @@
-"""Where each record lies: the files of records are read once, and again where they have grown."""
+"""Find the position of each record: files of records are read once, and later only the parts that were appended."""
 
 import contextlib
 import errno
@@ -9,7 +9,7 @@ from typing import NamedTuple
 from jfewshot.results.appending import LINES, RECORDS
 from jfewshot.results.lines import key_of_line
 
-# A record has some thousands of bytes, and one that lists every class of a large dataset may have some millions.
+# A record has some thousands of bytes; with a list of all classes of a large dataset, it may have some millions.
 LONGEST_LINE = 2**25  # bytes
 
 
@@ -31,10 +31,10 @@ class Line(NamedTuple):
     """A line that was read.
 
     Attributes:
-      text: its bytes, without a newline at the end where it is whole; of a line that is too long, its beginning.
-      place: where it lies.
-      number: from 1.
-      whole: whether it ends with a newline: the last line of a killed process does not.
+      text: its bytes without the newline; if the line is too long, its beginning.
+      place: its position.
+      number: number of the line, from 1.
+      whole: whether it ends with a newline; the last line of a killed process may not.
       too_long: whether it has more bytes than any record.
     """
 
@@ -57,21 +57,21 @@ def record_files(folder: Path) -> list[Path]:
 def lines_of(path: Path, start: int = 0) -> Iterator[Line]:
     """The lines of a file of records.
 
-    No more than the beginning of a line that is too long is in memory at a time.
+    Only the beginning of a line that is too long is held in memory.
 
     Args:
-      path: of the file.
-      start: where to begin, in bytes: the beginning of a line. Numbers count from there.
+      path: path of the file.
+      start: where to begin, in bytes, at the beginning of a line. Line numbers count from there.
 
     Yields:
       Each line in turn.
 
     Raises:
-      OSError: if it cannot be read, or is no ordinary file.
+      OSError: if it cannot be read, or is not an ordinary file.
     """
     offset = start
     if path.is_fifo() or path.is_socket() or path.is_char_device():
-        raise OSError(errno.EINVAL, "no ordinary file", str(path))  # opening a pipe waits for somebody to write
+        raise OSError(errno.EINVAL, "no ordinary file", str(path))  # opening a pipe would wait for a writer
     with open(path, "rb") as file:
         file.seek(start)
         for number, text in enumerate(iter(lambda: file.readline(LONGEST_LINE), b""), 1):
@@ -109,7 +109,7 @@ class Index:
         for path in record_files(self._folder):
             start = self._read.get(path.name, 0)
             self.newest = max(self.newest or "", path.name)
-            # A file that cannot be read has no records for a run; a report names it.
+            # For a run, a file that cannot be read has no records; a report names it.
             with contextlib.suppress(OSError):
                 if path.stat().st_size <= start:
                     continue
@@ -133,7 +133,7 @@ class Index:
             self._places[key] = place
 
     def find(self, key: str) -> Place | None:
-        """Where a record lies; None if it is not there.
+        """The position of a record; None if it does not exist.
 
         Args:
           key: of the record.

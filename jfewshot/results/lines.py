@@ -1,6 +1,7 @@
 """A record as a line of JSON, and back, with checks of every field that a reader uses.
 
-A line holds the SHA-256 of the line without that field, so an edited record can be distinguished from one that a run wrote.
+A line contains the SHA-256 of the line without that field, so an edited record can be distinguished from an original
+one.
 """
 
 import hashlib
@@ -16,7 +17,7 @@ from jfewshot.files.json_values import check_nesting
 from jfewshot.results.keys import FORMAT, KEY_DIGITS, key_of
 
 _Name = Annotated[str, msgspec.Meta(min_length=1)]
-# A file of the result folder, named as this project names them, and none elsewhere.
+# A file of the result folder with a name of this project, and no file elsewhere.
 _File = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}\Z")]
 _Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 _Width = Annotated[float, msgspec.Meta(ge=0.0, le=1e3)]
@@ -186,7 +187,7 @@ class _Timing(msgspec.Struct):
     compile_s: float | None = None
 
 
-# What fields hold; of an object, these are the fields that a reader uses, and others may stand beside them.
+# Types of the fields. For an object, these are the fields that a reader uses; it may have further fields.
 _IDENTITY: dict[str, Any] = {
     "clip_table": str,
     "embeddings": str,
@@ -239,7 +240,7 @@ _OPTIONAL = {
 } | _DIGESTS
 _NEEDED = _RECORD.keys() - _OPTIONAL
 _NEEDED_OF_IDENTITY = _IDENTITY.keys() - _OPTIONAL
-# Each record has its own; all other parts are those of many records.
+# These parts differ between records; all other parts are shared by many records.
 _OWN = {
     "key",
     "accuracy",
@@ -268,13 +269,13 @@ def line_of(record: Mapping[str, Any]) -> bytes:
     The digest, `sha256`, is that of the same line without the digest and without the newline.
 
     Args:
-      record: with its key; a `sha256` that it already has is not used.
+      record: the record with its key; an existing `sha256` is ignored.
 
     Returns:
       The line, with the newline at its end.
 
     Raises:
-      ValueError: for NaN or an infinity, which JSON has no word for.
+      ValueError: for NaN or infinity, which JSON cannot represent.
     """
     rest = canonical_json({name: value for name, value in record.items() if name not in ("key", "sha256")})
     line = f'{{"key":"{record["key"]}",{rest[1:]}'.encode()
@@ -283,7 +284,7 @@ def line_of(record: Mapping[str, Any]) -> bytes:
 
 
 def digest_in_line(line: bytes) -> str | None:
-    """The digest that a line holds where `line_of` puts it; None where there is none.
+    """The digest in a line at the position where `line_of` writes it; None if there is none.
 
     Args:
       line: of a file of records.
@@ -293,7 +294,7 @@ def digest_in_line(line: bytes) -> str | None:
 
 
 def _digest_of(record: Mapping[str, Any]) -> str | None:
-    """The digest that `line_of` gives a record; None for one that it cannot write."""
+    """The digest that `line_of` computes for a record; None for a record that it cannot write."""
     try:
         return digest_in_line(line_of(record))
     except (ValueError, RecursionError):
@@ -301,7 +302,7 @@ def _digest_of(record: Mapping[str, Any]) -> str | None:
 
 
 def _is_as_sealed(line: bytes) -> bool:
-    """Whether a line is, to the byte, one that `line_of` made."""
+    """Whether a line has exactly the bytes that `line_of` writes."""
     found = _SEALED.match(line)
     if found is None:
         return False
@@ -311,9 +312,9 @@ def _is_as_sealed(line: bytes) -> bool:
 
 
 def key_of_line(line: bytes) -> str | None:
-    """The key of a line, which may be damaged elsewhere; None where there is none.
+    """The key of a line, even if other parts of it are damaged; None if there is none.
 
-    A run writes the key first. Programs that write a record in their own way may put it elsewhere.
+    A run writes the key first. Other programs that write records may write it at another position.
 
     Args:
       line: of a file of records.
@@ -323,9 +324,9 @@ def key_of_line(line: bytes) -> str | None:
 
 
 class LineReader:
-    """Makes records out of lines. Parts that several records have in common become one object, which nobody may change.
+    """Makes records from lines. Parts that several records share become one object, which must not be changed.
 
-    Most bytes of 100,000 records are such parts: the protocol, the names, the versions. Each is decoded once and kept once.
+    Most bytes of 100,000 records are such parts: protocol, names, versions. Each is decoded once and stored once.
     """
 
     def __init__(self) -> None:
@@ -336,13 +337,13 @@ class LineReader:
 
         Args:
           line: JSON.
-          version: which format version it has to be of.
+          version: the format version that it must have.
 
         Returns:
           All its fields.
 
         Raises:
-          UserError: naming the field that is not as docs/results.md has it, in a few words without the file's name.
+          UserError: names the field that differs from docs/results.md, without the file's name.
         """
         try:
             fields = _OBJECT.decode(line)
@@ -358,7 +359,7 @@ class LineReader:
         identity = bytes(fields.pop("identity"))
         record = self._decoded_all(fields)
         record["identity"] = self._identity(identity, record["key"])
-        # Another program may have written the same contents in its own way; those are digested as a run would write them.
+        # Another program may have formatted the same contents differently; they are digested as a run would write them.
         if "sha256" in record and not _is_as_sealed(line) and _digest_of(record) != record["sha256"]:
             raise UserError("it was edited after it was written: its sha256 is not that of its contents")
         return record
@@ -371,7 +372,8 @@ class LineReader:
         if not fields.keys() >= _NEEDED_OF_IDENTITY:
             raise UserError(f"it lacks 'identity.{min(_NEEDED_OF_IDENTITY - fields.keys())}'")
         identity = self._decoded_all(fields)
-        # The line that a run wrote holds the identity as it was digested; another program may have written it in another way.
+        # A line that a run wrote contains the identity in its digested form; another program may have formatted it
+        # differently.
         if hashlib.sha256(raw).hexdigest()[:KEY_DIGITS] != key and key_of(identity) != key:
             raise UserError("its key is not that of its identity")
         return identity
@@ -383,7 +385,7 @@ class LineReader:
             return None
 
     def _decoded_all(self, fields: Mapping[str, msgspec.Raw]) -> dict[str, Any]:
-        # One loop without calls, for 100,000 records have two million parts.
+        # One loop without function calls, since 100,000 records have two million parts.
         parts, decoded = self._parts, {}
         for name, encoded in fields.items():
             raw = bytes(encoded)
@@ -398,7 +400,7 @@ class LineReader:
 
 
 def _decoded(name: str, raw: bytes) -> Any:
-    """A part as plain Python, once its fields are known to be what readers take them for."""
+    """A part as plain Python objects, after a check that its fields have the types that readers expect."""
     try:
         checked = _DECODERS[name].decode(raw) if name in _DECODERS else None
         value = msgspec.json.decode(raw)

@@ -1,9 +1,10 @@
-"""Labels and counts as few bytes.
+"""Pack labels and counts into few bytes.
 
-A label of an n-way episode is stored as its distance from the right slot, modulo n_way, so that right answers are zeros. As many
-values as fit share a byte, as digits in base n_way (three for 5-way: 5**3 = 125). zlib's Huffman code then takes the bytes to
-about their entropy: 5-way labels of which 60% are right take 1.8 bits each. Matching of repeated strings is switched off:
-predictions repeat nothing, and the search would only take time.
+A label of an n-way episode is stored as its difference from the true slot, modulo n_way, so that correct predictions
+are zeros. Each byte holds as many values as fit, as digits in base n_way (three for 5-way: 5**3 = 125). zlib's Huffman
+code then compresses the bytes to about their entropy: 5-way labels of which 60% are correct take 1.8 bits each. zlib's
+search for repeated strings is switched off, because predictions have no repetitions and the search would only take
+time.
 """
 
 import zlib
@@ -30,14 +31,14 @@ def values_per_byte(base: int) -> int:
 
 
 def packed_bytes(n_values: int, base: int) -> int:
-    """The most bytes that `pack` makes of so many values.
+    """The largest number of bytes that `pack` needs for a number of values.
 
     Args:
       n_values: how many values there are.
       base: number of different values.
 
     Returns:
-      Bytes, with zlib's own for data that it cannot shorten.
+      The number of bytes, including zlib's overhead for data that it cannot compress.
     """
     per_byte = values_per_byte(base)
     raw = -(-n_values // per_byte) if per_byte else 2 * n_values
@@ -81,7 +82,7 @@ def unpack(data: bytes, n_values: int, base: int) -> Integer[np.ndarray, " n_val
       uint8 or uint16 array.
 
     Raises:
-      ValueError: if the bytes are not those of so many values.
+      ValueError: if the bytes do not hold exactly this number of values.
     """
     per_byte = values_per_byte(base)
     size = -(-n_values // per_byte) if per_byte else 2 * n_values
@@ -102,14 +103,14 @@ def pack_labels(predicted: Integer[np.ndarray, "episodes queries"], n_way: int) 
     """Pack predicted slots.
 
     Args:
-      predicted: the slot each query was given to, 0 to n_way - 1, in class-major order.
+      predicted: the slot that each query was assigned to, 0 to n_way - 1, in class-major order.
       n_way: slots per episode.
 
     Returns:
       The packed bytes.
 
     Raises:
-      ValueError: if a slot is not there.
+      ValueError: if a slot does not exist.
     """
     if predicted.size and not (predicted.min() >= 0 and predicted.max() < n_way):
         raise ValueError(f"a predicted slot is not one of {n_way}")

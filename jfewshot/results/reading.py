@@ -57,7 +57,8 @@ class Results:
           int8 array up to 127 ways, int16 above.
 
         Raises:
-          UserError: if predictions were not kept, or their block is missing or is not the one that the record describes.
+          UserError: if predictions were not kept, or if their block is missing or differs from the record's
+              description.
         """
         if not self.keeps_predictions(record):
             raise UserError(
@@ -78,7 +79,7 @@ class Results:
             raise UserError(f"{path}: the block of record {record['key']} is damaged ({error}); {_AGAIN}") from error
 
     def right_of_slot(self, record: Mapping[str, Any]) -> Integer[np.ndarray, "episodes n_way"]:
-        """How many queries of each class of an episode were right, from predictions or from counts.
+        """How many queries of each class of an episode were classified correctly, from predictions or from counts.
 
         Args:
           record: of the cell.
@@ -127,7 +128,7 @@ class Results:
             with open(path, "rb") as file:
                 size, offset = os.fstat(file.fileno()).st_size, block.get("offset", 0)
                 length = block.get("bytes", size)
-                # A damaged record may ask for more memory than there is, or for what lies behind the end of any file.
+                # A damaged record may state a size that exceeds the memory, or a position behind the end of the file.
                 if offset + length > size:
                     raise UserError(f"{path} ends before the bytes of record {record['key']}; {_AGAIN}")
                 file.seek(offset)
@@ -140,7 +141,7 @@ class Results:
         return path, data
 
     def draws(self, record: Mapping[str, Any]) -> Mapping[str, np.ndarray]:
-        """The drawn clips of a cell's episodes and the table they point into (docs/results.md).
+        """The drawn clips of a cell's episodes, and the table of clips to which they refer (docs/results.md).
 
         Args:
           record: of the cell.
@@ -170,14 +171,14 @@ def read_results(path: Path | str) -> Results:
     """Read the records of a result folder.
 
     Of several records with one key, the newest counts. A damaged record is named in `problems`, unless the same cell was computed
-    again later; all other records are returned. A file of drawn clips that was edited is named there too. Its records are
-    returned, since their accuracies are their own; whatever needs the drawn clips refuses them.
+    again later; all other records are returned. An edited file of drawn clips is named there too. Its records are
+    returned, since their accuracies do not depend on the file; functions that need the drawn clips refuse them.
 
     Args:
       path: the result folder.
 
     Raises:
-      UserError: if the folder is not there or holds no records at all.
+      UserError: if the folder does not exist or contains no records.
     """
     path = Path(path)
     packed, single = record_files(path), single_files(path)
@@ -223,12 +224,12 @@ def read_results(path: Path | str) -> Results:
 
 
 def _edited_draws(path: Path, records: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """A sentence for each file of drawn clips that is not the one that its records describe."""
+    """A sentence for each file of drawn clips that differs from its records' description."""
     described = {(record["draws"], record["draws_sha256"]) for record in records if record.get("draws_sha256")}
     for name, sha256 in sorted(described):
         file = path / DRAWS / name
         try:
-            if file.exists():  # one that is missing is named by what needs it
+            if file.exists():  # functions that need a missing file will name it
                 check_draws(file, read_npz(file), sha256)
         except UserError as error:
             yield str(error)

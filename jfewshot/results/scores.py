@@ -1,7 +1,7 @@
-"""Scores of queries as few bytes: log-probabilities in half precision, and what gives the scores back.
+"""Pack scores of queries into few bytes: log-probabilities in half precision, and two arrays to recover the scores.
 
-A block is a zlib stream of the upper bytes of all 16-bit numbers, then of their lower bytes, then of the 32-bit ones: upper bytes
-are alike and take about half of their size, lower bytes are noise.
+A block is a zlib stream of the upper bytes of all 16-bit numbers, then of their lower bytes, then of the 32-bit ones:
+upper bytes are similar to each other and compress to about half of their size, lower bytes are noise.
 """
 
 import zlib
@@ -15,17 +15,17 @@ _MOST = float(np.finfo(np.float16).max)
 
 
 class QueryScores(NamedTuple):
-    """What a classifier says of each query, for each class of its episode.
+    """The log-probabilities of each query for each class of its episode.
 
     With the sharpness a of an episode, the scores s of a query become the logits a s; `log_probability` is their log-softmax, and
     `normaliser` is log sum exp(a s). So a s = log_probability + normaliser. The sharpness is the calibrated one
     (classifiers/calibration.py).
 
     Attributes:
-      log_probability: natural logarithm of the probability of each class, queries in class-major order; queries of unknown
-        classes, where there are any, stand after all others.
-      normaliser: of each query.
-      temperature: of each episode, the number that its logits without calibration were divided by.
+      log_probability: natural logarithm of the probability of each class, queries in class-major order; queries of
+          unknown classes, if there are any, come after all others.
+      normaliser: the normaliser of each query.
+      temperature: for each episode, the number by which its logits without calibration were divided.
     """
 
     log_probability: Float[np.ndarray, "episodes queries n_way"]
@@ -43,11 +43,11 @@ def query_scores(
       temperature: of each episode, the number that the logits without calibration were divided by.
 
     Returns:
-      the scores that are kept; numbers beyond half precision's largest are that number.
+      the scores that are kept; numbers beyond the range of half precision are set to its largest number.
     """
     logits = np.nan_to_num(logits.astype(np.float32, copy=False), nan=0.0, posinf=1e30, neginf=-1e30)
     highest = logits.max(axis=2)
-    # Differences from the highest logit first: embeddings of large norm have logits of thousands.
+    # First subtract the highest logit, since embeddings of large norm have logits of thousands.
     differences = logits - highest[:, :, None]
     total = np.log(np.exp(differences).sum(axis=2))
     return QueryScores(
@@ -58,7 +58,7 @@ def query_scores(
 
 
 def score_bytes(n_episodes: int, n_queries: int, n_way: int) -> int:
-    """The most bytes that `pack_scores` makes.
+    """The largest number of bytes that `pack_scores` needs.
 
     Args:
       n_episodes: how many episodes there are.

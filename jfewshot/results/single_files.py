@@ -1,4 +1,4 @@
-"""Format version 1, which had a file of JSON and a file of predictions for each cell: written no more, and still read."""
+"""Format version 1, with a file of JSON and a file of predictions for each cell: it is still read, but no longer written."""
 
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ def read_single_file(path: Path, reader: LineReader) -> dict[str, Any]:
       reader: makes records out of JSON.
 
     Raises:
-      UserError: naming the file and what is wrong with it.
+      UserError: names the file and its error.
     """
     try:
         with open(path, "rb") as file:
