@@ -72,8 +72,8 @@ def largest_first(units: Sequence[Unit], cells: Sequence[Cell], at_least: int) -
       cells: all cells of the run.
       at_least: the wanted number of units.
 
-      Returns:
-        the units, those with the most rows to read first.
+    Returns:
+      the units, those with the most rows to read first.
     """
     # By size, then by the number of the first cell, which no two units share.
     heap = [(-_rows(unit, cells), unit[0][0], unit) for unit in units]

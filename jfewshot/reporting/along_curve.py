@@ -1,4 +1,4 @@
-"""What changes along a curve over shots: which encoders change places, and whether few labels rank encoders as many do."""
+"""Changes along a curve over shots: encoders that change their order, and agreement of the rankings from few and many labels."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -14,8 +14,8 @@ from jfewshot.results import Results
 from jfewshot.statistics import Agreement, Crossover, Differences, PoolCovariance, compare, crossovers, rank_agreement
 from jfewshot.statistics.paired import PoolKind
 
-REAL = 0.05  # p after Holm below which a change of places is more than chance
-_SHOWN = 2  # changes of places in a sentence
+REAL = 0.05  # a change of order is significant if its p-value after Holm's correction is below this
+_SHOWN = 2  # changes of order that a sentence names
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -42,8 +42,8 @@ class Places:
       upstreams: the compared encoders.
       shots: numbers of shots at which they could be compared.
       differences: at each number of shots.
-      crossovers: pairs that change places, the surest first; their points are places in `shots`.
-      about: what the intervals hold for, in words.
+      crossovers: pairs that change their order, the most significant first; their points are indices into `shots`.
+      about: the kind of new sample that the intervals are for, as text.
     """
 
     where: str
@@ -61,7 +61,8 @@ def ranking_along(series: Series) -> Ranking | None:
       series: the leaderboards over shots.
 
     Returns:
-      the agreement; None for one number of shots, or where fewer than three encoders have all datasets at all of them.
+      the agreement; None for one number of shots, or if fewer than three encoders have all datasets at all of
+      them.
     """
     boards = series.boards
     datasets = tuple(name for name in boards[-1].datasets if all(name in board.datasets for board in boards))
@@ -80,7 +81,7 @@ def ranking_along(series: Series) -> Ranking | None:
 def places_along(
     results: Results, series: Series, main: Analysis, problems: list[str], pool: PoolKind, at_most: int
 ) -> tuple[Places, ...]:
-    """Compare the encoders in pairs at every number of shots, and find those that change places.
+    """Compare the encoders in pairs at every number of shots, and find those that change their order.
 
     Args:
       results: the folder that the leaderboards' records come from.
@@ -91,7 +92,7 @@ def places_along(
       at_most: compare this many encoders.
 
     Returns:
-      the comparisons: the average first where there are several datasets. Empty where there is nothing to compare.
+      the comparisons: first the average, if there are several datasets. Empty if there is nothing to compare.
     """
     if len(series.boards) < 2 or len(main.compared) < 2:
         return ()
@@ -124,7 +125,7 @@ def places_along(
 def ranking_grid_along(every: Sequence[Series]) -> Grid | None:
     """Tabulate how well the ranking at each number of shots agrees with that at the largest.
 
-    Of the first series every number of shots is in the table, of each other series the smallest one.
+    The table has every number of shots of the first series, and the smallest one of each other series.
 
     Args:
       every: all series, the one to read first at the front.
@@ -159,7 +160,7 @@ def ranking_grid_along(every: Sequence[Series]) -> Grid | None:
 
 
 def crossovers_grid(places: Sequence[Places]) -> Grid | None:
-    """Tabulate the pairs of encoders that change places along the curve; None where no pair does."""
+    """Tabulate the pairs of encoders that change their order along the curve; None if no pair does."""
     rows = []
     for one in places:
         for item in one.crossovers:
@@ -201,7 +202,7 @@ def sentences_along(ranking: Ranking | None, places: Sequence[Places]) -> list[s
 
     Args:
       ranking: from `ranking_along`.
-      places: from `places_along`; empty where the predictions were not read.
+      places: from `places_along`; empty if the predictions were not read.
 
     Returns:
       one sentence or two; empty for one number of shots.
@@ -252,7 +253,7 @@ def _places(
 
 
 def _first(board: Leaderboard, names: Sequence[str]) -> Leaderboard:
-    """The leaderboard with some encoders on top, so that they are the ones that are compared."""
+    """The leaderboard with some encoders on top, so that these are compared."""
     return reorder(
         board, [row for name in names for row in range(len(board.upstreams)) if board.upstreams[row] == name]
     )

@@ -1,4 +1,4 @@
-"""Everything a leaderboard's kept predictions say beyond its means: paired differences, ranks, hard classes."""
+"""Analyse a leaderboard's kept predictions: paired differences, ranks, hard classes."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -24,21 +24,23 @@ from jfewshot.statistics import (
 )
 from jfewshot.statistics.paired import PoolKind
 
-FEW_CLASSES = 8  # below, nothing is said of other classes
+FEW_CLASSES = 8  # with fewer classes, no intervals for other classes are given
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Analysis:
-    """What was found about one leaderboard.
+    """The findings about one leaderboard.
 
     Attributes:
       board: the leaderboard.
-      paired: per dataset with readable predictions.
+      paired: paired comparisons of each dataset with readable predictions.
       compared: rows of the leaderboard that were compared in pairs.
-      overall: differences of their averages over the datasets that all of them have; None without two of them.
-      pool: what `overall`'s intervals account for: `clips` where no dataset of the comparison has classes enough.
+      overall: differences of their averages over the datasets that all of them have; None if there are fewer than two
+          rows.
+      pool: the kind of new sample that `overall`'s intervals are for: `clips` if no dataset of the comparison has
+          enough classes.
       permuted: whether `overall`'s p-values are by permutation.
-      counts: wins, ties and losses over those datasets; None likewise.
+      counts: wins, ties and losses over those datasets; None if there are fewer than two rows.
       ranks: ranks of the complete rows, and their test.
       bootstrap: intervals over datasets for the complete rows; None for few datasets.
       notes: what was left out, and why.
@@ -91,7 +93,7 @@ def analyse(
       the comparisons, and notes on what they leave out.
 
     Raises:
-      UserError: if p-values are to be over classes and intervals over clips.
+      UserError: if p-values over classes are requested together with intervals over clips.
     """
     check_test(pool, permutation)
     rows = list(range(min(len(board.upstreams), at_most)))
@@ -143,7 +145,7 @@ def analyse(
 
 
 def check_test(pool: PoolKind, permutation: bool) -> None:
-    """Refuse p-values over classes beside intervals over clips.
+    """Refuse p-values over classes together with intervals over clips.
 
     Args:
       pool: which pool the intervals of differences account for.
@@ -160,8 +162,10 @@ def check_test(pool: PoolKind, permutation: bool) -> None:
 
 
 def _most_comparable(paired: Sequence[PairedDataset], rows: list[int]) -> list[int]:
-    """The rows to compare where cells are missing: of the rows with at least so many datasets, those with the most comparisons
-    (pairs of rows x datasets that all of them have)."""
+    """The rows to compare if cells are missing.
+
+    Of all thresholds on the number of datasets of a row, it takes the one that gives the most comparisons (pairs of
+    rows x datasets that all of them have)."""
     counts = {row: sum(row in one.rows for one in paired) for row in rows}
     best: list[int] = []
     most = 0
@@ -196,7 +200,7 @@ def of_systems(covariance: PoolCovariance, systems: Sequence[int]) -> PoolCovari
 
 
 def _held_fixed(covariance: PoolCovariance) -> PoolCovariance:
-    """With few classes a variance over classes is hardly known, so the classes are held fixed where the clips can tell."""
+    """With few classes the variance over classes is uncertain, so intervals hold the classes fixed, if the clips allow it."""
     few = covariance.n_classes < FEW_CLASSES and covariance.clips is not None
     return covariance._replace(classes=None) if few else covariance
 

@@ -1,4 +1,4 @@
-"""The answer of a report in words: which encoder is best, how sure that is, and how many labels are enough."""
+"""The answer of a report in sentences: which encoder is best, how certain this is, and how many labels are enough."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -23,13 +23,14 @@ _SHOWN = 4  # names in a sentence
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Answer:
-    """What a report says first.
+    """The beginning of a report.
 
     Attributes:
       sentences: the answer, the most important sentence first.
-      cautions: what to read it with.
-      probability: of each complete row of the main leaderboard, to be the best one; None where it cannot be told.
-      needed: labels per class for each target, of the best upstream; empty for a single number of shots.
+      cautions: the cautions for the reader.
+      probability: for each complete row of the main leaderboard, the probability that it is the best; None if it is
+          unknown.
+      needed: labels per class for each target, for the best upstream; empty for a single number of shots.
     """
 
     sentences: tuple[str, ...]
@@ -39,13 +40,13 @@ class Answer:
 
 
 def find_answer(series: Series, analysis: Analysis, cautions: Sequence[str], places: Sequence[Places] = ()) -> Answer:
-    """Put the results of one series into words.
+    """Describe the results of one series in sentences.
 
     Args:
       series: the leaderboards over shots.
       analysis: paired comparisons of the series' main leaderboard.
-      cautions: what to read the answer with.
-      places: which encoders change places over shots; empty where it was not looked for.
+      cautions: the cautions for the reader.
+      places: which encoders change their order over shots; empty if this was not computed.
 
     Returns:
       the answer.
@@ -90,11 +91,11 @@ def find_answer(series: Series, analysis: Analysis, cautions: Sequence[str], pla
 
 
 def answer_of(results: Results, boards: Sequence[Leaderboard]) -> Answer:
-    """The answer to some leaderboards, where nothing else of a report is wanted.
+    """The answer for some leaderboards without the rest of a report.
 
     Args:
-      results: the folder that their records come from.
-      boards: at least one, of any conditions.
+      results: the folder of their records.
+      boards: at least one leaderboard, of any conditions.
     """
     every = all_series(boards)
     return find_answer(every[0], analyse(results, every[0].main, [], ranks=False), find_cautions(results, every))
@@ -193,7 +194,7 @@ def _how_sure(series: Series, analysis: Analysis, probability: Float[np.ndarray,
 
 
 def _about(analysis: Analysis) -> str:
-    """What the comparisons hold for, in the words of `series.in_words`."""
+    """The kind of new sample that the comparisons are for, in the words of `series.in_words`."""
     fixed = {analysis.pool == "clips" or one.classes is None for one in analysis.covariances}
     return in_words({"pool_ci95_classes_fixed" if own else "pool_ci95" for own in fixed or {analysis.pool == "clips"}})
 
@@ -204,7 +205,7 @@ def _behind(overall: Differences, place: int, first: int) -> str:
 
 
 def _other_shots(series: Series, best: str) -> list[str]:
-    """Where another number of shots has another best upstream."""
+    """A sentence about numbers of shots with another best upstream."""
     others: dict[str, list[float]] = {}
     for board in series.boards:
         means = _averages(board)

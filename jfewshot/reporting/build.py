@@ -38,7 +38,7 @@ from jfewshot.reporting.spaces import Link, space_blocks
 from jfewshot.reporting.writer import Writer
 from jfewshot.results import Results
 
-# The page shows leaderboards of so many results, best rows first; exports/cells.csv has all.
+# The page shows leaderboards with at most so many results, best rows first; exports/cells.csv has all results.
 MOST_ON_PAGE = 10_000
 
 
@@ -49,8 +49,8 @@ class Report:
     Attributes:
       boards: the leaderboards, fullest first.
       series: leaderboards that differ in shots alone, together; the first ones are those that the answer is about.
-      answer: what the report says first.
-      problems: a sentence for everything that could not be used.
+      answer: the answer at the beginning of the report.
+      problems: a sentence for each record or file that could not be used.
     """
 
     boards: tuple[Leaderboard, ...]
@@ -61,14 +61,14 @@ class Report:
 
 @dataclasses.dataclass(frozen=True)
 class Beside:
-    """What a report shows beside what its results say.
+    """Additional contents of a report.
 
     Attributes:
-      lead: the line below the title; empty for the report's own.
-      cautions: what to read the answer with, before what the results say of that.
-      sections: made from the analysis of the results, they stand after the answer. What the embeddings say joins the section
-        whose anchor is `state`.
-      link: address of a clip's recording, for the page; empty where it is not known.
+      lead: the line below the title; empty for the default.
+      cautions: further cautions, which come before those from the results.
+      sections: further sections, made from the analysis of the results, which come after the answer. The diagnostics of
+          the embeddings are added to the section whose anchor is `state`.
+      link: address of a clip's recording, for the page; empty if it is unknown.
     """
 
     lead: str = ""
@@ -85,7 +85,7 @@ def build_report(results: Results, folder: Path, choices: Choices, title: str, b
       folder: folder to write the report to.
       choices: what the report shows.
       title: title of the page.
-      beside: what the report shows beside what the results say.
+      beside: additional contents of the report.
 
     Returns:
       what was written, and what could not be used.
@@ -160,11 +160,11 @@ def build_report(results: Results, folder: Path, choices: Choices, title: str, b
 
 
 def boards_that_fit(boards: Sequence[Leaderboard], at_most: int = MOST_ON_PAGE) -> list[Leaderboard]:
-    """The first leaderboards, as many as the page has room for; of a single large one its best rows.
+    """The first leaderboards, as many as fit on the page; of a single large one its best rows.
 
     Args:
       boards: fullest first.
-      at_most: how many results there is room for.
+      at_most: how many results fit.
     """
     shown: list[Leaderboard] = []
     room = at_most
@@ -182,7 +182,7 @@ def boards_that_fit(boards: Sequence[Leaderboard], at_most: int = MOST_ON_PAGE) 
 
 
 def _short_titles(titles: Sequence[str]) -> list[str]:
-    """Titles of sections without what all of them share; the tables below have the whole titles."""
+    """Titles of sections without their common parts; the tables below have the complete titles."""
     parts = [title.split(" · ") for title in titles]
     if len(parts) < 2:
         return list(titles)

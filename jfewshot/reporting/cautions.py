@@ -1,4 +1,4 @@
-"""What to be careful about before believing a result: each caution in a sentence that names the thing and the remedy."""
+"""Cautions about results: each is a sentence that names the problem and the remedy."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,17 +14,17 @@ from jfewshot.results import Results
 from jfewshot.store import open_store
 from jfewshot.store.verifying import doubled_rows
 
-_LARGEST_VIEW = 256 * 2**20  # bytes of a view that is looked through for doubled rows
+_LARGEST_VIEW = 256 * 2**20  # bytes; larger views are not searched for doubled rows
 _MOST_STORES = 20
 _SHOWN = 3
 
 
 def find_cautions(results: Results, every: Sequence[Series]) -> list[str]:
-    """What the answer of a report should be read with.
+    """Find the cautions for the answer of a report.
 
     Args:
       results: the folder that the records come from.
-      every: all series, the one that the answer is about at the front.
+      every: all series; the first is the one that the answer is about.
     """
     series = every[0]
     found = [
@@ -56,7 +56,7 @@ def _few_classes(series: Series) -> str:
 
 
 def _groups(results: Results, board: Leaderboard) -> str:
-    """Clips of one group on both sides of an episode are easier than clips of a new group."""
+    """Warn if groups were ignored: queries are easier if a support has the same group."""
     if board.condition["protocol"].get("group_aware"):
         return ""
     found = []
@@ -69,7 +69,7 @@ def _groups(results: Results, board: Leaderboard) -> str:
         try:
             draws = results.draws(record)
         except UserError:
-            continue  # what needs the draws names the file
+            continue  # functions that need the draws will name the file
         groups = draws["group"][draws["group"] != ""] if "group" in draws else np.zeros(0, str)
         if "may_support" in draws and "may_query" in draws and "group" in draws:
             sides = (set(draws["group"][draws[name] > 0].tolist()) - {""} for name in ("may_support", "may_query"))
@@ -87,7 +87,7 @@ def _groups(results: Results, board: Leaderboard) -> str:
 
 
 def _doubled(board: Leaderboard) -> str:
-    """Clips whose embeddings are equal to the bit are the same recording, most likely."""
+    """Warn of clips with identical embeddings, which are most likely the same recording."""
     found: dict[str, list[str]] = {}
     looked: set[str] = set()
     for (_, column), record in sorted(board.cells.items()):
@@ -109,7 +109,7 @@ def _doubled(board: Leaderboard) -> str:
 
 
 def _doubled_clips(path: Path, record: Record) -> list[str] | None:
-    """Pairs of clips with equal rows; None where the store is not there any more, is another one, or is large."""
+    """Pairs of clips with equal rows; None if the store was removed, has changed, or is large."""
     try:
         store = open_store(path)
         name = record["view"]["name"]

@@ -1,4 +1,4 @@
-"""Plotly charts for the page: what responds to the pointer. Scatter and bar only, the kinds of its basic bundle."""
+"""Interactive Plotly charts for the page; only scatter and bar charts, which Plotly's basic bundle has."""
 
 import html
 import math
@@ -80,7 +80,7 @@ def trend_chart(trend: Trend, interval: str, upstreams: Sequence[str] = (), chan
 def _band(
     x: Sequence[float], means: Sequence[float], widths: Sequence[float], place: int, opacity: float
 ) -> dict[str, Any]:
-    """A closed outline around a curve: there along the lower edge, and back along the upper one."""
+    """A closed outline around a curve: forward along the lower edge, and back along the upper edge."""
     lower = [round(mean - width, 2) for mean, width in zip(means, widths, strict=True)]
     upper = [round(mean + width, 2) for mean, width in zip(means, widths, strict=True)]
     red, green, blue = (int(_color(place)[i : i + 2], 16) for i in (1, 3, 5))
@@ -107,11 +107,11 @@ def ranking_chart(
     """Chart the accuracy of every upstream under one condition, the best on top.
 
     Args:
-      mean: accuracies 0-1; NaN where unknown.
-      half_width: of their intervals; NaN where unknown.
-      upstreams: their names, best first; the first 40 are shown.
-      title: what the accuracies are of.
-      interval: what the intervals are for, in words.
+      mean: accuracies 0-1; NaN if unknown.
+      half_width: half-widths of their intervals; NaN if unknown.
+      upstreams: names of the upstreams, best first; the first 40 are shown.
+      title: title of the chart.
+      interval: the kind of new sample that the intervals are for, as text.
       chance: accuracy of guessing.
 
     Returns:
@@ -248,12 +248,12 @@ def histogram_chart(
 
 
 def _as_text(name: str) -> str:
-    """A name for Plotly, which reads some HTML in its texts."""
+    """A name for Plotly, with HTML escaped, since Plotly interprets some HTML."""
     return html.escape(in_a_line(name), quote=False)
 
 
 def _color(place: int) -> str:
-    # Black would vanish on the dark page.
+    # Black would be invisible on the dark page.
     color = COLORS[place % len(COLORS)]
     return "#8c8c8c" if color == "#000000" else color
 
@@ -265,7 +265,7 @@ def _axes(number: int) -> dict[str, str]:
 def _panels(
     titles: Sequence[str], x_axis: dict, y_title: str, most_columns: int, chance: float | None = None, n_legend: int = 0
 ) -> dict:
-    """Panels below and beside each other; `n_legend` entries of a legend stand below all of them."""
+    """Lay out panels in rows and columns, with `n_legend` entries of a legend below them."""
     columns = min(len(titles), most_columns)
     lines = -(-len(titles) // columns)
     panel = 330 if len(titles) == 1 else 230

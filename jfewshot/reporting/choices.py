@@ -13,15 +13,15 @@ class Choices:
     """What a report shows, and how.
 
     Attributes:
-      interval: shown beside every mean; `both` is `ci95` and `pool_ci95`.
-      style: of the tables.
-      formats: of the figures.
-      pool: which pool the paired differences admit.
+      interval: the interval of every mean; `both` is `ci95` and `pool_ci95`.
+      style: style of the tables.
+      formats: formats of the figures.
+      pool: the kind of new sample that the intervals of paired differences are for.
       permutation: p-values of average differences by sign flips.
       compare_at_most: this many of the best upstreams are compared in pairs.
       figures_at_most: figures are drawn for this many of the fullest leaderboards.
-      published: put the published Table 3 and SUPERB beside results of the same datasets and upstreams.
-      outside: another table to correlate with.
+      published: compare with the published Table 3 and SUPERB, if the results have the same datasets and upstreams.
+      outside: another table with which results are correlated.
       correlation: Spearman's or Pearson's coefficient.
       logit: correlate the logits of shares.
       hub_dataset: id of the dataset of the Hugging Face Hub that files for the Hub name; None to write none.

@@ -1,4 +1,4 @@
-"""What validation chooses, for results that have a validation and a test split."""
+"""The options that validation chooses, for results with a validation and a test split."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
@@ -15,7 +15,7 @@ Record = Mapping[str, Any]
 
 def chosen_grid(records: Sequence[Record], report_on: str = "test") -> Grid | None:
     """Per upstream and dataset: the view, preprocessing, classifier and strength with the best validation accuracy, and its
-    accuracy on test. None without both splits, or where there is nothing to choose among.
+    accuracy on test. None without both splits, or if there is only one option.
     """
     splits = {record["identity"]["protocol"]["split"] for record in records}
     choose_on = next((name for name in VALIDATION if name in splits), None)

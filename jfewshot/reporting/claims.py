@@ -1,8 +1,8 @@
 """Every claim of the few-shot paper's text, checked against its published numbers.
 
-A check takes `Facts` and computes its verdict and its sentence from them alone, so other numbers give other verdicts. What the
-paper leaves to the reader, such as how strong "strongly" is, stands in the constants below and in `thresholds`, which every
-report prints.
+A check computes its verdict and its sentence only from `Facts`, so other numbers give other verdicts. The paper does
+not define some words, such as "strongly"; our definitions are the constants below and `thresholds`, which every report
+prints.
 """
 
 import dataclasses
@@ -26,7 +26,7 @@ LARGER_SHARE = 0.5  # of the encoders with more parameters
 
 
 def thresholds() -> list[str]:
-    """What the words of the claims are taken to mean."""
+    """Our definitions of the words of the claims."""
     return [
         f"A correlation is weak below {MODERATE} in size, moderate from there on and strong from {STRONG} on (Cohen 1988). "
         f"Competitive: less than {100 * COMPETITIVE:g} points below the best row. Varies little: the best and the worst encoder "
@@ -38,11 +38,11 @@ def thresholds() -> list[str]:
 
 @dataclasses.dataclass(frozen=True)
 class Claim:
-    """A sentence of the paper, in our words, with what its numbers say.
+    """A claim of the paper, in our words, with the verdict from its numbers.
 
     Attributes:
-      text: what is claimed.
-      holds: whether the numbers bear it out.
+      text: the claim.
+      holds: whether the numbers support the claim.
       found: the numbers.
     """
 
@@ -53,7 +53,7 @@ class Claim:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Facts:
-    """The numbers that claims are checked against.
+    """The numbers with which claims are checked.
 
     Attributes:
       table: Table 3.
@@ -77,7 +77,7 @@ class Facts:
 
     @functools.cached_property
     def encoders(self) -> list[int]:
-        """Rows of Table 3, the paper's comparison left out."""
+        """Rows of Table 3, without the paper's comparison."""
         return [row for row, model in enumerate(self.table.models) if model != REFERENCE_ROW]
 
     @functools.cached_property

@@ -1,4 +1,4 @@
-"""Compares two result folders: which results differ, by how much, and whether the difference is more than chance."""
+"""Compare two result folders: which results differ, by how much, and whether the difference is significant."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -27,10 +27,11 @@ class Move:
     Attributes:
       upstream, dataset, condition: what it is.
       before, after: the mean accuracies.
-      half_width: of the difference's 95% interval, which admits the pool; None where the pool is too small to tell.
-      p_value: of no difference; None likewise.
-      p_holm: adjusted over all cells.
-      identical: whether every single prediction is the same; False where predictions were not kept.
+      half_width: half-width of the difference's 95% interval, which accounts for the limited numbers of clips and
+          classes; None if there are too few.
+      p_value: p-value of the hypothesis of no difference; None if there are too few clips and classes.
+      p_holm: p-value adjusted over all cells.
+      identical: whether all predictions are the same; False if predictions were not kept.
     """
 
     upstream: str
@@ -49,7 +50,7 @@ class Moves:
     """The cells that two folders have in common, and the cells that only one of them has.
 
     Attributes:
-      moves: all matched cells, the largest moves first.
+      moves: all matched cells, the largest differences first.
       notes: sentences on what could not be matched or read.
       only: for the folder before and the folder after, the cells that the other one lacks: upstream, dataset and condition.
       settings: fields of the conditions in which the folders differ, each with the values that only one of them has.
@@ -64,12 +65,12 @@ class Moves:
 def compare_folders(before: Results, after: Results) -> Moves:
     """Match the cells of two folders and compare their predictions episode by episode.
 
-    Cells match if upstream, view, dataset, clips and condition are the same. An upstream of which each folder has one revision
-    is one upstream, though the revisions may differ; of several revisions each is compared with itself. Where each folder has
-    one upstream only, its name and view may differ, as they do for two versions of an encoder.
+    Cells match if upstream, view, dataset, clips and condition are the same. If each folder has one revision of an
+    upstream, the revisions may differ; if there are several revisions, each is compared with itself. If each folder has
+    only one upstream, its name and view may differ, as for two versions of an encoder.
 
     Raises:
-      UserError: if nothing matches, saying what each folder has.
+      UserError: if nothing matches; the message lists the contents of each folder.
     """
     single = all(len({_upstream(r) for r in folder.records}) == 1 for folder in (before, after))
     several = {name for folder in (before, after) for name, found in _revisions(folder).items() if len(found) > 1}
@@ -104,7 +105,7 @@ def compare_folders(before: Results, after: Results) -> Moves:
 
 
 def changes(found: Moves, before: str, after: str) -> list[str]:
-    """What differs, the most important first, in sentences.
+    """The differences in sentences, the most important first.
 
     Args:
       found: from `compare_folders`.
@@ -138,7 +139,7 @@ def changes(found: Moves, before: str, after: str) -> list[str]:
 
 
 def is_real(move: Move) -> bool:
-    """Whether a change is more than chance: p below 0.05 after Holm over all shared results."""
+    """Whether a change is significant: p below 0.05 after Holm's correction over all shared results."""
     return move.p_holm is not None and move.p_holm < 0.05 and not move.identical
 
 
@@ -268,9 +269,10 @@ def _revisions(folder: Results) -> dict[str, set[str]]:
 
 
 def _by_key(folder: Results, single: bool, several: set[str], notes: list[str]) -> dict[str, Record]:
-    """The records of a folder by what has to be equal in the other folder.
+    """The records of a folder by the settings that have to be equal in the other folder.
 
-    Two results of one cell are left out, with a note: nothing says which of them the other folder's result belongs to.
+    If a cell has two results, both are left out, with a note, since it is unknown which of them matches the other
+    folder's result.
     """
     found: dict[str, list[Record]] = {}
     for record in folder.records:

@@ -1,4 +1,4 @@
-"""The condition that all cells of one table share, and its description in words."""
+"""The condition that all cells of one table share, and its description as text."""
 
 import json
 import math
@@ -9,11 +9,11 @@ from jfewshot.episodes.share import QUERIES
 from jfewshot.files import canonical_json
 from jfewshot.reporting.metrics import METRIC_WORDS
 
-# The classifier to read first comes first, as docs/classifiers.md recommends: strengths that episodes chose before given ones,
-# since beyond one shot C = 1 says little about an encoder; then converged logistic regression.
+# The recommended classifier comes first (docs/classifiers.md): chosen strengths before given ones, since with more than
+# one shot C = 1 says little about an encoder; then converged logistic regression.
 RECOMMENDED_FIRST = ("logistic", "ridge", "svm", "sgd", "centroid", "knn")
 
-# Identity fields that name the data and the embeddings: the axes of a table. Everything else is its condition.
+# Identity fields for the data and the embeddings, which are the axes of a table. All other fields are its condition.
 _AXES = (
     "clip_table",
     "embeddings",
@@ -26,15 +26,15 @@ _AXES = (
 
 
 def condition_of(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Everything of a record's identity that has to be equal between two cells before they may stand in one table.
+    """The part of a record's identity that has to be equal for all cells of one table.
 
-    Centring by another store's mean counts as one condition, whichever store each upstream was centred by. So does centring by
-    the mean of one corpus that was computed before.
+    Centring by another store's mean is one condition, whichever store was used for each upstream. Centring by the mean
+    of one corpus from a file is one condition too.
     """
     condition = {name: value for name, value in record["identity"].items() if name not in _AXES}
     protocol = condition["protocol"]
     if protocol.get("every_query") or protocol.get("every_class"):
-        # How many these are belongs to the data.
+        # These numbers belong to the data.
         every = {"n_query": protocol.get("every_query"), "n_way": protocol.get("every_class")}
         condition["protocol"] = protocol | {name: "all" for name, is_all in every.items() if is_all}
     if protocol.get("mteb"):
@@ -43,31 +43,31 @@ def condition_of(record: Mapping[str, Any]) -> dict[str, Any]:
         condition["metric"] = record["metric"]
     center = (condition.get("preprocessing") or {}).get("center")
     if center is not None and center not in ("train", "transductive"):
-        # Statistics that were computed before are named by corpus and digest, and the corpus is what encoders share.
+        # Statistics from a file are named by corpus and digest, and encoders share only the corpus.
         corpus, named, _ = center.rpartition(":")
         condition["preprocessing"] = {**condition["preprocessing"], "center": corpus if named else "another store"}
     if "center_clips" in (condition.get("preprocessing") or {}):
-        # Which clips a mean is of belongs to the data, as the clips themselves do.
+        # The clips of a mean belong to the data, as the evaluated clips do.
         condition["preprocessing"] = {k: v for k, v in condition["preprocessing"].items() if k != "center_clips"}
     return condition
 
 
 def _either_form_of_mteb(protocol: Mapping[str, Any]) -> dict[str, Any]:
-    """mteb averages over datasets with splits and datasets in folds: which form a dataset has belongs to the data."""
+    """mteb averages over datasets with splits and datasets with folds, so the form belongs to the data, not to the condition."""
     own = {} if protocol.get("independent") else {"n_episodes": "10 or 5"}
     return {k: v for k, v in protocol.items() if k not in ("support", "query")} | {"mteb": "either"} | own
 
 
 def condition_key(record: Mapping[str, Any]) -> str:
-    """`condition_of` as text: equal for cells that may stand in one table."""
+    """`condition_of` as text, which is equal for cells that may be in one table."""
     return canonical_json(condition_of(record))
 
 
 class Conditions:
     """Finds `condition_key` of many records, and computes it once for all records that have the same parts.
 
-    `read_results` makes equal parts of records one object, so comparing parts is comparing their addresses. Parts are kept, so
-    that no address comes to mean another part.
+    `read_results` makes equal parts of records one object, so parts are compared by their addresses. Parts are kept, so
+    that no address is used for another part.
     """
 
     def __init__(self) -> None:
@@ -92,8 +92,9 @@ class Conditions:
 
 
 def order_of(condition: Mapping[str, Any]) -> tuple[Any, ...]:
-    """The key by which conditions are sorted: chosen strengths and the recommended classifier first, transductive
-    classifiers last; shots, ways and strengths as numbers.
+    """The key for sorting conditions: chosen strengths and the recommended classifier first, transductive classifiers last.
+
+    Shots, ways and strengths are sorted as numbers.
 
     Args:
       condition: from `condition_of`.
@@ -123,7 +124,7 @@ def flatten(condition: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 
 def differences(conditions: list[dict[str, Any]]) -> dict[str, list[str]]:
-    """The fields in which conditions differ, each with the values it takes (`absent` where one lacks it)."""
+    """The fields in which conditions differ, each with its values (`absent` if a condition lacks the field)."""
     flat = [flatten(condition) for condition in conditions]
     names = sorted({name for one in flat for name in one})
     values = {name: sorted({one.get(name, "absent") for one in flat}) for name in names}
@@ -195,12 +196,12 @@ def query_words(protocol: Mapping[str, Any]) -> str:
 
 
 def part_words(part: str) -> str:
-    """The parts that a dataset without splits is cut into where all labels are trained on."""
+    """The parts into which a dataset without splits is divided for training on all labels."""
     return f"{100 * QUERIES:.0f}% of each class" if part == "query" else "the other groups"
 
 
 def side_words(protocol: Mapping[str, Any]) -> list[str]:
-    """Where supports and queries come from: `support: split train`, `queries: site=B`; nothing where all clips may be both.
+    """The pools of supports and queries: `support: split train`, `queries: site=B`; empty if all clips may be both.
 
     Args:
       protocol: of a record's identity.
@@ -220,7 +221,7 @@ def side_words(protocol: Mapping[str, Any]) -> list[str]:
 
 
 def is_transductive(condition: Mapping[str, Any]) -> bool:
-    """Whether a condition's classifier looks at all queries of an episode together, and so is compared with its like only.
+    """Whether a condition's classifier is transductive, so that it is compared only with other transductive classifiers.
 
     Args:
       condition: a condition, or a record's identity.
@@ -229,7 +230,7 @@ def is_transductive(condition: Mapping[str, Any]) -> bool:
 
 
 def classifier_name(classifier: Mapping[str, Any]) -> str:
-    """`logistic`, or `sinkhorn (transductive)` for a classifier that looks at all queries of an episode together.
+    """`logistic`, or `sinkhorn (transductive)` for a classifier that uses all queries of an episode together.
 
     Args:
       classifier: of a record's identity.

@@ -1,4 +1,4 @@
-"""Accuracy against what an encoder costs: parameters, operations for a clip, clips per second; and which are on the front."""
+"""Accuracy against the cost of an encoder (parameters, operations per clip, clips per second), and the Pareto front."""
 
 import dataclasses
 import json
@@ -23,11 +23,11 @@ class Cost:
     """One kind of cost of each row of a leaderboard.
 
     Attributes:
-      name: in exports.
-      label: of an axis, with the unit.
-      values: in that unit; NaN where a store does not say.
-      is_rate: whether more is better.
-      front: the encoders that no other one dominates in accuracy and this cost.
+      name: name in exports.
+      label: label of an axis, with the unit.
+      values: values in that unit; NaN if a store does not give it.
+      is_rate: whether a larger value is better.
+      front: the encoders that no other encoder dominates in accuracy and this cost.
     """
 
     name: str
@@ -39,12 +39,12 @@ class Cost:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Costs:
-    """What the encoders of a leaderboard cost.
+    """The costs of the encoders of a leaderboard.
 
     Attributes:
       board: the leaderboard.
-      accuracy: on average over its datasets; NaN for an encoder that lacks one.
-      kinds: parameters, operations, clips per second; those that no store says are left out.
+      accuracy: average accuracy over its datasets; NaN for an encoder that lacks a dataset.
+      kinds: parameters, operations, clips per second; costs that no store gives are left out.
       machines: each processor or GPU on which clips per second were measured, with its threads.
     """
 
@@ -55,16 +55,17 @@ class Costs:
 
 
 def find_costs(board: Leaderboard) -> Costs | None:
-    """Collect what the records of a leaderboard say of cost.
+    """Collect the costs in the records of a leaderboard.
 
-    An encoder's operations and clips per second are those of its datasets on average (clips per second as a harmonic mean: the
-    same number of clips of each dataset). Clips per second of several machines are not compared: their front is empty.
+    An encoder's operations and clips per second are averages over its datasets (clips per second as a harmonic mean,
+    which assumes the same number of clips from each dataset). Clips per second that were measured on different machines
+    are not compared: their front is empty.
 
     Args:
       board: the leaderboard.
 
     Returns:
-      None where no record says what its encoder costs.
+      the costs; None if no record has any.
     """
     accuracy = board.average if len(board.datasets) > 1 else board.mean[:, 0]
     found: dict[str, list[float]] = {name: [] for name in ("n_parameters", "flop_per_clip", "clips_per_s")}
@@ -138,7 +139,7 @@ def costs_grid(costs: Costs, series: Series) -> Grid:
 
 
 def costs_json(costs: Costs) -> str:
-    """The same for programs: parameters, operations and clips per second in full, null where unknown.
+    """The costs for programs: parameters, operations and clips per second in full precision, null if unknown.
 
     Args:
       costs: what the encoders cost.
@@ -167,7 +168,7 @@ def cost_sections(writer: Writer, series: Series, names: Sequence[str]) -> list[
       names: all labels of the report, so that each keeps its colour and marker.
 
     Returns:
-      one section; none where no store says what its encoder costs.
+      one section; none if no store gives the cost of its encoder.
     """
     costs = find_costs(series.main)
     if costs is None:

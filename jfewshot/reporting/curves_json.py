@@ -1,4 +1,4 @@
-"""Curves over shots for programs: accuracies with their intervals, rank agreement, changes of places, labels needed."""
+"""Curves over shots for programs: accuracies with their intervals, rank agreement, changes of order, labels needed."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -14,14 +14,14 @@ _INTERVALS = ("ci95", "pool_ci95", "pool_ci95_classes_fixed")
 
 
 def curves_json(every: Sequence[Series], places: Sequence[Places]) -> str:
-    """Everything that the report says along the curves over shots, as JSON.
+    """All findings of the report along the curves over shots, as JSON.
 
     Args:
       every: all series; those with a single number of shots are left out.
       places: changes of places along the first series, from `along_curve.places_along`.
 
     Returns:
-      accuracies 0-1 in full precision; what is not known is null.
+      accuracies 0-1 in full precision; unknown values are null.
     """
     found = [_series(series) for series in every if len(series.boards) > 1]
     if found and len(every[0].boards) > 1:

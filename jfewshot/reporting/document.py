@@ -1,4 +1,4 @@
-"""The blocks of a report, before they are written in any format."""
+"""The blocks of a report, independent of the output format."""
 
 import dataclasses
 from typing import Any
@@ -9,7 +9,7 @@ from jfewshot.reporting.leaderboard import Leaderboard
 
 @dataclasses.dataclass(frozen=True)
 class Prose:
-    """Paragraphs; `warning` sets them apart."""
+    """Paragraphs; `warning` highlights them."""
 
     paragraphs: tuple[str, ...]
     warning: bool = False
@@ -17,7 +17,7 @@ class Prose:
 
 @dataclasses.dataclass(frozen=True)
 class Points:
-    """Sentences as a list under a heading; `warning` sets them apart."""
+    """Sentences as a list under a heading; `warning` highlights them."""
 
     heading: str
     sentences: tuple[str, ...]
@@ -34,14 +34,14 @@ class TableBlock:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class BoardBlock:
-    """A leaderboard: sortable, with a chart, every number leading to where it comes from."""
+    """A leaderboard: sortable, with a chart; each number links to its source."""
 
     board: Leaderboard
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Chart:
-    """A Plotly chart of its basic kinds (scatter, bar), with what it shows in a sentence for those who do not see it.
+    """A Plotly chart of a basic kind (scatter, bar), with a description for readers who cannot see it.
 
     `narrow` is a layout for windows too narrow for `layout`; None where one layout serves both.
     """
@@ -54,7 +54,7 @@ class Chart:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Picture:
-    """A drawn figure: SVG in base64, what it shows, and a caption."""
+    """A figure: SVG in base64, a description, and a caption."""
 
     svg: str
     alt: str
@@ -66,7 +66,7 @@ Block = Prose | Points | TableBlock | BoardBlock | Chart | Picture
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Section:
-    """A heading and what stands below it; `anchor` is its address in the page. A folded one opens on a click or from a link."""
+    """A heading and its contents; `anchor` is its address in the page. A folded section opens on a click or from a link."""
 
     anchor: str
     title: str

@@ -90,7 +90,7 @@ def _write_hub(
 
 
 def hub_tasks(records: Sequence[Record], words: "_Words | None" = None) -> dict[str, str]:
-    """Name a task for each record: dataset, ways and shots, with the classifier and a digest where these leave several.
+    """Name a task for each record: dataset, ways and shots, with the classifier and a digest if these are not unique.
 
     Args:
       records: as `read_results` gives them.
@@ -194,7 +194,7 @@ def _cost(record: Record) -> dict[str, Any]:
 
 
 def _labels(record: Record) -> dict[str, Any]:
-    """Labels per class, on average over the classes; `k_shot` is empty where all labels were trained on."""
+    """Mean number of labels per class; `k_shot` is empty if all labels were used for training."""
     protocol = record["identity"]["protocol"]
     if not protocol.get("all_labels"):
         return {"all_labels": False, "labels_per_class": float(protocol["k_shot"])}
@@ -203,7 +203,7 @@ def _labels(record: Record) -> dict[str, Any]:
 
 
 def _median_strength(chosen: Sequence[Mapping[str, Any]] | None) -> float | None:
-    """The median of the strengths that the episodes chose, the smaller one of two; None where the strength was given."""
+    """The median of the strengths that the episodes chose (the smaller one of two); None if the strength was given."""
     half, so_far = sum(item["episodes"] for item in chosen or ()) / 2, 0
     for item in chosen or ():
         so_far += item["episodes"]
@@ -217,7 +217,7 @@ _WIDTHS = ("std", "ci95", "pool_ci95", "pool_ci95_classes_fixed")
 
 
 def tidy_csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    """`tidy_rows` as CSV; what is not known is empty. pandas and polars read it with the right types."""
+    """`tidy_rows` as CSV, with empty cells for unknown values. pandas and polars read it with the right types."""
     return csv_text([list(rows[0]), *(list(row.values()) for row in rows)])
 
 
@@ -256,7 +256,7 @@ def model_index(records: Sequence[Record], words: "_Words | None" = None, name: 
 
 
 def _split_of(protocol: Mapping[str, Any]) -> str | None:
-    """The split that queries are drawn from; None for all clips."""
+    """The split from which queries are drawn; None for all clips."""
     return (protocol.get("query") or {}).get("split") or protocol.get("split")
 
 
@@ -289,11 +289,11 @@ def mteb_json(records: Sequence[Record], words: "_Words | None" = None) -> str:
         task = {
             "task_name": name,
             "dataset_revision": record["identity"]["clip_table"],
-            # MTEB asks for the field, and takes results of other programs without a version of its own.
+            # MTEB requires this field, and accepts results of other programs without a version of MTEB.
             "mteb_version": None,
             "evaluation_time": (record.get("timing") or {}).get("wall_s"),
         }
-        # Put together as text, for what a condition says is written many times.
+        # Joined as text, since the text of a condition is written many times.
         scores = f"{_json(score)[:-1]}, {_arguments(record, words)[1:]}"
         split = _split_of(protocol) or ("train" if protocol.get("mteb") else "test")  # mteb's folds are within train
         tasks.append(f'{_json(task)[:-1]}, "scores": {{{_json(split)}: [{scores}]}}}}')
@@ -306,8 +306,8 @@ def mteb_json(records: Sequence[Record], words: "_Words | None" = None) -> str:
     return _json(document)[:-1] + ', "task_results": [\n' + ",\n".join(tasks) + "\n]}\n"
 
 
-# Windows takes these names for devices, whatever follows the first dot.
-# A file's name has at most 255 bytes on most systems, and ours add words before and after.
+# Windows treats these names as devices, whatever follows the first dot. A file name has at most 255 bytes on most
+# systems, and ours have additional words before and after.
 _LONGEST_FILE_NAME = 150
 _DEVICES = re.compile(r"con|prn|aux|nul|(com|lpt)\d", re.IGNORECASE)
 
@@ -336,7 +336,7 @@ def _first_bytes(text: str, most: int) -> str:
 
 
 class _OfCondition(NamedTuple):
-    """What exports say of a condition: its settings, flat, and its words, as JSON; and words alone."""
+    """A condition in exports: its settings, flattened, and its description, as JSON; and the description alone."""
 
     settings: str
     classifier: str
@@ -344,7 +344,7 @@ class _OfCondition(NamedTuple):
 
 
 class _Words:
-    """Finds what exports say of the conditions of records, once for each condition."""
+    """Computes the texts of conditions for exports, once for each condition."""
 
     def __init__(self) -> None:
         self._conditions = Conditions()
@@ -352,7 +352,7 @@ class _Words:
 
     def of(self, record: Record) -> _OfCondition:
         identity = record["identity"]
-        # Conditions do not tell stores apart that embeddings were centred by; their words do.
+        # Conditions do not distinguish the stores that were used for centring; their descriptions do.
         key = self._conditions.key(record), (identity.get("preprocessing") or {}).get("center")
         if key not in self._known:
             parts = {name: identity.get(name) for name in ("classifier", "strength", "preprocessing", "protocol")}
@@ -363,7 +363,7 @@ class _Words:
 
 
 def _arguments(record: Record, words: _Words) -> str:
-    """The settings on which the number depends, flat, as JSON."""
+    """The settings on which the number depends, flattened, as JSON."""
     own = {name: record["accuracy"].get(name) for name in _WIDTHS[1:]}
     own |= {"view": record["view"]["name"], "key": record["key"]}
     return f"{_json(own)[:-1]}, {words.of(record).settings[1:]}"

@@ -1,6 +1,6 @@
-"""A table of text, and how it is written for a terminal, in Markdown, in LaTeX and as CSV.
+"""A table of text, written for a terminal, in Markdown, in LaTeX and as CSV.
 
-Every table of the report goes through here, so marks and escapes are decided once.
+All tables of the report use this file, so marks and escapes are the same everywhere.
 """
 
 import dataclasses
@@ -23,7 +23,7 @@ MISSING = "–"
 
 @dataclasses.dataclass(frozen=True)
 class TableEntry:
-    """Text with a mark. `±` and the en dash are understood by every format; `link` is an address for the page alone."""
+    """Text with a mark. Every format supports `±` and the en dash; only the page uses the address `link`."""
 
     text: str
     mark: Mark = ""
@@ -170,12 +170,12 @@ def to_csv(table: Grid) -> str:
 
 
 def _csv_cell(table: Grid, column: int, cell: TableEntry) -> object:
-    """Labels are text whatever they look like; in the other columns a signed number is a number."""
+    """A cell of the CSV: labels are always text, and in the other columns a signed number is a number."""
     return _Number(cell.text) if column >= table.n_labels and is_number(cell.text) else cell.text
 
 
 class _Number:
-    """A number's own spelling, which no reader may escape."""
+    """The text of a number, which must not be escaped."""
 
     def __init__(self, text: str):
         self._text = text
@@ -206,13 +206,13 @@ _LATEX = {
     "≥": r"$\geq$",
     "ρ": r"$\rho$",
     "·": r"$\cdot$",
-    # LuaTeX takes this sign for damaged UTF-8, and stops.
+    # LuaTeX interprets this character as damaged UTF-8, and stops.
     "\ufffd": "?",
 }
 
 
 def latex_escape(text: str) -> str:
-    """Text as LaTeX prints it."""
+    """Escape text for LaTeX."""
     return "".join(_LATEX.get(character, character) for character in in_a_line(text))
 
 

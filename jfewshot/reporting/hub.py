@@ -20,7 +20,7 @@ class HubResult(NamedTuple):
     Attributes:
       task_id: the task, as `eval.yaml` names it.
       value: the number.
-      notes: a few words on how it came about.
+      notes: a short text about its computation.
     """
 
     task_id: str
@@ -95,7 +95,7 @@ def eval_yaml(name: str, description: str, task_ids: Sequence[str], framework: s
 
 
 def quoted(text: str) -> str:
-    """A text as YAML takes it, in quotes.
+    """A text in quotes, for YAML.
 
     Args:
       text: any text.
@@ -104,7 +104,7 @@ def quoted(text: str) -> str:
 
 
 def in_yaml(text: str) -> str:
-    """JSON as YAML takes it: what YAML reads as the end of a line, or does not let stand, is escaped.
+    """JSON that is also valid YAML: characters that YAML reads as line ends or does not allow are escaped.
 
     Args:
       text: JSON.

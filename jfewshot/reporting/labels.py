@@ -1,21 +1,21 @@
-"""Names of upstreams and datasets in a report: as short as tells one from another, and the same in all of its parts."""
+"""Names of upstreams and datasets in a report: as short as possible, all different, and the same in all parts of the report."""
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 Record = Mapping[str, Any]
 Identity = tuple[str, str, str]
-_DIGITS = 12  # of a revision, where so many tell revisions apart
+_DIGITS = 12  # digits of a revision, if so many distinguish all revisions
 
 
 def upstream_identity(record: Record) -> Identity:
-    """What makes two records results of one upstream: its name, revision and title.
+    """The identity of a record's upstream: its name, revision and title.
 
     Args:
       record: a result record.
 
     Returns:
-      The name, the revision ("" where the record has none) and the title (the name where the record has none).
+      The name, the revision ("" if the record has none) and the title (the name if the record has none).
     """
     upstream = record["upstream"]
     name = str(upstream["name"])
@@ -23,13 +23,13 @@ def upstream_identity(record: Record) -> Identity:
 
 
 def dataset_identity(record: Record) -> Identity:
-    """What makes two records results on one dataset: its name, its clip table and its title.
+    """The identity of a record's dataset: its name, its clip table and its title.
 
     Args:
       record: a result record.
 
     Returns:
-      The name, the digest of the clip table and the title (the name where the record has none).
+      The name, the digest of the clip table and the title (the name if the record has none).
     """
     dataset = record["dataset"]
     name = str(dataset["name"])
@@ -39,7 +39,8 @@ def dataset_identity(record: Record) -> Identity:
 class UpstreamNames:
     """Names for all upstreams of a report, no two of them equal.
 
-    An upstream is called by its title. Where another upstream has this title, the revision or the name follows in brackets.
+    The name of an upstream is its title. If another upstream has the same title, the revision or the name follows in
+    brackets.
     """
 
     def __init__(self, records: Iterable[Record]) -> None:
@@ -79,13 +80,13 @@ class UpstreamNames:
 def upstream_labels(
     records: Sequence[Record], names: UpstreamNames | None = None
 ) -> tuple[list[int], tuple[str, ...], tuple[str, ...]]:
-    """The row of each record, the rows' labels in alphabetical order, and notes on labels that had to say more.
+    """The row of each record, the labels of the rows in alphabetical order, and notes on labels that had to be extended.
 
-    A row is an upstream in one view. Its label is the upstream's name, with the view where the upstream has several.
+    A row is an upstream in one view. Its label is the upstream's name, with the view if the upstream has several.
 
     Args:
       records: of one table or figure.
-      names: of the upstreams of the whole report; None for names that tell those of `records` apart.
+      names: names of the upstreams of the whole report; None for names that distinguish the upstreams of `records`.
 
     Returns:
       The row of each record, the labels of the rows, and the notes.
@@ -98,7 +99,7 @@ def upstream_labels(
 
 
 def dataset_labels(records: Sequence[Record]) -> tuple[list[int], tuple[str, ...], tuple[str, ...]]:
-    """The column of each record, the columns' labels, and notes, likewise.
+    """The column of each record, the labels of the columns, and notes on labels that had to be extended.
 
     A column is a dataset with one clip table.
 
@@ -144,7 +145,7 @@ def _placed(
 
 
 def _distinct(candidates: Mapping[Any, Sequence[str]]) -> dict[Any, str]:
-    """The first candidate of each item that no other item has among its own; a number follows the last where all are shared."""
+    """For each item, the first candidate that no other item has; if all are shared, the last one with a number."""
     owners: dict[str, int] = {}
     for names in candidates.values():
         for name in set(names):

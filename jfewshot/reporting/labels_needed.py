@@ -1,4 +1,4 @@
-"""Labels per class that an accuracy needs, in sentences and tables: read off a series' curve, or extrapolated from it."""
+"""Labels per class that an accuracy needs, in sentences and tables: from a series' curve, or extrapolated from it."""
 
 from collections.abc import Sequence
 
@@ -23,14 +23,14 @@ def needed_labels(series: Series, name: str, dataset: str | None = None) -> tupl
       dataset: which dataset's curve; None for the average over the datasets, or the only dataset.
 
     Returns:
-      an answer for each of `TARGETS`: read off the curve where the curve reaches the target, extrapolated where it does not and
-      has points enough. Empty for a single number of shots.
+      an answer for each of `TARGETS`: from the curve if the curve reaches the target, else extrapolated if the curve
+      has enough points. Empty for a single number of shots.
     """
     shots, means, widths, errors = [], [], [], []
     own = dict.fromkeys((name for board in series.boards for name in board.datasets), EPISODES)
     for board in series.boards:
         if np.isinf(shots_of(board)):
-            continue  # all labels are as many as each dataset has
+            continue  # the number of "all labels" differs between datasets
         if name not in board.upstreams or (dataset is not None and dataset not in board.datasets):
             continue
         row = board.upstreams.index(name)
@@ -52,7 +52,7 @@ def needed_labels(series: Series, name: str, dataset: str | None = None) -> tupl
     read = labels_needed(shots, mean, width, TARGETS)
     beyond = [one.target for one in read if one.labels is None]
     above_chance = mean[-1] - (0.0 if np.isnan(width[-1]) else width[-1]) > chance_of(series.main)
-    # The interval also holds the episodes' error, which the curve's points have each for themselves.
+    # The interval also includes the error from episodes, which is independent for each point of the curve.
     shared = 0.0 if np.isnan(width[-1]) else float(np.sqrt(max((width[-1] / Z95) ** 2 - error[-1] ** 2, 0.0)))
     found = labels_beyond(shots, mean, error, beyond, shared) if beyond and above_chance else None
     extrapolated = {one.target: one for one in found or ()}

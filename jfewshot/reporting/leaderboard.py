@@ -1,4 +1,4 @@
-"""Upstreams x datasets out of result records: cells with intervals, averages, ranks, best and second best."""
+"""Upstreams x datasets from result records: cells with intervals, averages, ranks, best and second best."""
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ from jfewshot.statistics.ranks import READ_DECIMALS, as_read, average_ranks
 
 Record = Mapping[str, Any]
 
-# What each interval is called in a table's notes.
+# The name of each interval in a table's notes.
 INTERVALS = {
     "ci95": "95% interval over episodes, as the papers report it; it holds for these clips only",
     "pool_ci95": "95% interval for new classes and clips (jackknife over classes)",
@@ -29,17 +29,18 @@ class Leaderboard:
 
     Attributes:
       title: the condition in words.
-      condition: everything that all cells share.
-      intervals: names of the half-widths shown, of `INTERVALS`.
+      condition: the settings that all cells share.
+      intervals: names of the shown half-widths, from `INTERVALS`.
       upstreams: labels of the rows, best average first.
       datasets: labels of the columns.
-      mean: NaN where a cell is missing.
-      half_widths: by interval; NaN where missing or not to be told.
+      mean: mean accuracies; NaN if a cell is missing.
+      half_widths: half-widths by interval; NaN if missing or unknown.
       cells: the record of each cell, by (row, column).
-      average: over the datasets; NaN for an upstream that lacks one.
-      average_half_width: by interval, of the average over these datasets; NaN likewise.
-      average_rank: among the upstreams that have all datasets; NaN for the others.
-      notes: what had to be said about labels.
+      average: average over the datasets; NaN for an upstream that lacks one.
+      average_half_width: half-width of the average over these datasets, by interval; NaN for an upstream that lacks
+          one.
+      average_rank: average rank among the upstreams that have all datasets; NaN for the others.
+      notes: notes about labels.
     """
 
     title: str
@@ -64,7 +65,8 @@ class Leaderboard:
 def leaderboards(records: Iterable[Record], interval: str | Sequence[str] = "ci95") -> list[Leaderboard]:
     """One leaderboard per condition (protocol, classifier, strength, preprocessing), the fullest first.
 
-    Among equally full ones the recommended classifier is first, and shots, ways and strengths are in the order of their numbers.
+    Among equally full leaderboards the recommended classifier is first, and shots, ways and strengths are sorted as
+    numbers.
     """
     return list(each_leaderboard(records, interval)[1])
 
@@ -72,7 +74,7 @@ def leaderboards(records: Iterable[Record], interval: str | Sequence[str] = "ci9
 def each_leaderboard(
     records: Iterable[Record], interval: str | Sequence[str] = "ci95"
 ) -> tuple[int, Iterator[Leaderboard]]:
-    """`leaderboards`, each made when it is asked for: of a large grid, few are looked at.
+    """`leaderboards`, each made when it is needed, since of a large grid only few are shown.
 
     Args:
       records: as `results.read_results` gives them.
@@ -149,25 +151,26 @@ def leaderboard(
         half_widths=half_widths,
         cells=cells,
         average=mean.mean(axis=1),
-        # Datasets have episodes and clips of their own, so their errors add in squares.
+        # Datasets have different episodes and clips, so their variances add.
         average_half_width={name: np.sqrt((width**2).sum(axis=1)) / shape[1] for name, width in half_widths.items()},
         average_rank=rank,
         notes=row_notes + column_notes + _labels_per_class(cells, datasets),
     )
-    # Best average first; upstreams that lack a dataset below, by what they have.
+    # Best average first; below them the upstreams that lack a dataset, sorted by the mean of the datasets that they
+    # have.
     have = np.nanmean(mean, axis=1)
     return reorder(board, sorted(range(shape[0]), key=lambda row: (not complete[row], -have[row])))
 
 
 def labels_note(board: Leaderboard) -> tuple[str, ...]:
-    """How many labels the classes of each dataset have, where all of them were trained on; empty for numbers of shots."""
+    """A note on the number of labels per class of each dataset, if all labels were used for training; else empty."""
     return _labels_per_class(board.cells, board.datasets)
 
 
 def without_repeats(boards: Sequence[Leaderboard]) -> list[Leaderboard]:
-    """Leave out leaderboards whose every prediction is that of an earlier one, which then names them.
+    """Leave out leaderboards whose predictions all equal those of an earlier one, which then names them.
 
-    At one shot the nearest centroid is the nearest neighbour, for instance: one table is enough.
+    At one shot, for instance, the nearest centroid is the nearest neighbour, so one table is enough.
 
     Args:
       boards: in the order of the report.
@@ -208,7 +211,7 @@ def reorder(board: Leaderboard, rows: Sequence[int]) -> Leaderboard:
 def best_and_second(
     values: Float[np.ndarray, " n"], largest: bool = True, decimals: int = READ_DECIMALS, scale: float = 100.0
 ) -> list[Mark]:
-    """Marks of a column: `best` for the best value, `second` for the next; what reads the same is marked the same.
+    """Marks of a column: `best` for the best value, `second` for the next; equal printed values have equal marks.
 
     Args:
       values: accuracies 0-1, or ranks with `scale` 1; NaN where missing.
@@ -217,11 +220,11 @@ def best_and_second(
       scale: factor from `values` to the printed numbers.
 
     Returns:
-      a mark for each value; none stands out where all read the same.
+      a mark for each value; no marks if all printed values are equal.
     """
     read = as_read(scale * values, decimals) * (1 if largest else -1)
     distinct = np.unique(read[~np.isnan(read)])[::-1]
-    if len(distinct) < 2:  # one value, or all the same: nothing stands out
+    if len(distinct) < 2:  # one value, or all equal: no marks
         return [""] * len(values)
     return ["best" if value == distinct[0] else "second" if value == distinct[1] else "" for value in read]
 

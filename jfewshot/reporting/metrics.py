@@ -21,17 +21,17 @@ METRIC_WORDS = {
 
 
 def with_metric(records: Sequence[dict[str, Any]], metric: str) -> list[dict[str, Any]]:
-    """Records whose `accuracy` is another metric, for everything that shows accuracies.
+    """Records whose `accuracy` is replaced by another metric, for all functions that show accuracies.
 
-    Where every class has as many queries as any other, balanced accuracy is accuracy.
+    If all classes have equally many queries, balanced accuracy equals accuracy.
 
     Args:
       records: as `read_results` gives them.
       metric: one of `METRICS` or `SCORE_METRICS`.
 
     Returns:
-      the records; those that show another metric than accuracy say so in a field `metric`, and
-      keep accuracy among their `metrics`.
+      the records; records that show another metric than accuracy name it in a field `metric`, and have accuracy among
+      their `metrics`.
 
     Raises:
       UserError: if no record has the metric.

@@ -1,4 +1,4 @@
-"""Compares results with other numbers: with the published Table 3, and by correlation with any table of scores."""
+"""Compare results with other numbers: with the published Table 3, and by correlation with any table of scores."""
 
 import dataclasses
 import re
@@ -42,7 +42,7 @@ _DATASETS = {
 
 @dataclasses.dataclass(frozen=True)
 class OutsideTable:
-    """Scores from elsewhere, per upstream; NaN where there is none; higher is better throughout.
+    """Other scores of upstreams; NaN if there is none; for all scores, higher is better.
 
     Attributes:
       name: of the source.
@@ -135,16 +135,16 @@ def correlate_board(
 def matched_rows(board: Leaderboard, table: OutsideTable) -> tuple[list[int], list[int], list[int]]:
     """Find the upstreams that a leaderboard and an outside table both have, each of them once.
 
-    Views and revisions of one upstream share its row of the outside table. They are no independent observations, so the one that
-    stands highest on the leaderboard represents the upstream.
+    Views and revisions of one upstream share its row of the outside table. They are not independent observations, so
+    the best one on the leaderboard represents the upstream.
 
     Args:
       board: the leaderboard, best rows first.
       table: the outside table.
 
     Returns:
-      The rows of the leaderboard, the row of the outside table for each of them, and the rows of the leaderboard that another
-      row of the same upstream represents.
+      The rows of the leaderboard, the row of the outside table for each of them, and the rows of the leaderboard that
+      are represented by another row of the same upstream.
     """
     known = {_plain(name): i for i, name in enumerate(table.upstreams)}
     row_of: dict[int, int] = {}
@@ -161,7 +161,7 @@ def matched_rows(board: Leaderboard, table: OutsideTable) -> tuple[list[int], li
 
 
 def _logit_where_it_can(values: np.ndarray) -> np.ndarray:
-    """The logit of the columns that are shares, sign kept; others as they are."""
+    """The logit of the columns that are shares, with their sign; other columns unchanged."""
     out = values.copy()
     for column in range(values.shape[1]):
         known = values[:, column][~np.isnan(values[:, column])]
@@ -172,7 +172,7 @@ def _logit_where_it_can(values: np.ndarray) -> np.ndarray:
 
 
 def dataset_title(name: str) -> str | None:
-    """What Table 3 calls a dataset that other tables and stores spell otherwise; None for one that it does not have.
+    """Table 3's name of a dataset that other tables and stores may spell differently; None if Table 3 does not have it.
 
     Args:
       name: in any spelling.
@@ -182,7 +182,7 @@ def dataset_title(name: str) -> str | None:
 
 
 class PublishedCell(NamedTuple):
-    """A cell of a leaderboard that Table 3 has too.
+    """A cell of a leaderboard that Table 3 also has.
 
     Attributes:
       row, column: in the leaderboard.
@@ -199,7 +199,7 @@ class PublishedCell(NamedTuple):
 
 
 def published_cells(board: Leaderboard) -> list[PublishedCell]:
-    """The board's cells that Table 3 has too, by row and column."""
+    """The board's cells that Table 3 also has, by row and column."""
     table = published.table3()
     model_of = {_plain(name): i for i, name in enumerate(table.models)}
     model_of |= {
@@ -218,7 +218,7 @@ def published_cells(board: Leaderboard) -> list[PublishedCell]:
 
 
 def beside_published(board: Leaderboard) -> Grid | None:
-    """The board's cells that Table 3 has too, with the differences, and which of these are larger than sampling makes them."""
+    """A table of the board's cells that Table 3 also has, with the differences and which of these are significant."""
     table, cells = published.table3(), published_cells(board)
     if not cells:
         return None

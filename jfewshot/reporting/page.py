@@ -18,8 +18,9 @@ from jfewshot.reporting.series import chance_of
 from jfewshot.reporting.tables import leaderboard_grid
 from jfewshot.statistics import as_read
 
-# Above this many cells in the report, the numbers of its tables are no buttons (those on the pages of an upstream or a dataset
-# still are) and digests are cut to what tells them apart, so that the file stays below 3 MB; exports/cells.csv has all in full.
+# In a report with more cells than this, the numbers of its tables are not buttons (except on the pages of an upstream
+# or a dataset), and digests are cut to the digits that distinguish them, so that the file stays below 3 MB;
+# exports/cells.csv has everything.
 MOST_BUTTONS = 2000
 _FIELDS = ("key", "embeddings", "view", "store digest", "predictions", "upstream revision")
 _FEW_FIELDS = _FIELDS[:2]
@@ -33,7 +34,7 @@ def html_page(document: Document) -> str:
       document: what to show.
 
     Returns:
-      HTML with everything inlined. Its content-security policy forbids all loading, so it cannot even try.
+      HTML with everything inlined. Its content-security policy forbids loading anything else.
     """
     page = _Page(document)
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined)
@@ -65,7 +66,7 @@ def html_page(document: Document) -> str:
 
 
 class _Page:
-    """Turns blocks into what the template shows, and collects the data that they leave for the script."""
+    """Converts blocks to values for the template, and collects their data for the script."""
 
     def __init__(self, document: Document):
         self.boards: list[Leaderboard] = []
@@ -75,7 +76,7 @@ class _Page:
         self.buttons = n_cells <= MOST_BUTTONS
 
     def block(self, block: Block) -> dict[str, Any]:
-        """What the template's macro `block` needs to show a block."""
+        """The values that the template's macro `block` needs to show a block."""
         match block:
             case Prose(paragraphs, warning):
                 return {"what": "prose", "paragraphs": paragraphs, "warning": warning}
@@ -154,7 +155,7 @@ class _Page:
             "title": board.title,
             "upstreams": board.upstreams,
             "datasets": board.datasets,
-            # As printed, so that the script's ranks and numbers are the tables'.
+            # Rounded as printed, so that the script's ranks and numbers equal those of the tables.
             "mean": _numbers(as_read(100 * board.mean) / 100),
             "half": half,
             "average": _numbers(as_read(100 * board.average) / 100),

@@ -1,4 +1,4 @@
-"""The kept predictions of one dataset's upstreams, side by side on the same episodes."""
+"""Paired comparison of one dataset's upstreams by their kept predictions on the same episodes."""
 
 import dataclasses
 import logging
@@ -30,13 +30,14 @@ class PairedDataset:
     Attributes:
       dataset: its label.
       rows: rows of the leaderboard, in its order.
-      covariance: of their mean accuracies, by source of error.
-      pseudo_values: jackknife pseudo-value of each class; None where every class is in every episode.
+      covariance: covariance of their mean accuracies, by source of error.
+      pseudo_values: jackknife pseudo-value of each class; None if every class is in every episode.
       class_names: the classes.
       class_accuracy: accuracy of each class's own queries.
-      confusion: share of a class's queries given to another class, of the episodes that hold both (NaN: none does);
-        the diagonal is the share that is right. Of the best upstream; None where predictions were not kept.
-      best: row of the leaderboard that `confusion` is of.
+      confusion: for the best upstream, the share of a class's queries that were assigned to another class, over the
+          episodes with both classes (NaN if there are none); the diagonal is the share of correct queries. None if
+          predictions were not kept.
+      best: row of the leaderboard for `confusion`.
       histogram: number of episodes of each upstream by their score, in even steps from 0 to 1.
     """
 
@@ -57,11 +58,11 @@ def pair_dataset(
     """Read the predictions of some upstreams on one dataset.
 
     Args:
-      results: where they are kept.
+      results: the result folder.
       board: the leaderboard.
-      column: the dataset's.
-      rows: the upstreams'.
-      problems: gets a sentence for each file that could not be used.
+      column: column of the dataset.
+      rows: rows of the upstreams.
+      problems: receives a sentence for each file that could not be used.
 
     Returns:
       None if no upstream's predictions could be read.
@@ -125,8 +126,8 @@ def classes_of_clips(
 ) -> tuple[np.ndarray, Integer[np.ndarray, " n_clips"]]:
     """Names of the classes, and the class of each clip of the table: -1 for clips that could not be drawn.
 
-    Where only one split was drawn from, the draws' `split` column says which clips are of it; in files without that
-    column the clips that were drawn are taken for all there are. Draws from separate pools say which clips are of these.
+    If episodes were drawn from one split, the `split` column of the draws gives its clips; in files without that
+    column, the drawn clips are assumed to be all clips. Draws from separate pools contain the clips of each pool.
     """
     names, index = np.unique(draws["class"], return_inverse=True)
     index = index.astype(np.int64)

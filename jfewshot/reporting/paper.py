@@ -14,7 +14,7 @@ from jfewshot.reporting.published import OTHER_SOUNDS, SPEECH
 from jfewshot.statistics import Correlations, average_ranks
 from jfewshot.statistics.correlation import Method
 
-_NEAR = 0.02e6  # parameters: what two decimals of a million leave open
+_NEAR = 0.02e6  # parameters; the precision of two decimals of a million
 
 
 def notes(method: Method = "spearman", with_logit: bool = False) -> list[str]:
@@ -50,7 +50,7 @@ def coefficient_name(method: Method, with_logit: bool) -> str:
 
 
 def table_1() -> Grid:
-    """The 13 upstreams from what the package knows, beside what the paper and SUPERB print."""
+    """The 13 upstreams: the package's numbers next to those that the paper and SUPERB print."""
     superb = {row["model"]: float(row["superb_params"]) for row in published.read_data_csv("superb.csv")}
     printed = {row["approach"]: row for row in published.read_data_csv("table1.csv")}
     rows, contradictions = [], []
@@ -99,7 +99,7 @@ def _layers(network: str) -> int:
 
 
 def table_2() -> Grid:
-    """The ten datasets from what the package knows, beside what the paper prints."""
+    """The ten datasets: the package's numbers next to those that the paper prints."""
     printed = {dataset_title(row["name"]): row for row in published.read_data_csv("table2.csv")}
     rows, differ = [], []
     for row in published.read_data_csv("datasets.csv"):
@@ -134,7 +134,8 @@ def table_3(own: Sequence[Leaderboard] = ()) -> Grid:
     """Table 3 with Avg and Avg Rank computed from its cells.
 
     Args:
-      own: the user's leaderboards; rows that Table 3 has too follow its own, and change neither its ranks nor its marks.
+      own: the user's leaderboards; their rows follow the same rows of Table 3, and change neither its ranks nor its
+          marks.
     """
     table = published.table3()
     average, rank = table.accuracy.mean(axis=1), average_ranks(table.accuracy, "min")

@@ -32,7 +32,7 @@ def build_paper_report(
       formats: of the figures: `png`, `svg`, `pdf`.
       method: of the coefficients in figures and tables.
       with_logit: take logits of accuracies, and of the metrics that are shares, before correlating.
-      own: the user's leaderboards, to stand beside the published numbers where these have the same encoder and dataset.
+      own: the user's leaderboards, which are shown next to published numbers of the same encoder and dataset.
 
     Returns:
       the claims.
@@ -73,7 +73,7 @@ def build_paper_report(
         picture,
         TableBlock(writer.table("figure-2-correlations", against_tasks)),
     ]
-    # What the paper's section 4.3 says it used; its figures say Spearman, which logits leave as it is.
+    # The coefficient of the paper's section 4.3; its figures name Spearman's, which does not change with logits.
     if (method, with_logit) != ("pearson", True):
         squashed = facts.with_tasks("pearson", with_logit=True)
         grid = paper.correlation_grid(squashed, table.datasets, labels, "Pearson correlation of the logits")

@@ -9,10 +9,10 @@ from jfewshot.reporting.answer import Answer
 
 
 def print_answer(console: rich.console.Console, answer: Answer) -> None:
-    """Print the answer, its first sentence in bold, and what to be careful about.
+    """Print the answer, with its first sentence in bold, and the cautions.
 
     Args:
-      console: where to.
+      console: the terminal.
       answer: from `find_answer`.
     """
     for number, sentence in enumerate(answer.sentences):

@@ -14,7 +14,7 @@ import importlib.resources
 import numpy as np
 from jaxtyping import Float
 
-# Reference scores of SUPERB's overall score: of its FBANK baseline and of the state of the art it was tied to.
+# Reference scores of SUPERB's overall score: its FBANK baseline and its state of the art.
 SUPERB_REFERENCES = {
     "PR_PER": (82.01, 3.53),
     "KS_ACC": (41.3826674, 96.66),
@@ -30,8 +30,8 @@ SUPERB_REFERENCES = {
 }
 # Slot filling's two metrics are one task.
 SUPERB_TASK_OF = {metric: metric.split("_")[0] for metric in SUPERB_REFERENCES}
-# What each metric is called, lower-is-better ones, and SUPERB's four aspects of speech, in the order of the paper's
-# Figure 2.
+# Names of the metrics, metrics for which lower is better, and SUPERB's four aspects of speech, in the order of the
+# paper's Figure 2.
 SUPERB_GROUPS = {
     "content": {"PR_PER": "PR", "ASR_WER": "ASR", "KS_ACC": "KS", "QbE_MTWVx100": "QbE"},
     "speaker": {"SID_ACC": "SID", "ASV_EER": "ASV", "SD_DER": "SD"},
@@ -41,7 +41,7 @@ SUPERB_GROUPS = {
 ERROR_METRICS = frozenset({"PR_PER", "ASR_WER", "SF_CER", "ASV_EER", "SD_DER"})
 SPEECH = ("SCv2", "SAA", "CommonVoice", "VoxCeleb", "Crema-D")
 OTHER_SOUNDS = ("NSynth", "ESC-50", "Kaggle18", "Watkins", "BirdClef")
-# MT-SLVR is the paper's comparison, trained for few-shot audio, not one of the upstreams.
+# MT-SLVR is not one of the upstreams; the paper compares them with it. It was trained for few-shot audio.
 REFERENCE_ROW = "MT-SLVR"
 
 

@@ -57,7 +57,7 @@ def calibration_grid(records: Sequence[Record]) -> Grid | None:
 
 
 def open_set_grid(records: Sequence[Record]) -> Grid | None:
-    """How well queries of unknown classes are recognised, by several confidence scores; None where no result has any.
+    """How well queries of unknown classes are recognised, by several confidence scores; None if no result has any.
 
     Args:
       records: as `read_results` gives them.
@@ -92,7 +92,7 @@ def open_set_grid(records: Sequence[Record]) -> Grid | None:
 
 
 def risk_trends(records: Sequence[Record], at_most: int) -> list[Trend]:
-    """The accuracy of the answers over the share of the queries that are answered, the surest first: 1 - risk over coverage.
+    """The accuracy of the most confident answers over the share of answered queries: 1 - risk over coverage.
 
     Args:
       records: as `read_results` gives them.
@@ -125,7 +125,7 @@ def risk_trends(records: Sequence[Record], at_most: int) -> list[Trend]:
 
 
 def number_text(number: Mapping[str, Any] | None, factor: float, digits: int) -> str:
-    """`0.213 ± 0.024`, with the interval that accounts for the pool; a dash where there is no number.
+    """`0.213 ± 0.024`, with the interval for the limited numbers of clips and classes; a dash if there is no number.
 
     Args:
       number: with the fields of a record's `accuracy`.

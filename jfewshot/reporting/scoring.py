@@ -1,4 +1,4 @@
-"""How well queries were answered, from kept predictions or counts: per episode, per class, and how sure that is."""
+"""Scores of queries from kept predictions or counts: per episode, per class, and their covariance."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ from jfewshot.statistics.calibration import among_first
 from jfewshot.statistics.pool import Pool
 from jfewshot.statistics.unbalanced import Metric, Scores, right_of_slots, scores_of, unbalanced_covariance
 
-_BINS = 100  # of a histogram, where episodes have different numbers of queries
+_BINS = 100  # bins of a histogram, if episodes have different numbers of queries
 
 
 class Scored(NamedTuple):
@@ -23,7 +23,7 @@ class Scored(NamedTuple):
       covariance: of their mean scores, by source of error.
       scores: a score of each query, of each class of an episode, or of the episode; its mean over the last axis is the episode's
         score.
-      of_slots: share of right queries of each class of an episode.
+      of_slots: share of correctly classified queries of each class of an episode.
       histogram: number of episodes of each system by score, in even steps from 0 to 1.
     """
 
@@ -42,16 +42,16 @@ def scored(
     """Score some systems on the same episodes.
 
     Args:
-      kept: of each system the results, its record, and what `kept_of` gave.
+      kept: for each system the results, its record, and the value of `kept_of`.
       draws: the file of drawn clips.
-      pool: what the episodes drew.
-      counts: whether the numbers of right queries of each class are known, and not the predictions.
+      pool: the clips and classes of the episodes.
+      counts: whether only the numbers of correct queries of each class are known, and not the predictions.
 
     Returns:
       the scores.
 
     Raises:
-      UserError: for macro F1 where only counts were kept, and for top-k accuracy where scores were not.
+      UserError: for macro F1 if only counts were kept, and for top-k accuracy if scores were not kept.
     """
     protocol = kept[0][1]["identity"]["protocol"]
     n_way = protocol["n_way"]
@@ -64,7 +64,7 @@ def scored(
         return Scored(pool_covariance(scores, pool, counts), scores, of_slots, _histogram(right, n_queries))
     count = count.astype(np.int64)
     right = np.stack([one if counts else right_of_slots(one, count) for _, _, one in kept])
-    # A fold of mteb's may have no query of a class.
+    # A fold of mteb may have no query of a class.
     of_slots = np.divide(right, count, out=np.full(right.shape, np.nan), where=np.broadcast_to(count > 0, right.shape))
     each = [_scores(record, one, of_slots[i], count, counts) for i, (_, record, one) in enumerate(kept)]
     episode = np.stack([one.episode for one in each])
@@ -74,7 +74,7 @@ def scored(
 
 
 def kept_of(results: Results, record: Mapping[str, Any], counts: bool, draws: Mapping[str, np.ndarray]) -> np.ndarray:
-    """What was kept of a record.
+    """The kept predictions or counts of a record.
 
     Args:
       results: where it is kept.
@@ -83,8 +83,8 @@ def kept_of(results: Results, record: Mapping[str, Any], counts: bool, draws: Ma
       draws: the file of drawn clips.
 
     Returns:
-      predictions; or of each class of an episode the share of right queries, and their number where classes have different
-      numbers of queries.
+      predictions; or for each class of an episode the share of correct queries, and their number if classes have
+      different numbers of queries.
 
     Raises:
       UserError: if they cannot be read.
@@ -98,7 +98,7 @@ def kept_of(results: Results, record: Mapping[str, Any], counts: bool, draws: Ma
 
 
 def _right(results: Results, record: Mapping[str, Any], kept: np.ndarray, counts: bool) -> np.ndarray:
-    """Whether each query was right, or, from counts, the share of each class; by top-k accuracy, among the first k."""
+    """Whether each query was classified correctly, or is among the first k; from counts, the share for each class."""
     protocol, metric = record["identity"]["protocol"], record.get("metric") or "accuracy"
     n_way, n_query = protocol["n_way"], protocol["n_query"]
     if metric == "auroc":
@@ -117,7 +117,7 @@ def _scores(record, predicted, of_slots, count, counts: bool) -> Scores:
         raise UserError(
             f"record {record['key']} keeps counts only, and macro F1 needs predictions; run with --keep predictions"
         )
-    # How the metric changes without a query takes predictions.
+    # The change of the metric without a query can be computed only from predictions.
     unknown = np.full((*count.shape, int(count.max())), np.nan)
     if metric == "accuracy":
         return Scores(np.nansum(of_slots * count, axis=1) / count.sum(1), unknown)

@@ -50,7 +50,7 @@ def answer_section(
     answer: Answer,
     names: Sequence[str],
 ) -> Section:
-    """What the report says first: the answer in words, one figure, one table, and what to be careful about.
+    """The beginning of the report: the answer in sentences, one figure, one table, and the cautions.
 
     Args:
       writer: writes the section's files.
@@ -94,7 +94,7 @@ def answer_section(
 
 
 def conditions_section(writer: Writer, boards: Sequence[Leaderboard], n_shown: int) -> Section:
-    """All conditions with their best upstream, where the page has no room for the table of each.
+    """All conditions with their best upstream, if not all tables fit on the page.
 
     Args:
       writer: writes the section's files.
@@ -270,7 +270,7 @@ def along_sections(writer: Writer, every: Sequence[Series], places: Sequence[Pla
 
 
 def strengths_sections(writer: Writer, results: Results) -> list[Section]:
-    """The strengths that episodes chose; nothing where none chose."""
+    """The strengths that episodes chose; no section if no episode chose one."""
     chosen = chosen_strengths(results.records)
     if chosen is None:
         return []
@@ -279,7 +279,7 @@ def strengths_sections(writer: Writer, results: Results) -> list[Section]:
 
 
 def scores_sections(writer: Writer, results: Results, names: Sequence[str]) -> list[Section]:
-    """What kept scores say: how far probabilities can be trusted, and how well unknown classes are told from known ones.
+    """Findings from kept scores: calibration of probabilities, and separation of unknown from known classes.
 
     Args:
       writer: writes the section's files.
@@ -287,7 +287,7 @@ def scores_sections(writer: Writer, results: Results, names: Sequence[str]) -> l
       names: all upstreams, which gives each its colour.
 
     Returns:
-      the sections; none where no scores were kept.
+      the sections; none if no scores were kept.
     """
     table = calibration_grid(results.records)
     if table is None:
@@ -355,7 +355,7 @@ def outside_sections(writer: Writer, boards: Sequence[Leaderboard], choices: Cho
 
 
 def about_section(writer: Writer, results: Results) -> Section:
-    """How the numbers can be computed again, what the intervals mean, and how fast the episodes were solved."""
+    """How to compute the numbers again, the meaning of the intervals, and the speed of solving."""
     speeds: dict[str, list[float]] = {}
     for record in results.records:
         rate = (record.get("timing") or {}).get("episodes_per_s")

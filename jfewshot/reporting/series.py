@@ -1,4 +1,4 @@
-"""Leaderboards that differ in shots alone: one classifier's accuracy from few labels to many."""
+"""Leaderboards that differ only in shots: one classifier's accuracy from few labels to many."""
 
 import dataclasses
 from collections.abc import Collection, Mapping, Sequence
@@ -25,8 +25,8 @@ from jfewshot.reporting.metrics import METRIC_WORDS
 from jfewshot.reporting.trends import ALONG_SHOTS, EPISODES, MOST_CURVES, Trend, places_on_axis
 
 AVERAGE = "Average"
-_MOST_PANELS = 4  # datasets with a panel of their own; above, the average alone
-# Intervals of a record from the one that says most to the one that says least, and what each is for.
+_MOST_PANELS = 4  # largest number of datasets with their own panels; with more datasets only the average is shown
+# Intervals of a record, from the most general to the least general, and the kind of new sample that each is for.
 _MOST_NAMED = 3  # datasets that the heading of a column names
 _INTERVALS = ("pool_ci95", "pool_ci95_classes_fixed", "ci95")
 FOR = {
@@ -38,13 +38,14 @@ FOR = {
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Series:
-    """Leaderboards of one condition but for the shots.
+    """Leaderboards whose conditions differ only in shots.
 
     Attributes:
       boards: by shots, ascending.
-      main: the board that the answer is about: 5 shots where it is as full as any, else the nearest above or below.
-      intervals: of each dataset, the interval that all of its cells have and that says most. With few classes a variance over
-        classes is hardly known, so the classes are held fixed.
+      main: the board that the answer is about: the one with 5 shots if no other board is fuller, else the nearest above
+          or below.
+      intervals: for each dataset, the most general interval that all of its cells have. With few classes the variance
+          over classes is very uncertain, so the classes are held fixed.
     """
 
     boards: tuple[Leaderboard, ...]
@@ -58,7 +59,7 @@ class Series:
 
     @property
     def about(self) -> str:
-        """What the intervals hold for, in words."""
+        """The kind of new sample that the intervals are for, as text."""
         return in_words(set(self.intervals.values()))
 
 
@@ -68,16 +69,16 @@ def shots_of(board: Leaderboard) -> float:
 
 
 def chance_of(board: Leaderboard) -> float:
-    """Accuracy of guessing, 0-1; for several datasets, the mean over the datasets."""
+    """Chance level, 0-1; for several datasets, the mean over the datasets."""
     ways = [record["identity"]["protocol"]["n_way"] for record in board.cells.values()]
     return float(np.mean([1 / n_way for n_way in ways])) if ways else 1 / board.condition["protocol"]["n_way"]
 
 
 def all_series(boards: Sequence[Leaderboard]) -> list[Series]:
-    """Every series among some leaderboards, the one to read first at the front.
+    """Every series among some leaderboards, with the most important one first.
 
-    That is the one with the most results in its fullest table, on the test split where there is one, with the recommended
-    classifier at its usual strength, and with the most shots.
+    The most important series has the most results in its fullest table, uses the test split if there is one, the
+    recommended classifier at its usual strength, and the most shots.
 
     Args:
       boards: of any conditions; at least one.
@@ -90,7 +91,7 @@ def all_series(boards: Sequence[Leaderboard]) -> list[Series]:
 
 
 def in_words(intervals: Collection[str]) -> str:
-    """Say in words for what several intervals hold together.
+    """The kind of new sample that several intervals are for together, as text.
 
     Args:
       intervals: fields of a record's `accuracy`.
@@ -101,7 +102,7 @@ def in_words(intervals: Collection[str]) -> str:
 
 
 def interval_of(board: Leaderboard, intervals: Mapping[str, str]) -> Float[np.ndarray, "n_upstreams n_datasets"]:
-    """Half-widths of a series' intervals, also where the leaderboard shows another one.
+    """Half-widths of a series' intervals, even if the leaderboard shows another interval.
 
     Args:
       board: the leaderboard.
@@ -118,12 +119,12 @@ def interval_of(board: Leaderboard, intervals: Mapping[str, str]) -> Float[np.nd
 
 
 def average_interval(board: Leaderboard, intervals: Mapping[str, str]) -> Float[np.ndarray, " n_upstreams"]:
-    """Half-width of each upstream's average; datasets have clips of their own, so their errors add in squares."""
+    """Half-width of each upstream's average; datasets have different clips, so their variances add."""
     return np.sqrt((interval_of(board, intervals) ** 2).sum(axis=1)) / len(board.datasets)
 
 
 def series_trend(series: Series) -> Trend | None:
-    """Accuracy over shots with bands: a panel per dataset, or of the average where there are many datasets.
+    """Accuracy over shots with bands: a panel for each dataset, or one for the average if there are many datasets.
 
     Args:
       series: the leaderboards.
@@ -163,13 +164,13 @@ def series_trend(series: Series) -> Trend | None:
 
 
 def inductive_first(every: Sequence[Series]) -> tuple[list[Series], list[Series]]:
-    """Series of inductive classifiers, and those of transductive classifiers, which must not stand in one table with them.
+    """Separate series of inductive and of transductive classifiers, which must not be in one table.
 
     Args:
       every: all series, the one to read first at the front.
 
     Returns:
-      the transductive series come first where there are no others, and nothing second.
+      inductive series and transductive series; if there are only transductive series, these and an empty list.
     """
     kinds: tuple[list[Series], list[Series]] = ([], [])
     for series in every:
@@ -244,7 +245,7 @@ def _widths(board: Leaderboard, intervals: Mapping[str, str]) -> dict[str, float
 
 
 def _headings(every: Sequence[Series]) -> list[str]:
-    """What tells the series apart, as short as possible: nothing, the classifier, or all that differs."""
+    """Headings that distinguish the series, as short as possible: empty, the classifier, or all differences."""
     conditions = [series.main.condition for series in every]
     if len(every) == 1:
         return [""]

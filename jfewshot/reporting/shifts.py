@@ -19,7 +19,7 @@ class ShiftResult:
     Attributes:
       dataset: its title.
       upstream: its title.
-      column: what the domains are: `group`, or a further column.
+      column: the column of the domains: `group`, or a further column.
       domains: the values of the column whose clips were queries.
       shift: mean accuracies in the order of `CONDITIONS`, and differences to the first.
       accuracy: accuracy of each condition with queries of a domain and supports of a domain; see `shift_over_domains`.
@@ -36,14 +36,15 @@ class ShiftResult:
 def shift_result(
     dataset: str, upstream: str, column: str, domains: Sequence[str], found: Mapping[tuple[str, str, str], float]
 ) -> ShiftResult:
-    """Put the accuracies of an upstream on a dataset together.
+    """Collect the accuracies of an upstream on a dataset.
 
     Args:
       dataset: its title.
       upstream: its title.
       column: what the domains are.
       domains: values of the column.
-      found: accuracy by condition, the queries' domain, and the supports' domain (the queries' own where there is no single one).
+      found: accuracy by condition, domain of the queries, and domain of the supports (that of the queries if supports
+          have several domains).
 
     Returns:
       the means and differences.
@@ -56,7 +57,7 @@ def shift_result(
 
 
 def headings(column: str) -> tuple[str, str, str, str]:
-    """What the conditions are called for a column: `same group`, `another group`, `all other groups`, `any group`."""
+    """Names of the conditions for a column: `same group`, `another group`, `all other groups`, `any group`."""
     return f"same {column}", f"another {column}", f"all other {column}s", f"any {column}"
 
 
@@ -65,7 +66,7 @@ def shift_grid(results: Sequence[ShiftResult], how: str) -> Grid:
 
     Args:
       results: of one dataset and one column.
-      how: classifier and episodes in words, for the title.
+      how: classifier and episodes as text, for the title.
 
     Returns:
       the table, the upstream with the highest accuracy across domains first.

@@ -1,4 +1,4 @@
-"""What the embeddings themselves say, where the stores are still there: tables, a figure, JSON, and clips to listen to."""
+"""Diagnostics of the embeddings, if the stores still exist: tables, a figure, JSON, and clips to listen to."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ from jfewshot.store.diagnostics.diagnosing import Asked, Diagnosis, diagnose_spa
 from jfewshot.threads import one_blas_thread
 
 Link = Callable[[str], str]
-SAMPLE = 2000  # clips of each store; `jfewshot store inspect --diagnose` takes 20,000
+SAMPLE = 2000  # clips of each store; `jfewshot store inspect --diagnose` uses 20,000
 MOST_SPACES = 40
 _LARGEST_VIEW = 256 * 2**20  # bytes
 _MOST_ROWS = 100
@@ -39,15 +39,15 @@ def space_blocks(writer: Writer, board: Leaderboard, link: Link = lambda clip_id
       link: address of a clip's recording, for the page; empty where it is not known.
 
     Returns:
-      the blocks; none where no store is there any more.
+      the blocks; none if no store exists any more.
     """
     spaces, left = spaces_of(board)
     try:
-        # At this size threads gain nothing on idle cores, and cost much on busy ones.
+        # At this size several threads gain nothing on idle cores, and lose much time on busy ones.
         with one_blas_thread():
             diagnoses = diagnose_spaces(spaces, SAMPLE)
     except UserError:
-        return []  # `jfewshot store verify` names what is wrong with a store, and a run refuses it
+        return []  # `jfewshot store verify` names the errors of a store, and a run refuses it
     if not diagnoses:
         return []
     writer.text("exports/diagnostics.json", _as_json(diagnoses))
@@ -72,7 +72,7 @@ def space_blocks(writer: Writer, board: Leaderboard, link: Link = lambda clip_id
 
 
 def spaces_of(board: Leaderboard) -> tuple[list[Asked], int]:
-    """The views of a leaderboard's results whose stores are still there, the best encoders first.
+    """The views of a leaderboard's results whose stores still exist, the best encoders first.
 
     Args:
       board: the leaderboard.
@@ -95,7 +95,7 @@ def spaces_grid(diagnoses: Sequence[Diagnosis], left: int = 0) -> Grid:
 
     Args:
       diagnoses: from `diagnose_spaces`.
-      left: how many more results of the leaderboard were not looked at.
+      left: how many further results of the leaderboard were not diagnosed.
 
     Returns:
       the table.
@@ -138,7 +138,7 @@ def spaces_grid(diagnoses: Sequence[Diagnosis], left: int = 0) -> Grid:
 
 
 def copies_grid(diagnoses: Sequence[Diagnosis], link: Link = lambda clip_id: "") -> Grid | None:
-    """A row for each pair of clips that seem to be one recording; None where there is none.
+    """A row for each pair of clips that seem to be one recording; None if there is none.
 
     Args:
       diagnoses: from `diagnose_spaces`.
@@ -163,7 +163,7 @@ def copies_grid(diagnoses: Sequence[Diagnosis], link: Link = lambda clip_id: "")
 
 
 def labels_grid(diagnoses: Sequence[Diagnosis], link: Link = lambda clip_id: "") -> Grid | None:
-    """A row for each clip whose label looks wrong; None where there is none.
+    """A row for each clip whose label looks wrong; None if there is none.
 
     Args:
       diagnoses: from `diagnose_spaces`.
@@ -206,7 +206,7 @@ def _as_json(diagnoses: Sequence[Diagnosis]) -> str:
 
 
 def _store_of(record: Record) -> Store | None:
-    """The store of a result, where it is still there, holds the same embeddings, and is not large."""
+    """The store of a result, if it still exists, has the same embeddings, and is not large."""
     path = str((record.get("store") or {}).get("path") or "")
     try:
         store = open_store(Path(path))

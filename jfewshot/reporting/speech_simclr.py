@@ -1,8 +1,8 @@
-"""Speech SimCLR's published tables, what its paper concludes from them, and the user's own scores beside them.
+"""Speech SimCLR's published tables, its paper's conclusions, and the user's own scores.
 
 Jiang, Li, Cao, Zou and Li, "Speech SimCLR: Combining Contrastive and Reconstruction Objective for Self-supervised Speech
-Representation Learning", Interspeech 2021. Tables 1, 2 and 4; of Table 3 a value is lost in the source that the numbers come
-from, so that its rows cannot be told apart.
+Representation Learning", Interspeech 2021. Tables 1, 2 and 4; in our source of Table 3 a value is missing, so its rows
+cannot be assigned.
 """
 
 import dataclasses
@@ -26,7 +26,7 @@ OURS, WITH_RECONSTRUCTION = "Speech SimCLR", "Speech SimCLR + Recon"
 SCORES_FILE = "scores.json"
 _ERRORS = ("WER", "PER")
 _COMPETITIVE = 1.0  # points
-_NO_EFFECT = 0.05  # points: what one decimal can show
+_NO_EFFECT = 0.05  # points; the precision of one decimal
 
 
 class PublishedScore(NamedTuple):
@@ -35,11 +35,11 @@ class PublishedScore(NamedTuple):
     Attributes:
       table: number of the table.
       row: as printed.
-      pretraining: the corpus; empty where none is printed.
-      hours: of it; None likewise.
+      pretraining: the corpus; empty if none is printed.
+      hours: hours of the corpus; None if not printed.
       dataset: `IEMOCAP`, `LibriSpeech test-clean`, `TIMIT` or `DIRHA`.
-      metric: as printed; of Table 4's rows but the first `difference`, from the first.
-      value: in percent.
+      metric: as printed; for all rows of Table 4 except the first, `difference` from the first.
+      value: the value in percent.
     """
 
     table: int
@@ -60,8 +60,8 @@ class OwnScore(msgspec.Struct, frozen=True):
       features: name of the features.
       metric: `UAR`, `accuracy`, `WER`, `PER` or `CER`.
       value: the score.
-      low, high: 95% interval; None where it is not known.
-      seeds: how many seeds it is the mean of.
+      low, high: 95% interval; None if unknown.
+      seeds: number of seeds of the mean.
     """
 
     task: str
@@ -126,7 +126,7 @@ def scores_text(scores: Sequence[OwnScore]) -> str:
 
 
 def conclusions(scores: Sequence[PublishedScore] | None = None) -> list[Claim]:
-    """Check what the paper concludes.
+    """Check the paper's conclusions.
 
     Args:
       scores: the numbers; None for the published ones.
@@ -248,7 +248,7 @@ def results_grid(table: int, title: str, own: Sequence[OwnScore] = ()) -> Grid:
     Args:
       table: number of the table.
       title: of the grid.
-      own: the user's scores; those on one of the table's datasets, in its metric, are taken.
+      own: the user's scores; scores on one of the table's datasets, in its metric, are used.
 
     Returns:
       the table.
@@ -290,7 +290,7 @@ def results_grid(table: int, title: str, own: Sequence[OwnScore] = ()) -> Grid:
 
 
 def ablation_grid() -> Grid:
-    """Table 4: what leaving one augmentation out changes."""
+    """Table 4: the effect of leaving out one augmentation."""
     datasets = ("TIMIT", "DIRHA", "IEMOCAP")
     numbers = _Numbers(published_scores())
     whole = {dataset: numbers.of(4, dataset)["All"] for dataset in datasets}

@@ -1,5 +1,4 @@
-"""Tables and advice about strengths: which strengths `auto` chose, and where a given strength is too small or too
-large."""
+"""Tables and advice about strengths: which strengths `auto` chose, and which given strengths are too small or too large."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -10,14 +9,14 @@ from jfewshot.reporting.grid import Grid, grid
 from jfewshot.reporting.labels import UpstreamNames
 
 Record = Mapping[str, Any]
-# Strengths that weaken the penalty as they grow; the other one, ridge's alpha, strengthens it.
+# Strengths for which a larger value means a weaker penalty; for ridge's alpha it means a stronger one.
 _INVERSE_PENALTIES = ("C",)
 _MOST_ROWS = 200
 _CENTROID, _LOGISTIC = canonical_json({"name": "centroid", "metric": "euclidean"}), canonical_json({"name": "logistic"})
 
 
 def chosen_strengths(records: Sequence[Record]) -> Grid | None:
-    """How often each strength was chosen by `auto`; None where no record says so.
+    """How often each strength was chosen by `auto`; None if no record has this.
 
     Args:
       records: as `read_results` gives them.
@@ -54,16 +53,17 @@ class _Point(NamedTuple):
 
 
 def strength_advice(records: Iterable[Record]) -> list[str]:
-    """Say where a given strength is too small or too large.
+    """Sentences about given strengths that are too small or too large.
 
-    Two things show it: accuracy still rises at the edge of the strengths that were run, by more than the 95% interval over
-    episodes; or the nearest centroid beats `logistic` at each strength that was run by more than the interval of the difference.
+    There are two signs: accuracy still rises at the edge of the strengths that were run, by more than the 95% interval
+    over episodes; or the nearest centroid is better than `logistic` at each strength that was run, by more than the
+    interval of the difference.
 
     Args:
       records: of any conditions.
 
     Returns:
-      one sentence for each classifier, number of ways and number of shots, with what to type.
+      one sentence for each classifier, number of ways and number of shots, with the option to use.
     """
     edges: dict[tuple[str, str, int, float, float, bool], list[tuple[float, str]]] = {}
     behind: dict[tuple[int, float], list[tuple[float, str]]] = {}
@@ -105,7 +105,7 @@ def strength_advice(records: Iterable[Record]) -> list[str]:
 
 
 def _cells(records: Iterable[Record]) -> list[dict[str, list[_Point]]]:
-    """Results that differ in their classifier or strength alone, by classifier; without classifiers that also ran with `auto`."""
+    """Results that differ only in their classifier or strength, by classifier; without classifiers that also ran with `auto`."""
     cells: dict[str, dict[str, list[_Point]]] = {}
     automatic: set[tuple[str, str]] = set()
     for record in records:
@@ -124,7 +124,7 @@ def _cells(records: Iterable[Record]) -> list[dict[str, list[_Point]]]:
 
 
 def _typed(classifier: Mapping[str, Any]) -> str:
-    """A classifier's name, with the kernel if there is one, as it is typed."""
+    """A classifier's name, with the kernel if there is one, as on the command line."""
     settings = (f":{name}={_short(classifier[name])}" for name in ("kernel", "gamma") if name in classifier)
     return classifier["name"] + "".join(settings)
 

@@ -36,7 +36,7 @@ def render(board: Leaderboard, form: Format, style: Style = "published", width: 
       form: `terminal`, `markdown` and `latex` are for reading, in percent; `csv` and `json` for programs: accuracies
         0-1 in full precision.
       style: `published` as the papers print it (57.10 ± 0.43), `dense` with one decimal (57.1±0.4) and no spaces.
-      width: of the terminal, in characters; wider tables go on below.
+      width: width of the terminal, in characters; wider tables continue below.
 
     Returns:
       the text.
@@ -60,7 +60,7 @@ def rich_table(board: Leaderboard, width: int, style: Style = "published") -> ri
       style: `published` or `dense`, as in `render`.
 
     Returns:
-      a table, or several below each other where one is too wide.
+      a table, or several below each other if one is too wide.
     """
     return to_rich(leaderboard_grid(board, style), width)
 
@@ -103,7 +103,7 @@ def _number(mean: float, half_widths: list[float], style: Style) -> str:
 
 
 def _rank(rank: float) -> str:
-    """One decimal, or two where the second is not zero: 2.5, 4.25, 3.0."""
+    """One decimal, or two if the second is not zero: 2.5, 4.25, 3.0."""
     if np.isnan(rank):
         return MISSING
     text = f"{rank:.2f}"

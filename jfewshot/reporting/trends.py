@@ -1,4 +1,4 @@
-"""Curves out of records: accuracy over shots, over ways, over layers, over noise, everything else equal."""
+"""Curves from records: accuracy over shots, ways, layers or noise, with all other settings equal."""
 
 import dataclasses
 import itertools
@@ -15,19 +15,19 @@ from jfewshot.reporting.labels import UpstreamNames, dataset_labels, upstream_la
 Record = Mapping[str, Any]
 # Fields of a protocol that differ along a curve over shots, as `k_shot` does.
 ALONG_SHOTS = ("nested_shots", "all_labels")
-# What `jfewshot extract --alter` does to recordings, as the label of an axis.
+# The alterations of `jfewshot extract --alter`, as labels of axes.
 ALTERATIONS = {
     "noise": "signal-to-noise ratio of the queries (dB)",
     "reverb": "room scale of the queries (%)",
     "band": "band of the queries (Hz)",
 }
 EPISODES = "ci95"  # the interval for other episodes of the same clips
-MOST_CURVES = 26  # in a panel: more cannot be told apart
+MOST_CURVES = 26  # in a panel; more curves cannot be distinguished
 
 
 @dataclasses.dataclass(frozen=True)
 class Trend:
-    """Curves that differ in one thing.
+    """Curves over one setting, with all other settings equal.
 
     Attributes:
       name: `shots`, `ways`, `layers` or `alterations`.
@@ -47,15 +47,16 @@ class Trend:
 
 
 def trends(records: Sequence[Record], interval: str = "ci95", at_most: int | None = None) -> list[Trend]:
-    """Trends that the records hold: at least two shots, ways or layers with all else equal.
+    """The trends in some records: at least two shots, ways or layers with all other settings equal.
 
     Args:
       records: of any conditions.
-      interval: whose half-width is the band; that of the episodes is a darker band inside where it is another one.
-      at_most: how many trends are wanted; None for all.
+      interval: the interval whose half-width is the band; if it is not that over episodes, the latter is a darker band
+          inside.
+      at_most: largest number of trends; None for all.
 
     Returns:
-      The trends, one over shots, one over ways and one over layers before a second of any.
+      The trends; the first trend over each of shots, ways and layers comes before a second one over any of them.
     """
     names = UpstreamNames(records)
     kinds: list[Iterator[Trend]] = [
@@ -69,7 +70,7 @@ def trends(records: Sequence[Record], interval: str = "ci95", at_most: int | Non
 
 
 def places_on_axis(places: Sequence[float]) -> dict[float, float]:
-    """Where numbers of shots stand on an axis: all labels, an infinite number, stand at twice the largest number."""
+    """Positions of numbers of shots on an axis; "all labels", an infinite number, is at twice the largest number."""
     largest = max((place for place in places if not math.isinf(place)), default=1.0)
     return {place: 2 * largest if math.isinf(place) else float(place) for place in places}
 
@@ -102,7 +103,7 @@ def _over(
         key = conditions.key(record)
         if key not in without:
             condition = condition_of(record)
-            # "All classes" is another question than a number of them, and no place on the axis.
+            # "All classes" differs from a fixed number of classes, and has no position on the axis.
             own = (field,) if condition["protocol"].get(field) != "all" else ()
             dropped = (*own, *(ALONG_SHOTS if field == "k_shot" else ("nested_shots",)))
             protocol = {k: v for k, v in condition["protocol"].items() if k not in dropped}
@@ -121,7 +122,7 @@ def _over(
 
 
 def _every_classifier_first(groups: list[list[Record]]) -> list[list[Record]]:
-    """Groups in the order of their conditions, a first one of each classifier before a second one of any."""
+    """Groups in the order of their conditions; the first group of each classifier comes before a second one of any."""
     groups = sorted(groups, key=lambda group: (-len(group), order_of(condition_of(group[0]))))
     seen: dict[str, int] = {}
     turns = []
@@ -139,7 +140,7 @@ def _over_layers(records: Sequence[Record], interval: str, names: UpstreamNames)
         if record["view"]["layer"] is not None:
             groups.setdefault((conditions.key(record), record["view"]["pooling"]), []).append(record)
     for group in groups.values():
-        # `last` stands after the numbered layers; other names in alphabetical order between.
+        # `last` comes after the numbered layers, and other names in alphabetical order between them.
         layers = sorted({record["view"]["layer"] for record in group}, key=_layer_order)
         if len(layers) < 3:
             continue
@@ -163,7 +164,7 @@ def _over_alterations(records: Sequence[Record], interval: str, names: UpstreamN
         places = sorted({float(record["dataset"]["altered"]["value"]) for record in group})
         if len(places) < 2:
             continue
-        # The recordings as they are stand at an end of the axis: no noise, no room, the whole band.
+        # The unaltered recordings are at one end of the axis: no noise, no reverberation, the whole band.
         clean = [r for r in records if r["dataset"]["name"] == of and conditions.key(r) == key]
         step = (places[-1] - places[0]) / (len(places) - 1)
         end = places[0] - step if kind == "reverb" else places[-1] + step
@@ -219,6 +220,6 @@ def _curve(label: str, line: dict[float, Record], interval: str) -> Curve:
 
 
 def _without(title: str, field: str) -> str:
-    """A condition's title without the number that the curve runs over: `5-way, 15 queries` and not `5-way 1-shot, 15 queries`."""
+    """A condition's title without the number that varies along the curve: `5-way, 15 queries`, not `5-way 1-shot, 15 queries`."""
     word = {"k_shot": "shot", "n_way": "way"}[field]
     return re.sub(rf"\s?\d+-{word}" + ("|, all labels" if word == "shot" else ""), "", title, count=1).strip()

@@ -16,11 +16,11 @@ _log = logging.getLogger(__name__)
 
 
 class Writer:
-    """Files of one report, below one folder.
+    """Writes the files of one report, below one folder.
 
     Args:
-      folder: made if it is not there.
-      formats: of figures.
+      folder: the folder, which is made if it does not exist.
+      formats: formats of figures.
 
     Raises:
       UserError: if it cannot be written to.
@@ -41,7 +41,7 @@ class Writer:
         return path
 
     def table(self, name: str, table: Grid) -> Grid:
-        """Write a table as text, Markdown, LaTeX and CSV; hand it back."""
+        """Write a table as text, Markdown, LaTeX and CSV, and return it."""
         for ending, write in (("txt", to_terminal), ("md", to_markdown), ("tex", to_latex), ("csv", to_csv)):
             self.text(f"tables/{name}.{ending}", write(table))
         return table

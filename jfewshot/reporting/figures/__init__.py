@@ -1,4 +1,4 @@
-"""Figures for papers: matplotlib, one look throughout, in colours that colour-blind readers tell apart.
+"""Figures for papers with matplotlib, all in one style, in colours that colour-blind readers can distinguish.
 
 | file | figures |
 |---|---|

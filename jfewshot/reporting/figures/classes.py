@@ -38,7 +38,7 @@ def confusion_matrix(
     title: str,
     labels: ConfusionLabels = ConfusionLabels(),
 ) -> Figure:
-    """Draw the share of each class's queries (row) that was given to each class (column).
+    """Draw the share of each class's queries (row) that was assigned to each class (column).
 
     Shares are over the episodes that hold both classes. Only the 40 classes with the lowest accuracy are drawn.
 

@@ -1,4 +1,4 @@
-"""Fonts for names in any script: which of the installed ones have which characters."""
+"""Find installed fonts for names in any script."""
 
 import functools
 from collections.abc import Iterable
@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from matplotlib import font_manager
 from matplotlib.ft2font import FT2Font
 
-# DejaVu Sans comes with matplotlib and has Latin, Greek, Cyrillic, Arabic and more. The others are looked for where a name needs
-# them: what Linux distributions, macOS and Windows bring for Chinese, Japanese, Korean, for Indian scripts, Thai and symbols.
+# DejaVu Sans comes with matplotlib and has Latin, Greek, Cyrillic, Arabic and more. The others are used if a name needs
+# them: fonts of Linux distributions, macOS and Windows for Chinese, Japanese, Korean, Indian scripts, Thai and symbols.
 FIRST = "DejaVu Sans"
 _OTHERS = (
     *(
@@ -38,7 +38,7 @@ _SHOWN = 12
 
 @functools.cache
 def families() -> tuple[str, ...]:
-    """The fonts of figures, in the order in which a character is looked for in them."""
+    """The fonts of figures, in the order in which they are searched for a character."""
     installed = {font.name for font in font_manager.fontManager.ttflist}
     return (FIRST, *(name for name in _OTHERS if name in installed))
 

@@ -1,4 +1,4 @@
-"""One look for all figures, and saving them."""
+"""The common style of all figures, and saving them."""
 
 import contextlib
 import io
@@ -22,12 +22,13 @@ from jfewshot.reporting.figures.fonts import families
 
 _log = logging.getLogger(__name__)
 
-# Okabe and Ito's palette: told apart by readers with any colour vision, and in grey by its order of lightness.
+# Okabe and Ito's palette: readers with any colour vision can distinguish its colours, and in grey they differ in
+# lightness.
 COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#000000", "#F0E442")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">")
 DASHES = ("-", "--", "-.", ":")
 BAND, GREY = "#0072B2", "#6b6b6b"
-# Blue through white to orange: both ends dark enough on paper, and not told apart by red and green.
+# From blue through white to orange: both ends are dark enough on paper, and the scale does not use red and green.
 DIVERGING = "PuOr_r"
 SEQUENTIAL = "cividis"
 FORMATS = ("png", "svg", "pdf")
@@ -51,7 +52,7 @@ _LOOK: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "jfewshot",
     "pdf.fonttype": 42,
-    # Names are data: a dollar in one begins no formula.
+    # A dollar in a name must not begin a formula.
     "text.parse_math": False,
     "figure.constrained_layout.use": True,
 }
@@ -59,23 +60,23 @@ _LOOK: dict[Any, Any] = {
 
 @contextlib.contextmanager
 def look() -> Iterator[None]:
-    """The look, for figures made inside; the caller's own settings come back after."""
+    """A context in which figures have this style; the caller's settings are restored afterwards."""
     with matplotlib.rc_context({**_LOOK, "font.family": list(families())}), warnings.catch_warnings():
-        # A character that no font has is drawn as a box; the report says which (fonts.py), and the tables have it.
+        # A character that no font has is drawn as a box; the report names it (fonts.py), and the tables have it.
         warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
         warnings.filterwarnings("ignore", message="constrained_layout not applied", category=UserWarning)
         yield
 
 
 def line_numbers(labels: Iterable[str]) -> dict[str, int]:
-    """A number for each label, alphabetically: the same upstreams look the same in every figure of a report."""
+    """A number for each label, alphabetically, so that an upstream looks the same in every figure of a report."""
     return {
         label: number for number, label in enumerate(sorted(set(labels), key=lambda label: (label.casefold(), label)))
     }
 
 
 def line_style(number: int) -> dict[str, str]:
-    """Colour, marker and dash of the n-th line; they repeat in combinations that do not."""
+    """Colour, marker and dash of the n-th line; each of them repeats, but their combination does not."""
     return {
         "color": COLORS[number % len(COLORS)],
         "marker": MARKERS[number % len(MARKERS)],
@@ -109,16 +110,16 @@ def save(figure: Figure, folder: Path, name: str, formats: Sequence[str] = FORMA
 
 @contextlib.contextmanager
 def _settled(figure: Figure) -> Iterator[Bbox]:
-    """A figure laid out and measured once, for all formats: otherwise each format draws the figure twice.
+    """Lay out and measure a figure once for all formats; otherwise it would be drawn twice for each format.
 
     Args:
       figure: the figure, which keeps its layout.
 
     Yields:
-      What the figure covers, with a margin, in inches.
+      The area of the figure with a margin, in inches.
     """
     figure.draw_without_rendering()
-    # After each format matplotlib sets the figure's layout to the one of the settings: to none, in here.
+    # After each format matplotlib resets the figure's layout to that of the settings, which is none here.
     with matplotlib.rc_context({"figure.constrained_layout.use": False}):
         figure.set_layout_engine(None)
         yield figure.get_tightbbox().padded(matplotlib.rcParams["savefig.pad_inches"])
@@ -133,14 +134,14 @@ def to_svg(figure: Figure) -> bytes:
 
 
 def ink_on(color: Any) -> str:
-    """Black or white, whichever stands out more on a colour, red, green and blue 0-1 (WCAG's relative luminance)."""
+    """Black or white, whichever has more contrast on a colour (red, green, blue; 0-1), by WCAG's relative luminance."""
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in color[:3]]
     luminance = sum(weight * c for weight, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
     return "black" if luminance > 0.179 else "white"
 
 
 def room_for(labels: Iterable[str], points: float = 7.0) -> float:
-    """Inches that the longest of some labels needs beside an axis.
+    """The space in inches that the longest of some labels needs next to an axis.
 
     Args:
       labels: as `shorten` gives them.
@@ -152,10 +153,10 @@ def room_for(labels: Iterable[str], points: float = 7.0) -> float:
 
 
 def shorten(label: str, length: int = 60) -> str:
-    """A label that fits beside an axis, in one line: whole, unless it is longer than most names."""
+    """A label that fits next to an axis on one line; only very long names are shortened."""
     label = in_a_line(label)
     if label.startswith("_"):
-        label = f"\u200a{label}"  # matplotlib leaves labels that begin with an underscore out of legends
+        label = f"\u200a{label}"  # matplotlib omits labels that begin with an underscore from legends
     return label if len(label) <= length else label[: length - 1] + "…"
 
 
