@@ -1,9 +1,8 @@
-"""The evaluator's command line: which stores, which episodes, which classifiers -> results."""
+"""The command `jfewshot run`: evaluate stores on episodes with classifiers, and print the results."""
 
 import dataclasses
 import functools
 import logging
-import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -23,10 +22,6 @@ if TYPE_CHECKING:
     from jfewshot.store import Store
 
 log = logging.getLogger("jfewshot")
-# Rows of tables that are printed; a grid of 100,000 cells has some 10,000.
-_MOST_ROWS = 400
-# Results up to which a run says in words what they come to; `jfewshot report` does so for any number.
-_MOST_ANSWERED = 5000
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -63,6 +58,7 @@ def _evaluate(options: "RunOptions") -> int:
     started = time.perf_counter()
     with stage("start-up"):
         from jfewshot.cells.computing import evaluate_cells
+        from jfewshot.cells.estimating import estimate
         from jfewshot.cells.sizes import bytes_at_most, readable
         from jfewshot.commandline.progress import Progress
         from jfewshot.evaluator.evaluator import Evaluator
@@ -88,7 +84,7 @@ def _evaluate(options: "RunOptions") -> int:
     folder = None if helper else ResultFolder(options.out, options.keep)
     if options.estimate:
         assert folder is not None
-        sys.stdout.write(_estimate(cells, folder))
+        sys.stdout.write(estimate(cells, folder))
         return 0
     memory_bytes = None if options.memory_gb is None else max(1, int(options.memory_gb * 2**30))
     evaluator = Evaluator(devices, memory_bytes) if options.ray is None else None
@@ -132,10 +128,12 @@ def _evaluate(options: "RunOptions") -> int:
     if helper:
         return 0
     with stage("writing"):
+        from jfewshot.reporting.after_run import print_answer_of, summarise
+
         shown = with_metric(list(records.values()), options.metric)
         _print_tables(shown, options)
-        _print_answer(shown, options)
-    _summarise(list(records.values()), computed, options, time.perf_counter() - started)
+        print_answer_of(shown, options.out)
+    summarise(list(records.values()), computed, options.out, time.perf_counter() - started)
     return 0
 
 
@@ -170,36 +168,6 @@ def _on_ray(
         on_progress=on_progress,
         on_start=log.info,
     )
-
-
-def _estimate(cells: list, folder: "ResultFolder") -> str:
-    """How many cells are there, how much disk the others need, and how long those that are there took."""
-    from jfewshot.cells.sizes import bytes_at_most, readable
-
-    missing, seconds = [], []
-    for cell in cells:
-        found = {strength: folder.find(cell.key(strength)) for strength in cell.spec.strengths}
-        seconds += [
-            float((record.get("timing") or {}).get("wall_s") or 0.0) for record in found.values() if record is not None
-        ]
-        strengths = tuple(strength for strength, record in found.items() if record is None)
-        if strengths:
-            missing.append(dataclasses.replace(cell, spec=cell.spec._replace(strengths=strengths)))
-    n_missing = sum(len(cell.spec.strengths) for cell in missing)
-    sizes = {keep: readable(bytes_at_most(missing, keep)) for keep in ("predictions", "counts", "scores")}
-    asked = sizes.pop(folder.keep)
-    others = " or ".join(f"{size} with --keep {keep}" for keep, size in sizes.items())
-    lines = [
-        f"{n_missing:,} of {n_missing + len(seconds):,} cells have to be computed.",
-        f"Their results take at most {asked}, or {others}.",
-    ]
-    if seconds:
-        median = sorted(seconds)[len(seconds) // 2]
-        lines.append(
-            f"The median time to solve one of the {len(seconds):,} cells in {folder.path} was {1000 * median:.1f} ms: "
-            f"solving the others takes about {n_missing * median:,.0f} s on the same machine."
-        )
-    return "\n".join(lines) + "\n"
 
 
 def _cells(options: "RunOptions") -> list:
@@ -316,124 +284,11 @@ def _devices(wanted: int | None):
 
 
 def _print_tables(records: list[dict], options: "RunOptions") -> None:
-    import rich.console
-
-    from jfewshot.reporting.leaderboard import each_leaderboard
-    from jfewshot.reporting.tables import Format, csv_of_boards, render, rich_table
+    # Imported here, since a run that has nothing to print does not need it.
+    from jfewshot.reporting.after_run import print_tables
 
     interval = ("ci95", "pool_ci95") if options.interval == "both" else options.interval
-    forms: dict[Format, Path | None] = {"markdown": options.markdown, "latex": options.latex, "csv": options.csv}
-    n_boards, each = each_leaderboard(records, interval)
-    # Files hold every table; without files, only the tables that are printed are made.
-    boards = list(each) if any(forms.values()) else []
-    console = rich.console.Console()
-    shown = n_rows = 0
-    for board in boards or each:
-        n_rows += len(board.upstreams)
-        if shown and n_rows > _MOST_ROWS:
-            break
-        if console.is_terminal:
-            console.print(rich_table(board, console.width))
-        else:
-            sys.stdout.write(render(board, "terminal", width=160) + "\n")
-        shown += 1
-    if shown < n_boards:
-        log.info("%d of %d tables are shown; `jfewshot report` and --csv write all of them", shown, n_boards)
-    for form, path in forms.items():
-        if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with atomic_write(path, "w") as file:
-                file.write(
-                    csv_of_boards(boards) if form == "csv" else "\n".join(render(board, form) for board in boards)
-                )
-
-
-def _print_answer(records: list[dict], options: "RunOptions") -> None:
-    """Which encoder is best and how sure that is, where there is more than one encoder."""
-    from jfewshot.reporting.labels import UpstreamNames
-
-    names = UpstreamNames(records)
-    if len(records) > _MOST_ANSWERED or len({names.of(record) for record in records}) < 2:
-        return
-    import rich.console
-
-    from jfewshot.reporting.answer import answer_of
-    from jfewshot.reporting.leaderboard import leaderboards
-    from jfewshot.reporting.printing import print_answer
-    from jfewshot.results import Results
-
-    results = Results(options.out, tuple(records), ())
-    print_answer(rich.console.Console(), answer_of(results, leaderboards(records)))
-
-
-def _summarise(records: list[dict], computed: list[dict], options: "RunOptions", elapsed_s: float) -> None:
-    from jfewshot.classifiers.rounding import IMPRECISE
-
-    for record in records:
-        solver = record.get("solver")
-        if solver and solver.get("not_converged"):
-            log.warning(
-                "%s on %s: %d of %d episodes of %s did not converge (largest residual %.1e)",
-                record["upstream"]["name"],
-                record["dataset"]["name"],
-                solver["not_converged"],
-                record["identity"]["protocol"]["n_episodes"],
-                record["identity"]["classifier"]["name"],
-                solver.get("residual_max", float("nan")),
-            )
-        if solver and solver.get("imprecise"):
-            log.warning(
-                "%s on %s: in %d of %d episodes of %s the scores of the classes differ by less than %.0f times their rounding "
-                "error, so that predictions may be arbitrary. Take another strength, or --preprocessing center_l2",
-                record["upstream"]["name"],
-                record["dataset"]["name"],
-                solver["imprecise"],
-                record["identity"]["protocol"]["n_episodes"],
-                record["identity"]["classifier"]["name"],
-                1 / IMPRECISE,
-            )
-        scored = record.get("mteb")
-        if scored and scored.get("stopped"):
-            log.warning(
-                "%s on %s: scikit-learn stopped after %d iterations, before it converged, in %d of %d experiments: accuracy "
-                "%.1f, and %.1f converged; %.1f%% of the predictions are equal",
-                record["upstream"]["name"],
-                record["dataset"]["name"],
-                scored["iteration_limit"],
-                scored["stopped"],
-                record["identity"]["protocol"]["n_episodes"],
-                100 * record["accuracy"]["mean"],
-                100 * scored["converged_accuracy"],
-                100 * scored["equal_predictions"],
-            )
-    from jfewshot.reporting.strengths import strength_advice
-
-    for sentence in strength_advice(records):
-        log.warning("%s", sentence)
-    for name, left_out in {
-        r["dataset"]["name"]: (r.get("counts") or {}).get("classes_left_out") for r in records
-    }.items():
-        if left_out:
-            some = ", ".join(f"{item['class']} ({item['clips']})" for item in left_out[:8])
-            more = f" and {len(left_out) - 8} more" if len(left_out) > 8 else ""
-            classes = counted(len(left_out), "class", "classes")
-            log.warning("%s: %s left out, too few clips: %s%s", name, classes, some, more)
-    if computed:
-        episodes = sum(record["identity"]["protocol"]["n_episodes"] for record in computed)
-        solving = sum(record["timing"]["wall_s"] for record in computed)
-        compiling = sum(record["timing"]["compile_s"] for record in computed)
-        log.info(
-            "%s episodes at %s/s (compiling took %.1f s); %.1f s in all; each cell took %.1f ms of other work",
-            f"{episodes:,}",
-            f"{episodes / max(solving, 1e-9):,.0f}",
-            compiling,
-            elapsed_s,
-            1000 * max(elapsed_s - solving - compiling, 0.0) / len(computed),
-        )
-    found = len(records) - len(computed)
-    if found:
-        log.info("%d of %d cells were there already", found, len(records))
-    log.info("records in %s; next, tables and figures: jfewshot report %s", options.out, shlex.quote(str(options.out)))
+    print_tables(records, interval, {"markdown": options.markdown, "latex": options.latex, "csv": options.csv})
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@
 - `planning_mteb`: the cells of a run with mteb's protocol
 - `scored`: the parts of records that come from scores, and checks that scores can be kept
 - `computing`: makes records from cells; existing records are not computed again
+- `estimating`: how much of a run is left to compute, and the disk that its results take
 - `sizes`: how much disk the results of cells take
 - `units`: the units of work for several processes: the cells of one view together
 - `processes`: one run by several processes

@@ -16,6 +16,7 @@
 | `along_curve`, `curves_json` | changes along a curve over shots: order of encoders, agreement of rankings; all of it as JSON |
 | `labels_needed` | labels per class for an accuracy: from the curve over shots, or extrapolated |
 | `answer`, `cautions`, `printing` | the answer in sentences, its cautions, and both on a terminal |
+| `after_run` | what a run prints: tables, the answer, warnings, its speed |
 | `trends` | curves over shots, ways and layers |
 | `chosen` | the options that validation chooses |
 | `scored` | how far probabilities can be trusted, from kept scores |
