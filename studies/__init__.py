@@ -10,6 +10,7 @@
 - `kernels`: what does the Gaussian kernel gain, lose and cost?
 - `long_recordings`: what does a head do on held-out clips with noise between them?
 - `simclr_development`: labelled recordings to choose a recipe of Speech SimCLR by, of no sample task and no pretraining
+- `simclr_samples`: readouts of these encoders on the sample tasks, with paired intervals
 - `simclr_recipes`: recipes of Speech SimCLR compared by them; `simclr_readouts` has the readouts and their scores
 - `simclr_speech`: a folder of speech to pretrain on, from Debian's packages of spoken prompts
 - `asr_speech`: real speech with known words

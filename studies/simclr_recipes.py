@@ -49,30 +49,34 @@ EIGHT = "--data.speakers-per-batch 8"
 FOUR = "--data.speakers-per-batch 4"
 REPEAT = "--data.repeat-short"
 BAND = "--augmentation.band-limit-probability 0.5"
+QUIET = f"{NARROW} --augmentation.no-noise"
+COLD = "--temperature 0.05"
+POOLED = "--projection-pooling mean_std"
+RECON = "--reconstruction-weight 1"
 MILD = f"{SOFT} {EIGHT} {REPEAT} {BAND}"
 
 RECIPES = {
     "shipped": f"{FOUR} --augmentation.widest-time-mask-share 1",
     "narrow": f"{FOUR} {NARROW}",
-    "no_noise": f"{FOUR} {NARROW} --augmentation.no-noise",
+    "no_noise": f"{FOUR} {QUIET}",
     "soft_noise": f"{FOUR} {SOFT}",
     "eight": f"{EIGHT} {SOFT}",
     "repeated": f"{EIGHT} {SOFT} {REPEAT}",
     "mild": MILD,
     # One change each, from "mild" on.
-    "mild_pooling": f"{MILD} --projection-pooling mean_std",
+    "mild_pooling": f"{MILD} {POOLED}",
     "mild_different": f"{MILD} --data.crops different",
     "mild_offset": f"{MILD} --encoder.position-offset 94",
-    "mild_recon": f"{MILD} --reconstruction-weight 1",
-    "mild_cold": f"{MILD} --temperature 0.05",
+    "mild_recon": f"{MILD} {RECON}",
+    "mild_cold": f"{MILD} {COLD}",
     "mild_warm": f"{MILD} --temperature 0.2",
-    "mild_slow": f"{MILD} --optimiser.rate 1e-3",
     "mild_fast": f"{MILD} --optimiser.rate 4e-3",
     "mild_longer": f"{MILD} --data.crop-s 2.0",
-    "mild_batch": f"{MILD} --batch 128",
     "mild_anyone": MILD.replace(EIGHT, ""),
-    "mild_pitch": f"{MILD} --augmentation.pitch",
     "mild_still": f"{MILD} --augmentation.no-speed",
+    # What had helped, together.
+    "quiet": f"{EIGHT} {QUIET} {POOLED} {COLD}",
+    "quiet_recon": f"{EIGHT} {QUIET} {POOLED} {COLD} {RECON}",
 }
 
 

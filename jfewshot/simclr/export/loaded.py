@@ -18,8 +18,8 @@ from jfewshot.simclr.features import fbank, n_frames, normalise
 
 INPUT = "input"  # the name of the normalised filter bank among layers
 _FEATURES = -1  # its number
-ALL = "all"  # the name of all hidden states side by side among layers
-_ALL = -2  # its number
+HIDDEN = "hidden"  # the name of all hidden states side by side among layers
+_HIDDEN = -2  # its number
 
 
 class LoadedEncoder:
@@ -29,7 +29,7 @@ class LoadedEncoder:
       name, title, licence, source, revision: as in the folder; the revision is the SHA-256 of the weights.
       sample_rate: Hz, of the waves it wants.
       layers: names of the hidden states: "0" is the embedded input, the last is the encoder's output.
-      further_layers: "all", the hidden states side by side, (n_layers + 1) * dim wide; and "input", the normalised filter bank
+      further_layers: "hidden", the hidden states side by side, (n_layers + 1) * dim wide; and "input", the normalised filter bank
         that the encoder computes of a wave, `n_mels` wide. None for an encoder without a filter bank.
       dim: width of every hidden state.
       n_parameters: how many.
@@ -41,7 +41,7 @@ class LoadedEncoder:
         self.name, self.title = folder.name, folder.title
         self.licence, self.source, self.revision = folder.licence, folder.source, folder.revision
         self.layers = tuple(str(number) for number in range(folder.config.n_layers + 1))
-        self.further_layers = () if folder.fbank is None else (INPUT, ALL)
+        self.further_layers = () if folder.fbank is None else (INPUT, HIDDEN)
         self.dim = folder.config.d_model
         self.n_parameters = int(sum(np.size(value) for value in folder.arrays.values()))
         self.sample_rate = folder.fbank.sample_rate if folder.fbank else 16_000
@@ -66,7 +66,7 @@ class LoadedEncoder:
             raise UserError(
                 f"encoder {self.name} does not say how its input features are computed: give them to hidden_states"
             )
-        named = {INPUT: _FEATURES, ALL: _ALL}
+        named = {INPUT: _FEATURES, HIDDEN: _HIDDEN}
         numbers = [named[layer] if layer in named else self.layer_number(layer) for layer in layers]
         waves = np.asarray(waves, np.float32)
         batch, samples = waves.shape
@@ -125,7 +125,7 @@ class LoadedEncoder:
         assert self.folder.std is not None
         features = normalise(features, counts, self.folder.mean, self.folder.std)
         states, _ = nnx.merge(self._graph, state)(features, counts)
-        further = {_FEATURES: features, _ALL: jnp.concatenate(states, axis=-1) if _ALL in numbers else None}
+        further = {_FEATURES: features, _HIDDEN: jnp.concatenate(states, axis=-1) if _HIDDEN in numbers else None}
         return [further[number] if number in further else states[number] for number in numbers]
 
     @functools.partial(jax.jit, static_argnums=0)

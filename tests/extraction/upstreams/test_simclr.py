@@ -71,7 +71,7 @@ def test_its_input_is_kaldi_s_filter_bank_normalised(upstream, folder: Path, wav
     options.frame_opts.dither, options.mel_opts.num_bins, options.mel_opts.low_freq = 0.0, 20, 20.0
     written = load_encoder(folder).folder
     assert "input" not in upstream.layers
-    assert upstream.further_layers == ("input", "all")
+    assert upstream.further_layers == ("input", "hidden")
     for row, wave in zip(upstream.encode(waves, ["input", "last"])["input"], waves, strict=True):
         online = knf.OnlineFbank(options)
         online.accept_waveform(16_000, wave.tolist())
@@ -102,7 +102,7 @@ def test_bf16_is_by_request_and_near(folder: Path, upstream, waves: np.ndarray):
 
 
 def test_unknown_layers_and_short_waves_are_refused(upstream):
-    with pytest.raises(UserError, match="no layer '3'; it has 0, 1, 2, input, all"):
+    with pytest.raises(UserError, match="no layer '3'; it has 0, 1, 2, input, hidden"):
         upstream.encode(np.zeros((1, 1600), np.float32), ["3"])
     with pytest.raises(UserError, match="needs at least 400"):
         upstream.encode(np.zeros((1, 399), np.float32), ["last"])

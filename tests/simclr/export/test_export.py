@@ -43,8 +43,8 @@ def test_it_computes_what_its_parts_compute(folder, voice):
     np.testing.assert_allclose(out["last"], states[-1], atol=1e-4)
     np.testing.assert_allclose(out["0"], states[0], atol=1e-4)
     assert loaded.layers == ("0", "1", "2")
-    every = loaded(voice[None], ["all", "0", "1", "2"])
-    np.testing.assert_array_equal(every["all"], np.concatenate([every[layer] for layer in loaded.layers], axis=-1))
+    every = loaded(voice[None], ["hidden", "0", "1", "2"])
+    np.testing.assert_array_equal(every["hidden"], np.concatenate([every[layer] for layer in loaded.layers], axis=-1))
 
 
 def test_a_waves_frames_do_not_depend_on_the_size_it_is_padded_to(folder, voice):
