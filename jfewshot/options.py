@@ -267,7 +267,7 @@ class ReportOptions:
     beside: Annotated[tuple[Path, ...], arg(metavar="FOLDER [FOLDER ...]")] = ()
     """Folders of your own results, used with --paper and --paper-speech-simclr. With --paper they are results of `jfewshot run`,
     whose 5-way 1-shot numbers stand in the paper's tables and figures, each with its difference from the published number. With
-    --paper-speech-simclr they are output folders of `jfewshot emotion` and `jfewshot asr`."""
+    --paper-speech-simclr they are output folders of `jfewshot emotion`, `jfewshot asr` and `jfewshot phones`."""
     compare: Annotated[tuple[Path, Path] | None, arg(metavar="BEFORE AFTER")] = None
     """Instead of one report, compare two folders of results: which accuracies changed, by how much, and whether the change is
     larger than chance."""

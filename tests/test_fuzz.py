@@ -27,6 +27,8 @@ from extraction.trying.recommended import read_recommended
 from jfewshot.cells.planning import plan_cells
 from jfewshot.classifiers.specs import parse_classifier
 from jfewshot.commandline.parsing import parse
+from jfewshot.downstream.phones.datasets.dirha import sentences_of
+from jfewshot.downstream.phones.segments import read_segments
 from jfewshot.episodes.pool import class_pool
 from jfewshot.episodes.protocol import Protocol
 from jfewshot.errors import UserError
@@ -350,6 +352,38 @@ class Labels(Scores):
         assert all(isinstance(cell, str) for row in rows for cell in row.values())
 
 
+class Phones(Scores):
+    """A file of phones with their times."""
+
+    name = "SI1027.PHN"
+    content = b"0 2210 h#\n2210 3090 iy\n3090 4000 gcl\n4000 4210 g\n4210 9000 h#\n"
+
+    def damage(self, files, rng):
+        return {self.name: damaged(self.content, rng)}
+
+    def read(self, folder, sound):
+        segments = read_segments(folder / self.name)
+        assert (segments.begin < segments.end).all()
+        instants = segments.scored_instants()
+        assert len(segments.labels_at(instants, {"iy": 0})) == len(instants)
+
+
+class Dirha(Phones):
+    """DIRHA's description of the sentences of a recording."""
+
+    name = "LA6.xml"
+    content = (
+        "<?xml version='1.0' encoding='UTF-8'?>\n<ANNOTATION><SOURCE><name>440c0201</name><spk_id>F1</spk_id><gender>f</gender>"
+        "<begin_sample>1001</begin_sample><end_sample>52000</end_sample><txt>some words – here</txt></SOURCE></ANNOTATION>\n"
+    ).encode()
+
+    def read(self, folder, sound):
+        for name, speaker, begin, end in sentences_of(folder / self.name):
+            assert name
+            assert speaker
+            assert 1 <= begin < end
+
+
 class Annotated(Scores):
     """A file of annotations of a recording, and the recording."""
 
@@ -650,6 +684,8 @@ KINDS = {
     "TextGrid": Annotated("dawn.TextGrid", TEXTGRID, "textgrid"),
     "ELAN": Annotated("dawn.eaf", ELAN, "elan"),
     "CSV": Annotated("dawn.csv", "label,start_s,end_s,low_hz\nowl,0.5,1.25,100\nwren,2,3.5,\n", "csv"),
+    "phones": Phones(),
+    "DIRHA": Dirha(),
     "given arrays": GivenArray(),
     "encoder": Encoder(),
     "head": FittedHead(),

@@ -250,6 +250,12 @@ GROUPS: dict[str, tuple[Command, ...]] = {
             "jfewshot.downstream.asr.__main__",
             "jfewshot.downstream.asr.config:AsrConfig",
         ),
+        Command(
+            "phones",
+            "Phone classification, frame by frame",
+            "jfewshot.downstream.phones.__main__",
+            "jfewshot.downstream.phones.config:PhonesConfig",
+        ),
     ),
 }
 

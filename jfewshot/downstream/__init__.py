@@ -10,7 +10,7 @@
 - `report`: what the reports share: refusals, the page, the tables on the console
 - `emotion`: `python -m jfewshot.downstream.emotion`
 - `asr`: `python -m jfewshot.downstream.asr`
-- `phones`: which phone each frame has
+- `phones`: `python -m jfewshot.downstream.phones`
 
 Training, checkpoints, resuming and logging are `jfewshot.training`, as in pretraining.
 """

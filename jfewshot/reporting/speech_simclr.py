@@ -24,6 +24,7 @@ from jfewshot.reporting.writer import Writer
 
 OURS, WITH_RECONSTRUCTION = "Speech SimCLR", "Speech SimCLR + Recon"
 SCORES_FILE = "scores.json"
+FRAME_ACCURACY = "frame accuracy"
 _ERRORS = ("WER", "PER")
 _COMPETITIVE = 1.0  # points
 _NO_EFFECT = 0.05  # points; the precision of one decimal
@@ -52,13 +53,13 @@ class PublishedScore(NamedTuple):
 
 
 class OwnScore(msgspec.Struct, frozen=True):
-    """A score that `jfewshot emotion` or `jfewshot asr` measured; numbers are shares, 0-1.
+    """A score that `jfewshot emotion`, `jfewshot asr` or `jfewshot phones` measured; numbers are shares, 0-1.
 
     Attributes:
-      task: `emotion` or `asr`.
+      task: `emotion`, `asr` or `phones`.
       dataset: its title.
       features: name of the features.
-      metric: `UAR`, `accuracy`, `WER`, `PER` or `CER`.
+      metric: `UAR`, `accuracy`, `WER`, `PER`, `CER` or `frame accuracy`.
       value: the score.
       low, high: 95% interval; None if unknown.
       seeds: number of seeds of the mean.
@@ -99,7 +100,7 @@ def read_own_scores(folder: Path) -> list[OwnScore]:
     """The scores of an experiment's report.
 
     Args:
-      folder: the folder of `jfewshot emotion` or `jfewshot asr`, or the report in it.
+      folder: the folder of `jfewshot emotion`, `jfewshot asr` or `jfewshot phones`, or the report in it.
 
     Raises:
       UserError: there are none, or the file is damaged.
@@ -111,8 +112,8 @@ def read_own_scores(folder: Path) -> list[OwnScore]:
             except (UserError, msgspec.ValidationError) as error:
                 raise UserError(f"{path} is damaged ({error}): write the report of that experiment again") from error
     raise UserError(
-        f"{folder} has no {SCORES_FILE}: name the output folder of `jfewshot emotion` or `jfewshot asr`, and write its report "
-        "again if it is of an older version"
+        f"{folder} has no {SCORES_FILE}: name the output folder of `jfewshot emotion`, `jfewshot asr` or `jfewshot phones`, "
+        "and write its report again if it is of an older version"
     )
 
 
@@ -289,8 +290,15 @@ def results_grid(table: int, title: str, own: Sequence[OwnScore] = ()) -> Grid:
     return grid(title, headings, rows, says, n_labels=2)
 
 
-def ablation_grid() -> Grid:
-    """Table 4: the effect of leaving out one augmentation."""
+def ablation_grid(own: Sequence[OwnScore] = ()) -> Grid:
+    """Table 4: the effect of leaving out one augmentation, with frame accuracies of `jfewshot phones` below.
+
+    Args:
+      own: the user's scores; without frame accuracies among them, a row says that it waits for them.
+
+    Returns:
+      the table.
+    """
     datasets = ("TIMIT", "DIRHA", "IEMOCAP")
     numbers = _Numbers(published_scores())
     whole = {dataset: numbers.of(4, dataset)["All"] for dataset in datasets}
@@ -299,8 +307,25 @@ def ablation_grid() -> Grid:
     for name in effects["TIMIT"]:
         cells = [f"{effects[dataset][name]:+.1f}".replace("-", "−") for dataset in datasets]
         rows.append([f"without {name}", *cells])
-    note = "Accuracy in percent (of IEMOCAP, UAR by the text), and differences from it."
-    return grid("Table 4. Augmentations left out, pretraining on train-clean-100", ["", *datasets], rows, [note])
+    frames = [score for score in own if score.metric == FRAME_ACCURACY and _of_table_4(score, datasets)]
+    for features in dict.fromkeys(score.features for score in frames):
+        mine = {_of_table_4(score, datasets): score for score in frames if score.features == features}
+        rows.append(
+            [f"{features}, frames (here)", *(_with_interval(mine[of]) if of in mine else MISSING for of in datasets)]
+        )
+    if not frames:
+        rows.append(["`jfewshot phones`, frames (here)", "waits for TIMIT", "waits for DIRHA", MISSING])
+    says = [
+        "Accuracy in percent (of IEMOCAP, UAR by the text), and differences from it.",
+        "Here: frame accuracy of a classifier on TIMIT's own segmentation. Compare the order of differences between rows with "
+        "the paper's, not values: its classifiers had Kaldi's alignments, and the paper does not say of what its accuracy is.",
+    ]
+    return grid("Table 4. Augmentations left out, pretraining on train-clean-100", ["", *datasets], rows, says)
+
+
+def _of_table_4(score: OwnScore, datasets: Sequence[str]) -> str:
+    """The column of Table 4 that a score belongs to: microphones and kinds of recordings stand behind DIRHA's name."""
+    return next((name for name in datasets if _plain(score.dataset).startswith(_plain(name))), "")
 
 
 def own_grid(own: Sequence[OwnScore]) -> Grid:
@@ -335,7 +360,7 @@ def build_speech_simclr_report(folder: Path, own: Sequence[OwnScore] = ()) -> li
         "conclusions": conclusions_grid(),
         "table-1": results_grid(1, "Table 1. Emotion recognition", own),
         "table-2": results_grid(2, "Table 2. Speech recognition", own),
-        "table-4": ablation_grid(),
+        "table-4": ablation_grid(own),
     }
     if own:
         tables["own"] = own_grid(own)

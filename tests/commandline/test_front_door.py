@@ -30,6 +30,7 @@ ASKED_FOR = (
     "study",
     "emotion",
     "asr",
+    "phones",
 )
 
 

@@ -54,6 +54,7 @@ DOCUMENTED = {
     "study": "jfewshot.simclr.study",
     "emotion": "jfewshot.downstream.emotion",
     "asr": "jfewshot.downstream.asr",
+    "phones": "jfewshot.downstream.phones",
 }
 
 PROGRAM = """

@@ -76,6 +76,17 @@ def test_tables_are_as_printed_with_own_scores_below():
     four = ablation_grid()
     assert [cell.text for cell in four.rows[0]] == ["All", "82.7", "72.5", "63.7"]
     assert [cell.text for cell in four.rows[4]] == ["without Freq Mask", "−0.2", "−0.4", "−2.4"]
+    assert [cell.text for cell in four.rows[7]][1:] == ["waits for TIMIT", "waits for DIRHA", "–"]
+    assert len(four.rows) == len(ablation_grid(OWN).rows) == 8  # a phone error rate is no frame accuracy
+    frames = [
+        OwnScore("phones", dataset, "mine, linear", "frame accuracy", value, value - 0.01, value + 0.01, 3)
+        for dataset, value in (("TIMIT", 0.61), ("DIRHA real, LA6", 0.4), ("mine", 0.9))
+    ]
+    four = ablation_grid(OWN + frames)
+    assert [cell.text for cell in four.rows[7]] == [
+        "mine, linear, frames (here)", "61.0 (60.0 to 62.0)", "40.0 (39.0 to 41.0)", "–"
+    ]  # fmt: skip
+    assert len(four.rows) == 8
 
 
 def test_the_page_shows_own_scores_and_refuses_what_has_none(tmp_path, capsys):

@@ -9,6 +9,8 @@ from jaxtyping import Int
 
 from jfewshot.downstream.asr.phones import LEFT_OUT, TO_39, TO_48
 
+NO_PHONE = "-"
+"""In files and records, in place of a phone: there is none."""
 SILENCE = frozenset({"sil", "sp", "h#"})
 """Scored classes that are no speech."""
 
@@ -57,14 +59,14 @@ def timit_phones() -> PhoneSet:
     out."""
     trained, scored = tuple(sorted(set(TO_48.values()))), tuple(sorted(set(TO_39.values())))
     to_trained = {name: name for name in trained} | TO_48
-    return PhoneSet(trained, scored, to_trained, TO_39, frozenset({LEFT_OUT}))
+    return PhoneSet(trained, scored, to_trained, TO_39, frozenset({LEFT_OUT, NO_PHONE}))
 
 
 def own_phones(phones: Collection[str]) -> PhoneSet:
-    """TIMIT's classes where all phones are TIMIT's; otherwise each phone is a class, trained and scored."""
+    """TIMIT's classes where all phones are TIMIT's; otherwise each phone is a class, trained and scored, but for `-`."""
     timit = timit_phones()
     if not timit.unknown(phones):
         return timit
-    names = tuple(sorted(set(phones)))
+    names = tuple(sorted(set(phones) - {NO_PHONE}))
     itself = {name: name for name in names}
-    return PhoneSet(names, names, itself, itself)
+    return PhoneSet(names, names, itself, itself, frozenset({NO_PHONE}))

@@ -21,6 +21,8 @@ UNLABELLED = -1
 """In place of a class's number, for frames that are neither trained on nor scored."""
 # Kaldi's frames: 25 ms every 10 ms, so that the middle of frame k is sample 200 + 160 k.
 _FIRST, _HOP = 200.0, 160.0
+# A day: a damaged number must not ask for memory without end.
+_LONGEST = 86_400.0 * RATE
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -124,13 +126,13 @@ def read_segments(path: Path) -> Segments:
         parts = line.split()
         if not parts:
             continue
-        begin, end = (_time(part) for part in [*parts, "", ""][:2])
-        if len(parts) != 3 or not 0.0 <= begin < end < np.inf:
+        begin, end = (unit * _time(part) for part in [*parts, "", ""][:2])
+        if len(parts) != 3 or not 0.0 <= begin < end <= _LONGEST:
             raise UserError(
                 f"{path}, line {number}, should be begin, end and phone, with the end behind the begin; it is "
                 f"{line.strip()[:60]!r}"
             )
-        found.append((begin * unit, end * unit, parts[2].lower()))
+        found.append((begin, end, parts[2].lower()))
     if not found:
         raise UserError(f"{path} has no line of begin, end and phone; copy it again")
     found.sort(key=lambda each: each[0])

@@ -58,14 +58,16 @@ def read_dirha(root: Path, labels: Path | None, microphone: str, kind: Kind, pho
     }
     found = []
     for file in files:
-        for name, speaker, begin, end in _sentences(file):
+        for name, speaker, begin, end in sentences_of(file):
             path = there.get(f"{speaker}/{name}".lower())
             if path is None:
                 raise UserError(f"{labels} has no {speaker}/{name}.phn for the sentence {name} of {file}")
             segments = read_segments(path)
             unknown = phones.unknown(segments.phones)
             if unknown:
-                raise UserError(f"{path} has '{unknown[0]}', which is no phone of the training data; rename it there")
+                raise UserError(
+                    f"{path} has {unknown[0][:40]!r}, which is no phone of the training data; rename it there"
+                )
             audio = file.with_suffix(".wav")
             title = f"{audio.relative_to(base.parent).as_posix()}:{name}"
             stretch = Stretch(audio, (begin - 1) / RATE, end / RATE)
@@ -86,7 +88,12 @@ def _base(root: Path, kind: Kind) -> Path:
     raise UserError(f"{root} holds no data/DIRHA_English_wsj/{wanted}; --dirha should be the corpus as published")
 
 
-def _sentences(path: Path) -> list[tuple[str, str, int, int]]:
+def sentences_of(path: Path) -> list[tuple[str, str, int, int]]:
+    """The sentences of a recording: name, speaker, first and last sample (both counted from 1).
+
+    Raises:
+      UserError: if the file is no XML, or a sentence lacks one of these.
+    """
     try:
         tree = ElementTree.parse(path)
     except (ElementTree.ParseError, ValueError, LookupError) as error:

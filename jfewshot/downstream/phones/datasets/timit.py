@@ -39,6 +39,6 @@ def read_timit(root: Path, counts_checked: bool = True) -> PhoneData:
         segments = read_segments(path)
         unknown = phones.unknown(segments.phones)
         if unknown:
-            raise UserError(f"{path} has '{unknown[0]}', which is none of TIMIT's 61 phones; copy it again")
+            raise UserError(f"{path} has {unknown[0][:40]!r}, which is none of TIMIT's 61 phones; copy it again")
         found.append(Utterance(each.name, each.path, each.speaker, each.part, segments))
     return PhoneData("timit", "TIMIT", tuple(found), phones, ("train",), ("dev",), ("core test",))

@@ -1,0 +1,40 @@
+"""The command line: `jfewshot phones --root TIMIT --features simclr:ENCODER`."""
+
+import logging
+
+from jfewshot.commandline import run_cli
+from jfewshot.errors import UserError
+
+log = logging.getLogger("jfewshot.downstream.phones")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Parse the command line, run what is missing, report; returns the exit status."""
+    from jfewshot.commandline.parsing import start
+    from jfewshot.downstream.phones.config import PhonesConfig
+
+    config = start(PhonesConfig, arguments, "phones")
+    # After the options are read: --help needs no JAX.
+    from jfewshot.downstream.phones.experiment import chosen_data, record_folder, run_experiment
+    from jfewshot.downstream.phones.report import build_report
+    from jfewshot.downstream.report import report_and_print
+
+    if config.write_table is not None:
+        from jfewshot.downstream.phones.datasets.own import write_table
+
+        write_table(chosen_data(config), config.write_table)
+        log.info(
+            "wrote %s; next: jfewshot extract --datasets table:%s --pooling frames --segment whole",
+            config.write_table,
+            config.write_table,
+        )
+        return 0
+    records = record_folder(config).read() if config.report_only else run_experiment(config)
+    if not records:
+        raise UserError(f"{config.out} has no finished run to report")
+    report_and_print(lambda folder: build_report(records, folder, config.formats, config.baseline), config.out)
+    return 0
+
+
+if __name__ == "__main__":
+    run_cli(main)

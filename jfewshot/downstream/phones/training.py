@@ -1,0 +1,158 @@
+"""Loss, step and logits, compiled once for all folds and seeds of one kind of features and one probe."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+from jaxtyping import Array, Float, Int, Key
+
+from jfewshot.downstream.fitting import with_encoder
+from jfewshot.downstream.phones.batches import Batch
+from jfewshot.downstream.phones.model import PhoneClassifier
+from jfewshot.simclr.encoder import EncoderConfig
+from jfewshot.simclr.features import normalise
+from jfewshot.training.config import OptimiserConfig
+from jfewshot.training.model import Params, drawer, model_builder
+from jfewshot.training.schedules import learning_rate, optimiser
+from jfewshot.training.step import Losses, State, first_state, make_step
+
+_CONSTANT = OptimiserConfig("constant")
+
+
+class Scaling(NamedTuple):
+    """Frames are standardised by these: the training utterances' own (or, where the encoder learns, its own)."""
+
+    mean: Float[Array, "dim"]
+    std: Float[Array, "dim"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What is compiled.
+
+    Attributes:
+      dim: numbers per frame.
+      n_classes: phones that are trained on.
+      hidden: width of the hidden layer; 0 for none.
+      optimiser: and its schedule.
+      context: neighbours on either side of a frame that the probe is given too.
+      steps: of the run, for a cosine schedule; 0 otherwise.
+      encoder, layer: an encoder that learns too.
+    """
+
+    dim: int
+    n_classes: int
+    hidden: int
+    optimiser: OptimiserConfig = _CONSTANT
+    context: int = 0
+    steps: int = 0
+    encoder: EncoderConfig | None = None
+    layer: int = -1
+
+    def model(self, rngs: nnx.Rngs) -> PhoneClassifier:
+        """The module."""
+        return PhoneClassifier(self.dim, self.n_classes, self.hidden, self.context, self.encoder, self.layer, rngs=rngs)
+
+    @property
+    def rate(self) -> optax.Schedule:
+        """Learning rate by step; Noam's width is the encoder's, or else the frames'."""
+        return learning_rate(self.optimiser, self.encoder.d_model if self.encoder else self.dim, self.steps)
+
+
+class Scored(NamedTuple):
+    """What scoring a batch gives.
+
+    Attributes:
+      predicted: class of every frame.
+      loss: summed cross-entropy of the labelled frames.
+      n: how many those are.
+    """
+
+    predicted: Int[Array, "rows out_frames"]
+    loss: Float[Array, ""]
+    n: Int[Array, ""]
+
+
+class Compiled(NamedTuple):
+    """Functions of one plan."""
+
+    draw: Callable[[int], Params]
+    step: Callable
+    score: Callable[[Params, Batch, Scaling], Scored]
+
+
+def loss_function(plan: Plan) -> Losses:
+    """Mean cross-entropy of a batch's labelled frames, with the encoder's dropout by the step's key."""
+    logits = _logits(plan)
+
+    def losses(params: Params, batch: Batch, key: Key[Array, ""], scaling: Scaling):
+        keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.asarray(batch.rows))
+        given = logits(params, batch, scaling, keys)
+        summed, n = _cross_entropy(given, batch.labels)
+        right = jnp.sum(jnp.argmax(given, axis=-1) == jnp.asarray(batch.labels))
+        n = jnp.maximum(n, 1)
+        return summed / n, {"loss": summed / n, "accuracy": right / n}
+
+    return losses
+
+
+@functools.lru_cache(maxsize=8)
+def compiled(plan: Plan) -> Compiled:
+    """First parameters, step and scores; compiled once for each padded size, and kept for the next fold and seed."""
+    step = make_step(loss_function(plan), optimiser(plan.optimiser, plan.rate), plan.rate)
+    return Compiled(drawer(plan.model), step, _compiled_score(_scoring_plan(plan)))
+
+
+def _scoring_plan(plan: Plan) -> Plan:
+    # Runs of other lengths and rates share what scores them.
+    return dataclasses.replace(plan, optimiser=_CONSTANT, steps=0)
+
+
+@functools.lru_cache(maxsize=8)
+def _compiled_score(plan: Plan):
+    logits = _logits(plan)
+
+    @jax.jit
+    def score(params: Params, batch: Batch, scaling: Scaling) -> Scored:
+        given = logits(params, batch, scaling)
+        return Scored(jnp.argmax(given, axis=-1), *_cross_entropy(given, batch.labels))
+
+    return score
+
+
+def _cross_entropy(logits: Float[Array, "rows frames classes"], labels) -> tuple[Float[Array, ""], Int[Array, ""]]:
+    labels = jnp.asarray(labels)
+    there = labels >= 0
+    each = optax.softmax_cross_entropy_with_integer_labels(logits, jnp.maximum(labels, 0))
+    return jnp.sum(jnp.where(there, each, 0.0)), jnp.sum(there)
+
+
+def _logits(plan: Plan):
+    build = model_builder(plan.model)
+
+    def logits(params: Params, batch: Batch, scaling: Scaling, keys: Key[Array, "rows"] | None = None):
+        n_frames = jnp.asarray(batch.n_frames)
+        frames = normalise(jnp.asarray(batch.frames), n_frames, scaling.mean, scaling.std)
+        return build(params)(frames, n_frames, keys)
+
+    return logits
+
+
+def initial_state(plan: Plan, seed: int, encoder: dict[str, Array] | None = None) -> State:
+    """Make the training state of step 0.
+
+    Args:
+      plan: model and optimiser.
+      seed: seed of the random weights.
+      encoder: weights of the encoder, by name without `encoder.`; None to draw these too.
+
+    Returns:
+      parameters and the state of the optimiser.
+    """
+    params = with_encoder(compiled(plan).draw(seed), encoder)
+    return first_state(params, optimiser(plan.optimiser, plan.rate))

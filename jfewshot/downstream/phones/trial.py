@@ -1,0 +1,201 @@
+"""One fold with one seed: train, choose checkpoints by the development utterances, and decide the test utterances once."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Int
+
+from jfewshot.downstream.fitting import Fit, development_curve, fit, forget_checkpoints
+from jfewshot.downstream.folds import Fold
+from jfewshot.downstream.frames import padded_size
+from jfewshot.downstream.phones.batches import LabelledFrames
+from jfewshot.downstream.phones.config import PhonesConfig
+from jfewshot.downstream.phones.phone_sets import PhoneSet
+from jfewshot.downstream.phones.segments import UNLABELLED, FrameTimes, Segments
+from jfewshot.downstream.phones.training import Compiled, Plan, Scaling, compiled, initial_state
+from jfewshot.training.devices import replicate, spread
+from jfewshot.training.loading import batches_ahead
+from jfewshot.training.plan import LengthBuckets
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Trial:
+    """A probe and the utterances on which it is trained, chosen and tested.
+
+    Attributes:
+      folder: of its checkpoints and metrics; a trial that was killed continues there.
+      names: of the utterances, for messages.
+      segments: phones of each utterance with their times.
+      phones: the classes.
+      data: frames of all utterances, with labels.
+      times: where the frames that come out of the model are.
+      fold: who trains, who chooses, who is judged by.
+      seed: of initialisation, batches and dropout.
+      plan: the model; its optimiser and `steps` are set here.
+      config: how it is trained.
+      scaling: the frames' mean and deviation; None: the training utterances'.
+      encoder: weights of an encoder that learns too.
+      mesh: the devices; None for a single one.
+    """
+
+    folder: Path
+    names: Sequence[str]
+    segments: Sequence[Segments]
+    phones: PhoneSet
+    data: LabelledFrames
+    times: FrameTimes
+    fold: Fold
+    seed: int
+    plan: Plan
+    config: PhonesConfig
+    scaling: Scaling | None = None
+    encoder: dict[str, Array] | None = None
+    mesh: jax.sharding.Mesh | None = None
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Outcome:
+    """The decisions and scores of a trial.
+
+    Attributes:
+      steps: the checkpoints that development chose; their mean was tested.
+      development: score of each of them.
+      true, predicted: trained classes at each scored instant of every test utterance, in the fold's order; -1 among the true
+        ones where there is no label.
+      n_steps: of the whole run.
+      curve: (step, development accuracy, development loss) after every epoch.
+    """
+
+    steps: list[int]
+    development: list[float]
+    true: list[Int[np.ndarray, " _"]]
+    predicted: list[Int[np.ndarray, " _"]]
+    n_steps: int
+    curve: list[list[int | float]]
+
+
+def run_trial(trial: Trial, keep_checkpoints: bool = False) -> Outcome:
+    """Train (or continue), choose, decide.
+
+    Raises:
+      UserError: fewer training utterances than a batch; a loss that is not finite; a checkpoint of another shape.
+    """
+    scaling = replicate(_scaling(trial), trial.mesh)
+    training, n_frames = trial.fold.training, trial.data.frames.n_frames
+    longest = padded_size(n_frames[training].max())
+    plan = LengthBuckets(n_frames[training], trial.config.batch, longest, trial.config.buckets, padded_size, trial.seed)
+    steps = trial.config.epochs * plan.n_batches
+    optimiser = trial.config.optimiser(trial.plan.encoder is not None, steps)
+    chosen = dataclasses.replace(trial.plan, optimiser=optimiser, steps=steps if optimiser.schedule == "cosine" else 0)
+    functions = compiled(chosen)
+
+    def load(step: int):
+        size, members = plan.step(step)
+        return trial.data.batch(training[members], size)
+
+    score = trial.config.choose_by
+    fitted = fit(
+        Fit(
+            folder=trial.folder,
+            steps=steps,
+            evaluate_every=plan.n_batches,
+            initial=lambda: initial_state(chosen, trial.seed, trial.encoder),
+            step=functions.step,
+            batches=lambda first, last: batches_ahead(load, first, last, threads=0),
+            names=lambda step: [trial.names[number] for number in training[plan.step(step)[1]]],
+            fixed=scaling,
+            validate=lambda params: development_scores(trial, functions, scaling, params),
+            score=score,
+            higher_is_better=score == "accuracy",
+            n_best=trial.config.average_best,
+            seed=trial.seed,
+            in_memory=trial.plan.hidden == 0 and trial.plan.encoder is None,
+            mesh=trial.mesh,
+        )
+    )
+    params = replicate(fitted.params, trial.mesh)
+    # The test utterances are looked at here, for the first time.
+    predicted, _ = predict(trial, functions, scaling, params, trial.fold.test)
+    if not keep_checkpoints:
+        forget_checkpoints(trial.folder)
+    curve = development_curve(trial.folder, steps, ("accuracy", "loss"))
+    true = [_true(trial, utterance) for utterance in trial.fold.test.tolist()]
+    return Outcome(fitted.steps, fitted.development, true, predicted, steps, curve)
+
+
+def _scaling(trial: Trial) -> Scaling:
+    if trial.scaling is not None:
+        return trial.scaling
+    moments = trial.data.frames.moments(trial.fold.training)
+    return Scaling(jnp.asarray(moments.mean, jnp.float32), jnp.asarray(moments.std, jnp.float32))
+
+
+def _true(trial: Trial, utterance: int) -> Int[np.ndarray, " n_scored"]:
+    segments = trial.segments[utterance]
+    return segments.labels_at(segments.scored_instants(), trial.phones.numbers)
+
+
+def predict(
+    trial: Trial, functions: Compiled, scaling: Scaling, params, utterances: Int[np.ndarray, " n"]
+) -> tuple[list[Int[np.ndarray, " _"]], float]:
+    """Decide the phone at each scored instant of some utterances: that of the nearest frame.
+
+    Args:
+      trial: the run.
+      functions: the compiled functions of its plan.
+      scaling: mean and standard deviation of the frames, on the device.
+      params: parameters of the model.
+      utterances: numbers of the utterances.
+
+    Returns:
+      the trained class at each instant of each utterance, in the order of `utterances`; and the mean cross-entropy of the
+      model's own labelled frames.
+    """
+    found: dict[int, np.ndarray] = {}
+    loss, n = 0.0, 0
+    for numbers, batch in trial.data.every_batch(utterances, trial.config.batch):
+        scored = jax.device_get(functions.score(params, spread(batch, trial.mesh), scaling))
+        loss, n = loss + float(scored.loss), n + int(scored.n)
+        for number, classes, count in zip(numbers.tolist(), scored.predicted, batch.n_frames, strict=False):
+            instants = trial.segments[number].scored_instants()
+            found[number] = classes[trial.times.nearest(instants, trial.data.n_out(int(count)))].astype(np.int64)
+    return [found[int(number)] for number in utterances], loss / max(n, 1)
+
+
+def development_scores(trial: Trial, functions: Compiled, scaling: Scaling, params) -> dict[str, float]:
+    """Compute the frame accuracy and the loss of the development utterances.
+
+    Args:
+      trial: the run.
+      functions: the compiled functions of its plan.
+      scaling: mean and standard deviation of the frames, on the device.
+      params: parameters of the model.
+
+    Returns:
+      `accuracy` (0-1, in scored classes, at the scored instants) and `loss`, the mean cross-entropy of the model's frames.
+    """
+    utterances = trial.fold.development
+    predicted, loss = predict(trial, functions, scaling, params, utterances)
+    true = np.concatenate([_true(trial, utterance) for utterance in utterances.tolist()])
+    return {"accuracy": frame_accuracy(true, np.concatenate(predicted), trial.phones.folded), "loss": loss}
+
+
+def frame_accuracy(
+    true: Int[np.ndarray, " n"], predicted: Int[np.ndarray, " n"], folded: Int[np.ndarray, " n_trained"]
+) -> float:
+    """Share of the labelled instants whose scored class was decided.
+
+    Args:
+      true: trained class at each instant, -1 where there is no label.
+      predicted: trained class that was decided.
+      folded: from trained classes to scored ones.
+
+    Returns:
+      0-1; NaN where nothing is labelled.
+    """
+    there = true != UNLABELLED
+    return float(np.mean(folded[true[there]] == folded[predicted[there]])) if there.any() else float("nan")
