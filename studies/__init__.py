@@ -9,6 +9,7 @@
 - `gain_figures`: figures of what kernels and transductive heads gain and lose, from the committed measurements
 - `kernels`: what does the Gaussian kernel gain, lose and cost?
 - `long_recordings`: what does a head do on held-out clips with noise between them?
+- `simclr_full_size`: pretraining at the paper's size, from published folders to an exported encoder
 - `simclr_development`: labelled recordings to choose a recipe of Speech SimCLR by, of no sample task and no pretraining
 - `simclr_samples`: readouts of these encoders on the sample tasks, with paired intervals
 - `simclr_recipes`: recipes of Speech SimCLR compared by them; `simclr_readouts` has the readouts and their scores

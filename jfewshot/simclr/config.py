@@ -233,6 +233,7 @@ FREE += (
     "encoder.remat",
     "encoder.attention",
     "augmentation.noise_folder",
+    "augmentation.rooms_folder",
     "monitor.development",
 )
 
@@ -241,12 +242,15 @@ def from_record(record: dict[str, Any]) -> TrainConfig:
     """The inverse of `jfewshot.training.config.as_record`, for a run's config.json."""
     augmentation = dict(record["augmentation"])
     alteration = type(AugmentationConfig().alteration)(**augmentation.pop("alteration"))
-    noise_folder = augmentation.pop("noise_folder")
+    folders = {name: augmentation.pop(name, None) for name in ("noise_folder", "rooms_folder")}
     parts = {
         "data": DataConfig(**{**record["data"], "source": Path(record["data"]["source"])}),
         "encoder": EncoderConfig(**record["encoder"]),
         "augmentation": AugmentationConfig(
-            **augmentation, alteration=alteration, noise_folder=Path(noise_folder) if noise_folder else None
+            **augmentation,
+            alteration=alteration,
+            noise_folder=Path(folders["noise_folder"]) if folders["noise_folder"] else None,
+            rooms_folder=Path(folders["rooms_folder"]) if folders["rooms_folder"] else None,
         ),
         "optimiser": OptimiserConfig(**record["optimiser"]),
         "fbank": FbankSettings(**record["fbank"]),

@@ -202,6 +202,7 @@ FREE: tuple[str, ...] = (
     "encoder.remat",
     "encoder.attention",
     "augmentation.noise_folder",
+    "augmentation.rooms_folder",
 )
 DECODING: tuple[str, ...] = ("decode", "lm")
 """These, and `beam.*`, concern a trained model: another choice decodes again and trains nothing."""

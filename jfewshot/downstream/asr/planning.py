@@ -101,7 +101,7 @@ def make_plan(config: AsrConfig, source: Source, n_units: int, samples: np.ndarr
         ctc_weight=config.ctc_weight,
         label_smoothing=config.label_smoothing,
         fbank=source.fbank if waves else None,
-        augmentation=dataclasses.replace(chosen, noise_folder=None) if waves else None,
+        augmentation=dataclasses.replace(chosen, noise_folder=None, rooms_folder=None) if waves else None,
         masks=(config.n_masks, *widest) if learns else (config.n_masks, round(widest[0] * rate / 100), 0),
         stack=stack,
         seconds=1 / 16_000 if waves else 1 / rate,

@@ -2,7 +2,8 @@
 
 Of waveforms, each `(key, wave, length) -> (wave, length)` with static shapes, written for one utterance and vmapped:
 
-- `speed`, `pitch`, `reverb`, `noise`; `resample` is what the first two stand on, `noise_pool` has recorded noise
+- `speed`, `pitch`, `reverb`, `noise`; `resample` is what the first two stand on
+- `noise_pool` has recorded noise, `rooms` recorded room responses
 - `repeated` fills a crop with a short utterance
 
 Of spectrograms:
@@ -22,6 +23,7 @@ from jfewshot.simclr.augmentation.noise_pool import NoisePool
 from jfewshot.simclr.augmentation.pitch import pitch
 from jfewshot.simclr.augmentation.repeated import repeated
 from jfewshot.simclr.augmentation.reverb import impulse_response, impulse_responses, reverb, reverb_continuous
+from jfewshot.simclr.augmentation.rooms import room_responses
 from jfewshot.simclr.augmentation.speed import speed
 from jfewshot.simclr.augmentation.views import Banks, augment_wave, make_banks, noise_pool, output_samples
 from jfewshot.simclr.settings import AlterationConfig, AugmentationConfig
@@ -46,5 +48,6 @@ __all__ = [
     "repeated",
     "reverb",
     "reverb_continuous",
+    "room_responses",
     "speed",
 ]

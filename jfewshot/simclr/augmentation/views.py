@@ -12,7 +12,8 @@ from jaxtyping import Array, Bool, Float, Int, Key
 from jfewshot.simclr.augmentation.noise import add_noise, coloured_noise
 from jfewshot.simclr.augmentation.noise_pool import NoisePool
 from jfewshot.simclr.augmentation.pitch import pitch, replay
-from jfewshot.simclr.augmentation.reverb import impulse_responses, reverb, reverb_continuous
+from jfewshot.simclr.augmentation.reverb import TAIL_S, impulse_responses, reverb, reverb_continuous
+from jfewshot.simclr.augmentation.rooms import room_responses
 from jfewshot.simclr.augmentation.speed import output_samples as samples_after_speed
 from jfewshot.simclr.augmentation.speed import speed
 from jfewshot.simclr.settings import AugmentationConfig
@@ -49,10 +50,10 @@ def make_banks(
     """Prepare the room responses and the noises that the augmentation draws from.
 
     Args:
-      config: which augmentations are switched on, and the folder of noise recordings, if there is one.
+      config: which augmentations are switched on, and the folders of noise recordings and of room responses, if there are any.
       samples: largest number of samples of a wave before its speed is changed.
       sample_rate: Hz.
-      seed: seed of the generated noises, or of the choice among recorded pieces.
+      seed: seed of the generated noises, or of the choice among recorded pieces and rooms.
       pool: from `noise_pool`, where it was made before; its first bank is taken.
 
     Returns:
@@ -60,7 +61,10 @@ def make_banks(
     """
     rooms = jnp.zeros((0, 0))
     if config.may("reverb") and not config.reverb_continuous:
-        rooms = jnp.asarray(impulse_responses(sample_rate))
+        if config.rooms_folder is None:
+            rooms = jnp.asarray(impulse_responses(sample_rate))
+        else:
+            rooms = jnp.asarray(room_responses(config.rooms_folder, sample_rate, seed, config.rooms, TAIL_S))
     noises = jnp.zeros((0, 0))
     if config.may("noise"):
         pool = pool or noise_pool(config, samples, sample_rate, seed)

@@ -67,6 +67,11 @@ class AugmentationConfig:
     """How often reverberation is added, from 0 to 1. At 1 the encoder never gets speech without reverberation."""
     reverb_continuous: bool = False
     """Draw room scales between whole percents too. This does without precomputed impulse responses and is slower."""
+    rooms_folder: Annotated[Path | None, arg(metavar="FOLDER")] = None
+    """Folder of recorded or simulated room responses in place of SoX's reverb, such as OpenSLR 28's RIRS_NOISES, whose lists say
+    which of its files are responses. Each response is equally likely."""
+    rooms: int = 512
+    """Highest number of responses of --augmentation.rooms-folder that are used, drawn by the seed: 512 of 2 s need 66 MB."""
     noise: bool = True
     """Add noise."""
     noise_folder: Annotated[Path | None, arg(metavar="FOLDER")] = None
@@ -119,6 +124,12 @@ class AugmentationConfig:
         if not 0.0 < self.lowest_band_hz <= self.highest_band_hz:
             raise UserError(
                 f"band limits from {self.lowest_band_hz} to {self.highest_band_hz} Hz: give two above 0, the lower one first"
+            )
+        if self.rooms < 1:
+            raise UserError(f"--augmentation.rooms {self.rooms}: give at least 1")
+        if self.rooms_folder is not None and self.reverb_continuous:
+            raise UserError(
+                "--augmentation.reverb-continuous draws SoX's rooms; leave --augmentation.rooms-folder out, or it"
             )
         if self.noise_pieces < 1 or self.noise_every < 1:
             raise UserError(
