@@ -20,6 +20,7 @@ from benchmarks.tools.measuring import write_json
 from benchmarks.tools.samples import opened_samples
 from jfewshot._version import made_with
 from jfewshot.evaluator.evaluator import Evaluator
+from jfewshot.store import Store
 
 # The two FSDD tasks share their recordings, so only one of them is in a background, and in none of the other's.
 BACKGROUNDS = {
@@ -48,6 +49,7 @@ def measure(evaluator: Evaluator) -> list[dict[str, Any]]:
     found = []
     for store in stores:
         background = [other for other in stores if other.dataset in BACKGROUNDS[store.dataset]]
+        statistics: dict[str, list[Store] | str | None] = {"l2": None, "samples": background, "shipped": "shipped"}
         cell: dict[str, Any] = {"dataset": store.dataset, "upstream": store.upstream}
         for how in HOW:
             for shots, n_episodes in EPISODES.items():
@@ -57,7 +59,7 @@ def measure(evaluator: Evaluator) -> list[dict[str, Any]]:
                     shots=shots,
                     n_episodes=n_episodes,
                     preprocessing="l2" if how == "l2" else "whiten_l2",
-                    statistics_from="shipped" if how == "shipped" else background,
+                    statistics_from=statistics[how],
                     evaluator=evaluator,
                 ):
                     strength = record["identity"]["strength"]

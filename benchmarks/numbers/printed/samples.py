@@ -1,5 +1,6 @@
 """What the sample stores show: noise, chosen labels, fused encoders, planted faults, curves over shots."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from benchmarks.numbers.comparing import Rows, Sentence, Table, Values
@@ -111,7 +112,47 @@ def planted_labels(found: Any, rows: Rows) -> Values:
     ]
 
 
+def accuracies(titles: Sequence[str], *conditions: str) -> Callable[[Any, Rows], Values]:
+    """Accuracies of the columns under each condition, as `make numbers` measures them."""
+
+    def values(found: Any, rows: Rows) -> Values:
+        by = {one["what"]: one["measured"] for one in found["numbers"]}
+        return [[[by[f"{row[0]}, {title}, {of}"] for of in conditions] for title in titles] for row in rows]
+
+    return values
+
+
+def with_chance(found: Any, rows: Rows) -> Values:
+    """One shot; the last row is chance."""
+    return [*accuracies(_SAMPLES, "1 shot")(found, rows[:-1]), [[20.0]] * len(_SAMPLES)]
+
+
+def chosen(shots: int) -> Callable[[Any, Rows], Values]:
+    """Accuracies with a chosen C and with C = 1."""
+    return accuracies(_SAMPLES, f"{shots} shots, C = auto", f"{shots} shots, C = 1")
+
+
+_SAMPLES = ("ESC-10 (sounds)", "FSDD, digits", "Arabic words", "FSDD, speakers")
+_README = ("Arabic Speech Commands (20 words)", "ESC-10", "FSDD, digits", "FSDD, speakers", "Avg")
+
 TABLES = [
+    Table(
+        "README.md",
+        "evaluates eight encoders",
+        "sample_accuracies",
+        accuracies(_README, "1 shot"),
+        columns=(1, 2, 3, 4, 5),
+    ),
+    Table("docs/samples.md", "### One shot", "sample_accuracies", with_chance, labels=2),
+    *(
+        Table(
+            "docs/samples.md",
+            text,
+            "sample_accuracies",
+            chosen(shots),
+        )
+        for shots, text in ((5, "### Five and twenty shots"), (20, "Twenty shots, 200 episodes"))
+    ),
     Table("docs/samples.md", "### Noise", "noise", noise),
     Table("docs/active_labels.md", "## Does it help?", "active_labels", chosen_labels),
     Table(

@@ -7,11 +7,8 @@ from benchmarks.numbers.printed import TABLES
 
 # (page, start of the headings): what another test compares.
 ELSEWHERE = {
-    ("README.md", "| Upstream | Arabic"): "tests/benchmarks/numbers/test_numbers.py, with docs/samples.md",
-    ("README.md", "| `logistic`, 15 queries, two CPU cores"): "the same, with docs/benchmarks.md",
+    ("README.md", "| `logistic`, 15 queries, two CPU cores"): "tests/benchmarks/numbers/test_numbers.py",
     ("docs/benchmarks.md", "| `logistic`, 15 queries | jfewshot, whole calls"): "tests/benchmarks/test_gpu.py",
-    ("docs/samples.md", "| | trained for"): "`make numbers` measures it again",
-    ("docs/samples.md", "| | ESC-10 (sounds) | FSDD, digits"): "`make numbers` measures it again",
     ("docs/extraction.md", "|  | segments/s | esc50"): "derived from a rate, by the command above the table",
     ("docs/extraction.md", "| dataset | segments of 5 s"): "derived, by the command above the table",
     ("docs/statistics.md", "| new in each pool | interval"): "simulated: tests/statistics/test_unbalanced.py",
