@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from statistics import median
+from statistics import mean, median
 from typing import Any
 
 from benchmarks.numbers.comparing import Rows, Sentence, Table, Values, numbers_in
@@ -48,8 +48,8 @@ def _less(by: dict[tuple[str, str], Any], cell: dict[str, Any], name: str) -> li
     """A difference, from the row or from the other one with the opposite sign."""
     if name in cell["differences"]:
         return _percent(cell["differences"][name])
-    mean, *intervals = _percent(by[name, cell["dataset"]]["differences"][cell["row"]])
-    return [-mean, *intervals]
+    middle, *intervals = _percent(by[name, cell["dataset"]]["differences"][cell["row"]])
+    return [-middle, *intervals]
 
 
 def sweep(found: Any, rows: Rows) -> Values:
@@ -61,6 +61,23 @@ def sweep(found: Any, rows: Rows) -> Values:
         name = f"batch_{sizes[0]}_epochs_{sizes[1]}" if sizes else _row(row[0])
         tests = ("arabic_words", "fsdd_digits", "fsdd_speakers", "arabic_speakers")
         values.append([[by[name, test, shots] for shots in (1, 5)] for test in tests])
+    return values
+
+
+_KINDS = (("emodb_texts", "syllables", "synthetic_words"), ("notes",), ("emodb_speakers", "held_out_voices"))
+
+
+def recipes(found: Any, rows: Rows) -> Values:
+    """Scores of recipes, and accuracies of words, sounds and voices at one shot and at five for each readout."""
+    by = {one["recipe"]: one for one in found["recipes"]}
+    values = []
+    for row in rows:
+        one = by[row[0].strip("`")]
+        cells = [
+            [mean(one["accuracy"][readout][task][shots] for task in tasks) for shots in "15" for tasks in _KINDS]
+            for readout in ("A", "last", "B", "C")
+        ]
+        values.append([[one["score"]], *cells])
     return values
 
 
@@ -198,6 +215,7 @@ TABLES = [
         for shots in (1, 5)
     ),
     Table(PRETRAINING, "### Batch size x epochs", "simclr_sweep", sweep),
+    Table(PRETRAINING, "| recipe | what it is | score |", "simclr_recipes", recipes, labels=2),
     Table(PRETRAINING, "`benchmarks/measured/simclr_signal_cpu.json`):", "simclr_signal_cpu", signal),
     Table(PRETRAINING, "`benchmarks/measured/simclr_step_cpu.json`:", "simclr_step_cpu", step),
     Table("docs/emotion.md", "`benchmarks/measured/emotion_cpu.json`", "emotion_cpu", emotion),

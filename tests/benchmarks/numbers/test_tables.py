@@ -11,6 +11,7 @@ ELSEWHERE = {
     ("docs/benchmarks.md", "| `logistic`, 15 queries | jfewshot, whole calls"): "tests/benchmarks/test_gpu.py",
     ("docs/extraction.md", "|  | segments/s | esc50"): "derived from a rate, by the command above the table",
     ("docs/extraction.md", "| dataset | segments of 5 s"): "derived, by the command above the table",
+    ("docs/pretraining.md", "| machine | peak"): "estimated, by the command above the table",
     ("docs/statistics.md", "| new in each pool | interval"): "simulated: tests/statistics/test_unbalanced.py",
     ("docs/statistics.md", "| pool | episodes | new in each pool"): "simulated: tests/statistics/coverage.py",
 }
@@ -45,6 +46,8 @@ NO_MEASUREMENTS = {
     ("docs/emotion.md", "| `--head`"),
     ("docs/emotion.md", "| paper | needs"),
     ("docs/migration.md", "| what | 0.1"),
+    ("docs/phones.md", "| features | first middle"),
+    ("docs/pretraining.md", "| task | kind"),
     ("docs/protocol.md", "| | default"),
     ("docs/report.md", "| path | what"),
     ("docs/report.md", "| holds | claim"),
