@@ -2,7 +2,7 @@
 
     python -m studies.simclr_speech --out SPEECH/debian_speech --per-voice 40
     python -m studies.simclr_samples --audio AUDIO --statistics SPEECH/debian_speech --encoders NEW-0 NEW-1 NEW-2 \\
-      --untrained RANDOM-0 RANDOM-1 RANDOM-2 --out SAMPLES --json benchmarks/measured/simclr_samples.json
+      --untrained RANDOM-0 --further OTHER-0 --out SAMPLES --json benchmarks/measured/simclr_samples.json
 
 The readouts are those of studies.simclr_readouts, whitened by the recordings in --statistics. All rows of a task have the same
 episodes. Stores that exist are not made again.
@@ -56,6 +56,8 @@ class Samples:
     """Folder for stores."""
     json: Path
     """File for the results."""
+    further: tuple[Path, ...] = ()
+    """Encoders of other recipes, each a row of its own."""
     episodes: int = 2000
     """Episodes of each task and number of shots."""
 
@@ -64,9 +66,8 @@ def make_stores(samples: Samples) -> None:
     """Extract all readouts of all encoders, of the sample tasks and of the recordings for statistics."""
     options = UpstreamOptions(threads=1)
     plain = [load_upstream(name, options) for name in ("fbank", "mfcc")]
-    ours = [
-        load_upstream(f"simclr:{name}", options) for name in (OLD, *map(str, (*samples.encoders, *samples.untrained)))
-    ]
+    folders = (*samples.encoders, *samples.untrained, *samples.further)
+    ours = [load_upstream(f"simclr:{name}", options) for name in (OLD, *map(str, folders))]
     found = {name: (dataset, samples.audio / folder) for name, (dataset, folder) in sample_datasets().items()}
     found["statistics"] = load_dataset(f"folder:{samples.statistics.name}"), samples.statistics
     for dataset, root in found.values():
@@ -138,6 +139,9 @@ def wanted(samples: Samples) -> Iterator[tuple[str, str, str, str, bool]]:
                 yield f"{row} {readout}", name, readout, view, readout in WHITENED
             yield f"{row} B, not whitened", name, "B_plain", READOUTS["B"], False
             yield f"{row} last, not whitened", name, "last_plain", READOUTS["last"], False
+    for path in samples.further:
+        for readout in ("B", "C"):
+            yield f"{path.name} {readout}", path.name, readout, READOUTS[readout], True
 
 
 def main() -> None:
