@@ -7,7 +7,7 @@
 - `torch_linear`: one `nn.Linear` per episode
 - `torch_features`: thousands of episodes at once, in feature space
 - `torch_gram`: the same on inner products
-- `torch_transductive`: the transductive heads, hundreds of episodes at once, in feature space
+- `torch_transductive`: the transductive heads, hundreds of episodes at once, in feature space and on inner products
 - `torch_common`: devices, threads, compilation, precision
 - `torch_steps`: how many steps a fixed-length solver needs
 """
@@ -34,7 +34,7 @@ COMPETITORS: dict[str, Competitor] = {
         rapids.COMPETITOR,
         *torch_features.COMPETITORS,
         *torch_gram.COMPETITORS,
-        torch_transductive.COMPETITOR,
+        *torch_transductive.COMPETITORS,
     )
 }
 

@@ -96,8 +96,9 @@ def test_a_competitor_predicts_what_scikit_learn_does(name, question, scratch):
         ("laplacian_shot", bound_updates),
     ],
 )
-def test_a_transductive_competitor_solves_the_papers_equations(name, equations, scratch):
-    competitor = COMPETITORS["torch transductive"]
+@pytest.mark.parametrize("way", ["torch transductive", "torch transductive, products"])
+def test_a_transductive_competitor_solves_the_papers_equations(name, equations, way, scratch):
+    competitor = COMPETITORS[way]
     if reason := competitor.unavailable("cpu"):
         pytest.skip(reason)
     problem = load_problem(Question(name, n_query=3, dim=32, n_episodes=5), scratch)
@@ -166,8 +167,8 @@ def test_every_competitor_of_the_rows_is_there_and_says_what_it_lacks():
     pytest.importorskip("torch")
     classifiers = ("logistic", "sgd", "ridge", "svm", "centroid", "knn")
     named = {name for classifier in classifiers for name in competitors_of(classifier)}
-    # The transductive one has a command of its own, `benchmarks.transductive`.
-    assert named | {"torch transductive"} == set(COMPETITORS)
+    # The transductive ones have a command of their own, `benchmarks.transductive`.
+    assert named | {"torch transductive", "torch transductive, products"} == set(COMPETITORS)
     assert OURS not in named
     assert COMPETITORS["cuML"].unavailable("cpu") == "cuML needs an NVIDIA GPU"
     assert COMPETITORS["torch Gram, CUDA graphs"].unavailable("cpu") == "CUDA graphs need CUDA"
