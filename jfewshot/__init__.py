@@ -1,4 +1,4 @@
-"""How good is this audio encoder with five labelled clips?
+"""Few-shot evaluation of frozen audio encoders: how accurate is an encoder with five labelled clips per class?
 
 - `evaluate`: stores -> records of few-shot accuracy (`api`)
 - `evaluate_arrays`: embeddings in memory -> few-shot accuracy, for instance in a training loop (`api`)
@@ -6,40 +6,41 @@
 - `open_store`: a store from its folder
 - `use_all_cores`: a JAX device per CPU core; call it before JAX is first used
 
-The rooms, those that others build on first:
+The folders and files, from the lowest layer to the highest:
 
 - `_version`: the version of this package and of those that a record was made with
 - `_moved`: old names of modules, for one more version
-- `errors`: the error that a user can mend
-- `printable`: names and numbers as a person may see them
+- `errors`: the error that a user can correct
+- `printable`: formats names and numbers for people
 - `threads`: NumPy on all cores
-- `randomness`: random words that depend on their purpose alone
+- `randomness`: random words that depend only on their purpose
 - `sharding`: `--shard 3/8`
 - `ray_workers`: processes on the machines of a Ray cluster
-- `files`: written whole or not at all, found, digested, read as tables
+- `files`: writes files completely or not at all, finds and digests them, reads tables
 - `commandline`: how every command parses its options, logs and ends
-- `audio`: decoded, mono, resampled, cut into segments
+- `audio`: decodes audio, mixes to mono, resamples, cuts into segments
 - `store`: the embedding store (NumPy only)
-- `profiling`: where the time of a run goes
-- `classifiers`: one file each
-- `episodes`: what an episode is, and how episodes are drawn
-- `evaluator`: thousands of episodes at once
+- `profiling`: measures the time of the steps of a run
+- `classifiers`: the classifiers, one file for each
+- `episodes`: the definition of an episode, and the drawing of episodes
+- `evaluator`: evaluates thousands of episodes at once
 - `results`: one record per evaluated cell
 - `statistics`: intervals, paired tests, ranks, correlations
 - `reporting`: tables, figures, one HTML page
-- `cells`: which cells a run has, and computing them
-- `heads`: one classifier fitted on all labelled clips, and the accuracy to expect of it
+- `cells`: plans and computes the cells of a run
+- `heads`: one classifier fitted on all labelled clips, and its expected accuracy
 - `options`, `run`: `python -m jfewshot.run`
 - `report`: `python -m jfewshot.report`
 - `api`: the same from Python
 - `shift`: `python -m jfewshot.shift`, supports of the same speaker or site and of others
 - `labelling`: `python -m jfewshot.labelling`, which clips to label on a budget
 - `suite`: `python -m jfewshot.suite`, frozen lists of tasks, one score, a leaderboard
-- `training`: what every training run shares
+- `training`: the common parts of all training runs
 - `simclr`: Speech SimCLR: features, augmentation, encoder, objectives, pretraining, export
 - `downstream`: emotion recognition and speech recognition on an encoder's frames
 
-Nothing here imports torch, and stores are read without importing JAX. `pyproject.toml` says which room may import which.
+This package never imports torch, and reads stores without importing JAX. `pyproject.toml` lists which folder may import
+which.
 """
 
 import importlib

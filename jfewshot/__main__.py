@@ -9,7 +9,7 @@ def console() -> NoReturn:
     """The command `jfewshot`."""
 
     def main() -> int | None:
-        # Imported in here, so that ^C during the import ends in a line as well.
+        # Imported here, so that ^C during the import also ends with one line.
         from jfewshot.commandline.front_door import main as front_door
 
         return front_door()

@@ -36,7 +36,7 @@ MODULES = {
     "jfewshot.training.memory": "jfewshot.training.checkpoints",
 }
 
-# Modules that became packages of the same name: where their names are now.
+# Modules that became packages of the same name, and the new places of their names.
 NAMES = {
     "jfewshot.cells": {
         "Cell": "planning",
@@ -90,7 +90,7 @@ def keep_old_names(moved: Mapping[str, str]) -> None:
     Args:
       moved: from old to new full names.
     """
-    # Last, so that a module that stands under a name is found before what once stood there.
+    # Last, so that an existing module is found before the old name of another one.
     sys.meta_path.append(_Finder(moved))
 
 

@@ -1,4 +1,4 @@
-"""One kind of error for what a user can mend."""
+"""The error for problems that a user can correct."""
 
 from jfewshot.printable import in_a_line
 
@@ -7,11 +7,11 @@ _KEPT = 900  # at each end of a longer message
 
 
 class UserError(ValueError):
-    """Something that the user gave or must mend.
+    """An error that the user can correct.
 
-    The message says what was seen, what is needed, and what to do next, in one or two lines;
-    nobody needs a traceback to act on it. Names in the message may come from a damaged file: control characters
-    are shown as signs, and the middle of a message of more than 2,000 characters is left out.
+    The message says what was seen, what is needed, and what to do next, in one or two lines, so no traceback is
+    printed. Names in the message may come from a damaged file, so control characters are replaced by visible symbols,
+    and the middle of a message of more than 2,000 characters is left out.
 
     Args:
       message: what was seen, what is needed, and what to do next.
@@ -43,7 +43,7 @@ _EXTRAS = {
 
 
 def explain_missing_package(error: ModuleNotFoundError) -> str | None:
-    """Which extra installs the package that an import did not find, in one line; None if no extra does (then it is a bug)."""
+    """The line that names the extra that installs a missing package; None if no extra does (then it is a bug)."""
     package = (error.name or "").partition(".")[0]
     extra = _EXTRAS.get(package)
     if extra is None:

@@ -1,7 +1,8 @@
-"""Uncompressed containers (WAV, RF64, AIFF, AU, W64, CAF, NIST): where the audio is, what the header says of its size.
+"""Uncompressed containers (WAV, RF64, AIFF, AU, W64, CAF, NIST): the position of the audio, and its size in the header.
 
 A recorder that was killed, or a program that wrote to a pipe, leaves a size of 0 or the largest number. A copy that was
-interrupted leaves a size larger than the file. libsndfile takes the first for an empty file, and the second for a shorter one.
+interrupted leaves a size larger than the file. libsndfile treats the first as an empty file, and the second as a
+shorter file.
 """
 
 import io
@@ -13,9 +14,10 @@ from dataclasses import dataclass
 
 from jfewshot.audio.base import MIN_DURATION_S, MOST_BYTES, Unusable, cut_short
 
-# From here on a size of 32 bits stands for "not known when the header was written": 0xFFFFFFFF, 0x7FFFFFFF, SoX's 0x7F000000.
+# A 32-bit size of at least this means "not known when the header was written": 0xFFFFFFFF, 0x7FFFFFFF, SoX's
+# 0x7F000000.
 _UNKNOWN = 0x7EFF_0000
-_BEFORE_DATA = 512  # chunks; a header with more is no header
+_BEFORE_DATA = 512  # chunks; a file with more is not a valid header
 _W64_TAIL = b"\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"  # of every GUID but the first one's
 _AU_BYTES = {1: 1, 2: 1, 3: 2, 4: 3, 5: 4, 6: 4, 7: 8, 27: 1}  # per sample, by encoding
 
@@ -26,12 +28,12 @@ class Place:
 
     Attributes:
       start: first byte of the samples.
-      promised: bytes, by the header; None: it says that they reach to the file's end.
-      bytes_per_s: of the samples; 0 where the header tells none.
-      size_at: first byte of the field that tells their size.
-      size_format: of that field, as `struct` has it.
-      size_more: what the field counts beside the samples.
-      chunks: a file may go on after the samples, with chunks that are laid out so; None: it cannot.
+      promised: size in bytes from the header; None if the samples reach to the file's end.
+      bytes_per_s: bytes per second of audio; 0 if the header does not give it.
+      size_at: first byte of the field with their size.
+      size_format: format of that field, as in `struct`.
+      size_more: bytes that the field counts in addition to the samples.
+      chunks: layout of chunks that may follow the samples; None if none may follow.
     """
 
     start: int
@@ -53,7 +55,7 @@ class Layout:
     alignment: int
 
     def read(self, file: io.BufferedIOBase, at: int) -> tuple[bytes, int, int] | None:
-        """Name, begin and size of the contents of the chunk at a byte; None where the file ends before."""
+        """Name, start and size of the contents of the chunk at a byte; None if the file ends before."""
         file.seek(at)
         header = file.read(self.name_bytes + struct.calcsize(self.size_format))
         if len(header) < self.name_bytes + struct.calcsize(self.size_format):
@@ -78,13 +80,13 @@ _W64, _CAF = Layout(16, "<q", True, 8), Layout(4, ">q", False, 1)
 
 
 def with_true_size(file: io.BufferedIOBase) -> bytes | None:
-    """Give a file a header with the true size of its audio; None where the decoder can read the file as it is.
+    """The file with a header that has the true size of its audio; None if the decoder can read the file unchanged.
 
     Args:
-      file: open, of any kind; those that are not known here are left to the decoder.
+      file: an open file of any kind; unknown kinds are left to the decoder.
 
     Raises:
-      Unusable: the file holds less than its header promises, or is too large to be mended.
+      Unusable: if the file is shorter than its header states, or too large to be corrected.
     """
     place = place_of(file)
     size = file.seek(0, os.SEEK_END)
@@ -205,7 +207,7 @@ def _nist(file: io.BufferedIOBase) -> Place | None:
         channels, rate = int(fields.get("channel_count", 1)), int(fields["sample_rate"])
     except (IndexError, KeyError, ValueError):
         return None
-    # The field is text: a larger file cannot be mended, and is taken as its header says.
+    # The field is text, so a larger file cannot be corrected; its header is used.
     packed = fields.get("sample_coding", "pcm") not in ("pcm", "ulaw", "alaw")
     size_of_file = file.seek(0, os.SEEK_END)
     promised = count * size * channels
@@ -241,6 +243,6 @@ def _mended(file: io.BufferedIOBase, size: int, place: Place, held: int) -> byte
     file.seek(0)
     data = bytearray(file.read())
     struct.pack_into(place.size_format, data, place.size_at, held + place.size_more)
-    if place.size_format == "<Q":  # ds64: the size of all before, the count of frames behind
+    if place.size_format == "<Q":  # ds64: before it the total size, after it the number of frames
         struct.pack_into("<Q", data, place.size_at - 8, size - 8)
     return bytes(data)

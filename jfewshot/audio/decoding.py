@@ -1,4 +1,4 @@
-"""Decode a file to mono, resample it, and say how long it is. What a header says of the length is compared with the file."""
+"""Decode a file to mono, resample it, and find its length. The length in a header is compared with the file."""
 
 import importlib
 import io
@@ -104,7 +104,7 @@ def usable(wave: Float32[np.ndarray, " samples"], rate: int, path: Path | str) -
       the samples, contiguous.
 
     Raises:
-      AudioError: if they are none, fewer than `MIN_DURATION_S`, NaN or infinite, or all the same.
+      AudioError: if there are none, or they are shorter than `MIN_DURATION_S`, NaN or infinite, or all the same.
     """
     if not len(wave):
         raise AudioError(path, "empty: no samples")
@@ -118,7 +118,7 @@ def usable(wave: Float32[np.ndarray, " samples"], rate: int, path: Path | str) -
 
 
 def resample(wave: Float32[np.ndarray, " samples"], rate: int, wanted_rate: int) -> Float32[np.ndarray, " wanted"]:
-    """Resample with soxr's HQ recipe; the same array where the rates are equal.
+    """Resample with soxr's HQ recipe; returns the same array if the rates are equal.
 
     Args:
       wave: mono samples.
@@ -142,7 +142,7 @@ def resample(wave: Float32[np.ndarray, " samples"], rate: int, wanted_rate: int)
 
 
 def duration_s(path: Path | str, *, content: bytes | None = None) -> float:
-    """Seconds of audio that a file holds: by its header, which is compared with the file, without decoding it.
+    """Duration of a file in seconds, from its header, which is compared with the file without decoding it.
 
     Args:
       path: the file.
@@ -164,7 +164,7 @@ def _decode_piece(path: Path | str, piece: bytes | None, most_s: float | None) -
         rate = file.samplerate
         wanted = file.frames if most_s is None else min(file.frames, max(1, round(most_s * rate)))
         try:
-            # Not -1: files that libsndfile cannot seek in (GSM 6.10) refuse it.
+            # Not -1, which fails for files in which libsndfile cannot seek (GSM 6.10).
             channels = file.read(wanted, dtype="float32", always_2d=True)
         except (soundfile.LibsndfileError, OSError, MemoryError) as error:
             raise AudioError(path, f"cannot be decoded ({_first_line(error)})") from error
@@ -174,7 +174,7 @@ def _decode_piece(path: Path | str, piece: bytes | None, most_s: float | None) -
 
 
 def as_mono(channels: Float32[np.ndarray, "samples channels"]) -> Float32[np.ndarray, " samples"]:
-    """The mean of the channels, summed in double precision: the mean of equal channels is then the channel itself."""
+    """The mean of the channels, summed in double precision, so that the mean of equal channels equals the channel."""
     return channels[:, 0] if channels.shape[1] == 1 else channels.mean(axis=1, dtype=np.float64).astype(np.float32)
 
 
@@ -183,7 +183,7 @@ def opened(path: Path | str, piece: bytes | None) -> Any:
 
     Args:
       path: the file.
-      piece: bytes of it with a true header; None for the file as it is.
+      piece: bytes of the file with a correct header; None for the unchanged file.
 
     Returns:
       soundfile's SoundFile.
@@ -268,7 +268,7 @@ def _look_at(file: io.BufferedIOBase, path: Path | str, named: bool) -> list[byt
 
 
 def _after_tag(data: bytes) -> bytes:
-    """The four bytes behind an ID3 tag."""
+    """The four bytes after an ID3 tag."""
     size = 0
     for byte in data[6:10]:
         size = size << 7 | byte & 0x7F

@@ -1,4 +1,4 @@
-"""FLAC: the true length from the last frame, since the header's may be unknown (0, written to a pipe) or wrong.
+"""FLAC: find the true length from the last frame, since the header's length may be unknown (0, written to a pipe) or wrong.
 
 Format: RFC 9639, sections 8.2 (STREAMINFO) and 9.1 (frame header).
 """
@@ -18,7 +18,7 @@ def flac_pieces(data: bytes) -> list[bytes | None]:
       data: the whole file, perhaps with an ID3 tag before the stream.
 
     Raises:
-      Unusable: a stream holds less than its header promises.
+      Unusable: if a stream is shorter than its header states.
     """
     starts = []
     position = data.find(b"fLaC")
@@ -71,7 +71,8 @@ def last_frame(data: bytes) -> Last | None:
         if frame is not None:
             found.append(Last(position, frame[0], sum(frame)))
         position = data.find(b"\xff", position + 1)
-    # Two bytes and a checksum of eight bits may agree by chance: a frame counts where another one ends at its begin.
+    # Two bytes and a checksum of eight bits may match by chance, so a frame counts only if another frame ends where it
+    # begins.
     ends = {frame.end for frame in found} | {0}
     return next((frame for frame in reversed(found) if frame.first in ends), None)
 
@@ -84,7 +85,7 @@ def _is_whole(data: bytes, frame: Last) -> bool:
 
 
 def _frame(header: bytes, stream_block: int) -> tuple[int, int] | None:
-    """First sample and count of samples by a frame's header, or None where the bytes are none."""
+    """First sample and number of samples from a frame's header; None if the bytes are not a header."""
     if len(header) < 6 or header[1] & 0xFE != 0xF8 or header[3] & 1:
         return None
     size_code, rate_code = header[2] >> 4, header[2] & 15

@@ -1,4 +1,4 @@
-"""Which files are taken for audio by their names, and what a file is that turns out to be no audio."""
+"""Find audio files by their names, and identify files that are not audio."""
 
 from pathlib import Path
 
@@ -67,7 +67,7 @@ _HEADS = (
 
 
 def audio_below(folder: Path | str) -> list[Path]:
-    """Every audio file below a folder, hidden ones left out, in the order of their paths; linked folders are followed.
+    """Every audio file below a folder, except hidden ones, sorted by path; linked folders are followed.
 
     Args:
       folder: where to look.
@@ -85,7 +85,7 @@ def sound_below(folder: Path | str) -> list[Path]:
 
 
 def is_unread(path: Path | str) -> bool:
-    """Whether a file holds sound by its name, in a format that is not read.
+    """Whether a file's name is that of sound in a format that cannot be read.
 
     Args:
       path: the file.

@@ -1,9 +1,10 @@
-"""MP3: count the frames that a file holds, and give the decoder a header that tells this count.
+"""MP3: count the frames of a file, and give the decoder a header with this number.
 
-libsndfile takes an MP3's length from the first Xing header, or from the first frames' bit rate where there is none, and
-decodes no further. A file of variable bit rate without a Xing header, or two files joined, then lose their ends. Here the
-frame headers are walked from the first to the last; each part gets a Xing header with the true count.
-Frame headers: ISO/IEC 11172-3, section 2.4.1.3; Xing header: Xing's "VBR header SDK" of 1998, as LAME writes it.
+libsndfile computes an MP3's length from the first Xing header, or from the bit rate of the first frames if there is
+none, and decodes only this length. So it loses the end of a file of variable bit rate without a Xing header, and of
+joined files. This file reads all frame headers from the first to the last; each part gets a Xing header with the true
+number. Frame headers: ISO/IEC 11172-3, section 2.4.1.3; Xing header: Xing's "VBR header SDK" of 1998, as LAME writes
+it.
 """
 
 import functools
@@ -12,7 +13,7 @@ from typing import NamedTuple
 
 from jfewshot.audio.base import Unusable, cut_short
 
-# kbit/s by (is MPEG 1, layer) and index. MPEG 2 and 2.5 share theirs, and layers II and III of MPEG 2 too.
+# kbit/s by (is MPEG 1, layer) and index. MPEG 2 and 2.5 have the same table, and so have layers II and III of MPEG 2.
 _LAYER_2_OF_MPEG_2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 _BITRATES = {
     (True, 1): tuple(range(0, 449, 32)),
@@ -23,14 +24,15 @@ _BITRATES = {
     (False, 3): _LAYER_2_OF_MPEG_2,
 }
 _RATES = (44_100, 48_000, 32_000)
-# So many frames may lack: some encoders count the header's own frame, some their last, unfinished one.
+# So many frames may be missing: some encoders count the frame of the header, and some their last, unfinished frame.
 _FRAMES_MISCOUNTED = 2
-# libsndfile knows some MP3s by their file's name alone, or by an ID3 tag that is not empty: ten bytes of padding.
+# libsndfile recognises some MP3s only by their file name, or by a non-empty ID3 tag, which here has ten bytes of
+# padding.
 _TAG = b"ID3\x04\0\0\0\0\0\x0a" + bytes(10)
 
 
 class Frame(NamedTuple):
-    """What a frame's four header bytes say."""
+    """The contents of a frame's four header bytes."""
 
     length: int
     """Bytes, header included."""
@@ -42,7 +44,7 @@ class Frame(NamedTuple):
 
     @property
     def kind(self) -> tuple[int, int, int, bool]:
-        """What cannot change within one stream."""
+        """The properties that cannot change within one stream."""
         return self.rate, self.channels, self.layer, self.mpeg_1
 
     @property
@@ -71,14 +73,14 @@ class Part:
 
 
 def mp3_pieces(data: bytes, *, as_it_is: bool) -> list[bytes | None]:
-    """The parts of a file, each with a header that tells its true length; [None] where the file can be decoded as it is.
+    """The parts of a file, each with a header with its true length; [None] if the file can be decoded unchanged.
 
     Args:
       data: the whole file.
       as_it_is: whether the decoder can be given the file itself, by a name that ends in `.mp3`.
 
     Raises:
-      Unusable: a part holds fewer frames than its header promises, or is of layer I or II and of variable bit rate.
+      Unusable: if a part has fewer frames than its header states, or is of layer I or II with variable bit rate.
     """
     parts = [part for part in walk(data) if part.n_frames]
     pieces: list[bytes | None] = []
@@ -97,7 +99,7 @@ def mp3_pieces(data: bytes, *, as_it_is: bool) -> list[bytes | None]:
 
 
 def walk(data: bytes) -> list[Part]:
-    """Every part of a file; tags and bytes that belong to no frame are passed over.
+    """Every part of a file; tags and bytes that belong to no frame are skipped.
 
     Args:
       data: the whole file.
@@ -112,7 +114,7 @@ def walk(data: bytes) -> list[Part]:
             continue
         end = position + frame.length
         if end > len(data):
-            break  # the last frame is not whole
+            break  # the last frame is incomplete
         in_step = True
         tag, promised = _tag(data, position, frame)
         if tag is not None or promised is not None or not parts or parts[-1].frame.kind != frame.kind:
@@ -127,7 +129,7 @@ def walk(data: bytes) -> list[Part]:
 
 @functools.lru_cache(maxsize=4096)
 def frame_of(header: int) -> Frame | None:
-    """What four bytes say, or None where they are no frame's header (or one of free bit rate, whose length is not told).
+    """Parse a frame's header of four bytes; None if they are not a header (or of free bit rate, whose length is unknown).
 
     Args:
       header: the four bytes, the first one highest.
@@ -150,7 +152,7 @@ def frame_of(header: int) -> Frame | None:
 
 
 def _is_followed(data: bytes, position: int, frame: Frame) -> bool:
-    """Whether another frame of this kind, a tag or the file's end follows: four bytes alone look like a header by chance."""
+    """Whether another frame of this kind, a tag or the file's end follows, since four bytes may look like a header by chance."""
     after = position + frame.length
     if after >= len(data):
         return after == len(data)
@@ -189,7 +191,7 @@ def _tag(data: bytes, position: int, frame: Frame) -> tuple[int | None, int | No
 
 
 def _piece(data: bytes, part: Part) -> bytes | None:
-    """A part with a header that tells its count of frames; None where its own does, or none can (layers I and II)."""
+    """A part with a header with its number of frames; None if its own header has it, or if none can have it (layers I and II)."""
     if part.frame.layer != 3 or part.promised == part.n_frames:
         return None
     if part.tag is None or part.promised is None:

@@ -1,4 +1,4 @@
-"""Ogg (Vorbis, Opus, FLAC): streams that were joined one after another, and files that were cut. Format: RFC 3533, section 6."""
+"""Ogg (Vorbis, Opus, FLAC): joined streams, and files that were cut. Format: RFC 3533, section 6."""
 
 from jfewshot.audio.base import Unusable
 
@@ -7,7 +7,7 @@ _FIRST_PAGE = 2  # flag
 
 
 def ogg_pieces(data: bytes) -> list[bytes | None]:
-    """The streams of a file that follow one another, which libsndfile would read the first of; [None] where it is one.
+    """The consecutive streams of a file, of which libsndfile would read only the first; [None] if there is only one.
 
     Args:
       data: the whole file.
@@ -24,7 +24,8 @@ def ogg_pieces(data: bytes) -> list[bytes | None]:
             end += header[26] + sum(table)
         if len(header) < _HEADER or end > len(data):
             raise Unusable("cut short: its last page is not whole; copy, download or encode it again")
-        # The streams of one recording (sound and pictures) begin together: only a first page after others begins a new one.
+        # The streams of one recording (sound and pictures) begin together, so only a first page after other pages
+        # begins a new recording.
         is_first = bool(header[5] & _FIRST_PAGE)
         if is_first and not before_was_first:
             starts.append(position)

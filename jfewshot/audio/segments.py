@@ -24,7 +24,7 @@ def cut_segments(
     n_full, n_left = divmod(len(wave), segment_samples)
     segments = wave[: n_full * segment_samples].reshape(n_full, segment_samples)
     if n_left and (n_left >= min_tail_samples or not n_full):
-        # np.resize repeats what it is given, from its start, until the length is reached.
+        # np.resize repeats an array from its start until the length is reached.
         tail = np.resize(wave[n_full * segment_samples :], segment_samples)
         segments = np.concatenate([segments, tail[None, :]])
     return segments

@@ -1,4 +1,4 @@
-"""A stretch of a long recording, decoded without the rest where the format allows that."""
+"""Decode a stretch of a long recording without the rest, if the format allows that."""
 
 import functools
 import os
@@ -11,8 +11,8 @@ from jaxtyping import Float32
 from jfewshot.audio.base import MIN_DURATION_S, AudioError
 from jfewshot.audio.decoding import as_mono, decode, opened, pieces_of, usable
 
-# Formats in which libsndfile finds any sample exactly. Of Vorbis, Opus and MP3, samples after a jump differ from those of a full
-# decode (tests/audio/test_stretches.py), so these are decoded from the start.
+# Formats in which libsndfile seeks exactly. In Vorbis, Opus and MP3, samples after a seek differ from those of a full
+# decode (tests/audio/test_stretches.py), so these files are decoded from the start.
 _EXACT = frozenset(("WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "FLAC", "NIST", "RAW"))
 _SAMPLES = ("PCM_", "FLOAT", "DOUBLE", "ULAW", "ALAW")
 
@@ -41,10 +41,10 @@ def decode_stretch(stretch: Stretch) -> tuple[Float32[np.ndarray, " samples"], i
       stretch: the samples from round(start_s x rate) to round(end_s x rate), the last one left out.
 
     Returns:
-      float32 samples, to the bit those of a full decode, and their sample rate in Hz.
+      float32 samples, identical to those of a full decode, and their sample rate in Hz.
 
     Raises:
-      AudioError: as `decode` does; or if the stretch reaches beyond the recording's end by more than `MIN_DURATION_S`.
+      AudioError: as for `decode`; also if the stretch ends more than `MIN_DURATION_S` after the recording.
     """
     path, start_s, end_s = stretch
     status = os.stat(path) if os.path.isfile(path) else None
@@ -78,7 +78,7 @@ def _samples(stretch: Stretch, rate: int, held: int) -> tuple[int, int]:
 
 @functools.lru_cache(maxsize=64)
 def _is_exact(path: Path, mtime_ns: int, size: int) -> bool:
-    """Whether any sample can be found: the file is as its header says, and of a format that can be sought in."""
+    """Whether seeking is exact: the file agrees with its header, and its format allows seeking."""
     if pieces_of(path, None) != [None]:
         return False
     with opened(path, None) as file:

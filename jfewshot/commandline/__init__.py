@@ -3,13 +3,13 @@
 This room loads neither JAX nor NumPy, because `--help` and refused options must not wait for them.
 
   ending.py      exit codes, and the one line with which a command ends on an error, ^C or SIGTERM
-  logs.py        plain lines on standard error
-  progress.py    how far a command is: a bar on a terminal, a plain line every 30 s elsewhere
-  options.py     a dataclass of options, described: names, types, defaults, help texts, headings
-  parsing.py     arguments to that dataclass; a refusal is one line
+  logs.py        logging as plain lines on standard error
+  progress.py    progress of a command: a bar on a terminal, a plain line every 30 s elsewhere
+  options.py     describes a dataclass of options: names, types, defaults, help texts, headings
+  parsing.py     converts arguments to that dataclass; an error is one line
   config_file.py the options of `--config FILE`
-  helptext.py    what `--help` prints
-  commands.py    which commands there are
+  helptext.py    the text of `--help`
+  commands.py    the list of commands
   completion.py  shell completion
   front_door.py  `jfewshot`: the list of commands, and which module does each
 """

@@ -1,6 +1,6 @@
-"""Which commands there are. Modules are named as text, so that this room imports none of them.
+"""The list of commands. Modules are named as text, so that this room imports none of them.
 
-`extraction` stands on the other side of a wall: nothing in `jfewshot` imports it, and only these names lead there.
+Nothing in `jfewshot` imports `extraction`; only the names in this file refer to it.
 """
 
 import dataclasses
@@ -14,10 +14,10 @@ class Command:
 
     Attributes:
       name: one word or two.
-      purpose: a line that says what it is for.
+      purpose: a line that describes its purpose.
       module: the module whose `main` runs it.
-      options: where the dataclass of its options is, as `module:Class`.
-      before: arguments that `main` is given before the user's, where one `main` serves several commands.
+      options: the dataclass of its options, as `module:Class`.
+      before: arguments for `main` before the user's arguments, if several commands share one `main`.
     """
 
     name: str
@@ -27,7 +27,7 @@ class Command:
     before: tuple[str, ...] = ()
 
     def run(self, arguments: list[str]) -> int | None:
-        """Hand over to the module."""
+        """Call the module's `main`."""
         return importlib.import_module(self.module).main([*self.before, *arguments])
 
     def load_options(self) -> Any:
@@ -36,7 +36,7 @@ class Command:
         return getattr(importlib.import_module(module), name)
 
 
-# From files of annotations to labelled stretches, for `store import --annotations`: module and function.
+# Module and function that read labelled stretches from annotation files, for `store import --annotations`.
 ANNOTATED_STRETCHES = ("extraction.datasets.for_windows", "labelled_stretches")
 
 GROUPS: dict[str, tuple[Command, ...]] = {

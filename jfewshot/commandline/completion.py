@@ -13,7 +13,7 @@ from jfewshot.errors import UserError
 
 _COMMON = ("--config", "--quiet", "--version", "--help")
 
-# On the other side of a wall, so they are named as text.
+# `jfewshot` must not import these modules, so they are named as text.
 _UPSTREAMS, _NAMES = "extraction.upstreams", "extraction.upstreams.zoo_names"
 
 _SCRIPT = """\
@@ -75,7 +75,7 @@ def script(shells: Sequence[str]) -> str:
     """The completion script of a shell.
 
     Args:
-      shells: what follows `--completion`: `bash` or `zsh`; or `names` and a family of encoders.
+      shells: the arguments of `--completion`: `bash` or `zsh`; or `names` and a family of encoders.
 
     Returns:
       A script to source, or the names of a family's encoders, a line for each.

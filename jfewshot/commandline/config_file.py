@@ -29,7 +29,7 @@ def with_config(arguments: Sequence[str], options: Sequence[Option], extra: Sequ
       The command line without `--config`; an option that it gives itself is not taken from the file.
 
     Raises:
-      UserError: no such file, not TOML or JSON, or a name that is no option.
+      UserError: if the file does not exist, is not TOML or JSON, or has a name that is not an option.
     """
     arguments = list(arguments)
     at = next((i for i, text in enumerate(arguments) if text == "--config" or text.startswith("--config=")), None)
@@ -58,7 +58,7 @@ def with_config(arguments: Sequence[str], options: Sequence[Option], extra: Sequ
             positional += _values(known[name], value, path)
         elif not {name, normal(known[name].off_flag.lstrip("-"))} & given:
             named += _as_arguments(known[name], value, path)
-    # Positional values come first, so that no option of several values swallows them.
+    # Positional values come first, so that they are not read as further values of an option.
     first = next((i for i, text in enumerate(rest) if text.startswith("-")), len(rest))
     return [*(rest[:first] or positional), *named, *rest[first:]]
 
@@ -102,7 +102,8 @@ def _read(path: Path) -> Mapping[str, Any]:
         hint = "" if is_toml or path.suffix.lower() == ".json" else " (a TOML file's name must end in .toml)"
         raise UserError(f"--config {path} is not {what}: {error}{hint}") from error
     except ValueError as error:
-        # Python refuses to read more than 4,300 digits, and names a setting of Python as the fix.
+        # Python refuses to read more than 4,300 digits, and its message names a setting of Python, which would not help
+        # our users.
         raise UserError(
             f"--config {path} holds a value that cannot be read, for instance a number of thousands of digits"
         ) from error
@@ -114,7 +115,7 @@ def _read(path: Path) -> Mapping[str, Any]:
 
 
 def _leaves(found: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Names with their tables before them, and values; a file may hold tables inside each other that no option has."""
+    """Names with their tables as prefixes, and values; a file may contain nested tables that no option has."""
     left = [(normal(name), value) for name, value in reversed([*found.items()])]
     while left:
         name, value = left.pop()
@@ -145,7 +146,7 @@ def _values(option: Option, value: Any, path: Path) -> list[str]:
 
 
 def _check_value(name: str, value: Any, path: Path) -> None:
-    """Refuse what no command line can hold: lists in lists, and characters that are no text."""
+    """Refuse values that no command line can have: lists in lists, and invalid characters."""
     for item in value if isinstance(value, list) else [value]:
         if isinstance(item, list | dict) or (isinstance(value, list) and item is None):
             kind = "a list" if isinstance(item, list) else "null" if item is None else "a table"

@@ -16,9 +16,9 @@ from jfewshot.errors import UserError, explain_missing_package
 from jfewshot.printable import printable
 
 # docs/commands.md lists these codes; a test compares.
-EXIT_CHECK_FAILED = 1  # what was checked is not in order (store verify, upstreams check)
+EXIT_CHECK_FAILED = 1  # a check failed (store verify, upstreams check)
 EXIT_USER_ERROR = 2
-EXIT_BUG = 70  # EX_SOFTWARE of sysexits.h; Python's own 1 could not be told from a failed check
+EXIT_BUG = 70  # EX_SOFTWARE of sysexits.h; Python's own 1 could not be distinguished from a failed check
 EXIT_INTERRUPTED = 128 + 2  # SIGINT, as shells have it
 EXIT_TERMINATED = 128 + 15  # SIGTERM
 
@@ -26,16 +26,18 @@ _KEPT = "what was finished is kept, and the same command continues from there"
 
 
 class Terminated(BaseException):
-    """SIGTERM arrived. Not an Exception, so that no `except Exception` on the way swallows it."""
+    """SIGTERM arrived. Not an Exception, so that no `except Exception` catches it."""
 
 
 class Interrupted(KeyboardInterrupt):
-    """^C arrived. A class of its own, because Python ends by SIGINT, and not with our exit code, once it has seen the other one
-    leave code that a C extension runs."""
+    """^C arrived.
+
+    This is not KeyboardInterrupt: if a KeyboardInterrupt leaves code that a C extension runs, Python ends by SIGINT and
+    not with our exit code."""
 
 
 def run_cli(main: Callable[[], int | None]) -> NoReturn:
-    """Run a command line's `main` and exit with a code that a script can rely on (docs/commands.md).
+    """Run a command line's `main` and exit with a documented code (docs/commands.md).
 
     The exit code is what `main` returns (None: 0), 2 on a `UserError`, a file-system error or a package of an extra that is
     not installed, 130 on ^C, 143 on SIGTERM and 70 on any other error. Only the last prints a traceback: it is a bug, and the
@@ -45,14 +47,14 @@ def run_cli(main: Callable[[], int | None]) -> NoReturn:
     try:
         with _signals(asked):
             status = main() or 0
-        sys.stdout.flush()  # here, where a reader that is gone is no error, and not at the interpreter's exit
+        sys.stdout.flush()  # flushed here, where a closed pipe is not an error, and not at the interpreter's exit
     except (KeyboardInterrupt, Terminated):
         status = _ended_by_signal(asked)
     except UserError as error:
         _say(str(error))
         status = EXIT_USER_ERROR
     except BrokenPipeError:
-        # The reader of our output, `head` for instance, has seen enough. Whatever is still buffered goes nowhere.
+        # The reader of our output, for instance `head`, has closed the pipe. Buffered output is discarded.
         with contextlib.suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
@@ -61,7 +63,7 @@ def run_cli(main: Callable[[], int | None]) -> NoReturn:
         status = EXIT_USER_ERROR
     except Exception as error:
         missing = explain_missing_package(error) if isinstance(error, ModuleNotFoundError) else None
-        if asked:  # a package that is being imported may turn ^C into an error of its own
+        if asked:  # a package that is being imported may replace ^C by another error
             status = _ended_by_signal(asked)
         elif missing:
             _say(missing)
@@ -102,7 +104,7 @@ def _is_importing(frame: Any) -> bool:
 
 @contextlib.contextmanager
 def _signals(asked: list[int]) -> Iterator[None]:
-    """While the block runs, ^C and SIGTERM are noted in `asked` and end it; afterwards everything is as before."""
+    """While the block runs, ^C and SIGTERM are recorded in `asked` and end it; afterwards the old handlers are restored."""
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may set handlers
         return
@@ -110,13 +112,14 @@ def _signals(asked: list[int]) -> Iterator[None]:
 
     def end(number: int, frame: Any) -> None:
         if os.getpid() != process:
-            # A forked child inherits this handler. A child ends as it would without it, and says nothing.
+            # A forked child inherits this handler. The child ends as it would without the handler, without a message.
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
             return
         asked.append(number)
         if _is_importing(frame):
-            # An exception in the midst of a C extension's start can be lost, or crash the interpreter. No work is under way.
+            # An exception during the initialisation of a C extension can be lost, or crash the interpreter. No work has
+            # begun yet.
             os.write(2, f"error: {_line(number)}\n".encode())
             os._exit(EXIT_TERMINATED if number == signal.SIGTERM else EXIT_INTERRUPTED)
         raise Terminated if number == signal.SIGTERM else Interrupted
@@ -132,7 +135,7 @@ def _signals(asked: list[int]) -> Iterator[None]:
     hook, sys.unraisablehook = sys.unraisablehook, again
     before = {}
     for number in (signal.SIGINT, signal.SIGTERM):
-        # A handler of somebody else stays, and so does a signal that the parent chose to ignore (nohup, `&` in a script).
+        # Keep another program's handler, and a signal that the parent process ignores (nohup, `&` in a script).
         if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
             before[number] = signal.signal(number, end)
     try:

@@ -1,4 +1,4 @@
-"""`jfewshot`: the list of commands, and handing over to one of them."""
+"""`jfewshot`: show the list of commands, or run one of them."""
 
 import difflib
 import sys
@@ -36,10 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int | None:
 
 
 def find(arguments: Sequence[str]) -> tuple[Command | None, list[str]]:
-    """The command that is named, and the arguments after its name; None where only the first of two words is given.
+    """The named command, and the arguments after its name; None if only the first of two words is given.
 
     Raises:
-      UserError: there is no such command; names the nearest ones.
+      UserError: if there is no such command; the message names the nearest ones.
     """
     first, second = arguments[0], arguments[1] if len(arguments) > 1 else ""
     if first in COMMANDS:

@@ -1,4 +1,4 @@
-"""What `--help` prints: what a command is for, examples, and every option under the heading of its group."""
+"""The text of `--help`: the purpose of a command, examples, and every option under the heading of its group."""
 
 import inspect
 import itertools
@@ -55,7 +55,7 @@ def help_text(kind: type, command: str) -> str:
 
 
 def first_line(kind: type) -> str:
-    """What a command is for, in a line."""
+    """The purpose of a command, in one line."""
     return next(iter(paragraphs(kind)))
 
 
@@ -65,13 +65,13 @@ def usage(kind: type) -> str:
 
 
 def paragraphs(kind: type) -> list[str]:
-    """What a command does, paragraph by paragraph."""
+    """The description of a command, paragraph by paragraph."""
     text = inspect.getdoc(kind) or ""
     return [" ".join(part.split()) for part in text.split("\n\n") if part.strip()]
 
 
 def headed_options(kind: type) -> Iterator[Option]:
-    """Options of one heading together, headings in the order in which they come first; arguments before options."""
+    """Options grouped by heading, headings in the order of their first option; arguments before options."""
     options = options_of(kind)
     headings = dict.fromkeys(option.heading for option in options)
     for heading in sorted(headings, key=lambda heading: heading != "Arguments"):
@@ -103,7 +103,7 @@ def with_default(option: Option) -> str:
 
 
 def default_text(option: Option) -> str:
-    """The default as it would be typed; empty where the help text itself says what happens without the option."""
+    """The default as it would be typed; empty if the help text describes the default itself."""
     default: Any = option.default
     if default is REQUIRED or default is None or default == "" or default == ():
         return ""

@@ -28,7 +28,7 @@ class _StandardError(logging.StreamHandler):
 
 
 class _Printable(logging.Formatter):
-    """Messages hold names of files and classes, which may hold escape sequences."""
+    """Replaces escape sequences in messages, since names of files and classes may contain them."""
 
     def format(self, record: logging.LogRecord) -> str:
         return printable(super().format(record))

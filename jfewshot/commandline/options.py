@@ -1,7 +1,8 @@
-"""A dataclass of options, described: what each option is called, takes, means and defaults to.
+"""Describe a dataclass of options: the name, type, meaning and default of each option.
 
-The dataclass is the command line, as tyro has it: a field is an option, the string below the field is its help, a field that
-is itself a dataclass is a set of options with a common prefix. Two class attributes say what a dataclass cannot:
+The dataclass is the command line, as tyro has it: a field is an option, the string below the field is its help, a field
+that is itself a dataclass is a set of options with a common prefix. Two class attributes hold information that a
+dataclass cannot express:
 
   HEADINGS  the first field of each group of options -> the heading of that group in `--help`
   EXAMPLES  command lines that `--help` shows
@@ -61,7 +62,7 @@ class Option:
 
     @property
     def off_flag(self) -> str:
-        """What switches it off: `--no-faster`, `--augmentation.no-pitch`."""
+        """The flag that switches it off: `--no-faster`, `--augmentation.no-pitch`."""
         prefix, dot, last = self.name.rpartition(".")
         return f"--{prefix}{dot}no-{last}"
 
@@ -88,7 +89,7 @@ class Option:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """The words that may stand in place of a number: `all`."""
+        """The words that are allowed instead of a number: `all`."""
         literal = [part for part in self._kinds if typing.get_origin(part) is Literal]
         return tuple(map(str, typing.get_args(literal[0]))) if literal and len(self._kinds) > 1 else ()
 
@@ -154,7 +155,7 @@ def field_texts(kind: type) -> dict[str, str]:
     for base in reversed(kind.__mro__[:-1]):
         try:
             body = ast.parse(textwrap.dedent(inspect.getsource(base))).body[0]
-        except OSError:  # no source: somebody's own class, typed at a prompt
+        except OSError:  # no source: a user's class that was typed at a prompt
             continue
         assert isinstance(body, ast.ClassDef)
         for field, text in itertools.pairwise(body.body):

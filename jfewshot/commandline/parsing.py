@@ -1,4 +1,4 @@
-"""From arguments to a dataclass of options. An error in the arguments is reported in one line."""
+"""Convert arguments to a dataclass of options. An error in the arguments is reported in one line."""
 
 import contextlib
 import difflib
@@ -36,8 +36,8 @@ def start(kind: type[T], arguments: Sequence[str] | None, command: str) -> T:
       The options.
 
     Raises:
-      UserError: on an option that is not there or a value that does not fit it, in one line.
-      SystemExit: after printing what `--help` or `--version` asks for.
+      UserError: if an option does not exist or a value does not fit it, in one line.
+      SystemExit: after `--help` or `--version` has been printed.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     found, quiet = parse_with_common(kind, arguments, command)
@@ -96,7 +96,7 @@ def parse_with_common(kind: type[T], arguments: Sequence[str], command: str) -> 
 
 
 def _check_names(arguments: Sequence[str], options: Sequence[Option]) -> None:
-    """Every option that is given exists, and every option that must be given is."""
+    """Check that all given options exist, and that all required options are given."""
     switches = [option for option in options if option.is_switch]
     known = [option.flag for option in options if not option.is_positional]
     known += [option.off_flag for option in switches]
@@ -151,7 +151,7 @@ def _check_values(option: Option, arguments: Sequence[str]) -> None:
 
 def _reads_as(kind: Any, value: str, default: Any) -> bool:
     if value == "None":
-        return default is None  # tyro's word for an option that is not given
+        return default is None  # tyro's value for an option that is not given
     try:
         kind(value)
     except ValueError:
@@ -193,7 +193,7 @@ def _by_tyro(kind: type[T], arguments: Sequence[str], options: Sequence[Option])
     if unknown:
         raise UserError(f"'{unknown[0]}' is not an option, nor a value of one; see --help")
     for option in options:
-        # tyro takes no value at all for a list of several, and a command would then have nothing to do.
+        # tyro accepts an option of several values without any value, and the command would then have nothing to do.
         name = option.name.lower().replace("-", "_")
         if option.is_positional and option.default is REQUIRED and getattr(found, name, None) == ():
             raise UserError(f"{_missing(option)}. See --help")
@@ -206,7 +206,7 @@ def _missing(option: Option) -> str:
 
 def _out_of_the_box(box: str, options: Sequence[Option]) -> str:
     """The error that tyro prints in a box, as one line."""
-    # The title, a rule, what is wrong, a rule, help; drawn with letters where the terminal knows no lines.
+    # The title, a rule, the error, a rule, help; the rules are letters if the terminal cannot draw lines.
     parts = re.split(r"[─-]{5,}", box)
     text = " ".join(re.sub(r"[│|╭╮╰╯+]|Argument helptext.*", " ", parts[min(1, len(parts) - 1)]).split())
     missing = [o for o in options if o.is_positional and o.default is REQUIRED and o.name in text.upper()]

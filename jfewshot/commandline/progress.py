@@ -1,7 +1,7 @@
-"""How far a command is: a bar on a terminal, a plain line every 30 s elsewhere, nothing with `--quiet`.
+"""Report the progress of a command: a bar on a terminal, a plain line every 30 s elsewhere, nothing with `--quiet`.
 
-Every command reports through this module. Several reports may be under way at a time; each has a bar of its own. The plain lines
-come from a thread, so that they also come while a single piece of work takes minutes.
+Every command uses this module. There may be several reports at a time, each with its own bar. A thread writes the plain
+lines, so that they also appear while a single piece of work takes minutes.
 """
 
 import logging
@@ -26,7 +26,7 @@ class Progress:
       title: what is being done, such as "reading stores".
       total: pieces of work in all; None if that is not known.
       unit: what the pieces are called, such as "stores".
-      done: pieces that are finished before this start, which say nothing about the speed.
+      done: pieces that were finished before, which do not count for the speed.
       show: whether anything is shown; None: unless `--quiet` was given.
     """
 
@@ -60,7 +60,7 @@ class Progress:
 
         Args:
           pieces: how many more are finished.
-          details: a few words on the current state, such as the speed; None leaves them as they were.
+          details: a short text about the current state, such as the speed; None keeps the last text.
         """
         with self._lock:
             self.done += pieces
@@ -70,7 +70,7 @@ class Progress:
             _bars.update(self._bar, self.done, self._counted(), self._details)
 
     def line(self, now: float | None = None) -> str:
-        """How far the work is and how long it still takes, in a line without a length limit.
+        """The progress of the work and the remaining time, in a line without a length limit.
 
         Args:
           now: time in seconds, on the clock of `time.monotonic`; None: now.
@@ -97,7 +97,7 @@ class Progress:
 
 
 def tracked(items: Sequence[T], title: str, unit: str) -> Iterator[T]:
-    """The items one after another, with progress through them.
+    """Yield the items one after another, and report progress.
 
     Args:
       items: the pieces of work.
@@ -121,7 +121,7 @@ def duration(seconds: float) -> str:
 
 
 class _Bars:
-    """All bars of this process, in one display on standard error, which is there while there is a bar."""
+    """All bars of this process, in one display on standard error, which exists as long as there is a bar."""
 
     def __init__(self) -> None:
         self._display: Any = None

@@ -1,16 +1,16 @@
-"""Files: written whole or not at all, found, digested, and read as tables.
+"""Files: write them completely or not at all, find them, digest them, and read tables.
 
-- `atomic`: files and folders that appear whole or not at all
+- `atomic`: files and folders that appear complete or not at all
 - `places`: where a finished folder may be put
-- `listing`: what lies below a folder; the user's folder for caches
+- `listing`: the files below a folder; the user's folder for caches
 - `digests`: SHA-256 of files and of JSON values
 - `json_values`: JSON from a file that may be damaged (loads msgspec)
 - `arrays`: arrays as the bytes of an .npz file (loads NumPy)
 - `tables`: text tables with a header
-- `not_tables`: what is given in place of a table
+- `not_tables`: recognises files that are not tables
 - `parquet`: Parquet tables (loads pyarrow)
-- `texts`: names from anywhere as text, missing ones too
-- `csv_cells`: cells of CSV as they are written
+- `texts`: converts names of any type to text, including missing ones
+- `csv_cells`: writes cells of CSV
 """
 
 from jfewshot.files.atomic import (

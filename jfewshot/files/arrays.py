@@ -50,16 +50,16 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
       UserError: if the file is damaged; says how in a few words, without the file's name.
     """
     try:
-        # Opened here, for np.load leaves a damaged file open.
+        # Opened here, because np.load does not close a damaged file.
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = dict(archive)
     except FileNotFoundError:
         raise
     except Exception as error:
-        # A header is a Python literal, and its shape may ask for any memory: a damaged file raises whatever zipfile, zlib,
-        # NumPy, and Python's tokenizer and parser raise.
+        # A header is a Python literal, and its shape may require any amount of memory, so a damaged file can raise any
+        # error of zipfile, zlib, NumPy, and Python's tokenizer and parser.
         raise UserError(" ".join(str(error).split())[:200] or type(error).__name__) from error
-    # NumPy gives the bytes of a member that does not begin as arrays do.
+    # NumPy returns bytes for a member that does not begin like an array.
     other = next((name for name, array in arrays.items() if not isinstance(array, np.ndarray)), None)
     if other is not None:
         raise UserError(f"its member {other[:60]!r} is not an array")

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Files and folders that appear complete or not at all."""
 
 import contextlib
 import errno
@@ -17,16 +17,16 @@ from typing import IO, Any
 from jfewshot.errors import UserError
 from jfewshot.files.places import OwnFiles, check_place
 
-# Unfinished files and folders carry this ending; a reader never looks at them.
+# Unfinished files and folders have this ending; readers ignore them.
 PARTIAL = ".partial"
 _OWNER = re.compile(rf"\.(\d+)\.([0-9a-f]{{6}})[0-9a-f]{{6}}{re.escape(PARTIAL)}\Z")
 
 
 @contextlib.contextmanager
 def atomic_write(path: Path | str, mode: str = "wb") -> Iterator[IO[Any]]:
-    """Open a temporary file beside `path`; on a clean exit flush it to disk and rename it to `path`, else remove it.
+    """Open a temporary file next to `path`; on a clean exit flush it to disk and rename it to `path`, else remove it.
 
-    A reader sees the old file or the new one, never a part. Two writers at once do no harm: the last rename wins.
+    A reader sees the old file or the new one, never a part. If two programs write at once, the last rename wins.
     """
     path = Path(path)
     temporary = _temporary(path)
@@ -52,13 +52,12 @@ def atomic_write(path: Path | str, mode: str = "wb") -> Iterator[IO[Any]]:
 def atomic_folder(
     path: Path | str, own_files: OwnFiles = lambda _: None, what: str = "folder", replace: bool = False
 ) -> Iterator[Path]:
-    """Fill a temporary folder beside `path`; on a clean exit rename it to `path`, else remove it.
+    """Fill a temporary folder next to `path`; on a clean exit rename it to `path`, else remove it.
 
     Args:
-      path: where the folder goes. What stands there stays, unless it is an empty folder, or `replace` is given and it
-        holds nothing but files of its own manifest.
-      own_files: the files that the manifest in a folder accounts for, with the manifest; None where there is no
-        manifest.
+      path: the path of the folder. An existing folder is kept, unless it is empty, or `replace` is given and it
+          contains only files of its own manifest.
+      own_files: the files that the manifest in a folder lists, with the manifest; None if there is no manifest.
       what: the kind of folder, for messages.
       replace: whether a folder of this kind may be replaced.
 
@@ -83,10 +82,10 @@ def atomic_folder(
 
 @contextlib.contextmanager
 def scratch_folder(path: Path | str) -> Iterator[Path]:
-    """A temporary folder beside `path`, on the same disk, for what is needed while `path` is made; it is removed at the end."""
+    """A temporary folder next to `path`, on the same disk, for files that are needed while `path` is made; removed at the end."""
     path = Path(path).absolute()
     path.parent.mkdir(parents=True, exist_ok=True)
-    remove_stale_partials(path.parent)  # of a process that was killed, which may be gigabytes
+    remove_stale_partials(path.parent)  # those of a killed process may have gigabytes
     temporary = _temporary(path)
     temporary.mkdir()
     try:
@@ -117,7 +116,7 @@ def _publish(finished: Path, path: Path) -> None:
 
 
 def _temporary(path: Path) -> Path:
-    """A new name in a path's folder, which tells the process and the machine that own the unfinished file."""
+    """A new name in a path's folder, which contains the process and the machine of the unfinished file."""
     return path.with_name(f".{path.name}.{os.getpid()}.{_machine()}{uuid.uuid4().hex[:6]}{PARTIAL}")
 
 
@@ -134,7 +133,7 @@ def _machine() -> str:
 def _owner_is_gone(leftover: Path) -> bool:
     """Whether an unfinished file or folder is of a process of this machine that has ended."""
     found = _OWNER.search(leftover.name)
-    # Windows has no signal that only asks.
+    # Windows has no signal that only tests whether a process exists.
     if found is None or found[2] != _machine() or os.name != "posix":
         return False
     try:
@@ -147,14 +146,14 @@ def _owner_is_gone(leftover: Path) -> bool:
 
 
 def remove_stale_partials(folder: Path, older_than_s: float = 24 * 3600) -> None:
-    """Remove what killed runs left half-written.
+    """Remove unfinished files of killed runs.
 
-    What a process of this machine left goes at once when that process has ended. Anything else may be the work of a run on
-    another machine, and stays while it is young.
+    Unfinished files of a process of this machine are removed as soon as that process has ended. Other files may belong
+    to a run on another machine, and are kept until they are old.
 
     Args:
       folder: where to look.
-      older_than_s: from which age on everything half-written goes.
+      older_than_s: unfinished files that are older than this are removed in any case.
     """
     now = time.time()
     for leftover in folder.glob(f".*{PARTIAL}"):
@@ -166,14 +165,14 @@ def remove_stale_partials(folder: Path, older_than_s: float = 24 * 3600) -> None
             else:
                 leftover.unlink(missing_ok=True)
         except FileNotFoundError:
-            continue  # its owner finished meanwhile
+            continue  # its process has finished in the meantime
 
 
 def writable_folder(path: Path | str, purpose: str) -> Path:
-    """Make the folder if need be and prove that a file can be written in it, before hours of work.
+    """Make the folder if necessary, and check that a file can be written in it before hours of computation.
 
     Raises:
-      UserError: naming the folder and the reason.
+      UserError: names the folder and the reason.
     """
     path = Path(path)
     try:

@@ -1,8 +1,8 @@
-"""Cells of CSV as we write them: quoted where a reader needs it, and never a formula to a spreadsheet.
+"""Write cells of CSV: quoted if a reader needs it, and never a formula for a spreadsheet.
 
-A spreadsheet computes a cell that begins with =, +, - or @, whoever wrote it (CWE-1236). Such text is written with an
-apostrophe before it, which spreadsheets take for "this is text", and which `read_table` takes off. Text that begins with
-apostrophes before one of these characters gets one more, so that every text reads back as itself.
+A spreadsheet interprets a cell that begins with =, +, - or @ as a formula (CWE-1236). Such text is written with a
+leading apostrophe, which spreadsheets interpret as "this is text", and which `read_table` removes. Text that begins
+with apostrophes before one of these characters gets one more, so that every text reads back as itself.
 """
 
 import re
@@ -16,12 +16,12 @@ _QUOTED = re.compile(r'[,"\r\n]')
 
 
 def escape_formula(text: str) -> str:
-    """Text with an apostrophe before it where a spreadsheet would compute it."""
+    """Text with a leading apostrophe if a spreadsheet would interpret it as a formula."""
     return f"'{text}" if _FORMULA.match(text) else text
 
 
 def unescape_formula(text: str) -> str:
-    """What `escape_formula` was given."""
+    """The text that was given to `escape_formula`."""
     return text[1:] if text[:1] == "'" and _ESCAPED.match(text) else text
 
 

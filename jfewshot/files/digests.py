@@ -13,12 +13,12 @@ def sha256_of_file(path: Path | str) -> str:
 
 
 def canonical_json(value: Any) -> str:
-    """JSON with sorted keys and no spaces: equal values give equal text, whatever the order they were put together in.
+    """JSON with sorted keys and no spaces, so that equal values give equal text in any order of construction.
 
     Numbers keep their type: write 1.0, not 1, where a float is meant.
 
     Raises:
-      ValueError: for NaN or an infinity, which JSON has no word for.
+      ValueError: for NaN or infinity, which JSON cannot represent.
     """
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 

@@ -6,7 +6,7 @@ import msgspec
 
 from jfewshot.errors import UserError
 
-# Far more than any file of ours has, and far less than what Python's own recursion bears when a value is written again.
+# Far more than any of our files has, and far less than Python's recursion limit allows when a value is written again.
 _MOST_LEVELS = 64
 
 
@@ -45,7 +45,7 @@ def check_nesting(data: bytes, value: Any) -> None:
     Raises:
       UserError: in a few words.
     """
-    # A value of few brackets cannot be deep, and counting them is many times faster than looking.
+    # A value with few brackets cannot be deeply nested, and counting brackets is many times faster than checking.
     if data.count(b"[") + data.count(b"{") <= _MOST_LEVELS:
         return
     level = [value]

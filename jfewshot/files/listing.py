@@ -1,4 +1,4 @@
-"""Finding files: what lies below a folder, and the user's folder for caches."""
+"""Find the files below a folder, and the user's folder for caches."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,8 @@ from pathlib import Path
 def files_below(folder: Path | str, hidden: bool = False) -> list[Path]:
     """Every file below a folder, sorted by path.
 
-    Linked folders are followed, for datasets are often linked to where the disk is large; a link to a folder above it is not.
+    Linked folders are followed, since datasets are often links to a large disk. A link to a folder above it is not
+    followed.
 
     Args:
       folder: where to look.
@@ -28,7 +29,7 @@ def files_below(folder: Path | str, hidden: bool = False) -> list[Path]:
 
 
 def user_cache() -> Path:
-    """The user's folder for what can be made again."""
+    """The user's folder for files that can be made again."""
     base = os.environ.get("XDG_CACHE_HOME")
     try:
         return Path(base) if base else Path.home() / ".cache"

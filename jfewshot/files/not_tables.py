@@ -20,7 +20,7 @@ _KINDS = (
 
 
 def is_lfs_pointer(path: Path | str) -> bool:
-    """Whether a file is what Git LFS leaves in place of a large file that was not fetched."""
+    """Whether a file is the pointer that Git LFS writes in place of a large file that was not fetched."""
     try:
         with open(path, "rb") as file:
             return file.read(len(_LFS)) == _LFS
@@ -29,10 +29,10 @@ def is_lfs_pointer(path: Path | str) -> bool:
 
 
 def text_of_table(path: Path, fix: str) -> str:
-    """The text of a table, without the mark that spreadsheets put before it.
+    """The text of a table, without the byte-order mark that spreadsheets write.
 
     Raises:
-      UserError: if the file is missing or is not UTF-8 text; names what it is and the fix.
+      UserError: if the file is missing or is not UTF-8 text; the message says what it is, and the fix.
     """
     try:
         content = path.read_bytes()

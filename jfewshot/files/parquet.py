@@ -15,8 +15,8 @@ def need_pyarrow(what: str, instead: str = "") -> tuple[Any, Any]:
     """pyarrow and its module of Parquet.
 
     Args:
-      what: is being done, for the message.
-      instead: what else would do, for the message.
+      what: the current action, for the message.
+      instead: an alternative, for the message.
 
     Returns:
       the two modules.

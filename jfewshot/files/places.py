@@ -1,4 +1,4 @@
-"""Where a finished folder may be put: nothing of the user's is ever removed for it."""
+"""Check where a finished folder may be put; the user's own files are never removed."""
 
 import json
 from collections.abc import Callable
@@ -7,12 +7,12 @@ from pathlib import Path
 from jfewshot.errors import UserError
 
 _SHOWN = 3
-# From a folder, the names of the files that its own manifest accounts for; None where it has no such manifest.
+# Maps a folder to the names of the files that its own manifest lists; None if it has no such manifest.
 OwnFiles = Callable[[Path], frozenset[str] | None]
 
 
 def check_place(path: Path | str, own_files: OwnFiles, what: str, replace: bool) -> Path:
-    """Refuse to put a folder where something stands that is not ours, or that nobody asked to replace.
+    """Refuse a path with existing files that are not ours, or that the user did not ask to replace.
 
     Args:
       path: where the folder should go.
@@ -24,7 +24,7 @@ def check_place(path: Path | str, own_files: OwnFiles, what: str, replace: bool)
       The path, with links followed.
 
     Raises:
-      UserError: naming the folder and what is in it. Nothing was touched.
+      UserError: names the folder and its contents. Nothing was changed.
     """
     path, here = Path(path).resolve(), Path.cwd()
     if path == here or path in here.parents:

@@ -1,6 +1,6 @@
-"""Reading text tables with a header, strictly: CSV with any usual delimiter, TSV, and JSON lines.
+"""Read text tables with a header strictly: CSV with any usual delimiter, TSV, and JSON lines.
 
-One reader for every table that the project takes. Whatever it cannot read without guessing is refused by its line.
+This is the only reader of tables in the project. If it would have to guess, it refuses the table and names the line.
 """
 
 import csv
@@ -26,7 +26,7 @@ class Row(dict[str, str]):
     """A row, from column to text.
 
     Attributes:
-      line: the line of the file that the row begins on, from 1.
+      line: the line of the file on which the row begins, from 1.
       nested: columns whose cell is a list or an object (JSON lines, Parquet); the text is its JSON.
     """
 
@@ -47,14 +47,16 @@ def read_table(path: Path, columns: Sequence[str], fix: str, delimiter: str = ",
 
     Args:
       path: the file, in UTF-8. A file whose first character is `{` is read as JSON lines.
-      columns: those that must be there; others are kept too.
-      fix: what to do where the file is missing, for the message: "give a CSV with the columns path and text".
-      delimiter: between fields. Where the header has none, but a semicolon, a tab or a bar, that is the delimiter.
-      quoting: whether quotes enclose fields, as in CSV. Without quoting, quotes are characters like others, and a line is a row.
+      columns: the required columns; others are kept too.
+      fix: what to do if the file is missing, for the message: "give a CSV with the columns path and text".
+      delimiter: delimiter between fields. If the header does not have it, but a semicolon, a tab or a bar, that is the
+          delimiter.
+      quoting: whether quotes enclose fields, as in CSV. Without quoting, quotes are ordinary characters, and a line is
+          a row.
 
     Returns:
-      The rows in the file's order, each with its line. Cells of CSV are text; the apostrophe that keeps a spreadsheet from
-      computing a cell (`csv_cells`) is taken off.
+      The rows in the file's order, each with its line. Cells of CSV are text; the apostrophe that keeps a spreadsheet
+      from computing a cell (`csv_cells`) is removed.
 
     Raises:
       UserError: if the file is missing, is no text table, lacks one of `columns`, or has a row that does not fit the header;
@@ -117,7 +119,7 @@ def read_cells(path: Path, columns: Sequence[str], fix: str) -> tuple[list[str],
 def require_columns(path: Path, header: Sequence[str], columns: Sequence[str], fix: str) -> None:
     """Refuse a table that lacks a column.
 
-    If a column's name differs in case or white space alone, the message says so.
+    If a column's name differs only in case or white space, the message says so.
 
     Args:
       path: file of the table, for the message.
@@ -138,7 +140,7 @@ def require_columns(path: Path, header: Sequence[str], columns: Sequence[str], f
 
 
 def near_name(name: str, names: Sequence[str]) -> str | None:
-    """The one among some names that differs in case or white space alone."""
+    """The first of some names that differs only in case or white space."""
     return next((other for other in names if other.strip().casefold() == name.casefold()), None)
 
 
@@ -239,7 +241,8 @@ def _json_lines(path: Path, text: str) -> list[Row]:
                 f"{path}: line {number} is not JSON ({error}); give one JSON object a line, or a CSV"
             ) from error
         except ValueError as error:
-            # Python refuses to read more than 4,300 digits, and names a setting of Python as the fix.
+            # Python refuses to read more than 4,300 digits, and its message names a setting of Python, which would not
+            # help our users.
             raise UserError(f"{path}: line {number} holds a number of thousands of digits; give it as text") from error
         if not isinstance(value, dict):
             raise UserError(

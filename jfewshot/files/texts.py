@@ -1,4 +1,4 @@
-"""Names from anywhere as text: pandas' and NumPy's missing values, bytes, numbers, and what is no name at all."""
+"""Convert names of any type to text: pandas' and NumPy's missing values, bytes, numbers; refuse invalid names."""
 
 import logging
 import unicodedata
@@ -17,7 +17,7 @@ _NOT_ONE = (list, tuple, set, frozenset, dict)
 
 
 def is_missing(value: object) -> bool:
-    """Whether a value says that nothing is known: None, NaN, pandas' NA and NaT."""
+    """Whether a value is missing: None, NaN, pandas' NA and NaT."""
     return type(value).__name__ in _MISSING_TYPES or (isinstance(value, float) and bool(value != value))
 
 
@@ -26,10 +26,10 @@ def text_of(value: Any, what: str) -> str:
 
     Args:
       value: text, bytes in UTF-8, a number, or a missing value.
-      what: whose it is, for messages: "the class of clip 'a.wav'".
+      what: the meaning of the value, for messages: "the class of clip 'a.wav'".
 
     Raises:
-      UserError: for a list of values, bytes that are not UTF-8, or characters that no file can hold.
+      UserError: for a list of values, bytes that are not UTF-8, or characters that cannot be written to a file.
     """
     if type(value) is not str:
         value = _as_text(value, what)
@@ -70,12 +70,10 @@ def texts_of(values: Iterable[Any], what: str, owners: Sequence[str] | None = No
         raise UserError(
             f"{what}: {type(values).__name__} {str(values)[:40]!r}; a list with one value per clip is needed"
         )
-    if (
-        type(values) is np.ndarray and values.dtype.kind in "iu"
-    ):  # not a masked array, which has values that are missing
+    if type(values) is np.ndarray and values.dtype.kind in "iu":  # not a masked array, which has missing values
         return [str(value) for value in values.tolist()]
     if isinstance(values, np.ndarray) and values.dtype.kind == "U":
-        values = values.tolist()  # NumPy's texts are looked at one by one ten times as slowly as Python's
+        values = values.tolist()  # iterating over NumPy's texts takes ten times as long as over Python's
     texts = []
     for number, value in enumerate(values):
         if type(value) is str and value.isascii() and "\0" not in value:
@@ -87,14 +85,14 @@ def texts_of(values: Iterable[Any], what: str, owners: Sequence[str] | None = No
 
 
 def check_twins(names: Iterable[str], what: str) -> None:
-    """Refuse names that differ in white space or Unicode's spelling alone, and warn of those that differ in case alone.
+    """Refuse names that differ only in white space or in the form of Unicode, and warn of names that differ only in case.
 
     Args:
       names: of classes or groups.
       what: what they are: "classes".
 
     Raises:
-      UserError: naming two such names.
+      UserError: names two such names.
     """
     plain: dict[str, str] = {}
     folded: dict[str, str] = {}

@@ -1,12 +1,12 @@
-"""Heads: one classifier fitted on all labelled clips, kept in a folder, with the accuracy to expect of it.
+"""Heads: one classifier fitted on all labelled clips, stored in a folder, with its expected accuracy.
 
 - `head`: a fitted head, and its scores of new embeddings
-- `folder`: a head's folder, written whole and read with checks
-- `fitting`: from labelled embeddings to a head
-- `solving`: the evaluator's solvers on labelled clips of any number per class
-- `exact`: the same problems in float64, for many leavings-out
+- `folder`: a head's folder, written completely and checked when read
+- `fitting`: fits a head on labelled embeddings
+- `solving`: the evaluator's solvers on labelled clips, with any number of clips per class
+- `exact`: the same problems in float64, for many fits with clips left out
 - `left_out`: scores of each clip by the head that was fitted without the clip or its group
-- `unknown`: a threshold below which a clip is of none of the classes
+- `unknown`: a threshold below which a clip is assigned to no class
 """
 
 from jfewshot.heads.fitting import Fitted, fit_head

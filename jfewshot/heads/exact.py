@@ -1,4 +1,4 @@
-"""The heads' problems in float64 and NumPy, at a known strength: for the many fits of leaving clips out.
+"""Fit heads in float64 with NumPy, at a known strength, for the many fits with clips left out.
 
 The solutions are those of `jfewshot.classifiers`, whose problems are strictly convex. The compiled solvers would be compiled
 again for each number of clips.
@@ -24,8 +24,8 @@ def scores_without(
     """Scores of some clips by the head that is fitted on all others.
 
     Args:
-      gram: inner products of all clips, measured from one origin, float64.
-      labels: class number of each clip; the classes of the others are numbered from 0 without gaps.
+      gram: inner products of all clips, relative to one origin, float64.
+      labels: class number of each clip; the classes of the remaining clips are numbered from 0 without gaps.
       left: the clips to leave out; their labels are not used.
       kind: name of the classifier, its settings, and its strength.
 
@@ -50,7 +50,7 @@ def scores_without(
 def closeness(
     products: Float[np.ndarray, "rows clips"], squares: Float[np.ndarray, " clips"], settings: Any
 ) -> Float[np.ndarray, "rows clips"]:
-    """How close embeddings are to clips, as `knn` measures it.
+    """How close embeddings are to clips, by the measure of `knn`.
 
     Args:
       products: inner products.
@@ -117,7 +117,7 @@ def _centroid(gram, one_hot, metric):
 
 
 class Descent:
-    """Fits `logistic` or `svm` on some of the clips, each time from where the last fit ended.
+    """Fits `logistic` or `svm` on some of the clips; each fit starts from the last solution.
 
     Weights are sought in the span of the clips by L-BFGS (Liu and Nocedal, 1989).
 
@@ -141,7 +141,7 @@ class Descent:
         self._last = np.zeros((self.points.shape[1], n_classes))
 
     def scores_without(self, left: Int[np.ndarray, " left"]) -> Float[np.ndarray, "left classes"]:
-        """Scores of some clips by the head that is fitted on all others, each of whose classes is there."""
+        """Scores of some clips by the head that is fitted on all others, which must include every class."""
         kept = np.delete(np.arange(len(self._labels)), left)
         # The next fit, on nearly the same clips, starts where this one ends.
         self._last = self._weights(kept, self._last)

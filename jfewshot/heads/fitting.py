@@ -1,4 +1,4 @@
-"""From labelled embeddings to a head: the fit, the accuracy to expect, and the threshold for unknown sounds."""
+"""Fit a head on labelled embeddings, estimate its accuracy, and choose the threshold for unknown sounds."""
 
 import dataclasses
 import logging
@@ -25,19 +25,19 @@ from jfewshot.store.view_checks import Wanted, check_view
 
 log = logging.getLogger(__name__)
 
-# Inner products of so many clips take 0.5 GB in float64; the accuracy to expect needs a few arrays of this size.
+# Inner products of so many clips take 0.5 GB in float64; the expected accuracy needs a few arrays of this size.
 MOST_CLIPS = 8000
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Fitted:
-    """A head, and what was found while it was fitted.
+    """A head, and the findings of its fit.
 
     Attributes:
-      head: the head; `write_head` keeps it.
-      outcomes: of the labelled clips, each left out.
+      head: the head; `write_head` stores it.
+      outcomes: outcomes of the labelled clips, each left out.
       unknown: the threshold for unknown sounds.
-      cautions: what to read the numbers with.
+      cautions: cautions for the reader of the numbers.
     """
 
     head: Head
@@ -57,8 +57,8 @@ def fit_head(
 ) -> Fitted:
     """Fit a head on all labelled clips of a store.
 
-    A clip takes part as the mean of its segments' embeddings. Where clips have groups and each class has two at least, the
-    accuracy to expect is that of clips of new groups.
+    A clip takes part as the mean of its segments' embeddings. If clips have groups, and each class has at least two,
+    the expected accuracy is that of clips of new groups.
 
     Args:
       store: a store, or its folder.
@@ -193,14 +193,14 @@ def clip_means(
 
 
 def groups_apart(clips: ClipTable, labels: Int[np.ndarray, " clips"]) -> tuple[Int[np.ndarray, " clips"], str]:
-    """Which clips are left out together, and what to be careful about.
+    """Which clips are left out together, and a caution.
 
     Args:
       clips: the labelled clips.
       labels: class number of each.
 
     Returns:
-      group numbers; each clip has its own where there are no groups, or where a class has a single one.
+      group numbers; each clip has its own if there are no groups, or if a class has only one group.
     """
     alone = np.arange(len(clips))
     if not (clips.group != "").any():
@@ -261,7 +261,7 @@ def _facts(
     labels: Int[np.ndarray, " clips"],
     groups_shared: bool,
 ) -> dict[str, Any]:
-    """What head.json says beside the classifier (docs/heads_in_use.md)."""
+    """The further facts of head.json (docs/heads_in_use.md)."""
     manifest = store.manifest
     sizes = np.bincount(labels)
     recall = np.bincount(labels, correct) / sizes

@@ -1,4 +1,4 @@
-"""A head's folder: `head.json` and `weights.npz`, written whole or not at all, and checked when read."""
+"""A head's folder: `head.json` and `weights.npz`, written completely or not at all, and checked when read."""
 
 import json
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ FORMAT, FORMAT_VERSION = "jfewshot-head", 1
 MANIFEST, WEIGHTS = "head.json", "weights.npz"
 _AGAIN = "copy the folder again, or fit the head again"
 _ARRAYS = ("origin", "weights", "bias", "labels")
-# What the scores of a recording depend on, together with the name and the revision of the encoder.
+# The fields on which the scores of a recording depend, together with the name and the revision of the encoder.
 _SCORING = ("classes", "classifier", "settings", "preprocessing", "view", "audio", "weights_sha256")
 
 _Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
@@ -165,7 +165,7 @@ def read_head(path: Path | str) -> Head:
 
 
 def scoring_digest(manifest: Mapping[str, Any]) -> str:
-    """SHA-256 of all that a head's scores depend on, so that an edited `head.json` is told from the one that was written.
+    """SHA-256 of everything on which a head's scores depend, so that an edited `head.json` is recognised.
 
     Args:
       manifest: what `head.json` says.
@@ -176,7 +176,7 @@ def scoring_digest(manifest: Mapping[str, Any]) -> str:
 
 
 def outcomes_in(head: Head) -> Outcomes:
-    """How the labelled clips did when they were left out, from a head's facts."""
+    """The outcomes of the labelled clips when they were left out, from a head's facts."""
     found = head.facts["expected"]
     return Outcomes(
         found["n_correct"],

@@ -9,7 +9,7 @@ from jaxtyping import Float, Float32, Int
 
 from jfewshot.evaluator.preprocessing import Transform, without_statistics
 
-# What may be fitted: classifiers whose scores are linear in the embedding, or that compare it with the labelled clips.
+# Classifiers that can be fitted: their scores are linear in the embedding, or they compare it with the labelled clips.
 LINEAR = ("ridge", "logistic", "svm", "centroid")
 CLASSIFIERS = (*LINEAR, "knn")
 PREPROCESSINGS = ("none", "l2")
@@ -45,7 +45,7 @@ class Head:
 
     @property
     def transform(self) -> Transform:
-        """From embeddings as the encoder gives them to those that the weights are for."""
+        """Convert embeddings of the encoder to embeddings for the weights."""
         return dataclasses.replace(without_statistics(self.preprocessing), origin=self.origin)
 
     def scores(self, rows: Float[np.ndarray, "rows dim"]) -> Float32[np.ndarray, "rows classes"]:
@@ -100,7 +100,7 @@ def neighbour_scores(
 
 
 def margins(scores: Float[np.ndarray, "rows classes"]) -> Float[np.ndarray, " rows"]:
-    """How sure a head is: the highest score minus the second highest.
+    """The confidence of a head: the highest score minus the second highest.
 
     Args:
       scores: of each clip, at least two classes.

@@ -1,6 +1,6 @@
 """Scores of each clip by the head that was fitted without the clip, or without all clips of its group.
 
-For ridge regression no head is fitted again. With G = (K + alpha I)^-1 and the free intercept eliminated from it,
+Ridge regression needs no new fits. With G = (K + alpha I)^-1 and the free intercept eliminated from it,
 
     S = G - G 1 1^T G / 1^T G 1,
 
@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 from jfewshot.heads.exact import Descent, closeness, ridge_inverse, scores_without
 from jfewshot.heads.head import neighbour_scores
 
-# Heads that are fitted again, at most; where there are more groups, several are left out together.
+# Largest number of new fits; if there are more groups, several are left out together.
 MOST_FITS = 200
 
 

@@ -1,4 +1,4 @@
-"""The evaluator's solvers on labelled clips of any number per class: one problem in place of thousands of episodes."""
+"""The evaluator's solvers on labelled clips, with any number per class: one problem instead of thousands of episodes."""
 
 import functools
 from typing import Any, NamedTuple
@@ -21,7 +21,7 @@ class Solution(NamedTuple):
       alpha: coefficients on the clips.
       bias: one per class.
       strength: the strength that was given or chosen.
-      residual: what is left of the condition that the solution must meet.
+      residual: violation of the optimality condition.
     """
 
     alpha: Float[np.ndarray, "n classes"]
@@ -55,7 +55,8 @@ def solve(
         episode=jnp.zeros(1, jnp.uint32),
         key=jnp.zeros(2, jnp.uint32),
         n_way=n_classes,
-        # All that a solver asks is whether a clip can be left out. A number more would be compiled for.
+        # A solver only needs to know whether a clip can be left out. More different numbers would need more compiled
+        # programs.
         k_shot=min(2, int(np.bincount(labels, minlength=n_classes).min())),
         targets=jnp.asarray(np.eye(n_classes, dtype=np.float32)[labels][:, :, None]),
     )
@@ -67,7 +68,8 @@ def solve(
     residual = float(diagnostics.residual[0])
     if classifier.tolerance is not None and not residual <= classifier.tolerance:
         if spec.name == "ridge":
-            # A small alpha on hundreds of clips can ask for more digits than float32 has. The problem is the same in float64.
+            # A small alpha with hundreds of clips can need more digits than float32 has. Solve the same problem in
+            # float64.
             alpha, bias = exact.fit(gram, labels, n_classes, ("ridge", {}, strength))
             return Solution(alpha, bias, strength, 0.0)
         raise UserError(

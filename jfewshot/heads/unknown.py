@@ -1,9 +1,9 @@
-"""A threshold below which a clip is of none of the classes, tested with each class in turn as the unknown one.
+"""A threshold below which a clip is assigned to no class, tested with each class in turn as the unknown one.
 
-The confidence of a decision is its margin, the highest score minus the second highest. The threshold is the margin that a chosen
-share of the labelled clips reaches when they are left out. A head that was fitted without a class has never met it, so the
-margins of that class's clips are those of unknown sounds. They have no part in choosing the threshold, so the shares below are
-not optimistic for sounds that are as close to the classes as the classes are to each other.
+The confidence of a decision is its margin, the highest score minus the second highest. The threshold is the margin that
+a chosen share of the labelled clips reaches when they are left out. For a head that was fitted without a class, that
+class's clips are unknown sounds. Their margins are not used for choosing the threshold, so the shares below are not
+optimistic for sounds that are as close to the classes as the classes are to each other.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 from jfewshot.heads.exact import scores_without
 from jfewshot.heads.head import margins
 
-# From two classes none can be left out: a single class is left, and nothing to tell it from.
+# With two classes none can be left out, since a single class would remain.
 _FEWEST_CLASSES, _MOST_CLASSES = 3, 30
 _WORK = 5e10  # n^3 of all fits together: about half a minute on a core
 

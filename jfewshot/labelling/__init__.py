@@ -1,10 +1,10 @@
-"""Active labels: which clips to label on a budget, `jfewshot label next`; and what that gains, `jfewshot label compare`.
+"""Choose the clips to label on a budget (`jfewshot label next`), and measure the gain (`jfewshot label compare`).
 
 - `choosing`: k-centre and k-medoids, from distances
 - `plain_head`: ridge regression on any labelled clips, and its margins
 - `splits`: clips that are held out throughout, and random orders of the others
 - `simulating`: accuracy over the number of labels, thousands of repetitions at once
-- `comparing`: the ways of choosing side by side, with intervals
+- `comparing`: compares the methods of choosing, with intervals
 - `proposing`: the clips of a store to label next, as a CSV
 - `options`: the command lines
 """

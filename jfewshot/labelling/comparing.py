@@ -1,4 +1,4 @@
-"""Ways of choosing the clips to label, side by side on one store: accuracy at each budget, and the gain over random labels."""
+"""Compare methods of choosing the clips to label on one store: accuracy at each budget, and the gain over random labels."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -39,10 +39,10 @@ class Protocol:
     seed: int = 42
 
     def check(self) -> None:
-        """Refuse numbers that make no comparison.
+        """Refuse numbers with which no comparison is possible.
 
         Raises:
-          UserError: naming the option and its fix.
+          UserError: names the option and its fix.
         """
         if not self.budgets or min(self.budgets) < 1 or list(self.budgets) != sorted(set(self.budgets)):
             raise UserError(f"--budgets is {' '.join(map(str, self.budgets))}; give positive numbers that rise")
@@ -56,7 +56,7 @@ class Protocol:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Comparison:
-    """What came out for one store.
+    """The results for one store.
 
     Attributes:
       dataset, upstream: their titles.

@@ -1,4 +1,4 @@
-"""Accuracy over the number of labels, for each way of choosing the clips: many repetitions, each on a split of its own."""
+"""Accuracy over the number of labels, for each method of choosing the clips: many repetitions, each on its own split."""
 
 import functools
 from collections.abc import Sequence
@@ -19,10 +19,11 @@ _AT_ONCE = 64  # repetitions between two reports of progress
 
 
 class Simulated(NamedTuple):
-    """What came out.
+    """The results.
 
     Attributes:
-      accuracy: share of the held-out clips that were classified right; a class without a label yet is always an error.
+      accuracy: share of the held-out clips that were classified correctly; clips of a class without a label are always
+          wrong.
       classes_seen: how many classes have a label.
     """
 
@@ -40,7 +41,7 @@ def simulate(
     batch: int = 5,
     on_progress=lambda repeats: None,
 ) -> Simulated:
-    """Label clips by each method up to each budget, fit the plain head on them, and ask all held-out clips.
+    """Label clips by each method up to each budget, fit the plain head on them, and classify all held-out clips.
 
     `random` takes the pool in its random order. `kcentre` and `kmedoids` look at no label. `kmedoids` chooses all clips of a
     budget at once and keeps the clips of smaller budgets. `margin` begins with the first clips of `random`, as many as the

@@ -82,14 +82,14 @@ class Domains(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """What a cell is for.
+    """The purpose of a cell.
 
     Attributes:
-      column: of the domains.
-      domains: all that are compared.
+      column: the column of the domains.
+      domains: all domains that are compared.
       condition: `same`, `other`, `others` or `any`.
-      query: the domain that queries are from.
-      support: the domain that supports are from; the queries' own where they are from several.
+      query: the domain of the queries.
+      support: the domain of the supports; that of the queries if supports come from several domains.
     """
 
     column: str

@@ -17,8 +17,8 @@ from jfewshot.suite.definition import Suite, Task
 from jfewshot.suite.drawing import draws_digest
 from jfewshot.suite.planning import classifier_of, protocol_of
 
-# The same embeddings give the same scores up to rounding, which may turn near ties on another machine: one answer in 500 may
-# differ.
+# The same embeddings give the same scores except for rounding, which may change near ties on another machine: one
+# answer in 500 may differ.
 _ROUNDING = 0.002
 
 

@@ -1,4 +1,4 @@
-"""Contributions side by side: a standing for each track and family of tasks, and the tables that show it."""
+"""Compare contributions: a standing for each track and family of tasks, and tables of it."""
 
 from collections.abc import Iterator, Sequence
 
@@ -24,7 +24,7 @@ def track_names(suite: Suite) -> tuple[str, ...]:
 
 
 def track_title(suite: Suite, track: str) -> str:
-    """What a track is called in headings.
+    """The title of a track in headings.
 
     Args:
       suite: which tracks there are.
@@ -64,7 +64,8 @@ def standing_of(
         for column, dataset in enumerate(datasets):
             accuracy[row, column], score[row, column] = dataset_values(suite, of_tasks, dataset.name, track)
             widths = np.array([one.tasks[task.name].ci95 for task in tasks_of(suite, dataset.name, track)])
-            # Tracks share episodes, so their errors may go together: the mean half-width is the most that their mean can have.
+            # Tracks share episodes, so their errors may be correlated; the mean half-width is an upper limit for that
+            # of their mean.
             half_width[row, column] = widths.mean()
     return standing(
         [encoder_title(one) for one in contributions], [one.title for one in datasets], accuracy, half_width, score
@@ -72,7 +73,7 @@ def standing_of(
 
 
 def encoder_title(contribution: Contribution) -> str:
-    """What an encoder is called in tables: its title, and its name where that is another one.
+    """The title of an encoder in tables, and its name if that differs.
 
     Args:
       contribution: of the encoder.

@@ -158,7 +158,7 @@ def contribution_text(contribution: Contribution) -> str:
 
 
 def task_result(facts: Mapping[str, Any], histogram: Sequence[int]) -> TaskResult:
-    """Complete a task's result with what its histogram says.
+    """Complete a task's result with the numbers that follow from its histogram.
 
     Args:
       facts: the fields of `TaskResult` before its histogram.

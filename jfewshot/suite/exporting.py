@@ -1,4 +1,4 @@
-"""Contributions in other people's formats: tables, LaTeX, the Hugging Face Hub, MTEB."""
+"""Write contributions in other formats: tables, LaTeX, the Hugging Face Hub, MTEB."""
 
 import importlib.util
 import json
@@ -131,7 +131,7 @@ def mteb_text(suite: Suite, one: Contribution) -> str:
             {
                 "task_name": f"{suite.name}-{task.name}",
                 "dataset_revision": result.clip_table,
-                # MTEB asks for the field, and takes results of other programs without a version of its own.
+                # MTEB requires this field, and accepts results of other programs without a version of MTEB.
                 "mteb_version": None,
                 "evaluation_time": None,
                 "scores": {suite.dataset(task.dataset).split or "test": [score]},

@@ -1,4 +1,4 @@
-"""What is missing of a suite's stores, extracted and estimated by the commands `extract` and `estimate`."""
+"""Extract the missing stores of a suite, and estimate this, by the commands `extract` and `estimate`."""
 
 import contextlib
 import dataclasses
@@ -108,7 +108,7 @@ def estimate_extraction(calls: Sequence[Extraction], further: Sequence[str]) -> 
 
 
 def extract(calls: Sequence[Extraction], further: Sequence[str]) -> None:
-    """Extract what is missing; what an interrupted call finished is kept.
+    """Extract the missing stores; finished stores of an interrupted call are kept.
 
     Args:
       calls: from `plan_extraction`.
@@ -125,7 +125,7 @@ def extract(calls: Sequence[Extraction], further: Sequence[str]) -> None:
 
 @contextlib.contextmanager
 def _without_next_steps() -> Iterator[None]:
-    """Hide what the two commands propose to do next, since this run goes on by itself."""
+    """Hide the next steps that the two commands propose, since this run continues by itself."""
     loggers = [logging.getLogger(name) for name in ("extraction", "extraction.launching")]
     for logger in loggers:
         logger.addFilter(_is_no_proposal)

@@ -1,4 +1,4 @@
-"""Digests that nobody could compute when a suite was frozen: two contributions with equal ones fill them."""
+"""Digests that were unknown when a suite was frozen: two contributions with equal digests fill them."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path

@@ -1,6 +1,6 @@
 """How version 1 of the suites that come with the package was put together. Tests compare the frozen files with it.
 
-The files are what counts: a suite is never changed, and a change of these functions belongs to a further version.
+The files are authoritative: a suite is never changed, and a change of these functions belongs to a further version.
 """
 
 import importlib.resources

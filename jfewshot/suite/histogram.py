@@ -1,4 +1,4 @@
-"""What a histogram of right answers per episode says: accuracy, its spread over episodes, and its interval."""
+"""Histograms of correct answers per episode, and the accuracy, its spread and its interval that follow from them."""
 
 import math
 from collections.abc import Sequence
