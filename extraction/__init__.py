@@ -1,4 +1,4 @@
-"""Audio in, embedding stores out.
+"""Extract embeddings: run encoders on audio and write embedding stores.
 
 - `trying`: the command `jfewshot try`; `try_folder` is the same from Python
 - `heads`: the commands `jfewshot fit` and `jfewshot apply`; `fit_head` and `apply_head` are the same from Python
@@ -8,23 +8,23 @@
 - `settings`: how encoders are loaded, and how clips become rows of a store
 - `datasets`: one file per dataset: its clips, their classes, groups and splits
 - `upstreams`: one file per family of encoders
-- `planning`: what an extraction will make, decided before any audio is read
-- `pipeline`: one dataset through one or more encoders
-- `crews`: who does the work: several processes, or a Ray cluster
-- `making`: the loop that makes parts of stores
+- `planning`: plans the stores of an extraction before any audio is read
+- `pipeline`: extracts one dataset with one or more encoders
+- `crews`: distributes the work over several processes, or a Ray cluster
+- `making`: the loop that makes the parts of stores
 - `parts`: finished parts on disk, from which a killed run continues
 - `alterations`: noisy, reverberant and band-limited copies of a dataset
 - `noises`: recorded noise for such copies
-- `decoding`: audio files to waves, ahead of the encoder
-- `encoding`: waves to frames, in batches
-- `pooling`: frames to one vector, or the frames themselves
-- `assembling`: parts to a store
-- `costs`: what an encoder costs: operations for a clip, and clips per second
-- `progress`: how far an extraction is
-- `allocator`: memory that is freed stays with the process
+- `decoding`: decodes audio files to waves while the encoder works on earlier ones
+- `encoding`: encodes waves to frames, in batches
+- `pooling`: pools frames to one vector, or keeps the frames
+- `assembling`: makes a store from its parts
+- `costs`: the cost of an encoder: operations per clip, and clips per second
+- `progress`: reports the progress of an extraction
+- `allocator`: keeps freed memory in the process
 - `samples`: rebuilds the sample stores
-- `s3prl_checkpoint`: an exported encoder as a checkpoint of s3prl
-- `tera`: s3prl's TERA checkpoints as our encoder
+- `s3prl_checkpoint`: writes an exported encoder as a checkpoint of s3prl
+- `tera`: converts s3prl's TERA checkpoints to our encoder
 """
 
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""How the process keeps memory that an encoder gave back."""
+"""Keep memory that an encoder has freed in the process."""
 
 import ctypes
 import sys
@@ -11,9 +11,9 @@ _LARGEST = 1 << 30
 def keep_freed_memory() -> None:
     """Let the C library keep freed memory for the next batch instead of returning it to the system.
 
-    An encoder's arrays of tens of megabytes are allocated and freed at every layer. By default glibc maps each anew, and the
-    system zeroes its pages at the first touch. For a whole process, so it is the command line's to call; nothing happens where
-    the C library is another.
+    An encoder's arrays of tens of megabytes are allocated and freed at every layer. By default glibc maps each array
+    again, and the system zeroes its pages at the first access. The setting holds for a whole process, so only the
+    command line calls this function. It does nothing with another C library.
     """
     if not sys.platform.startswith("linux"):
         return

@@ -3,10 +3,10 @@ frequencies.
 
     --alter clean noise:20 noise:10 noise:0 reverb:50 band:4000
 
-Each alteration makes a dataset of its own, `<dataset>@noise_10`, with the clip ids of the original. The alterations are those
-that Speech SimCLR is trained with (`jfewshot.simclr.augmentation`), at a given strength instead of a drawn one, or recorded noise
-(`noises.py`). What is random in them depends on the clip's id alone: a clip has the same noise at every ratio, for every encoder,
-on every machine.
+Each alteration makes a separate dataset, `<dataset>@noise_10`, with the clip ids of the original. The alterations are
+the augmentations of Speech SimCLR (`jfewshot.simclr.augmentation`) at a given strength instead of a random one, or
+recorded noise (`noises.py`). Their random numbers depend only on the clip's id: a clip has the same noise at every
+ratio, for every encoder, on every machine.
 """
 
 import dataclasses
@@ -24,20 +24,21 @@ from jfewshot.audio import Stretch, resample
 from jfewshot.errors import UserError
 
 Kind = Literal["noise", "reverb", "band"]
-# What the number means, its unit, and the values that make sense.
+# The meaning of the number, its unit, and the allowed values.
 _MEANING: dict[str, tuple[str, str, float, float]] = {
     "noise": ("noise at a signal-to-noise ratio of", "dB", -60, 120),
     "reverb": ("a room of scale", "%", 0, 100),
     "band": ("a band up to", "Hz", 50, 96_000),
 }
-# Of each noise; 16 s at 16 kHz. One bank serves all rates: the colours are those of the samples.
+# Length of each noise in samples; 16 s at 16 kHz. One bank is used for all sample rates, so a colour refers to samples,
+# not to hertz.
 _NOISE_SAMPLES = 2**18
 _NOISE_SEED = 0
 
 
 @dataclasses.dataclass(frozen=True)
 class Alteration:
-    """What is done to each clip.
+    """The alteration of each clip.
 
     Attributes:
       kind: `noise` (white, pink or brown, or recorded), `reverb` (SoX's, as Speech SimCLR is trained with) or `band`.
@@ -49,13 +50,13 @@ class Alteration:
 
     @classmethod
     def parse(cls, text: str) -> "Alteration | None":
-        """An alteration as the user writes it: `noise:10`; None for `clean`.
+        """Parse an alteration such as `noise:10`; None for `clean`.
 
         Args:
           text: kind and value.
 
         Raises:
-          UserError: on an unknown kind or a value that makes no sense.
+          UserError: if the kind is unknown or the value is not allowed.
         """
         if text == "clean":
             return None
@@ -77,7 +78,7 @@ class Alteration:
 
     @property
     def text(self) -> str:
-        """As the user writes it."""
+        """The alteration as on the command line."""
         return f"{self.kind}:{self.value:g}"
 
     @property
@@ -91,7 +92,7 @@ class Alteration:
         Args:
           wave: float32 mono samples.
           rate: Hz.
-          clip_id: decides what is random.
+          clip_id: seed of the random numbers.
           noises: recordings of noise; None for white, pink and brown noise.
 
         Returns:
@@ -141,7 +142,7 @@ class AlteredDataset:
 
     @property
     def info(self) -> DatasetInfo:
-        """The original's, under a name of its own."""
+        """The facts of the original dataset with the new name."""
         info, alteration = self.original.info, self.alteration
         altered: dict[str, str | float] = {
             "of": info.name,

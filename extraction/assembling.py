@@ -1,4 +1,4 @@
-"""From finished parts to a store: checked for completeness, written whole, parts removed."""
+"""Make a store from finished parts: check that all exist, write the store, remove the parts."""
 
 import logging
 from pathlib import Path
@@ -15,18 +15,19 @@ logger = logging.getLogger(__name__)
 
 
 def assemble(parts: Parts, store: Path, replace: bool = False) -> Store:
-    """Write the store that the parts make, then remove them.
+    """Write the store of some parts, and then remove the parts.
 
     Args:
-      parts: all of their blocks on disk.
+      parts: the parts, with all blocks on disk.
       store: folder of the store.
-      replace: replace a store that stands there.
+      replace: replace an existing store.
 
     Returns:
       the finished store.
 
     Raises:
-      UserError: if blocks are missing (says how many and which), no clip could be used, or something stands at `store`.
+      UserError: if blocks are missing (the message says how many and which), if no clip could be used, or if `store`
+          exists and may not be replaced.
     """
     missing = parts.missing()
     if missing:
@@ -92,7 +93,7 @@ def merge_all(out: Path, replace: bool = False) -> list[Store]:
       replace: replace stores that stand there.
 
     Raises:
-      UserError: if there are none, or some are incomplete: complete ones are made first.
+      UserError: if there are none, or some are incomplete; complete ones are made first.
     """
     folders = sorted(path.parent for path in out.glob(f"*/.*{SUFFIX}/plan.json"))
     if not folders:
@@ -110,7 +111,7 @@ def merge_all(out: Path, replace: bool = False) -> list[Store]:
 
 
 def is_finished(parts: Parts, store: Path, replace: bool = False) -> bool:
-    """Whether the store that this plan makes is there.
+    """Whether the store of this plan exists.
 
     Args:
       parts: the plan.
@@ -121,7 +122,7 @@ def is_finished(parts: Parts, store: Path, replace: bool = False) -> bool:
       whether the store is finished.
 
     Raises:
-      UserError: if something else stands in its place that may not be replaced.
+      UserError: if other files exist at its path that may not be replaced.
     """
     if not (store / "manifest.json").exists() or replace:
         check_store_place(store, replace)
@@ -138,7 +139,7 @@ def is_finished(parts: Parts, store: Path, replace: bool = False) -> bool:
 
 
 def _fill_view(parts: Parts, name: str, n_rows: int, dim: int) -> Path:
-    """Put the blocks' rows one after another into a file beside them, without holding them all in memory."""
+    """Write the blocks' rows one after another to a file, without holding all of them in memory."""
     path = parts.folder / f"{name}.npy"
     array = np.lib.format.open_memmap(path, mode="w+", dtype=np.dtype(parts.plan["dtype"]), shape=(n_rows, dim))
     start = 0

@@ -1,4 +1,4 @@
-"""Decoding ahead: worker processes read and resample the next clips while the encoder works on these."""
+"""Decode ahead: worker processes read and resample the next clips while the encoder works on the current ones."""
 
 import collections
 import concurrent.futures
@@ -26,7 +26,7 @@ _STARTING = threading.Lock()
 
 @dataclasses.dataclass(frozen=True)
 class Decoded:
-    """One clip, ready to be cut.
+    """One decoded clip, before it is cut into segments.
 
     Attributes:
       waves: mono samples by sample rate in Hz; empty if the clip cannot be used.
@@ -43,7 +43,7 @@ Audio = Path | Stretch | AlteredAudio
 
 
 def decode_audio(audio: Audio) -> tuple[np.ndarray, int]:
-    """Decode a file, a cell of an Arrow file, or a stretch of a file, and alter it where that is asked for.
+    """Decode a file, a cell of an Arrow file, or a stretch of a file, and alter it if this is requested.
 
     Args:
       audio: a recording's `audio`.
@@ -61,7 +61,7 @@ def decode_audio(audio: Audio) -> tuple[np.ndarray, int]:
 
 
 def decode_clip(audio: Audio, sample_rates: Sequence[int]) -> Decoded:
-    """Decode a file, or a stretch of one, once and resample it to every rate asked for."""
+    """Decode a file, or a stretch of a file, once, and resample it to every requested rate."""
     try:
         wave, rate = decode_audio(audio)
         waves = {wanted: resample(wave, rate, wanted) for wanted in sample_rates}
@@ -73,12 +73,12 @@ def decode_clip(audio: Audio, sample_rates: Sequence[int]) -> Decoded:
 
 
 class Decoder:
-    """Decodes blocks of files in order, a few blocks ahead of who asks for them.
+    """Decodes blocks of files in order, a few blocks ahead of the consumer.
 
     Args:
-      sample_rates: Hz, every rate that some encoder wants.
-      workers: processes; 0 decodes in this one, when asked.
-      blocks_ahead: how many blocks may be decoded or under way beside the one in use; bounds the memory.
+      sample_rates: all rates that encoders need, in Hz.
+      workers: number of processes; with 0 this process decodes, without decoding ahead.
+      blocks_ahead: how many blocks may be decoded or in work in addition to the current one; limits the memory.
 
     Raises:
       UserError: if another package's worker process, which imports the user's script, would start processes of its own.
@@ -141,15 +141,16 @@ class Decoder:
 class _WorkerProcess(multiprocessing.context.SpawnProcess):
     """A process that does not import the user's script.
 
-    Decoding needs nothing of the script. A script without `if __name__ == "__main__":` would otherwise run a second time in
-    each process, and would end there, since such a process may not start others.
+    Decoding does not need the script. Otherwise a script without `if __name__ == "__main__":` would run again in
+    each process, and would fail there, since such a process must not start others.
     """
 
     @staticmethod
     def _Popen(process_obj):
         with _STARTING:
             main = sys.modules["__main__"]
-            # multiprocessing asks this module which script the new process has to import: a module without a file means none.
+            # multiprocessing reads from this module which script the new process has to import; a module without a file
+            # means none.
             sys.modules["__main__"] = types.ModuleType("__main__")
             try:
                 return multiprocessing.context.SpawnProcess._Popen(process_obj)
@@ -158,7 +159,7 @@ class _WorkerProcess(multiprocessing.context.SpawnProcess):
 
 
 class _WorkerContext(multiprocessing.context.SpawnContext):
-    """Starts processes by spawn: a forked child of a process that holds GPU or XLA threads may hang."""
+    """Starts processes by spawn, since a forked child of a process with GPU or XLA threads may hang."""
 
     Process = _WorkerProcess
 
@@ -168,7 +169,7 @@ def _decode_clips(clips: Sequence[Audio], sample_rates: Sequence[int]) -> list[D
 
 
 def _start_worker() -> None:
-    # Ctrl-C is the parent's to handle.
+    # The parent process handles Ctrl-C.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with_parent()
 
@@ -176,7 +177,7 @@ def _start_worker() -> None:
 def end_with_parent() -> None:
     """Let this process, a pool's worker, end when its parent is killed.
 
-    A pool's workers hold both ends of their queue, so they would wait for ever.
+    A pool's workers hold both ends of their queue open, so otherwise they would wait forever.
     """
     threading.Thread(target=_wait_for_parents_end, daemon=True).start()
 

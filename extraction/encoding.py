@@ -1,4 +1,4 @@
-"""From decoded clips to pooled rows: segments of equal length, batched across clips, never padded."""
+"""Encode decoded clips to pooled rows: segments of equal length, batched across clips, never padded."""
 
 import collections
 import dataclasses
@@ -26,7 +26,7 @@ _OUT_OF_MEMORY = (
     "failed to allocate memory",
     "not enough memory",  # torch's CPU allocator: "DefaultCPUAllocator: not enough memory: you tried to allocate ..."
     "can't allocate memory",  # the same, of older versions
-    "could not create a primitive",  # oneDNN, whose scratch memory could not be had
+    "could not create a primitive",  # oneDNN, when it cannot allocate its scratch memory
 )
 
 
@@ -35,10 +35,10 @@ class EncodedBlock:
     """Rows of a block of clips.
 
     Attributes:
-      views: by `<layer>.<pooling>`, rows x dim; a clip's segments (or frames) follow each other, clips are in the block's
-        order.
-      n_segments: rows of each clip; 0 for one that could not be used.
-      reasons: by clip number, why it could not be used.
+      views: arrays of rows x dim by `<layer>.<pooling>`; the segments (or frames) of a clip are consecutive, and clips
+          are in the block's order.
+      n_segments: number of rows of each clip; 0 for a clip that could not be used.
+      reasons: by clip number, the reason why a clip could not be used.
       waves, samples: how many waves the encoder was given, and their samples together.
       cost: what the block cost (`extraction.costs.recording`); None if that was not measured.
     """
@@ -58,9 +58,10 @@ class BatchEncoder:
       upstream: the encoder.
       layers: names that its `encode` accepts.
       poolings: names from `extraction.pooling.POOLINGS`.
-      segment_samples: what clips are cut into; None for whole clips.
-      batch_size: segments per forward pass; None chooses by device. Halved for good when memory does not suffice.
-      dtype: of the rows.
+      segment_samples: length of the segments; None for whole clips.
+      batch_size: segments per forward pass; None chooses by device. It is halved permanently if the memory is not
+          sufficient.
+      dtype: type of the rows.
     """
 
     def __init__(
@@ -117,7 +118,7 @@ class BatchEncoder:
         return EncodedBlock(views, counts, reasons, len(pieces), sum(len(piece) for _, piece in pieces))
 
     def _encode_pieces(self, pieces: list[tuple[int, np.ndarray]]) -> tuple[dict[str, np.ndarray], list[int]]:
-        """Rows of all pieces one after another, by view; and how many are whose."""
+        """Rows of all pieces one after another, by view, and the number of rows of each clip."""
         by_length: dict[int, list[int]] = collections.defaultdict(list)
         for row, (_, segment) in enumerate(pieces):
             by_length[len(segment)].append(row)

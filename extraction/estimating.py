@@ -1,8 +1,8 @@
-"""Times and sizes of an extraction, beforehand.
+"""Estimate times and sizes of an extraction.
 
-Each encoder is timed for a few seconds on this machine, on batches as the extraction makes them. Segments are counted from the
-headers of some of a dataset's files where its folder is there; otherwise published counts and mean durations are used.
-Decoding is not counted: it runs at the same time as the encoder (docs/extraction.md).
+Each encoder is timed for a few seconds on this machine, with batches like those of the extraction. Segments are counted
+from the headers of some of a dataset's files if its folder exists; otherwise published counts and mean durations are
+used. Decoding is not counted: it runs at the same time as the encoder (docs/extraction.md).
 """
 
 import collections
@@ -44,7 +44,7 @@ _SAMPLED_CLIPS = 200
 
 @dataclasses.dataclass(frozen=True)
 class Speed:
-    """How many segments of 5 s an encoder takes per second, and the numbers of each in a view."""
+    """The number of segments of 5 s that an encoder processes per second, and the dimension of its vectors."""
 
     segments_per_s: float
     dim: int
@@ -106,7 +106,7 @@ def count_segments(name: str, root: Path, *, alone: bool) -> tuple[str, int]:
         try:
             lengths.append(math.ceil(length_of(clip) / 5))
         except AudioError:
-            continue  # the extraction will say so
+            continue  # the extraction will report this
     return dataset.info.name, round(len(clips) * (sum(lengths) / max(1, len(lengths))))
 
 

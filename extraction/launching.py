@@ -1,4 +1,4 @@
-"""An extraction from its options to its stores: load encoders, as many as fit in memory, and extract each dataset with them."""
+"""Run an extraction: load as many encoders as fit in memory, and extract each dataset with them."""
 
 import contextlib
 import dataclasses
@@ -37,7 +37,7 @@ def launch(run: ExtractOptions) -> None:
       run: what to extract, with what, and how.
 
     Raises:
-      UserError: a name that is not known (before any encoder is loaded), or what loading and extracting find wrong.
+      UserError: if a name is unknown (before any encoder is loaded), or if loading or extracting fails.
     """
     if run.merge:
         merge_all(run.out, run.replace)

@@ -1,4 +1,4 @@
-"""Making parts: the loop that every process of an extraction goes through."""
+"""Make parts: the loop that every process of an extraction runs."""
 
 import dataclasses
 import time
@@ -17,7 +17,7 @@ from jfewshot.errors import UserError
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """One store under way, and the encoder that makes it."""
+    """One unfinished store, and its encoder."""
 
     parts: Parts
     encoder: BatchEncoder
@@ -27,7 +27,7 @@ class Task:
     def of(cls, parts: Parts, upstream: Upstream, settings: ExtractionSettings) -> "Task":
         """Make the task of one store from its plan.
 
-        The plan says everything about what is made of a clip. Of the settings only the batch size is used, which
+        The plan determines the rows of a clip completely. Of the settings only the batch size is used, which
         changes no row.
 
         Args:
@@ -46,16 +46,16 @@ class Task:
 
 
 def make_parts(tasks: Sequence[Task], numbers: Sequence[int], decoder: Decoder, on_error: str) -> Iterator[Tally]:
-    """Decode, encode and keep parts, each clip decoded once for all tasks; parts that are on disk are not made again.
+    """Make and write parts; each clip is decoded once for all tasks, and existing parts are not made again.
 
     Args:
       tasks: stores of the same clips, cut into the same parts.
-      numbers: which parts.
-      decoder: for every rate of the tasks' encoders.
+      numbers: numbers of the parts.
+      decoder: a decoder for every rate of the tasks' encoders.
       on_error: `stop` or `skip`.
 
     Yields:
-      What was done, after each part.
+      The progress, after each part.
 
     Raises:
       UserError: with `stop`, at the first clip that cannot be used.

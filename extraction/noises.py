@@ -1,9 +1,9 @@
-"""Recorded noise for altered copies: which files there are, and the piece of them that each clip gets.
+"""Recorded noise for altered copies: the files, and the piece of them that each clip gets.
 
     --alter clean noise:20 noise:10 noise:0 --noise-from NOISES
 
-The piece depends on the clip's id and on the names and lengths of the files alone: a clip has the same noise at every ratio, for
-every encoder, on every machine.
+The piece depends only on the clip's id and on the names and lengths of the files: a clip has the same noise at every
+ratio, for every encoder, on every machine.
 """
 
 import dataclasses
@@ -19,9 +19,9 @@ from jfewshot.errors import UserError
 from jfewshot.files import atomic_write, sha256_of_file, sha256_of_json
 
 _LIST = "noises.json"  # in the folder of parts
-_DRAWS = 100  # of a piece, until one is not silent
+_DRAWS = 100  # largest number of draws until a piece is not silent
 _FRACTION = 2.0**-64
-_LEAST_S = 0.1  # of a piece that is decoded; a shorter one may be refused as too short
+_LEAST_S = 0.1  # shortest piece that is decoded; shorter ones may be refused as too short
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,8 +29,8 @@ class NoiseFiles:
     """Recordings of noise.
 
     Attributes:
-      name: what titles and stores call them.
-      root: the folder that the files' names are relative to.
+      name: their name in titles and stores.
+      root: the folder to which the files' names are relative.
       files: name, length in seconds and SHA-256 of each, sorted by name.
     """
 
@@ -89,7 +89,7 @@ class NoiseFiles:
         """The noise of a clip.
 
         Args:
-          clip_id: decides which file it is of, and where it begins. A file that is shorter than the clip is repeated.
+          clip_id: determines the file and the start of the piece. A file that is shorter than the clip is repeated.
           n_samples: how many samples are needed.
           rate: of these, in Hz.
 

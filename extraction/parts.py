@@ -1,12 +1,12 @@
-"""An extraction under way, on disk: a plan, the recordings, and one file per finished block of clips.
+"""An unfinished extraction on disk: a plan, the recordings, and one file per finished block of clips.
 
     OUT/<dataset>/.<upstream>.parts/
       plan.json           what is being made; a run with another plan does not continue it
       recordings.json     the clips, in order
       block-00000.npz     rows of the first `block_clips` clips, and so on
 
-Every file appears by atomic rename. A run, or a shard of it, makes the blocks that are not there; nothing else is
-remembered, so any number of processes may work on one folder, and any of them may be killed at any moment.
+Every file appears by atomic rename. A run, or a shard of a run, makes the missing blocks. There is no other state,
+so any number of processes may work on one folder, and any of them may be killed at any moment.
 """
 
 import dataclasses
@@ -28,7 +28,7 @@ SUFFIX = ".parts"
 
 @dataclasses.dataclass(frozen=True)
 class Parts:
-    """One (dataset, upstream) under way.
+    """The unfinished store of one dataset and one upstream.
 
     Attributes:
       folder: where its files are.
@@ -94,7 +94,7 @@ class Parts:
         ]
         with atomic_write(self.folder / "recordings.json", "w") as file:
             json.dump(rows, file, ensure_ascii=False)
-        # The plan comes last: where it is, the recordings are whole.
+        # The plan is written last, so if it exists, the recordings are complete.
         with atomic_write(plan_path, "w") as file:
             json.dump(self.plan, file, indent=2, sort_keys=True, ensure_ascii=False)
 
@@ -127,7 +127,7 @@ class Parts:
                     cost=json.loads(str(arrays["cost"])) if "cost" in arrays else None,
                 )
         except Exception as error:
-            # A damaged file raises whatever zipfile, zlib, NumPy, and Python's tokenizer and parser raise.
+            # A damaged file can raise any error of zipfile, zlib, NumPy, and Python's tokenizer and parser.
             raise UserError(f"{path} is damaged ({error}); remove it and run the same command again") from error
 
     def blocks(self) -> Iterator[tuple[Sequence[Recording], EncodedBlock]]:
@@ -159,7 +159,7 @@ class Parts:
 
 
 def parts_folder(store: Path) -> Path:
-    """Where the parts of a store are until it is whole."""
+    """The folder of a store's parts until the store is complete."""
     return store.with_name(f".{store.name}{SUFFIX}")
 
 

@@ -1,4 +1,4 @@
-"""One dataset through one or more encoders: clips decoded once, finished blocks kept, each store whole at the end."""
+"""Extract one dataset with one or more encoders: clips are decoded once, and finished blocks are kept."""
 
 import logging
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ def extract(
     said: set[str] | None = None,
     replace: bool = False,
 ) -> Tally:
-    """Make the stores `out/<dataset>/<upstream>` that are not there yet.
+    """Make the missing stores `out/<dataset>/<upstream>`.
 
     A run that was killed is continued by calling this again: finished blocks are kept. With a shard, only its blocks
     are made, and `extraction.run --merge` (or `assemble`) makes the stores of them once all shards are done.
@@ -43,9 +43,10 @@ def extract(
       upstreams: loaded encoders; every clip is decoded once for all of them.
       out: the folder of stores.
       settings: how clips become rows.
-      shard: which share of the work is this run's; None for all of it, and the stores at the end.
-      crew: processes that do the work, which have loaded these upstreams in this order; None: this one does.
-      said: warnings that were given before, for other encoders of this dataset; they are not repeated, and new ones are added.
+      shard: the share of the work for this run; None for all of it, and for making the stores at the end.
+      crew: processes that do the work, which have loaded these upstreams in this order; None if this process does it.
+      said: warnings that were given before, for other encoders of this dataset; they are not repeated, and new ones are
+          added.
       replace: replace stores that were made of other clips or with other settings.
 
     Returns:

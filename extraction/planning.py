@@ -23,7 +23,7 @@ from jfewshot.errors import UserError
 from jfewshot.files import sha256_of_json
 from jfewshot.printable import counted
 
-# Raise it when the same audio would give other rows.
+# Increase it when the same audio would give other rows.
 PIPELINE_VERSION = 2
 _NAMED_IN_WARNINGS = 10
 
@@ -33,7 +33,7 @@ def find_recordings(
 ) -> tuple[list[Recording], list[dict[str, str]]]:
     """Clips to be used, sorted by id, and those that the dataset itself leaves out, with reasons.
 
-    Warns where fewer or other clips are found than the dataset is known to have, naming missing ones.
+    Warns if the dataset should have more or other clips, and names missing ones.
 
     Args:
       dataset: the dataset.
@@ -45,13 +45,13 @@ def find_recordings(
       the clips to use, and a record with `clip_id` and `reason` for each clip that the dataset leaves out.
 
     Raises:
-      UserError: if nothing is left, or an id is there twice.
+      UserError: if no clip is left, or an id occurs twice.
     """
     said = set() if said is None else said
     settings = settings or ExtractionSettings()
     with Progress(f"listing the clips of {dataset.info.title}"):
         everything = leave_out_unread(dataset.recordings(root))
-        # What overlaps is decided by the annotations, not by the windows around them.
+        # Overlaps are computed from the annotations, not from the windows around them.
         if settings.overlaps != "keep":
             everything = leave_out_overlaps(everything)
         annotated = everything
@@ -119,7 +119,7 @@ def make_plan(
     settings: ExtractionSettings,
     store: Path,
 ) -> Parts:
-    """Make the plan of one store: everything that decides what the store will hold.
+    """Make the plan of one store: everything that determines its contents.
 
     Args:
       dataset: the dataset.
@@ -211,15 +211,15 @@ def _views(upstream: Upstream, settings: ExtractionSettings) -> tuple[tuple[str,
 
 
 def versions_of(parts: Parts) -> dict[str, str]:
-    """Versions of what turns audio into rows, for the manifest, and the digest of the plan.
+    """Versions of the packages that turn audio into rows, for the manifest, and the digest of the plan.
 
-    `plan` is how a later run sees that a finished store is the one asked for.
+    With the field `plan` a later run recognises that a finished store is the requested one.
     """
     return made_with("numpy", "soundfile", "soxr", *parts.plan["packages"]) | {"plan": parts.digest}
 
 
 def preprocessing_words(segment_samples: int | None, sample_rate: int) -> str:
-    """What is done to audio before the encoder, in the words of a manifest.
+    """A sentence for a manifest about the preparation of the audio.
 
     Args:
       segment_samples: length of a segment; None for whole clips.

@@ -9,7 +9,8 @@ from jaxtyping import Float32
 from jfewshot.errors import UserError
 
 _POOLINGS = {
-    # Sums over hundreds of frames in double precision: the order of summation then leaves no trace in float32.
+    # Sums over hundreds of frames in double precision, so that the order of summation does not change the float32
+    # result.
     "mean": lambda frames: frames.mean(axis=1, dtype=np.float64),
     "std": lambda frames: frames.std(axis=1, dtype=np.float64),
     "min": lambda frames: frames.min(axis=1),
@@ -18,7 +19,8 @@ _POOLINGS = {
         [frames.mean(axis=1, dtype=np.float64), frames.std(axis=1, dtype=np.float64)], axis=1
     ),
 }
-# A view that keeps the frames: one row each. Rows of a store are shared by its views, so it stands alone.
+# A view that keeps the frames, with one row for each frame. All views of a store have the same rows, so it must be the
+# only view.
 FRAMES = "frames"
 POOLINGS = (*_POOLINGS, FRAMES)
 
@@ -27,7 +29,7 @@ def check_poolings(names: Sequence[str]) -> None:
     """Refuse a pooling that does not exist.
 
     Raises:
-      UserError: naming it and the ones there are; or frames beside another.
+      UserError: if a pooling is unknown (the message lists the known ones), or if frames is combined with another.
     """
     for name in names:
         if name not in POOLINGS:
