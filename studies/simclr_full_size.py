@@ -14,7 +14,6 @@ long each machine would take, from the count of operations, and trains nothing. 
 `jfewshot pretrain`, for instance `-- --seed 1 --tensorboard`.
 """
 
-import dataclasses
 import logging
 import os
 import sys
@@ -27,41 +26,15 @@ from typing import Literal
 import tyro
 
 from benchmarks.tools.measuring import markdown_table
-from benchmarks.training.simclr_projection import SIMCLR_STEPS, model_flops
+from benchmarks.training.simclr_hours import MACHINES, hours, needed_s_per_s, sustained_share
+from benchmarks.training.simclr_projection import SIMCLR_STEPS
 from jfewshot.commandline import log_plainly, run_cli
 from jfewshot.commandline.parsing import parse
 from jfewshot.errors import UserError
 from jfewshot.simclr.config import TrainConfig
-from jfewshot.simclr.settings import FbankSettings
 
 log = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True)
-class Machine:
-    """What a training gets.
-
-    Attributes:
-      title: what people call it.
-      devices: number of devices.
-      peak: bfloat16 operations (without sparsity) a second of one device, from its maker's data sheet.
-      flags: options that make a batch of 600 fit.
-    """
-
-    title: str
-    devices: int
-    peak: float
-    flags: str
-
-
-MACHINES = {
-    "h200": Machine("one NVIDIA H200", 1, 989e12, "--chunks 10"),
-    "tpu-v5e-8": Machine("TPU v5e-8", 8, 197e12, "--chunks 5"),
-    "a100x8": Machine("eight NVIDIA A100", 8, 312e12, "--chunks 3"),
-}
-
-# Of TERA's step on one H200, 32 x 1,200 frames in bfloat16: 50.8 steps a second (docs/benchmarks.md).
-MEASURED_STEPS_PER_S = 50.8
 
 # (files, what): as published.
 LIBRISPEECH = {"train-clean-100": 28_539, "train-clean-360": 104_014, "train-other-500": 148_688}
@@ -139,35 +112,6 @@ def configuration(settings: FullSize, further: Sequence[str] = ()) -> TrainConfi
     if settings.trial:
         flags += TRIAL.split()
     return parse(TrainConfig, [*flags, *further], "pretrain")
-
-
-def sustained_share() -> float:
-    """The share of an H200's peak that TERA's step reached."""
-    base = configuration(FullSize(Path("LibriSpeech")))
-    tera = dataclasses.replace(base, profile="tera", batch=32, chunks=1)
-    return MEASURED_STEPS_PER_S * model_flops(tera, 1200) / MACHINES["h200"].peak
-
-
-def hours(machine: Machine, steps: int = SIMCLR_STEPS) -> tuple[float, float]:
-    """How long the training takes, from the count of operations.
-
-    Args:
-      machine: what it runs on.
-      steps: number of steps.
-
-    Returns:
-      hours if the device sustains the measured share of its peak and computes nothing twice; hours if `--chunks` computes each
-      forward pass again (4/3 of the operations). Augmentation is not counted.
-    """
-    config = configuration(FullSize(Path("LibriSpeech")))
-    frames = 1 + int((config.data.crop_s * 1000 - FbankSettings().frame_ms) / FbankSettings().hop_ms)
-    seconds = steps * model_flops(config, frames) / (sustained_share() * machine.peak * machine.devices)
-    return seconds / 3600, seconds / 3600 * 4 / 3
-
-
-def needed_s_per_s(machine: Machine) -> float:
-    """Seconds of speech that a machine takes in a second, if nothing is computed twice."""
-    return 600 * 12.0 * SIMCLR_STEPS / (hours(machine)[0] * 3600)
 
 
 def estimate() -> str:

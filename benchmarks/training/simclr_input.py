@@ -4,7 +4,7 @@
 
 Seconds are of a core's work (CPU time), so that other programs on the machine disturb little. Speech is generated: a voice of
 harmonics with breath noise, which FLAC compresses to about half, as it does LibriSpeech. `--speech FOLDER` takes recordings.
-What devices take is the estimate of studies/simclr_full_size.py.
+What devices take is the estimate of `simclr_hours`.
 """
 
 import functools
@@ -19,6 +19,7 @@ import soundfile
 import tyro
 
 from benchmarks.tools.measuring import markdown_table, write_json
+from benchmarks.training.simclr_hours import MACHINES, needed_s_per_s
 from jfewshot.audio import read_audio, sound_below
 from jfewshot.commandline import run_cli
 from jfewshot.simclr.data import BatchPlan, Utterance, load_batch
@@ -90,8 +91,6 @@ def read_all(paths: Sequence[Path]) -> None:
 
 def main() -> None:
     """Measure, compare, print."""
-    from studies.simclr_full_size import MACHINES, needed_s_per_s
-
     settings = tyro.cli(InputBenchmark, description=__doc__)
     spoken = settings.clips * settings.seconds
     rates: dict[str, list[float]] = {}

@@ -2,10 +2,11 @@
 
 import pytest
 
+from benchmarks.training.simclr_hours import MACHINES, hours, needed_s_per_s
 from jfewshot.errors import UserError
 from jfewshot.simclr.config import STEPS
 from jfewshot.simclr.settings import PAPER
-from studies.simclr_full_size import LIBRISPEECH, MACHINES, FullSize, configuration, hours, needed_s_per_s, published
+from studies.simclr_full_size import LIBRISPEECH, FullSize, configuration, published
 
 
 def test_the_recipe_is_the_papers(tmp_path):
