@@ -14,6 +14,7 @@
 - `compiled_costs`: operations, bytes, iterations and traces; nothing is timed
 - `numbers`: measures the numbers of the pages again, in short runs
 - `gpu`: what a GPU does, `python -m benchmarks.gpu`
+- `fusions`: fusions with fixed and with chosen weights against the plain head
 - `transductive`: transductive heads against batched PyTorch versions, and heads with kernels against plain ones
 - `training`: pretraining, emotion recognition, speech recognition
 - `tools`: what every benchmark needs

@@ -7,6 +7,7 @@ from typing import Any, Literal, SupportsIndex
 
 from jfewshot.cells.computing import evaluate_cells, parts_of_solved
 from jfewshot.cells.curves import stopped_curves
+from jfewshot.cells.fusions import fusions
 from jfewshot.cells.planning import plan_cells
 from jfewshot.cells.planning_mteb import plan_mteb, refuse_fixed
 from jfewshot.classifiers.specs import ClassifierSpec, default_classifiers, parse_classifier
@@ -44,6 +45,9 @@ def evaluate(
     seed: SupportsIndex = 42,
     preprocessing: str | None = None,
     views: Sequence[str] | None = None,
+    fuse: Sequence[str] = (),
+    fuse_weights: Sequence[str] = (),
+    mix: Literal["layers"] | None = None,
     split: str | None = None,
     min_clips: SupportsIndex | None = None,
     group_aware: bool = False,
@@ -91,6 +95,10 @@ def evaluate(
       seed: of the draws; the same seed gives the same episodes for every upstream and classifier.
       preprocessing: what is done to embeddings first: "none", "l2", ... (see `fit_transform`). None for "l2".
       views: names of arrays; None for each store's default view: the manifest's, or `last.mean`.
+      fuse: upstreams to evaluate together also, "a+b" or "pairs" for every two of each dataset (docs/fusion.md).
+      fuse_weights: weights of these fusions and of the mixed layers: "equal", "75-25", or "auto" for weights that each episode
+        chooses; each makes a fusion. None for equal ones.
+      mix: "layers" to evaluate the layers of each store together also.
       split: use only the clips of this split; None for all clips.
       min_clips: leave out classes with fewer clips, and list them; None: such a class is an error.
       group_aware: draw no query from a group (speaker, recording) that is in the support of its episode.
@@ -156,6 +164,8 @@ def evaluate(
             "n_query": n_query,
             "query_balance": query_balance != "equal",
             "unknown_ways": unknown_ways,
+            "fuse": fuse,
+            "mix": mix,
             "support_where": support_where,
             "query_where": query_where,
             "support_from": support_from,
@@ -197,8 +207,13 @@ def evaluate(
             support=support,
             query=query,
         )
+        opened = _opened(stores)
+        if isinstance(fuse, str) or isinstance(fuse_weights, str):
+            raise UserError("fuse and fuse_weights are lists of texts; write fuse=['a+b'], fuse_weights=['auto']")
+        if fuse_weights and not (fuse or mix):
+            raise UserError("fuse_weights are those of fuse and mix; give one of these, for instance fuse=['pairs']")
         cells = plan_cells(
-            _opened(stores),
+            [*opened, *fusions(opened, fuse, fuse_weights, mix == "layers", views or ())],
             episodes,
             _specs("sgd" if protocol == "paper" and classifiers is None else classifiers, episodes),
             preprocessing=preprocessing or "l2",

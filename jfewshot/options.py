@@ -32,6 +32,7 @@ class RunOptions:
         "jfewshot run --stores stores --shots 1 5 --classifiers logistic:C=0.1,1,10 centroid",
         "jfewshot run --stores stores --protocol paper --split test --out results/paper",
         "jfewshot run --stores stores --protocol mteb --out results/mteb",
+        "jfewshot run --fuse whisper_tiny_en+yamnet --fuse-weights equal auto --shots 5",
     )
     HEADINGS: ClassVar = {
         "stores": "Which embeddings",
@@ -54,6 +55,18 @@ class RunOptions:
     clips: Literal["same", "intersection"] = "same"
     """What to do when stores of one dataset contain different clips: same refuses to run, intersection uses only the clips that
     all of these stores share."""
+    fuse: Annotated[tuple[str, ...], arg(metavar="A+B|pairs [...]")] = ()
+    """Also evaluate upstreams together, whose embeddings are put side by side, each scaled to length 1: whisper_tiny_en+yamnet,
+    or several such names. pairs means every two of the evaluated upstreams of each dataset. A dataset that lacks a part is
+    skipped, and named in the log. Without this option, no fusions."""
+    mix: Literal["layers"] | None = None
+    """Also evaluate the layers of each store together: all layers of the default view's pooling, or those that --views names.
+    A store with a single layer is skipped, and named in the log. Without this option, no mixtures of layers."""
+    fuse_weights: Annotated[tuple[str, ...], arg(metavar="equal|auto|N-N [...]")] = ()
+    """Weights of the parts of --fuse and of the layers of --mix: equal, or percentages that sum to 100 as in 75-25, or auto,
+    which chooses weights in each episode by leave-one-out on its support clips (equal ones at one shot). Several make a result
+    for each; `jfewshot report` then chooses among fixed weights on the validation split. A fusion can also have weights of its
+    own, as in whisper_tiny_en+yamnet@75-25. Without this option, equal."""
     protocol: Literal["default", "paper", "mteb", "mteb_faithful"] = "default"
     """Evaluation protocol. paper is the protocol of Heggan et al. (2024): the sgd classifier with 100 epochs, L2-normalised
     embeddings, 5-way 1-shot episodes with 1 query clip per class, and a majority vote over the segments of a query clip.
@@ -290,6 +303,8 @@ def check_together(options: RunOptions) -> None:
         raise UserError("--shard and --coordinator both share out the cells; choose one")
     if options.estimate and options.coordinator is not None:
         raise UserError("--estimate is for one process; leave out --coordinator")
+    if options.fuse_weights and not (options.fuse or options.mix):
+        raise UserError("--fuse-weights are those of --fuse and --mix; add one of these, for instance --fuse pairs")
     if options.protocol.startswith("mteb"):
         _check_mteb(options)
     elif options.metric == "macro_f1" and options.n_query != "all" and options.query_balance == "equal":
@@ -331,6 +346,8 @@ def _check_mteb(options: RunOptions) -> None:
         "--query-where": options.query_where,
         "--support-from": options.support_from,
         "--unknown-ways": options.unknown_ways,
+        "--fuse": options.fuse,
+        "--mix": options.mix,
         "--min-clips": options.min_clips,
         "--group-aware": options.group_aware,
         "--query-segments": None if options.query_segments == "vote" else options.query_segments,

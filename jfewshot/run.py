@@ -173,6 +173,7 @@ def _on_ray(
 def _cells(options: "RunOptions") -> list:
     if options.protocol.startswith("mteb"):
         return _cells_of_mteb(options)
+    from jfewshot.cells.fusions import fusions
     from jfewshot.cells.planning import plan_cells
     from jfewshot.classifiers.specs import default_classifiers, parse_classifier
     from jfewshot.episodes.protocol import protocols
@@ -183,8 +184,10 @@ def _cells(options: "RunOptions") -> list:
     shots = options.shots or (1,)
     names = options.classifiers or (("sgd",) if paper else default_classifiers(shots))
     specs = [parse_classifier(text) for text in names]
+    stores = chosen_stores(options.stores, options.datasets, options.upstreams)
+    fused = fusions(stores, options.fuse, options.fuse_weights, options.mix == "layers", options.views)
     return plan_cells(
-        chosen_stores(options.stores, options.datasets, options.upstreams),
+        [*stores, *fused],
         protocols(
             options.ways or (5,),
             shots,

@@ -2,6 +2,7 @@
 
 - `finishing`: makes and writes records while the next cell is solved
 - `planning`: makes cells from stores and options, and their identities and keys
+- `fusions`: which stores, or which layers of one, are evaluated together
 - `tables`: the clip tables from which a run draws
 - `joining`: embeddings and pools of cells whose supports and queries come from different clips
 - `curves`: where a curve over shots stops, and whether it can end with all labels

@@ -18,6 +18,7 @@ from jfewshot.errors import UserError
 from jfewshot.evaluator.drawer import Drawn
 from jfewshot.evaluator.evaluator import Solved
 from jfewshot.evaluator.full_data import Fit, fit_and_score
+from jfewshot.store.fused import FusedView
 from jfewshot.threads import one_blas_thread
 
 KIND = "all labels"
@@ -25,7 +26,7 @@ _LARGE = 2000  # supports
 
 
 def solve_all_labels(
-    view: np.ndarray, cell: Cell, drawn: Drawn, memory_bytes: int, on_progress: Callable[[int], None]
+    view: np.ndarray | FusedView, cell: Cell, drawn: Drawn, memory_bytes: int, on_progress: Callable[[int], None]
 ) -> Iterator[Solved]:
     """Train on all labels and classify the queries of every episode.
 
@@ -88,7 +89,7 @@ class _Problem:
       queries: query clips of each slot of each episode, flattened to episodes * n_way x n_query.
     """
 
-    def __init__(self, view: np.ndarray, cell: Cell, drawn: Drawn, support: Supports, memory_bytes: int):
+    def __init__(self, view: np.ndarray | FusedView, cell: Cell, drawn: Drawn, support: Supports, memory_bytes: int):
         clips = cell.clips
         size = int(clips.n_segments[drawn.pool.all_clips].sum()) * view.shape[1] * 8
         if size > memory_bytes:

@@ -30,6 +30,7 @@ from jfewshot.statistics.pool import Pool, make_pool
 from jfewshot.statistics.unbalanced import METRICS, unbalanced_interval
 from jfewshot.store import Store
 from jfewshot.store.clips import ClipTable
+from jfewshot.store.fused import FusedStore
 from jfewshot.store.view_checks import CheckedViews, Wanted
 
 log = logging.getLogger(__name__)
@@ -217,6 +218,7 @@ def _compute(cell, then, evaluator, folder, on_progress, finishing) -> Iterator[
 
     found: Iterator[Solved]
     if cell.protocol.mteb is not None:
+        assert isinstance(view, np.ndarray)
         found = solve_mteb(view, cell, drawn, evaluator.memory_bytes, on_progress)
     elif cell.protocol.all_labels:
         found = solve_all_labels(view, cell, drawn, evaluator.memory_bytes, on_progress)
@@ -282,12 +284,14 @@ def parts_of_solved(solved: Solved, drawn: Drawn, clips: ClipTable) -> dict[str,
       clips: the table from which they were drawn.
 
     Returns:
-      the record's `accuracy`, `solver`, `timing` and, if episodes chose their strength, `chosen`.
+      the record's `accuracy`, `solver`, `timing` and, if episodes chose them, `chosen` (their strength) and `chosen_weights`
+      (of the parts of a fusion).
     """
     return {
         **_accuracy(solved, drawn, clips),
         "solver": _solver(solved),
         **_chosen(solved),
+        **_chosen_weights(solved),
         "timing": {
             "wall_s": round(solved.wall_s, 6),
             "episodes_per_s": round(len(solved.predicted) / max(solved.wall_s, 1e-9), 1),
@@ -332,6 +336,20 @@ def _chosen(solved: Solved) -> dict[str, Any]:
     return {"chosen": [{"value": value, "episodes": n} for value, n in zip(kind.grid, counts, strict=True)]}
 
 
+def _chosen_weights(solved: Solved) -> dict[str, Any]:
+    """The weights of a fusion's parts over the episodes, in the order of the parts; nothing where the weights were given."""
+    if solved.weights is None:
+        return {}
+    deciles = np.quantile(solved.weights.astype(np.float64), (0.1, 0.5, 0.9), axis=0).T
+    means = solved.weights.mean(0, dtype=np.float64)
+    return {
+        "chosen_weights": [
+            {"mean": round(float(mean), 4), "deciles": [round(float(value), 4) for value in row]}
+            for mean, row in zip(means, deciles, strict=True)
+        ]
+    }
+
+
 def _class_episodes(protocol: Protocol, drawn: Drawn) -> dict[str, Any] | None:
     """How often each class takes part in group-aware episodes, if groups make some classes rarer than others."""
     if not protocol.group_aware:
@@ -358,6 +376,7 @@ def _names(cell: Cell) -> dict[str, Any]:
         "store": {"path": str(store.path), "digest": store.digest},
         **({"cost": dict(store.manifest["cost"])} if store.manifest.get("cost") else {}),
         **({} if cell.support is None else {"support_from": _other_store(cell.support)}),
+        **({"fusion": store.described(cell.view)} if isinstance(store, FusedStore) else {}),
     }
 
 

@@ -6,6 +6,7 @@ from jfewshot.cells.planning import Cell
 from jfewshot.evaluator.drawer import Drawn
 from jfewshot.statistics.pool import SidesOfClips
 from jfewshot.store.clips import ClipTable
+from jfewshot.store.fused import FusedView
 from jfewshot.store.joined import JoinedTable, join_views
 from jfewshot.store.view_checks import CheckedViews, Wanted
 
@@ -17,7 +18,7 @@ class JoinedViews:
         self._checked = CheckedViews()
         self._last: tuple[np.ndarray, np.ndarray, ClipTable, np.ndarray] | None = None
 
-    def get(self, cell: Cell, view: np.ndarray, most_bytes: int) -> np.ndarray:
+    def get(self, cell: Cell, view: np.ndarray | FusedView, most_bytes: int) -> np.ndarray | FusedView:
         """The embeddings of a cell's own store, followed by those of the store of its supports.
 
         Args:
@@ -33,6 +34,8 @@ class JoinedViews:
             return view
         first, second = cell.clips.first, cell.clips.second
         theirs = self._checked.get(Wanted(cell.support, cell.view, second))
+        assert not isinstance(view, FusedView)
+        assert not isinstance(theirs, FusedView)
         last = self._last
         if last is None or last[0] is not view or last[1] is not theirs or last[2] is not cell.clips:
             self._last = None  # free its memory before the same amount is allocated again

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from jfewshot.cells.curves import check_all_labels, stopped_curves
+from jfewshot.cells.fusions import check_fusions
 from jfewshot.cells.scored import check_scores
 from jfewshot.cells.tables import (
     check_order,
@@ -26,11 +27,13 @@ from jfewshot.episodes.resolving import resolved
 from jfewshot.episodes.separate import pools_digest
 from jfewshot.errors import UserError
 from jfewshot.evaluator.backgrounds import Background
+from jfewshot.evaluator.parts import FusedTransform, fit_parts
 from jfewshot.evaluator.preprocessing import Transform, fit_transform
 from jfewshot.evaluator.whitening import SHRINKAGE
 from jfewshot.files import canonical_json
 from jfewshot.results.keys import KEY_DIGITS
 from jfewshot.store import ClipTable, Store
+from jfewshot.store.fused import FusedStore
 from jfewshot.store.joined import JoinedTable
 
 log = logging.getLogger(__name__)
@@ -53,7 +56,7 @@ class Cell:
     """One evaluation: a view of a store with a protocol, and a classifier at one or more strengths.
 
     Attributes:
-      store: the embeddings.
+      store: the embeddings; of several parts for a fusion.
       clips: the clips that take part (the store's, or those common to all stores of its dataset); a `JoinedTable` where
         supports are from another store.
       view: name of the view.
@@ -67,7 +70,7 @@ class Cell:
     store: Store
     clips: ClipTable
     view: str
-    transform: Transform
+    transform: Transform | FusedTransform
     protocol: Protocol
     spec: ClassifierSpec
     support: Store | None = None
@@ -192,7 +195,25 @@ def plan_cells(
         dataset, a view or preprocessing does not fit, or the supports' stores or conditions do not.
     """
     cells: list[Cell] = []
+    fitted: dict[tuple[int, str], Transform] = {}
+
+    def fit(store: Store, view: str, clips: ClipTable) -> Transform:
+        # One object for a store and all fusions that it is a part of, by which the evaluator finds its inner products again.
+        key = id(store), view
+        if key not in fitted:
+            fitted[key] = fit_transform(
+                preprocessing,
+                store,
+                view,
+                clips=clips,
+                center_from=center_from,
+                transductive=transductive,
+                shrinkage=shrinkage,
+            )
+        return fitted[key]
+
     for group in _by_dataset(stores):
+        check_fusions(group, protocols, bool(support_from))
         own = paired_tables(group, intersect_clips)
         sources = [support_store(support_from, store) if support_from else None for store in group]
         tables = joined_tables(group, own, sources, intersect_clips)
@@ -205,7 +226,7 @@ def plan_cells(
         check_all_labels(of_group, specs, tables[0], group[0].dataset)
         check_scores(of_group, specs, tables, group[0].dataset, keep_scores)
         for store, source, clips, own_clips in zip(group, sources, tables, own, strict=True):
-            for view in views or [store.default_view]:
+            for view in _views_of(store, views):
                 if view not in store.views:
                     raise UserError(f"{store.path} has no view '{view}'; it has {', '.join(store.views)}")
                 if view.endswith(".frames"):
@@ -215,15 +236,11 @@ def plan_cells(
                     )
                 if source is not None:
                     check_support_view(source, store, view)
-                transform = fit_transform(
-                    preprocessing,
-                    store,
-                    view,
-                    clips=own_clips,
-                    center_from=center_from,
-                    transductive=transductive,
-                    shrinkage=shrinkage,
-                )
+                transform: Transform | FusedTransform
+                if isinstance(store, FusedStore):
+                    transform = fit_parts(preprocessing, store, view, own_clips, fit)
+                else:
+                    transform = fit(store, view, own_clips)
                 cells.extend(
                     Cell(store, clips, view, transform, protocol, spec, source, keep_scores)
                     for protocol in of_group
@@ -232,11 +249,17 @@ def plan_cells(
     return cells
 
 
+def _views_of(store: Store, views: Sequence[str] | None) -> Sequence[str]:
+    """The views of a store that are evaluated. Mixed layers are a view of their own."""
+    is_mix = isinstance(store, FusedStore) and store.is_mix
+    return [store.default_view] if is_mix or not views else views
+
+
 def _by_dataset(stores: Sequence[Store]) -> list[list[Store]]:
     groups: dict[str, list[Store]] = {}
     for store in stores:
         group = groups.setdefault(store.dataset, [])
-        twin = next((other for other in group if other.upstream == store.upstream), None)
+        twin = next((other for other in group if _row_of(other) == _row_of(store)), None)
         if twin is not None:
             raise UserError(
                 f"{twin.path} and {store.path} are both '{store.upstream}' on '{store.dataset}'. "
@@ -244,3 +267,8 @@ def _by_dataset(stores: Sequence[Store]) -> list[list[Store]]:
             )
         group.append(store)
     return list(groups.values())
+
+
+def _row_of(store: Store) -> tuple[str, str]:
+    """What two stores of one dataset may not share, since they would share a table's row."""
+    return store.upstream, store.default_view if isinstance(store, FusedStore) and store.is_mix else ""

@@ -48,7 +48,7 @@ from jfewshot.classifiers.tridiagonal import (
 
 _TINY = 1e-30
 # The rule's penalty, as a multiple of the spread, for two shots and more.
-_OF_SPREAD = 0.2
+OF_SPREAD = 0.2
 
 
 class Spectrum(NamedTuple):
@@ -80,7 +80,7 @@ def choose(
     gram, _ = centred(support.gram)
     n = support.n_support
     spread = trace(gram) / n
-    rule = jnp.maximum(spread * (one_shot if support.k_shot == 1 else _OF_SPREAD), _TINY)
+    rule = jnp.maximum(spread * (one_shot if support.k_shot == 1 else OF_SPREAD), _TINY)
     doubt = 0.5 * (jnp.log10(jnp.asarray(penalties, gram.dtype))[:, None] - jnp.log10(rule)) ** 2
     if support.k_shot == 1:
         return doubt.argmin(0)

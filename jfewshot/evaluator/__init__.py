@@ -3,6 +3,8 @@
 - `evaluator`: embeddings, episodes and a classifier in, predictions out
 - `solving`: solves the chunks of a run on the devices, one after the other
 - `sources`: inner products, kept for the next call on the same view
+- `parts`: a fusion's parts: the preprocessing of each, and sums of their inner products
+- `chosen_weights`: weights of a fusion's parts, chosen in each episode by leave-one-out
 - `drawer`: drawn episodes, kept for the next store of the same clips
 - `gram`: inner products, looked up in one matrix, or multiplied episode by episode
 - `lengths`: squared lengths of embeddings, for kernels

@@ -23,10 +23,12 @@ from jfewshot.classifiers.specs import AUTO, ClassifierSpec, StrengthValue
 from jfewshot.classifiers.transductive import is_transductive
 from jfewshot.episodes.protocol import Protocol, whole_number
 from jfewshot.errors import UserError
+from jfewshot.evaluator.chosen_weights import ChosenWeights
 from jfewshot.evaluator.chunking import Chunking
 from jfewshot.evaluator.devices import default_memory_budget, episode_mesh
 from jfewshot.evaluator.drawer import Drawer, Drawn
-from jfewshot.evaluator.gram import holds_whole_store
+from jfewshot.evaluator.gram import GramSource, holds_whole_store
+from jfewshot.evaluator.parts import FusedTransform, SummedByEpisode
 from jfewshot.evaluator.preprocessing import Transform
 from jfewshot.evaluator.programs import PROGRAMS, TRACES
 from jfewshot.evaluator.solving import Job, Solver
@@ -34,6 +36,7 @@ from jfewshot.evaluator.sources import Sources
 from jfewshot.randomness import stream_key
 from jfewshot.results.scores import QueryScores
 from jfewshot.store.clips import ClipTable
+from jfewshot.store.fused import FusedView
 from jfewshot.threads import one_blas_thread
 
 __all__ = ["TRACES", "Drawn", "Evaluator", "Solved"]
@@ -58,6 +61,7 @@ class Solved:
       gram_kind: the kind of source of the inner products.
       chosen: with `AUTO`, the index of each episode's strength in the classifier's grid, else None.
       scores: the scores of all queries if they were requested, else None.
+      weights: the weights of a fusion's parts in each episode if the episode chose them, else None.
     """
 
     spec: ClassifierSpec
@@ -71,6 +75,7 @@ class Solved:
     gram_kind: str
     chosen: Int[np.ndarray, "episodes"] | None = None
     scores: QueryScores | None = None
+    weights: Float[np.ndarray, "episodes parts"] | None = None
 
 
 class Evaluator:
@@ -99,6 +104,7 @@ class Evaluator:
         self._drawer = Drawer(self.mesh, self._chunking, self.memory_bytes)
         self._solver = Solver(self.mesh, self._drawer)
         self._sources = Sources(self.mesh, self.memory_bytes)
+        self._weights = ChosenWeights(self.mesh, self._drawer, self._chunking)
 
     def draw(self, clips: ClipTable, protocol: Protocol, dataset: str = "the store") -> Drawn:
         """Draw a protocol's episodes, or return those drawn before.
@@ -126,9 +132,9 @@ class Evaluator:
 
     def evaluate(
         self,
-        view: np.ndarray,
+        view: np.ndarray | FusedView,
         clips: ClipTable,
-        transform: Transform,
+        transform: Transform | FusedTransform,
         protocol: Protocol,
         specs: Sequence[ClassifierSpec],
         *,
@@ -139,7 +145,7 @@ class Evaluator:
         """Evaluate classifiers on one view under one protocol.
 
         Args:
-          view: segments x dim, as stored.
+          view: segments x dim, as stored; or a view of each part of a fusion.
           clips: the clip table, which assigns rows to clips; may have fewer clips than the view.
           transform: the preprocessing.
           protocol: what an episode is, and how many there are.
@@ -160,7 +166,14 @@ class Evaluator:
         wanted = protocol.n_episodes * protocol.n_support * (protocol.n_support + protocol.n_asked)
         for spec in specs:
             shifted = bool(spec.classifier.translation_invariant)
-            source = self._sources.of(view, rows, transform, shifted, wanted)
+            source: GramSource | tuple[GramSource, ...]
+            if isinstance(view, FusedView) and view.shares is None and protocol.k_shot > 1:
+                assert isinstance(transform, FusedTransform)
+                source = self._sources.of_parts(view, rows, transform, shifted, wanted)
+            else:
+                # At one shot no support can be left out, and chosen weights are equal weights.
+                whole_view = view.with_equal_shares if isinstance(view, FusedView) else view
+                source = self._sources.of(whole_view, rows, transform, shifted, wanted)
             # Choosing strengths needs another compiled program than solving with given strengths.
             for automatic in (False, True):
                 strengths = tuple(strength for strength in spec.strengths if (strength == AUTO) == automatic)
@@ -170,6 +183,10 @@ class Evaluator:
 
     def _solve_all(self, source, clips, first, drawn, protocol, spec, keep_scores, on_progress) -> Iterator[Solved]:
         started, compiled_before = time.perf_counter(), PROGRAMS.compile_s
+        weights = None
+        if isinstance(source, tuple):
+            weights = self._weights.of(source, clips, first, drawn, protocol)
+            source = SummedByEpisode(source, weights, self.mesh)
         job = Job(
             source=source,
             spec=spec,
@@ -216,6 +233,7 @@ class Evaluator:
                 gram_kind=source.kind,
                 chosen=chosen[0][number] if chosen else None,
                 scores=None if scores is None else QueryScores(*(part[number] for part in scores)),
+                weights=weights,
             )
 
 

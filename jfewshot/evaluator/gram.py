@@ -165,6 +165,13 @@ class Precomputed:
         # Wait for the result, so that an error about memory is raised here.
         self.gram = jax.block_until_ready(gram)
 
+    @classmethod
+    def of_products(cls, gram: jax.Array, mesh: Mesh) -> "Precomputed":
+        """From the matrix of all inner products, (rows, rows), on each of the devices."""
+        source = cls.__new__(cls)
+        source._mesh, source.gram = mesh, gram
+        return source
+
     @property
     def array(self) -> jax.Array:
         """The inner products, (rows, rows)."""

@@ -24,6 +24,7 @@ from jfewshot.evaluator.drawer import Drawer, Drawn, episode_numbers
 from jfewshot.evaluator.gram import GramSource, Precomputed
 from jfewshot.evaluator.looked_up import jit_look_up_and_solve
 from jfewshot.evaluator.on_gpu import CONVERGED, Kernels
+from jfewshot.evaluator.parts import SummedByEpisode, source_of
 from jfewshot.evaluator.programs import (
     PROGRAMS,
     jit_rows,
@@ -60,7 +61,7 @@ class Job(NamedTuple):
       keeps_scores: whether the queries' scores are returned.
     """
 
-    source: GramSource
+    source: GramSource | SummedByEpisode
     spec: ClassifierSpec
     classifier: Classifier | Transductive | Auto
     protocol: Protocol
@@ -137,7 +138,7 @@ class Solver:
         waiting: collections.deque[tuple] = collections.deque()
         plan = None
         on_host = self.on_cpu or several or job.keeps_scores
-        if not (several or job.keeps_scores):
+        if not (several or job.keeps_scores or isinstance(job.source, SummedByEpisode)):
             plan = self.kernels.plan(job.classifier, job.source, protocol, shape.episodes, len(job.strengths))
 
         def collect():
@@ -165,6 +166,7 @@ class Solver:
             if plan:
                 with stage("solving"):
                     arguments = (*on_device, job.drawn.key, clips, numbers, job.strengths)
+                    assert not isinstance(job.source, SummedByEpisode)
                     out = finished(self.kernels.solve(plan, job.source, drawn, arguments))
             in_kernel = out is not None
             if not in_kernel:
@@ -197,7 +199,7 @@ class Solver:
             rows = jit_rows(self._mesh, job.protocol.k_shot, *drawn, *ways)
             support, query = finished(PROGRAMS(rows, *on_device, job.drawn.key, clips, numbers))
         with stage("Gram"):
-            gram_ss, gram_qs = finished(job.source.blocks(support, query))
+            gram_ss, gram_qs = finished(source_of(job.source, numbers).blocks(support, query))
             of_queries = self._of_queries(job, query, numbers)
         function = jit_solve(self._mesh, *job.static(several), want_model=want_model, **_if_kept(job))
         with stage("solving"):
@@ -210,11 +212,12 @@ class Solver:
 
     def _of_queries(self, job: Job, query, numbers) -> tuple[jax.Array, ...]:
         """The arguments that the classifier needs for the queries besides their inner products with the supports."""
+        source = source_of(job.source, numbers)
         if is_transductive(job.classifier):
-            products, _ = finished(job.source.blocks(query, query[:, :0]))
+            products, _ = finished(source.blocks(query, query[:, :0]))
             counts = jax.device_put(_counts(job, np.asarray(numbers)), NamedSharding(self._mesh, P(AXIS)))
             return products, counts
-        return (finished(job.source.squared_lengths(query)),) if wants_squared_lengths(job.classifier) else ()
+        return (finished(source.squared_lengths(query)),) if wants_squared_lengths(job.classifier) else ()
 
     def _solve_again(self, job: Job, drawn, on_device, answers: list[np.ndarray], start: int, stop: int, shape):
         """Solve the episodes of a chunk that did not converge in the kernel with the general solver."""
@@ -262,7 +265,7 @@ class Solver:
             blocks = jax.tree.map(lambda x: in_blocks(x[part], shape), (support, passes.rows, numbers, models))  # noqa: B023
             rows, further, repeated, repeated_models = jax.device_put(blocks, sharding)
             with stage("Gram"):
-                gram_ss, gram_qs = finished(job.source.blocks(rows, further))
+                gram_ss, gram_qs = finished(source_of(job.source, repeated).blocks(rows, further))
                 of_queries = self._of_queries(job, further, repeated)
             with stage("solving"):
                 arguments = (gram_ss, gram_qs, repeated, job.key, repeated_models, *of_queries)

@@ -21,6 +21,7 @@
 | `chosen` | the options that validation chooses |
 | `scored` | how far probabilities can be trusted, from kept scores |
 | `strengths` | the strengths that episodes chose, and given strengths that are too small or too large |
+| `fusions` | the parts of fusions, and the weights that episodes chose |
 | `outside` | comparison with published numbers, and correlations with any table |
 | `costs` | accuracy against parameters, operations and clips per second; the Pareto front |
 | `spaces` | diagnostics of embeddings: measures, similarity of encoders, near-duplicates, suspect labels |

@@ -5,6 +5,7 @@ from typing import Any, cast
 
 from jfewshot.files import canonical_json
 from jfewshot.reporting.conditions import classifier_words, preprocessing_words, way_and_shots
+from jfewshot.reporting.fusions import has_several_upstreams, identity_of_parts, weights_words
 from jfewshot.reporting.grid import MISSING, Grid, grid
 from jfewshot.reporting.labels import UpstreamNames, upstream_identity
 from jfewshot.statistics import choose_on_validation
@@ -34,7 +35,7 @@ def chosen_grid(records: Sequence[Record], report_on: str = "test") -> Grid | No
         accuracy = choice.reported[0]["accuracy"] if choice.reported else None
         rows.append(
             [
-                names.of(record),
+                identity_of_parts(record)[2] if has_several_upstreams(record) else names.of(record),
                 record["dataset"]["name"],
                 _shape(record),
                 str(choice.chosen),
@@ -126,7 +127,7 @@ def _but_pooling(record: Record) -> str:
 
 def _option(record: Record) -> str:
     words = [record["view"]["name"], preprocessing_words(record["identity"]), classifier_words(record["identity"])]
-    return " · ".join(words)
+    return " · ".join([*([weights_words(record["fusion"])] if has_several_upstreams(record) else []), *words])
 
 
 _Group = tuple[tuple[str, str, str], str, str, str]
@@ -135,7 +136,7 @@ _Group = tuple[tuple[str, str, str], str, str, str]
 def _group(record: Record) -> _Group:
     protocol = record["identity"]["protocol"]
     rest = canonical_json({name: value for name, value in protocol.items() if name != "split"})
-    return upstream_identity(record), str(record["dataset"]["name"]), _shape(record), rest
+    return identity_of_parts(record), str(record["dataset"]["name"]), _shape(record), rest
 
 
 def _shape(record: Record) -> str:

@@ -23,6 +23,7 @@ from jfewshot.reporting.conditions import (
     side_words,
     way_and_shots,
 )
+from jfewshot.reporting.fusions import tidy_parts
 from jfewshot.reporting.hub import HubResult, eval_results_yaml, eval_yaml, in_yaml, quoted, safe_id
 from jfewshot.reporting.labels import UpstreamNames
 from jfewshot.reporting.metrics import SCORE_METRICS
@@ -139,6 +140,7 @@ def tidy_rows(records: Sequence[Record], words: "_Words | None" = None) -> list[
                 "view": record["view"]["name"],
                 "layer": record["view"]["layer"],
                 "pooling": record["view"]["pooling"],
+                **tidy_parts(record),
                 "preprocessing": said.preprocessing,
                 "classifier": identity["classifier"]["name"],
                 "classifier_settings": said.classifier,

@@ -15,6 +15,7 @@ from jfewshot.reporting.curves_json import curves_json
 from jfewshot.reporting.document import Block, BoardBlock, Points, Prose, Section, TableBlock
 from jfewshot.reporting.exports import file_names
 from jfewshot.reporting.figures import bars, classes, correlation, curves, ranks
+from jfewshot.reporting.fusions import chosen_weights_grid
 from jfewshot.reporting.grid import MISSING, grid, to_csv
 from jfewshot.reporting.labels_needed import needed_grid, needed_grid_of_datasets
 from jfewshot.reporting.leaderboard import Leaderboard, reorder
@@ -270,12 +271,16 @@ def along_sections(writer: Writer, every: Sequence[Series], places: Sequence[Pla
 
 
 def strengths_sections(writer: Writer, results: Results) -> list[Section]:
-    """The strengths that episodes chose; no section if no episode chose one."""
-    chosen = chosen_strengths(results.records)
-    if chosen is None:
-        return []
-    block = TableBlock(writer.table("chosen-strengths", chosen), sortable=True)
-    return [Section("strengths", chosen.title, (block,))]
+    """The strengths, and the weights of fused parts, that episodes chose; no section if no episode chose any."""
+    sections = []
+    for name, table in (
+        ("strengths", chosen_strengths(results.records)),
+        ("weights", chosen_weights_grid(results.records)),
+    ):
+        if table is not None:
+            block = TableBlock(writer.table(f"chosen-{name}", table), sortable=True)
+            sections.append(Section(name, table.title, (block,)))
+    return sections
 
 
 def scores_sections(writer: Writer, results: Results, names: Sequence[str]) -> list[Section]:

@@ -14,6 +14,7 @@ command line's `--help` does not wait for NumPy.
   exporting.py writes a store as one Parquet or .npz file
   croissant.py describes a store in the Croissant format
   fusing.py    makes one store of several encoders, or of several layers of one encoder
+  fused.py     the same fusion for one run, without writing a store
   frames.py    the table of clips as a data frame
   importing.py makes a store from such a file, or from a database
   verifying.py checks that a store is complete and plausible

@@ -52,10 +52,10 @@ def fuse_stores(
     if len(names) != len(parts):
         named = counted(len(names), "view is", "views are")
         raise UserError(f"{named} named for {counted(len(parts), 'part')}; name one for each, in their order")
-    shares = _shares(weights, len(parts))
+    shares = shares_of(weights, len(parts))
     first = parts[0].clips
     for store in parts[1:]:
-        _refuse_other_clips(parts[0], store)
+        refuse_other_clips(parts[0], store)
     order = np.argsort(first.first_segment, kind="stable")
     arrays = [store.view(name) for store, name in zip(parts, names, strict=True)]
     # Both tables are sorted by clip id and have the same clips, so the same numbers name the same clips.
@@ -87,11 +87,11 @@ def fuse_stores(
         views={"fused.mean": fused},
         clips=clips,
         dataset=parts[0].manifest["dataset"],
-        upstream=_upstream(parts, names, shares),
+        upstream=upstream_of_parts(parts, names, shares),
         sample_rate=parts[0].manifest.get("sample_rate"),
         segment_samples=parts[0].manifest.get("segment_samples"),
         preprocessing="each part scaled to unit length and by the square root of its weight",
-        cost=_cost(parts),
+        cost=cost_of_parts(parts),
         replace=replace,
     )
 
@@ -133,7 +133,16 @@ def _only_view(store: Store) -> str:
     return store.views[0]
 
 
-def _shares(weights: Sequence[float | int], n_parts: int) -> np.ndarray:
+def shares_of(weights: Sequence[float | int], n_parts: int) -> np.ndarray:
+    """Weights that sum to 1.
+
+    Args:
+      weights: above 0, in any unit; none for equal ones.
+      n_parts: how many there have to be.
+
+    Raises:
+      UserError: if there are more or fewer, or one is not above 0.
+    """
     if weights and len(weights) != n_parts:
         raise UserError(f"{len(weights)} weights are given for {n_parts} parts; give one for each, in their order")
     shares = np.array(weights or [1.0] * n_parts, np.float64)
@@ -142,7 +151,12 @@ def _shares(weights: Sequence[float | int], n_parts: int) -> np.ndarray:
     return shares / shares.sum()
 
 
-def _refuse_other_clips(one: Store, other: Store) -> None:
+def refuse_other_clips(one: Store, other: Store) -> None:
+    """Refuse two stores whose clips or segments differ, and which therefore cannot be fused.
+
+    Raises:
+      UserError: naming the difference.
+    """
     if one.clips.digest != other.clips.digest:
         raise UserError(
             f"{one.path} and {other.path} differ in clips, classes, groups or splits; fuse stores that were extracted from the "
@@ -157,7 +171,7 @@ def _refuse_other_clips(one: Store, other: Store) -> None:
         )
 
 
-def _cost(parts: Sequence[Store]) -> dict[str, Any] | None:
+def cost_of_parts(parts: Sequence[Store]) -> dict[str, Any] | None:
     """What the encoders cost together, one after another; of a store that is there twice once. None where one is not known."""
     own = {str(store.path): store.manifest.get("cost") or {} for store in parts}
     costs = list(own.values())
@@ -180,7 +194,26 @@ def _parameters(parts: Sequence[Store]) -> dict[str, int]:
     return {"n_parameters": sum(known)} if len(known) == len(own) else {}
 
 
-def _upstream(parts: Sequence[Store], views: Sequence[str], shares: np.ndarray) -> dict[str, Any]:
+def weights_suffix(shares: Sequence[float] | np.ndarray | None) -> str:
+    """What follows the names of the parts: nothing for equal weights, `@75-25` for others, `@auto` for chosen ones."""
+    if shares is None:
+        return "@auto"
+    return "" if np.allclose(shares, shares[0]) else "@" + "-".join(f"{100 * share:.0f}" for share in shares)
+
+
+def upstream_of_parts(
+    parts: Sequence[Store], views: Sequence[str], shares: Sequence[float] | np.ndarray | None
+) -> dict[str, Any]:
+    """The upstream of a fused store: called after its parts, with a revision that is a digest of theirs.
+
+    Args:
+      parts: the stores.
+      views: a view of each.
+      shares: the parts' weights, which sum to 1; None for weights that each episode chooses.
+
+    Returns:
+      what the store's manifest says of the upstream.
+    """
     facts = [store.manifest["upstream"] for store in parts]
     several = len({store.upstream for store in parts}) < len(parts)
     names = [
@@ -189,14 +222,18 @@ def _upstream(parts: Sequence[Store], views: Sequence[str], shares: np.ndarray) 
     titles = [str(fact.get("title") or fact["name"]) for fact in facts]
     if several:
         titles = [f"{title} {view}" for title, view in zip(titles, views, strict=True)]
-    equal = bool(np.allclose(shares, shares[0]))
-    suffix = "" if equal else "@" + "-".join(f"{100 * share:.0f}" for share in shares)
-    identity = [
-        [store.view_digest(view), float(share)] for store, view, share in zip(parts, views, shares, strict=True)
-    ]
+    suffix = weights_suffix(shares)
+    weights: list[float | str] = ["auto"] * len(parts)
+    words = " (weights chosen in each episode)"
+    if shares is not None:
+        weights = [float(share) for share in shares]
+        words = f" ({', '.join(f'{100 * share:.0f}%' for share in shares)})" if suffix else ""
+    # Of the encoders and not of the embeddings, so that one fusion is one upstream on all datasets.
+    revisions = [str(fact.get("revision") or "") for fact in facts]
+    identity = [list(part) for part in zip(names, revisions, views, weights, strict=True)]
     return {
         "name": "+".join(names) + suffix,
-        "title": " + ".join(titles) + ("" if equal else f" ({', '.join(f'{100 * share:.0f}%' for share in shares)})"),
+        "title": " + ".join(titles) + words,
         "revision": f"fused sha256:{sha256_of_json(identity)}",
         "licence": "; ".join(dict.fromkeys(str(fact["licence"]) for fact in facts if fact.get("licence"))),
         "source": f"fused of {', '.join(names)}",

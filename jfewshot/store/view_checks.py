@@ -11,6 +11,7 @@ import numpy as np
 
 from jfewshot.errors import UserError
 from jfewshot.store.clips import ClipTable
+from jfewshot.store.fused import FusedStore, FusedView
 from jfewshot.store.known_files import Found, recall, remember
 from jfewshot.store.reading import Store
 from jfewshot.store.verifying import finite, rows_not_finite
@@ -34,11 +35,21 @@ class Wanted(NamedTuple):
     @property
     def key(self) -> tuple[str | int, ...]:
         """A key of the check: these clips, and this file with its current status."""
+        if isinstance(self.store, FusedStore):
+            parts = (piece for part in self.parts for piece in part.key)
+            return self.store.digest, self.name, self.clips.segments_digest, *parts
         file: tuple[int, ...] = ()
         with contextlib.suppress(OSError):  # the check itself will report the error of the file
             status = self.store.view_path(self.name).stat()
             file = status.st_mtime_ns, status.st_size, status.st_ino
         return str(self.store.path), self.store.digest, self.name, self.clips.segments_digest, *file
+
+    @property
+    def parts(self) -> list["Wanted"]:
+        """The views of the parts of a fused store, with all of their clips; none for another store."""
+        if not isinstance(self.store, FusedStore):
+            return []
+        return [Wanted(part, view, part.clips) for part, view in self.store.parts_of_view(self.name)]
 
 
 class CheckedViews:
@@ -49,9 +60,11 @@ class CheckedViews:
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, "jfewshot-check")
-        self._checks: dict[tuple[str | int, ...], Future[np.ndarray]] = {}
+        self._checks: dict[tuple[str | int, ...], Future[np.ndarray | FusedView]] = {}
+        # Of parts of fused views: the very array, so that the next fusion with this part finds its inner products again.
+        self._parts: dict[tuple[str | int, ...], np.ndarray] = {}
 
-    def get(self, wanted: Wanted, then: Wanted | None = None) -> np.ndarray:
+    def get(self, wanted: Wanted, then: Wanted | None = None) -> np.ndarray | FusedView:
         """Return a view, segments x dim, after its check.
 
         Args:
@@ -62,13 +75,25 @@ class CheckedViews:
           UserError: if its file is not the one that the manifest describes, or an embedding of the clips is NaN or infinite.
         """
         coming = {x.key: x for x in ([wanted] if then is None else [wanted, then])}
-        self._checks = {key: self._checks.get(key) or self._thread.submit(check_view, x) for key, x in coming.items()}
+        self._checks = {
+            key: self._checks.get(key) or self._thread.submit(self._checked, x) for key, x in coming.items()
+        }
         key = next(iter(coming))
         try:
             return self._checks[key].result()
         except BaseException:
             del self._checks[key]  # the file may be corrected before it is needed again
             raise
+
+    def _checked(self, wanted: Wanted) -> np.ndarray | FusedView:
+        """`check_view` of a store's view, or of each part of a fused one. Only this object's thread comes here."""
+        if not isinstance(wanted.store, FusedStore):
+            return check_view(wanted)
+        by_key = {part.key: part for part in wanted.parts}
+        self._parts = {
+            key: self._parts[key] if key in self._parts else check_view(part) for key, part in by_key.items()
+        }
+        return wanted.store.fused_view([self._parts[part.key] for part in wanted.parts])
 
 
 def check_view(wanted: Wanted) -> np.ndarray:
