@@ -1,11 +1,11 @@
-"""Which pairs of the sample encoders complement each other?
+"""Which pairs of the sample encoders complement each other, with equal weights and with weights that each episode chooses?
 
-    jfewshot store fuse jfewshot/data/stores --pairs --out FUSED
-    jfewshot run --stores FUSED jfewshot/data/stores --shots 1 5 --episodes 2000 --classifiers ridge:alpha=auto --out RESULTS
+    jfewshot run --fuse pairs --fuse-weights equal auto --shots 1 5 --episodes 2000 --classifiers ridge:alpha=auto --out RESULTS
     python -m studies.fusion RESULTS --json benchmarks/measured/fusion.json --figure docs/images/fusion.png
 
 For each dataset and number of shots: the accuracy of each pair less that of its better part, over the same episodes, with a 95%
-interval for new clips of the same classes (jackknife), and p after Holm over the dataset's 28 pairs.
+interval for new clips of the same classes (jackknife), and p after Holm over the dataset's 28 pairs. At one shot, chosen weights
+are equal weights, and only these are shown.
 """
 
 import argparse
@@ -26,65 +26,83 @@ from jfewshot.statistics.multiple import holm
 from jfewshot.statistics.paired import compare
 
 
-def gains(results: Results, board: Leaderboard, column: int) -> list[dict[str, Any]]:
-    """What each pair gains on one dataset, the largest gain first."""
+def gains(results: Results, board: Leaderboard, column: int) -> dict[str, list[dict[str, Any]]]:
+    """What each pair gains on one dataset, with each way of weighting, the largest gain first."""
     problems: list[str] = []
     paired = pair_dataset(results, board, column, range(len(board.upstreams)), problems)
     if paired is None or problems:
         raise SystemExit(f"{board.datasets[column]}: {problems}")
     found = compare([paired.covariance], "clips")
-    name = {row: board.cells[row, column]["upstream"]["name"] for row in paired.rows}
-    at = {name[row]: place for place, row in enumerate(paired.rows)}
-    title = {name[row]: board.cells[row, column]["upstream"]["title"] for row in paired.rows}
-    rows = []
-    for pair in (one for one in at if "+" in one):
-        parts = sorted(pair.split("+"), key=lambda part: -paired.covariance.mean[at[part]])
-        mine, better = at[pair], at[parts[0]]
-        rows.append(
+    records = {row: board.cells[row, column] for row in paired.rows}
+    at = {records[row]["upstream"]["name"]: place for place, row in enumerate(paired.rows)}
+    tables: dict[str, list[dict[str, Any]]] = {}
+    for place, row in enumerate(paired.rows):
+        fusion = records[row].get("fusion")
+        if not fusion or (fusion["weights"] != "fixed" and "chosen_weights" not in records[row]):
+            continue
+        parts = sorted(fusion["parts"], key=lambda part: -paired.covariance.mean[at[part["upstream"]]])
+        better = at[parts[0]["upstream"]]
+        weights = [one["mean"] for one in records[row].get("chosen_weights", ())]
+        of_better = dict(zip([part["upstream"] for part in fusion["parts"]], weights, strict=False))
+        tables.setdefault("equal" if fusion["weights"] == "fixed" else "chosen", []).append(
             {
-                "parts": [title[part] for part in parts],
-                "accuracy": float(paired.covariance.mean[mine]),
+                "parts": [part["title"] for part in parts],
+                "accuracy": float(paired.covariance.mean[place]),
                 "better": float(paired.covariance.mean[better]),
-                "gain": float(found.difference[mine, better]),
-                "half_width": float(found.half_width[mine, better]),
-                "p": float(found.p_value[mine, better]),
+                "gain": float(found.difference[place, better]),
+                "half_width": float(found.half_width[place, better]),
+                "p": float(found.p_value[place, better]),
             }
+            | ({"weight_of_better": of_better[parts[0]["upstream"]]} if weights else {})
         )
-    for row, p_holm in zip(rows, holm(np.array([row["p"] for row in rows])), strict=True):
-        row["p_holm"] = float(p_holm)
-    return sorted(rows, key=lambda row: -row["gain"])
+    for pairs in tables.values():
+        for pair, p_holm in zip(pairs, holm(np.array([pair["p"] for pair in pairs])), strict=True):
+            pair["p_holm"] = float(p_holm)
+        pairs.sort(key=lambda pair: -pair["gain"])
+    return tables
 
 
-def figure(tables: dict[str, list[dict[str, Any]]]) -> Figure:
-    """A map for each dataset: the gain of each pair over its better part, in points; bold where p after Holm is below 0.05."""
-    encoders = sorted({part for rows in tables.values() for row in rows for part in row["parts"]})
-    most = max(abs(row["gain"]) for rows in tables.values() for row in rows) * 100
+def figure(tables: dict[str, dict[str, list[dict[str, Any]]]]) -> Figure:
+    """A map for each dataset: the gain of each pair over its better part, in points; bold where p after Holm is below 0.05.
+
+    Below the diagonal with equal weights, above it with chosen weights.
+    """
+    flat = [row for kinds in tables.values() for rows in kinds.values() for row in rows]
+    encoders = sorted({part for row in flat for part in row["parts"]})
+    most = max(abs(row["gain"]) for row in flat) * 100
     with look():
-        drawn = Figure(figsize=(9.2, 7.6))
-        for axis, (title, rows) in zip(drawn.subplots(2, 2).ravel(), tables.items(), strict=True):
+        drawn = Figure(figsize=(9.6, 8.6))
+        for axis, (title, kinds) in zip(drawn.subplots(2, 2).ravel(), tables.items(), strict=True):
             values = np.full((len(encoders), len(encoders)), np.nan)
-            for row in rows:
-                a, b = sorted((encoders.index(part) for part in row["parts"]), reverse=True)
-                values[a, b] = 100 * row["gain"]
+            bold = np.zeros(values.shape, bool)
+            for kind, rows in kinds.items():
+                for row in rows:
+                    places = sorted((encoders.index(part) for part in row["parts"]), reverse=kind == "equal")
+                    values[tuple(places)] = 100 * row["gain"]
+                    bold[tuple(places)] = row["p_holm"] < 0.05
             picture = axis.imshow(values, cmap=DIVERGING, vmin=-most, vmax=most)
-            for row in rows:
-                a, b = sorted((encoders.index(part) for part in row["parts"]), reverse=True)
-                axis.text(
-                    b,
-                    a,
-                    f"{100 * row['gain']:+.1f}".replace("-", "−"),
-                    ha="center",
-                    va="center",
-                    fontsize=6,
-                    color=ink_on(picture.cmap(picture.norm(values[a, b]))),
-                    fontweight="bold" if row["p_holm"] < 0.05 else "normal",
-                )
+            for (a, b), value in np.ndenumerate(values):
+                if np.isfinite(value):
+                    axis.text(
+                        b,
+                        a,
+                        f"{value:+.1f}".replace("-", "−"),
+                        ha="center",
+                        va="center",
+                        fontsize=6,
+                        color=ink_on(picture.cmap(picture.norm(value))),
+                        fontweight="bold" if bold[a, b] else "normal",
+                    )
             axis.set_title(title, loc="left")
             axis.set_xticks(range(len(encoders)), [shorten(name, 18) for name in encoders], rotation=60, ha="right")
             axis.set_yticks(range(len(encoders)), [shorten(name, 18) for name in encoders])
             axis.tick_params(length=0)
             axis.spines[:].set_visible(False)
-        drawn.suptitle("Fused pair less its better part, percentage points (5-way 5-shot)", fontsize=9)
+        drawn.suptitle(
+            "Fused pair less its better part, percentage points (5-way 5-shot)\n"
+            "below the diagonal: equal weights; above: weights that each episode chooses",
+            fontsize=9,
+        )
     return drawn
 
 
@@ -95,20 +113,29 @@ def main() -> None:
     parser.add_argument("--figure", type=Path)
     asked = parser.parse_args()
     results = read_results(asked.results)
-    tables: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    tables: dict[str, dict[str, dict[str, list[dict[str, Any]]]]] = {}
     for board in leaderboards(results.records):
         shots = f"{shots_of(board.condition['protocol']):g}"
         tables[shots] = {name: gains(results, board, column) for column, name in enumerate(board.datasets)}
-        for name, rows in tables[shots].items():
-            gained = sum(row["p_holm"] < 0.05 and row["gain"] > 0 for row in rows)
-            lost = sum(row["p_holm"] < 0.05 and row["gain"] < 0 for row in rows)
-            best = max(rows, key=lambda row: row["accuracy"])
-            alone = max(row["better"] for row in rows)
-            print(
-                f"{shots}-shot {name}: {gained} of {len(rows)} pairs gain, {lost} lose; best pair {' + '.join(best['parts'])} "
-                f"{100 * best['accuracy']:.1f}, best encoder {100 * alone:.1f}"
-            )
-    write_json(asked.json, {"made_with": made_with("numpy", "jax"), "shots": tables})
+        for name, kinds in tables[shots].items():
+            for kind, rows in kinds.items():
+                gained = sum(row["p_holm"] < 0.05 and row["gain"] > 0 for row in rows)
+                lost = sum(row["p_holm"] < 0.05 and row["gain"] < 0 for row in rows)
+                best, worst = (pick(rows, key=lambda row: row[key]) for pick, key in ((max, "accuracy"), (min, "gain")))
+                print(
+                    f"{shots}-shot {name}, {kind}: {gained} of {len(rows)} pairs gain, {lost} lose, "
+                    f"{100 * np.mean([row['gain'] for row in rows]):+.2f} points on average, least {100 * worst['gain']:+.1f}; "
+                    f"best pair {' + '.join(best['parts'])} {100 * best['accuracy']:.1f}, "
+                    f"best encoder {100 * max(row['better'] for row in rows):.1f}"
+                )
+    content = {
+        name: {
+            shots: {board: kinds[kind] for board, kinds in of_shots.items() if kind in kinds}
+            for shots, of_shots in tables.items()
+        }
+        for name, kind in (("shots", "equal"), ("chosen", "chosen"))
+    }
+    write_json(asked.json, {"made_with": made_with("numpy", "jax"), **content})
     if asked.figure:
         figure(tables["5"]).savefig(asked.figure, dpi=110)
 
