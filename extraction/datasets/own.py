@@ -7,7 +7,7 @@
 | column | |
 |---|---|
 | `path` (or `file_name`) | the audio file; required |
-| `label` (or `class`) | required |
+| `label` (or `class`) | required; a row without one is left out |
 | `group`, `split`, `clip_id` | may be absent; the clip id is the path then |
 | `start_s`, `end_s` | may be absent; with them a clip is a stretch of a recording, in seconds |
 
@@ -21,6 +21,7 @@ import collections
 import dataclasses
 import logging
 import math
+import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -46,7 +47,7 @@ class ClassFolders:
         found, without = [], {}
         for folder in subfolders(root):
             files = sound_below(folder)
-            found += [Recording(clip_id_below(root, path), path, folder.name, _group(folder, path)) for path in files]
+            found += [_clip(root, folder, path) for path in files]
             if not files:
                 without[folder.name] = collections.Counter(path.suffix or "no ending" for path in files_below(folder))
         if not found:
@@ -81,18 +82,22 @@ class Table:
     columns: Columns
 
     def recordings(self, root: Path) -> list[Recording]:
-        """Every row, in the order of clip ids; a row whose file is not there is marked."""
+        """Every row, in the order of clip ids; a row without a label, or whose file is not there, is marked.
+
+        Raises:
+          UserError: if the table lacks a column, if no file is there, or if rows mean the same clip.
+        """
         require_folder(root, self.info)
         rows = _rows(self.path)
         if not rows:
             raise UserError(f"{self.path} has no rows")
         named = self.columns
-        path_column = _column(self.path, rows[0], *([named.audio] if named.audio else ["path", "file_name"]))
-        label_column = _column(self.path, rows[0], *([named.label] if named.label else ["label", "class"]))
-        group_column = _column(self.path, rows[0], named.group) if named.group else "group"
-        split_column = _column(self.path, rows[0], named.split) if named.split else "split"
+        path_column = _column(self.path, rows[0], "audio", named.audio, ("path", "file_name"))
+        label_column = _column(self.path, rows[0], "label", named.label, ("label", "class"))
+        group_column = _column(self.path, rows[0], "group", named.group, ("group",)) if named.group else "group"
+        split_column = _column(self.path, rows[0], "split", named.split, ("split",)) if named.split else "split"
         ends = _stretch_columns(self.path, rows[0], named)
-        further = [(name, _column(self.path, rows[0], name)) for name in named.further]
+        further = [(name, _column(self.path, rows[0], "further", name, ())) for name in named.further]
         found = []
         for number, row in enumerate(rows, 2):
             number = getattr(row, "line", number)  # rows of Parquet have no line, only their number
@@ -105,12 +110,16 @@ class Table:
             found.append(
                 dataclasses.replace(
                     clip,
+                    left_out=clip.left_out or ("" if label and label.strip() else "no label"),
                     clip_id=row.get("clip_id") or clip.clip_id,
                     group=(row[group_column] or "") if group_column in row else clip.group,
                     split=row.get(split_column) or "",
                     further=tuple((name, row[column] or "") for name, column in further),
                 )
             )
+        _require_files(self.path, root, found)
+        if ends is None:
+            _require_whole_files(self.path, rows[0], found)
         return sorted(found, key=lambda recording: recording.clip_id)
 
 
@@ -124,6 +133,48 @@ def class_folders(name: str, columns: Columns) -> ClassFolders:
 def table(path: str, columns: Columns) -> Table:
     """The clips of a table; the store is named after the file."""
     return Table(DatasetInfo(Path(path).stem, Path(path).stem, "", "", "", group_is="group"), Path(path), columns)
+
+
+def _clip(root: Path, folder: Path, path: Path) -> Recording:
+    clip_id, group = clip_id_below(root, path), _group(folder, path)
+    # Names that are no UTF-8, as those of old archives, can stand in no table, and libsndfile cannot open them.
+    readable = [text.encode(errors="surrogateescape").decode(errors="backslashreplace") for text in (clip_id, group)]
+    if readable[0] == clip_id:
+        return Recording(clip_id, path, folder.name, group)
+    label = readable[0].partition("/")[0]
+    return Recording(readable[0], path, label, readable[1], left_out="its name is not UTF-8 text; rename it")
+
+
+def _require_files(table: Path, root: Path, found: Sequence[Recording]) -> None:
+    """Refuse a table that names files, none of which is there: its paths are written for another folder or system."""
+    if any(one.path.is_file() for one in found):
+        return
+    first = found[0].path
+    written = str(first.relative_to(root)) if first.is_relative_to(root) else str(first)
+    ending = next((suffix for suffix in AUDIO_SUFFIXES if first.with_name(first.name + suffix).is_file()), None)
+    if ending is not None:
+        fix = f"Add the ending {ending} to its paths"
+    elif "\\" in written and (root / written.replace("\\", "/")).is_file():
+        fix = "Write / in place of \\ in its paths"
+    else:
+        fix = "Give the folder that its paths begin in as --root"
+    raise UserError(f"{table}: none of its {len(found)} clips is in {root} (the first: '{written}'). {fix}")
+
+
+def _require_whole_files(table: Path, row: dict[str, str], found: Sequence[Recording]) -> None:
+    """Refuse rows that mean the same clip, as rows of stretches do whose times are in columns of other names."""
+    clip_id, times = collections.Counter(one.clip_id for one in found).most_common(1)[0]
+    if times == 1:
+        return
+    start, end = (
+        next((name for name in row if name.lower().startswith(words)), word)
+        for word, words in (("START", ("start", "begin", "onset")), ("END", ("end", "stop", "offset")))
+    )
+    raise UserError(
+        f"{table}: {times} rows name '{clip_id}', and each row is a clip. If rows are stretches of recordings, name the columns "
+        f"of their seconds: --column.start {shlex.quote(start)} --column.end {shlex.quote(end)}; if not, keep one row for each "
+        "file"
+    )
 
 
 def _group(folder: Path, path: Path) -> str:
@@ -151,7 +202,7 @@ def _rows(path: Path) -> Sequence[dict[str, str]]:
 def _stretch_columns(path: Path, row: dict[str, str], named: Columns) -> tuple[str, str] | None:
     """The columns of where a clip begins and ends; None where clips are whole files."""
     asked = {"start": named.start, "end": named.end}
-    columns = {word: _column(path, row, name) if name else f"{word}_s" for word, name in asked.items()}
+    columns = {word: _column(path, row, word, name, ()) if name else f"{word}_s" for word, name in asked.items()}
     there = [column in row for column in columns.values()]
     if any(there) and not all(there):
         lacking = next(column for column in columns.values() if column not in row)
@@ -228,10 +279,11 @@ def without_doubles(clips: Iterable[Recording]) -> list[Recording]:
     return sorted(complete, key=lambda recording: recording.clip_id)
 
 
-def _column(path: Path, row: dict[str, str], *names: str) -> str:
+def _column(path: Path, row: dict[str, str], what: str, named: str | None, usual: Sequence[str]) -> str:
+    names = [named] if named else usual
     for name in names:
         if name in row:
             return name
     raise UserError(
-        f"{path} has no column {' or '.join(names)}; it has {', '.join(row)}. Name the right one, say --column.label"
+        f"{path} has no column {' or '.join(names)}; it has {', '.join(row)}. Name the right one with --column.{what}"
     )

@@ -117,7 +117,10 @@ def keep_groups_apart(plan: Plan, labels: Sequence[str], groups: Sequence[str]) 
     dropped = [str(shot) for shot in plan.shots if shot not in best]
     noun = "label" if dropped == ["1"] else "labels"
     said = (
-        f"Keeping groups apart leaves too few test clips at {', '.join(dropped)} {noun} per class." if dropped else ""
+        f"Keeping groups apart leaves too few test clips at {', '.join(dropped)} {noun} per class. Add clips of other groups for "
+        "these numbers, or compare without groups (--no-group-aware), which overrates accuracy for new groups."
+        if dropped
+        else ""
     )
     return changed, said
 

@@ -262,7 +262,7 @@ def _classes(found: Found, facts: Sequence[Facts], label: Mapping[str, str]) -> 
         durations = [one.duration_s for one in good]
         rows.append(
             [
-                name,
+                name or "(no label)",
                 _listed(_rate(one) for one in good),
                 _listed(one.kind for one in good),
                 str(len(good)),

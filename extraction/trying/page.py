@@ -174,8 +174,10 @@ def next_steps(
     if options.also:
         here += f" --also {shlex.join(map(str, options.also))}"
     root = f" --root {shlex.quote(str(found.root))}" if options.folder.is_file() else ""
+    # `fit` reads the table again; it takes the groups of file names from the try.
+    columns = "".join(f" {text}" for text in map(shlex.quote, _column_words(options.columns)))
     steps = [
-        f"Use the best encoder on new recordings: jfewshot fit {here} --from {shlex.quote(str(out))}{root} "
+        f"Use the best encoder on new recordings: jfewshot fit {here} --from {shlex.quote(str(out))}{root}{columns} "
         f"--out head-{found.name}; then: jfewshot apply head-{found.name} RECORDINGS"
     ]
     if findings.named_groups is not None:
@@ -208,23 +210,29 @@ def next_steps(
 def _try_again(options: TryOptions, out: Path) -> str:
     """The command that tries with these options; those that have their defaults are not written."""
     words = ["jfewshot", "try", str(options.folder)]
-    columns = {f"column.{field.name}": getattr(options.columns, field.name) for field in dataclasses.fields(Columns)}
     own = {field.name: getattr(options, field.name) for field in dataclasses.fields(options)}
     defaults = {field.name: field.default for field in dataclasses.fields(options)}
     for name in ("folder", "columns"):
         del own[name]
-    for name, value in {**own, **columns, "out": out}.items():
-        flag = name.replace("_", "-")
-        if value is None or value == () or value == defaults.get(name):
-            continue
-        if isinstance(value, bool):
-            words.append(f"--{flag}" if value else f"--no-{flag}")
-        elif isinstance(value, tuple):
-            words += [f"--{flag}", *map(str, value)]
-        else:
-            # A value that begins with a dash would be taken for an option.
-            words += [f"--{flag}={value}"] if str(value).startswith("-") else [f"--{flag}", str(value)]
-    return shlex.join(words)
+    for name, value in {**own, "out": out}.items():
+        if value is not None and value != () and value != defaults.get(name):
+            words += _option_words(name, value)
+    return shlex.join([*words, *_column_words(options.columns)])
+
+
+def _column_words(columns: Columns) -> list[str]:
+    named = {field.name: getattr(columns, field.name) for field in dataclasses.fields(Columns)}
+    return [word for name, value in named.items() if value for word in _option_words(f"column.{name}", value)]
+
+
+def _option_words(name: str, value: object) -> list[str]:
+    flag = name.replace("_", "-")
+    if isinstance(value, bool):
+        return [f"--{flag}" if value else f"--no-{flag}"]
+    if isinstance(value, tuple):
+        return [f"--{flag}", *map(str, value)]
+    # A value that begins with a dash would be taken for an option.
+    return [f"--{flag}={value}"] if str(value).startswith("-") else [f"--{flag}", str(value)]
 
 
 def _link(path: Path, page: Path) -> str:

@@ -189,7 +189,7 @@ def _look(found: Found, options: TryOptions) -> tuple[Found, Findings, dict[str,
     if options.drop_copies:
         reasons |= to_drop(findings.copies, {one.clip_id: one.label for one in found.recordings})
     found = found.without(reasons)
-    sizes: dict[str, int] = {one.label: 0 for one in found.recordings}
+    sizes: dict[str, int] = {one.label: 0 for one in found.recordings if one.label}
     for one in found.used:
         sizes[one.label] += 1
     return found, findings, sizes

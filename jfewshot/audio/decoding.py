@@ -194,6 +194,8 @@ def opened(path: Path | str, piece: bytes | None) -> Any:
     soundfile = _package("soundfile")
     try:
         file = soundfile.SoundFile(str(path) if piece is None else io.BytesIO(piece))
+    except UnicodeEncodeError as error:
+        raise AudioError(path, "its name is not UTF-8 text: rename it") from error
     except (soundfile.LibsndfileError, OSError) as error:
         raise AudioError(path, f"cannot be decoded ({_first_line(error)})") from error
     reason = _beyond_limits(file.samplerate, file.channels, file.frames)

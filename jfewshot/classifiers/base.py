@@ -5,9 +5,10 @@ is trained from zero with an isotropic penalty (or none) inner products are suff
 combination of the support embeddings (W = S^T alpha). All arrays have the episodes last; see linalg.py for why, and for
 products and inverses in that layout.
 
-To add a classifier, write one file in this folder with a frozen dataclass, as in the other files, and name the class in
-`__init__.py`. A classifier may also choose its strength in each episode: its `Strength` then has a grid, it has a
-method `choose` (auto.py), and its `fit` also takes one strength per episode.
+A classifier of your own is a frozen dataclass in a file in any place; commands name it as `module.Class`. A classifier
+that comes with jfewshot lies in this folder and is named in `__init__.py`. A classifier may also choose its strength in
+each episode: its `Strength` then has a grid, it has a method `choose` (auto.py), and its `fit` also takes one strength
+per episode.
 """
 
 import dataclasses

@@ -24,7 +24,7 @@ ELSEWHERE = ("docs/from_neighbours.md",)
 MARKS = {
     "docs/asr.md": 4,
     "docs/benchmarks.md": 6,
-    "docs/classifiers.md": 2,
+    "docs/classifiers.md": 3,
     "docs/clusters.md": 6,
     "docs/commands.md": 1,
     "docs/emotion.md": 4,

@@ -232,6 +232,7 @@ def test_the_commands_of_the_page_keep_the_options_that_were_given(tmp_path):
     steps = next_steps(found, given, tmp_path / "out", plan, findings, [])
     (add,) = (text.partition("downloaded): ")[2] for text in steps if text.startswith("Add encoders"))
     (copies,) = (text.partition(": ")[2] for text in steps if text.startswith("Leave copies out"))
+    assert "--column.label kind" in next(text for text in steps if text.startswith("Use the best encoder"))
     wanted = dataclasses.replace(given, out=tmp_path / "out")
     for command, changes in (
         (add, {"hub": True}),

@@ -70,8 +70,8 @@ def test_a_parquet_table(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("path,klass\na.wav,x\n", "no column label or class"),
-        ("label\nx\n", "no column path or file_name"),
+        ("path,klass\na.wav,x\n", "no column label or class.*with --column.label"),
+        ("label\nx\n", "no column path or file_name.*with --column.audio"),
         ("path,label\n", "no rows"),
     ],
 )
@@ -84,7 +84,7 @@ def test_tables_that_lack_something_are_refused(tmp_path, text, message):
 def test_the_same_id_twice_is_refused(tmp_path):
     write(tmp_path / "a.wav", 0)
     (tmp_path / "twice.csv").write_text("path,label\na.wav,x\na.wav,y\n")
-    with pytest.raises(UserError, match=r"'a\.wav' is there twice"):
+    with pytest.raises(UserError, match=r"2 rows name 'a\.wav', and each row is a clip"):
         find_recordings(load_dataset(f"table:{tmp_path / 'twice.csv'}"), tmp_path)
 
 
@@ -199,3 +199,42 @@ def test_further_columns_of_a_table_go_into_the_store(tmp_path):
         load_dataset(f"table:{table}", Columns(further=("where",))).recordings(tmp_path / "clips")
     with pytest.raises(UserError, match="dataset 'folder:x' has no table"):
         load_dataset("folder:x", Columns(further=("site",)))
+
+
+@pytest.mark.parametrize(
+    ("rows", "fix"),
+    [
+        ("owl/a,owl\n", "Add the ending .wav to its paths"),
+        ("owl\\a.wav,owl\n", "Write / in place of"),
+        ("birds/owl/a.wav,owl\n", "Give the folder that its paths begin in as --root"),
+    ],
+)
+def test_paths_that_lead_nowhere_are_refused_with_the_fix(tmp_path, rows, fix):
+    write(tmp_path / "owl" / "a.wav", 0)
+    (tmp_path / "clips.csv").write_text(f"path,label\n{rows}")
+    with pytest.raises(UserError, match=f"none of its 1 clips is in .* {fix}"):
+        load_dataset(f"table:{tmp_path / 'clips.csv'}").recordings(tmp_path)
+
+
+def test_rows_of_one_file_whose_times_are_in_columns_of_other_names_are_refused_with_the_options(tmp_path):
+    write(tmp_path / "dawn.wav", 0)
+    (tmp_path / "clips.csv").write_text("path,label,begin t,stop\ndawn.wav,owl,0,1\ndawn.wav,wren,1,2\n")
+    with pytest.raises(UserError, match=r"2 rows name 'dawn.wav'.*--column\.start 'begin t' --column\.end stop"):
+        load_dataset(f"table:{tmp_path / 'clips.csv'}").recordings(tmp_path)
+
+
+def test_rows_without_a_label_and_files_whose_names_are_no_utf8_are_left_out(tmp_path):
+    write(tmp_path / "owl" / "a.wav", 0)
+    write(tmp_path / "owl" / "b.wav", 1)
+    (tmp_path / "clips.csv").write_text("path,label\nowl/a.wav,owl\nowl/b.wav, \n")
+    clips = load_dataset(f"table:{tmp_path / 'clips.csv'}").recordings(tmp_path)
+    assert [one.left_out for one in clips] == ["", "no label"]
+    try:
+        (tmp_path / "owl" / "b.wav").rename(tmp_path / "owl" / "\udce4.wav")
+    except (OSError, UnicodeError):
+        pytest.skip("this file system takes names in UTF-8 only")
+    clips = load_dataset("folder:birds").recordings(tmp_path)
+    assert [(one.clip_id, one.left_out) for one in clips] == [
+        ("owl/\\xe4.wav", "its name is not UTF-8 text; rename it"),
+        ("owl/a.wav", ""),
+    ]
