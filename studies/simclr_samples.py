@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -144,6 +145,13 @@ def wanted(samples: Samples) -> Iterator[tuple[str, str, str, str, bool]]:
             yield f"{path.name} {readout}", path.name, readout, READOUTS[readout], True
 
 
+def _rounded(value: Any) -> Any:
+    """Numbers with six decimals, which keeps the file small."""
+    if isinstance(value, dict):
+        return {key: _rounded(part) for key, part in value.items()}
+    return round(value, 6) if isinstance(value, float) else value
+
+
 def main() -> None:
     """Extract, evaluate, compare, write."""
     samples = tyro.cli(Samples, description=__doc__)
@@ -167,7 +175,7 @@ def main() -> None:
         "mfcc mean", "fbank mean", "mfcc mean, whitened", "mfcc mean_std, whitened", "fbank mean_std, whitened",
         "untrained B", "untrained C", "untrained last", "old A", "old last", "old B", "old C",
     ]  # fmt: skip
-    records = compared(found, rows, references)
+    records = [_rounded(record) for record in compared(found, rows, references)]
     write_json(samples.json, {"episodes": samples.episodes, "records": records}, a_line_each=True)
     sys.stdout.write(as_markdown(records, references[:0]))
 

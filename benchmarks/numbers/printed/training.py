@@ -81,6 +81,64 @@ def recipes(found: Any, rows: Rows) -> Values:
     return values
 
 
+_SAMPLES = ("arabic_commands", "esc10", "fsdd_digits", "fsdd_speakers")
+_DEVIATION = ", mean and deviation"
+
+
+def _readout(label: str) -> str:
+    """A row of the sample tasks' file: `FBANK, mean and deviation, whitened` is `fbank mean_std, whitened`."""
+    words = label.replace("`speech_simclr_small`", "old").replace("`quiet`", "new")
+    for name in ("FBANK", "MFCC"):
+        words = words.replace(name, name.lower())
+    words = words.replace(_DEVIATION, " mean_std").replace(", mean", " mean")
+    return re.sub(r"^(old|new|untrained), ", r"\1 ", words)
+
+
+def sample_readouts(found: Any, rows: Rows) -> Values:
+    """Accuracies of readouts on the sample tasks at one shot and at five, with intervals over seeds where there are several."""
+    by = {(one["row"], one["dataset"], one["shots"]): one for one in found["records"]}
+    values = []
+    for row in rows:
+        cells = [[by[_readout(row[0]), task, shots] for shots in (1, 5)] for task in _SAMPLES]
+        values.append(
+            [[100 * one[key] for one in cell for key in ("mean", "ci_seeds") if one[key] is not None] for cell in cells]
+        )
+    return values
+
+
+def sample_differences(found: Any, rows: Rows) -> Values:
+    """Differences of two readouts, with intervals over episodes and over seeds."""
+    by = {(one["row"], one["dataset"], one["shots"]): one for one in found["records"]}
+    values = []
+    for row in rows:
+        ours, theirs = (_readout(part) for part in row[0].split(" less "))
+        cells = [[by[ours, task, shots]["differences"][theirs] for shots in (1, 5)] for task in _SAMPLES]
+        values.append([[number for one in cell for number in _percent(one)] for cell in cells])
+    return values
+
+
+def sample_means(found: Any, rows: Rows) -> Values:
+    """Mean accuracy of recipes on the sample tasks by the readouts B and C, at one shot and at five."""
+    by = {(one["row"], one["dataset"], one["shots"]): one["mean"] for one in found["records"]}
+    names = {"untrained": "untrained", "quiet": "new"}
+    values = []
+    for row in rows:
+        name = row[0].strip("`")
+        name = names.get(name, f"{name}-0-300")
+        means = [
+            100 * mean(by[f"{name} {readout}", task, shots] for readout in "BC" for shots in (1, 5))
+            for task in _SAMPLES
+        ]
+        values.append([*([one] for one in means), [mean(means)]])
+    return values
+
+
+def recipe_scores(found: Any, rows: Rows) -> Values:
+    """Scores of recipes."""
+    by = {one["recipe"]: one for one in found["recipes"]}
+    return [[[by[row[0].strip("`")]["score"]]] for row in rows]
+
+
 _SIGNAL = {
     "FBANK": ("fbank", "fbank"),
     "speed": ("speed", "speed"),
@@ -216,6 +274,16 @@ TABLES = [
     ),
     Table(PRETRAINING, "### Batch size x epochs", "simclr_sweep", sweep),
     Table(PRETRAINING, "| recipe | what it is | score |", "simclr_recipes", recipes, labels=2),
+    Table(PRETRAINING, "| readout, seen before |", "simclr_samples", sample_readouts),
+    Table(PRETRAINING, "| difference |", "simclr_samples", sample_differences),
+    Table(PRETRAINING, "| trained by | development score |", "simclr_recipes", recipe_scores, columns=(1,)),
+    Table(
+        PRETRAINING,
+        "| trained by | development score |",
+        "simclr_samples",
+        sample_means,
+        columns=(2, 3, 4, 5, 6),
+    ),
     Table(PRETRAINING, "`benchmarks/measured/simclr_signal_cpu.json`):", "simclr_signal_cpu", signal),
     Table(PRETRAINING, "`benchmarks/measured/simclr_step_cpu.json`:", "simclr_step_cpu", step),
     Table("docs/emotion.md", "`benchmarks/measured/emotion_cpu.json`", "emotion_cpu", emotion),
