@@ -84,10 +84,25 @@ def find_answer(series: Series, analysis: Analysis, cautions: Sequence[str], pla
     if needed:
         parts = [f"{_percent(one.target, 0)}: {needed_words(one, series.shots)}" for one in needed]
         sentences.append(f"Labels per class that {board.upstreams[best]} needs, {where}, for {'; '.join(parts)}.")
+        sentences += _with_fewer_labels(series, board.upstreams[best], needed)
     guessing = [board.upstreams[row] for row in np.flatnonzero(at_chance & known)]
     if guessing:
         sentences.append(f"Not better than chance: {_some(guessing)}.")
     return Answer(tuple(sentences), tuple(cautions), probability, needed)
+
+
+def _with_fewer_labels(series: Series, best: str, needed: Sequence[Needed]) -> list[str]:
+    """Name other encoders that were seen to reach a target with fewer labels than the best encoder needs."""
+    others = {name: needed_labels(series, name) for name in series.main.upstreams if name != best}
+    parts = []
+    for place, one in enumerate(needed):
+        seen = {name: found[place] for name, found in others.items() if found and not found[place].extrapolated}
+        fewest = min((found.labels for found in seen.values() if found.labels is not None), default=None)
+        if fewest is None or (one.labels is not None and one.labels <= fewest):
+            continue
+        name = next(name for name, found in seen.items() if found.labels == fewest)
+        parts.append(f"{name} {_percent(one.target, 0)} with {needed_words(seen[name], series.shots)}")
+    return [f"Others reach this with fewer labels: {'; '.join(parts)}."] if parts else []
 
 
 def answer_of(results: Results, boards: Sequence[Leaderboard]) -> Answer:

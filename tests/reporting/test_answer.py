@@ -6,8 +6,9 @@ import shutil
 import numpy as np
 import pytest
 
-from jfewshot.reporting.answer import answer_of, answer_text
+from jfewshot.reporting.answer import _with_fewer_labels, answer_of, answer_text
 from jfewshot.reporting.build import Choices, build_report
+from jfewshot.reporting.labels_needed import needed_labels
 from jfewshot.reporting.leaderboard import leaderboards, without_repeats
 from jfewshot.reporting.series import across_grid, all_series, average_interval, series_trend
 from jfewshot.results import ResultFolder, read_results
@@ -129,6 +130,21 @@ def test_orders_are_those_of_numbers_and_the_recommended_classifier_is_first():
     table = across_grid(every)
     assert table.columns[1:5] == ("1 shot, logistic, C = 2", "5 shots, logistic, C = 2", *table.columns[3:5])
     assert len(table.columns) == 1 + 4 * 3
+
+
+def test_an_encoder_that_needs_fewer_labels_than_the_best_is_named():
+    accuracies = {"best at five": (0.5, 0.75, 0.78), "steeper": (0.4, 0.7, 0.92), "worse": (0.3, 0.5, 0.6)}
+    records = [
+        record_of(name, "esc", mean, k_shot=shots)
+        for name, means in accuracies.items()
+        for shots, mean in zip((1, 5, 20), means, strict=True)
+    ]
+    (series,) = all_series(leaderboards(records))
+    (sentence,) = _with_fewer_labels(series, "best at five", needed_labels(series, "best at five"))
+    assert sentence.startswith("Others reach this with fewer labels: steeper 80% with 10 (")
+    assert "; steeper 90% with 18 (" in sentence
+    assert "95%" not in sentence
+    assert _with_fewer_labels(series, "steeper", needed_labels(series, "steeper")) == []
 
 
 def test_columns_of_different_datasets_say_so():

@@ -68,8 +68,8 @@ class AugmentationConfig:
     reverb_continuous: bool = False
     """Draw room scales between whole percents too. This does without precomputed impulse responses and is slower."""
     rooms_folder: Annotated[Path | None, arg(metavar="FOLDER")] = None
-    """Folder of recorded or simulated room responses in place of SoX's reverb, such as OpenSLR 28's RIRS_NOISES, whose lists say
-    which of its files are responses. Each response is equally likely."""
+    """Folder of recorded or simulated room responses, such as OpenSLR 28's RIRS_NOISES, whose lists say which of its files are
+    responses. Each response is equally likely. Without this option, SoX's reverb makes the rooms."""
     rooms: int = 512
     """Highest number of responses of --augmentation.rooms-folder that are used, drawn by the seed: 512 of 2 s need 66 MB."""
     noise: bool = True
