@@ -55,15 +55,20 @@ def one_numpy_thread() -> Iterator[None]:
 
     OpenBLAS's threads spin for some 20 ms after a product, on the cores that what follows needs.
     """
-    with _loaded_blas().limit(limits=1, user_api="blas"):
+    libraries = _loaded_blas()
+    with libraries.limit(limits=1, user_api="blas") if libraries else contextlib.nullcontext():
         yield
 
 
 @functools.cache
 def _loaded_blas():
+    """The libraries of this process; None where the system does not list them."""
     import threadpoolctl
 
-    return threadpoolctl.ThreadpoolController()
+    try:
+        return threadpoolctl.ThreadpoolController()
+    except OSError:
+        return None
 
 
 def cores() -> int:

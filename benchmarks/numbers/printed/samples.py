@@ -48,16 +48,18 @@ def labels_by_dataset(found: Any, rows: Rows) -> Values:
     return values
 
 
+_TITLES = {
+    "Arabic words": "Arabic Speech Commands (20 words)",
+    "FSDD digits": "FSDD, digits",
+    "FSDD speakers": "FSDD, speakers",
+}
+
+
 def fusion(found: Any, rows: Rows) -> Values:
     """Pairs of encoders."""
     values, title = [], ""
-    titles = {
-        "Arabic words": "Arabic Speech Commands (20 words)",
-        "FSDD digits": "FSDD, digits",
-        "FSDD speakers": "FSDD, speakers",
-    }
     for row in rows:
-        title = titles.get(row[0], row[0]) or title
+        title = _TITLES.get(row[0], row[0]) or title
         pairs = found["shots"][row[1]][title]
         best = max(pairs, key=lambda pair: pair["accuracy"])
         assert set(row[4].split(" + ")) == set(best["parts"]), (row, best)
@@ -71,6 +73,21 @@ def fusion(found: Any, rows: Rows) -> Values:
                 [100 * max(pair["better"] for pair in pairs)],
             ]
         )
+    return values
+
+
+def chosen_fusion(found: Any, rows: Rows) -> Values:
+    """Pairs with equal and with chosen weights."""
+    values = []
+    for row in rows:
+        line = []
+        for kind in ("shots", "chosen"):
+            pairs = found[kind]["5"][_TITLES.get(row[0], row[0])]
+            sure = [pair["gain"] for pair in pairs if pair["p_holm"] < 0.05]
+            gains = [100 * pair["gain"] for pair in pairs]
+            line += [[sum(gain > 0 for gain in sure), sum(gain < 0 for gain in sure)]]
+            line += [[sum(gains) / len(gains)], [min(gains)]]
+        values.append(line)
     return values
 
 
@@ -163,6 +180,7 @@ TABLES = [
         labels=2,
     ),
     Table("docs/fusion.md", "## Does it help?", "fusion", fusion, labels=2),
+    Table("docs/fusion.md", "## Do chosen weights help?", "fusion", chosen_fusion),
     Table("docs/statistics.md", "The sample cells: five points", "learning_curves", curve_laws),
     Table(
         "docs/diagnostics.md", "`python -m studies.planted_faults` plants", "planted_faults", planted_copies, labels=2

@@ -70,9 +70,20 @@ def transductive(found: Any, rows: Rows) -> Values:
     values = []
     for row in rows:
         beside = found["against_torch"][head(row[0])]
-        ratio = [beside[field] for field in ("ratio", "ratio_smallest", "ratio_largest")]
+        on_products = found["against_torch_on_products"][head(row[0])]
+        ratios = [[of[field] for field in ("ratio", "ratio_smallest", "ratio_largest")] for of in (beside, on_products)]
         times = found["heads_beside_centroid"][head(row[0])]["of_plain"]
-        values.append([[beside["ours_per_s"]], [beside["theirs_per_s"]], ratio, [times]])
+        values.append([[beside["ours_per_s"]], [beside["theirs_per_s"]], *ratios, [times]])
+    return values
+
+
+def fusions(found: Any, rows: Rows) -> Values:
+    """Fused parts beside the plain head."""
+    cells = {(row["head"], row["shots"], row["parts"]): row for row in found["rows"]}
+    values = []
+    for row in rows:
+        cell = cells[head(row[0]), int(row[1]), int(row[2])]
+        values.append([cell["fixed_of_plain"], cell["chosen_of_plain"]])
     return values
 
 
@@ -125,6 +136,7 @@ TABLES = [
     Table(PAGE, "2 cores of an AMD EPYC, medians of five rounds", "real_size_cpu", real_size),
     Table(PAGE, "## Transductive heads and kernels", "transductive_speed_cpu", transductive),
     Table(PAGE, "Plain heads and heads with a [kernel]", "transductive_speed_cpu", kernels),
+    Table("docs/fusion.md", "## Time", "fusions_cpu", fusions, labels=3),
     Table(PAGE, "### More devices", "scaling_cpu", scaling),
     Table(PAGE, "### The whole table, with version 0.1.0", "end_to_end_cpu", whole_table),
     Table(PAGE, "### Grids of many cells", "grid_cpu", grid, columns=(1,)),

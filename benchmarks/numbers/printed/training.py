@@ -326,6 +326,15 @@ def earlier(found: Any) -> list[float]:
 
 SENTENCES = [
     Sentence(
+        "docs/pretraining.md",
+        "one core of an AMD EPYC decodes {} s of FLAC at 16 kHz, makes batches of {} s of crops, or decodes and resamples {} s",
+        "simclr_input_cpu",
+        lambda found: [
+            median(found["real_time_per_core"][what])
+            for what in ("decode", "a batch of crops of 12 s", "decode and resample from 44.1 kHz")
+        ],
+    ),
+    Sentence(
         PRETRAINING,
         "NT-Xent of {} utterances, value and gradient: {} ms and {} MiB of temporary memory dense, {} ms and {} MiB in tiles of "
         "256 rows; over 1, 2, 4 and 8 virtual devices {}, {}, {} and {} MiB each, in {}, {}, {} and {} ms",
