@@ -6,9 +6,8 @@ a sample. The mean accuracy of all its episodes is a U-statistic, so a delete-on
 Statistics 1981) estimates its variance from the kept predictions alone, without new episodes:
 
 - *new classes and clips*: delete one class. A class is sampled together with its clips, so (class, its clips) are the
-  independent
-units, and the class jackknife is the variance of the whole two-stage sample. Adding a clip jackknife would count the
-  clips twice.
+  independent units, and the class jackknife is the variance of the whole two-stage sample. Adding a clip jackknife would
+  count the clips twice.
 - *fixed classes, new clips*: delete one clip, within each class.
 
 The mean after a deletion is estimated from finitely many episodes, and squaring an estimate adds the variance of its

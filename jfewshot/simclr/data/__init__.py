@@ -4,7 +4,7 @@
 - `copies`: recordings with the same bytes as others, which are left out
 - `record`: the utterances that a run began with, so that it can continue when the data lost files
 - `batches`: which of them make up step n, and which piece of each: pure functions of seed and step, so a run
-continues exactly
+  continues exactly
 - `labelled`: labelled recordings on which an encoder is measured while it trains
 - `loader`: decoding, ahead of the device; `cache` keeps what was decoded
 """

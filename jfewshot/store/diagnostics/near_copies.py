@@ -37,16 +37,14 @@ def find_near_copies(searches: Sequence["CopySearch"]) -> NearCopies:
     """Find clips of different classes or groups that are nearly the same recording.
 
     1. Embeddings are whitened with a shrinkage of 0.1 and scaled to unit length: properties that most clips share then
-        count less.
+       count less.
     2. Distances are scaled locally (Zelnik-Manor and Perona, NIPS 2004): d_ij / sqrt(s_i s_j), s the distance to the 5th
        neighbour.
     3. For each clip the smallest such ratio across classes or groups is found. A pair's ratio is expressed in median
-        absolute
-    deviations below the median of these ratios, since the usual ratio differs between encoders and datasets.
+       absolute deviations below the median of these ratios, since the usual ratio differs between encoders and datasets.
     4. The mean of the two largest of these numbers over the encoders is the strength of a pair. Two encoders have to
-        find
-    the pair unusual; not all encoders are required, because an encoder may ignore the properties that make a recording
-    unique. A single encoder decides alone.
+       find the pair unusual; not all encoders are required, because an encoder may ignore the properties that make a
+       recording unique. A single encoder decides alone.
     5. A pair is reported if each clip is the other's strongest partner, and if the strength is 5 or more.
 
     Args:
