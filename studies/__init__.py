@@ -14,6 +14,7 @@
 - `simclr_samples`: readouts of these encoders on the sample tasks, with paired intervals
 - `simclr_recipes`: recipes of Speech SimCLR compared by them; `simclr_readouts` has the readouts and their scores
 - `simclr_speech`: a folder of speech to pretrain on, from Debian's packages of spoken prompts
+- `simclr_views`: which of their views should be an encoder's default, on the development tasks
 - `asr_speech`: real speech with known words
 - `asr_study`: does pretraining help recognition at a small size?
 - `learning_curves`: do extrapolated "labels per class" hold what their intervals promise?

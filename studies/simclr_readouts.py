@@ -179,12 +179,12 @@ def development_scores(encoder: LoadedEncoder, clips: Clips, episodes: int = 600
     for name, rows in embeddings.items():
         if name in WHITENED:
             rows = whiten(rows, rows[clips.statistics])
-        for task, shots, mean in _accuracies(rows, clips.tasks, episodes):
+        for task, shots, mean in accuracies(rows, clips.tasks, episodes):
             found.setdefault(name, {}).setdefault(task, {})[str(shots)] = mean
     return {"score": score(found), "accuracy": found}
 
 
-def _accuracies(rows: np.ndarray, tasks: list[Task], episodes: int) -> Iterator[tuple[str, int, float]]:
+def accuracies(rows: np.ndarray, tasks: list[Task], episodes: int) -> Iterator[tuple[str, int, float]]:
     for task in tasks:
         records = evaluate_arrays(
             rows[task.rows],

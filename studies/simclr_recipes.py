@@ -77,6 +77,8 @@ RECIPES = {
     # What had helped, together.
     "quiet": f"{EIGHT} {QUIET} {POOLED} {COLD}",
     "quiet_recon": f"{EIGHT} {QUIET} {POOLED} {COLD} {RECON}",
+    # "quiet" with some noise. Added after the sample tasks had shown that noise teaches words and speakers.
+    "soft": f"{EIGHT} {SOFT} {POOLED} {COLD}",
 }
 
 
@@ -95,7 +97,8 @@ class Comparison:
     steps: int = 400
     """Steps of each training."""
     json: Path | None = None
-    """File for the scores of all recipes that were scored."""
+    """File for the scores of all recipes that were scored. Trainings that a file of this name has and that were not scored here
+    are kept."""
 
 
 def configuration(recipe: str, seed: int, steps: int, development: Path, out: Path) -> TrainConfig:
@@ -144,6 +147,29 @@ def scored(recipe: str, seed: int, options: Comparison) -> Path:
     return path
 
 
+def write_scores(path: Path, records: list[dict[str, Any]]) -> None:
+    """Write scores, together with those that the file has of other trainings, best first.
+
+    Args:
+      path: JSON file, which may exist.
+      records: scores of the trainings of this command.
+    """
+
+    def training(record: dict[str, Any]) -> tuple[str, int, int]:
+        return record["recipe"], record["seed"], record["steps"]
+
+    before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"provenance": {}, "recipes": []}
+    origin, here = before["provenance"], {training(record) for record in records}
+    if "command" in origin:  # of a file that one command wrote
+        origin = {"first comparison": origin}
+    kept = [record for record in before["recipes"] if training(record) not in here]
+    both = sorted([*kept, *records], key=lambda record: -record["score"])
+    result = {"provenance": origin, "flags": {"all": SIZE, **RECIPES}, "recipes": both}
+    write_json(
+        path, result, a_line_each=True, parts=[f"{recipe}-{seed}-{steps}" for recipe, seed, steps in sorted(here)]
+    )
+
+
 def main() -> None:
     """Train and score, then write what was found."""
     options = tyro.cli(Comparison, description=__doc__)
@@ -154,12 +180,8 @@ def main() -> None:
         for recipe in options.recipes:
             scored(recipe, seed, options)
     if options.json is not None:
-        records: list[dict[str, Any]] = [
-            json.loads(path.read_text(encoding="utf-8")) for path in sorted((options.out / "scores").glob("*.json"))
-        ]
-        records.sort(key=lambda record: -record["score"])
-        flags = {"all": SIZE, **RECIPES}
-        write_json(options.json, {"flags": flags, "recipes": records}, a_line_each=True)
+        paths = sorted((options.out / "scores").glob("*.json"))
+        write_scores(options.json, [json.loads(path.read_text(encoding="utf-8")) for path in paths])
 
 
 if __name__ == "__main__":

@@ -67,12 +67,17 @@ def sweep(found: Any, rows: Rows) -> Values:
 _KINDS = (("emodb_texts", "syllables", "synthetic_words"), ("notes",), ("emodb_speakers", "held_out_voices"))
 
 
+def _training(record: dict[str, Any]) -> str:
+    """How a page calls a training: by its recipe, with its steps if they are not the 300 of the comparison."""
+    return record["recipe"] + (f", {record['steps']:,} steps" if record["steps"] > 300 else "")
+
+
 def recipes(found: Any, rows: Rows) -> Values:
     """Scores of recipes, and accuracies of words, sounds and voices at one shot and at five for each readout."""
-    by = {one["recipe"]: one for one in found["recipes"]}
+    by = {_training(one): one for one in found["recipes"]}
     values = []
     for row in rows:
-        one = by[row[0].strip("`")]
+        one = by[row[0].replace("`", "")]
         cells = [
             [mean(one["accuracy"][readout][task][shots] for task in tasks) for shots in "15" for tasks in _KINDS]
             for readout in ("A", "last", "B", "C")
@@ -87,7 +92,7 @@ _DEVIATION = ", mean and deviation"
 
 def _readout(label: str) -> str:
     """A row of the sample tasks' file: `FBANK, mean and deviation, whitened` is `fbank mean_std, whitened`."""
-    words = label.replace("`speech_simclr_small`", "old").replace("`quiet`", "new")
+    words = label.replace("`speech_simclr_small`", "old").replace("`quiet`", "new").replace("`soft`", "new")
     for name in ("FBANK", "MFCC"):
         words = words.replace(name, name.lower())
     words = words.replace(_DEVIATION, " mean_std").replace(", mean", " mean")
@@ -135,8 +140,8 @@ def sample_means(found: Any, rows: Rows) -> Values:
 
 def recipe_scores(found: Any, rows: Rows) -> Values:
     """Scores of recipes."""
-    by = {one["recipe"]: one for one in found["recipes"]}
-    return [[[by[row[0].strip("`")]["score"]]] for row in rows]
+    by = {_training(one): one for one in found["recipes"]}
+    return [[[by[row[0].replace("`", "")]["score"]]] for row in rows]
 
 
 _SIGNAL = {
