@@ -30,7 +30,7 @@ MARKS = {
     "docs/emotion.md": 4,
     "docs/extraction.md": 6,
     "docs/installing.md": 2,
-    "docs/pretraining.md": 12,
+    "docs/pretraining.md": 13,
     "docs/phones.md": 3,
     "docs/report.md": 2,
     "docs/running.md": 1,

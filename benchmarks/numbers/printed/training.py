@@ -125,11 +125,12 @@ def sample_differences(found: Any, rows: Rows) -> Values:
 def sample_means(found: Any, rows: Rows) -> Values:
     """Mean accuracy of recipes on the sample tasks by the readouts B and C, at one shot and at five."""
     by = {(one["row"], one["dataset"], one["shots"]): one["mean"] for one in found["records"]}
-    names = {"untrained": "untrained", "quiet": "new"}
+    names = {"untrained": "untrained", "quiet": "new", "speech_simclr_small": "old", "soft, 3,000 steps": "new"}
     values = []
     for row in rows:
-        name = row[0].strip("`")
-        name = names.get(name, f"{name}-0-300")
+        name = row[0].replace("`", "")
+        recipe, _, steps = name.removesuffix(" steps").replace(",", "").partition(" ")
+        name = names.get(name, f"{recipe}-0-{steps or 300}")
         means = [
             100 * mean(by[f"{name} {readout}", task, shots] for readout in "BC" for shots in (1, 5))
             for task in _SAMPLES
@@ -142,6 +143,12 @@ def recipe_scores(found: Any, rows: Rows) -> Values:
     """Scores of recipes."""
     by = {_training(one): one for one in found["recipes"]}
     return [[[by[row[0].replace("`", "")]["score"]]] for row in rows]
+
+
+def default_views(found: Any, rows: Rows) -> Values:
+    """Scores of the views that an encoder can have by default: of the new encoder, then of the old one."""
+    by = {(one["encoder"], one["view"]): one["score"] for one in found["views"]}
+    return [[[by[name, row[0].strip("`")]] for name in ("soft-0-3000", "speech_simclr_small")] for row in rows]
 
 
 _SIGNAL = {
@@ -281,6 +288,11 @@ TABLES = [
     Table(PRETRAINING, "| recipe | what it is | score |", "simclr_recipes", recipes, labels=2),
     Table(PRETRAINING, "| readout, seen before |", "simclr_samples", sample_readouts),
     Table(PRETRAINING, "| difference |", "simclr_samples", sample_differences),
+    Table(PRETRAINING, "| trained for |", "simclr_recipes", recipe_scores, columns=(1,)),
+    Table(PRETRAINING, "| trained for |", "simclr_longer", sample_means, columns=(2, 3, 4, 5, 6)),
+    Table(PRETRAINING, "| default view |", "simclr_views", default_views),
+    Table(PRETRAINING, "| readout, one seed |", "simclr_longer", sample_readouts),
+    Table(PRETRAINING, "| difference, one seed |", "simclr_longer", sample_differences),
     Table(PRETRAINING, "| trained by | development score |", "simclr_recipes", recipe_scores, columns=(1,)),
     Table(
         PRETRAINING,
