@@ -1,23 +1,23 @@
-"""Benchmarks: never timed tests, always commands whose output the documentation quotes.
+"""Benchmarks: the commands whose output the documentation quotes. No test measures time.
 
 - `run`: the benchmark suite, `python -m benchmarks.run`
-- `suite`: its rooms: ours and the competitors on the same problem
-- `end_to_end`: the paper's whole table, from stored embeddings
-- `arrays`: a call of `jfewshot.evaluate_arrays` in a training loop, and the same through a store
-- `mteb_protocol`: mteb's experiments, in mteb and with `--protocol mteb`
+- `suite`: the modules of the suite: jfewshot and the competitors on the same problem
+- `end_to_end`: time of computing the paper's whole table from stored embeddings
+- `arrays`: time of a call of `jfewshot.evaluate_arrays` in a training loop, and of the same evaluation through a store
+- `mteb_protocol`: time of mteb's experiments in mteb and with `--protocol mteb`
 - `paper_grid`: the paper's grid at its true sizes, as a folder of stores
-- `grid`: grids of many small cells: to run, to find again, to report
-- `real_size`: stores of hundreds of thousands of segments, against the speed of the memory
-- `scaling`: more devices
-- `extraction`: extraction compared with one clip after the other
+- `grid`: grids of many small cells: time of running them, of finding them complete, and of reporting them
+- `real_size`: stores of hundreds of thousands of segments, compared with the speed of the memory
+- `scaling`: speed with more devices
+- `extraction`: extraction in batches compared with extraction of one clip after the other
 - `importing`: memory and time of an import of a large Hoplite database
-- `compiled_costs`: operations, bytes, iterations and traces; nothing is timed
+- `compiled_costs`: counts of operations, bytes, iterations and traces; it measures no time
 - `numbers`: measures the numbers of the pages again, in short runs
-- `gpu`: what a GPU does, `python -m benchmarks.gpu`
-- `fusions`: fusions with fixed and with chosen weights against the plain head
-- `transductive`: transductive heads against batched PyTorch versions, and heads with kernels against plain ones
-- `training`: pretraining, emotion recognition, speech recognition
-- `tools`: what every benchmark needs
+- `gpu`: speed and correctness on a GPU, `python -m benchmarks.gpu`
+- `fusions`: time of fused encoders, with fixed and with chosen weights, compared with a single encoder
+- `transductive`: transductive heads compared with batched PyTorch versions, and heads with kernels compared with plain ones
+- `training`: speed of pretraining, emotion recognition and speech recognition
+- `tools`: functions that several benchmarks share
 """
 
 from jfewshot import _moved

@@ -2,8 +2,9 @@
 
     python -m benchmarks.arrays --json benchmarks/measured/arrays_cpu.json
 
-2,000 clips x 768 of 50 classes, 1,000 episodes, `logistic`, 5-way. Each call gets other embeddings of the same clips, as a
-training loop has them. The median of the calls is reported, and the smallest, since other programs share the machine.
+The data are 2,000 clips of 50 classes with 768 numbers each; a call solves 1,000 5-way episodes with `logistic`. Every call gets
+new embeddings of the same clips, as in a training loop. The command reports the median time of a call and the smallest time: the
+smallest time depends less on other programs that share the machine.
 """
 
 import argparse
@@ -27,11 +28,11 @@ def measured(shots: int, n_calls: int, episodes: int) -> dict[str, Any]:
 
     Args:
       shots: support clips per class.
-      n_calls: after the first.
-      episodes: of each call.
+      n_calls: number of measured calls. A first call, which compiles, comes before them and is not measured.
+      episodes: number of episodes of each call.
 
     Returns:
-      the median and the smallest of both, and the accuracy, in which both agree.
+      the median and the smallest time of both, and the accuracy, which must be the same for both.
     """
     rng = np.random.default_rng(0)
     labels = np.repeat(np.arange(N_CLASSES), N_CLIPS // N_CLASSES)
@@ -64,9 +65,11 @@ def measured(shots: int, n_calls: int, episodes: int) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--calls", type=int, default=15, help="after the first, which compiles")
+    parser.add_argument(
+        "--calls", type=int, default=15, help="number of measured calls, after a first one that compiles"
+    )
     parser.add_argument("--episodes", type=int, default=1000)
-    parser.add_argument("--json", type=Path, help="file to keep the numbers in")
+    parser.add_argument("--json", type=Path, help="also write the numbers to this file")
     options = parser.parse_args()
     jfewshot.use_all_cores()
     rows = [measured(shots, options.calls, options.episodes) for shots in (1, 5)]

@@ -1,11 +1,12 @@
-"""Does the evaluator do more work than it did? XLA's count of operations and bytes, iterations, and traces; nothing is timed.
+"""Does the evaluator do more work than before a change? Counts operations, bytes, iterations and traces; measures no time.
 
     python -m benchmarks.compiled_costs            compare with benchmarks/measured/compiled_costs.json
-    python -m benchmarks.compiled_costs --write    take the numbers of now as those to compare with
+    python -m benchmarks.compiled_costs --write    replace the committed numbers by those of this version
 
-Run the second after a change that is meant to change them, and commit the file with the change. XLA counts the body of a loop
-once, so `flops` are those of one block of episodes and one round of each inner loop, and iterations stand beside them.
-`lowered` is what we ask XLA for; `compiled` what it makes of it on a CPU (its `bytes accessed` tell of fusion and layout).
+Run the second command after a change that is meant to change the numbers, and commit the file together with the change. XLA
+counts the body of a loop once. So `flops` are those of one block of episodes and of one round of each inner loop, and the number
+of iterations is reported separately. `lowered` counts the program that we give to XLA. `compiled` counts the program that XLA
+makes from it on a CPU; its `bytes accessed` depend on which operations XLA fuses and on the layouts that it chooses.
 """
 
 import argparse
@@ -36,7 +37,7 @@ from jfewshot.files import atomic_write
 from jfewshot.store import ClipTable
 
 NUMBERS = Path(__file__).parent / "measured" / "compiled_costs.json"
-# More than this is growth: versions of JAX differ by a few percent.
+# A number has grown if it is larger than the committed one by more than this factor: versions of JAX differ by a few percent.
 TOLERANCE = 1.05
 COUNTED = ("flops", "transcendentals", "bytes accessed")
 ONE_SHOT, FIVE_SHOT, ONE_QUERY = (Protocol(5, k, q, 256) for k, q in ((1, 15), (5, 15), (1, 1)))
@@ -49,7 +50,7 @@ SOLVERS = (
     ("centroid", FIVE_SHOT),
     ("knn", FIVE_SHOT),
 )
-# A device gets two blocks, of as many episodes each.
+# Two blocks for each device, with the same number of episodes in each.
 SHAPE = ChunkShape(blocks=2, block=128)
 
 
@@ -85,12 +86,12 @@ def functions() -> dict[str, tuple[Any, tuple]]:
 
 
 def lowered_costs() -> dict[str, dict[str, float]]:
-    """XLA's count of what is asked for, by function."""
+    """XLA's counts for each function before compilation."""
     return {name: _counted(function.lower(*given).cost_analysis()) for name, (function, given) in functions().items()}
 
 
 def compiled_costs() -> dict[str, dict[str, float]]:
-    """XLA's count of what it compiled, by function, and the bytes it needs for intermediate results."""
+    """XLA's counts for each compiled function, and the bytes that the function needs for intermediate results."""
     found = {}
     for name, (function, given) in functions().items():
         compiled = function.lower(*given).compile()
@@ -100,10 +101,12 @@ def compiled_costs() -> dict[str, dict[str, float]]:
 
 @functools.cache
 def iterations_and_traces() -> tuple[dict[str, float], dict[str, float]]:
-    """Mean iterations of the iterative solvers on 256 episodes of fixed embeddings, and how often functions were traced for
-    them on two stores of unlike size and dimension."""
+    """Count the mean iterations of the iterative solvers, and how often each function was traced.
+
+    The numbers are those of 256 episodes of fixed embeddings on each of two stores, which differ in size and dimension.
+    """
     evaluator, before = Evaluator(jax.local_devices()[:1], block=SHAPE.block), dict(TRACES)
-    # A protocol that no other test has: what is traced already is not traced again.
+    # No other test uses this protocol. JAX does not trace again what another test has traced, and the count would be too low.
     protocol = Protocol(n_way=3, k_shot=3, n_query=4, n_episodes=256)
     found: dict[str, list[float]] = {}
     for classes, clips, dim in ((6, 20, 64), (9, 30, 24)):
@@ -113,13 +116,13 @@ def iterations_and_traces() -> tuple[dict[str, float], dict[str, float]]:
         unit = Transform("l2", unit_length=True)
         for solved in evaluator.evaluate(x.astype(np.float32), table, unit, protocol, [parse_classifier("logistic")]):
             found.setdefault(solved.spec.name, []).append(float(solved.iterations.mean()))
-    # What another run traced earlier in this process is none of these two stores'.
+    # Functions that were traced earlier in this process are not counted.
     traces = {name: float(n - before.get(name, 0)) for name, n in sorted(TRACES.items()) if n > before.get(name, 0)}
     return {name: round(float(np.mean(values)), 3) for name, values in found.items()}, traces
 
 
 def numbers_of_now(compiled: bool = True) -> dict[str, Any]:
-    """All that the file holds."""
+    """Measure every number that the committed file holds."""
     iterations, traces = iterations_and_traces()
     return {
         "jax": jax.__version__,
@@ -131,7 +134,7 @@ def numbers_of_now(compiled: bool = True) -> dict[str, Any]:
 
 
 def grown(now: Mapping[str, Any], then: Mapping[str, Any]) -> list[str]:
-    """A sentence for each number that has grown by more than the tolerance, or that there was none of."""
+    """One sentence for each number that has grown by more than the tolerance, or that the committed file lacks."""
     found = []
     for kind in ("lowered", "compiled", "iterations", "traces"):
         for name, numbers in now.get(kind, {}).items():
@@ -151,7 +154,7 @@ def read_numbers() -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--write", action="store_true", help="keep the numbers of now")
+    parser.add_argument("--write", action="store_true", help="replace the committed numbers by the measured ones")
     options = parser.parse_args()
     now, then = numbers_of_now(), read_numbers() if NUMBERS.exists() else {}
     rows = []

@@ -2,16 +2,16 @@
 
     python -m benchmarks.end_to_end --grid FOLDER [--classifiers sgd logistic] [--out FOLDER]
 
-13 upstreams x 10 datasets at their true sizes (paper_grid.py, written first if it is not there: 27 GB), 10,000
-episodes each, by the command that a user gives:
+The stores are those of 13 upstreams on 10 datasets at their true sizes. If they do not exist, benchmarks/paper_grid.py writes
+them first (27 GB). Each store is evaluated on 10,000 episodes by the command that a user runs:
 
     python -m jfewshot.run --stores GRID --protocol paper --split test --classifiers CLASSIFIER --markdown table.md
 
-Wall time from the command's start to its end, start-up, reading, checking of digests, compilation, writing included:
-once with nothing compiled and no file known, once with what that run left in the caches (compiled functions; files that
-need not be digested again). Beside it the original, one
-scikit-learn estimator after the other on the same stores and clips, extrapolated from a sample of every dataset's
-episodes (and without its encoder, which it runs anew for every clip of every episode).
+The reported time is the wall time of the whole command: start-up, reading, checking of digests, compilation, solving and writing.
+The command runs twice: first with empty caches, then with the caches of the first run (compiled functions, and the digests of
+files that have not changed). The table also reports the time of the original method, which fits one scikit-learn estimator after
+the other on the same stores and clips. That time is extrapolated from some episodes of every dataset. It does not include the
+encoder, which the original method runs again for every clip of every episode.
 """
 
 import argparse
@@ -41,12 +41,15 @@ log = logging.getLogger("benchmarks")
 def our_table(
     stores: list[Path], classifier: str, episodes: int, out: Path, cache: Path, timeout_s: float
 ) -> dict[str, Any]:
-    """Run the command into an empty folder.
+    """Run `jfewshot run` with an empty result folder, and measure its time and memory.
 
     Args:
-      stores: their folders.
-      out: for the table; the results go to a folder beside it, and are removed first.
-      cache: of compiled functions and of files that are known.
+      stores: the folders of the stores.
+      classifier: the classifier to evaluate.
+      episodes: number of episodes of each store.
+      out: folder for the table and for the results; results of an earlier call are removed first.
+      cache: folder for compiled functions and for the digests of files that have not changed.
+      timeout_s: seconds after which the command is stopped.
     """
     results = out / f"results-{classifier}"
     shutil.rmtree(results, ignore_errors=True)
@@ -77,7 +80,7 @@ def our_table(
 
 
 def original_seconds_per_episode(store: Store, classifier: str, episodes: int) -> float:
-    """Seconds per episode of the original on one store: read, normalise, fit, predict every segment, vote."""
+    """Seconds per episode of the original method on one store: read, normalise, fit, predict every segment, vote."""
     from jfewshot.episodes.protocol import Protocol
     from jfewshot.evaluator.evaluator import Evaluator
 
@@ -102,18 +105,19 @@ def original_seconds_per_episode(store: Store, classifier: str, episodes: int) -
 def measure(
     stores: list[Path], classifier: str, episodes: int, sample: int, runs: int, out: Path, timeout_s: float
 ) -> dict[str, Any]:
-    """The row of a classifier.
+    """Measure one classifier, which is one row of the table.
 
     Args:
-      stores: their folders.
-      episodes: per cell.
-      sample: of the original's episodes, per dataset.
-      runs: 1 for the first alone, 2 for one that finds the caches too.
-      out: where tables and results go.
-      timeout_s: after which a run is stopped.
+      stores: the folders of the stores.
+      classifier: the classifier to evaluate.
+      episodes: number of episodes of each store.
+      sample: number of episodes of each dataset that the original method solves.
+      runs: 1 to run the command with empty caches only, 2 to run it also with the caches of the first run.
+      out: folder for tables and results.
+      timeout_s: seconds after which a run is stopped.
     """
     opened = [open_store(path) for path in _a_store_per_dataset(stores)]
-    log.info("%s: the original, %d episodes of each of %d datasets", classifier, sample, len(opened))
+    log.info("%s: the original method, %d episodes of each of %d datasets", classifier, sample, len(opened))
     per_episode = [original_seconds_per_episode(store, classifier, sample) for store in opened]
     with tempfile.TemporaryDirectory() as cache:
         ours = [our_table(stores, classifier, episodes, out, Path(cache), timeout_s) for _ in range(runs)]
@@ -130,7 +134,7 @@ def measure(
 
 
 def _a_store_per_dataset(stores: list[Path]) -> list[Path]:
-    """The stores of one upstream."""
+    """One store of each dataset: the original method's time does not depend on the upstream."""
     by_dataset: dict[str, Path] = {}
     for path in stores:
         by_dataset.setdefault(path.parent.name, path)
@@ -138,7 +142,7 @@ def _a_store_per_dataset(stores: list[Path]) -> list[Path]:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """As Markdown."""
+    """The rows as a Markdown table."""
     headings = ["classifier", "cells", "episodes", "first run, s", "second run, s", "memory, peak (own), GB"]
     headings += ["the original, extrapolated, h", "ratio"]
     return markdown_table(headings, [_line(row) for row in rows])
@@ -166,14 +170,26 @@ def _line(row: dict[str, Any]) -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--grid", type=Path, required=True, help="the folder of stores; written if it is not complete")
+    parser.add_argument(
+        "--grid", type=Path, required=True, help="folder of the stores; missing stores are written first"
+    )
     parser.add_argument("--classifiers", nargs="+", default=["sgd", "logistic"])
-    parser.add_argument("--episodes", type=int, default=10_000, help="per cell")
-    parser.add_argument("--sample", type=int, default=50, help="episodes of the original per dataset")
-    parser.add_argument("--share", type=float, default=1.0, help="of each dataset's clips")
-    parser.add_argument("--upstreams", type=int, help="only the first so many of the 13")
-    parser.add_argument("--runs", type=int, choices=(1, 2), default=2, help="2: once more with the caches")
-    parser.add_argument("--timeout-s", type=float, default=3600.0, help="stop a run that takes longer")
+    parser.add_argument("--episodes", type=int, default=10_000, help="number of episodes of each store")
+    parser.add_argument(
+        "--sample", type=int, default=50, help="episodes of each dataset that the original method solves"
+    )
+    parser.add_argument("--share", type=float, default=1.0, help="share of each dataset's clips in the stores (0 to 1)")
+    parser.add_argument("--upstreams", type=int, help="use only the first N of the 13 upstreams")
+    parser.add_argument(
+        "--runs",
+        type=int,
+        choices=(1, 2),
+        default=2,
+        help="2: run the command a second time with the caches of the first run",
+    )
+    parser.add_argument(
+        "--timeout-s", type=float, default=3600.0, help="stop a run that takes longer than this many seconds"
+    )
     parser.add_argument("--out", type=Path, default=Path("results/benchmarks/end_to_end"))
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -184,7 +200,7 @@ def main() -> None:
     here = machine()
     rows = []
     for classifier in options.classifiers:
-        # Kept by what was measured: a killed command continues with the next classifier.
+        # The file's name holds all settings, so that the same command continues after it was stopped, with the next classifier.
         path = options.out / f"{classifier}-{len(stores)}x{options.episodes}-{options.share:g}-{options.runs}.json"
         if not path.exists():
             row = measure(

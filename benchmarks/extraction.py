@@ -1,17 +1,19 @@
-"""How much faster is the extraction than one clip after the other?
+"""How much faster is this project's extraction than encoding one clip after the other?
 
     python -m benchmarks.extraction --upstreams apc_960hr hubert_base --checkpoint FOLDER [--audio FOLDER] [--clips N]
 
-"One by one" is what scripts around s3prl do: read a file, resample it, cut it, one forward pass per segment (s3prl's
-expert called as it is, under no_grad), next file; in one process, with the better of one thread per core and one thread.
-"Ours" is the pipeline with a replica of one thread per core, decoding included, parts and the finished store written to
-disk. Both have the same cores, in turns; loading the weights counts for neither. Rows are compared first.
+"One by one" is what scripts around s3prl do. A single process reads a file, resamples it, cuts it into segments, runs one forward
+pass per segment (s3prl's expert as it is, under no_grad), and continues with the next file. It uses one thread or one thread per
+core, whichever is faster. "Ours" is the pipeline of this project with one replica of the model per core, each with one thread.
+Its time includes decoding, and writing the parts and the finished store to disk. Both use the same cores, in turns. The time of
+loading the weights counts for neither. The embeddings of both are compared as well.
 
-The paper's own way computes features anew in every episode, one clip at a time, and trains scikit-learn's classifier on them:
-`--episodes` of 10 clips are measured like that. The last column is 10,000 of them, beside ours for a dataset's 2,000 clips once.
+The paper's own code computes features again in every episode, one clip at a time, and trains scikit-learn's classifier on them.
+`--episodes N` measures N such episodes of 10 clips. The last column compares the time of 10,000 such episodes with our time for
+extracting a dataset of 2,000 clips once.
 
-How near a model is to what the machine can do is told by the share of its best rate of products of matrices (float32, all
-cores, the better of torch's two libraries) at which one by one runs.
+The column "share of the matrix rate" reports how close one by one comes to the machine's limit: its rate of operations divided by
+the machine's best rate of matrix products (float32, all cores, the faster of torch's two libraries).
 """
 
 import argparse
@@ -57,7 +59,7 @@ _HEADINGS = [
 
 
 def one_by_one(upstream: Upstream, recordings: list[Recording]) -> np.ndarray:
-    """Pooled rows, one forward pass per segment."""
+    """Pooled embeddings (segments x dim), with one forward pass per segment."""
     encode = s3prls_own(upstream) if hasattr(upstream, "expert") else wrapped(upstream)
     tail = round(MIN_DURATION_S * upstream.sample_rate)
     return np.stack(
@@ -72,7 +74,7 @@ def one_by_one(upstream: Upstream, recordings: list[Recording]) -> np.ndarray:
 
 
 def s3prls_own(upstream: Any) -> Callable[[np.ndarray], np.ndarray]:
-    """s3prl's expert as its documentation has it, and the mean over time."""
+    """A function that encodes one segment by s3prl's expert, called as in its documentation, and takes the mean over time."""
     import torch
 
     def encode(segment: np.ndarray) -> np.ndarray:
@@ -84,12 +86,12 @@ def s3prls_own(upstream: Any) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def wrapped(upstream: Upstream) -> Callable[[np.ndarray], np.ndarray]:
-    """Encoders that are not s3prl's."""
+    """A function that encodes one segment by an encoder that is not s3prl's."""
     return lambda segment: pool(upstream.encode(segment[None, :], ["last"])["last"], "mean")[0]
 
 
 def better_threads(upstream: Upstream, recordings: list[Recording], cores: int) -> int:
-    """Which of one thread and one per core serves one by one better."""
+    """The number of threads with which one by one is faster: one, or one per core."""
 
     def rate(threads: int) -> float:
         torch_threads(threads)
@@ -106,7 +108,7 @@ def torch_threads(count: int) -> None:
 
 
 def episodes_per_second(upstream: Upstream, recordings: list[Recording], n_episodes: int) -> float:
-    """The paper's way: a task's clips decoded and encoded one at a time, its classifier trained, its queries answered."""
+    """Rate of the paper's method, which decodes and encodes the clips of each episode one at a time, trains and predicts."""
     from sklearn.linear_model import SGDClassifier
 
     rng = np.random.default_rng(0)
@@ -122,12 +124,12 @@ def episodes_per_second(upstream: Upstream, recordings: list[Recording], n_episo
             ).fit(rows[: len(labels)], labels).predict(rows[len(labels) :])
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that it did not converge
+        warnings.simplefilter("ignore")  # scikit-learn warns that SGD did not converge
         return timed(play, n_episodes)
 
 
 def gflop_per_segment(upstream: Upstream) -> float | None:
-    """As torch counts the products of s3prl's own forward pass; its attention kernel for CPUs is not counted."""
+    """Count the matrix products of s3prl's own forward pass. Torch does not count those of its attention kernel for CPUs."""
     from torch.utils.flop_counter import FlopCounterMode
 
     if not hasattr(upstream, "expert"):
@@ -140,7 +142,7 @@ def gflop_per_segment(upstream: Upstream) -> float | None:
 
 
 def matrix_gflops(cores: int, seconds: float = 1.5) -> float:
-    """The machine's best rate of products of matrices in float32, with a thread per core."""
+    """The machine's best rate of matrix products in float32, with one thread per core, in GFLOP/s."""
     import torch
 
     torch.set_num_threads(cores)
@@ -163,7 +165,7 @@ def matrix_gflops(cores: int, seconds: float = 1.5) -> float:
 
 
 def measure(name: str, arguments: argparse.Namespace, dataset: Dataset, root: Path, scratch: Path) -> dict:
-    """Rates of one by one and of ours in each precision, for one encoder, in turns."""
+    """Measure one encoder: rates of one by one, and of our pipeline in each precision, in turns."""
     cores = host_threads.cores()
     options = UpstreamOptions(
         checkpoint=arguments.checkpoint, device="cpu", trust_checkpoint=arguments.trust_checkpoint, faster=False
@@ -196,7 +198,7 @@ def measure(name: str, arguments: argparse.Namespace, dataset: Dataset, root: Pa
             own_options = UpstreamOptions(**(vars(options) | changed))
             crew = stack.enter_context(Replicas([name], own_options, settings, cores))
             work[precision] = functools.partial(ours, precision, load_upstream(name, own_options), crew)
-        # After loading for one thread each, which set this process's threads too.
+        # This must follow the loading of our replicas, which sets the number of threads of this process to one as well.
         threads = arguments.threads or better_threads(upstream, recordings, cores)
         torch_threads(threads)
         rates = in_turns(work, arguments.rounds)
@@ -225,7 +227,7 @@ def measure(name: str, arguments: argparse.Namespace, dataset: Dataset, root: Pa
 
 
 def table_rows(result: dict) -> list[list[str]]:
-    """Of the table that is printed, one for each precision."""
+    """Rows of the printed table, one for each precision."""
     slow = np.median(result["rates"]["one_by_one"])
     episodes = result["episodes_per_s"]
     hours = _EPISODES / episodes / 3600 if episodes else _EPISODES * _CLIPS_PER_EPISODE / slow / 3600
@@ -251,7 +253,7 @@ def table_rows(result: dict) -> list[list[str]]:
 
 
 def write_noise(folder: Path, n_clips: int) -> None:
-    """Clips of 5 s at 44.1 kHz, where no recordings are given: what they sound like changes no timing."""
+    """Write clips of noise, 5 s at 44.1 kHz, for runs without recordings: the time does not depend on the content."""
     rng = np.random.default_rng(0)
     for clip in range(n_clips):
         path = folder / f"class{clip % 4}" / f"{clip}.ogg"
@@ -260,7 +262,7 @@ def write_noise(folder: Path, n_clips: int) -> None:
 
 
 def first_clips(audio: Path, folder: Path, n_clips: int) -> None:
-    """Links to clips of a folder of recordings, spread evenly over their names."""
+    """Link some clips of a folder of recordings, at even distances in the list of their names."""
     files = sorted(path for path in audio.rglob("*") if path.suffix in (".wav", ".ogg", ".flac", ".mp3"))
     (folder / "clips").mkdir(parents=True)
     for path in files[:: max(1, len(files) // n_clips)][:n_clips]:
@@ -270,20 +272,29 @@ def first_clips(audio: Path, folder: Path, n_clips: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--upstreams", nargs="+", default=["fbank"])
-    parser.add_argument("--checkpoint", type=Path, help="the weights, or a folder of them, as for extraction.run")
+    parser.add_argument("--checkpoint", type=Path, help="file or folder of weights, as for `jfewshot extract`")
     parser.add_argument("--trust-checkpoint", action="store_true")
-    parser.add_argument("--audio", type=Path, help="a folder of recordings; noise where not given")
+    parser.add_argument("--audio", type=Path, help="folder of recordings; without this option, generated noise")
     parser.add_argument("--clips", type=int, default=64)
-    parser.add_argument("--blocks", type=int, default=2, help="parts that each replica makes")
+    parser.add_argument("--blocks", type=int, default=2, help="number of parts that each replica extracts")
     parser.add_argument("--batch-size", type=int)
     parser.add_argument(
-        "--autocast", nargs="+", default=["none"], help="of ours, one or several; one by one is in float32"
+        "--autocast", nargs="+", default=["none"], help="precisions of our pipeline; one by one always runs in float32"
     )
     parser.add_argument(
-        "--threads", type=int, help="of one by one; both 1 and the number of cores are tried if not given"
+        "--threads",
+        type=int,
+        help="threads of one by one; without this option, the faster of 1 and the number of cores",
     )
-    parser.add_argument("--faster", action=argparse.BooleanOptionalAction, default=True, help="of ours")
-    parser.add_argument("--episodes", type=int, default=0, help="to play the paper's way; needs scikit-learn")
+    parser.add_argument(
+        "--faster",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="compute convolutions in our pipeline with fewer products than s3prl",
+    )
+    parser.add_argument(
+        "--episodes", type=int, default=0, help="episodes to measure by the paper's method; needs scikit-learn"
+    )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()

@@ -1,10 +1,10 @@
-"""Fusions on the run: time with fixed and with chosen weights, as a multiple of the plain head's time.
+"""Time of fused parts with fixed and with chosen weights, as a multiple of the plain head's time.
 
     python -m benchmarks.fusions --json benchmarks/measured/fusions_cpu.json
 
-10,000 5-way episodes with 15 queries per class, from 1,200 embeddings of 384 numbers per part: a pair of encoders, and the 13
-layers of one. Each cell is measured in turns as a run computes it, with the inner products of all of its parts. "plain" is the
-same head on the first part alone. About two minutes on two cores.
+Each cell solves 10,000 5-way episodes with 15 queries per class, from 1,200 clips. The parts are the embeddings of two encoders,
+or of the 13 layers of one encoder, with 384 numbers per clip and part. Each cell is measured as `jfewshot run` computes it, with
+the inner products of all parts, and in turns with "plain", the same head on the first part alone. About two minutes on two cores.
 """
 
 import argparse
@@ -27,7 +27,7 @@ def measure(head: str, shots: int, n_parts: int) -> dict[str, Any]:
 
     Args:
       head: the classifier.
-      shots: per class.
+      shots: support clips per class.
       n_parts: how many parts are fused.
 
     Returns:
@@ -78,7 +78,7 @@ def main(arguments: list[str]) -> int:
     """Measure and write the JSON.
 
     Args:
-      arguments: of the command line, without the program's name.
+      arguments: the arguments of the command line, without the program's name.
 
     Returns:
       the exit code.

@@ -1,14 +1,15 @@
-"""How long a grid of many small cells takes beside solving: to run, to find that nothing is left, and to report.
+"""How long does a grid of many small cells take in addition to solving them: to run, to find it complete, and to report?
 
     python -m benchmarks.grid --cells 3200 --episodes 100
     python -m benchmarks.grid --cells 101400 --episodes 100 --fill
     python -m benchmarks.grid --cells 3200 --episodes 100 --ray 3
 
-The grid is encoders x datasets x layers x shots x 10 strengths of `logistic`, on synthetic stores of 288 clips. Each part is a
-process of its own: `jfewshot run`, the same command again, and `jfewshot report`. With `--fill`, the records of all cells but
-the first are copies of the first cell's, with predictions drawn at random: the grid is not solved, only found again and reported.
-With `--ray N`, the run alone is measured in N rounds in turns: one process with two devices, and two workers of one core each on
-a local Ray cluster. Records and predictions are compared to the bit.
+The grid is encoders x datasets x layers x shots x 10 strengths of `logistic`, on synthetic stores of 288 clips. Three commands
+are measured, each in its own process: `jfewshot run`, the same command again when nothing is left to do, and `jfewshot report`.
+
+With `--fill`, the grid is not solved. All records are copies of a few solved cells, with random predictions, and only the second
+and the third command are meaningful. With `--ray N`, only `jfewshot run` is measured, in N rounds in turns: once in one process
+with two devices, and once by two workers of one core each on a local Ray cluster. The predictions of both must be the same bytes.
 """
 
 import argparse
@@ -36,13 +37,13 @@ log = logging.getLogger(__name__)
 
 N_CLASSES, CLIPS_PER_CLASS, DIM = 12, 24, 64
 STRENGTHS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
-_LARGE = 20_000  # cells; from here on the grid has the paper's ten datasets, 13 layers and 6 shots
+_LARGE = 20_000  # a grid of more cells has the paper's ten datasets, 13 layers and 6 numbers of shots
 _TIMEOUT_S = 3600.0
 
 
 @dataclasses.dataclass(frozen=True)
 class Shape:
-    """The sizes of a grid; its strengths are `STRENGTHS`."""
+    """The sizes of a grid. Every grid has the strengths `STRENGTHS`."""
 
     encoders: int
     datasets: int
@@ -56,13 +57,13 @@ class Shape:
 
 
 def shape_of(cells: int) -> Shape:
-    """A grid of at least so many cells: 4 x 5 x 4 x 4 x 10 for 3,200, the issue's 13 x 10 x 13 x 6 x 10 for 101,400."""
+    """A grid of at least this many cells: 4 x 5 x 4 x 4 x 10 for 3,200, and 13 x 10 x 13 x 6 x 10 for 101,400."""
     one = Shape(1, 10, 13, (1, 2, 3, 4, 5, 8)) if cells > _LARGE else Shape(1, 5, 4, (1, 2, 4, 8))
     return dataclasses.replace(one, encoders=math.ceil(cells / one.cells))
 
 
 def write_stores(folder: Path, shape: Shape) -> None:
-    """Write the grid's stores below a folder: one class mean and noise per clip, more noise in lower layers."""
+    """Write the grid's stores below a folder. An embedding is the mean of its class plus noise; lower layers have more noise."""
     labels = np.repeat(np.arange(N_CLASSES), CLIPS_PER_CLASS)
     for dataset in range(shape.datasets):
         table = ClipTable.build(
@@ -95,7 +96,7 @@ def run_arguments(stores: Path, results: Path, shape: Shape, episodes: int) -> l
 
 
 def fill(arguments: list[str], results: Path) -> None:
-    """Write a record for each cell of a grid without solving it, in place of a run.
+    """Write a record for each cell of a grid without solving the grid.
 
     Args:
       arguments: the options of `jfewshot run`.
@@ -147,13 +148,13 @@ def measure(shape: Shape, episodes: int, filled: bool, folder: Path) -> Iterator
     """Measure the parts of a grid one after the other.
 
     Args:
-      shape: of the grid.
-      episodes: per cell.
-      filled: whether made-up records take the place of the run.
-      folder: an empty one.
+      shape: sizes of the grid.
+      episodes: number of episodes of each cell.
+      filled: whether to write made-up records instead of running the grid.
+      folder: an empty folder.
 
     Yields:
-      The name of each part, and what was measured of it.
+      The name of each part, and its measured numbers.
 
     Raises:
       UserError: if a part failed.
@@ -176,16 +177,16 @@ def measure(shape: Shape, episodes: int, filled: bool, folder: Path) -> Iterator
 
 
 def compare_with_ray(shape: Shape, episodes: int, rounds: int, folder: Path) -> dict[str, Any]:
-    """Measure one process with two devices against two workers of one core each on a local Ray cluster, in turns.
+    """Measure one process with two devices and two workers of one core each on a local Ray cluster, in turns.
 
     Args:
-      shape: of the grid.
-      episodes: per cell.
-      rounds: how often each is measured, after a first run that compiles.
-      folder: an empty one.
+      shape: sizes of the grid.
+      episodes: number of episodes of each cell.
+      rounds: how often each of the two is measured, after a first run that compiles.
+      folder: an empty folder.
 
     Returns:
-      The seconds of each round, whole commands, and in how many cells a prediction differs.
+      The seconds of the whole command in each round, and the number of cells with different predictions.
 
     Raises:
       UserError: if a run failed.
@@ -239,7 +240,7 @@ def _facts(done: Finished, shape: Shape) -> dict[str, Any]:
 
 
 def without_folders(line: str) -> str:
-    """A message without the folders of the machine on which it was written: results are kept beside the code."""
+    """A message without the folders of this machine, because measured files are committed."""
     return re.sub(r"(?<![\w.])/(?:[\w.+-]+/)+", "", line)
 
 
@@ -264,14 +265,16 @@ def _sizes(folder: Path) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cells", type=int, default=3200, help="at least so many cells")
-    parser.add_argument("--episodes", type=int, default=100, help="per cell")
+    parser.add_argument("--cells", type=int, default=3200, help="the grid has at least this many cells")
+    parser.add_argument("--episodes", type=int, default=100, help="number of episodes of each cell")
     parser.add_argument("--fill", action="store_true", help="write made-up records instead of solving the grid")
-    parser.add_argument("--ray", type=int, default=None, metavar="N", help="rounds against a local Ray cluster")
     parser.add_argument(
-        "--folder", type=Path, default=None, help="keep stores, results and report here; an empty folder"
+        "--ray", type=int, default=None, metavar="N", help="compare with a local Ray cluster in N rounds"
     )
-    parser.add_argument("--json", type=Path, default=None, help="write what was measured to this file")
+    parser.add_argument(
+        "--folder", type=Path, default=None, help="an empty folder in which to keep stores, results and report"
+    )
+    parser.add_argument("--json", type=Path, default=None, help="write the measured numbers to this file")
     parser.add_argument("--fill-with", type=Path, default=None, help=argparse.SUPPRESS)
     parser.add_argument("rest", nargs="*", help=argparse.SUPPRESS)
     options = parser.parse_args()

@@ -2,10 +2,10 @@
 
     python -m benchmarks.importing [--windows 200000 ...] [--dim 1536] [--folder FOLDER] [--json FILE]
 
-A database of perch-hoplite 1.x with random vectors, 100 windows a recording, all labelled, is built in the folder and imported by
-`jfewshot store import hoplite` in a process of its own. Memory is read from the system while it runs: RssAnon is the
-process's own memory, without mapped files, and VmHWM the largest memory with them. The index is built with few candidates
-(expansion_add 8, not 256), because the import reads the index and never searches it.
+The command builds a database of perch-hoplite 1.x with random vectors, 100 labelled windows for each recording. Then
+`jfewshot store import hoplite` imports the database in a separate process, whose memory is read from Linux while the process
+runs: RssAnon is memory without mapped files, and VmHWM is the peak of memory with mapped files. The index is built with few
+candidates (expansion_add 8 instead of 256), because the import reads the index and never searches it.
 """
 
 import argparse
@@ -32,9 +32,11 @@ _EVERY_S = 0.02
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--windows", type=int, nargs="+", default=[200_000], help="sizes of databases")
+    parser.add_argument("--windows", type=int, nargs="+", default=[200_000], help="numbers of windows of the databases")
     parser.add_argument("--dim", type=int, default=1_536)
-    parser.add_argument("--folder", type=Path, help="where to build; by default a temporary folder")
+    parser.add_argument(
+        "--folder", type=Path, help="folder in which to build the databases; by default a temporary folder"
+    )
     parser.add_argument("--json", type=Path, help="also write the numbers here")
     options = parser.parse_args()
     before = machine()
@@ -43,21 +45,21 @@ def main() -> None:
 
 
 def answer(n_windows: int, dim: int, where: Path | None) -> dict[str, float]:
-    """Build a database and import it."""
+    """Build a database, import it, and print time and memory."""
     with tempfile.TemporaryDirectory(dir=where) as name:
         start = time.perf_counter()
         build(Path(name), n_windows, dim)
         row = {"windows": n_windows, "dim": dim, "built_s": time.perf_counter() - start, **measure(Path(name))}
     print(
         f"{row['windows']:,} windows x {row['dim']}: imported in {row['imported_s']:.1f} s; peak memory "
-        f"{row['anonymous_bytes'] / 1e9:.2f} GB beside mapped files, {row['peak_bytes'] / 1e9:.2f} GB with them (built in "
+        f"{row['anonymous_bytes'] / 1e9:.2f} GB without mapped files, {row['peak_bytes'] / 1e9:.2f} GB with them (built in "
         f"{row['built_s']:.0f} s)"
     )
     return row
 
 
 def build(folder: Path, n_windows: int, dim: int) -> None:
-    """Write the database, by way of a store, which is removed."""
+    """Write the database. It is exported from a store, which is removed afterwards."""
     module = need_usearch("building a database")
     rng = np.random.default_rng(0)
     view = np.lib.format.open_memmap(folder / "view.npy", mode="w+", dtype=np.float16, shape=(n_windows, dim))
@@ -85,14 +87,15 @@ def build(folder: Path, n_windows: int, dim: int) -> None:
     )
     write_tables(store, np.argsort(store.clips.first_segment), "last.mean", folder / "database" / "hoplite.sqlite")
     with sqlite3.connect(folder / "database" / "hoplite.sqlite") as database:
-        # Without this note it is a database as any other.
+        # This entry marks a database that jfewshot wrote. Without the entry, the database is imported like one that Hoplite
+        # wrote.
         database.execute("DELETE FROM hoplite_metadata WHERE key = ?", (KEY,))
     database.close()
     shutil.rmtree(folder / "store")
 
 
 def measure(folder: Path) -> dict[str, float]:
-    """Import the database in a process of its own."""
+    """Import the database in a separate process, and measure its time and memory."""
     command = [
         "-m",
         "jfewshot",

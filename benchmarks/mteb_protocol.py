@@ -1,10 +1,11 @@
-"""How long mteb's experiments take: in mteb, and with `--protocol mteb`, on the sample stores.
+"""How long do mteb's experiments on the sample stores take, in mteb and with `--protocol mteb`?
 
     python -m benchmarks.mteb_protocol --json benchmarks/measured/mteb_protocol.json
 
-Needs mteb (`pip install "mteb==2.26.*"`). mteb's fit and predictions of an experiment are compared with this project's, each from
-embeddings in memory, with one thread for BLAS and with as many as there are cores. CPU seconds are reported beside wall seconds,
-since they say more on a machine that does other work too.
+The command needs mteb (`pip install "mteb==2.26.*"`). It measures the time in which mteb fits and predicts one experiment, and
+the time in which this project does the same. Both start from embeddings in memory. mteb is measured with one thread for BLAS and
+with one thread per core. CPU seconds are reported as well as wall seconds, because other programs on the machine change them
+less.
 """
 
 import argparse
@@ -31,14 +32,14 @@ from jfewshot.store import Store
 
 
 def measured(store: Store, evaluator: Evaluator) -> dict[str, Any]:
-    """Milliseconds of each experiment of a store.
+    """Milliseconds of an experiment on one store.
 
     Args:
       store: the embeddings.
-      evaluator: shared by all stores.
+      evaluator: the evaluator, which all stores share.
 
     Returns:
-      wall and CPU milliseconds by who solved it.
+      wall and CPU milliseconds of this project, and of mteb with one thread and with all threads.
     """
     protocol = Protocol.of_mteb(None, 42, None, None, None)
     (cell,) = plan_cells([store], [protocol], [mteb_classifier(False)], preprocessing="none")
@@ -73,7 +74,7 @@ def main() -> None:
     """Measure, print and write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, required=True)
-    parser.add_argument("--datasets", nargs="+", help="sample datasets; all without this option")
+    parser.add_argument("--datasets", nargs="+", help="sample datasets to measure; without this option, all of them")
     options = parser.parse_args()
     evaluator = Evaluator()
     rows = []

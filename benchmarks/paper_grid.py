@@ -2,9 +2,10 @@
 
     python -m benchmarks.paper_grid --out FOLDER
 
-Synthetic embeddings (embeddings.py) with the published numbers of clips, classes and test classes, the upstreams' dimensions, and
-as many segments per clip as docs/extraction.md derives from mean durations. As that page extracts it, in float16, it takes 27 GB
-and some minutes; `--share 0.01` makes a small one. A store that is there stays: the command may be killed and repeated.
+The embeddings are synthetic (benchmarks/tools/embeddings.py). The numbers of clips, classes and test classes are the published
+ones, the dimensions are those of the upstreams, and docs/extraction.md derives the number of segments per clip from mean
+durations. In float16, as on that page, the stores take 27 GB and some minutes; `--share 0.01` writes small stores. Stores that
+exist are kept, so the same command continues after it was stopped.
 """
 
 import argparse
@@ -34,8 +35,8 @@ _SEGMENTS_PER_CLIP = {
     "saa": 13_000 / 2_060,
     "birdclef2020": 550_000 / 63_364,
 }
-_MOST_SEGMENTS = 36  # of clips of up to 3 minutes
-# How unequal the classes are: exponent of Zipf's law over their ranks, 0 where they are about equal.
+_MOST_SEGMENTS = 36  # segments of the longest clip: 3 minutes
+# Exponent of Zipf's law for the sizes of the classes; 0, for all other datasets, means classes of about equal size.
 _INEQUALITY = {"saa": 1.0, "commonvoice": 1.0, "watkins": 0.5, "nsynth": 0.5}
 _LEAST_CLIPS = 2  # one support, one query
 
@@ -51,18 +52,18 @@ class Dataset:
     n_test_classes: int
 
     def scaled(self, share: float) -> "Dataset":
-        """The same with fewer clips, and as many classes."""
+        """The same dataset with fewer clips and the same number of classes."""
         return dataclasses.replace(self, n_clips=max(round(share * self.n_clips), _LEAST_CLIPS * self.n_classes))
 
 
 def datasets() -> list[Dataset]:
-    """The paper's ten."""
+    """The paper's ten datasets."""
     counts = ("clips", "classes", "classes_test")
     return [Dataset(row["name"], row["title"], *(int(row[name]) for name in counts)) for row in _facts("datasets")]
 
 
 def upstreams() -> list[tuple[str, str, int]]:
-    """The paper's thirteen: name, title, dimension."""
+    """Name, title and dimension of the paper's thirteen upstreams."""
     return [(row["name"], row["title"], int(row["dim"])) for row in _facts("upstreams")]
 
 
@@ -90,20 +91,21 @@ def clips_of(dataset: Dataset) -> tuple[ClipTable, np.ndarray]:
 def write_grid(
     out: Path, share: float = 1.0, dtype: str = "float16", n_upstreams: int | None = None, n_datasets: int | None = None
 ) -> Iterator[Path]:
-    """Write the stores that are not there yet, as `out/<dataset>/<upstream>`.
+    """Write the stores that do not exist yet, as `out/<dataset>/<upstream>`.
 
     Args:
-      share: of each dataset's clips.
-      dtype: of the embeddings.
-      n_upstreams, n_datasets: only so many of each; None for all.
+      out: the folder for the stores.
+      share: share of each dataset's clips (0 to 1).
+      dtype: type of the embeddings.
+      n_upstreams, n_datasets: use only the first upstreams and datasets, this many; None for all.
 
     Yields:
-      Each store's folder, new or not.
+      The folder of each store, also of those that existed before.
     """
     wanted = [dataset.scaled(share) for dataset in datasets()[:n_datasets]]
     for dataset in wanted:
         remove_stale_partials(out / dataset.name, older_than_s=0.0)
-    # Upstream by upstream, so that an unfinished grid is a whole one of fewer upstreams.
+    # Write all datasets of one upstream before the next upstream, so that an unfinished grid is complete for fewer upstreams.
     tables: dict[str, tuple[ClipTable, np.ndarray]] = {}
     for number, (upstream, title, dim) in enumerate(upstreams()[:n_upstreams]):
         for dataset in wanted:
@@ -114,7 +116,8 @@ def write_grid(
                 table, class_of_clip = tables[dataset.name]
                 path.parent.mkdir(parents=True, exist_ok=True)
                 view = path.parent / f".{upstream}.npy{PARTIAL}"
-                # Encoders differ in how much of an embedding all clips share.
+                # Encoders differ in the part of the embedding that is common to all clips, so each synthetic encoder gets another
+                # one.
                 look = Look(mean_cosine=0.95 - 0.02 * number)
                 Synthetic(class_of_clip, table.n_segments, dim, seed=number, look=look).save(view, dtype)
                 write_store(
@@ -137,7 +140,7 @@ def _facts(table: str) -> list[dict[str, str]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="the folder for the stores")
-    parser.add_argument("--share", type=float, default=1.0, help="of each dataset's clips")
+    parser.add_argument("--share", type=float, default=1.0, help="share of each dataset's clips (0 to 1)")
     parser.add_argument("--dtype", choices=("float16", "float32"), default="float16")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")

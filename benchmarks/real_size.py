@@ -1,11 +1,12 @@
-"""How close does the evaluator come to the memory's speed on a store of hundreds of thousands of segments?
+"""How close does the evaluator come to the speed of the memory on a store of hundreds of thousands of segments?
 
     python -m benchmarks.real_size [--segments 300000] [--shots 1 5] [--classifier logistic] [--mapped] [--json FILE]
 
-Each side works in a process of its own, and the sides take turns:
+Several programs ("sides") work on the same episodes in turns, each in its own process:
 
-- ours: from drawing the episodes to predictions on the host;
-- products: NumPy on all cores takes the rows of each episode and multiplies them with its supports, and does nothing else;
+- ours: the evaluator, from drawing the episodes to predictions on the host;
+- products: NumPy on all cores takes the rows of each episode and multiplies them with the rows of the supports, and does nothing
+  else;
 - reading: a compiled loop on all cores reads the rows of each episode once, and does nothing else;
 - torch Gram, torch features: the suite's competitors, with the normalised store in memory.
 
@@ -32,11 +33,11 @@ from benchmarks.tools.measuring import machine, markdown_table, ratio, write_jso
 from jfewshot.threads import cores
 
 SIDES = ("ours", "products", "reading", "torch Gram", "torch features")
-_REST_S = 0.2  # threads of BLAS and OpenMP spin for a while after their work
+_REST_S = 0.2  # pause between two sides: threads of BLAS and OpenMP keep a core busy for a while after their work
 
 
 def work_of(side: str, question: Question, scratch: Path, mapped: bool, dtype: str) -> Callable[[], int]:
-    """What one side does in its turn: a function that returns how many episodes it worked on."""
+    """A function that does the work of one side once, and returns the number of episodes of that work."""
     import dataclasses
 
     from benchmarks.suite.competitors.base import Setting
@@ -110,14 +111,14 @@ def _reader():
 
 
 class Side:
-    """A side in its own process, which works when asked to."""
+    """One side, in its own process, which works once for every call of `turn`."""
 
     def __init__(self, name: str, arguments: list[str]):
         command = [sys.executable, "-m", "benchmarks.real_size", "--side", name, *arguments]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def turn(self) -> dict[str, float]:
-        """Work once."""
+        """Let the process work once; returns its rate and its processor time per episode."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write("go\n")
@@ -134,7 +135,7 @@ class Side:
 
 
 def serve(work: Callable[[], int]) -> None:
-    """Work once per line of standard input."""
+    """Work once for every line of standard input, and write the rate to standard output."""
     work()
     for _ in sys.stdin:
         wall, processor = time.perf_counter(), time.process_time()
@@ -148,7 +149,7 @@ def serve(work: Callable[[], int]) -> None:
 
 
 def measure(question: Question, options: argparse.Namespace, scratch: Path) -> dict[str, Any]:
-    """All sides in turns on one question."""
+    """Measure all sides in turns on one question."""
     arguments = ["--scratch", str(scratch), "--segments", str(question.segments), "--dim", str(question.dim)]
     arguments += ["--shots", str(question.k_shot), "--queries", str(question.n_query), "--ways", str(question.n_way)]
     arguments += ["--classifier", question.classifier, "--episodes", str(question.n_episodes), "--dtype", options.dtype]
@@ -179,18 +180,20 @@ def measure(question: Question, options: argparse.Namespace, scratch: Path) -> d
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--segments", type=int, default=300_000, help="of the store, one per clip")
-    parser.add_argument("--dim", type=int, default=768, help="of the embeddings")
-    parser.add_argument("--dtype", choices=("float32", "float16"), default="float32", help="of the stored embeddings")
+    parser.add_argument("--segments", type=int, default=300_000, help="number of segments of the store, one per clip")
+    parser.add_argument("--dim", type=int, default=768, help="dimension of the embeddings")
+    parser.add_argument(
+        "--dtype", choices=("float32", "float16"), default="float32", help="type of the stored embeddings"
+    )
     parser.add_argument("--ways", type=int, default=5, help="classes per episode")
-    parser.add_argument("--shots", type=int, nargs="+", default=[1, 5], help="supports per class")
-    parser.add_argument("--queries", type=int, default=15, help="per class")
+    parser.add_argument("--shots", type=int, nargs="+", default=[1, 5], help="supports of each class")
+    parser.add_argument("--queries", type=int, default=15, help="queries of each class")
     parser.add_argument("--classifier", default="logistic")
-    parser.add_argument("--episodes", type=int, default=10_000, help="that ours solves in one call")
+    parser.add_argument("--episodes", type=int, default=10_000, help="episodes that our side solves in one call")
     parser.add_argument("--mapped", action="store_true", help="read the store from a mapped file, not from memory")
     parser.add_argument("--sides", nargs="+", choices=SIDES, default=list(SIDES))
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--scratch", type=Path, help="where embeddings are kept; by default a temporary folder")
+    parser.add_argument("--scratch", type=Path, help="folder for embeddings; by default a temporary folder")
     parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
     parser.add_argument("--json", type=Path, help="also write the numbers here")
     options = parser.parse_args()

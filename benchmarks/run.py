@@ -1,4 +1,4 @@
-"""The benchmark suite: how fast is the evaluator, beside whom, on this machine?"""
+"""The benchmark suite: how fast is the evaluator on this machine, and how fast are other libraries on the same episodes?"""
 
 import dataclasses
 import json
@@ -24,64 +24,67 @@ from jfewshot.commandline import run_cli
 from jfewshot.errors import UserError
 
 log = logging.getLogger("benchmarks")
-# What is measured in a row's own process is lost with it; so are its compiled functions, unless they are kept here.
-_CACHE_FROM_S = "0.1"  # as jfewshot.run has it
+# JAX keeps a compiled function on disk only if compiling it took at least this many seconds. Each row runs in its own process,
+# and would compile all functions again without this cache.
+_CACHE_FROM_S = "0.1"  # the same as in jfewshot.run
 
 
 @dataclasses.dataclass(frozen=True)
 class Suite:
-    """Measure jfewshot beside scikit-learn, PyTorch, easyfsl and cuML on the same episodes, and say what bounds it.
+    """Compare the speed of jfewshot with scikit-learn, PyTorch, easyfsl and cuML on the same episodes, and report what limits it.
 
-    Every row runs in a process of its own: predictions are compared first, then each competitor's best number of threads (and
-    chunk size) is found, then ours and theirs are timed in turns, and the time of drawing is added to theirs. The ratio is the
-    median over rounds. Rows that are in the folder already are not measured again: a killed run continues. The tables and the
-    figure show every row of the folder. Close other programs: they are measured too.
+    Every row of the table is measured in its own process. First the predictions of both sides are compared. Then the competitor's
+    best number of threads and best chunk size are found. Then jfewshot and the competitor are timed in turns. The competitor uses
+    the episodes that jfewshot drew, so the time of drawing is added to the competitor's time. The ratio is the median over the
+    rounds. Rows that the folder already holds are not measured again, so the same command continues after it was stopped. The
+    tables and the figure show every row of the folder. Close other programs first, because they slow the measured ones down.
 
     Examples:
       python -m benchmarks.run --quick                          # less than ten minutes on 2 cores
-      python -m benchmarks.run --selection headline --minutes 8 # the numbers that are quoted, most important first
+      python -m benchmarks.run --selection headline --minutes 8 # the numbers that the documentation quotes
       python -m benchmarks.run                                  # the whole grid, some hours on 2 cores
       python -m benchmarks.run --classifiers sgd --competitors scikit-learn
       python -m benchmarks.run --device gpu --minutes 9         # one call on a GPU machine
     """
 
     selection: Literal["quick", "headline", "full"] = "full"
-    """quick: one episode for each classifier, beside every competitor, in short rounds. headline: `logistic` beside scikit-learn
-    and the fastest ways of PyTorch, on small and large stores and with many shots. full: the whole grid."""
+    """Which rows to measure. quick: one kind of episode for each classifier, with every competitor, in short rounds. headline:
+    `logistic` compared with scikit-learn and the fastest PyTorch versions, on small and large stores and with many shots, the
+    most important rows first. full: all rows."""
     quick: bool = False
-    """The same as --selection quick."""
+    """Another name for --selection quick."""
     device: Literal["auto", "cpu", "gpu"] = "auto"
-    """Where ours and PyTorch run; auto: a GPU if JAX finds one."""
+    """Device of jfewshot and of PyTorch. auto: a GPU if JAX finds one, otherwise the CPU."""
     classifiers: tuple[str, ...] = ()
-    """Only the rows about these."""
+    """Measure only these classifiers."""
     competitors: tuple[str, ...] = ()
-    """Only these competitors ("jfewshot": ours alone)."""
+    """Measure only these competitors. "jfewshot" stands for the rows without a competitor."""
     ways: tuple[int, ...] = ()
-    """Only episodes of so many ways."""
+    """Measure only episodes with these numbers of ways."""
     shots: tuple[int, ...] = ()
-    """Only episodes of so many shots."""
+    """Measure only episodes with these numbers of shots."""
     dims: tuple[int, ...] = ()
-    """Only embeddings of so many dimensions."""
+    """Measure only embeddings with these dimensions."""
     segments: tuple[int, ...] = ()
-    """Only stores of so many segments (the grid has 400, 20000 and 300000)."""
+    """Measure only stores with these numbers of segments (the full selection has 400, 20000 and 300000)."""
     rounds: int | None = None
-    """How often each is timed (default: 5; quick: 3)."""
+    """How often each side is timed (default: 5; quick: 3)."""
     seconds: float | None = None
-    """How long a competitor works per round, about; it solves as many of the episodes as that takes (default: 1; quick and
-    headline: 0.3)."""
+    """About how long a competitor works in each round, in seconds. The competitor solves as many episodes as fit into this time
+    (default: 1; quick and headline: 0.3)."""
     episodes: int | None = None
-    """Episodes that ours solves at once (default: 10,000, and 100,000 in some rows; with more than 100 supports always at most
-    512, with `sgd` 64)."""
+    """Episodes that jfewshot solves in one call (default: 10,000, and 100,000 in some rows). With more than 100 supports a call
+    has at most 512 episodes, and 64 with `sgd`."""
     minutes: float | None = None
-    """Stop after so many minutes; the row that is being measured then is measured again by the next run."""
+    """Stop after this many minutes. The next run measures the unfinished row again."""
     row_timeout_s: float = 600.0
-    """Stop a row that takes longer; it is reported as such."""
+    """Stop a row that takes longer than this many seconds. The table reports that the row was stopped."""
     out: Path = Path("results/benchmarks")
-    """Rows, table.md, results.json and speed.png."""
+    """Folder for the measured rows, table.md, results.json and speed.png."""
     scratch: Path | None = None
-    """Where embeddings are kept from row to row (the largest: 1.2 GB); by default a temporary folder."""
+    """Folder for embeddings, which rows share (the largest store has 1.2 GB); by default a temporary folder."""
     again: bool = False
-    """Measure rows anew that are there."""
+    """Also measure the rows that the folder already holds."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -92,7 +95,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def run(options: Suite) -> int:
-    """Measure what is missing; write table, JSON and figure after every row."""
+    """Measure the rows that are missing, and write table, JSON and figure after every row."""
     ends = math.inf if options.minutes is None else time.perf_counter() + 60 * options.minutes
     device = _device(options.device)
     rows = _rows(options)
@@ -102,12 +105,13 @@ def run(options: Suite) -> int:
     results = {path.name: json.loads(path.read_text()) for path in folder.glob(f"*-{device}.json")}
     results = {name: result for name, result in results.items() if _comparable(result)}
     left = 0
-    # Rows beside a competitor may find our compiled programs from earlier rows: only rows of ours alone report first calls.
+    # Rows with a competitor may use programs that earlier rows compiled. Rows without one report the time of a first call, and
+    # may not.
     with tempfile.TemporaryDirectory() as temporary, tempfile.TemporaryDirectory() as shared:
         scratch = options.scratch or Path(temporary)
         for number, row in enumerate(rows, 1):
             path = folder / f"{row.key}-{device}.json"
-            # What failed may have lacked time, memory or a package: it is tried again.
+            # A row that failed is tried again: it may have lacked time, memory or a package.
             if path.name in results and not options.again and "failed" not in results[path.name]:
                 continue
             time_left = ends - time.perf_counter()
@@ -128,20 +132,20 @@ def run(options: Suite) -> int:
             log.info("        %s", _in_short(result))
             _write(options.out, results, here)
     if left:
-        log.info("time is up with %d of %d rows to go; the same command continues", left, len(rows))
+        log.info("the time is up and %d of %d rows are left; run the same command again to continue", left, len(rows))
     _write(options.out, results, here)
     sys.stdout.write((options.out / "table.md").read_text())
     return 0
 
 
 def _comparable(result: dict[str, Any]) -> bool:
-    """Whether a row was measured as rows are today: before, the time of drawing was not added to a competitor's."""
+    """Whether a row can be compared with new rows: older rows did not add the time of drawing to the competitor's time."""
     known = result["competitor"] in (OURS, *COMPETITORS)
     return known and ("ratio" not in result or "drawing" in result)
 
 
 def _order(result: dict[str, Any]) -> tuple[Any, ...]:
-    """Where a row stands in the tables: by classifier, store and episode, then by competitor."""
+    """Sort key of a row in the tables: classifier, store, episode, then competitor."""
     question = question_of(result)
     competitors = (OURS, *COMPETITORS)
     return (
@@ -175,7 +179,7 @@ def _rows(options: Suite) -> list[Row]:
         and all(not wanted or getattr(row.question, name) in wanted for name, wanted in chosen.items())
     ]
     if not rows:
-        raise UserError("no row is left by the options that choose rows together; widen one of them")
+        raise UserError("no row is left by the options that select rows, taken together; widen one of them")
     return list(dict.fromkeys(rows))
 
 
@@ -192,11 +196,14 @@ def _with_episodes(row: Row, episodes: int | None) -> Row:
 def _measure(
     row: Row, options: Suite, device: str, scratch: Path, shared: Path | None = None, time_left: float = math.inf
 ) -> dict[str, Any]:
-    """Measure a row in a process of its own.
+    """Measure a row in its own process.
 
     Args:
-      scratch: where embeddings are kept.
-      shared: where our compiled programs are kept from row to row, for rows beside a competitor; None for a new folder.
+      row: the row.
+      options: the options of the command line.
+      device: "cpu" or "gpu".
+      scratch: folder for embeddings.
+      shared: folder for compiled programs of jfewshot, which rows with a competitor share; None for a new folder.
       time_left: seconds after which the row is stopped, if `--row-timeout-s` is larger.
     """
     if row.competitor != OURS and (reason := COMPETITORS[row.competitor].unavailable(device)):
@@ -219,17 +226,17 @@ def _measure(
         environment = {
             "JAX_COMPILATION_CACHE_DIR": cache if row.competitor == OURS or shared is None else str(shared),
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": _CACHE_FROM_S,
-            # Torch shares the GPU with us.
+            # Without this setting JAX takes most of the GPU's memory at its start, and torch needs some of it.
             "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
         } | ({"JAX_PLATFORMS": "cpu"} if device == "cpu" else {})
-        # So that first calls are first; a user who wants torch's compiled code kept says where.
+        # A new folder, so that a first call does compile. A user who sets the variable keeps torch's compiled code.
         environment.setdefault("TORCHINDUCTOR_CACHE_DIR", os.environ.get("TORCHINDUCTOR_CACHE_DIR", cache))
         child = run_child(command, timeout_s, environment)
         if child.result is None:
             return {"failed": child.reason}
         result = {**child.result, "process_s": child.wall_s, "process_peak_bytes": child.peak_bytes}
         if row.competitor == OURS:
-            # Once more, with what the first process compiled.
+            # A second process, which finds the programs that the first one compiled.
             second = run_child([*command[:-4], "--rounds", "1", "--seconds", "0"], options.row_timeout_s, environment)
             result["second_process_first_call_s"] = None if second.result is None else second.result["first_call_s"]
     return result

@@ -2,10 +2,11 @@
 
     python -m benchmarks.scaling [--devices 1 2 4 8] [--json FILE]
 
-The same episodes on the first 1, 2, 4, ... devices: of a CPU's virtual devices (one per core by default; more than there are
-cores can gain nothing and show what spreading costs), or of a machine's accelerators. Counted from drawing to predictions on
-the host, compilation apart, in turns; speed-ups are medians of ratios within a round. Before anything is timed, drawn clips
-are compared to the bit, and differing predictions are counted.
+The evaluator solves the same episodes on the first 1, 2, 4, ... devices: accelerators, or virtual devices of a CPU (one per core
+by default). More virtual devices than cores cannot be faster, and show what it costs to spread the work. The time is measured in
+turns, from drawing to predictions on the host, without compilation. A speed-up is the median over rounds of the ratio within the
+round. Before the measurement, the command checks that all numbers of devices draw the same clips, and counts predictions that
+differ.
 """
 
 import argparse
@@ -21,7 +22,9 @@ from jfewshot.threads import cores
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--devices", type=int, nargs="+", help="numbers of devices; by default 1, 2, 4, ... all")
+    parser.add_argument(
+        "--devices", type=int, nargs="+", help="numbers of devices; by default 1, 2, 4, ... up to all devices"
+    )
     parser.add_argument("--episodes", type=int, default=50_000, help="episodes per round")
     parser.add_argument("--classifiers", nargs="+", default=["logistic", "centroid"])
     parser.add_argument("--shots", type=int, default=1)
@@ -67,7 +70,7 @@ def answer(name: str, groups: list, options) -> list[dict]:
     for evaluator in evaluators:
         different.append(float((solve(evaluator) != reference).mean()))
         if evaluator.draw(clips, protocol).clips.tobytes() != drawn.clips.tobytes():
-            raise SystemExit(f"{evaluator.mesh.devices.size} devices draw other clips; not worth timing")
+            raise SystemExit(f"{evaluator.mesh.devices.size} devices draw other clips than one; nothing was timed")
     measured = in_turns(
         {
             str(number): functools.partial(timed, functools.partial(solve, evaluator), options.episodes)

@@ -2,11 +2,10 @@
 
     python -m benchmarks.transductive --json benchmarks/measured/transductive_speed_cpu.json
 
-5-way 1-shot episodes with 15 queries per class from 400 embeddings of 768 numbers. Each transductive head and PyTorch's versions
-of it, in feature space and on inner products, solve the same episodes on the same cores, in turns, after their predictions were
-compared. `logistic`, `ridge` and `svm`
-are measured in turns with and without a kernel, and so are the transductive heads and `centroid`. About two and a half minutes
-on two cores.
+The episodes are 5-way 1-shot with 15 queries per class, from 400 embeddings of 768 numbers. Each transductive head is compared
+with two PyTorch versions, one in feature space and one on inner products. First the predictions are compared; then both sides
+solve the same episodes on the same cores, in turns. `logistic`, `ridge` and `svm` are also measured with and without a kernel, in
+turns, and the transductive heads in turns with `centroid`. About two and a half minutes on two cores.
 """
 
 import argparse
@@ -31,12 +30,12 @@ _EPISODES, _ROUNDS, _SECONDS = 1024, 3, 0.7
 
 
 def beside_torch(head: str, competitor: str, scratch: Path) -> dict[str, Any]:
-    """A transductive head in turns with a PyTorch version of it.
+    """Measure a transductive head in turns with a PyTorch version of the same head.
 
     Args:
-      head: its name.
+      head: name of the head.
       competitor: name of the PyTorch version.
-      scratch: where embeddings are kept.
+      scratch: folder for embeddings.
     """
     problem = load_problem(Question(head, n_episodes=_EPISODES), scratch)
     found = measure_against(problem, COMPETITORS[competitor], "cpu", _ROUNDS, _SECONDS)
@@ -48,12 +47,12 @@ def beside_torch(head: str, competitor: str, scratch: Path) -> dict[str, Any]:
 
 
 def beside_plain(names: list[str], shots: int, scratch: Path) -> dict[str, Any]:
-    """Several heads in turns; the first is what the others are compared with.
+    """Measure several heads in turns, and compare each with the first one.
 
     Args:
-      names: of the heads.
-      shots: per class.
-      scratch: where embeddings are kept.
+      names: names of the heads.
+      shots: support clips per class.
+      scratch: folder for embeddings.
     """
     rates = {}
     for name in names:
@@ -70,7 +69,7 @@ def main(arguments: list[str]) -> int:
     """Measure and write the JSON.
 
     Args:
-      arguments: of the command line, without the program's name.
+      arguments: the arguments of the command line, without the program's name.
 
     Returns:
       the exit code.
