@@ -1,12 +1,15 @@
-"""How fast does attention-CTC train and decode beside the same model in plain PyTorch?
+"""How fast does attention-CTC train and decode, compared with the same model in plain PyTorch?
 
     python -m benchmarks.training.asr [--batch 4] [--frames 600] [--json benchmarks/measured/asr_cpu.json]
 
-The paper's sizes: two convolutions of stride 2 and 256 channels, 6 encoder layers of 512/1280/4, 3 decoder layers of
-512/1280/4, joint loss, Adam; the same weights, padded batches of frames and transcripts on both sides, no dropout, float32.
-Before anything is timed, both must give the same loss (1e-4), the same greedy transcripts and the same beam scores (1e-3).
-Greedy CTC and the joint beam search (both sides keep keys and values, batch all hypotheses, and stop by the same rule) are
-timed from frames to units on the host. Steps are taken in turn; ratios are of the same round.
+The sizes are the paper's: two convolutions of stride 2 with 256 channels, 6 encoder layers and 3 decoder layers (model dimension
+512, inner dimension 1280, 4 heads), joint loss, Adam. Both sides use the same weights and the same padded batches of frames and
+transcripts, in float32 and without dropout. Before anything is timed, both must give the same loss (1e-4), the same greedy
+transcripts and the same beam scores (1e-3).
+
+Three things are timed: a training step, greedy CTC, and the joint beam search. Both searches are timed from frames to units on
+the host. In the beam search both sides keep keys and values, batch all hypotheses, and stop by the same rule. The two sides take
+turns, and each ratio compares times of the same round.
 """
 
 import dataclasses
@@ -37,23 +40,23 @@ class AsrBenchmark:
     batch: int = 4
     """Utterances per step."""
     frames: int = 600
-    """Frames of the longest; the others are shorter, down to a half."""
+    """Frames of the longest utterance. The other utterances are shorter; the shortest has half as many frames."""
     n_units: int = 30
-    """Characters and the blank."""
+    """Number of output units: characters and the blank."""
     longest: int = 60
-    """Units of the longest transcript, and of a hypothesis."""
+    """Units of the longest transcript, and largest number of units of a hypothesis."""
     beam: int = 8
-    """Hypotheses."""
+    """Number of hypotheses in the beam search."""
     layers: int = 6
-    """Of the encoder."""
+    """Layers of the encoder."""
     rounds: int = 5
-    """Each side takes so many steps, in turn."""
+    """How often each side is measured."""
     json: Path | None = None
-    """Write the numbers here."""
+    """File for the measured numbers."""
 
 
 def make_batch(settings: AsrBenchmark) -> Batch:
-    """Random frames and transcripts, lengths from a half to all of them."""
+    """Random frames and transcripts. Lengths go from half of the largest length to the largest length."""
     rng, rows = np.random.default_rng(0), settings.batch
     lengths = np.linspace(settings.frames // 2, settings.frames, rows).astype(np.int32)
     frames = rng.standard_normal((rows, settings.frames, 80)).astype(np.float32)
@@ -65,7 +68,7 @@ def make_batch(settings: AsrBenchmark) -> Batch:
 
 
 def our_side(settings: AsrBenchmark, batch: Batch, rate: float):
-    """Functions that measure ours, what they give, and the parameters."""
+    """Our side: functions for a training step, greedy CTC and beam search, then the parameters and the encoder's settings."""
     encoder = dataclasses.replace(PAPER_ASR, n_layers=settings.layers, dropout=0.0)
     adam = OptimiserConfig("constant", rate, 1, weight_decay=0.0)
     plan = Plan(80, settings.n_units, DecoderConfig(dropout=0.0), adam, encoder=encoder)
@@ -95,7 +98,7 @@ def our_side(settings: AsrBenchmark, batch: Batch, rate: float):
 
 
 def peaked(params):
-    """Random weights whose outputs are as decided as a trained model's, so that hypotheses are no near ties."""
+    """Scale random weights so that the outputs are as certain as a trained model's, to avoid near ties between hypotheses."""
     return {
         name: np.array(value) * (8.0 if name in ("ctc.kernel", "decoder.output.kernel") else 1.0)
         for name, value in params.items()
@@ -103,7 +106,7 @@ def peaked(params):
 
 
 def their_side(settings: AsrBenchmark, batch: Batch, params, encoder, rate: float):
-    """Likewise in PyTorch."""
+    """PyTorch's side: functions for a training step, greedy CTC and beam search."""
     import torch
 
     from benchmarks.training.asr_torch import TorchRecogniser
@@ -131,10 +134,10 @@ def their_side(settings: AsrBenchmark, batch: Batch, params, encoder, rate: floa
 
 
 def check(ours, theirs) -> dict[str, float | bool]:
-    """Both sides do the same.
+    """Check that both sides give the same results, and return the differences.
 
     Raises:
-      AssertionError: where they do not.
+      AssertionError: if the results differ.
     """
     one, other = ours[0](), theirs[0]()
     assert abs(one - other) < 1e-4 * abs(other), (one, other)
@@ -146,7 +149,7 @@ def check(ours, theirs) -> dict[str, float | bool]:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure, print the table, and write the JSON."""
     settings = tyro.cli(AsrBenchmark, description=__doc__)
     found = {**machine(), "device": jax.default_backend()}
     batch, rate = make_batch(settings), 1e-5

@@ -1,7 +1,7 @@
 """Attention-CTC in plain PyTorch: the same model with the same weights, its training step, and a batched joint beam search.
 
-PyTorch's own transformer layers in training; in the search, keys and values of units already written are kept by hand, as ours
-are, and all hypotheses of all utterances go through the decoder together.
+Training uses PyTorch's own transformer layers. The beam search keeps the keys and values of the units that a hypothesis already
+has, as our search does, and all hypotheses of all utterances go through the decoder together.
 """
 
 from typing import Any
@@ -41,7 +41,7 @@ class TorchRecogniser(nn.Module):
         self.output = nn.Linear(decoder.d_model, n_units)
 
     def take_over(self, params) -> "TorchRecogniser":
-        """Our parameters by name; returns itself."""
+        """Copy our parameters (an array for each name) into this model; returns the model itself."""
 
         def put(linear, name, transposed=True):
             kernel = torch.tensor(params[f"{name}.kernel"])
@@ -89,25 +89,25 @@ class TorchRecogniser(nn.Module):
         return self
 
     def encode(self, frames, n_frames):
-        """(batch, frames, mels) -> states, true numbers, which are padding."""
+        """Encode (batch, frames, mels); returns the states, the number of true frames, and which frames are padding."""
         x = frames[:, None]
         for convolution in self.convolutions:
             kept = torch.arange(x.shape[2])[None] < n_frames[:, None]
             x = F.relu(convolution(x * kept[:, None, :, None]))
             n_frames = (n_frames + 1) // 2
-        # Ours are flattened with channels last.
+        # Our model flattens with channels last.
         x = self.project(x.permute(0, 2, 3, 1).flatten(2))
         x = self.input_norm(x + torch.from_numpy(sinusoids(x.shape[1], self.d_encoder)))
         is_padding = torch.arange(x.shape[1])[None] >= n_frames[:, None]
         return self.encoder(x, src_key_padding_mask=is_padding), n_frames, is_padding
 
     def embed(self, units, first=0):
-        """Units as the decoder sees them."""
+        """Embed units for the decoder: scaled embeddings plus positions, normalised."""
         places = torch.from_numpy(sinusoids(first + units.shape[1], self.d_decoder))[first:]
         return self.decoder_norm(self.embedding(units) * self.d_decoder**0.5 + places)
 
     def loss(self, frames, n_frames, units, n_units, ctc_weight, smoothing):
-        """The joint loss, per unit of the batch."""
+        """The joint loss, divided by the number of units in the batch."""
         states, n_frames, is_padding = self.encode(frames, n_frames)
         log_probs = F.log_softmax(self.ctc(states), -1)
         ctc = F.ctc_loss(log_probs.swapaxes(0, 1), units, n_frames, n_units, reduction="sum")
@@ -126,7 +126,7 @@ class TorchRecogniser(nn.Module):
 
     @torch.no_grad()
     def greedy(self, frames, n_frames):
-        """Units of each utterance."""
+        """Best units of each utterance by CTC alone."""
         states, n_frames, _ = self.encode(frames, n_frames)
         best = self.ctc(states).argmax(-1)
         found = []
@@ -137,7 +137,7 @@ class TorchRecogniser(nn.Module):
 
     @torch.no_grad()
     def beam(self, frames, n_frames, size, ctc_weight, longest):
-        """Best hypotheses and their scores."""
+        """The best hypothesis of each utterance, and its score."""
         states, n_frames, is_padding = self.encode(frames, n_frames)
         log_probs = F.log_softmax(self.ctc(states), -1)
         batch, n_out, n_units = log_probs.shape
@@ -146,7 +146,7 @@ class TorchRecogniser(nn.Module):
         log_probs = torch.where(is_padding[..., None], certain, log_probs)
         rows = torch.arange(batch)[:, None]
         seen = [_keys_values(layer.multihead_attn, states, self.n_heads) for layer in self.decoder.layers]
-        # One row of padding's mask for each hypothesis as a query.
+        # Each hypothesis is one query of the attention, so the mask of padding frames needs an axis for the queries.
         visible = ~is_padding[:, None, None, :]
         blank = log_probs[:, None, :, 0].cumsum(-1).expand(batch, size, n_out).clone()
         unit = torch.full((batch, size, n_out), NOTHING)
@@ -194,7 +194,7 @@ class TorchRecogniser(nn.Module):
             written[:, :, place] = new
             caches = [tuple(part[rows, parent] for part in cache) for cache in caches]
             if not ((scores.max(1).values > done_scores[:, 0]) & (scores.max(1).values > -1e20)).any():
-                # One more look at what may end here, as ours.
+                # Hypotheses may still end at this place, so their scores are compared once more, as in our search.
                 continue_with = place + 1
                 log_next, caches = self._step(last, continue_with, caches, seen, visible)
                 ending = others + (1 - ctc_weight) * log_next[..., 0]
@@ -208,7 +208,7 @@ class TorchRecogniser(nn.Module):
         return found, done_scores[:, 0]
 
     def _step(self, last, place, caches, seen, visible):
-        """Log-probabilities of the next unit; (batch, hypotheses) at once."""
+        """Log-probabilities of the next unit, (batch, hypotheses, units), and the keys and values so far."""
         batch, size = last.shape
         x, kept = self.embed(last.reshape(-1, 1), place), []
         layer: Any

@@ -1,10 +1,11 @@
-"""How fast is the paper's emotion head, trained and scored, beside the same model in plain PyTorch?
+"""How fast is the paper's emotion head in training and scoring, compared with the same model in plain PyTorch?
 
     python -m benchmarks.training.emotion [--batch 16] [--frames 300] [--json benchmarks/measured/emotion_cpu.json]
 
-Twelve transformer layers (256, 2048, 4 heads), average pooling, linear; float32; the same padded batch with true lengths on
-both sides. PyTorch's model is given our weights, and its logits and gradients are compared with ours first. Then, in turns:
-a training step (forward, backward, clipping, Adam) with and without dropout, and scoring. Ratios are of the same round.
+The head has twelve transformer layers (model dimension 256, inner dimension 2048, 4 heads), average pooling and a linear layer,
+in float32. Both sides get the same padded batch with true lengths. PyTorch's model gets our weights, and its logits and gradients
+are compared with ours before anything is timed. Then both sides take turns: a training step (forward, backward, clipping, Adam)
+with and without dropout, and scoring. Each ratio compares times of the same round.
 """
 
 import dataclasses
@@ -26,7 +27,7 @@ from jfewshot.downstream.emotion.training import Plan, Scaling, compiled, initia
 from jfewshot.simclr.encoder import EncoderConfig
 from jfewshot.simclr.encoder.transformer import sinusoids
 
-# Relative to the largest: twelve layers of float32 sums, in another order.
+# Largest accepted difference, relative to the largest value. Twelve layers sum float32 numbers in another order.
 TOLERANCE = 1e-3
 
 
@@ -37,27 +38,27 @@ class EmotionBenchmark:
     batch: int = 16
     """Utterances per step."""
     frames: int = 300
-    """Frames of the longest; the others are shorter, down to a half."""
+    """Frames of the longest utterance. The other utterances are shorter; the shortest has half as many frames."""
     dim: int = 80
-    """Numbers per frame."""
+    """Dimension of a frame."""
     n_classes: int = 4
-    """Emotions."""
+    """Number of emotions."""
     layers: int = 12
-    """Of the head."""
+    """Transformer layers of the head."""
     rounds: int = 5
-    """Each side takes so many steps, in turn."""
+    """How often each side is measured."""
     json: Path | None = None
-    """Write the numbers here."""
+    """File for the measured numbers."""
 
 
 def make_plan(settings: EmotionBenchmark, dropout: float) -> Plan:
-    """The paper's head."""
+    """The paper's head with the settings' number of layers, and with the given dropout."""
     head = dataclasses.replace(PAPER_HEAD, n_layers=settings.layers, dropout=dropout)
     return Plan(settings.dim, settings.n_classes, head, RECIPES["paper"].optimiser)
 
 
 def make_batch(settings: EmotionBenchmark) -> Batch:
-    """Random frames, lengths from a half to all of them."""
+    """Random frames and labels. Lengths go from half of the largest length to the largest length."""
     rng = np.random.default_rng(0)
     shape = settings.batch, settings.frames, settings.dim
     lengths = np.linspace(settings.frames // 2, settings.frames, settings.batch).astype(np.int32)
@@ -68,8 +69,7 @@ def make_batch(settings: EmotionBenchmark) -> Batch:
 
 
 def torch_model(plan: Plan, params: Mapping[str, Any], dropout: float) -> Any:
-    """PyTorch's own transformer with these parameters, dropout where ours is (attention weights and the inner layer have
-    none)."""
+    """PyTorch's own transformer with these parameters. As in our head, attention weights and the inner layer have no dropout."""
     import torch
 
     assert not isinstance(plan.head, int)
@@ -131,7 +131,7 @@ def torch_names(params: Mapping[str, Any], n_layers: int) -> list[tuple[str, np.
 
 
 def torch_batch(batch: Batch) -> tuple[Any, Any, Any]:
-    """Frames, which of them are padding, labels."""
+    """A batch as tensors: frames, which frames are padding, and labels."""
     import torch
 
     is_padding = torch.arange(batch.frames.shape[1])[None] >= torch.from_numpy(batch.n_frames)[:, None]
@@ -139,16 +139,16 @@ def torch_batch(batch: Batch) -> tuple[Any, Any, Any]:
 
 
 def drawn_params(settings: EmotionBenchmark) -> dict[str, np.ndarray]:
-    """Weights five times the usual ones, so that every layer has a say in the logits."""
+    """Initial weights times five, so that every layer changes the logits noticeably and the comparison tests all layers."""
     params = initial_state(make_plan(settings, 0.0), 0).params
     return {name: np.asarray(value) * (5.0 if name.endswith("kernel") else 1.0) for name, value in params.items()}
 
 
 def compare(settings: EmotionBenchmark, batch: Batch) -> dict[str, float]:
-    """Largest difference of the logits, and of any parameter's gradient, relative to the largest of them.
+    """Compare both models without dropout: the largest relative difference of the logits, and of any parameter's gradient.
 
     Raises:
-      ValueError: beyond `TOLERANCE`.
+      ValueError: if a difference is larger than `TOLERANCE`.
     """
     import torch
 
@@ -165,7 +165,7 @@ def compare(settings: EmotionBenchmark, batch: Batch) -> dict[str, float]:
     differences = [
         np.abs(value - by_name[name]).max() / np.abs(by_name[name]).max()
         for name, value in torch_names(gradient, settings.layers)
-        # Keys' biases move all of a query's logits alike: their gradient is zero but for rounding.
+        # The bias of the keys adds the same number to all attention logits of a query, so its gradient is zero up to rounding.
         if not name.endswith("in_proj_bias")
     ]
     found = {
@@ -173,12 +173,12 @@ def compare(settings: EmotionBenchmark, batch: Batch) -> dict[str, float]:
         "gradient": float(max(differences)),
     }
     if max(found.values()) > TOLERANCE:
-        raise ValueError(f"these are two models, not one: {found}")
+        raise ValueError(f"PyTorch's model is another model than ours; relative differences: {found}")
     return found
 
 
 def per_second(work: Callable[[], Any]) -> Callable[[], float]:
-    """A function that does the work once and returns how often a second holds it."""
+    """A function that does the work once, and returns how many times per second that is."""
 
     def measure() -> float:
         began = time.perf_counter()
@@ -189,7 +189,7 @@ def per_second(work: Callable[[], Any]) -> Callable[[], float]:
 
 
 def jax_training(settings: EmotionBenchmark, batch: Batch, dropout: float) -> Callable[[], Any]:
-    """One of our steps."""
+    """A function that takes one training step of ours."""
     plan = make_plan(settings, dropout)
     step, key = compiled(plan).step, jax.random.key(0)
     scaling = Scaling(jnp.zeros(settings.dim), jnp.ones(settings.dim))
@@ -204,7 +204,7 @@ def jax_training(settings: EmotionBenchmark, batch: Batch, dropout: float) -> Ca
 
 
 def torch_training(settings: EmotionBenchmark, batch: Batch, dropout: float) -> Callable[[], Any]:
-    """One of PyTorch's."""
+    """A function that takes one training step of PyTorch's model."""
     import torch
 
     model = torch_model(make_plan(settings, dropout), initial_state(make_plan(settings, dropout), 0).params, dropout)
@@ -221,7 +221,7 @@ def torch_training(settings: EmotionBenchmark, batch: Batch, dropout: float) -> 
 
 
 def jax_scoring(settings: EmotionBenchmark, batch: Batch) -> Callable[[], Any]:
-    """Our logits of a batch."""
+    """A function that computes our logits of the batch."""
     plan = make_plan(settings, 0.0)
     params, given = initial_state(plan, 0).params, jax.device_put(batch)
     scaling = Scaling(jnp.zeros(settings.dim), jnp.ones(settings.dim))
@@ -229,7 +229,7 @@ def jax_scoring(settings: EmotionBenchmark, batch: Batch) -> Callable[[], Any]:
 
 
 def torch_scoring(settings: EmotionBenchmark, batch: Batch) -> Callable[[], Any]:
-    """PyTorch's, by its fused layers."""
+    """A function that computes PyTorch's logits of the batch, by PyTorch's fused layers."""
     import torch
 
     plan = make_plan(settings, 0.0)
@@ -244,7 +244,7 @@ def torch_scoring(settings: EmotionBenchmark, batch: Batch) -> Callable[[], Any]
 
 
 def main() -> None:
-    """Compare, measure, print."""
+    """Compare both models, measure, print the table, and write the JSON."""
     settings = tyro.cli(EmotionBenchmark, description=__doc__)
     found, batch = machine(), make_batch(settings)
     differences = compare(settings, batch)

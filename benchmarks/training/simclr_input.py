@@ -1,10 +1,10 @@
-"""How much speech a core decodes, resamples and crops, beside what devices take: which of the two a training waits for.
+"""Does a training wait for its input or for the device? Measures how much speech a CPU core decodes, resamples and crops.
 
     python -m benchmarks.training.simclr_input --json benchmarks/measured/simclr_input_cpu.json
 
-Seconds are of a core's work (CPU time), so that other programs on the machine disturb little. Speech is generated: a voice of
-harmonics with breath noise, which FLAC compresses to about half, as it does LibriSpeech. `--speech FOLDER` takes recordings.
-What devices take is the estimate of `simclr_hours`.
+Rates are seconds of speech per second of CPU time, which other programs on the machine change little. The speech is generated: a
+voice of harmonics with breath noise. FLAC compresses it to about half of its size, as it does LibriSpeech. `--speech FOLDER` uses
+recordings instead. `simclr_hours` estimates how much speech a training uses per second on each machine.
 """
 
 import functools
@@ -29,24 +29,24 @@ RATE, RESAMPLED = 16_000, 44_100
 
 @dataclass(frozen=True)
 class InputBenchmark:
-    """What is measured."""
+    """Settings of the measurement."""
 
     clips: int = 24
-    """Recordings of each rate."""
+    """Number of recordings at each sample rate."""
     seconds: float = 14.0
-    """Length of each; batches hold crops of 12 s."""
+    """Length of each recording in seconds. Batches hold crops of 12 s."""
     rounds: int = 5
-    """Rounds; the median counts."""
+    """Number of rounds; the median is reported."""
     cores: int = 16
-    """Cores of the machine that a training is estimated for."""
+    """Number of CPU cores that prepare the input of a training."""
     speech: Path | None = None
-    """Folder of recordings that the clips are strung together from."""
+    """Folder of recordings, which are joined to clips. Without this option, speech is generated."""
     json: Path | None = None
-    """Write the numbers here."""
+    """File for the measured numbers."""
 
 
 def voice(samples: int, rng: np.random.Generator) -> np.ndarray:
-    """A gliding voice with pauses and breath noise, -1 to 1."""
+    """Samples of a voice with gliding pitch, pauses and breath noise, between -1 and 1."""
     t = np.arange(samples) / RATE
     phase = 2 * np.pi * np.cumsum(120 + 40 * np.sin(2 * np.pi * rng.uniform(0.3, 0.9) * t)) / RATE
     wave = sum(np.sin(k * phase) / k for k in range(1, 20))
@@ -55,7 +55,7 @@ def voice(samples: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def write_clips(settings: InputBenchmark, folder: Path, rate: int) -> list[Path]:
-    """The clips as 16-bit FLAC."""
+    """Write the clips as 16-bit FLAC; returns their paths."""
     rng, paths = np.random.default_rng(0), []
     sources = sound_below(settings.speech) if settings.speech else []
     samples = int(settings.seconds * rate)
@@ -73,7 +73,7 @@ def write_clips(settings: InputBenchmark, folder: Path, rate: int) -> list[Path]
 
 
 def real_time(work: Callable[[], object], seconds: float, rounds: int) -> list[float]:
-    """Seconds of speech in a second of one core's work, in each round."""
+    """Seconds of speech per second of CPU time, for each round."""
     work()
     found = []
     for _ in range(rounds):
@@ -84,13 +84,13 @@ def real_time(work: Callable[[], object], seconds: float, rounds: int) -> list[f
 
 
 def read_all(paths: Sequence[Path]) -> None:
-    """Decode recordings, and resample those of another rate."""
+    """Decode recordings, and resample recordings at another rate."""
     for path in paths:
         read_audio(path, RATE)
 
 
 def main() -> None:
-    """Measure, compare, print."""
+    """Measure, print which side a training waits for, and write the JSON."""
     settings = tyro.cli(InputBenchmark, description=__doc__)
     spoken = settings.clips * settings.seconds
     rates: dict[str, list[float]] = {}
@@ -102,7 +102,7 @@ def main() -> None:
             rates[what] = real_time(functools.partial(read_all, clips[rate]), spoken, settings.rounds)
         utterances = [Utterance(path, path.name, "", settings.seconds) for path in clips[RATE]]
         plan = BatchPlan(utterances, settings.clips, 12 * RATE, 1, RATE, 0)
-        # Seconds of crops, since these are what a step is given; whole recordings are decoded for them.
+        # Only the seconds of the crops count, because a step uses only these. The recordings are decoded whole.
         rates["a batch of crops of 12 s"] = real_time(
             lambda: load_batch(plan, 0, {}), 12.0 * settings.clips, settings.rounds
         )
@@ -112,7 +112,9 @@ def main() -> None:
     ahead = settings.cores * medians["a batch of crops of 12 s"]
     needed = {machine.title: needed_s_per_s(machine) for machine in MACHINES.values()}
     for title, wanted in needed.items():
-        print(f"{title} takes {wanted:,.0f}: {'the device' if wanted < ahead else 'input'} binds")
+        print(
+            f"{title} uses {wanted:,.0f} s of speech per s: training waits for {'the device' if wanted < ahead else 'its input'}"
+        )
     result = {"compressed": compressed, "real_time_per_core": rates, "needed": needed, "cores": settings.cores}
     write_json(settings.json, result)
 

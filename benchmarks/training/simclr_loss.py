@@ -1,9 +1,9 @@
-"""NT-Xent by devices: seconds and memory of value and gradient, dense, tiled and sharded over 1 to 8 (virtual) devices.
+"""Time and memory of the NT-Xent loss and its gradient: dense, in tiles, and sharded over 1 to 8 devices.
 
     python -m benchmarks.training.simclr_loss [--utterances 2048] [--dim 256] [--json simclr_loss.json]
 
-On a CPU the devices are virtual and share its cores, so time cannot fall by their number; what falls is the memory that each
-of them needs. On a machine with several GPUs, the same command measures those.
+On a CPU the devices are virtual and share the cores, so more devices cannot be faster; they show how the memory per device falls.
+On a machine with several GPUs, the same command measures the GPUs.
 """
 
 import functools
@@ -28,22 +28,22 @@ from jfewshot.simclr.objectives.ntxent import ntxent_sharded
 
 @dataclass(frozen=True)
 class LossBenchmark:
-    """What is measured."""
+    """Settings of the measurement."""
 
     utterances: int = 2048
-    """Two views of each."""
+    """Number of utterances, with two views of each."""
     dim: int = 256
-    """Width of z."""
+    """Dimension of the projected embeddings z."""
     tile_rows: int = 256
-    """Of the tiled variant."""
+    """Rows of a tile in the tiled variant."""
     rounds: int = 3
-    """The fastest counts."""
+    """Number of rounds; the fastest round is reported."""
     json: Path | None = None
-    """Write the numbers here."""
+    """File for the measured numbers."""
 
 
 def measured(function, z_a, z_b, rounds: int) -> dict[str, float]:
-    """Seconds and planned temporary memory per device of value and gradient."""
+    """Seconds of computing value and gradient, and the temporary memory per device that XLA plans, in MiB."""
     compiled = jax.jit(jax.value_and_grad(lambda a, b: function(a, b).loss, argnums=(0, 1))).lower(z_a, z_b).compile()
     value, _ = jax.block_until_ready(compiled(z_a, z_b))
     times = []
@@ -55,7 +55,7 @@ def measured(function, z_a, z_b, rounds: int) -> dict[str, float]:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure, print, and write the JSON."""
     settings = tyro.cli(LossBenchmark, description=__doc__)
     rng = np.random.default_rng(0)
     z_a, z_b = rng.standard_normal((2, settings.utterances, settings.dim)).astype(np.float32)

@@ -1,13 +1,14 @@
-"""Steps per second of whole training steps on this machine's device, and how long the published trainings would take on it.
+"""Measures training steps per second on this machine's GPU, and estimates how long the published trainings would take.
 
     python -m benchmarks.training.simclr_projection [--json simclr_projection.json]          # on a GPU; minutes
-    python -m benchmarks.training.simclr_projection --trial --scale 0.02 --steps 2           # of the script itself, on a CPU
+    python -m benchmarks.training.simclr_projection --trial --scale 0.02 --steps 2           # tests this script on a CPU
 
-Without a GPU it refuses: what a CPU takes says nothing about the published trainings.
+The command stops with an error if there is no GPU, because a CPU's time says nothing about the published trainings.
 
-Everything from waveform to update, on waves made up beforehand: TERA at batch 32 (s3prl's: 1 M steps) and Speech SimCLR with
-reconstruction at the paper's batch of 600 (70,300 steps, 150 epochs of 960 h), 12-s utterances. Model FLOPs are counted by hand
-(matrix products of the encoder, forward and twice that backward), not those of augmentation or of what is recomputed.
+A step computes everything from waveform to update. The waves are random and exist before the measurement. Two trainings are
+measured, both with utterances of 12 s: TERA with a batch of 32 (1 M steps, as in s3prl), and Speech SimCLR with reconstruction
+with the paper's batch of 600 (70,300 steps, 150 epochs of 960 h). Model FLOPs are the matrix products of the encoder: the forward
+pass, and twice as many for the backward pass. Augmentation and repeated forward passes are not counted.
 """
 
 import dataclasses
@@ -30,35 +31,36 @@ from jfewshot.simclr.features import FbankSettings, n_frames
 from jfewshot.simclr.training.loop import initial_state
 from jfewshot.simclr.training.step import Fixed, train_step
 
-# Dense bfloat16 peak of a device, FLOP/s, from its maker's data sheet; by a part of JAX's name for it.
+# Peak rate of dense bfloat16 operations in FLOP/s, from the maker's data sheet. The key is a part of JAX's name of the device.
 PEAKS = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "L40": 181e12, "T4": 65e12, "V100": 125e12}
 TERA_STEPS, SIMCLR_STEPS = 1_000_000, 70_300
 
 
 @dataclass(frozen=True)
 class ProjectionBenchmark:
-    """What is measured."""
+    """Settings of the measurement."""
 
     scale: float = 1.0
-    """Multiplies both batches."""
+    """Factor for both batch sizes."""
     crop_s: float = 12.0
-    """Seconds of each utterance."""
+    """Length of each utterance in seconds."""
     chunks: int = 10
-    """Of the batch of 600."""
+    """Number of chunks of the batch of 600."""
     steps: int = 20
-    """Timed, after one to compile."""
+    """Number of timed steps, after one step that compiles."""
     compute_dtype: str = "bfloat16"
-    """Of the matrix products."""
+    """Number format of the matrix products."""
     peak: float | None = None
-    """FLOP/s of the device in that precision; None: known by its name, or no utilisation is given."""
+    """Peak rate of the device in that format, in FLOP/s. Without this option, a known device has its published peak, and for an
+    unknown device no utilisation is reported."""
     trial: bool = False
-    """Run without a GPU all the same."""
+    """Run also without a GPU, to test this script."""
     json: Path | None = None
-    """Write the numbers here."""
+    """File for the measured numbers."""
 
 
 def model_flops(config: TrainConfig, frames: int) -> float:
-    """Of the encoder's matrix products in one step, forward and backward."""
+    """FLOPs of the encoder's matrix products in one step, forward and backward."""
     encoder = config.encoder
     out = encoder.n_frames(frames)
     a_layer = 2 * out * (4 * encoder.d_model**2 + 2 * encoder.d_model * encoder.d_ff) + 4 * out**2 * encoder.d_model
@@ -67,7 +69,7 @@ def model_flops(config: TrainConfig, frames: int) -> float:
 
 
 def measured(config: TrainConfig, steps: int, total_steps: int, peak: float | None) -> dict[str, float | None]:
-    """Steps per second and what follows from it."""
+    """Measure steps per second, and compute the projected numbers."""
     samples = int(config.data.crop_s * config.fbank.sample_rate)
     rng = np.random.default_rng(0)
     batch = Batch(
@@ -94,13 +96,13 @@ def measured(config: TrainConfig, steps: int, total_steps: int, peak: float | No
 
 
 def projected(per_s: float, flops: float, total_steps: int, peak: float | None) -> dict[str, float | None]:
-    """What follows from steps per second.
+    """Rate of operations, utilisation of the device, and hours of the published training, from the steps per second.
 
     Args:
-      per_s: steps.
-      flops: of the model, in a step.
-      total_steps: of the published training.
-      peak: of the device, FLOP/s; None: unknown.
+      per_s: steps per second.
+      flops: FLOPs of the model in one step.
+      total_steps: number of steps of the published training.
+      peak: peak rate of the device in FLOP/s; None if unknown.
     """
     return {
         "steps_per_s": per_s,
@@ -111,7 +113,7 @@ def projected(per_s: float, flops: float, total_steps: int, peak: float | None) 
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure, print, and write the JSON."""
     settings = tyro.cli(ProjectionBenchmark, description=__doc__)
     if jax.default_backend() != "gpu" and not settings.trial:
         raise UserError(

@@ -1,9 +1,10 @@
-"""How many times real time are FBANK and each augmentation, beside the libraries that people use?
+"""How many times faster than real time are FBANK and each augmentation, compared with common audio libraries?
 
     python -m benchmarks.training.simclr_signal [--seconds 12] [--batch 8] [--json simclr_signal.json]
 
-Ours run batched and jitted on JAX's default device; the others one clip at a time on the CPU, as their interfaces
-want it. Each row is the fastest of a few rounds. What is not installed is left out and named.
+Our functions run compiled and on a batch of clips, on JAX's default device. The other libraries process one clip at a time on the
+CPU, because their interfaces take one clip. Each row is the fastest of a few rounds. Libraries that are not installed are listed
+and not measured.
 """
 
 import functools
@@ -30,20 +31,20 @@ RATE = 16_000
 
 @dataclass(frozen=True)
 class SignalBenchmark:
-    """What is measured."""
+    """Settings of the measurement."""
 
     seconds: float = 12.0
-    """Length of a clip."""
+    """Length of a clip in seconds."""
     batch: int = 8
-    """Clips at a time."""
+    """Number of clips in our batch."""
     rounds: int = 3
-    """The fastest counts."""
+    """Number of rounds; the fastest round is reported."""
     json: Path | None = None
-    """Write the rows here."""
+    """File for the measured rows."""
 
 
 def fastest(run: Callable[[], object], rounds: int) -> float:
-    """Seconds of the fastest round, after one to warm up."""
+    """Seconds of the fastest round, after a first round that is not measured."""
     run()
     times = []
     for _ in range(rounds):
@@ -54,7 +55,7 @@ def fastest(run: Callable[[], object], rounds: int) -> float:
 
 
 def ours(settings: SignalBenchmark) -> dict[str, Callable[[], object]]:
-    """Our functions on a batch."""
+    """Functions that apply FBANK and each of our augmentations to a batch."""
     samples = int(settings.seconds * RATE)
     config = augmentation.AugmentationConfig()
     banks = augmentation.make_banks(config, samples, RATE, seed=0)
@@ -78,7 +79,7 @@ def ours(settings: SignalBenchmark) -> dict[str, Callable[[], object]]:
 
 
 def theirs(wave: np.ndarray) -> tuple[dict[str, Callable[[], object]], list[str]]:
-    """Other libraries on one clip, and which are missing."""
+    """Functions that apply other libraries to one clip, and the names of libraries that are not installed."""
     runs: dict[str, Callable[[], object]] = {}
     missing = []
     try:
@@ -99,7 +100,7 @@ def theirs(wave: np.ndarray) -> tuple[dict[str, Callable[[], object]], list[str]
 
         from extraction.upstreams.s3prl.compat import prepare_torchaudio
 
-        prepare_torchaudio()  # its compiled part, which a CPU's torch cannot load, is not used here
+        prepare_torchaudio()  # makes torchaudio importable where torch cannot load its compiled part, which is not used here
         import torchaudio
 
         signal = torch.from_numpy(wave)[None]
@@ -141,7 +142,7 @@ def theirs(wave: np.ndarray) -> tuple[dict[str, Callable[[], object]], list[str]
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure, print, and write the JSON."""
     settings = tyro.cli(SignalBenchmark, description=__doc__)
     rows = []
     for name, run in ours(settings).items():

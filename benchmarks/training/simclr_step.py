@@ -1,12 +1,12 @@
-"""How fast is a training step beside the same model in plain PyTorch and beside s3prl's own TERA step, and how much memory
-do chunks save?
+"""How fast is a training step, compared with plain PyTorch and with s3prl's TERA, and how much memory do chunks save?
 
     python -m benchmarks.training.simclr_step [--batch 8] [--frames 400] [--json benchmarks/measured/simclr_step_cpu.json]
 
-TERA's objective (L1 over altered elements) on given features, forward, backward, clipping and update, the same sizes, float32,
-without dropout. PyTorch's transformer and s3prl's model (s3prl/pretrain, in its wheel, with its own optimiser) are given our
-weights, and their losses and gradients are compared with ours first. Then, in turns, a step each; ratios are of the same
-round. Last, the peak temporary memory that XLA plans for the whole SimCLR step, waves and views included, by number of chunks.
+A step is forward pass, backward pass, clipping and update for TERA's objective (L1 over altered elements), on given features. All
+sides have the same sizes, in float32 and without dropout. PyTorch's transformer and s3prl's model (s3prl/pretrain from its wheel,
+with its own optimiser) get our weights, and their losses and gradients are compared with ours before anything is timed. Then the
+sides take turns, and each ratio compares times of the same round. At the end, the command reports the peak of temporary memory
+that XLA plans for the whole SimCLR step, from waves to update, for several numbers of chunks.
 """
 
 import dataclasses
@@ -36,39 +36,40 @@ from jfewshot.training.model import Params
 from jfewshot.training.schedules import learning_rate, optimiser
 from jfewshot.training.step import first_state, make_step
 
-# Relative to the largest of a parameter's gradient: float32 sums in another order.
+# Largest accepted difference, relative to the largest value of a parameter's gradient. The sides sum float32 numbers in other
+# orders.
 TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
 class StepBenchmark:
-    """What is measured."""
+    """Settings of the measurement."""
 
     batch: int = 8
     """Utterances per step."""
     frames: int = 400
     """Frames per utterance."""
     rounds: int = 3
-    """Each side takes so many steps, in turn."""
+    """How often each side is measured."""
     encoder: EncoderConfig = field(default_factory=lambda: EncoderConfig(dropout=0.0))
-    """The paper's by default; without a prenet."""
+    """Sizes of the encoder: the paper's by default, without a prenet."""
     chunks: tuple[int, ...] = (1, 2, 4, 8)
-    """Numbers of chunks whose memory is compared."""
+    """Numbers of chunks for which memory is reported."""
     json: Path | None = None
-    """Write the numbers here."""
+    """File for the measured numbers."""
 
 
 class Given(NamedTuple):
-    """What all sides are given."""
+    """The input that all sides get: batch x frames x mels."""
 
     features: np.ndarray
-    """With the altered elements zeroed."""
+    """Features in which the altered elements are zero."""
     target: np.ndarray
     altered: np.ndarray
 
 
 def make_given(settings: StepBenchmark) -> Given:
-    """Random features, 15% of them altered."""
+    """Random features with 15% altered elements."""
     rng = np.random.default_rng(0)
     shape = settings.batch, settings.frames, settings.encoder.n_mels
     target = rng.standard_normal(shape).astype(np.float32)
@@ -77,7 +78,7 @@ def make_given(settings: StepBenchmark) -> Given:
 
 
 def configuration(settings: StepBenchmark) -> TrainConfig:
-    """Reconstruction alone, as our command line would run it."""
+    """The configuration of a training with the reconstruction loss alone."""
     return TrainConfig(
         DataConfig(Path()), Path(), profile="tera", encoder=settings.encoder, batch=settings.batch,
         optimiser=OptimiserConfig(schedule="constant", rate=1e-4, warmup_steps=1),
@@ -85,13 +86,13 @@ def configuration(settings: StepBenchmark) -> TrainConfig:
 
 
 def drawn_params(settings: StepBenchmark) -> Params:
-    """Weights several times the usual ones, so that every layer has a say in the loss."""
+    """Initial weights times three, so that every layer changes the loss noticeably and the comparison tests all layers."""
     params = initial_params(configuration(settings))
     return {name: value * (3.0 if name.endswith("kernel") else 1.0) for name, value in params.items()}
 
 
 def our_loss(settings: StepBenchmark):
-    """(params, given, key, nothing) -> (loss, metrics), as the step wants it."""
+    """Our loss as `make_step` needs it: a function (params, given, key, fixed) -> (loss, metrics). It does not use `fixed`."""
     build = model_builder(configuration(settings))
 
     def loss(params, given: Any, key, fixed):
@@ -105,10 +106,10 @@ def our_loss(settings: StepBenchmark):
 
 
 def compare(settings: StepBenchmark, sides: dict[str, Side], given: Given) -> dict[str, dict[str, float]]:
-    """Relative differences of each side's loss and gradients (the largest) from ours.
+    """For each side, the relative difference of its loss from ours, and the largest relative difference of a gradient.
 
     Raises:
-      ValueError: beyond `TOLERANCE`.
+      ValueError: if a difference is larger than `TOLERANCE`.
     """
     params = drawn_params(settings)
     gradient, metrics = jax.jit(jax.grad(our_loss(settings), has_aux=True))(params, given, jax.random.key(0), None)
@@ -116,7 +117,7 @@ def compare(settings: StepBenchmark, sides: dict[str, Side], given: Given) -> di
     for name, side in sides.items():
         theirs, theirs_gradient = side.loss_and_gradient({key: np.asarray(value) for key, value in params.items()})
         assert set(theirs_gradient) == set(gradient)
-        # Keys' biases move all of a query's logits alike: their gradient is zero but for rounding.
+        # The bias of the keys adds the same number to all attention logits of a query, so its gradient is zero up to rounding.
         each = {
             key: float(np.abs(gradient[key] - value).max() / np.abs(value).max())
             for key, value in theirs_gradient.items()
@@ -131,7 +132,7 @@ def compare(settings: StepBenchmark, sides: dict[str, Side], given: Given) -> di
 
 
 def our_step(settings: StepBenchmark, given: Given) -> Callable[[], Any]:
-    """One of our steps: the project's own, with these losses."""
+    """A function that takes one training step, by the project's own code for steps and with the loss of this comparison."""
     config = configuration(settings)
     optimise = optimiser(config.optimiser, learning_rate(config.optimiser, config.encoder.d_model, config.steps))
     step = make_step(our_loss(settings), optimise, lambda n: jnp.float32(1e-4))
@@ -146,7 +147,7 @@ def our_step(settings: StepBenchmark, given: Given) -> Callable[[], Any]:
 
 
 def per_second(work: Callable[[], Any]) -> Callable[[], float]:
-    """A function that does the work once and returns how often a second holds it."""
+    """A function that does the work once, and returns how many times per second that is."""
 
     def measure() -> float:
         began = time.perf_counter()
@@ -157,7 +158,7 @@ def per_second(work: Callable[[], Any]) -> Callable[[], float]:
 
 
 def installed_sides(settings: StepBenchmark, given: Given) -> dict[str, Side]:
-    """PyTorch and s3prl, where they are."""
+    """PyTorch and s3prl, if they are installed."""
     sides = {}
     for name, make in {"torch": plain_torch, "s3prl": s3prl_tera}.items():
         try:
@@ -168,7 +169,7 @@ def installed_sides(settings: StepBenchmark, given: Given) -> dict[str, Side]:
 
 
 def chunk_memory_mib(settings: StepBenchmark) -> dict[int, float]:
-    """Planned temporary memory of loss and gradient by number of chunks, in MiB."""
+    """Temporary memory that XLA plans for loss and gradient, in MiB, by number of chunks."""
     samples = 160 * settings.frames + 240
     batch = Batch(
         np.zeros((settings.batch, samples), np.float32),
@@ -190,7 +191,7 @@ def chunk_memory_mib(settings: StepBenchmark) -> dict[int, float]:
 
 
 def main() -> None:
-    """Compare, measure, print."""
+    """Compare the models, measure, print, and write the JSON."""
     import tyro  # benchmarks.gpu uses this module on machines without tyro
 
     settings = tyro.cli(StepBenchmark, description=__doc__)

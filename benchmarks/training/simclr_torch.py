@@ -1,7 +1,7 @@
-"""The encoder and its spectrogram head in PyTorch: its own transformer, and s3prl's TERA, with weights of ours.
+"""Our encoder and spectrogram head in PyTorch, with our weights: once by PyTorch's own transformer, and once by s3prl's TERA.
 
-For `benchmarks.training.simclr_step`. Both take the same features, altered elements and targets, and the L1 over the altered
-elements.
+`benchmarks.training.simclr_step` compares them with our step. Both get the same features, altered elements and targets. The loss
+of both is the L1 distance over the altered elements.
 """
 
 import sys
@@ -20,11 +20,11 @@ Arrays = dict[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Side:
-    """Another implementation.
+    """Another implementation of the training step.
 
     Args:
-      loss_and_gradient: from our parameters to its loss, and its gradient under our names.
-      step: one training step.
+      loss_and_gradient: given our parameters, returns the loss, and the gradient under our names of the parameters.
+      step: takes one training step.
     """
 
     loss_and_gradient: Callable[[Arrays], tuple[float, Arrays]]
@@ -34,7 +34,7 @@ class Side:
 def plain_torch(
     config: EncoderConfig, features: np.ndarray, target: np.ndarray, altered: np.ndarray, device: str = "cpu"
 ) -> Side:
-    """PyTorch's own transformer, AdamW as one fused kernel; no mask, since all frames are true.
+    """PyTorch's own transformer with fused AdamW. It has no mask, because no frame is padding.
 
     Args:
       config: sizes of the encoder; with compute_dtype bfloat16 the forward pass runs under torch.autocast.
@@ -64,7 +64,9 @@ def plain_torch(
             return self.output(self.norm(torch.nn.functional.gelu(self.hidden(states))))
 
     if config.norm != "post":
-        raise ImportError("with the norm before, ours has one more at the end than PyTorch's")
+        raise ImportError(
+            "with norm='pre' our encoder has one more layer norm at its end than PyTorch's; compare with norm='post'"
+        )
     model = Model().to(device)
     parts = {"encoder.input": "input", "encoder.input_norm": "input_norm"}
     parts |= {"head.hidden": "hidden", "head.norm": "norm", "head.output": "output"}
@@ -73,7 +75,7 @@ def plain_torch(
         parts |= {f"{here}.attention_output": f"{there}.self_attn.out_proj", f"{here}.intermediate": f"{there}.linear1"}
         parts |= {f"{here}.output": f"{there}.linear2", f"{here}.attention_norm": f"{there}.norm1"}
         parts |= {f"{here}.output_norm": f"{there}.norm2"}
-        # PyTorch keeps the three as one: rows of a matrix.
+        # PyTorch keeps the weights of queries, keys and values in one matrix, one below the other.
         for place, part in enumerate(("query", "key", "value")):
             parts[f"{here}.{part}"] = f"{there}.self_attn.in_proj_|{place}"
     given = [torch.from_numpy(x).to(device) for x in (features, target, altered)]
@@ -88,7 +90,12 @@ def plain_torch(
 
 
 def s3prl_tera(config: EncoderConfig, features: np.ndarray, target: np.ndarray, altered: np.ndarray) -> Side:
-    """s3prl's model for pretraining TERA, its loss, its optimiser (BertAdam), its clipping."""
+    """s3prl's model for pretraining TERA, with s3prl's loss, optimiser (BertAdam) and clipping.
+
+    Args:
+      config: sizes of the encoder.
+      features, target, altered: utterances x frames x mels.
+    """
     import torch
 
     from extraction.upstreams.s3prl.compat import prepare_torchaudio
@@ -96,9 +103,9 @@ def s3prl_tera(config: EncoderConfig, features: np.ndarray, target: np.ndarray, 
     prepare_torchaudio()
     import s3prl
 
-    # Its pretraining code imports itself from its own folder.
+    # s3prl's pretraining code imports its modules as if its folder were on the path.
     sys.path.insert(0, str(Path(s3prl.__file__).parent))
-    # What it plots spectrograms with wants librosa and matplotlib, which a step does not.
+    # The module for plots needs librosa and matplotlib. A training step plots nothing, so an empty module replaces it.
     plotting = types.ModuleType("utility.audio")
     plotting.plot_spectrogram_to_numpy = None  # type: ignore[attr-defined]
     sys.modules["utility.audio"] = plotting
@@ -111,7 +118,7 @@ def s3prl_tera(config: EncoderConfig, features: np.ndarray, target: np.ndarray, 
         sys.path.remove(str(Path(s3prl.__file__).parent))
 
     if config.norm != "post":
-        raise ImportError("compared with the norm after only, as its TERA is")
+        raise ImportError("s3prl's TERA has its layer norm after each sublayer; compare with norm='post'")
     sizes = {
         "hidden_size": config.d_model,
         "num_hidden_layers": config.n_layers,
@@ -151,7 +158,7 @@ def _side(model, parts: dict[str, str], loss: Callable, optimise) -> Side:
     import torch
 
     def tensor_of(name: str):
-        """The part of the model's parameters that has our name: a view."""
+        """The tensor that holds our parameter, and which third of it, if the tensor holds queries, keys and values."""
         part, _, kind = name.rpartition(".")
         theirs, _, place = parts[part].partition("|")
         tensor = dict(model.named_parameters())[
