@@ -1,9 +1,10 @@
-"""How many operations one episode takes: counted while a block of episodes is solved, primitive by primitive.
+"""Counts the operations of one episode, by counting every JAX primitive while some episodes are solved.
 
-XLA's cost analysis counts the body of a loop once, whatever the number of turns, and what a solver does depends on its
-data. So a block is run with `jax.disable_jit`, where loops are Python's, and every primitive that is bound is counted:
-a multiplication, an addition, a comparison or a selection of n numbers is n operations, a product of matrices 2 m n k,
-and exponentials, logarithms and divisions are counted apart because a processor takes many times longer for them.
+XLA's own cost analysis counts the body of a loop once, and the number of iterations of a solver depends on its data. So this
+module runs some episodes with `jax.disable_jit`, which turns compiled loops into Python loops, and counts every primitive that
+JAX executes. A multiplication, an addition, a comparison or a selection of n numbers is n operations. A matrix product is 2 m n k
+operations. Exponentials, logarithms, divisions and roots are counted separately, because a processor needs many times longer for
+them.
 """
 
 import collections
@@ -19,7 +20,7 @@ import numpy as np
 from benchmarks.suite.problem import Problem
 
 _SLOW = {"exp", "exp2", "log", "log1p", "expm1", "tanh", "logistic", "div", "sqrt", "rsqrt", "pow"}
-# Moving numbers is counted as bytes, not as operations.
+# These primitives only move numbers, which is counted as bytes and not as operations.
 _FREE = {
     "broadcast_in_dim", "reshape", "transpose", "slice", "concatenate", "squeeze", "expand_dims", "convert_element_type", "iota",
     "dynamic_slice", "dynamic_update_slice", "pad", "gather", "scatter", "copy", "copy_p", "device_put", "stop_gradient", "rev",
@@ -28,13 +29,14 @@ _FREE = {
 
 
 class Operations(NamedTuple):
-    """Of one episode.
+    """Numbers of operations of one episode.
 
     Attributes:
       plain: additions, multiplications, comparisons, selections.
       slow: exponentials, logarithms, divisions, roots.
-      product: multiplications and additions for inner products of embeddings (none where they are looked up).
-      bytes: that must move between memory and core: embeddings or looked-up products, blocks of products, predictions.
+      product: multiplications and additions for inner products of embeddings; zero if inner products are looked up.
+      bytes: bytes that must move between memory and core: embeddings or looked-up inner products, blocks of inner products,
+        predictions.
     """
 
     plain: float
@@ -44,11 +46,12 @@ class Operations(NamedTuple):
 
 
 def operations(problem: Problem, gram_kind: str, episodes: int = 64) -> Operations:
-    """Count what one episode of a problem takes.
+    """Count the operations of one episode of a problem, as a mean over some episodes.
 
     Args:
-      gram_kind: "precomputed" where inner products are looked up, else they are multiplied.
-      episodes: over which to count.
+      problem: the problem.
+      gram_kind: "precomputed" if inner products are looked up; otherwise embeddings are multiplied.
+      episodes: number of episodes to count.
     """
     from jfewshot.classifiers.base import Support
     from jfewshot.classifiers.linalg import argmax_class
@@ -74,7 +77,7 @@ def operations(problem: Problem, gram_kind: str, episodes: int = 64) -> Operatio
     n, m = question.n_support, question.n_queries
     pairs = n * n + n * m
     multiplied = gram_kind != "precomputed"
-    # Products: read from the matrix (or made), written as blocks, read by the solver.
+    # Inner products are read from the matrix (or computed), written as blocks, and read by the solver.
     moved = 4 * pairs * (2 if multiplied else 3) + m
     if multiplied:
         moved += 4 * (n + m) * question.dim
@@ -83,8 +86,8 @@ def operations(problem: Problem, gram_kind: str, episodes: int = 64) -> Operatio
 
 @contextlib.contextmanager
 def counted() -> Iterator[collections.Counter]:
-    """Count the operations of all primitives bound in the block, by name."""
-    count: Any = collections.Counter()  # of floats, which typing's Counter does not allow
+    """Count the operations of all primitives that JAX executes in the `with` block, by name."""
+    count: Any = collections.Counter()  # counts are floats, which the type Counter does not allow
     original = jax.extend.core.Primitive.bind
 
     inside = False
@@ -93,7 +96,7 @@ def counted() -> Iterator[collections.Counter]:
 
     def bind(self, *arguments, **parameters):
         nonlocal inside
-        # Without jit, a primitive is carried out by binding it once more; that one is not counted.
+        # Without jit, JAX executes a primitive by binding it a second time inside the first call. The inner call is not counted.
         counts = self.name not in _FREE and not inside
         inside = inside or counts
         try:

@@ -1,4 +1,4 @@
-"""The rows as a picture: episodes per second, ours and everybody else's, on a logarithmic axis."""
+"""Draws the rows: episodes per second of jfewshot and of its competitors, on a logarithmic axis."""
 
 import itertools
 from collections.abc import Sequence
@@ -12,16 +12,16 @@ from benchmarks.suite.table import question_of
 from jfewshot.files import atomic_write
 
 _COLOURS = {"ours": "#0b6e4f", "theirs": "#8d99ae"}
-_PANELS = 6  # more would not be read
+_PANELS = 6  # at most this many panels, so that the figure stays readable
 
 
 def draw_figure(results: Sequence[dict[str, Any]], machine: dict[str, Any], path: Path) -> None:
-    """Draw the questions with the most competitors, small and large stores alike, with all their competitors.
+    """Draw the questions with the most competitors, for small and for large stores. Each panel shows all competitors.
 
     Args:
-      results: measured rows; without one that has a competitor nothing is drawn.
-      machine: for the caption.
-      path: of the PNG file.
+      results: measured rows. If no row has a competitor, nothing is drawn.
+      machine: the machine's description, for the caption.
+      path: the PNG file to write.
     """
     import matplotlib
 
@@ -69,13 +69,16 @@ def draw_figure(results: Sequence[dict[str, Any]], machine: dict[str, Any], path
     figure.suptitle(caption, fontsize=8, x=0.01, ha="left")
     figure.subplots_adjust(hspace=0.6)
     with atomic_write(path) as file:
-        # As wide as its names and numbers need: a layout of fixed width has no room for some of them.
+        # The saved figure grows to fit long names and numbers, which a fixed width would cut off.
         figure.savefig(file, dpi=130, format="png", bbox_inches="tight")
     pyplot.close(figure)
 
 
 def _panels(by_question: dict[Any, list[dict[str, Any]]]) -> list[Any]:
-    """The questions that get a panel, in the order of the results: of each size of store in turn, most competitors first."""
+    """The questions that get a panel, in the order of the results.
+
+    Each size of store in turn contributes its question with the most competitors.
+    """
     by_store: dict[int, list[Any]] = {}
     for question in sorted(by_question, key=lambda question: -len(by_question[question])):
         by_store.setdefault(question.segments, []).append(question)

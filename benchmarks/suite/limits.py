@@ -1,6 +1,7 @@
-"""What the machine can do at best: copying memory, multiplying matrices, arithmetic within the caches. All devices at once.
+"""Measures the machine's highest rates: copying memory, multiplying matrices, and arithmetic within the caches, on all devices.
 
-Measured with the same compiler and devices as the evaluator, so that a row can say what bounds it and how close it came.
+The rates are measured with the same compiler and devices as the evaluator. So a row of the table can name the rate that limits
+it, and report how close it comes to this limit.
 """
 
 import time
@@ -15,19 +16,19 @@ from jax.sharding import PartitionSpec as P
 
 from jfewshot.evaluator.devices import AXIS, episode_mesh, shard_over_episodes
 
-# Operations in a row on one number, so that it stays in a register; turns of such a stretch.
+# Consecutive operations on one number, which stays in a register meanwhile; and repetitions of these operations.
 _DEEP, _TURNS = 32, 200
 _COPIES = 10
 
 
 class Limits(NamedTuple):
-    """Per second, over all devices.
+    """Highest rates per second, summed over all devices.
 
     Attributes:
-      copied_bytes: read and written, from memory to memory.
-      product_operations: of float32 products of large matrices, at full precision.
+      copied_bytes: bytes read plus bytes written, from memory to memory.
+      product_operations: multiplications and additions in products of large float32 matrices, at full precision.
       plain_operations: float32 multiplications and additions on numbers that stay in the nearest cache.
-      slow_operations: exponentials, likewise.
+      slow_operations: float32 exponentials of numbers that stay in the nearest cache.
     """
 
     copied_bytes: float
@@ -37,7 +38,7 @@ class Limits(NamedTuple):
 
 
 def measure_limits() -> Limits:
-    """Measure; takes a few seconds."""
+    """Measure all rates, which takes a few seconds."""
     mesh = episode_mesh()
     devices = mesh.devices.size
     on_cpu = mesh.devices.flat[0].platform == "cpu"
@@ -54,7 +55,7 @@ def measure_limits() -> Limits:
     near = 2**11 if on_cpu else 2**22
 
     def multiply_add(x):
-        # Eight chains, so that none waits for itself.
+        # Eight independent chains of operations, so that the core need not wait for the result of the previous operation.
         def turn(_, chains):
             for _ in range(_DEEP):
                 chains = tuple(chain * 0.999 + 0.001 for chain in chains)
@@ -71,7 +72,7 @@ def measure_limits() -> Limits:
         return lax.fori_loop(0, _TURNS, turn, x)
 
     def copies(x):
-        # In turns on one pair of arrays: fresh memory would be measured as page faults.
+        # The loop reuses one pair of arrays. With new memory for every copy, page faults would be measured instead.
         return lax.fori_loop(0, _COPIES, lambda _, y: -y, x)
 
     copied = _rate(sharded(copies), ones(large))
@@ -86,7 +87,7 @@ def measure_limits() -> Limits:
 
 
 def _rate(function: Callable, x) -> float:
-    """Calls per second, the best of five: a limit is what was possible."""
+    """Calls per second in the fastest of five calls, because a limit is the highest rate that was possible."""
     jax.block_until_ready(function(x))
     best = float("inf")
     for _ in range(5):

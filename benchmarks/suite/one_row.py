@@ -1,8 +1,8 @@
-"""One row, in a process of its own: `python -m benchmarks.run` starts one for each, so that none disturbs another.
+"""Measures one row of the suite. `python -m benchmarks.run` starts a process for each row, so rows do not affect each other.
 
     python -m benchmarks.suite.one_row --row JSON --scratch FOLDER [--device cpu] [--seconds S] [--rounds R]
 
-Writes a JSON object as its last line.
+The last line of its output is a JSON object with the result.
 """
 
 import argparse
@@ -22,14 +22,17 @@ from benchmarks.tools.measuring import in_turns, ratio
 from benchmarks.tools.memory import memory_bytes, reset_peak
 from jfewshot.threads import cores
 
-# Episodes whose predictions are compared, at least; fewer where these would take longer than ten rounds.
+# Number of episodes whose predictions are compared, and the smallest number for competitors that would take longer than ten
+# rounds.
 _CHECKED, _LEAST_CHECKED = 200, 50
-_MATRIX_BYTES = 2**29  # of one matrix of products over a chunk; batched solvers hold several
-_RANDOM_AGREES = 4.0  # standard errors by which accuracies of random solutions may differ
+_MATRIX_BYTES = (
+    2**29
+)  # largest array of a chunk's inner products between supports; batched solvers hold several such arrays
+_RANDOM_AGREES = 4.0  # where solutions are random, accuracies may differ by this many standard errors
 
 
 def measure_alone(problem: Problem, rounds: int, seconds: float) -> dict[str, Any]:
-    """Ours: first call, steady rate, memory, operations, and how far that is from what the machine can do."""
+    """Measure jfewshot alone: first call, steady rate, memory, operations, and the share of the machine's limit."""
     from benchmarks.suite.counting import operations
     from benchmarks.suite.limits import measure_limits
 
@@ -83,16 +86,17 @@ def _gram_kind(problem: Problem, evaluator) -> str:
 def measure_against(
     problem: Problem, competitor: Competitor, device: str, rounds: int, seconds: float
 ) -> dict[str, Any]:
-    """Ours and another's in turns, after their predictions were compared and the other's best setting was found.
+    """Measure jfewshot and a competitor in turns, after finding the competitor's best setting and comparing predictions.
 
-    The competitor solves our draws. So every round also measures how long our evaluator takes to draw all episodes and to
-    bring their clips to the host, and adds this time per episode to the competitor's: 1 / theirs = 1 / solving + 1 / drawing.
+    The competitor solves the episodes that our evaluator drew. So every round also measures how long our evaluator takes to draw
+    all episodes and to bring their clips to the host. This time per episode is added to the competitor's time per episode:
+    1 / theirs = 1 / solving + 1 / drawing.
     """
     _say("predicting with jfewshot")
     solve, evaluator = our_solver(problem)
     draw = our_draws(problem, evaluator)
     predicted = solve()
-    # From here on memory is theirs, their libraries included.
+    # Memory that is used from here on counts as the competitor's, including the import of its libraries.
     reset_peak()
     before = memory_bytes("VmRSS")
     setting, tried, first_s, solver = _best_setting(problem, competitor, device, seconds)
@@ -107,7 +111,7 @@ def measure_against(
         return {"failed": why_not, "agreement": agreement}
 
     def rate(work, count) -> float:
-        # Threads of the one before may still be spinning.
+        # Threads of the side that was measured before may keep a core busy for some milliseconds.
         time.sleep(0.05)
         started = time.perf_counter()
         work()
@@ -147,19 +151,19 @@ def measure_against(
 
 
 def _say(what: str) -> None:
-    """Name the step on standard error; the last step named is the reason given for a row that had to be stopped."""
+    """Write the current step to standard error. If the row must be stopped, its last step is reported as the reason."""
     sys.stderr.write(f"step: {what}\n")
     sys.stderr.flush()
 
 
 def check(problem: Problem, competitor: Competitor, ours: np.ndarray, theirs: np.ndarray) -> tuple[float, str | None]:
-    """Share of equal predictions, and why that is not good enough to time anything; None if it is."""
+    """Share of equal predictions, and the reason why the sides cannot be compared; None if they can."""
     agreement = float((ours == theirs).mean())
     if competitor.agreement is not None and problem.question.classifier != "sgd":
         if agreement < competitor.agreement:
             return agreement, f"only {agreement:.1%} of predictions agree, {competitor.agreement:.0%} are needed"
         return agreement, None
-    # Random in its order: on the same episodes the accuracies must agree.
+    # The solution depends on random numbers, so predictions may differ. The accuracies on the same episodes must agree.
     ways, queries = problem.question.n_way, problem.question.n_query
     right = [(x == np.repeat(np.arange(ways), queries)).mean(1) for x in (ours, theirs)]
     difference = right[0] - right[1]
@@ -167,13 +171,13 @@ def check(problem: Problem, competitor: Competitor, ours: np.ndarray, theirs: np
     if abs(float(difference.mean())) > _RANDOM_AGREES * error:
         return (
             agreement,
-            f"accuracies differ by {difference.mean():.3f}, {_RANDOM_AGREES} standard errors are {error * 4:.3f}",
+            f"accuracies differ by {difference.mean():.3f}, more than {_RANDOM_AGREES} standard errors ({error * 4:.3f})",
         )
     return agreement, None
 
 
 def _best_setting(problem: Problem, competitor: Competitor, device: str, seconds: float):
-    """Threads first, at the middle chunk; then the other chunks."""
+    """Find the fastest setting: first the number of threads with the middle chunk size, then the chunk size."""
     threads = (1,) if device == "gpu" else competitor.threads or tuple(dict.fromkeys((1, cores())))
     chunks = _chunks(competitor.gpu_chunks if device == "gpu" else competitor.chunks, problem.question)
     middle = chunks[len(chunks) // 2]
@@ -206,13 +210,13 @@ def _best_setting(problem: Problem, competitor: Competitor, device: str, seconds
 
 
 def _chunks(chunks: tuple[int, ...], question: Question) -> tuple[int, ...]:
-    """The chunk sizes that make sense: not above the episodes there are, nor too large for memory; at least the smallest."""
+    """The chunk sizes to try: at most the number of episodes, and small enough for memory. The smallest size is always tried."""
     most = min(question.n_episodes, _MATRIX_BYTES // (4 * question.n_support**2))
     return tuple(chunk for chunk in chunks if chunk <= most) or (min(chunks),)
 
 
 def _sample(rate: float, seconds: float, setting: Setting, problem: Problem) -> int:
-    """As many of the first episodes as fill the time, in whole chunks."""
+    """How many of the first episodes fill the time, in whole chunks."""
     n = int(np.clip(rate * seconds, 2, problem.question.n_episodes))
     return min(max(n // setting.chunk, 1) * setting.chunk, problem.question.n_episodes)
 
@@ -227,11 +231,11 @@ def measure(row: Row, scratch: Path, device: str, rounds: int, seconds: float) -
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--row", required=True, help="as JSON: a question's fields, and competitor")
-    parser.add_argument("--scratch", type=Path, required=True, help="where embeddings are kept")
+    parser.add_argument("--row", required=True, help="the row as JSON: the fields of a question, and competitor")
+    parser.add_argument("--scratch", type=Path, required=True, help="folder for embeddings")
     parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=1.0, help="of a competitor's work per round")
+    parser.add_argument("--seconds", type=float, default=1.0, help="seconds that a competitor works in each round")
     options = parser.parse_args()
     from jfewshot.evaluator.devices import use_all_cores
 

@@ -1,4 +1,4 @@
-"""Our side of a row."""
+"""jfewshot's side of a row."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ from benchmarks.suite.problem import Problem
 def our_solver(problem: Problem):
     """A function that solves all episodes, from drawing them to predictions on the host, and its evaluator.
 
-    What it is given to begin with is the store as it lies there; inner products are counted.
+    The function starts from the stored embeddings, so its time includes normalisation and inner products.
     """
     from jfewshot.classifiers.specs import parse_classifier
     from jfewshot.evaluator.evaluator import Evaluator

@@ -1,4 +1,4 @@
-"""One question's episodes, as every competitor gets them: the same clips, the same embeddings."""
+"""The embeddings and episodes of a question, which are the same for all competitors."""
 
 import dataclasses
 import functools
@@ -22,11 +22,11 @@ class Problem:
     Attributes:
       question: ways, shots, queries, classifier.
       view: embeddings as stored, segments x dim; a memory map for stores on disk.
-      clips: the clip table; one segment per clip, in the view's order.
-      transform: the preprocessing, L2 normalisation.
-      protocol: ours.
+      clips: the clip table, with one segment per clip, in the order of the view's rows.
+      transform: the preprocessing, which is L2 normalisation.
+      protocol: jfewshot's protocol of the episodes.
       support: rows of the supports' embeddings, episodes x n_support, class-major.
-      query: rows of the queries', episodes x n_queries, class-major.
+      query: rows of the queries' embeddings, episodes x n_queries, class-major.
     """
 
     question: Question
@@ -39,11 +39,11 @@ class Problem:
 
     @functools.cached_property
     def embeddings(self) -> np.ndarray | None:
-        """All embeddings, normalised, in memory; None where the store is larger than that."""
+        """All embeddings, normalised and in memory; None if the store is too large and stays on disk."""
         return None if self.question.segments >= ON_DISK else self.transform(self.view)
 
     def take(self, rows: np.ndarray) -> np.ndarray:
-        """Normalised embeddings of some rows, read from disk where they are not in memory: rows.shape x dim, float32."""
+        """Normalised embeddings of some rows (rows.shape x dim, float32), from memory or, for a large store, from disk."""
         if self.embeddings is not None:
             return self.embeddings[rows]
         taken = self.transform(self.view[rows.ravel()])
@@ -55,13 +55,13 @@ class Problem:
         return np.repeat(np.arange(self.question.n_way), self.question.k_shot)
 
     def accuracy(self, predicted: np.ndarray) -> float:
-        """Share of queries given to their own slot."""
+        """Share of queries whose predicted class slot is the true one."""
         truth = np.repeat(np.arange(self.question.n_way), self.question.n_query)
         return float((predicted == truth).mean())
 
 
 def embeddings_file(question: Question, scratch: Path) -> Path:
-    """The question's embeddings as a `.npy` file in the scratch folder, written if it is not there."""
+    """The path of the question's embeddings in the scratch folder, a `.npy` file, which is written if it does not exist."""
     n_classes, per_class = question.classes
     path = scratch / f"embeddings-{n_classes}x{per_class}x{question.dim}.npy"
     if not path.exists():
@@ -74,7 +74,7 @@ def embeddings_file(question: Question, scratch: Path) -> Path:
 
 
 def load_problem(question: Question, scratch: Path) -> Problem:
-    """A question's embeddings and episodes."""
+    """Load a question's embeddings and draw its episodes."""
     path = embeddings_file(question, scratch)
     view = np.load(path, mmap_mode="r" if question.segments >= ON_DISK else None)
     n_classes, per_class = question.classes

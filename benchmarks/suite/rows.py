@@ -1,4 +1,4 @@
-"""What is measured: questions (classifier, episode, store), rows (a question put to one competitor), and the grids of rows."""
+"""What the suite measures: questions (classifier, episode, store), rows (a question and a competitor), and grids of rows."""
 
 import dataclasses
 import hashlib
@@ -11,14 +11,14 @@ OURS = "jfewshot"
 
 @dataclasses.dataclass(frozen=True)
 class Question:
-    """What is to be solved.
+    """A problem to solve: a classifier, a kind of episode and a store.
 
     Attributes:
-      classifier: one of ours; competitors solve the same problem.
-      n_way, k_shot, n_query: of an episode.
-      dim: of the embeddings.
-      segments: of the store, one per clip; from `ON_DISK` on it is read from disk as it is needed.
-      n_episodes: that ours solves in one go; competitors solve the first of the same.
+      classifier: name of jfewshot's classifier. Competitors solve the same problem.
+      n_way, k_shot, n_query: sizes of an episode.
+      dim: dimension of the embeddings.
+      segments: number of segments of the store, one per clip. A store of `ON_DISK` or more segments is read from disk.
+      n_episodes: number of episodes that jfewshot solves in one call. Competitors solve the first of these episodes.
     """
 
     classifier: str = "logistic"
@@ -39,9 +39,10 @@ class Question:
 
     @property
     def classes(self) -> tuple[int, int]:
-        """Classes of the store, and clips of each: 10 x 40, 20 x 20 for many ways, 100 clips a class in large stores.
+        """Number of classes of the store, and number of clips of each class.
 
-        20-way 20-shot episodes need more clips than a store of 400 has, and get the smallest that has enough.
+        A store of 400 has 10 x 40 clips, or 20 x 20 for many ways. A large store has 100 clips per class. 20-way 20-shot episodes
+        need more clips than a store of 400 has, and get the smallest store that has enough.
         """
         needed = self.k_shot + self.n_query
         per_class = max(100 if self.segments > 2000 else 40 if self.n_way <= 10 else 20, needed)
@@ -49,20 +50,20 @@ class Question:
 
     @property
     def most_episodes(self) -> int:
-        """Episodes that ours solves in seconds; with many supports, thousands of them would take minutes."""
+        """Number of episodes that jfewshot solves in seconds. With many supports, thousands of episodes would take minutes."""
         if self.n_support <= _MANY_SUPPORTS:
             return 10**9
         return 64 if self.classifier == "sgd" else 512
 
     @property
     def episode(self) -> str:
-        """As people say it."""
+        """The episode in words, such as 5-way 1-shot, 15 queries."""
         return f"{self.n_way}-way {self.k_shot}-shot, {self.n_query} quer{'y' if self.n_query == 1 else 'ies'}"
 
 
 _MANY_SUPPORTS = 100
 
-# A store of so many segments stays a file for everybody: competitors hold a normalised copy in memory, 3 GB from here on.
+# A store of this many segments stays on disk for all sides. Competitors would need 3 GB or more for a normalised copy in memory.
 ON_DISK = 1_000_000
 
 
@@ -71,20 +72,21 @@ class Row:
     """One line of the table.
 
     Attributes:
-      question: what is solved.
-      competitor: whose rate is compared with ours; `OURS` for ours alone, with first call, second process and memory.
+      question: the problem.
+      competitor: the competitor whose rate is compared with jfewshot's. `OURS` measures jfewshot alone: also its first call, a
+        second process, and memory.
     """
 
     question: Question
     competitor: str = OURS
 
     def identity(self) -> dict[str, Any]:
-        """What its result depends on, machine and versions apart."""
+        """Everything that the result depends on, except the machine and versions."""
         return {**dataclasses.asdict(self.question), "competitor": self.competitor}
 
     @property
     def key(self) -> str:
-        """Names its file."""
+        """Name of the file of the result."""
         return hashlib.sha256(json.dumps(self.identity(), sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -112,7 +114,7 @@ BATCHED = {
     ),
     "centroid": ("torch features", "torch features, compiled"),
 }
-# Beside the numbers that people quote: scikit-learn, and PyTorch in the ways that came closest to ours, nearest first.
+# Competitors in the rows that the documentation quotes: scikit-learn, and the PyTorch versions that were fastest, fastest first.
 HEADLINE = (
     "torch Gram, episodes last, compiled",
     "torch Gram, compiled",
@@ -120,20 +122,21 @@ HEADLINE = (
     "torch features",
     "scikit-learn",
 )
-# Calls of so many episodes show the solver; calls of the usual 10,000 also show what one call costs.
+# A call of this many episodes measures the solver. A call of the usual 10,000 also measures the fixed cost of a call.
 LARGE_CALL = 100_000
 
-# Ways and shots of long few-shot curves. Operations are not counted for these: eager loops over a thousand supports take hours.
+# Ways and shots of episodes with many supports. Their operations are not counted, because that would take hours (see
+# counting.py).
 MANY_SHOTS = ((5, 32), (5, 100), (5, 200), (50, 10))
 
 
 def competitors_of(classifier: str) -> tuple[str, ...]:
-    """Everybody who solves a classifier's problem."""
+    """All competitors that solve a classifier's problem."""
     return PER_EPISODE[classifier] + BATCHED.get(classifier, ())
 
 
 def quick_grid() -> list[Row]:
-    """One episode for each classifier, beside every competitor; minutes."""
+    """One kind of episode for each classifier, with every competitor, which takes minutes."""
     questions = [
         Question("logistic"),
         Question("sgd", n_query=1),
@@ -146,12 +149,12 @@ def quick_grid() -> list[Row]:
 
 
 def headline_grid() -> list[Row]:
-    """The numbers that people quote, the most important rows first, so that a run cut off by its time limit has those.
+    """The rows that the documentation quotes, the most important first, because a run may end at its time limit.
 
-    Small stores in calls of 10,000 and 100,000 episodes, a store of real size, and many shots.
+    They cover small stores in calls of 10,000 and 100,000 episodes, a store of real size, and many shots.
     """
     rows = [Row(Question(), name) for name in HEADLINE]
-    # Whoever solves a few thousand episodes a second is as fast in calls of any size.
+    # Slow competitors are left out here: one that solves a few thousand episodes per second is equally fast in calls of any size.
     rows += [Row(Question(n_episodes=LARGE_CALL), name) for name in HEADLINE if "Gram" in name]
     questions = (Question(k_shot=5), Question(segments=300_000), Question(n_way=20, k_shot=5))
     rows += [Row(question, name) for question in questions for name in HEADLINE]
@@ -161,7 +164,7 @@ def headline_grid() -> list[Row]:
 
 
 def full_grid() -> list[Row]:
-    """Every competitor on the episodes that papers use, on small stores and on stores of real size, and ours on everything."""
+    """Every competitor on the episodes that papers use, on small stores and stores of real size; jfewshot on all episodes."""
     rows = quick_grid()
     for question in (
         Question(n_episodes=LARGE_CALL),

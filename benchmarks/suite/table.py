@@ -1,4 +1,4 @@
-"""The rows as Markdown: beside whom, and ours alone."""
+"""The rows as Markdown: a table of rows with a competitor, and a table of rows of jfewshot alone."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +12,7 @@ _QUESTION = ("classifier", "n_way", "k_shot", "n_query", "dim", "segments", "n_e
 
 
 def render(results: Sequence[dict[str, Any]], machine: dict[str, Any]) -> str:
-    """Both tables and what was left out, with the machine."""
+    """The machine, both tables, and the rows that could not be measured."""
     against = [row for row in results if "ratio" in row]
     alone = [row for row in results if row["competitor"] == OURS and "ours" in row]
     parts = [
@@ -54,7 +54,7 @@ def render(results: Sequence[dict[str, Any]], machine: dict[str, Any]) -> str:
 
 
 def question_of(row: dict[str, Any]) -> Question:
-    """The question of a result."""
+    """The question that a result answers."""
     return Question(**{name: row[name] for name in _QUESTION})
 
 

@@ -1,14 +1,14 @@
-"""The competitors: one file each, the same small interface.
+"""The competitors, one file for each, with the same small interface.
 
-- `base`: that interface
+- `base`: the interface
 - `scikit_learn`: one estimator after the other
 - `prototypes`: easyfsl's prototypical networks
 - `rapids`: cuML's logistic regression
 - `torch_linear`: one `nn.Linear` per episode
 - `torch_features`: thousands of episodes at once, in feature space
-- `torch_gram`: the same on inner products
+- `torch_gram`: thousands of episodes at once, on inner products
 - `torch_transductive`: the transductive heads, hundreds of episodes at once, in feature space and on inner products
-- `torch_common`: devices, threads, compilation, precision
+- `torch_common`: what the PyTorch competitors share: devices, threads, compilation, precision
 - `torch_steps`: how many steps a fixed-length solver needs
 """
 

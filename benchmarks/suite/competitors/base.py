@@ -1,4 +1,4 @@
-"""What the suite needs of a competitor."""
+"""The interface of a competitor."""
 
 import contextlib
 import dataclasses
@@ -9,16 +9,16 @@ import numpy as np
 
 from benchmarks.suite.problem import Problem
 
-# Solves the first so many episodes, from embeddings to predicted slots on the host: episodes x n_queries.
+# Given n, solves the first n episodes, from embeddings to predicted class slots on the host: n x n_queries.
 Solver = Callable[[int], np.ndarray]
 
 
 class Setting(NamedTuple):
-    """What a competitor's user would try out.
+    """A setting that a user of the competitor would try.
 
     Attributes:
-      threads: of BLAS or of torch.
-      chunk: episodes solved at once, for those that batch; 1 for those that do not.
+      threads: number of threads of BLAS or of torch.
+      chunk: number of episodes solved at once; 1 for competitors that do not batch.
     """
 
     threads: int
@@ -27,20 +27,20 @@ class Setting(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Competitor:
-    """Somebody else's way to solve our problems.
+    """Another library's way to solve the suite's problems.
 
     Attributes:
-      name: in the table.
-      how: in a sentence, with its settings.
-      classifiers: which of ours it solves.
-      unavailable: given the device ("cpu" or "gpu"), why it cannot be run here; None if it can.
-      make: given problem, device and setting, a `Solver`. What can be prepared before episodes are known (imports,
+      name: name in the table.
+      how: description in a sentence, with settings.
+      classifiers: the classifiers of jfewshot whose problems the competitor solves.
+      unavailable: given the device ("cpu" or "gpu"), returns why the competitor cannot run here; None if it can.
+      make: given problem, device and setting, returns a `Solver`. What can be prepared before episodes are known (imports,
         compiling, moving the store to the device) happens here or in the solver's first call, and is not part of its
         steady rate.
       chunks, gpu_chunks: chunk sizes worth trying, on a CPU and on a GPU.
       threads: numbers of threads worth trying on a CPU; None for 1 and all cores.
-      agreement: least share of predictions that must equal ours; None where the solution is random, so that accuracies
-        are compared.
+      agreement: smallest accepted share of predictions equal to jfewshot's; None if the solution is random, and accuracies are
+        compared instead.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Competitor:
 
 
 def missing(*modules: str) -> Callable[[str], str | None]:
-    """`unavailable` for a competitor that needs some modules."""
+    """A function for `Competitor.unavailable` of a competitor that needs some modules."""
 
     def reason(device: str) -> str | None:
         import importlib.util
@@ -68,7 +68,7 @@ def missing(*modules: str) -> Callable[[str], str | None]:
 
 @contextlib.contextmanager
 def blas_threads(threads: int) -> Iterator[None]:
-    """Limit the threads of NumPy's and SciPy's BLAS while the block runs."""
+    """Limit the threads of NumPy's and SciPy's BLAS in the `with` block."""
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(threads):

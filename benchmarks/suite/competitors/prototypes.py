@@ -1,4 +1,4 @@
-"""easyfsl's PrototypicalNetworks on embeddings, one episode after the other, as its own evaluation loop runs it."""
+"""easyfsl's PrototypicalNetworks on embeddings, one episode after the other, as in easyfsl's evaluation loop."""
 
 import importlib.machinery
 import importlib.util
@@ -13,10 +13,10 @@ from benchmarks.suite.problem import Problem
 
 
 def prototypical_networks():
-    """The class.
+    """Import easyfsl's class PrototypicalNetworks, also without torchvision.
 
-    Importing it imports easyfsl's image networks too, which want torchvision's ResNet blocks. They are not used here: where
-    torchvision is not installed, empty stand-ins for those few names will do.
+    The import of the class also imports easyfsl's image networks, which need torchvision's ResNet blocks. The image networks are
+    not used here. If torchvision is not installed, empty classes take the place of these blocks during the import.
     """
     names = ("torchvision", "torchvision.models", "torchvision.models.resnet")
     stand_in = "torchvision" not in sys.modules and importlib.util.find_spec("torchvision") is None
@@ -30,7 +30,7 @@ def prototypical_networks():
         from easyfsl.methods import PrototypicalNetworks
     finally:
         if stand_in:
-            # Others look for torchvision too, and would take these for it.
+            # Remove the empty modules again: other packages check whether torchvision is installed, and would find them.
             for name in names:
                 del sys.modules[name]
     return PrototypicalNetworks

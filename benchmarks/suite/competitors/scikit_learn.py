@@ -1,4 +1,4 @@
-"""scikit-learn, one estimator after the other: what the paper and most of the field do."""
+"""scikit-learn, one estimator after the other, as in the paper and in most few-shot code."""
 
 import warnings
 from collections.abc import Callable
@@ -9,7 +9,7 @@ import numpy as np
 from benchmarks.suite.competitors.base import Competitor, Setting, Solver, blas_threads, missing
 from benchmarks.suite.problem import Problem
 
-# The paper's: Heggan et al., arXiv 2402.01274, and its public code.
+# The settings of the paper (Heggan et al., arXiv 2402.01274) and of its public code.
 PAPER_SGD = {
     "loss": "log_loss",
     "alpha": 0.0,
@@ -38,9 +38,9 @@ def estimator(classifier: str) -> Callable[[], Any]:
 
 
 def fit_and_predict(make: Callable[[], Any], support: np.ndarray, targets: np.ndarray, query: np.ndarray) -> np.ndarray:
-    """One episode."""
+    """Fit an estimator on the supports of one episode, and predict the class slots of its queries."""
     with warnings.catch_warnings():
-        # Twenty classes of few clips, unconverged SGD: what the papers live with.
+        # scikit-learn warns about classes with few clips and about SGD that has not converged. The paper's code accepts both.
         warnings.simplefilter("ignore")
         return make().fit(support, targets).predict(query)
 
@@ -65,7 +65,7 @@ def _on_all_cores(problem: Problem, device: str, setting: Setting) -> Solver:
 
     classifier = problem.question.classifier
     cores = joblib.cpu_count()
-    # Workers are started once and kept; each gets the embeddings of whole stretches of episodes.
+    # The worker processes are started once. Each gets the embeddings of many episodes at a time.
     parallel = joblib.Parallel(n_jobs=cores, batch_size=1)
 
     def solve(n: int) -> np.ndarray:
@@ -96,7 +96,7 @@ ONE_BY_ONE = Competitor(
 )
 ALL_CORES = Competitor(
     name="scikit-learn, all cores",
-    how="the same by joblib, a process per core, one BLAS thread each",
+    how="one estimator per episode by joblib, with one process per core and one BLAS thread in each",
     classifiers=("logistic", "sgd"),
     unavailable=missing("sklearn", "threadpoolctl", "joblib"),
     make=_on_all_cores,

@@ -21,7 +21,7 @@ def torch_device(device: str):
 
 
 def use_threads(threads: int) -> None:
-    """Let torch use so many cores."""
+    """Let torch use this many cores."""
     import torch
 
     if torch.get_num_threads() != threads:
@@ -29,7 +29,7 @@ def use_threads(threads: int) -> None:
 
 
 def cannot(how: How, tf32: bool) -> Callable[[str], str | None]:
-    """`unavailable` for a way of running torch."""
+    """A function for `Competitor.unavailable`, for one way of running torch."""
 
     def reason(device: str) -> str | None:
         import importlib.util
@@ -52,12 +52,12 @@ def cannot(how: How, tf32: bool) -> Callable[[str], str | None]:
 
 
 def threads_worth_trying(how: How) -> tuple[int, ...] | None:
-    """For `Competitor.threads`: code is compiled for one number of threads, so it is tried with all cores only."""
+    """The value of `Competitor.threads`. torch compiles for one number of threads, so compiled code runs on all cores only."""
     return None if how == "eager" else (cores(),)
 
 
 def compiled(function: Callable[..., Any], how: How) -> Callable[..., Any]:
-    """The function as it is, compiled, or compiled and recorded as a CUDA graph."""
+    """The function unchanged, compiled, or compiled and recorded as a CUDA graph."""
     import torch
 
     if how == "eager":
@@ -68,7 +68,7 @@ def compiled(function: Callable[..., Any], how: How) -> Callable[..., Any]:
 
 @contextlib.contextmanager
 def precision(tf32: bool) -> Iterator[None]:
-    """Whether matrix products may round their inputs to TF32's 10 bits."""
+    """In the `with` block, decides whether matrix products may round their inputs to TF32 (a mantissa of 10 bits)."""
     import torch
 
     before = torch.get_float32_matmul_precision()
@@ -80,7 +80,10 @@ def precision(tf32: bool) -> Iterator[None]:
 
 
 class Taker:
-    """Embeddings of rows as tensors on the device: indexed there, or read from disk, normalised and copied."""
+    """Gives the embeddings of rows as tensors on the device.
+
+    A small store is on the device and is indexed there. The rows of a large store are read from disk, normalised and copied.
+    """
 
     def __init__(self, problem: Problem, where):
         import torch
@@ -97,10 +100,10 @@ class Taker:
 
 
 def in_chunks(rows: tuple[np.ndarray, ...], n: int, chunk: int) -> Iterator[tuple[int, tuple[np.ndarray, ...]]]:
-    """The first n episodes in chunks of equal size, so that nothing is compiled twice; the last is filled up.
+    """The first n episodes in chunks of equal size, so that nothing is compiled twice. Repeated episodes fill the last chunk.
 
     Yields:
-      How many episodes of the chunk are wanted, and its rows.
+      The number of episodes of the chunk that count, and the rows of the chunk.
     """
     for start in range(0, n, chunk):
         stop = min(start + chunk, n)

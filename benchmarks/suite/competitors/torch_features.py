@@ -1,9 +1,9 @@
 """PyTorch, thousands of episodes at once in feature space: the batched `bmm` code that a careful torch user would write.
 
-Nesterov's accelerated gradient on (W, b) of our very objective, on supports measured from their episode's mean, which
-parts the intercept from the weights and takes the shared mean out of the conditioning; step lengths from each
-episode's own curvature. Embeddings like encoders' then need a handful of steps (Adam or SGD need dozens to hundreds).
-How many is found beforehand, and not timed.
+The solver minimises jfewshot's objective over (W, b) by Nesterov's accelerated gradient. The mean of the episode's supports is
+subtracted first: then the intercept no longer depends on the weights, and the shared mean does not worsen the condition number.
+The step length comes from each episode's own curvature. Embeddings of encoders then need a handful of steps, where Adam or SGD
+need dozens to hundreds. The necessary number of steps is found before the measurement.
 """
 
 import functools
@@ -27,17 +27,18 @@ from benchmarks.suite.competitors.torch_common import (
 from benchmarks.suite.competitors.torch_steps import fewest_steps
 from benchmarks.suite.problem import Problem
 
-# The softmax's curvature at a support: at most 1/2, 1 / n_way at zero, about 1/4 where few-shot problems go.
+# Curvature of the softmax loss at a support. It is at most 1/2, 1 / n_way at zero, and about 1/4 near few-shot solutions.
 _CURVATURE = 0.25
 
 
 def logistic(support, query, targets, steps: int):
-    """Predicted slots of many episodes.
+    """Predicted class slots of many episodes: episodes x n_queries.
 
     Args:
       support: episodes x n_support x dim.
       query: episodes x n_queries x dim.
       targets: n_support x n_way, one-hot.
+      steps: number of gradient steps.
     """
     import torch
 
@@ -59,7 +60,7 @@ def logistic(support, query, targets, steps: int):
 
 
 def centroid(support, query, targets, steps: int):
-    """Nearest class mean, likewise."""
+    """Predicted class slots by the nearest class mean, with the arguments of `logistic`; `steps` is not used."""
     import torch
 
     shots = support.shape[1] // targets.shape[1]
@@ -117,7 +118,7 @@ def _competitor(name: str, how: How, tf32: bool, says: str, classifiers: tuple[s
         unavailable=cannot(how, tf32),
         make=_batched(how, tf32),
         threads=threads_worth_trying(how),
-        # Compiling takes a while for each size; on CPUs 128 was the best of 32, 128 and 512.
+        # Each size is compiled, which takes a while. On CPUs 128 was the fastest of 32, 128 and 512.
         chunks=(32, 128, 512) if how == "eager" else (128,),
         gpu_chunks=(512, 2048, 5000),
     )

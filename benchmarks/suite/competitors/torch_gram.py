@@ -1,12 +1,13 @@
-"""PyTorch on inner products: our mathematics with torch's operations, thousands of episodes at once.
+"""PyTorch on inner products: jfewshot's mathematics with torch's operations, thousands of episodes at once.
 
-One inverse of (I / C + d K) per episode, K measured from the supports' mean, then a few accelerated steps with it (as
-our `logistic` at its first stage; d = 1 / n_way is the exact curvature at zero); how many is found beforehand, and not
-timed. Small stores' inner products are taken once for all episodes, within the timed part, and looked up; larger ones'
-are multiplied from gathered embeddings.
+The solver computes one inverse of (I / C + d K) per episode, where K holds the inner products of the supports after their mean
+was subtracted, and d = 1 / n_way is the exact curvature of the loss at zero. Then it takes a few accelerated steps with this
+inverse, as the first stage of jfewshot's `logistic`. The necessary number of steps is found before the measurement. For a small
+store, all inner products are computed once, within the timed part, and looked up for each episode. For a larger store, they are
+computed from the embeddings of each episode.
 
-In two layouts: episodes first, with bmm and batched LAPACK, as torch's linear algebra wants it; and episodes last, as
-sums of element-wise products that torch.compile can fuse and vectorise over episodes.
+There are two layouts. With episodes first, bmm and batched LAPACK do the work, for which torch's linear algebra is made. With
+episodes last, the work is sums of element-wise products, which torch.compile can fuse and vectorise over the episodes.
 """
 
 from collections.abc import Callable
@@ -30,15 +31,23 @@ from benchmarks.suite.competitors.torch_steps import fewest_steps
 from benchmarks.suite.problem import Problem
 
 Layout = Literal["first", "last"]
-# Stores of so many rows have their inner products taken once; ours does so too.
+# For stores of up to this many rows, all inner products are computed once. jfewshot does so too.
 _ALL_PRODUCTS = 2048
 _MOMENTUM = 0.1  # the preconditioned problem's condition number is close to one
-# Up to this size elimination is written out over the episodes; beyond it LAPACK inverts one episode after the other.
+# Matrices of up to this size are inverted by elimination in torch operations over all episodes; larger ones by LAPACK, one by
+# one.
 _WRITTEN_OUT = 8
 
 
 def episodes_first(gram_ss, gram_qs, targets, steps: int):
-    """Predicted slots from episodes x n x n and episodes x m x n inner products; targets n x n_way."""
+    """Predicted class slots, episodes x m.
+
+    Args:
+      gram_ss: inner products of the supports, episodes x n x n.
+      gram_qs: inner products of queries and supports, episodes x m x n.
+      targets: n x n_way, one-hot.
+      steps: number of steps.
+    """
     import torch
 
     n, way = targets.shape
@@ -60,7 +69,14 @@ def episodes_first(gram_ss, gram_qs, targets, steps: int):
 
 
 def episodes_last(gram_ss, gram_qs, targets, steps: int):
-    """The same from n x n x episodes and m x n x episodes; the answer has episodes first."""
+    """Predicted class slots, episodes x m, by the same steps as `episodes_first`.
+
+    Args:
+      gram_ss: inner products of the supports, n x n x episodes.
+      gram_qs: inner products of queries and supports, m x n x episodes.
+      targets: n x n_way, one-hot.
+      steps: number of steps.
+    """
     import torch
 
     n, way = targets.shape
@@ -103,7 +119,7 @@ def _inverse(a):
         return torch.linalg.inv_ex(a.permute(2, 0, 1))[0].permute(1, 2, 0)
     unit = torch.eye(n, device=a.device)
     for k in range(n):
-        # Gauss and Jordan without pivoting, row k and column k set by masks: the matrix is positive definite.
+        # Gauss-Jordan elimination. It needs no pivoting, because the matrix is positive definite. Masks set row k and column k.
         is_row, is_column = unit[k][:, None, None], unit[k][None, :, None]
         pivot = 1.0 / a[k, k]
         row = a[k] * pivot * (1.0 - unit[k][:, None]) + unit[k][:, None] * pivot
@@ -126,7 +142,7 @@ def _batched(layout: Layout, how: How, tf32: bool):
 
         def from_products(products, support, query, steps):
             if last:
-                # Flat positions in the matrix, so that one gather serves all episodes of a place.
+                # Flat positions in the matrix, in the layout of the result, so that one gather reads all inner products.
                 support, query = support.mT, query.mT
                 at = (rows[:, None] * products.shape[1] + support[None] for rows in (support, query))
                 return solver(*(products.view(-1)[x] for x in at), targets, steps)
@@ -180,7 +196,7 @@ def _competitor(name: str, layout: Layout, how: How, tf32: bool, says: str) -> C
         unavailable=cannot(how, tf32),
         make=_batched(layout, how, tf32),
         threads=threads_worth_trying(how),
-        # Compiling takes a while for each size.
+        # Each size is compiled, which takes a while.
         chunks=(128, 512, 2048) if how == "eager" else (128, 512),
         gpu_chunks=(2048, 5000, 10_000),
     )

@@ -1,4 +1,4 @@
-"""PyTorch, one `nn.Linear` per episode: what most few-shot code with a linear head does."""
+"""PyTorch, one `nn.Linear` per episode, as in most few-shot code with a linear head."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ _STEPS, _RATE = 100, 0.03
 
 
 def _objective(head, support, targets, penalty):
-    """Ours: cross-entropy summed over the supports, plus |W|^2 / (2 C) at C = 1."""
+    """jfewshot's objective: cross-entropy summed over the supports, plus penalty |W|^2 / 2. A penalty of 1 is C = 1."""
     import torch
 
     loss = torch.nn.functional.cross_entropy(head(support), targets, reduction="sum")
@@ -20,7 +20,7 @@ def _objective(head, support, targets, penalty):
 def _adam(head, support, targets) -> None:
     import torch
 
-    # The penalty as weight decay of the weights alone is what torch users write; one fused kernel per step.
+    # The penalty is a weight decay of the weights without the bias, as torch users write it. `fused` gives one kernel per step.
     groups = [{"params": [head.weight], "weight_decay": 1.0}, {"params": [head.bias], "weight_decay": 0.0}]
     optimiser = torch.optim.Adam(groups, lr=_RATE, fused=True)
     for _ in range(_STEPS):

@@ -1,4 +1,4 @@
-"""How many steps a fixed-length solver needs."""
+"""Finds how many steps a solver with a fixed number of steps needs."""
 
 from collections.abc import Callable
 
@@ -9,10 +9,10 @@ _SAME = 0.999
 
 
 def fewest_steps(predict: Callable[[int], np.ndarray]) -> int:
-    """The fewest steps that give the predictions of many.
+    """The smallest number of steps after which nearly all predictions are those of a converged solution.
 
     Args:
-      predict: predictions of some episodes after so many steps.
+      predict: given a number of steps, returns the predictions of some episodes.
     """
     converged = predict(_ENOUGH)
     steps = 1

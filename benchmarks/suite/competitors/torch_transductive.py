@@ -1,10 +1,10 @@
-"""PyTorch, hundreds of episodes at once: the transductive heads by their papers' equations, in two ways.
+"""PyTorch, hundreds of episodes at once: the transductive heads by the equations of their papers, in two versions.
 
-The published implementations batch episodes in the same way and keep centroids in feature space: tensors of episodes x points x
-features. That is `torch transductive`. `torch transductive, products` uses what our heads use, that a centroid is a combination
-of the episode's points: it multiplies by the episode's inner products, of 80 x 80 numbers in place of 80 x 768. Both share all
-other code. The rounds are those of our heads (150 of both TIMs, 20 of `sinkhorn` with 30 balancings each, 100 of
-`laplacian_shot`, which ends early as ours and the public code do; the TIMs use all their rounds on these episodes).
+`torch transductive` batches episodes as the published implementations do, and keeps centroids in feature space: tensors of
+episodes x points x features. `torch transductive, products` uses the fact that a centroid is a combination of the episode's
+points, as jfewshot's heads do. It multiplies by the episode's inner products, 80 x 80 numbers instead of 80 x 768. The two
+versions share all other code. The numbers of rounds are those of jfewshot's heads: 150 for both TIMs, 20 for `sinkhorn` with 30
+balancings in each, and at most 100 for `laplacian_shot`, which ends early, as jfewshot and the public code do.
 """
 
 import functools
@@ -16,11 +16,11 @@ from benchmarks.suite.competitors.base import Competitor, Setting, Solver
 from benchmarks.suite.competitors.torch_common import Taker, cannot, in_chunks, precision, torch_device, use_threads
 from benchmarks.suite.problem import Problem
 
-_STILL = 1e-4  # as in our `settled`
+_STILL = 1e-4  # a head has converged if nothing changes by more than this, as in jfewshot's `settled`
 
 
 class _Features:
-    """Points and centroids as features: centroids are episodes x classes x features."""
+    """Points and centroids in feature space. Centroids are episodes x classes x features."""
 
     def __init__(self, x):
         self.transposed = x.mT
@@ -39,14 +39,14 @@ class _Features:
         return 2.0 * torch.bmm(centroids, self.transposed) - centroids.square().sum(2, keepdim=True)
 
     def squared_distances(self):
-        """Between all pairs of points, by one product: `torch.cdist` took half as long again."""
+        """Squared distances between all pairs of points, by one matrix product. `torch.cdist` took 1.5 times as long."""
         import torch
 
         return _distances(torch.bmm(self.x, self.transposed))
 
 
 class _Products:
-    """Points as inner products, and centroids as coefficients on the points."""
+    """Inner products of the points. Centroids are coefficients on the points."""
 
     def __init__(self, x):
         import torch
@@ -65,7 +65,7 @@ class _Products:
         return 2.0 * products - (centroids * products).sum(2, keepdim=True)
 
     def squared_distances(self):
-        """Between all pairs of points."""
+        """Squared distances between all pairs of points."""
         return _distances(self.gram)
 
 
@@ -111,7 +111,7 @@ def tim(space, support, query, targets, head):
 
 
 def alpha_tim(space, support, query, targets, head):
-    """Gradient steps on alpha-TIM's loss."""
+    """alpha-TIM: gradient steps on the loss of Veilleux et al."""
     import torch
 
     points, spread, y, w = _start(space, support, query, targets)
@@ -129,7 +129,7 @@ def alpha_tim(space, support, query, targets, head):
 
 
 def sinkhorn(space, support, query, targets, head):
-    """Centroids and Sinkhorn's iteration in turns, as in the public code of PT-MAP."""
+    """PT-MAP: centroids and Sinkhorn's iteration in turns, as in its public code."""
     import torch
 
     points, spread, y, w = _start(space, support, query, targets)
@@ -164,7 +164,7 @@ def propagation(space, support, query, targets, head):
 
 
 def laplacian_shot(space, support, query, targets, head):
-    """Bound updates of LaplacianShot."""
+    """LaplacianShot: updates that minimise a bound of its objective."""
     import torch
 
     points, spread, _, w = _start(space, support, query, targets)
