@@ -1,13 +1,13 @@
-"""What a GPU does, in one command of under ten minutes: `python -m benchmarks.gpu` (see __main__.py).
+"""Measures speed and checks correctness on a GPU, in less than ten minutes: `python -m benchmarks.gpu` (see __main__.py).
 
-- `parts`: what is measured, part by part
-- `one_part`: one part's rows, in a process of its own
-- `evaluating`: the evaluator on one question
-- `kernels`: the kernels alone, and the ways of answers to the host
-- `whole_command`: `jfewshot run` from start to table, compared with a CPU's predictions
-- `pretraining`: pretraining steps, compared with PyTorch's
-- `pytorch`: the suite's two batched solvers in PyTorch, on the same draws
-- `reference`: a CPU's predictions, compared with a GPU's
-- `stores`: the embeddings that are measured
-- `picture`: the rows as a table and as a figure
+- `parts`: the parts of the benchmark, in the order in which they are measured
+- `one_part`: measures one part in its own process
+- `evaluating`: measures the evaluator on one question
+- `kernels`: measures the GPU kernels alone, and copies of predictions to the host
+- `whole_command`: measures `jfewshot run` from start to table, and compares its predictions with a CPU's
+- `pretraining`: measures pretraining steps, also PyTorch's
+- `pytorch`: measures the suite's two batched PyTorch solvers on the same draws
+- `reference`: writes a CPU's predictions, and compares a GPU's predictions with them
+- `stores`: the embeddings of the benchmark
+- `picture`: shows the rows as a table and as a figure
 """

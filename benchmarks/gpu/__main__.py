@@ -1,11 +1,11 @@
-"""What a GPU does, in one command of under ten minutes and without downloads.
+"""Measures speed and checks correctness on a GPU, in less than ten minutes and without downloads.
 
-    python -m benchmarks.gpu --make-reference FILE        on a CPU: write predictions to check against
+    python -m benchmarks.gpu --make-reference FILE        on a CPU: write the reference predictions
     python -m benchmarks.gpu --out FOLDER --reference FILE [--minutes 8]
 
-The second command first compares predictions and draws with those of the file. Then it measures, the most important part first,
-each part in a process of its own with a time limit. FOLDER/results.json is written again, whole, after every row, so that the
-command may be stopped at any time. At the end, or on SIGTERM, a figure and a table are written too.
+The second command first compares predictions and drawn clips with those of the file. Then it measures, part by part, the most
+important part first. Each part has its own process and its own time limit. The command rewrites FOLDER/results.json after every
+row, so it may be stopped at any time. At the end, or on SIGTERM, it also writes a figure and a table.
 """
 
 import argparse
@@ -24,20 +24,20 @@ from benchmarks.gpu.picture import draw_figure, name, rate, table
 from benchmarks.tools.measuring import machine, write_json
 
 _POLL_S = 0.2
-_LOG_BYTES = 4000  # of a failed part's messages, in its row
-_SPARE_S = 6.0  # for the figure
+_LOG_BYTES = 4000  # largest length of a failed part's messages in the results
+_SPARE_S = 6.0  # seconds that are kept for drawing the figure
 
 
 class Stopped(Exception):
-    """Somebody asked the command to end."""
+    """The command received SIGTERM."""
 
 
 class Benchmark:
-    """Runs the parts and keeps the results' file up to date.
+    """Runs the parts, and updates the file of results after every row.
 
     Args:
-      options: of the command line.
-      scratch: a folder for synthetic embeddings and the parts' rows.
+      options: the options of the command line.
+      scratch: folder for synthetic embeddings and for the rows of the parts.
     """
 
     def __init__(self, options: argparse.Namespace, scratch: Path):
@@ -58,7 +58,7 @@ class Benchmark:
         self.write()
 
     def write(self) -> None:
-        """Write the results' file."""
+        """Write the file of results."""
         seconds = time.perf_counter() - self._started
         content = {"machine": self._machine, "seconds": seconds, "parts": self.parts, "rows": self.rows}
         write_json(self._options.out / "results.json", content)
@@ -87,7 +87,7 @@ class Benchmark:
         command += ["--reference", str(self._options.reference)] if self._options.reference else []
         command += ["--block", str(self.best_block())] if self.best_block() else []
         command += ["--tiny"] if self._options.tiny else []
-        # Our memory is what is needed, not what JAX takes at once; nothing compiled is taken from an earlier run.
+        # Without preallocation the measured memory is the memory that is needed. Without the cache every first call compiles.
         environment = os.environ | {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "JAX_ENABLE_COMPILATION_CACHE": "false"}
         if PARTS[part].without_gpu:
             environment |= {"JAX_PLATFORMS": "cpu"}
@@ -119,8 +119,8 @@ class Benchmark:
         self.write()
 
     def _take(self, rows_file: Path, taken: int) -> int:
-        """Add the rows that the part has written since; returns how many it has written in all."""
-        # What follows the last newline is still being written.
+        """Add the rows that the part has written since the last call; returns the number of all its rows so far."""
+        # The text after the last newline is a row that is still being written.
         lines = rows_file.read_text().split("\n")[:-1] if rows_file.exists() else []
         for line in lines[taken:]:
             row = json.loads(line)
@@ -135,7 +135,7 @@ class Benchmark:
 
 
 def _gpu() -> dict[str, Any]:
-    """The GPU's name and the versions, without starting CUDA in this process."""
+    """The name of the GPU and the versions, read without starting CUDA in this process."""
     from importlib.metadata import PackageNotFoundError, version
 
     try:
@@ -158,13 +158,22 @@ def main(arguments: list[str] | None = None) -> int:
         prog="python -m benchmarks.gpu", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--make-reference", type=Path, metavar="FILE", help="write predictions on this machine and stop"
+        "--make-reference",
+        type=Path,
+        metavar="FILE",
+        help="write the reference predictions on this machine, and measure nothing",
     )
-    parser.add_argument("--reference", type=Path, metavar="FILE", help="predictions to compare with")
-    parser.add_argument("--out", type=Path, metavar="FOLDER", default=Path("results/gpu"), help="for results.json, ...")
-    parser.add_argument("--minutes", type=float, default=8.0, help="after which nothing more is measured")
-    parser.add_argument("--parts", nargs="*", choices=list(PARTS), help="measure these only, in this order")
-    parser.add_argument("--tiny", action="store_true", help="sizes for a test on a CPU")
+    parser.add_argument("--reference", type=Path, metavar="FILE", help="file of reference predictions to compare with")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="FOLDER",
+        default=Path("results/gpu"),
+        help="folder for results.json, the figure and the table",
+    )
+    parser.add_argument("--minutes", type=float, default=8.0, help="start no measurement after this many minutes")
+    parser.add_argument("--parts", nargs="*", choices=list(PARTS), help="measure only these parts, in this order")
+    parser.add_argument("--tiny", action="store_true", help="use small sizes, for a test on a CPU")
     options = parser.parse_args(arguments)
     if options.make_reference:
         from benchmarks.gpu.reference import TINY, make_reference
@@ -188,7 +197,7 @@ def main(arguments: list[str] | None = None) -> int:
             try:
                 benchmark.run()
             except (Stopped, KeyboardInterrupt):
-                print("stopped; writing what was measured", flush=True)
+                print("stopped; writing the measured rows", flush=True)
             finally:
                 benchmark.finish()
     finally:

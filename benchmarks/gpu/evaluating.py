@@ -1,4 +1,4 @@
-"""How fast the evaluator is on one question: whole calls, solving alone, drawing alone, stages, memory."""
+"""Measures the evaluator on one question: whole calls, solving alone, drawing alone, stages and memory."""
 
 import re
 import time
@@ -19,12 +19,12 @@ _UNIT = Transform("l2", unit_length=True)
 
 
 class Question(NamedTuple):
-    """What is solved.
+    """A problem to solve.
 
     Attributes:
       store: the embeddings.
-      classifier: as on the command line.
-      n_way, k_shot, n_query, n_episodes: of the protocol.
+      classifier: the classifier, written as on the command line.
+      n_way, k_shot, n_query, n_episodes: sizes of the protocol.
     """
 
     store: Embeddings
@@ -40,7 +40,7 @@ class Question(NamedTuple):
 
     @property
     def labels(self) -> dict[str, Any]:
-        """What the row's table needs."""
+        """The fields of a row that describe the question in the table."""
         return {
             "classifier": self.classifier,
             "episode": f"{self.n_way}-way {self.k_shot}-shot",
@@ -61,16 +61,16 @@ def measure(question: Question, block: int | None = None, rounds: int = 3, expec
     """Measure a question.
 
     Args:
-      question: what is solved.
+      question: the problem.
       block: episodes per block; None for the evaluator's choice.
-      rounds: how often each thing is measured, after an unmeasured first call.
-      expected: predictions to compare with; None for none.
+      rounds: how often each rate is measured, after an unmeasured first call.
+      expected: predictions to compare with; None to compare nothing.
 
     Returns:
-      Episodes per second of calls ("call": drawing to predictions in host memory, the store's inner products or embeddings being
-      on the device from the call before, as between the cells of a run), of first calls ("whole": the store is read from host
-      memory too), of solving alone ("solve": the draws are on the device as well) and of drawing alone ("draw"); seconds by
-      stage of one first call in which each stage is waited for.
+      Episodes per second of four kinds of work, and seconds by stage. "call" is everything from drawing to predictions in host
+      memory. The store's inner products or embeddings are on the device from an earlier call, as between the cells of a run.
+      "whole" is a first call, which also reads the store from host memory. "solve" is solving alone, with draws that are on the
+      device. "draw" is drawing alone. The seconds by stage are those of one first call that waits for each stage to end.
     """
     evaluator = Evaluator(block=block)
     store, protocol = question.store, question.protocol
@@ -124,12 +124,12 @@ def measure(question: Question, block: int | None = None, rounds: int = 3, expec
 
 
 def programs() -> dict[str, dict[str, float]]:
-    """What the compiled programs of this process consist of.
+    """Count the kernels, loops, bytes and operations of the compiled programs of this process.
 
     Returns:
-      By the program's name: "kernels" (fusions, library calls and copies in the optimised program; those in a loop's body count
-      once), "loops", and XLA's own counts "bytes" and "flops", which count a loop's body once too. Of several programs with one
-      name, the last.
+      For each name of a program: "kernels" is the number of fusions, library calls and copies in the optimised program. "loops"
+      is the number of loops. "bytes" and "flops" are XLA's own counts. All of these count the body of a loop once. If several programs
+      have the same name, the numbers are those of the last.
     """
     found = {}
     for (function, *_), program in PROGRAMS._kept.items():

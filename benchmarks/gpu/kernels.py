@@ -1,4 +1,4 @@
-"""The GPU's own ways alone: the kernel that solves, the kernel that multiplies rows, and the ways of answers to the host."""
+"""Measures the GPU code alone: the kernel that solves, the kernel that multiplies rows, and copies of predictions to the host."""
 
 import functools
 import time
@@ -22,13 +22,13 @@ _LARGER_TILES = (gathered.Tile(16, 25, 64, 8), gathered.Tile(16, 13, 64, 4), gat
 
 
 def looked_up(question: Question, rounds: int = 7) -> dict[str, Any]:
-    """Episodes per second of looking up, solving and scoring, draws and the matrix of inner products being on the device."""
+    """Episodes per second of looking up, solving and scoring. Draws and the matrix of inner products are on the device."""
     store, protocol = question.store, question.protocol
     support, query = _rows(question)
     n = protocol.n_episodes
     plan = kernel.plan(question.n_way, question.k_shot, protocol.n_queries, n, 1)
     if plan is None:
-        return {"failed": "the kernel does not solve such episodes"}
+        return {"failed": "the kernel does not solve episodes of this size"}
     view = _UNIT.with_origin(store.view, np.arange(len(store.view)))(store.view)
     products = jnp.matmul(view, view.T, precision=lax.Precision.HIGHEST)
     solve = jax.jit(functools.partial(kernel.solve_looked_up, plan, interpret=_interpreted()))
@@ -40,7 +40,7 @@ def looked_up(question: Question, rounds: int = 7) -> dict[str, Any]:
 
 
 def multiplied(question: Question, rounds: int = 5) -> dict[str, Any]:
-    """Episodes per second of multiplying an episode's rows, and bytes of rows per second; the store is on the device."""
+    """Episodes per second of multiplying the rows of each episode, and bytes of rows per second. The store is on the device."""
     rows = np.concatenate(_rows(question))
     n_support, n = question.protocol.n_support, question.n_episodes
     view = jax.device_put(_UNIT(question.store.view))
@@ -52,7 +52,7 @@ def multiplied(question: Question, rounds: int = 5) -> dict[str, Any]:
 
     tile = gathered.tile(n_support)
     rates = of_tile(tile)
-    # Fewer programs that read the same rows, more warps that share them.
+    # With larger tiles, fewer programs read the same rows, and more warps share the rows of one program.
     larger = [other for other in _LARGER_TILES if other.supports <= n_support]
     tried = [{"tile": other._asdict(), "rates": of_tile(other)} for other in larger]
     bytes_ = 4 * rows.size * view.shape[1] / n * max(rates)
@@ -60,7 +60,7 @@ def multiplied(question: Question, rounds: int = 5) -> dict[str, Any]:
 
 
 def copied(n_episodes: int, n_queries: int = 75, rounds: int = 5) -> dict[str, Any]:
-    """Seconds to bring predictions to fresh host memory: as NumPy asks for them, and as the evaluator does."""
+    """Seconds of copying predictions to new host memory: by NumPy, and by the evaluator's own copy."""
     device = jax.local_devices()[0]
     mesh = jax.sharding.Mesh(np.array([device]), (AXIS,))
     spread = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(None, AXIS))
@@ -81,7 +81,7 @@ def copied(n_episodes: int, n_queries: int = 75, rounds: int = 5) -> dict[str, A
 
 
 def _rows(question: Question) -> tuple[np.ndarray, np.ndarray]:
-    """Supports' and queries' rows, episodes last."""
+    """Rows of the supports and of the queries, with the episodes on the last axis."""
     store, shots = question.store, question.k_shot
     clips = Evaluator().draw(store.clips, question.protocol).clips
     rows = store.clips.first_segment[clips].astype(np.int32)

@@ -1,7 +1,7 @@
-"""One part's rows, in a process of its own: `python -m benchmarks.gpu` starts one for each part.
+"""Measures the rows of one part. `python -m benchmarks.gpu` starts a process for each part.
 
-Each row is appended to a file as a line of JSON as soon as it is measured, so that nothing is lost where the process is stopped.
-A row that fails says why, and the next row is measured.
+Each row is appended to a file as a line of JSON as soon as it is measured, so that nothing is lost if the process is stopped. If
+a row fails, its line holds the error, and the next row is measured.
 """
 
 import argparse
@@ -15,7 +15,13 @@ from typing import Any
 
 
 def run_part(name: str, setting: Any, rows: Path) -> None:
-    """Measure a part's rows."""
+    """Measure the rows of a part.
+
+    Args:
+      name: name of the part.
+      setting: what all parts get.
+      rows: file to which rows are appended.
+    """
     from benchmarks.gpu.parts import PARTS
 
     with open(rows, "a") as file:
@@ -38,9 +44,9 @@ def main() -> None:
     parser.add_argument("part")
     parser.add_argument("--rows", type=Path, required=True, help="file to which rows are appended")
     parser.add_argument("--scratch", type=Path, required=True, help="folder for synthetic embeddings")
-    parser.add_argument("--reference", type=Path, help="predictions made on a CPU")
-    parser.add_argument("--block", type=int, help="the block size that was fastest so far")
-    parser.add_argument("--tiny", action="store_true", help="sizes for a test on a CPU")
+    parser.add_argument("--reference", type=Path, help="file of predictions that a CPU made")
+    parser.add_argument("--block", type=int, help="the fastest block size so far")
+    parser.add_argument("--tiny", action="store_true", help="use small sizes, for a test on a CPU")
     options = parser.parse_args()
     from benchmarks.gpu.parts import Setting
 

@@ -1,4 +1,4 @@
-"""What is measured, part by part, the most important part first. Each part runs in a process of its own (one_part.py)."""
+"""The parts of the GPU benchmark, the most important part first. Each part runs in its own process (one_part.py)."""
 
 import dataclasses
 import functools
@@ -19,13 +19,13 @@ CLASSIFIERS = ("logistic", "sgd", "ridge", "svm", "centroid", "knn")
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """What all parts are given.
+    """The settings of all parts.
 
     Attributes:
-      scratch: folder for synthetic embeddings, shared by the parts.
-      reference: predictions made on a CPU; None to leave the check out.
-      tiny: sizes for a test on a CPU, so that every line of every part runs.
-      block: the block size that was fastest so far; None before it is known.
+      scratch: folder for synthetic embeddings, which the parts share.
+      reference: file of predictions that a CPU made; None to skip the check.
+      tiny: whether to use small sizes, so that a test on a CPU can run every line of every part.
+      block: the fastest block size so far; None before it is known.
     """
 
     scratch: Path
@@ -34,20 +34,20 @@ class Setting:
     block: int | None = None
 
     def small(self) -> Embeddings:
-        """The store of 400 x 768."""
+        """The small store: 400 embeddings of 768 numbers."""
         return synthetic(400, 32 if self.tiny else 768, self.scratch)
 
     def episodes(self, full: int) -> int:
-        """So many episodes, or a few."""
+        """The given number of episodes, or a few episodes if `tiny`."""
         return 64 if self.tiny else full
 
     def blocks(self, *full: int | None) -> tuple[int | None, ...]:
-        """Block sizes without repetition, or a single small one."""
+        """The given block sizes without repetition, or a single small size if `tiny`."""
         return (32,) if self.tiny else tuple(dict.fromkeys(full))
 
 
 def check(setting: Setting) -> Iterator[Job]:
-    """Predictions and draws equal to a CPU's."""
+    """Compare predictions and draws with a CPU's."""
     if setting.reference is None:
         return
     import numpy as np
@@ -58,11 +58,11 @@ def check(setting: Setting) -> Iterator[Job]:
     reference = dict(np.load(setting.reference))
     evaluator = Evaluator()
     choice = TINY if setting.tiny else {}
-    # Logistic regression, which has a solver of its own on a GPU, first.
+    # Logistic regression comes first, because it has its own solver on a GPU.
     for problem in sorted(problems(**choice), key=lambda problem: problem.classifier != "logistic"):
         if f"{problem.name}|predicted" not in reference:
-            # A reference of some problems is still a check; the table says how many problems were compared.
-            print(f"not in the reference: {problem.name}", file=sys.stderr)
+            # A reference that lacks some problems can still check the others. The table reports how many problems were compared.
+            print(f"the reference has no predictions for {problem.name}, so they are not compared", file=sys.stderr)
             continue
         protocol = problem.protocol
         labels = {"classifier": problem.classifier, "episode": f"{protocol.n_way}-way {protocol.k_shot}-shot"}
@@ -70,7 +70,7 @@ def check(setting: Setting) -> Iterator[Job]:
 
 
 def small(setting: Setting) -> Iterator[Job]:
-    """A small store at 10,000, 100,000 and a million episodes a call, and 5 shots."""
+    """A small store with calls of 10,000, 100,000 and a million episodes, and with 5 shots."""
     for k_shot, n in ((1, 1_000_000), (5, 1_000_000), (1, 100_000), (1, 10_000)):
         if setting.tiny and n < 1_000_000:
             continue
@@ -79,7 +79,7 @@ def small(setting: Setting) -> Iterator[Job]:
 
 
 def blocks(setting: Setting) -> Iterator[Job]:
-    """Episodes per block; predictions must not change."""
+    """Several numbers of episodes per block, which must not change the predictions."""
     expected: list[Any] = []
     for question in (Question(setting.small(), n_episodes=setting.episodes(2**20)),):
         for block in setting.blocks(65_536, 16_384, 131_072, 262_144):
@@ -95,7 +95,7 @@ def blocks(setting: Setting) -> Iterator[Job]:
 
 
 def kernels(setting: Setting) -> Iterator[Job]:
-    """The kernels alone, and the ways of answers to the host."""
+    """The kernels alone, and copies of predictions to the host."""
     from benchmarks.gpu.kernels import copied, looked_up, multiplied
 
     sizes = ((5, 1, 524_288), (5, 5, 262_144), (10, 5, 65_536), (20, 1, 65_536), (5, 20, 32_768), (20, 5, 16_384))
@@ -115,7 +115,7 @@ def kernels(setting: Setting) -> Iterator[Job]:
 
 
 def ceilings(setting: Setting) -> Iterator[Job]:
-    """What the device can do at best: bytes copied, inner products, arithmetic."""
+    """The highest rates of the device: bytes copied, inner products, arithmetic."""
 
     def run() -> dict[str, Any]:
         from benchmarks.suite.limits import measure_limits
@@ -146,7 +146,7 @@ def grid(setting: Setting) -> Iterator[Job]:
 
 
 def large(setting: Setting) -> Iterator[Job]:
-    """Stores of real size, whose inner products are taken for each episode."""
+    """Stores of real size, whose inner products are computed for each episode."""
     for segments, dim, dtype, k_shot in (
         (300_000, 768, "float32", 1),
         (300_000, 768, "float32", 5),
@@ -161,7 +161,7 @@ def large(setting: Setting) -> Iterator[Job]:
 
 
 def many_shots(setting: Setting) -> Iterator[Job]:
-    """Many supports."""
+    """Episodes with many supports."""
     store = setting.small() if setting.tiny else synthetic(2000, 768, setting.scratch)
     for k_shot, n, classifier in (
         (32, 4096, "logistic"),
@@ -174,7 +174,7 @@ def many_shots(setting: Setting) -> Iterator[Job]:
 
 
 def chosen(setting: Setting) -> Iterator[Job]:
-    """Strengths chosen in each episode."""
+    """Strengths that each episode chooses."""
     store = setting.small() if setting.tiny else synthetic(4000, 768, setting.scratch)
     for k_shot, n in ((1, 100_000), (5, 20_000), (20, 4096)):
         if setting.tiny and k_shot > 1:
@@ -184,7 +184,7 @@ def chosen(setting: Setting) -> Iterator[Job]:
 
 
 def command(setting: Setting) -> Iterator[Job]:
-    """The command on the sample stores, as a user gives it, on this device and on the host's processor."""
+    """`jfewshot run` on the sample stores, on this device and on the host's processor."""
     from benchmarks.gpu.whole_command import run_and_compare
 
     n = setting.episodes(10_000)
@@ -194,14 +194,14 @@ def command(setting: Setting) -> Iterator[Job]:
 
 
 def paper(setting: Setting) -> Iterator[Job]:
-    """The paper's protocol: `sgd`, one query of each class."""
+    """The paper's protocol: `sgd`, with one query of each class."""
     store = setting.small()
     for n in (10_000, 1_000_000):
         yield _job(Question(store, "sgd", n_query=1, n_episodes=setting.episodes(n)), 32 if setting.tiny else None)
 
 
 def torch_small(setting: Setting) -> Iterator[Job]:
-    """PyTorch on the small store: as it is, and compiled."""
+    """PyTorch on the small store, without and with compilation."""
     questions = [
         Question(setting.small(), k_shot=k_shot, n_way=n_way, n_episodes=setting.episodes(n))
         for n_way, k_shot, n in ((5, 1, 524_288), (5, 5, 131_072), (20, 5, 8192))
@@ -234,7 +234,8 @@ def _torch(
 
     kept: dict[int, Any] = {}
     device = "cpu" if setting.tiny else "cuda"
-    # Compiling takes long: every solver first runs as it is, and is compiled for the largest chunk alone, its best in two runs.
+    # Compiling takes long. So every solver first runs without compilation, and is then compiled only for the largest chunk, which
+    # was the fastest chunk in two earlier runs.
     for compiled in (False,) if setting.tiny else how:
         for number, question in enumerate(questions):
             for solver in pytorch.SOLVERS:
@@ -255,7 +256,7 @@ def pretraining(setting: Setting) -> Iterator[Job]:
     from benchmarks.gpu.pretraining import simclr, tera
 
     encoder = _encoder(setting)
-    # Compiling the whole step takes longest: each size's is measured after TERA's steps of that size.
+    # Compiling the whole step takes longest, so it is measured after TERA's steps of the same size.
     for batch, frames in _sizes(setting):
         crop_s = frames / 100
         for dtype in _DTYPES:
@@ -283,7 +284,7 @@ def _encoder(setting: Setting):
 
 
 def _sizes(setting: Setting) -> tuple[tuple[int, int], ...]:
-    """Waves of a batch, and their frames of 10 ms."""
+    """Pairs of sizes: number of waves in a batch, and number of frames (10 ms) of each wave."""
     return ((2, 50),) if setting.tiny else ((32, 1200), (128, 1200))
 
 
@@ -293,12 +294,12 @@ def _job(question: Question, block: int | None, rounds: int = 3) -> Job:
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """A part.
+    """A part of the benchmark.
 
     Attributes:
-      jobs: its rows.
-      limit_s: after so many seconds its process is stopped.
-      without_gpu: whether JAX keeps off the GPU (PyTorch has it).
+      jobs: makes the rows of the part.
+      limit_s: seconds after which the process of the part is stopped.
+      without_gpu: whether JAX must not use the GPU, because PyTorch uses it.
     """
 
     jobs: Callable[[Setting], Iterator[Job]]

@@ -1,4 +1,4 @@
-"""The rows as a short table of text, and as a figure."""
+"""Shows the rows as a short table of text, and as a figure."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ _MOST_BARS = 60
 
 
 def rate(row: dict[str, Any], *kinds: str) -> float | None:
-    """The median rate of the first kind that the row has; None without one."""
+    """The median rate of the first of these kinds that the row has; None if it has none of them."""
     rates = row.get("rates", {})
     for kind in kinds:
         if rates.get(kind):
@@ -23,7 +23,7 @@ def rate(row: dict[str, Any], *kinds: str) -> float | None:
 
 
 def name(row: dict[str, Any]) -> str:
-    """What a row is about, in a few words."""
+    """A short description of a row."""
     words = [row.get("classifier"), row.get("episode"), row.get("store")]
     if row.get("episodes"):
         words.append(f"{row['episodes']:,} a call")
@@ -33,7 +33,7 @@ def name(row: dict[str, Any]) -> str:
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
-    """A line for each row; the check of predictions in a line for all."""
+    """A table with a line for each row, and one line for all rows of the check of predictions."""
     lines = [f"{'part':<17} {'side':<34} {'call/s':>11} {'solve/s':>11} {'draw/s':>11}  what"]
     lines += [line for line in [check_line(rows)] if line]
     for row in rows:
@@ -52,7 +52,7 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def check_line(rows: Sequence[dict[str, Any]]) -> str | None:
-    """How many predictions differ from the CPU's; None if none were compared."""
+    """A line with the number of predictions that differ from the CPU's; None if none were compared."""
     found = [row for row in rows if row["part"] == "check" and "predictions" in row]
     if not found:
         return None
@@ -72,7 +72,7 @@ def _number(x: float) -> str:
 
 
 def _short(x: float | None) -> str:
-    """A rate in three digits: 1.23 M, 45.6 k."""
+    """A rate with three digits, such as 1.23 M or 45.6 k."""
     if x is None:
         return ""
     for size, unit in ((1e6, " M"), (1e3, " k")):
@@ -82,7 +82,7 @@ def _short(x: float | None) -> str:
 
 
 def draw_figure(rows: Sequence[dict[str, Any]], title: str, path: Path) -> None:
-    """Bars of the rates on one logarithmic axis, a panel for each part; nothing without a rate."""
+    """Draw the rates as bars on a logarithmic axis, with a panel for each part. Without any rate, no file is written."""
     shown = [row for row in rows if rate(row, "call", "steps", "solve", "kernel")][:_MOST_BARS]
     if not shown:
         return
@@ -106,7 +106,9 @@ def draw_figure(rows: Sequence[dict[str, Any]], title: str, path: Path) -> None:
         axis.set_yticks(range(len(group)), [f"{row['side']}: {name(row)}" for row in group], fontsize=7)
         axis.set_xscale("log")
         for at, (row, value) in enumerate(zip(group, values, strict=True)):
-            end = max(value or 0.0, rate(row, "solve") or 0.0)  # beyond the tick
+            end = max(
+                value or 0.0, rate(row, "solve") or 0.0
+            )  # the number stands to the right of the bar and of the tick
             axis.annotate(f"  {_short(value)}", (end, at), fontsize=7, va="center")
         axis.invert_yaxis()
         axis.set_title(part, fontsize=8, loc="left")

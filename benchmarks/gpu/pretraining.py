@@ -1,4 +1,4 @@
-"""Pretraining steps per second: the whole Speech SimCLR step from waves, and TERA's step on given features beside PyTorch's."""
+"""Measures pretraining steps: the whole Speech SimCLR step from waves, and TERA's step on given features, ours and PyTorch's."""
 
 import dataclasses
 import time
@@ -22,7 +22,7 @@ ComputeType = Literal["float32", "bfloat16"]
 
 
 def simclr(batch: int, crop_s: float, dtype: ComputeType, encoder: EncoderConfig, steps: int = 5) -> dict[str, Any]:
-    """Our whole step: two augmented views of each wave, features, encoder, both losses, update."""
+    """Measure our whole step: two augmented views of each wave, features, encoder, both losses, update."""
     encoder = dataclasses.replace(encoder, compute_dtype=dtype)
     config = TrainConfig(DataConfig(Path(), crop_s=crop_s), Path(), encoder=encoder, batch=batch)
     samples = int(crop_s * _RATE)
@@ -48,7 +48,7 @@ def simclr(batch: int, crop_s: float, dtype: ComputeType, encoder: EncoderConfig
 def tera(
     side: str, batch: int, frames: int, dtype: ComputeType, encoder: EncoderConfig, device: str, steps: int = 5
 ) -> dict[str, Any]:
-    """The reconstruction step alone on given features, ours or PyTorch's, without dropout."""
+    """Measure the reconstruction step alone on given features, ours or PyTorch's, without dropout."""
     encoder = dataclasses.replace(encoder, compute_dtype=dtype, dropout=0.0)
     settings = StepBenchmark(batch=batch, frames=frames, encoder=encoder)
     given = make_given(settings)

@@ -1,7 +1,7 @@
-"""PyTorch on the same GPU and the same draws: the suite's two batched solvers, given every advantage.
+"""Measures the suite's two batched PyTorch solvers on the same GPU and the same draws, in conditions that favour PyTorch.
 
-The store, its inner products where it is small, and the rows of all episodes lie on the device before the clock starts; chunk
-sizes are tried, the best counts. Predictions are copied to page-locked host memory that is allocated beforehand.
+Before the measurement, the device holds the store, the inner products of a small store, and the rows of all episodes. Several
+chunk sizes are tried, and the fastest is reported. Predictions are copied to page-locked host memory that exists beforehand.
 """
 
 import time
@@ -17,8 +17,8 @@ from jfewshot.evaluator.evaluator import Evaluator
 from jfewshot.evaluator.preprocessing import Transform
 
 _UNIT = Transform("l2", unit_length=True)
-_SMALL = 4096  # rows; a smaller store's inner products are all taken once, as ours are
-_CHECKED = 2000  # episodes
+_SMALL = 4096  # for a store of at most this many rows, all inner products are computed once, as in jfewshot
+_CHECKED = 2000  # episodes whose predictions are compared
 SOLVERS = ("Gram", "Gram, episodes last", "features")
 
 
@@ -26,7 +26,7 @@ class Episodes:
     """A question's store and draws on a torch device.
 
     Args:
-      question: what is solved.
+      question: the problem.
       device: torch's name of the device.
     """
 
@@ -60,7 +60,7 @@ def _spec():
 def measure(
     episodes: Episodes, solver: str, compiled: bool, chunks: tuple[int, ...], rounds: int = 3
 ) -> dict[str, Any]:
-    """Episodes per second of one of `SOLVERS`, at the best of some chunk sizes."""
+    """Episodes per second of one of `SOLVERS`, with the fastest of some chunk sizes."""
     import torch
 
     run = _function(episodes, solver)
@@ -115,7 +115,7 @@ def _part(episodes: Episodes, start: int, chunk: int):
 
 
 def _function(episodes: Episodes, solver: str):
-    """(support rows, query rows, steps) -> predicted slots, on the device."""
+    """The solver as a function (support rows, query rows, steps) -> predicted class slots, on the device."""
     import torch
 
     store, products, targets = episodes.store, episodes.products, episodes.targets

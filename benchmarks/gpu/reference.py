@@ -1,9 +1,9 @@
-"""Predictions made on a CPU, kept in a file, and compared with a GPU's.
+"""Writes a CPU's predictions to a file, and compares a GPU's predictions with them.
 
-A prediction is *clear* if the best class leads the second by more than `MARGIN` on the CPU. A clear prediction must be the same
-on the GPU. Other predictions are near-ties: the order of a sum may decide them, so they are only counted. Where the strength is
-chosen in each episode, the choice itself may be a near-tie: episodes with another choice are counted, and their predictions are
-not compared.
+A prediction is *clear* if the score of the best class is larger than the second largest score by more than `MARGIN` on the CPU. A
+clear prediction must be the same on the GPU. All other predictions are near-ties, which can depend on the order of a sum. If a
+near-tie differs, it is only counted. If each episode chooses its strength, the choice can be a near-tie as well. Episodes with
+another choice are counted, and their predictions are not compared.
 """
 
 import hashlib
@@ -29,10 +29,10 @@ from jfewshot.randomness import stream_key
 MARGIN = 1e-4
 CLASSIFIERS = ("logistic", "sgd", "ridge", "svm", "centroid", "knn")
 EPISODES = ((5, 1), (5, 5), (20, 5))
-# Strengths chosen in each episode, and many supports, which other solvers have.
+# Classifiers whose strength each episode chooses, and episodes with many supports: both use other solvers.
 FURTHER_CLASSIFIERS = ("logistic:C=auto", "ridge:alpha=auto", "svm:C=auto")
 FURTHER_EPISODES = ((5, 1), (5, 5), (5, 20))
-# Problems for a test on a CPU.
+# A small choice of problems, for a test on a CPU.
 TINY: dict[str, Any] = {
     "n_episodes": 8,
     "episodes": ((5, 1),),
@@ -44,7 +44,7 @@ _UNIT = Transform("l2", unit_length=True)
 
 
 class Problem(NamedTuple):
-    """Embeddings, a protocol and a classifier; the reference holds the predictions of each."""
+    """Embeddings, a protocol and a classifier, whose predictions the reference holds."""
 
     store: Embeddings
     protocol: Protocol
@@ -52,7 +52,7 @@ class Problem(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Names the problem's arrays in the file."""
+        """Name of the problem's arrays in the file."""
         return f"{self.store.name}|{self.protocol.n_way}x{self.protocol.k_shot}|{self.classifier}"
 
 
@@ -64,8 +64,11 @@ def problems(
     further=FURTHER_CLASSIFIERS,
     further_episodes=FURTHER_EPISODES,
 ) -> Iterator[Problem]:
-    """Every classifier on every episode on every store that has enough classes, and likewise the further ones; problems of one
-    compiled shape in a row."""
+    """Yield every classifier on every kind of episode and every store with enough classes.
+
+    `further` classifiers are combined with `further_episodes` in the same way. Problems with the same compiled program follow
+    each other, so that little is compiled.
+    """
     loaded = [exact(), *map(sample, stores)]
     pairs = [(episode, classifiers) for episode in episodes] + [(episode, further) for episode in further_episodes]
     for (n_way, k_shot), several in pairs:
@@ -77,22 +80,22 @@ def problems(
 
 
 def predict(problem: Problem, evaluator: Evaluator) -> Solved:
-    """The evaluator's answers."""
+    """Solve a problem with the evaluator."""
     spec = parse_classifier(problem.classifier)
     found = evaluator.evaluate(problem.store.view, problem.store.clips, _UNIT, problem.protocol, [spec])
     return next(iter(found))
 
 
 def draw_digest(problem: Problem, evaluator: Evaluator) -> str:
-    """A digest of the drawn clips."""
+    """A digest of the clips that the evaluator draws."""
     clips = evaluator.draw(problem.store.clips, problem.protocol).clips
     return hashlib.sha256(np.ascontiguousarray(clips, np.int32).tobytes()).hexdigest()
 
 
 def margins(problem: Problem, evaluator: Evaluator) -> np.ndarray:
-    """By how much the best class leads the second, episodes x queries.
+    """Score of the best class minus score of the second best class, episodes x queries.
 
-    The scores are the classifier's on inner products that NumPy takes in float64.
+    The scores are those of the classifier on inner products that NumPy computes in float64.
     """
     store, protocol = problem.store, problem.protocol
     spec = parse_classifier(problem.classifier)
@@ -118,7 +121,7 @@ def margins(problem: Problem, evaluator: Evaluator) -> np.ndarray:
 
 
 def make_reference(path: Path, **choice: Any) -> int:
-    """Write predictions, which of them are clear, and digests of the draws; the file is written again after every problem.
+    """Write predictions, which of them are clear, and digests of the draws. The file is rewritten after every problem.
 
     Returns:
       The number of problems.
@@ -139,13 +142,15 @@ def make_reference(path: Path, **choice: Any) -> int:
 
 
 def compare(problem: Problem, reference: dict[str, np.ndarray], evaluator: Evaluator) -> dict[str, Any]:
-    """Predict again, and count what differs.
+    """Predict again, and count the differences.
 
     Raises:
       UserError: if the reference does not hold the problem.
     """
     if f"{problem.name}|predicted" not in reference:
-        raise UserError(f"the reference has no '{problem.name}'; make it again with --make-reference at this commit")
+        raise UserError(
+            f"the reference has no '{problem.name}'; write the reference again with --make-reference at this commit"
+        )
     expected = reference[f"{problem.name}|predicted"]
     clear = np.unpackbits(reference[f"{problem.name}|clear"], count=expected.size).reshape(expected.shape).astype(bool)
     same_draws = draw_digest(problem, evaluator) == str(reference[f"{problem.name}|draws"])

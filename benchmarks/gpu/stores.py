@@ -1,4 +1,4 @@
-"""The embeddings that are measured and checked on a GPU: the package's own sample stores, and synthetic ones from a seed."""
+"""The embeddings of the GPU benchmark: sample stores of the package, and synthetic stores from a seed."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -10,20 +10,20 @@ from jfewshot.files import PARTIAL
 from jfewshot.store import ClipTable, open_store
 from jfewshot.store.reading import sample_stores
 
-# One of each clip table; every clip of these has one segment. Only `arabic_commands` has the 20 classes that 20-way needs.
+# One store for each of three clip tables with one segment per clip. Only `arabic_commands` has the 20 classes of 20-way episodes.
 SAMPLES = ("fsdd_digits/whisper_tiny_en", "arabic_commands/yamnet", "fsdd_speakers/speech_simclr_small")
 
 
-_FEW = 4096  # segments
+_FEW = 4096  # a store of fewer segments counts as small
 
 
 class Embeddings(NamedTuple):
     """A store in memory.
 
     Attributes:
-      name: in tables.
-      view: segments x dim.
-      clips: one segment per clip, in the view's order.
+      name: name in tables.
+      view: embeddings, segments x dim.
+      clips: the clip table, with one segment per clip, in the order of the view's rows.
     """
 
     name: str
@@ -32,14 +32,16 @@ class Embeddings(NamedTuple):
 
 
 def sample(name: str) -> Embeddings:
-    """A sample store of the package."""
+    """Load a sample store of the package."""
     store = open_store(sample_stores() / name)
     return Embeddings(name, np.asarray(store.view("last.mean")), store.clips)
 
 
 def exact(classes: int = 40, per_class: int = 75, dim: int = 128) -> Embeddings:
-    """Synthetic embeddings that are the same bits on every machine: random numbers are only added and scaled, and no
-    product of matrices, which each processor sums in its own order, is taken."""
+    """Synthetic embeddings that have the same bits on every machine.
+
+    Random numbers are only added and scaled. A matrix product could differ, because processors sum in different orders.
+    """
     rng = np.random.default_rng(7)
     centres = rng.standard_normal((classes, dim), np.float32)
     noise = rng.standard_normal((classes * per_class, dim), np.float32)
@@ -48,11 +50,11 @@ def exact(classes: int = 40, per_class: int = 75, dim: int = 128) -> Embeddings:
 
 
 def synthetic(segments: int, dim: int, scratch: Path, dtype: str = "float32") -> Embeddings:
-    """Embeddings like encoders' (benchmarks/tools/embeddings.py), made once and kept in a scratch folder."""
+    """Embeddings like encoders' (benchmarks/tools/embeddings.py), which are made once and kept in a scratch folder."""
     if segments > _FEW:
         classes = segments // 100
     else:
-        # 4,000 segments are the store of 20-way episodes.
+        # The store of 4,000 segments is for 20-way episodes and has 20 classes.
         classes = 10 if segments < 4000 else 20
     per_class = segments // classes
     path = scratch / f"{segments}x{dim}-{dtype}.npy"
@@ -62,7 +64,8 @@ def synthetic(segments: int, dim: int, scratch: Path, dtype: str = "float32") ->
         Synthetic(labels, np.ones(len(labels), np.int64), dim).save(partial, dtype)
         partial.replace(path)
     view = np.load(path)
-    # As a store's: the evaluator keeps what it made of an array that nobody can write to. What NumPy loads may be a view.
+    # The evaluator keeps results only for arrays that are read-only, as a store's arrays are. An array that NumPy loads may be a
+    # view, so its base must be read-only too.
     for array in (view.base, view):
         if isinstance(array, np.ndarray):
             array.flags.writeable = False

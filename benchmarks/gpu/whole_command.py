@@ -1,4 +1,4 @@
-"""`jfewshot run` on the sample stores, start to table, on this device and on the host's processor; do the results agree?"""
+"""Measures `jfewshot run` on the sample stores, from start to table, on this device and on the CPU, and compares predictions."""
 
 import os
 import subprocess
@@ -11,15 +11,16 @@ from jfewshot.results import read_results
 
 
 def run_and_compare(scratch: Path, n_episodes: int, datasets: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Run the command twice.
+    """Run the command on this device and on the CPU.
 
     Args:
       scratch: folder for both result folders.
-      n_episodes: of each cell.
-      datasets: whose cells; none for all.
+      n_episodes: number of episodes of each cell.
+      datasets: datasets to evaluate; an empty tuple stands for all.
 
     Returns:
-      Seconds of both, cells, episodes per second of the whole command ("call"), and how many predictions differ.
+      seconds of both runs, number of cells, episodes per second of the whole command ("call"), and number of different
+      predictions.
 
     Raises:
       RuntimeError: if the command failed.
@@ -44,7 +45,7 @@ def run_and_compare(scratch: Path, n_episodes: int, datasets: tuple[str, ...] = 
         }
     ours, theirs = predicted[device], predicted["processor"]
     if ours.keys() != theirs.keys():
-        raise RuntimeError(f"other cells: {ours.keys() ^ theirs.keys()}")
+        raise RuntimeError(f"the two runs evaluated different cells: {ours.keys() ^ theirs.keys()}")
     return {
         "rates": {"call": [len(ours) * n_episodes / seconds[device]]},
         "seconds_of": seconds,

@@ -1,9 +1,9 @@
-"""What every benchmark needs.
+"""Functions that several benchmarks share.
 
-- `measuring`: in turns, several times, medians and ratios
-- `child`: something in a process of its own: its time, memory and last line
-- `memory`: peak memory
-- `samples`: the 32 sample stores, opened
+- `measuring`: measures several things in turns, with medians and ratios, and writes results
+- `child`: runs a command in a separate process, and measures its time and memory
+- `memory`: peak memory of a process
+- `samples`: opens the 32 sample stores
 - `mteb_task`: mteb's own classification task on stored embeddings
-- `embeddings`: synthetic embeddings that are as hard as encoders' are
+- `embeddings`: synthetic embeddings that are as difficult as those of encoders
 """

@@ -1,4 +1,4 @@
-"""Running something in a process of its own: its time from start to end, its memory, its last line."""
+"""Runs a command in a separate process, and measures its time from start to end, its memory, and the result that it prints."""
 
 import dataclasses
 import json
@@ -18,7 +18,7 @@ _POLL_S = 0.05
 # A traceback names the exception at the start of a line: "ValueError: ...", "jax.errors.JaxRuntimeError: ...".
 # PyTorch's compiler has exceptions of other names: "torch._dynamo.exc.BackendCompilerFailed: ...".
 _EXCEPTION = re.compile(r"(\w+\.)*\w*(Error|Exception|Interrupt|Exit|Failed|Unsupported)(: |$)")
-_STEP = "step: "  # how a process names what it does next
+_STEP = "step: "  # beginning of a line in which a process names its current step
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,11 +26,12 @@ class Finished:
     """A process that ended.
 
     Attributes:
-      wall_s: from its start to its end.
-      status: its exit status; None if it was stopped for taking too long.
-      peak_bytes: resident memory at its peak, mapped files included; None where unknown.
-      peak_own_bytes: likewise without mapped files, sampled; they are the page cache's and are given up when memory is short.
-      output, errors: what it wrote.
+      wall_s: seconds from its start to its end.
+      status: its exit status; None if it was stopped because it took too long.
+      peak_bytes: peak of resident memory, with mapped files; None if unknown.
+      peak_own_bytes: peak of resident memory without mapped files, from samples. The system can free the memory of mapped files
+        at any time. None if unknown.
+      output, errors: its standard output and standard error.
     """
 
     wall_s: float
@@ -42,13 +43,13 @@ class Finished:
 
     @property
     def result(self) -> dict[str, Any] | None:
-        """The JSON object in its last line; None if it failed."""
+        """The JSON object in the last line of the output; None if the process failed."""
         lines = self.output.strip().splitlines()
         return json.loads(lines[-1]) if self.status == 0 and lines else None
 
     @property
     def reason(self) -> str:
-        """Why it failed, in a line."""
+        """Why the process failed, in one line."""
         if self.status is None:
             return f"stopped after {self.wall_s:.0f} s" + _last_step(self.errors)
         if self.status < 0:
@@ -57,12 +58,12 @@ class Finished:
 
 
 def run_child(command: Sequence[str], timeout_s: float, environment: Mapping[str, str] | None = None) -> Finished:
-    """Run a command to its end, watching its memory.
+    """Run a command to its end, and sample its memory meanwhile.
 
     Args:
       command: program and arguments.
-      timeout_s: after which it is stopped.
-      environment: added to this process's.
+      timeout_s: seconds after which the command is stopped.
+      environment: variables to add to those of this process.
     """
     with tempfile.TemporaryDirectory() as folder:
         paths = Path(folder) / "output", Path(folder) / "errors"
@@ -90,7 +91,7 @@ def run_child(command: Sequence[str], timeout_s: float, environment: Mapping[str
 def _message(errors: str) -> str:
     """The line of standard error that says what went wrong.
 
-    JAX ends a traceback with remarks about the frames that it left out, so an exception's own line is often not the last.
+    JAX adds remarks about omitted frames to the end of a traceback, so the line of the exception is often not the last line.
     """
     lines = errors.strip().splitlines()
     raised = [line for line in lines if _EXCEPTION.match(line)]
@@ -98,7 +99,7 @@ def _message(errors: str) -> str:
 
 
 def _last_step(errors: str) -> str:
-    """What a stopped process was doing, if it named its steps."""
+    """The step at which a process was stopped, if the process names its steps."""
     steps = [line.removeprefix(_STEP) for line in errors.splitlines() if line.startswith(_STEP)]
     return f" while {steps[-1]}" if steps else ""
 

@@ -1,9 +1,11 @@
-"""Synthetic embeddings that are hard in the ways that encoders' are: a large shared mean, a few directions that hold nearly
-everything, classes that overlap, segments of one clip that are alike.
+"""Synthetic embeddings with the difficulties of encoders' embeddings.
 
-The numbers are those of the sample stores (jfewshot/data/stores: Whisper, Moonshine, YAMNet, speech_embedding on four tasks).
-Squared length of the mean of unit-length embeddings: 0.7 to 0.95; eigenvalues about it fall as i^-1.3 to i^-2, and 64 directions
-hold 88 to 98%; classes explain a tenth to a half of the variance.
+They have a large common mean, and nearly all variance lies in a few directions. Classes overlap, and the segments of a clip are
+similar.
+
+The numbers come from the sample stores (jfewshot/data/stores: Whisper, Moonshine, YAMNet, speech_embedding on four tasks). The
+mean of unit-length embeddings has a squared length of 0.7 to 0.95. The eigenvalues of the covariance fall as i^-1.3 to i^-2, and
+64 directions hold 88 to 98% of the variance. Classes explain between a tenth and a half of the variance.
 """
 
 import dataclasses
@@ -18,15 +20,15 @@ _ROWS_AT_ONCE = 16_384
 
 @dataclasses.dataclass(frozen=True)
 class Look:
-    """What the embeddings look like.
+    """Statistics of the embeddings.
 
     Attributes:
-      mean_cosine: between two embeddings of different classes, about.
-      falls_as: exponent of the eigenvalues of the leading directions.
-      leading: share of the variance that those hold; the rest is white.
+      mean_cosine: approximate cosine between two embeddings of different classes.
+      falls_as: exponent with which the eigenvalues of the leading directions fall.
+      leading: share of the variance in the leading directions; the rest is white noise.
       classes, clips: shares of the variance between classes, and between the clips of a class; the rest is between
         the segments of a clip.
-      length: of an embedding.
+      length: Euclidean length of an embedding.
     """
 
     mean_cosine: float = 0.88
@@ -42,10 +44,10 @@ class Synthetic:
 
     Args:
       class_of_clip: class number of each clip.
-      n_segments: of each clip.
-      dim: of the embeddings.
-      seed: two seeds are two encoders: other directions, another mean.
-      look: see `Look`.
+      n_segments: number of segments of each clip.
+      dim: dimension of the embeddings.
+      seed: seed of the directions and of the mean, which differ between encoders.
+      look: statistics of the embeddings.
     """
 
     def __init__(
@@ -61,7 +63,7 @@ class Synthetic:
         mean = rng.normal(size=dim)
         self._mean = (look.length * np.sqrt(look.mean_cosine) * mean / np.linalg.norm(mean)).astype(np.float32)
         white = look.length * np.sqrt((1 - look.mean_cosine) * (1 - look.leading) / dim)
-        # White noise is cut from one long strip, at random places: it costs less than drawing it, and no two rows share a place.
+        # White noise is cut from one long array at random places, which is faster than drawing new noise for every row.
         self._strip = (white * rng.standard_normal(2**22, np.float32)).astype(np.float32)
         self._clip_of_segment = np.repeat(np.arange(len(class_of_clip)), n_segments)
         self._class_of_clip = class_of_clip
@@ -73,12 +75,13 @@ class Synthetic:
         return len(self._clip_of_segment)
 
     def blocks(self, dtype: str = "float32") -> Iterator[np.ndarray]:
-        """The rows, some thousands at a time."""
+        """The rows, in blocks of some thousands."""
         directions = len(self._basis)
         for number, start in enumerate(range(0, len(self), _ROWS_AT_ONCE)):
             rng = np.random.default_rng([self._seed, self.dim, number])
             clips = self._clip_of_segment[start : start + _ROWS_AT_ONCE]
-            # A clip that straddles two blocks gets two places; what it is timed for does not mind.
+            # A clip with segments in two blocks gets two different centres. This changes no time, and time is all that is
+            # measured.
             distinct, which = np.unique(clips, return_inverse=True)
             of_class, of_clip, of_segment = self._scales
             place = of_class * self._classes[self._class_of_clip[clips]]
@@ -95,7 +98,7 @@ class Synthetic:
         return np.concatenate(list(self.blocks(dtype)))
 
     def save(self, path: Path, dtype: str = "float32") -> None:
-        """All rows as a `.npy` file, without ever holding them all."""
+        """Write all rows to a `.npy` file, block by block."""
         with open(path, "wb") as file:
             header = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": (len(self), self.dim)}
             np.lib.format.write_array_header_1_0(file, header)

@@ -1,4 +1,4 @@
-"""Measuring side by side on a noisy machine: in turns, several times, medians and ratios."""
+"""Compares speeds on a machine whose load varies: measures several times, in turns, and takes medians and ratios."""
 
 import json
 import os
@@ -19,19 +19,19 @@ from jfewshot.threads import cores
 
 _LOAD = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
 
-# Threads of BLAS and OpenMP spin for tens of milliseconds after their work, and would take a core from whoever is next.
+# Threads of BLAS and OpenMP keep cores busy for tens of milliseconds after their work, which would slow the next measurement.
 _REST_S = 0.2
 
 
 def in_turns(rates: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
-    """Measure several things in turn, A B C A B C ..., after one unmeasured round, with a rest before each.
+    """Measure several functions in turns (A B C A B C ...) after one unmeasured round, with a pause before each measurement.
 
     Args:
-      rates: functions that do the work once and return a rate (per second).
-      rounds: how often each is measured.
+      rates: functions that do their work once, and return a rate per second.
+      rounds: how often each function is measured.
 
     Returns:
-      Each one's measured rates, in order: the i-th of each were taken in the same round.
+      the rates of each function by name, in the order of the rounds. The i-th rates of all functions come from the same round.
     """
     for measure in rates.values():
         measure()
@@ -44,20 +44,20 @@ def in_turns(rates: Mapping[str, Callable[[], float]], rounds: int) -> dict[str,
 
 
 def ratio(ours: list[float], theirs: list[float]) -> tuple[float, float, float]:
-    """Median, smallest and largest of the rounds' ratios."""
+    """Median, smallest and largest ratio of rates of the same round."""
     ratios = np.array(ours) / np.array(theirs)
     return float(np.median(ratios)), float(ratios.min()), float(ratios.max())
 
 
 def timed(work: Callable[[], Any], count: int) -> float:
-    """`count` per second of one call of `work`."""
+    """Call `work` once; returns `count` divided by the seconds that the call took."""
     started = time.perf_counter()
     work()
     return count / (time.perf_counter() - started)
 
 
 def machine() -> dict[str, Any]:
-    """What the numbers were taken on."""
+    """Describes this machine and this moment: processor, cores, load, Python version, date and commit."""
     return {
         "processor": _processor(),
         "cores": cores(),
@@ -69,7 +69,7 @@ def machine() -> dict[str, Any]:
 
 
 def provenance() -> dict[str, Any]:
-    """Where a file's numbers come from: the command, and what it ran on. The load is that of the command's start."""
+    """Where the numbers of a file come from: the command and the machine, with the load at the command's start."""
     spec = sys.modules["__main__"].__spec__
     module = spec.name.removesuffix(".__main__") if spec else Path(sys.argv[0]).name
     load = None if _LOAD is None else round(_LOAD, 2)
@@ -87,7 +87,7 @@ def _processor() -> str:
 
 
 def _commit() -> str | None:
-    """The commit that was measured, where git can tell."""
+    """The commit that was measured; None without git."""
     git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
     try:
         return subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
@@ -98,14 +98,16 @@ def _commit() -> str | None:
 def write_json(
     path: Path | None, result: Mapping[str, Any], a_line_each: bool = False, parts: Sequence[str] = ()
 ) -> None:
-    """Keep a result and its provenance.
+    """Write a result and its provenance.
 
     Args:
-      path: None to keep nothing.
-      result: what was found.
-      a_line_each: write what lies three levels deep and deeper on one line, so that each cell of a study has a line.
-      parts: which parts of the result this command measured, where several commands fill one file. The provenance then holds
-        one for each part, and `result` brings along those of the parts that were there already.
+      path: the file to write; None to write nothing.
+      result: the measured numbers.
+      a_line_each: whether each value at the third level of nesting is written on a single line, so that each cell of a study has
+        one line of the file.
+      parts: names of the parts of the result that this command measured, for a file that several commands fill. The provenance
+        then has an entry for each part, and `result["provenance"]` must hold the entries of the parts that were in the file
+        before.
     """
     if path is None:
         return
@@ -122,6 +124,6 @@ def write_json(
 
 
 def markdown_table(headings: list[str], rows: list[list[str]]) -> str:
-    """A table to paste into a page."""
+    """A Markdown table."""
     lines = [headings, ["---"] * len(headings), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)

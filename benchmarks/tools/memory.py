@@ -1,4 +1,4 @@
-"""How much memory something takes at its peak (Linux; None elsewhere)."""
+"""Memory of processes and of compiled functions. The memory of processes is read from Linux, and None on other systems."""
 
 import math
 from pathlib import Path
@@ -8,7 +8,7 @@ _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def reset_peak() -> None:
-    """Forget the peak so far, where the system allows it."""
+    """Set the peak memory of this process to its present memory, if the system allows it."""
     try:
         _CLEAR.write_text("5")
     except OSError:
@@ -16,7 +16,7 @@ def reset_peak() -> None:
 
 
 def memory_bytes(field: str = "VmHWM", process: int | None = None) -> int | None:
-    """A field of a process's status: VmHWM (peak, mapped files included), VmRSS (now), RssAnon (now, without files)."""
+    """A field of a process's status in bytes: VmHWM (peak with mapped files), VmRSS (now, with files), RssAnon (now, without)."""
     path = _STATUS if process is None else Path(f"/proc/{process}/status")
     try:
         lines = path.read_text().splitlines()
@@ -26,10 +26,11 @@ def memory_bytes(field: str = "VmHWM", process: int | None = None) -> int | None
 
 
 def temporary_bytes(compiled: Any) -> float:
-    """Bytes that a compiled function needs for intermediate results; NaN where the backend does not say.
+    """Bytes that a compiled function needs for intermediate results; NaN if the backend does not report them.
 
     Args:
-      compiled: a `jax.stages.Compiled`. (Child processes that measure memory load this file, and must not load JAX.)
+      compiled: a `jax.stages.Compiled`. Its type is not in the signature, because processes that measure memory import this
+        module and must not import JAX.
     """
     analysis = compiled.memory_analysis()
     return math.nan if analysis is None else float(analysis.temp_size_in_bytes)

@@ -1,6 +1,6 @@
-"""mteb's own classification task on stored embeddings, with a record of what it drew, predicted and how long that took.
+"""Runs mteb's own classification task on stored embeddings, and records its draws, its predictions and their time.
 
-It needs mteb 2.26 (`pip install "mteb==2.26.*"`), which this project otherwise does without.
+The module needs mteb 2.26 (`pip install "mteb==2.26.*"`). No other part of this project needs mteb.
 """
 
 import time
@@ -15,12 +15,12 @@ def run_mteb(labels: np.ndarray, embeddings: np.ndarray, test: np.ndarray | None
     Args:
       labels: class number of each clip, in the dataset's order.
       embeddings: clips x dim, float32.
-      test: which clips are of the test split; None for folds of all clips.
+      test: which clips are in the test split; None for folds of all clips.
 
     Returns:
-      `scores` as mteb gives them; and of each experiment `support` (places in the training part, in mteb's order), `predicted`,
-      the `iterations` after which scikit-learn stopped, and the `seconds` and `cpu_seconds` of its fit and predictions. `total_s`
-      and `total_cpu_s` are those of all of mteb's evaluation.
+      `scores` are mteb's own scores. For each experiment: `support` (places in the training part, in mteb's order), `predicted`,
+      the `iterations` after which scikit-learn stopped, and the `seconds` and `cpu_seconds` of fit and predictions. `total_s` and
+      `total_cpu_s` are the times of mteb's whole evaluation.
     """
     from datasets import Dataset, DatasetDict
     from mteb.abstasks.classification import AbsTaskClassification
@@ -31,7 +31,7 @@ def run_mteb(labels: np.ndarray, embeddings: np.ndarray, test: np.ndarray | None
     evaluator: Any = AbsTaskClassification.evaluator
 
     class Recording(evaluator):  # type: ignore[misc]
-        """Notes the predictions of each experiment."""
+        """mteb's evaluator, which also records the predictions of each experiment."""
 
         def __call__(self, train_embeddings: Any, test_embeddings: Any) -> Any:
             started = time.perf_counter(), time.process_time()
@@ -43,7 +43,7 @@ def run_mteb(labels: np.ndarray, embeddings: np.ndarray, test: np.ndarray | None
             return predicted
 
     class StoredEmbeddings(AbsTaskClassification):
-        """mteb's task, in which a clip is its number as a text."""
+        """mteb's task on clips whose content is their number as a text."""
 
         metadata = TaskMetadata(
             name="StoredEmbeddings",
@@ -64,7 +64,7 @@ def run_mteb(labels: np.ndarray, embeddings: np.ndarray, test: np.ndarray | None
             return drawn
 
     class Stub:
-        """A model that looks embeddings up."""
+        """A model that returns the stored embedding of a clip's number."""
 
         mteb_model_meta = None
 
