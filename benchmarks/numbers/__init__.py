@@ -1,9 +1,9 @@
-"""Numbers that the pages print: compared with the files in benchmarks/measured, and measured again in short runs.
+"""Compares the numbers on the pages with the files in benchmarks/measured, and measures some of them again in short runs.
 
-- `pages`: the tables of the README and of docs/
-- `claims`: a printed number, a measured one, and whether they agree
-- `comparing`: a table or a sentence, and the file that its numbers come from
-- `printed`: which table and which sentence prints the numbers of which file
-- `fill`: write the files' numbers into the pages, `python -m benchmarks.numbers.fill`
-- `parts`: what is measured again, `make numbers`: the commands, and which numbers of which page or file they repeat
+- `pages`: reads the tables of the README and of docs/
+- `claims`: a printed number, a measured number, and whether they agree
+- `comparing`: a table or a sentence, and the file of its numbers
+- `printed`: lists which table or sentence prints the numbers of which file
+- `fill`: writes the numbers of the files into the pages, `python -m benchmarks.numbers.fill`
+- `parts`: the commands of `make numbers`, which measure again, and the printed numbers that they repeat
 """

@@ -24,30 +24,31 @@ log = logging.getLogger("benchmarks")
 
 @dataclasses.dataclass(frozen=True)
 class Numbers:
-    """Measure the printed numbers again in short runs, and compare each with what the page claims.
+    """Measure printed numbers again in short runs, and compare each with the number on its page.
 
-    Accuracies are of the same episodes, so they must agree to the last printed digit. Speeds are ratios to what is measured in
-    turns with ours, and must lie within the range of the rounds on record; in three rounds instead of five, and on another
-    machine, some will not. Close other programs first. Exit status 1: a number does not agree, or could not be measured.
+    Accuracies are measured on the same episodes, so they must agree to the last printed digit. Speeds are ratios to a competitor
+    that is measured in turns, and must lie within the range of the recorded rounds. Some ratios will lie outside, because these
+    runs have three rounds instead of five and other machines differ. Close other programs first. The exit status is 1 if a number
+    does not agree or could not be measured.
 
     Examples:
       python -m benchmarks.numbers                              # about 15 minutes on two cores
-      python -m benchmarks.numbers --parts one-shot chosen      # the accuracies alone: two minutes
+      python -m benchmarks.numbers --parts one-shot chosen      # only accuracies: two minutes
     """
 
     parts: tuple[str, ...] = tuple(PARTS)
-    """Which numbers: one-shot, chosen (accuracies), headline, real-size, training (speeds)."""
+    """Which numbers to measure: one-shot and chosen are accuracies; headline, real-size and training are speeds."""
     json: Path | None = None
-    """Also write what was claimed and measured here."""
+    """File for the printed and the measured numbers."""
     timeout_s: float = 600.0
-    """Stop a command that takes longer; its part counts as not measured."""
+    """Stop a command that takes longer than this many seconds. Its part then counts as not measured."""
 
 
 def compare(options: Numbers) -> int:
-    """Measure part by part, print, and tell whether all agree.
+    """Measure part by part and print the comparison; returns the exit status.
 
     Raises:
-      UserError: an unknown part is asked for.
+      UserError: if the options name an unknown part.
     """
     unknown = [name for name in options.parts if name not in PARTS]
     if unknown:
@@ -93,13 +94,13 @@ def _measure(name: str, scratch: Path, timeout_s: float) -> Iterator[Compared]:
             timeout=timeout_s,
         )
         if done.returncode:
-            said = (done.stderr.strip() or done.stdout.strip() or "it said nothing").splitlines()[-1]
+            said = (done.stderr.strip() or done.stdout.strip() or "it printed nothing").splitlines()[-1]
             raise subprocess.SubprocessError(f"python -m {module} ended with status {done.returncode}: {said}")
     yield from PARTS[name].compare(folder)
 
 
 def _table(found: list[Compared]) -> str:
-    """Every ratio; of accuracies, which are many, their number and those that differ."""
+    """A table of every ratio and of the accuracies that differ. Of the accuracies that agree, only their number is printed."""
     same = [item for item in found if isinstance(item, Accuracy) and item.agrees]
     shown = [[item.what, *item.printed, "yes" if item.agrees else "NO"] for item in found if item not in same]
     lines = [f"{len(same)} accuracies agree to their last digit."] if same else []

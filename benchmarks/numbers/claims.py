@@ -1,17 +1,17 @@
-"""A number as a page prints it, and as it was measured now."""
+"""A number that a page prints, compared with a new measurement."""
 
 import dataclasses
 
 
 @dataclasses.dataclass(frozen=True)
 class Accuracy:
-    """An accuracy in percent. The episodes are the same, so the measured one must agree to the last printed digit.
+    """An accuracy in percent. The episodes are the same, so the measured accuracy must agree to the last printed digit.
 
     Attributes:
       what: which number it is.
-      page: where it is printed.
-      claimed: as printed, in percent.
-      measured: in percent.
+      page: the page that prints it.
+      claimed: the printed accuracy, in percent.
+      measured: the measured accuracy, in percent.
     """
 
     what: str
@@ -21,26 +21,26 @@ class Accuracy:
 
     @property
     def agrees(self) -> bool:
-        """Whether it is printed in the same way; half a unit of the last digit may be rounded either way."""
+        """Whether the measured accuracy, rounded, is the printed one. Half a unit of the last digit may be rounded up or down."""
         digits = len(self.claimed.partition(".")[2])
         return abs(float(self.claimed) - self.measured) <= 0.5 * 10.0**-digits + 1e-9
 
     @property
     def printed(self) -> tuple[str, str, str]:
-        """Claimed, measured, and their ratio."""
+        """The printed accuracy, the measured accuracy, and their ratio."""
         digits = len(self.claimed.partition(".")[2])
         return self.claimed, f"{self.measured:.{digits}f}", f"{self.measured / float(self.claimed):.4f}"
 
 
 @dataclasses.dataclass(frozen=True)
 class Ratio:
-    """How many times as fast one thing is as another. It varies, so it must lie within the range of the rounds on record.
+    """How many times as fast one side is as another. It varies, so it must lie within the range of the recorded rounds.
 
     Attributes:
       what: which ratio it is.
-      page: where it is printed.
-      on_record: median, smallest and largest of the rounds on record.
-      measured: the median of the rounds now.
+      page: the page that prints it.
+      on_record: median, smallest and largest ratio of the recorded rounds.
+      measured: the median ratio of the new rounds.
     """
 
     what: str
@@ -50,13 +50,13 @@ class Ratio:
 
     @property
     def agrees(self) -> bool:
-        """Whether the ratio measured now lies within the range on record."""
+        """Whether the new ratio lies within the recorded range."""
         _, smallest, largest = self.on_record
         return smallest <= self.measured <= largest
 
     @property
     def printed(self) -> tuple[str, str, str]:
-        """Claimed with its range, measured, and their ratio."""
+        """The printed ratio with its range, the measured ratio, and their quotient."""
         median, smallest, largest = self.on_record
         return (
             f"{median:.3g} ({smallest:.3g} to {largest:.3g})",

@@ -1,6 +1,6 @@
-"""Numbers as a page prints them, compared with the file they come from, or filled in from it.
+"""Compares the numbers of a page's table or sentence with the measured file that they come from, or fills them in from it.
 
-A page's table or sentence is compared number by number: as many numbers as the file gives, each to its last printed digit.
+The page must print as many numbers as the file gives, and each number must agree to its last printed digit.
 """
 
 import dataclasses
@@ -17,20 +17,21 @@ _NUMBER = re.compile(r"(?<![\w.,-])[+−-]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
 Rows = list[list[str]]
 """The cells of each row of a table, as printed."""
 Values = Sequence[Sequence[Sequence[float]]]
-"""For each row, and for each cell of the row that is compared, the cell's numbers; an empty cell has none."""
+"""For each row, and for each compared cell of the row, the numbers of the cell. An empty cell has no numbers."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """A table whose numbers are those of a file.
+    """A table whose numbers come from a file.
 
     Attributes:
       page: its path from the root of the repository.
-      below: the table is the first one below this text.
-      file: the file in benchmarks/measured, without `.json`.
-      values: the measured numbers, from the file's content and the page's rows.
-      labels: how many columns at the left hold no measurements.
-      columns: which columns are of this file, where the others are of another one; all to the right of the labels without.
+      below: a text of the page; the table is the first one below it.
+      file: name of the file in benchmarks/measured, without `.json`.
+      values: given the file's content and the page's rows, returns the measured numbers.
+      labels: how many columns at the left are labels.
+      columns: the columns that come from this file, if other columns come from other files. None stands for all columns to the
+        right of the labels.
     """
 
     page: str
@@ -41,7 +42,7 @@ class Table:
     columns: tuple[int, ...] = ()
 
     def differences(self) -> Iterator[str]:
-        """A line for each cell whose numbers are not the file's."""
+        """A line for each cell whose numbers differ from the file."""
         headings, *rows = map(cells_of, table_lines(self.page, self.below))
         for row, cells in zip(rows, self.values(measured(self.file), rows), strict=True):
             for place, values in zip(self._places(row), cells, strict=True):
@@ -50,7 +51,7 @@ class Table:
                     yield f"{self.page}, below {self.below!r}, row {label!r}, {headings[place]!r}: {text}"
 
     def filled(self, text: str) -> str:
-        """The page with the file's numbers in the table."""
+        """The text of the page with the file's numbers in the table."""
         _, *lines = table_lines(self.page, self.below)
         rows = [cells_of(line) for line in lines]
         before, found, after = text.partition(self.below)
@@ -67,13 +68,13 @@ class Table:
 
 @dataclasses.dataclass(frozen=True)
 class Sentence:
-    """A sentence whose numbers are those of a file.
+    """A sentence whose numbers come from a file.
 
     Attributes:
       page: its path from the root of the repository.
       text: the sentence, or a part of it, with `{}` in place of each number. Line breaks do not count.
-      file: the file in benchmarks/measured, without `.json`.
-      values: the numbers, from the file's content.
+      file: name of the file in benchmarks/measured, without `.json`.
+      values: given the file's content, returns the numbers.
     """
 
     page: str
@@ -82,7 +83,7 @@ class Sentence:
     values: Callable[[Any], Sequence[float]]
 
     def differences(self) -> Iterator[str]:
-        """A line for each number that is not the file's.
+        """A line for each number that differs from the file.
 
         Raises:
           LookupError: the page has no such sentence.
@@ -94,7 +95,7 @@ class Sentence:
         )
 
     def filled(self, text: str) -> str:
-        """The page with the file's numbers in the sentence."""
+        """The text of the page with the file's numbers in the sentence."""
         found = self._found(text)
         values = self.values(measured(self.file))
         for place, value in reversed(list(enumerate(values, 1))):
@@ -116,12 +117,12 @@ def measured(file: str) -> Any:
 
 
 def numbers_in(text: str) -> list[str]:
-    """The numbers of a text, as printed. Digits of a name (ESC-10, v2) are none."""
+    """The numbers of a text, as printed. Digits in a name (ESC-10, v2) do not count as numbers."""
     return _NUMBER.findall(text)
 
 
 def differing(text: str, values: Sequence[float]) -> Iterator[str]:
-    """A line for each printed number that is not the measured one to its last digit, or one if their number differs."""
+    """A line for each printed number that differs from the measured number, or one line if there are more or fewer numbers."""
     printed = numbers_in(text)
     if len(printed) != len(values):
         yield f"{text!r} prints {len(printed)} numbers, the file has {[round(value, 4) for value in values]}"
@@ -136,7 +137,7 @@ def _agree(number: str, value: float) -> bool:
 
 
 def _with(text: str, values: Sequence[float]) -> str:
-    """The text with measured numbers where it prints others, in the form of the printed ones."""
+    """The text with the measured numbers, written with the digits and separators of the printed numbers."""
     numbers = iter(values)
 
     def written(found: re.Match) -> str:

@@ -1,7 +1,7 @@
-"""Write the numbers of benchmarks/measured into the pages that print them: `python -m benchmarks.numbers.fill`.
+"""Writes the numbers of benchmarks/measured into the pages that print them: `python -m benchmarks.numbers.fill`.
 
-After a study or a benchmark was run again. Rows, columns and the words of sentences stay, so read what changed (`git diff docs`):
-a sentence may now say the opposite of its numbers. What is filled in is listed in benchmarks/numbers/printed.
+Run this command after a study or a benchmark was run again. Only numbers change: rows, columns and words stay. So read the
+changes (`git diff docs`), because a sentence may now contradict its numbers. benchmarks/numbers/printed lists what is filled in.
 """
 
 import sys
@@ -11,7 +11,7 @@ from benchmarks.numbers.printed import SENTENCES, TABLES
 
 
 def main() -> int:
-    """Fill in, and print what changed; exit status 1 where a number could not be filled in."""
+    """Fill in the numbers, and print what changed; the exit status is 1 if a number could not be filled in."""
     left = []
     for claim in [*TABLES, *SENTENCES]:
         try:

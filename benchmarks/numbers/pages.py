@@ -1,4 +1,4 @@
-"""Tables of the README and of docs/."""
+"""Reads the tables of the README and of docs/."""
 
 import re
 from pathlib import Path
@@ -14,17 +14,20 @@ def table_below(page: str, text: str) -> list[dict[str, str]]:
       text: the heading or sentence above the table.
 
     Returns:
-      A dict per row, from the heading of a column to the cell, without bold and italics.
+      a dict for each row, from the heading of a column to the cell, without bold and italics.
 
     Raises:
-      LookupError: the page has no such text, or no table below it.
+      LookupError: if the page has no such text, or no table below it.
     """
     headings, *rows = map(cells_of, table_lines(page, text))
     return [dict(zip(headings, row, strict=True)) for row in rows]
 
 
 def table_lines(page: str, text: str) -> list[str]:
-    """The lines of the same table, without the line of dashes below its headings. The text may be one of the headings."""
+    """The lines of the first table below a text of a page, without the line of dashes below the headings.
+
+    The text may also be one of the table's headings.
+    """
     content = (ROOT / page).read_text(encoding="utf-8")
     place = content.find(text)
     if place < 0:
@@ -37,5 +40,5 @@ def table_lines(page: str, text: str) -> list[str]:
 
 
 def cells_of(line: str) -> list[str]:
-    """A line's cells without bold and italics."""
+    """The cells of a line, without bold and italics."""
     return [cell.strip().strip("*") for cell in line.strip().strip("|").split("|")]

@@ -1,4 +1,4 @@
-"""What is measured again: commands, and which printed numbers they repeat."""
+"""The commands that measure numbers again, and the printed numbers that they repeat."""
 
 import csv
 import dataclasses
@@ -12,19 +12,19 @@ from benchmarks.numbers.claims import Accuracy, Compared, Ratio
 from benchmarks.numbers.pages import ROOT, table_below
 from benchmarks.suite.rows import Question, Row
 
-# The pages name datasets in fewer words than the stores.
+# Names of datasets on the pages that differ from the names in the stores.
 _DATASETS = {"ESC-10 (sounds)": "ESC-10", "Arabic words": "Arabic Speech Commands (20 words)"}
 _MEASURED = ROOT / "benchmarks/measured"
 
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """Numbers that one or a few commands give.
+    """Numbers that one or several commands measure.
 
     Attributes:
-      about: what they are.
-      commands: the module and options of each command, given the folder in which it works.
-      compare: reads what the commands wrote in the folder.
+      about: a description of the numbers.
+      commands: given the working folder, returns the module and options of each command.
+      compare: reads what the commands wrote in the folder, and compares it with the pages.
     """
 
     about: str
@@ -37,7 +37,7 @@ def _evaluation(folder: Path, name: str, *options: str) -> list[str]:
 
 
 def _accuracies(folder: Path, name: str) -> dict[tuple[str, str, str], float]:
-    """In percent, by condition's title, upstream and dataset."""
+    """Accuracies in percent, by title of the condition, upstream and dataset."""
     with (folder / f"{name}.csv").open(newline="", encoding="utf-8") as file:
         return {
             (row["condition"], row["upstream"], column): 100 * float(value)
@@ -90,7 +90,7 @@ def _datasets(row: dict[str, str]) -> list[str]:
     return [column for column in row if column.startswith(("Arabic", "ESC", "FSDD"))]
 
 
-# The rows of the README's table: what `--selection headline` measures, one row each.
+# The rows of the README's table, which are rows of `--selection headline`.
 _HEADLINE = (
     Row(Question(n_episodes=100_000), "torch Gram, episodes last, compiled"),
     Row(Question(), "torch Gram, episodes last, compiled"),
@@ -155,7 +155,7 @@ def _real_size(folder: Path) -> Iterator[Compared]:
             yield Ratio(what, "docs/benchmarks.md", then, measured[shots][side][0])
 
 
-# What is trained, where its ratios are printed, the field of its file that holds them, and the settings that are repeated.
+# For each training: the page of its ratios, the field of its file that holds them, and the settings that are repeated.
 _TRAINING = {
     "simclr_step": ("docs/pretraining.md", "ratio", ("batch", "frames")),
     "emotion": ("docs/emotion.md", "measured", ("batch", "frames", "dim", "layers")),
@@ -164,7 +164,7 @@ _TRAINING = {
 
 
 def _training_commands(folder: Path) -> list[list[str]]:
-    """At the sizes on record, in fewer rounds: at smaller sizes the ratios are others."""
+    """The commands of the recorded measurements with fewer rounds. The sizes are the same, because ratios depend on them."""
     commands = []
     for name, (_, _, repeated) in _TRAINING.items():
         settings = json.loads((_MEASURED / f"{name}_cpu.json").read_text())["settings"]

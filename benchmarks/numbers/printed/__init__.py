@@ -1,4 +1,4 @@
-"""Which tables and sentences of the pages print the numbers of which file of benchmarks/measured, a module for each subject.
+"""Lists which tables and sentences of the pages print the numbers of which file of benchmarks/measured, by subject.
 
 - `classifiers`: strengths that each episode chooses, and kernels
 - `gains`: transductive heads and whitening
@@ -6,7 +6,7 @@
 - `scores`: probabilities and scores, expected accuracies, long recordings, mteb's protocol
 - `speeds`: speeds, sizes and times of evaluation
 - `training`: studies of pretrained encoders, and speeds of training and extraction
-- `names`: the pages' names of encoders, datasets and classifiers, as the files have them
+- `names`: converts the pages' names of encoders, datasets and classifiers to the names in the files
 """
 
 from benchmarks.numbers.printed import classifiers, gains, samples, scores, speeds, training

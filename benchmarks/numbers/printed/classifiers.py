@@ -1,4 +1,4 @@
-"""docs/classifiers.md: strengths that episodes choose, and kernels."""
+"""Tables and sentences of docs/classifiers.md about strengths that episodes choose, and about kernels."""
 
 from statistics import mean
 from typing import Any
@@ -10,7 +10,7 @@ PAGE = "docs/classifiers.md"
 
 
 def auto_strength(found: Any, rows: Rows) -> Values:
-    """How good chosen strengths are."""
+    """Accuracies with chosen strengths, compared with the best fixed strength."""
     values = []
     for row, (block, label) in zip(rows, blocks(rows), strict=True):
         shape = part(r"(\d+)-way", block) + "x" + part(r"(\d+)-shot", block)
@@ -22,7 +22,7 @@ def auto_strength(found: Any, rows: Rows) -> Values:
 
 
 def which_to_report(found: Any, rows: Rows) -> Values:
-    """Accuracies with strength 1, the chosen one and the best one."""
+    """Accuracies with strength 1, with the chosen strength and with the best strength."""
     values = []
     for row in rows:
         name = head(row[0])
@@ -40,7 +40,7 @@ def which_to_report(found: Any, rows: Rows) -> Values:
 
 
 def strength_speeds(found: Any, rows: Rows) -> Values:
-    """Episodes per second of each classifier with strength 1 and with `auto`, and RidgeClassifierCV's."""
+    """Episodes per second of each classifier with strength 1 and with `auto`, and of RidgeClassifierCV."""
     values = []
     for row in rows:
         rates = found["speed"][f"5x{shots_of(row[0])}"]
@@ -61,7 +61,7 @@ def kernels(found: Any, rows: Rows) -> Values:
 
 
 def not_converged(found: Any) -> list[float]:
-    """(Of no printed number: the sentence says the number in a word.)"""
+    """No numbers: checks the episodes that did not converge, whose number the sentence spells out as a word."""
     names = {
         (*of(cell), key, value["not_converged"])
         for cell in found["cells"]

@@ -1,4 +1,4 @@
-"""docs/classifiers.md: what transductive heads and whitening gain and lose."""
+"""Tables and sentences of docs/classifiers.md about the gains and losses of transductive heads and of whitening."""
 
 from typing import Any
 
@@ -52,7 +52,7 @@ def whitening(found: Any, rows: Rows) -> Values:
 
 
 def whitened(label: str, block: str) -> str:
-    """The file's name of a classifier at some shots."""
+    """The file's name of a classifier with some number of shots."""
     name = head(label).replace(":C=", " ").replace(":alpha=", " ") + (" 1.0" if "C = 1" in label else "")
     return f"{name}, {shots_of(block)} shots"
 

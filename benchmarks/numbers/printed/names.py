@@ -1,4 +1,4 @@
-"""Names and labels of the pages: encoders, datasets, classifiers, and cells that gain or lose most."""
+"""Reads names and labels of the pages: encoders, datasets, classifiers, and cells that gain or lose most."""
 
 import re
 from collections.abc import Iterable
@@ -20,12 +20,12 @@ DATASETS = {"Arabic words": "arabic_commands", "ESC-10": "esc10", "digits": "fsd
 
 
 def upstream(text: str) -> str:
-    """Of a longer name, such as Whisper tiny.en or Speech SimCLR, small."""
+    """The upstream in a page's longer name, such as `Whisper tiny.en` or `Speech SimCLR, small`."""
     return next(name for title, name in UPSTREAMS.items() if title in text)
 
 
 def dataset(text: str) -> str:
-    """Of a longer name, such as FSDD, digits or ESC-10 (sounds)."""
+    """The dataset in a page's longer name, such as `FSDD, digits` or `ESC-10 (sounds)`."""
     return next(name for title, name in DATASETS.items() if title in text)
 
 
@@ -40,7 +40,7 @@ def cells_in(text: str) -> list[tuple[str, str]]:
 
 
 def blocks(rows: Rows, column: int = 0) -> list[tuple[str, str]]:
-    """Each row's block (`5-way 1-shot`, `5 shots`) and its label, where only the first row of a block names the block."""
+    """The block (`5-way 1-shot`, `5 shots`) and the label of each row. In the table, only the first row of a block names it."""
     found, block = [], ""
     for row in rows:
         start, comma, label = row[column].partition(", ")
@@ -70,18 +70,18 @@ def part(pattern: str, text: str) -> str:
 
 
 def ends(values: Iterable[float]) -> list[float]:
-    """The smallest and the largest."""
+    """The smallest and the largest value."""
     values = list(values)
     return [min(values), max(values)]
 
 
 def of(cell: dict[str, Any]) -> tuple[str, str]:
-    """A cell's encoder and dataset."""
+    """Encoder and dataset of a cell."""
     return cell["upstream"], cell["dataset"]
 
 
 def largest(each: dict[tuple[str, str], float], text: str, sign: int = 1) -> list[float]:
-    """The values of the cells that a text names, which must be the ends of all cells."""
+    """The values of the cells that a text names. These cells must have the largest values of all cells."""
     named = cells_in(text) if text.strip("–") else []
     ends = sorted(each.values(), key=lambda value: -sign * value)[: len(named)]
     chosen = [each[cell] for cell in named]
@@ -94,5 +94,5 @@ def largest(each: dict[tuple[str, str], float], text: str, sign: int = 1) -> lis
 
 
 def smallest(each: dict[tuple[str, str], float], text: str) -> list[float]:
-    """The same of the cells that lose most."""
+    """The values of the cells that a text names. These cells must have the smallest values of all cells."""
     return largest(each, text, -1)

@@ -1,4 +1,4 @@
-"""What the sample stores show: noise, chosen labels, fused encoders, planted faults, curves over shots."""
+"""Tables and sentences about the sample stores: noise, chosen labels, fused encoders, planted faults, curves over shots."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -22,7 +22,7 @@ def noise(found: Any, rows: Rows) -> Values:
 
 
 def chosen_labels(found: Any, rows: Rows) -> Values:
-    """Gains of each way of choosing, and in how many stores."""
+    """Gain of each method of choosing clips, and in how many stores it gains."""
     values = []
     for row in rows:
         if "mean gain" in row[0]:
@@ -56,7 +56,7 @@ _TITLES = {
 
 
 def fusion(found: Any, rows: Rows) -> Values:
-    """Pairs of encoders."""
+    """Accuracies of pairs of encoders."""
     values, title = [], ""
     for row in rows:
         title = _TITLES.get(row[0], row[0]) or title
@@ -77,7 +77,7 @@ def fusion(found: Any, rows: Rows) -> Values:
 
 
 def chosen_fusion(found: Any, rows: Rows) -> Values:
-    """Pairs with equal and with chosen weights."""
+    """Accuracies of pairs with equal and with chosen weights."""
     values = []
     for row in rows:
         line = []
@@ -92,7 +92,7 @@ def chosen_fusion(found: Any, rows: Rows) -> Values:
 
 
 def curve_laws(found: Any, rows: Rows) -> Values:
-    """Curves that are predicted from five points."""
+    """How well five points of a curve predict the next two."""
     titles = {"`ridge:alpha=auto`": "ridge, alpha = auto", "`logistic`, C = 1": "logistic, C = 1", "all three": "all"}
     values = []
     for row in rows:
@@ -130,7 +130,7 @@ def planted_labels(found: Any, rows: Rows) -> Values:
 
 
 def accuracies(titles: Sequence[str], *conditions: str) -> Callable[[Any, Rows], Values]:
-    """Accuracies of the columns under each condition, as `make numbers` measures them."""
+    """Accuracies of each column of datasets under the conditions, from the file that `make numbers` compares with."""
 
     def values(found: Any, rows: Rows) -> Values:
         by = {one["what"]: one["measured"] for one in found["numbers"]}
@@ -140,7 +140,7 @@ def accuracies(titles: Sequence[str], *conditions: str) -> Callable[[Any, Rows],
 
 
 def with_chance(found: Any, rows: Rows) -> Values:
-    """One shot; the last row is chance."""
+    """Accuracies at one shot. The last row of the table is chance."""
     return [*accuracies(_SAMPLES, "1 shot")(found, rows[:-1]), [[20.0]] * len(_SAMPLES)]
 
 
@@ -190,7 +190,7 @@ TABLES = [
 
 
 def curves(found: Any) -> list[float]:
-    """How often the interval of the labels holds the truth, by law."""
+    """How often the interval of the number of labels holds the true number, for each law."""
     return [
         100 * found["simulated"][name]
         for name in ("power_law", "noisy_centroids", "stretched_exponential", "straight_line", "all")

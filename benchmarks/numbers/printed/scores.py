@@ -1,4 +1,4 @@
-"""Probabilities and scores, expected accuracies, long recordings, and mteb's protocol, on the sample stores."""
+"""Tables and sentences about probabilities and scores, expected accuracies, long recordings, and mteb's protocol."""
 
 from statistics import mean
 from typing import Any
@@ -19,7 +19,7 @@ def calibration(found: Any, rows: Rows) -> Values:
 
 
 def unknown_classes(found: Any, rows: Rows) -> Values:
-    """How well each score tells unknown classes."""
+    """How well each score separates known from unknown classes."""
     values = []
     for row in rows:
         scores = found["means"]["unknown classes"][f"{head(row[0])}, {row[1]} shots"]
@@ -33,7 +33,7 @@ def unknown_classes(found: Any, rows: Rows) -> Values:
 
 
 def expected_accuracy(found: Any, rows: Rows) -> Values:
-    """How often the intervals held."""
+    """How often the intervals held the accuracy."""
     return [
         [
             [100 * found["summary"][row[0]][m]["covered"], found["summary"][row[0]][m]["median width, binomial 1"]]
@@ -44,7 +44,7 @@ def expected_accuracy(found: Any, rows: Rows) -> Values:
 
 
 def long_recordings(found: Any, rows: Rows) -> Values:
-    """Heads on a long recording."""
+    """Shares of correct answers of heads on a long recording."""
     values = []
     for row in rows:
         (head_of,) = [
@@ -60,7 +60,7 @@ def long_recordings(found: Any, rows: Rows) -> Values:
 
 
 def mteb_rankings(found: Any, rows: Rows) -> Values:
-    """How many pairs change places."""
+    """How many pairs of encoders change their order."""
     by = {one["on"]: one for one in found["rankings"]}
     counts = ("swapped_by_mteb", "swapped_by_mtebs_draws_converged", "swapped_in_five_folds_mean")
     shares = ("same_order_in_five_folds", "same_best_in_five_folds")
@@ -101,7 +101,7 @@ TABLES = [
 
 
 def temperature(found: Any) -> list[float]:
-    """The fixed temperature of one shot, those of single cells, and what they would give."""
+    """The fixed temperature at one shot, the best temperatures of single cells, and the loss with each of them."""
     tried = found["means"]["one shot by temperature"]
     quartiles = [tried[name]["quartiles_of_best"] for name in tried]
     of = tried["logistic"]

@@ -1,4 +1,4 @@
-"""docs/benchmarks.md and docs/mteb.md: speeds, sizes and times."""
+"""Tables and sentences of docs/benchmarks.md and docs/mteb.md: speeds, sizes and times."""
 
 import re
 from statistics import median
@@ -11,12 +11,12 @@ PAGE = "docs/benchmarks.md"
 
 
 def number(text: str) -> int:
-    """A count as printed."""
+    """The number in a printed count, such as 10,000."""
     return int(text.replace(",", ""))
 
 
 def same_episode(row: list[str], places: dict[str, int]) -> dict[str, Any]:
-    """What the labels of a row ask for: episode, store, competitor, and where it is printed a classifier."""
+    """The question that the labels of a row describe: episode, store, competitor, and classifier if the table has one."""
     way, shot = numbers_in(row[places["episode"]].replace("-", " "))
     segments, dim = row[places["store"]].split(" x ")
     found: dict[str, Any] = {"n_way": int(way), "k_shot": int(shot), "segments": number(segments), "dim": int(dim)}
@@ -29,20 +29,20 @@ def same_episode(row: list[str], places: dict[str, int]) -> dict[str, Any]:
 
 
 def compared(found: Any, asked: dict[str, Any]) -> list[list[float]]:
-    """Rates of both sides, the ratio, its range and the share of equal predictions of the row that was asked for."""
+    """For one question: rates of both sides, their ratio with its range, and the share of equal predictions."""
     (row,) = [row for row in found["rows"] if all(row[field] == value for field, value in asked.items())]
     ratios = [[row["ratio"]], [row["ratio_smallest"], row["ratio_largest"]]]
     return [[median(row["theirs"])], [median(row["ours"])], *ratios, [100 * row["agreement"]]]
 
 
 def headline(found: Any, rows: Rows) -> Values:
-    """The rows whose speeds are quoted."""
+    """Rows of the table of quoted speeds."""
     places = {"episode": 0, "store": 1, "episodes": 2, "competitor": 3}
     return [compared(found, same_episode(row, places)) for row in rows]
 
 
 def before(found: Any, rows: Rows) -> Values:
-    """The rows of version 0.1.0, with the competitor's setting."""
+    """Rows of version 0.1.0, with the setting of the competitor."""
     places = {"classifier": 0, "episode": 1, "store": 2, "competitor": 3}
     values = []
     for row in rows:
@@ -55,7 +55,7 @@ def before(found: Any, rows: Rows) -> Values:
 
 
 def real_size(found: Any, rows: Rows) -> Values:
-    """Stores of 300,000 segments."""
+    """Rates on stores of 300,000 segments."""
     values = []
     for row in rows:
         shot = int(re.fullmatch(r"5-way (\d+)-shot", row[0])[1])  # type: ignore[index]
@@ -66,7 +66,7 @@ def real_size(found: Any, rows: Rows) -> Values:
 
 
 def transductive(found: Any, rows: Rows) -> Values:
-    """Transductive heads beside PyTorch and beside `centroid`."""
+    """Rates of transductive heads, compared with PyTorch and with `centroid`."""
     values = []
     for row in rows:
         beside = found["against_torch"][head(row[0])]
@@ -78,7 +78,7 @@ def transductive(found: Any, rows: Rows) -> Values:
 
 
 def fusions(found: Any, rows: Rows) -> Values:
-    """Fused parts beside the plain head."""
+    """Times of fused parts, compared with the plain head."""
     cells = {(row["head"], row["shots"], row["parts"]): row for row in found["rows"]}
     values = []
     for row in rows:
@@ -88,7 +88,7 @@ def fusions(found: Any, rows: Rows) -> Values:
 
 
 def kernels(found: Any, rows: Rows) -> Values:
-    """Heads with and without a kernel."""
+    """Rates of heads with and without a kernel."""
     values = []
     for row in rows:
         pair = found["kernels_beside_plain"][f"{head(row[0])}, {row[0].split(', ')[1].split()[0]} shots"]
@@ -98,7 +98,7 @@ def kernels(found: Any, rows: Rows) -> Values:
 
 
 def scaling(found: Any, rows: Rows) -> Values:
-    """More devices on two cores."""
+    """Rates with more devices on two cores."""
     values = []
     for row in rows:
         by = {one["devices"]: one for one in found["rows"] if one["classifier"] == head(row[0])}
@@ -108,7 +108,7 @@ def scaling(found: Any, rows: Rows) -> Values:
 
 
 def whole_table(found: Any, rows: Rows) -> Values:
-    """The paper's grid; `sgd` ran twice, and the shorter first time is printed first."""
+    """Times of the paper's grid. `sgd` was measured twice, and the measurement with the shorter first run is printed first."""
     values = []
     for row in rows:
         runs = [one for run in found["runs"] for one in run["rows"] if one["classifier"] == head(row[0])]
@@ -121,7 +121,7 @@ def whole_table(found: Any, rows: Rows) -> Values:
 
 
 def grid(found: Any, rows: Rows) -> Values:
-    """A column of the grids of many cells."""
+    """One column of the table of grids of many cells."""
     del rows
     run, resume, report = (found.get(part) for part in ("run", "resume", "report"))
     peak = [part["peak_gb"] for part in (run, report) if part]
@@ -145,7 +145,7 @@ TABLES = [
 
 
 def rounds(found: Any) -> list[float]:
-    """Seconds of each round of Ray's workers and of one process."""
+    """Seconds of each round with Ray's workers, then of each round in one process."""
     return [*found["ray"]["two_workers"], *found["ray"]["two_devices"], found["cells"]]
 
 

@@ -1,4 +1,4 @@
-"""Studies of pretrained encoders, and speeds of training and extraction: pretraining.md, emotion.md, asr.md, extraction.md."""
+"""Tables and sentences of pretraining.md, emotion.md, asr.md and extraction.md: studies of encoders, and speeds."""
 
 import re
 from collections.abc import Callable
@@ -12,13 +12,13 @@ _AUGMENTATIONS = {"reverberation": "reverb"}
 
 
 def _percent(found: dict[str, Any]) -> list[float]:
-    """Mean, and the intervals that there are, in percent."""
+    """Mean and intervals in percent. Some cells have no interval."""
     parts = (found["mean"], found["ci_episodes"], found["ci_seeds"])
     return [100 * part for part in parts if part is not None]
 
 
 def _row(label: str) -> str:
-    """A row's name in the file."""
+    """The name in the file of a row of the page."""
     if "FBANK" in label:
         return "fbank"
     if "untrained" in label or "random" in label:
@@ -28,7 +28,7 @@ def _row(label: str) -> str:
 
 
 def study(shots: int, less: str | None = None) -> Callable[[Any, Rows], Values]:
-    """Accuracies of a study, or differences; `less` is what the rows are compared with."""
+    """Accuracies of a study, or differences from the row `less`."""
 
     def values(found: Any, rows: Rows) -> Values:
         by = {(one["row"], one["dataset"]): one for one in found if one["shots"] == shots}
@@ -45,7 +45,7 @@ def study(shots: int, less: str | None = None) -> Callable[[Any, Rows], Values]:
 
 
 def _less(by: dict[tuple[str, str], Any], cell: dict[str, Any], name: str) -> list[float]:
-    """A difference, from the row or from the other one with the opposite sign."""
+    """A difference of two rows. The file holds it at one of the two rows; at the other row it has the opposite sign."""
     if name in cell["differences"]:
         return _percent(cell["differences"][name])
     middle, *intervals = _percent(by[name, cell["dataset"]]["differences"][cell["row"]])
@@ -53,7 +53,7 @@ def _less(by: dict[tuple[str, str], Any], cell: dict[str, Any], name: str) -> li
 
 
 def sweep(found: Any, rows: Rows) -> Values:
-    """Batch size x epochs: one shot and five."""
+    """Accuracies at one shot and at five by batch size and number of epochs."""
     by = {(one["row"], one["dataset"], one["shots"]): 100 * one["mean"] for one in found}
     values = []
     for row in rows:
@@ -91,7 +91,7 @@ _DEVIATION = ", mean and deviation"
 
 
 def _readout(label: str) -> str:
-    """A row of the sample tasks' file: `FBANK, mean and deviation, whitened` is `fbank mean_std, whitened`."""
+    """The name of a row in the file of the sample tasks: `FBANK, mean and deviation, whitened` is `fbank mean_std, whitened`."""
     words = label.replace("`speech_simclr_small`", "old").replace("`quiet`", "new").replace("`soft`", "new")
     for name in ("FBANK", "MFCC"):
         words = words.replace(name, name.lower())
@@ -100,7 +100,7 @@ def _readout(label: str) -> str:
 
 
 def sample_readouts(found: Any, rows: Rows) -> Values:
-    """Accuracies of readouts on the sample tasks at one shot and at five, with intervals over seeds where there are several."""
+    """Accuracies of readouts on the sample tasks at one shot and at five, with intervals over seeds for several seeds."""
     by = {(one["row"], one["dataset"], one["shots"]): one for one in found["records"]}
     values = []
     for row in rows:
@@ -163,7 +163,7 @@ _SIGNAL = {
 
 
 def signal(found: Any, rows: Rows) -> Values:
-    """Times real time; each of the others is looked up by its name, and numbers in brackets are no rates."""
+    """Speeds as multiples of real time. Other libraries are found by their names; numbers in brackets are not speeds."""
     rates = {one["what"]: one["times_real_time"] for one in found["rows"]}
     values = []
     for row in rows:
@@ -179,7 +179,7 @@ def signal(found: Any, rows: Rows) -> Values:
 
 
 def step(found: Any, rows: Rows) -> Values:
-    """A training step beside PyTorch and s3prl: seconds, and the ratio of times with the rounds."""
+    """Seconds of a training step of ours, PyTorch and s3prl, and the ratios of times with their range over the rounds."""
     values = []
     for row in rows:
         side = next(name for name in ("s3prl", "torch", "ours") if name in row[0].lower().replace("pytorch", "torch"))
@@ -190,7 +190,7 @@ def step(found: Any, rows: Rows) -> Values:
 
 
 def recognition(name: str, less: bool = False) -> Callable[[Any, Rows], Values]:
-    """A table of docs/asr.md; `less`: with the file's differences."""
+    """The numbers of a table of docs/asr.md. With `less`, the differences of the file are printed too."""
 
     def values(found: Any, rows: Rows) -> Values:
         tables = found["studies"][name]["tables"]
@@ -206,7 +206,7 @@ def recognition(name: str, less: bool = False) -> Callable[[Any, Rows], Values]:
         lines = []
         for row in rows:
             label = "speech_simclr" if "all six" in row[0] else _row(row[0]).replace("fbank", "FBANK")
-            # (The file's last columns are the range and the spread over the seeds, and how many there are.)
+            # The last columns of the file are range, spread over the seeds, and number of seeds.
             cells = [scores[label][place] for place in (*range(1, len(scores[label]) - 3), -2)]
             if less:
                 of = differences.get(label)
@@ -230,12 +230,12 @@ def beside_torch(found: Any, rows: Rows, key: str, per: str, names: dict[str, st
 
 
 def emotion(found: Any, rows: Rows) -> Values:
-    """The paper's head beside PyTorch."""
+    """Seconds of the paper's emotion head, compared with PyTorch."""
     return beside_torch(found, rows, "measured", "batches_per_s", {}, seconds=True)
 
 
 def asr(found: Any, rows: Rows) -> Values:
-    """The paper's recogniser beside PyTorch."""
+    """Rates of the paper's recogniser, compared with PyTorch."""
     names = {"joint beam search": "beam search"}
     return beside_torch(found, rows, "results", "utterances_per_s", names, seconds=False)
 
@@ -257,7 +257,7 @@ _EXTRACTED = {
 
 
 def extraction(found: Any, rows: Rows) -> Values:
-    """Extraction beside s3prl: rates, and the share of the rate of large products."""
+    """Rates of extraction, compared with s3prl, and the share of the machine's rate of matrix products."""
     by = {one["upstream"]: one for one in found["results"]}
     values = []
     for row in rows:
@@ -320,7 +320,7 @@ TABLES = [
 
 
 def loss(found: Any) -> list[float]:
-    """Times and memory of the loss: dense, in tiles, and over devices."""
+    """Times and memory of the NT-Xent loss: dense, in tiles, and over devices."""
     rows = found["rows"]
     by_devices = [rows[f"{n} devices"] for n in (1, 2, 4, 8)]
     first = [1e3 * rows["dense"]["s"], rows["dense"]["mib"], 1e3 * rows["tiled"]["s"], rows["tiled"]["mib"]]
@@ -333,7 +333,7 @@ def loss(found: Any) -> list[float]:
 
 
 def earlier(found: Any) -> list[float]:
-    """Ratios of other hours."""
+    """Ratios of earlier measurements."""
     same_day = {one["upstream"]: one["ratio"] for one in found["earlier_the_same_day"]}
     then = {one["upstream"]: one["ratio"] for one in found["of_2026_11_23"]["float32"]}
     wav2vec = same_day["wav2vec_large"]
