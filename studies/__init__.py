@@ -1,26 +1,27 @@
-"""Experiments that gave pages of the documentation their numbers.
+"""Experiments whose results the documentation reports.
 
 - `auto_strength`: how good are strengths that each episode chooses?
-- `auto_strength_checks`: its comparisons with refits, with RidgeClassifierCV, and its speed
-- `expected_accuracy`: does the accuracy that a fitted head is expected to have come true?
-- `calibration`: what do temperatures do to probabilities, and which score tells unknown classes apart?
-- `active_labels`: do chosen clips beat random ones?
+- `auto_strength_checks`: chosen strengths compared with refits and with RidgeClassifierCV, and their speed
+- `expected_accuracy`: is the expected accuracy that `jfewshot fit` reports correct on new clips?
+- `calibration`: how do temperatures change probabilities, and which score separates known from unknown classes?
+- `active_labels`: is labelling chosen clips better than labelling random clips?
 - `fusion`: which pairs of the sample encoders complement each other
 - `gain_figures`: figures of what kernels and transductive heads gain and lose, from the committed measurements
 - `kernels`: what does the Gaussian kernel gain, lose and cost?
-- `long_recordings`: what does a head do on held-out clips with noise between them?
+- `long_recordings`: how good are a head's labels on held-out clips with noise between them?
 - `simclr_full_size`: pretraining at the paper's size, from published folders to an exported encoder
-- `simclr_development`: labelled recordings to choose a recipe of Speech SimCLR by, of no sample task and no pretraining
-- `simclr_samples`: readouts of these encoders on the sample tasks, with paired intervals
-- `simclr_recipes`: recipes of Speech SimCLR compared by them; `simclr_readouts` has the readouts and their scores
-- `simclr_speech`: a folder of speech to pretrain on, from Debian's packages of spoken prompts
-- `simclr_views`: which of their views should be an encoder's default, on the development tasks
-- `asr_speech`: real speech with known words
+- `simclr_development`: tasks for choosing a recipe of Speech SimCLR, without recordings of the sample tasks or the pretraining
+- `simclr_recipes`: compares recipes of Speech SimCLR on these tasks
+- `simclr_readouts`: the readouts of a Speech SimCLR encoder, and their scores on these tasks
+- `simclr_samples`: the readouts of Speech SimCLR encoders on the sample tasks, with paired intervals
+- `simclr_views`: compares views of Speech SimCLR encoders as the default view, on these tasks
+- `simclr_speech`: makes a folder of speech for pretraining, from Debian's packages of spoken prompts
+- `asr_speech`: makes folders of real speech with known words, for `asr_study`
 - `asr_study`: does pretraining help recognition at a small size?
-- `learning_curves`: do extrapolated "labels per class" hold what their intervals promise?
-- `mteb_ranking`: does mteb's ranking of encoders survive more experiments?
+- `learning_curves`: do the intervals of extrapolated "labels per class" hold the true number as often as they should?
+- `mteb_ranking`: does mteb's ranking of encoders stay the same with more experiments?
 - `noise`: how far does accuracy fall when queries are noisy?
-- `planted_faults`: are planted copies and planted wrong labels found by diagnostics of the embeddings?
-- `transductive`: what do transductive classifiers gain, and what is left where classes are not balanced?
+- `planted_faults`: do the diagnostics of embeddings find planted copies and planted wrong labels?
+- `transductive`: what do transductive classifiers gain with balanced and with unbalanced classes?
 - `whitening`: what does whitening from unlabelled audio gain?
 """

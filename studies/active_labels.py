@@ -1,10 +1,11 @@
-"""Do chosen clips beat random ones, at 5, 10, 20 and 50 labels on the sample stores?
+"""Is labelling chosen clips better than labelling random clips, with 5, 10, 20 and 50 labels on the sample stores?
 
     python -m studies.active_labels --json benchmarks/measured/active_labels.json --figure docs/images/active_labels.png
 
-Each of the 32 sample stores (eight encoders, four datasets) with `jfewshot label compare`'s protocol: half of the clips, whole
-groups of them, are held out in each repetition; the others are labelled by each method; `ridge:alpha=auto` answers for all
-held-out clips. Counted is in how many stores a method gains or loses by more than its 95% interval over the repetitions.
+Each of the 32 sample stores (eight encoders, four datasets) is evaluated by the protocol of `jfewshot label compare`. Each
+repetition holds out half of the clips, in whole groups. Each method chooses which of the other clips are labelled, and
+`ridge:alpha=auto` predicts all held-out clips. The study counts in how many stores a method gains or loses more than its 95%
+interval over the repetitions.
 """
 
 import argparse
@@ -32,7 +33,7 @@ from jfewshot.reporting.figures.curves import curve_panels
 
 
 def counted(found: list[Comparison]) -> dict[str, list[dict[str, Any]]]:
-    """At each budget, each method's mean gain over the stores, and in how many it gains or loses by more than its interval."""
+    """For each method and number of labels, the mean gain over the stores, and how many stores gain or lose."""
     protocol = found[0].protocol
     result = {}
     for row, method in enumerate(protocol.methods[1:], 1):

@@ -1,17 +1,19 @@
-"""Real speech with known words, to try speech recognition on: strings of digits, and telephone prompts.
+"""Makes folders of real speech with known words for studies of speech recognition: strings of digits, and telephone prompts.
 
     python -m studies.asr_speech digits --source fsdd/recordings --out DIGITS
     python -m studies.asr_speech prompts --source ROOT/usr --out PROMPTS
 
-`digits`: the Free Spoken Digit Dataset (3,000 recordings, 6 speakers). Each speaker's recordings are shuffled and strung
-together, 3 to 5 in a string, with gaps of 60 to 160 ms; every recording is in one string, but for the one or two that are
-left over. Leave a speaker out with `--dataset table:DIGITS/strings.csv`.
+`digits` uses the Free Spoken Digit Dataset (3,000 recordings, 6 speakers). The recordings of each speaker are shuffled and joined
+to strings of 3 to 5 digits with gaps of 60 to 160 ms. Every recording is in one string, except one or two that are left over. To
+leave out one speaker at a time, train with `--dataset table:DIGITS/strings.csv`.
 
-`prompts`: Debian's `asterisk-core-sounds-en-g722` (one speaker), texts from /usr/share/doc/asterisk-core-sounds-en. Give
---docs where the texts are elsewhere than below --source. Needs ffmpeg. Tones, numbers of several digits and prompts of over
---longest seconds are left out; equal texts are in one part; a tenth tests, a tenth chooses.
+`prompts` uses Debian's `asterisk-core-sounds-en-g722` (one speaker) with texts from /usr/share/doc/asterisk-core-sounds-en. Give
+--docs if the texts are not below --source. It needs ffmpeg. Tones, numbers of several digits, and prompts of more than --longest
+seconds are left out. A tenth of the texts is for testing and a tenth for validation; prompts with the same text are in the same
+part.
 
-Both write 16 kHz FLAC and a CSV of path, text, speaker (and split), the same ones for the same seed.
+Both write 16 kHz FLAC files and a CSV file with the columns path, text and speaker (and split for `prompts`). The same seed gives
+the same files.
 """
 
 import csv
@@ -41,15 +43,15 @@ class Digits:
     """Strings of digits from the Free Spoken Digit Dataset."""
 
     source: Path
-    """Its folder `recordings`."""
+    """The folder `recordings` of the Free Spoken Digit Dataset."""
     out: Path
-    """Folder to write."""
+    """Folder for the recordings and the CSV file."""
     shortest: int = 3
-    """Digits in a string, at least."""
+    """Smallest number of digits in a string."""
     longest: int = 5
-    """At most."""
+    """Largest number of digits in a string."""
     seed: int = 0
-    """Of the shuffling, the lengths and the gaps."""
+    """Seed of the shuffling, the lengths and the gaps."""
 
 
 @dataclass(frozen=True)
@@ -57,19 +59,19 @@ class Prompts:
     """Telephone prompts from Asterisk's core sounds."""
 
     source: Path
-    """The folder above `share/asterisk/sounds`."""
+    """The folder that holds `share/asterisk/sounds`."""
     out: Path
-    """Folder to write."""
+    """Folder for the recordings and the CSV file."""
     docs: Path | None = None
-    """Where the texts are; None: below the source, else below /usr/share/doc."""
+    """Folder of the texts. Without this option, the folder below --source or, if there is none, below /usr/share/doc."""
     longest: float = 8.0
-    """Seconds."""
+    """Largest length of a prompt in seconds."""
     seed: int = 0
-    """Of the division."""
+    """Seed of the division into parts for training, validation and testing."""
 
 
 def build_digits(settings: Digits) -> list[dict[str, str]]:
-    """Write the strings; their rows."""
+    """Write the strings of digits; returns the rows of the CSV file."""
     takes: dict[str, list[Path]] = {}
     for path in sorted(settings.source.glob("*.wav")):
         digit, speaker, _ = path.stem.split("_")
@@ -90,7 +92,7 @@ def build_digits(settings: Digits) -> list[dict[str, str]]:
             parts = []
             for path in chosen:
                 gap = rng.integers(int(0.06 * RATE), int(0.16 * RATE))
-                # One step of 16-bit audio: what a converter makes of silence.
+                # The gaps hold noise of one step of 16-bit audio, as recorded silence does.
                 parts += [rng.integers(-1, 2, gap).astype(np.float32) / 32768, read_audio(path, RATE)]
             name = f"{speaker}/{place:03d}.flac"
             (settings.out / speaker).mkdir(parents=True, exist_ok=True)
@@ -101,7 +103,7 @@ def build_digits(settings: Digits) -> list[dict[str, str]]:
 
 
 def build_prompts(settings: Prompts) -> list[dict[str, str]]:
-    """Write the prompts; their rows."""
+    """Write the prompts; returns the rows of the CSV file."""
     share = settings.source / "share"
     folder = share / "doc" / "asterisk-core-sounds-en"
     if settings.docs is not None:
@@ -128,7 +130,7 @@ def build_prompts(settings: Prompts) -> list[dict[str, str]]:
                 wave = read_audio(decoded, RATE)
             except AudioError:
                 continue
-            # More than 25 characters a second is no speech of that text.
+            # A recording with more than 25 characters per second cannot be speech of this text.
             if not 0.2 * RATE <= len(wave) <= settings.longest * RATE or len(text) > 25 * len(wave) / RATE:
                 continue
             target = settings.out / f"{name}.flac"
@@ -143,14 +145,14 @@ def build_prompts(settings: Prompts) -> list[dict[str, str]]:
 
 
 def _spoken(written: str) -> str:
-    """What is said, in small letters; empty where that is not known."""
+    """The spoken words of a text in small letters; empty if they are not known."""
     if re.search(r"[\[\](){}<>@]|\d\d|www", written):
         return ""
     return shape_text(re.sub(r"\d", lambda digit: f" {DIGITS[int(digit[0])]} ", written), "plain")
 
 
 def main() -> None:
-    """Build one of the two."""
+    """Build the strings of digits or the prompts."""
     settings = tyro.cli(Digits | Prompts, description=__doc__)  # type: ignore[arg-type]
     is_digits = isinstance(settings, Digits)
     rows = build_digits(settings) if is_digits else build_prompts(settings)  # type: ignore[arg-type]

@@ -1,18 +1,19 @@
-"""Does pretraining help recognition at the size that two CPU cores afford? Small recognisers on real speech, one command.
+"""Does pretraining help speech recognition at a size that two CPU cores can train? One command trains small recognisers.
 
     python -m studies.asr_speech digits --source fsdd/recordings --out DIGITS
     python -m studies.asr_speech prompts --source ROOT/usr --out PROMPTS
     python -m studies.asr_study --encoders ENCODERS --digits DIGITS --prompts PROMPTS --out STUDY
 
-ENCODERS holds exported encoders random-0, tera-0, speech_simclr-0, speech_simclr_recon-0 (and no_speed-0 ... for the
-ablation) with a number for every pretraining seed; run S of everything starts from number S. Three studies, each a
-`python -m jfewshot.downstream.asr` with the settings below, all of them resumable:
+ENCODERS holds the exported encoders random-0, tera-0, speech_simclr-0 and speech_simclr_recon-0 (and no_speed-0 ... for the
+ablation), where the number is the pretraining seed. A training with seed S starts from the encoders with number S. There are
+three studies. Each is a `python -m jfewshot.downstream.asr` with the settings below, and each continues after it was stopped:
 
-- frozen: digits, leave one speaker out (two of the six tested), recurrent CTC on frozen frames; raw FBANK beside;
-- digits: one speaker left out, attention-CTC that starts from the encoder;
-- prompts: telephone prompts in characters, likewise.
+- frozen: recurrent CTC on frozen features of strings of digits, also on FBANK. It leaves out one speaker at a time, for two of
+  the six speakers.
+- digits: attention-CTC on strings of digits, which starts from the encoder. It leaves out one speaker.
+- prompts: attention-CTC on telephone prompts in characters, which starts from the encoder.
 
-Reports are in STUDY/<study>/report; --json keeps their tables.
+The reports are in STUDY/<study>/report. --json writes their tables to a file.
 """
 
 import dataclasses
@@ -39,34 +40,34 @@ from jfewshot.training.config import OptimiserConfig
 
 INITS = ("random", "tera", "speech_simclr", "speech_simclr_recon")
 ABLATION = ("no_speed", "no_pitch", "no_reverb", "no_noise", "no_time_mask", "no_frequency_mask")
-# Masks alone: augmented waveforms would cost as much as the small models themselves.
+# Only masks are used: augmenting waveforms would take as long as training the small models.
 MASKS = AugmentationConfig(speed=False, pitch=False, reverb=False, noise=False, widest_time_mask=20)
 
 
 @dataclass(frozen=True)
 class AsrStudy:
-    """What is run."""
+    """Which studies to run, and where."""
 
     encoders: Path
-    """Folder of exported encoders, <name>-<seed>."""
+    """Folder of exported encoders, named <name>-<seed>."""
     digits: Path
-    """From `studies.asr_speech digits`."""
+    """Folder that `studies.asr_speech digits` wrote."""
     prompts: Path
-    """From `studies.asr_speech prompts`."""
+    """Folder that `studies.asr_speech prompts` wrote."""
     out: Path
-    """Folder of the study."""
+    """Folder for runs and reports."""
     studies: tuple[Literal["frozen", "digits", "prompts"], ...] = ("frozen", "digits", "prompts")
-    """Which of the three."""
+    """Which of the three studies to run."""
     seeds: int = 3
-    """Pretraining and training seeds."""
+    """Number of seeds of pretraining and training."""
     ablation: bool = False
-    """Also encoders that were pretrained without one augmentation each, in the study of frozen frames."""
+    """Also run the study `frozen` with encoders that were each pretrained without one augmentation."""
     json: Path | None = None
-    """Write the tables here."""
+    """File for the tables."""
 
 
 def config_of(study: str, settings: AsrStudy) -> AsrConfig:
-    """One study."""
+    """The settings of one study."""
     inits = (*INITS, *(ABLATION if settings.ablation and study == "frozen" else ()))
     there = [name for name in inits if _has_all(settings, name)]
     if not there:
@@ -94,12 +95,14 @@ def config_of(study: str, settings: AsrStudy) -> AsrConfig:
 def _has_all(settings: AsrStudy, name: str) -> bool:
     missing = [n for n in range(settings.seeds) if not (settings.encoders / f"{name}-{n}" / "encoder.json").exists()]
     if missing:
-        logging.getLogger(__name__).warning("left out: %s (no number %d)", name, missing[0])
+        logging.getLogger(__name__).warning(
+            "%s is left out, because there is no encoder with number %d", name, missing[0]
+        )
     return not missing
 
 
 def main() -> None:
-    """Run what is missing, report."""
+    """Run the missing trainings, and write the reports."""
     settings = tyro.cli(AsrStudy, description=__doc__)
     logging.basicConfig(level=logging.INFO, format="%(message)s", force=True)
     for noisy in ("absl", "jax", "matplotlib", "fontTools", "jfewshot.training"):

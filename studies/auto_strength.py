@@ -3,10 +3,10 @@
     python -m studies.auto_strength --json benchmarks/measured/auto_strength.json
     python -m studies.auto_strength --json benchmarks/measured/auto_strength.json --only 5x20
 
-On the 32 sample cells (eight encoders on four tasks) this evaluates `ridge`, `logistic` and `svm` at every strength of their
-grids and with `auto`, all on the same episodes. "Best" is the best single value of the grid for a cell in hindsight. It takes
-about ten minutes on two cores, most of it for 20 shots. `--only` measures some shapes (ways x shots) and keeps the others of the
-file.
+The study evaluates `ridge`, `logistic` and `svm` on the 32 sample cells (eight encoders on four tasks), at every strength of
+their grids and with `auto`, all on the same episodes. "Best" is the value of the grid that is best for a cell in hindsight. The
+study takes about ten minutes on two cores, most of it for 20 shots. `--only` measures some shapes (ways x shots) and keeps the
+numbers of the other shapes in the file.
 
     python -m studies.auto_strength --json benchmarks/measured/auto_strength.json --explicit
     python -m studies.auto_strength --json benchmarks/measured/auto_strength.json --speed
@@ -29,7 +29,7 @@ from jfewshot._version import made_with
 from jfewshot.evaluator.evaluator import Evaluator
 from studies.auto_strength_checks import NAMES, bars, compare_criteria, compare_with_refits, measure_speed, strengths
 
-# Ways x shots, and the episodes of a cell. 20 ways exist on the Arabic words alone.
+# Ways x shots, and the number of episodes of a cell. Only the Arabic words have 20 classes.
 SHAPES = {"5x1": 2000, "20x1": 500, "5x2": 1000, "5x5": 1000, "5x20": 200}
 
 
@@ -38,10 +38,10 @@ def measure(shape: str, n_episodes: int) -> list[dict[str, Any]]:
 
     Args:
       shape: ways x shots.
-      n_episodes: of each cell.
+      n_episodes: number of episodes of each cell.
 
     Returns:
-      for each sample cell the accuracies and how often `auto` chose each strength.
+      for each sample cell, the accuracies and how often `auto` chose each strength.
     """
     n_way, k_shot = map(int, shape.split("x"))
     evaluator = Evaluator()
@@ -78,21 +78,26 @@ def measure(shape: str, n_episodes: int) -> list[dict[str, Any]]:
 
 
 def main(arguments: list[str]) -> int:
-    """Measure, write the JSON, and print what the bars are about.
+    """Measure, write the JSON, and print how far `auto` is from the best strength and from strength 1.
 
     Args:
-      arguments: of the command line, without the program's name.
+      arguments: the arguments of the command line, without the program's name.
 
     Returns:
       the exit code.
     """
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--json", type=Path, required=True, help="file for the results; parts that are there already are kept"
+        "--json",
+        type=Path,
+        required=True,
+        help="file for the results; parts of the file that are not measured are kept",
     )
-    parser.add_argument("--only", nargs="+", choices=SHAPES, help="shapes to measure (ways x shots); without it, all")
-    parser.add_argument("--explicit", action="store_true", help="compare with explicit leave-one-out instead")
-    parser.add_argument("--speed", action="store_true", help="measure episodes per second instead")
+    parser.add_argument(
+        "--only", nargs="+", choices=SHAPES, help="shapes to measure (ways x shots); without this option, all"
+    )
+    parser.add_argument("--explicit", action="store_true", help="only compare with explicit leave-one-out")
+    parser.add_argument("--speed", action="store_true", help="only measure episodes per second")
     options = parser.parse_args(arguments)
     jfewshot.use_all_cores()
     found = json.loads(options.json.read_text("utf-8")) if options.json.exists() else {}

@@ -1,4 +1,4 @@
-"""What `auto` was checked against: refits without a support, the criterion of RidgeClassifierCV, and speed (auto_strength.py)."""
+"""Checks of `auto` for auto_strength.py: refits without one support, the criterion of RidgeClassifierCV, and speed."""
 
 import functools
 import time
@@ -19,8 +19,8 @@ from jfewshot.store import open_store
 from jfewshot.store.reading import sample_stores
 
 NAMES = ("ridge", "logistic", "svm")
-_SPEED = {1: 20_000, 5: 5_000, 20: 1_000}  # shots, and the episodes of a call
-_CRITERIA = {2: 500, 5: 500, 20: 150}  # shots, and the episodes of a cell
+_SPEED = {1: 20_000, 5: 5_000, 20: 1_000}  # number of shots, and number of episodes of a call
+_CRITERIA = {2: 500, 5: 500, 20: 150}  # number of shots, and number of episodes of a cell
 _EXPLICIT_CELLS, _EXPLICIT_EPISODES = 4, 24
 
 
@@ -30,11 +30,11 @@ def strengths() -> dict[str, Any]:
 
 
 def bars(cells: list[dict[str, Any]], name: str) -> dict[str, Any]:
-    """How far `auto` is behind the best fixed strength, and ahead of strength 1, in points of accuracy.
+    """How much worse `auto` is than the best fixed strength, and how much better than strength 1, in points of accuracy.
 
     Args:
-      cells: from `measure`.
-      name: of the classifier.
+      cells: the result of `measure`.
+      name: name of the classifier.
     """
     grid = strengths()[name].grid
     one = int(np.argmin(np.abs(np.log10(grid))))
@@ -59,7 +59,8 @@ def compare_with_refits() -> dict[str, Any]:
     """Compare choices by the closed form with choices by explicit leave-one-out of `logistic`, at 5 ways and 5 shots.
 
     Returns:
-      mean accuracies over some sample cells, in points: of each way of choosing, and of strength 1 and the best in hindsight.
+      mean accuracies over some sample cells in points, for each method of choosing, for strength 1, and for the best strength in
+      hindsight.
     """
     grid = np.array(Logistic.strength.grid) if Logistic.strength else np.zeros(0)
     totals: dict[str, list[float]] = {}
@@ -85,7 +86,7 @@ def compare_with_refits() -> dict[str, Any]:
 
 
 def compare_criteria() -> dict[str, Any]:
-    """`bars` of `ridge` by the criterion of `auto` and by RidgeClassifierCV's, which has no prior, on all sample cells."""
+    """`bars` of `ridge` on all sample cells, with the criterion of `auto` and with RidgeClassifierCV's, which has no prior."""
     return {f"5x{k_shot}": _criteria(k_shot, n) for k_shot, n in _CRITERIA.items()}
 
 
@@ -108,7 +109,7 @@ def measure_speed() -> dict[str, Any]:
     """Measure episodes per second on ESC-10's YAMNet embeddings (400 clips x 1,024), 15 queries per class.
 
     Returns:
-      for each shape the rates of each classifier at strength 1 and with `auto`, and of RidgeClassifierCV.
+      for each shape, the rates of each classifier at strength 1 and with `auto`, and of RidgeClassifierCV.
     """
     from sklearn.linear_model import RidgeClassifierCV
     from threadpoolctl import threadpool_limits
@@ -136,7 +137,7 @@ def measure_speed() -> dict[str, Any]:
             _draw(x / np.linalg.norm(x, axis=1, keepdims=True), store, shots, 15, 40, np.random.default_rng(0))
         )
         labels = np.repeat(np.arange(5), shots)
-        # With whichever number of threads suits it: small matrices are often slower with two.
+        # Both numbers of threads are tried, because small matrices are often slower with two threads. The faster number counts.
         per_s = []
         for threads in (1, None):
             with threadpool_limits(threads):
@@ -161,7 +162,7 @@ def _predict(classifier, support, gram_qs, strength):
 
 
 def _all_strengths(store, classifier, grid, k_shot, n_episodes):
-    """A classifier's accuracy at each strength in each episode of five ways, and the supports."""
+    """A classifier's accuracy at each strength in each 5-way episode, and the supports."""
     n_way, n_query = 5, 15
     rng = np.random.default_rng(0)
     x = np.asarray(store.view("last.mean"), np.float64)[store.clips.rows(np.arange(len(store.clips)))[1]]
@@ -176,7 +177,7 @@ def _all_strengths(store, classifier, grid, k_shot, n_episodes):
 
 
 def _draw(x, store, k_shot, n_query, n_episodes, rng):
-    """Supports and queries of five ways, episodes x clips x dim."""
+    """Supports and queries of 5-way episodes, episodes x clips x dim."""
     _, label = np.unique(store.clips.class_name, return_inverse=True)
     clips = [np.flatnonzero(label == c) for c in range(label.max() + 1)]
     drawn = np.array(
@@ -189,7 +190,7 @@ def _draw(x, store, k_shot, n_query, n_episodes, rng):
 
 
 def _refits(support: Support, grid):
-    """Softmax loss and errors of `logistic` on the supports, each left out in turn, at each strength in each episode."""
+    """Softmax loss and errors of `logistic` on each support when it is left out, at each strength in each episode."""
     n = support.n_support
     others = np.array([np.delete(np.arange(n), left_out) for left_out in range(n)])
     target = np.eye(support.n_way)[support.labels]

@@ -1,10 +1,11 @@
-"""What temperatures do to probabilities at 1, 5 and 20 shots, and which confidence score tells unknown classes from known ones.
+"""How do temperatures change probabilities at 1, 5 and 20 shots, and which score separates known from unknown classes?
 
     python -m studies.calibration --json benchmarks/measured/calibration.json --figure docs/images/calibration.png
 
-Each of the 32 sample cells is evaluated with three classifiers at 5 ways, on one segment of each clip. At one shot it also tries
-other fixed temperatures, on other episodes (seed 777): `TEMPERATURE` is the best of them on the mean over the cells.
-Unknown classes: 3 beside 3 known ones, since the smallest dataset has 6. About three minutes on two cores.
+Each of the 32 sample cells is evaluated with three classifiers at 5 ways, on one segment of each clip. At one shot, other fixed
+temperatures are tried as well, on other episodes (seed 777). `TEMPERATURE` is the best of these temperatures on average over the
+cells. For unknown classes, episodes have 3 known and 3 unknown classes, because the smallest dataset has 6 classes. The study
+takes about three minutes on two cores.
 """
 
 import argparse
@@ -29,7 +30,7 @@ SHOTS, EPISODES, N_QUERY, N_WAY = (1, 5, 20), 100, 10, 5
 CLASSIFIERS = ("logistic", "ridge", "centroid")
 UNKNOWN = 3
 NUMBERS = ("nll", "nll_uncalibrated", "ece", "ece_uncalibrated", "aurc")
-# Fixed temperatures of one shot, in quarter octaves about the one in use.
+# Fixed temperatures that are tried at one shot, in steps of a quarter octave around the temperature in use.
 TRIED = TEMPERATURE * 2.0 ** (np.arange(-12, 13) / 4)
 
 
@@ -37,7 +38,7 @@ def measure(evaluator: Evaluator) -> list[dict[str, Any]]:
     """The numbers of each cell, classifier and number of shots.
 
     Args:
-      evaluator: shared by all cells.
+      evaluator: the evaluator, which all cells share.
 
     Returns:
       one entry for each cell.
@@ -83,14 +84,14 @@ def _records(store: Store, shots: int, seed: int, evaluator: Evaluator, **settin
 
 
 def _losses(record: dict[str, Any]) -> list[float]:
-    """The negative log-likelihood at each of the tried temperatures."""
+    """The negative log-likelihood at each temperature of `TRIED`."""
     kept = record["scores"].log_probability
     true = np.repeat(np.arange(N_WAY), N_QUERY)
     return [float(log_losses(tempered(kept, np.full(len(kept), TEMPERATURE / tried)), true).mean()) for tried in TRIED]
 
 
 def summary(cells: list[dict[str, Any]]) -> dict[str, Any]:
-    """Means over the cells, and where temperatures lose.
+    """Means over the cells, and the cells in which temperatures make probabilities worse.
 
     Args:
       cells: from `measure`.
@@ -150,11 +151,11 @@ def unknown_summary(cells: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def draw(means: dict[str, Any], path: Path) -> None:
-    """Draw calibration errors without and with temperatures, and how well unknown classes are told apart.
+    """Draw calibration errors without and with temperatures, and how well scores separate known from unknown classes.
 
     Args:
-      means: from `summary`.
-      path: of the PNG.
+      means: the result of `summary`.
+      path: the PNG file to write.
     """
     figure = Figure(figsize=(10, 4.4), layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -184,14 +185,14 @@ def main(arguments: list[str]) -> int:
     """Measure, write the JSON, and print the means.
 
     Args:
-      arguments: of the command line, without the program's name.
+      arguments: the arguments of the command line, without the program's name.
 
     Returns:
       the exit code.
     """
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, required=True, help="file for the results")
-    parser.add_argument("--figure", type=Path, help="PNG of the means")
+    parser.add_argument("--figure", type=Path, help="PNG file for the figure of the means")
     options = parser.parse_args(arguments)
     jfewshot.use_all_cores()
     cells = measure(Evaluator())

@@ -1,10 +1,10 @@
-"""Does the accuracy that `jfewshot fit` says to expect come true on new clips of new groups?
+"""Is the expected accuracy that `jfewshot fit` reports correct on new clips of new groups?
 
     python -m studies.expected_accuracy --json benchmarks/measured/expected_accuracy.json
 
-Each of the 32 sample cells is split 25 times: a head is fitted on the clips of two thirds of the groups (speakers, recordings,
-digits), and the interval for m new clips is compared with the share of m random clips of the other groups that the head gets
-right. Every head is `ridge:alpha=auto`, fitted by the evaluator's solver. About six minutes on two cores.
+Each of the 32 sample cells is split 25 times. A head is fitted on the clips of two thirds of the groups (speakers, recordings,
+digits). Its interval for the accuracy on m new clips is compared with its accuracy on m random clips of the other groups. Every
+head is `ridge:alpha=auto`, fitted by the evaluator's solver. The study takes about six minutes on two cores.
 """
 
 import argparse
@@ -33,14 +33,16 @@ NEW_CLIPS = (30, 60, None)  # None: all clips of the other groups
 
 
 def splits_of(store: Store, n_splits: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Clips to fit on and new clips, without a group in both; as many to fit on in each split, so that little is compiled.
+    """Split the clips into clips to fit on and new clips, so that no group is in both.
+
+    All splits have the same number of clips to fit on, so that little is compiled.
 
     Args:
-      store: with groups.
-      n_splits: how many splits.
+      store: a store with groups.
+      n_splits: number of splits.
 
     Returns:
-      places in the table of clips.
+      for each split, two arrays of places in the table of clips.
     """
     rng = np.random.default_rng(0)
     group = store.clips.group_number
@@ -58,11 +60,12 @@ def measure(store: Store, n_splits: int, new_clips: Sequence[int | None] = NEW_C
 
     Args:
       store: the store.
-      n_splits: how many splits.
-      new_clips: numbers of new clips; None for all.
+      n_splits: number of splits.
+      new_clips: numbers of new clips; None for all clips of the other groups.
 
     Returns:
-      for each number of new clips whether each split was covered and the width as a multiple of a binomial interval's.
+      for each number of new clips, whether the interval of each split held the accuracy, and the width of the interval as a
+      multiple of the width of a binomial interval.
     """
     rng = np.random.default_rng(1)
     spec = head_spec("ridge:alpha=auto")
@@ -97,7 +100,7 @@ def summary(cells: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Coverage and median width over all cells and splits, and by dataset.
 
     Args:
-      cells: from `measure`.
+      cells: the result of `measure`.
     """
     table: dict[str, Any] = {}
     for dataset in (None, *dict.fromkeys(cell["dataset"] for cell in cells)):
@@ -119,14 +122,14 @@ def main(arguments: list[str]) -> int:
     """Measure, write the JSON, and print the summary.
 
     Args:
-      arguments: of the command line, without the program's name.
+      arguments: the arguments of the command line, without the program's name.
 
     Returns:
       the exit code.
     """
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, required=True, help="file for the results")
-    parser.add_argument("--splits", type=int, default=SPLITS, help="of each store")
+    parser.add_argument("--splits", type=int, default=SPLITS, help="number of splits of each store")
     options = parser.parse_args(arguments)
     jfewshot.use_all_cores()
     cells = [measure(store, options.splits) for store in opened_samples()]

@@ -3,9 +3,9 @@
     jfewshot run --fuse pairs --fuse-weights equal auto --shots 1 5 --episodes 2000 --classifiers ridge:alpha=auto --out RESULTS
     python -m studies.fusion RESULTS --json benchmarks/measured/fusion.json --figure docs/images/fusion.png
 
-For each dataset and number of shots: the accuracy of each pair less that of its better part, over the same episodes, with a 95%
-interval for new clips of the same classes (jackknife), and p after Holm over the dataset's 28 pairs. At one shot, chosen weights
-are equal weights, and only these are shown.
+For each dataset and number of shots, the study reports the accuracy of each pair minus the accuracy of its better encoder, on the
+same episodes. It adds a 95% interval for new clips of the same classes (jackknife), and p corrected by Holm's method for the
+dataset's 28 pairs. At one shot, chosen weights are equal weights, so only equal weights are shown.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from jfewshot.statistics.paired import compare
 
 
 def gains(results: Results, board: Leaderboard, column: int) -> dict[str, list[dict[str, Any]]]:
-    """What each pair gains on one dataset, with each way of weighting, the largest gain first."""
+    """The gain of each pair on one dataset for each kind of weights, with the largest gain first."""
     problems: list[str] = []
     paired = pair_dataset(results, board, column, range(len(board.upstreams)), problems)
     if paired is None or problems:
@@ -63,9 +63,10 @@ def gains(results: Results, board: Leaderboard, column: int) -> dict[str, list[d
 
 
 def figure(tables: dict[str, dict[str, list[dict[str, Any]]]]) -> Figure:
-    """A map for each dataset: the gain of each pair over its better part, in points; bold where p after Holm is below 0.05.
+    """Draw a map for each dataset: the gain of each pair over its better encoder, in points.
 
-    Below the diagonal with equal weights, above it with chosen weights.
+    Gains with equal weights are below the diagonal, and gains with chosen weights above. Bold gains have p below 0.05 after
+    Holm's correction.
     """
     flat = [row for kinds in tables.values() for rows in kinds.values() for row in rows]
     encoders = sorted({part for row in flat for part in row["parts"]})

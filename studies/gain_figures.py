@@ -1,9 +1,9 @@
-"""Figures of what kernels and transductive heads gain and lose in each sample cell, from the committed measurements.
+"""Draws the gains and losses of kernels and of transductive heads in each sample cell, from the committed measurements.
 
     python -m studies.gain_figures
 
-reads `benchmarks/measured/kernels.json` and `transductive.json`, and writes `docs/images/kernels.png` and
-`docs/images/transductive.png`.
+This command reads `benchmarks/measured/kernels.json` and `benchmarks/measured/transductive.json`, and writes
+`docs/images/kernels.png` and `docs/images/transductive.png`.
 """
 
 import json
@@ -23,11 +23,11 @@ _DPI = 110
 
 
 def strips(axis: Axes, gains: Mapping[str, Mapping[str, Sequence[float]]]) -> None:
-    """A row for each head, with one mark for each cell and condition, and a line at their mean.
+    """Draw a row for each head, with a mark for each cell and condition, and a line at the mean of each condition.
 
     Args:
-      axis: to draw on.
-      gains: in points of accuracy, by head, then by condition.
+      axis: the axis to draw on.
+      gains: gains in points of accuracy, by head and by condition.
     """
     for row, conditions in enumerate(gains.values()):
         for number, (condition, values) in enumerate(conditions.items()):
@@ -50,7 +50,7 @@ def strips(axis: Axes, gains: Mapping[str, Mapping[str, Sequence[float]]]) -> No
 
 
 def kernels(found: Mapping[str, Any]) -> Figure:
-    """Accuracy with a Gaussian kernel less that without, per cell.
+    """Draw accuracy with a Gaussian kernel minus accuracy without, for each cell.
 
     Args:
       found: the content of `kernels.json`.
@@ -71,7 +71,7 @@ def kernels(found: Mapping[str, Any]) -> Figure:
 
 
 def transductive(found: Mapping[str, Any]) -> Figure:
-    """Accuracy of transductive heads less that of the better inductive one, per cell, by the balance of the queries.
+    """Draw accuracy of transductive heads minus accuracy of the better inductive head, for each cell and balance of queries.
 
     Args:
       found: the content of `transductive.json`.
@@ -98,7 +98,7 @@ def transductive(found: Mapping[str, Any]) -> Figure:
             strips(axis, gains)
             axis.set_title("1 shot" if shots == 1 else f"{shots} shots", loc="left")
             axis.set_xlabel("gain over the better inductive classifier, points")
-        # Axes that share their rows would turn the second time.
+        # The axes share their rows. If each axis were turned upside down by itself, the second call would undo the first.
         axes[0].set_ylim(len(TRANSDUCTIVE) - 0.5, -0.5)
         drawn.legend(*axes[0].get_legend_handles_labels(), loc="outside upper right", ncols=2, frameon=False)
     return drawn

@@ -1,11 +1,12 @@
-"""What the Gaussian kernel gains and loses on the sample stores, and what it costs.
+"""How does the Gaussian kernel change accuracy on the sample stores, and how much time does it take?
 
     python -m studies.kernels --json benchmarks/measured/kernels.json
     python -m studies.kernels --json benchmarks/measured/kernels.json --speed
 
 Each of the 32 sample cells is evaluated with `logistic`, `ridge` and `svm`, plain and with `kernel=rbf`, on the same episodes
-(seed 42; gamma was chosen on those of seed 777). 20 shots of `logistic` and `svm` with a chosen C are left out: they take most of
-the time, and `ridge` is as good. About six minutes on two cores; `--speed` takes one more.
+(seed 42; gamma was chosen on episodes of seed 777). `logistic` and `svm` with a chosen C are not evaluated at 20 shots, because
+they would take most of the time and are not better than `ridge`. The study takes about six minutes on two cores. `--speed` takes
+one minute more.
 """
 
 import argparse
@@ -29,7 +30,7 @@ EPISODES = {1: 600, 5: 300, 20: 100}
 CLASSIFIERS = ["logistic:C=1", "logistic:C=auto", "ridge:alpha=auto", "svm:C=auto"]
 AT_20_SHOTS = ["logistic:C=1", "ridge:alpha=auto"]
 KERNEL = ":kernel=rbf"
-# Of a timing: episodes for each number of shots, and rounds in turns, whose median counts.
+# Number of episodes of a timed call, by classifier and number of shots; and number of rounds, whose median is reported.
 TIMED = {"logistic:C=1": {1: 20_000, 5: 4000}, "ridge:alpha=auto": {1: 20_000, 5: 4000, 20: 200}}
 ROUNDS = 3
 
@@ -38,7 +39,7 @@ def measure(evaluator: Evaluator) -> list[dict[str, Any]]:
     """Accuracies of each cell, number of shots and classifier, plain and with the kernel.
 
     Args:
-      evaluator: shared by all cells.
+      evaluator: the evaluator, which all cells share.
 
     Returns:
       one entry for each cell.
@@ -63,10 +64,10 @@ def measure(evaluator: Evaluator) -> list[dict[str, Any]]:
 
 
 def gains(cells: list[dict[str, Any]]) -> dict[str, Any]:
-    """Means over the cells, in points; how many cells gain or lose more than a point, and which gain or lose most.
+    """Means over the cells in points, the number of cells that gain or lose more than a point, and the cells that change most.
 
     Args:
-      cells: from `measure`.
+      cells: the result of `measure`.
     """
     table: dict[str, Any] = {}
     for name in (key for key in cells[0] if key not in ("dataset", "upstream")):
@@ -89,7 +90,7 @@ def _cell_of(cell: dict[str, Any], gain: Any) -> list[Any]:
 
 
 def speed() -> dict[str, Any]:
-    """Time with the kernel as a multiple of the time without, on ESC-10's YAMNet embeddings, in turns."""
+    """Measure time with the kernel as a multiple of the time without, in turns, on ESC-10's YAMNet embeddings."""
     store = open_store(sample_stores() / "esc10" / "yamnet")
     evaluator = Evaluator()
     found = {}
@@ -103,7 +104,7 @@ def speed() -> dict[str, Any]:
                     )[0]["timing"]["wall_s"]
                     for kernel in ("", KERNEL)
                 ]
-                if number:  # the first round draws the episodes
+                if number:  # the first round also draws the episodes, and does not count
                     ratios.append(seconds[1] / seconds[0])
                     rates.append(n_episodes / seconds[1])
             found[f"{name}, {shots} shots"] = {
@@ -117,14 +118,14 @@ def main(arguments: list[str]) -> int:
     """Measure, write the JSON, and print the means.
 
     Args:
-      arguments: of the command line, without the program's name.
+      arguments: the arguments of the command line, without the program's name.
 
     Returns:
       the exit code.
     """
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, required=True, help="file for the results")
-    parser.add_argument("--speed", action="store_true", help="measure times, and keep the file's accuracies")
+    parser.add_argument("--speed", action="store_true", help="only measure times, and keep the accuracies of the file")
     options = parser.parse_args(arguments)
     jfewshot.use_all_cores()
     found = json.loads(options.json.read_text()) if options.json.exists() else {}

@@ -1,17 +1,18 @@
-"""Do extrapolated "labels per class" hold what their 90% intervals promise?
+"""Do the 90% intervals of extrapolated "labels per class" hold the true number in 90% of cases?
 
     jfewshot run --shots 1 2 3 5 8 12 20 --episodes 500 --classifiers ridge:alpha=auto logistic centroid --out results
     python -m studies.learning_curves --results results --json benchmarks/measured/learning_curves.json
 
-Two checks; the run takes some minutes on two cores, the checks one:
+The first command takes some minutes on two cores, and the second about one minute. There are two checks:
 
-- `simulated`: curves of four known laws with the errors of 1,000 episodes and an error that the whole curve shares. For each
-  curve the target is the true accuracy at a number of labels between one and ten times the last one: does the interval of the
-  labels hold this number? A fifth kind are nearest-centroid curves of pools of clips that are sampled from a population, whose
-  errors are those that `pool_interval` gives: does the interval of the accuracy hold the population's at 16 and 40 labels?
-- `held_out`: the 32 sample cells at 1, 2, 3, 5, 8, 12 and 20 shots, by each classifier of the results. A law fitted to the
-  first five points predicts the last two: how often does its 90% interval hold them, and how wide is it in points?
-  `curves` holds the accuracies.
+- `simulated`: curves of four known laws, with the random errors of 1,000 episodes and one error that all points of a curve share.
+  For each curve the target is the true accuracy at a number of labels between one and ten times the last number of labels. The
+  check counts how often the interval of the number of labels holds the true number. A fifth kind of curve comes from
+  nearest-centroid episodes on pools of clips that are sampled from a population, with errors from `pool_interval`. Here the check
+  counts how often the interval of the accuracy holds the population's accuracy at 16 and 40 labels.
+- `held_out`: the 32 sample cells at 1, 2, 3, 5, 8, 12 and 20 shots, with each classifier of the results. A law that is fitted to
+  the first five points predicts the last two. The check counts how often the 90% interval holds these points, and reports its
+  width in points of accuracy. `curves` holds the accuracies.
 """
 
 import argparse
@@ -35,19 +36,19 @@ from jfewshot.statistics.needed import FARTHEST, labels_beyond
 
 SHOTS = (1, 2, 3, 5, 8, 12, 20)
 N_WAY, N_EPISODES = 5, 1000
-EPISODES = 500  # of a sample cell
+EPISODES = 500  # number of episodes of a sample cell
 Curve = Callable[[np.ndarray], np.ndarray]
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(60)
 
 
 def power_law(rng: np.random.Generator) -> Curve:
-    """Error falls by a power of the labels towards a floor."""
+    """A curve whose error falls as a power of the number of labels, towards a floor."""
     floor, gain, exponent = rng.uniform(0, 0.35), rng.uniform(0.1, 0.7), rng.uniform(0.1, 1.0)
     return lambda k: 1 - floor - gain * k**-exponent
 
 
 def noisy_centroids(rng: np.random.Generator) -> Curve:
-    """The class whose score is highest wins; more labels take the noise out of the class centres."""
+    """A curve of nearest-centroid classification, in which more labels reduce the noise of the class centres."""
     distance, noise = rng.uniform(0.5, 4), np.exp(rng.uniform(np.log(0.5), np.log(40)))
     weights = _WEIGHTS / _WEIGHTS.sum()
 
@@ -59,14 +60,14 @@ def noisy_centroids(rng: np.random.Generator) -> Curve:
 
 
 def stretched_exponential(rng: np.random.Generator) -> Curve:
-    """Accuracy saturates faster than any power."""
+    """A curve that saturates faster than any power law."""
     ceiling, gain = rng.uniform(0.4, 1.0), rng.uniform(0.1, 0.6)
     scale, exponent = np.exp(rng.uniform(np.log(2), np.log(60))), rng.uniform(0.3, 0.8)
     return lambda k: ceiling - gain * np.exp(-((k / scale) ** exponent))
 
 
 def straight_line(rng: np.random.Generator) -> Curve:
-    """A straight line in the logarithm of the labels on a probit scale."""
+    """A curve that is a straight line on a probit scale, over the logarithm of the number of labels."""
     level, slope = rng.uniform(-0.6, 0.8), rng.uniform(0.1, 0.45)
     return lambda k: special.ndtr(level + slope * np.log(k))
 
@@ -78,11 +79,11 @@ def simulated(n_curves: int, seed: int = 0) -> dict[str, float]:
     """How often the interval of the labels holds the true number.
 
     Args:
-      n_curves: of each law.
-      seed: of the curves and their errors.
+      n_curves: number of curves of each law.
+      seed: seed of the curves and of their errors.
 
     Returns:
-      the share for each law, and for all of them as `all`.
+      the share for each law, and for all laws together as `all`.
     """
     held: dict[str, float] = {
         law.__name__: _covers(law, n_curves, np.random.default_rng([seed, n])) for n, law in enumerate(LAWS)
@@ -99,12 +100,12 @@ def _covers(law: Callable[[np.random.Generator], Curve], n_curves: int, rng: np.
         if not 0.22 < true[0] < 0.9 or true[-1] > 0.97:
             continue
         made += 1
-        error = 0.4 * np.sqrt(true * (1 - true) / N_EPISODES)  # episodes vary less than single queries do
+        error = 0.4 * np.sqrt(true * (1 - true) / N_EPISODES)  # accuracies of episodes vary less than single queries
         shared = rng.uniform(0, 0.02)
         moved = special.ndtr(special.ndtri(true) + shared * rng.standard_normal() / _density(true[-1]))
         seen = np.clip(moved + error * rng.standard_normal(len(shots)), 0.01, 0.999)
         found = labels_beyond(SHOTS, seen, error, [float(curve(np.array([labels]))[0])], shared)
-        if found is None:  # declined: the curve seemed to fall
+        if found is None:  # no law was fitted, because the curve seemed to fall
             made -= 1
             continue
         low, high = found[0].low, found[0].high
@@ -117,15 +118,16 @@ def _density(share: float) -> float:
 
 
 def populations(n_pools: int, n_episodes: int = 400, n_true: int = 20_000, seed: int = 0) -> float:
-    """How often the interval of a predicted accuracy holds that of the population from which the pool's clips were sampled.
+    """How often the interval of a predicted accuracy holds the accuracy on the population from which the clips were sampled.
 
-    Eight Gaussian classes in 6 dimensions; a pool has 40 new clips of each. Curves over 1 to 8 shots predict 16 and 40.
+    The population has eight Gaussian classes in 6 dimensions. A pool has 40 new clips of each class. Curves over 1 to 8 shots
+    predict the accuracy at 16 and 40 shots.
 
     Args:
-      n_pools: pools.
-      n_episodes: nearest-centroid episodes of each pool and number of shots.
-      n_true: episodes with fresh clips for the population's accuracy.
-      seed: of everything.
+      n_pools: number of pools.
+      n_episodes: number of nearest-centroid episodes for each pool and number of shots.
+      n_true: number of episodes with new clips that measure the population's accuracy.
+      seed: seed of all random numbers.
     """
     rng, shots, at = np.random.default_rng(seed), SHOTS[:5], (16, 40)
     n_classes, n_clips, n_query = 8, 40, 10
@@ -157,7 +159,7 @@ def _nearest(centres: np.ndarray, queries: np.ndarray) -> np.ndarray:
 
 
 def _fresh(rng: np.random.Generator, means: np.ndarray, spreads: np.ndarray, k: int, n: int) -> np.ndarray:
-    """Whether queries are right, in episodes whose clips are all new; the centre of k clips is drawn at once."""
+    """Whether queries are predicted correctly, in n episodes of new clips. The mean of k clips is drawn as one random vector."""
     classes = np.argsort(rng.random((n, len(means))), axis=1)[:, :N_WAY]
     deviation = 1.2 * spreads[classes][:, :, None]
     centres = means[classes] + deviation / np.sqrt(k) * rng.standard_normal((n, N_WAY, 6))
@@ -166,10 +168,10 @@ def _fresh(rng: np.random.Generator, means: np.ndarray, spreads: np.ndarray, k: 
 
 
 def curves_of(folder: Path) -> list[dict[str, Any]]:
-    """Accuracies and standard errors over episodes of every cell that has all numbers of shots.
+    """Accuracies and standard errors over episodes, for every cell with results for all numbers of shots.
 
     Args:
-      folder: results of a run with `--shots` as in `SHOTS` and `EPISODES` episodes.
+      folder: result folder of a run with `--shots` as in `SHOTS` and with `EPISODES` episodes.
     """
     found: dict[tuple[str, str, str], dict[int, dict[str, float]]] = {}
     for record in read_results(folder).records:
@@ -195,12 +197,12 @@ def held_out(curves: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
     """How well the first five points of each curve predict the last two.
 
     Args:
-      curves: from `curves_of`.
+      curves: the result of `curves_of`.
 
     Returns:
-      for each classifier, and for all of them as `all`: the share of held-out points in the 90% interval, the share of cells
-      with both points in it, the median width at the last point and the root of the mean squared error, both in points, and the
-      share of declined cells.
+      for each classifier, and for all classifiers as `all`: the share of held-out points in the 90% interval, the share of cells
+      with both points in the interval, the median width at the last point and the root of the mean squared error (both in
+      points), and the share of cells for which no law was fitted.
     """
     rows: dict[str, list[tuple[np.ndarray, np.ndarray, np.ndarray]]] = {}
     declined: dict[str, list[bool]] = {}
@@ -228,17 +230,19 @@ def held_out(curves: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the checks, write the JSON, and print what came out.
+    """Run the checks, write the JSON, and print the results.
 
     Args:
-      arguments: of the command line, without the program's name.
+      arguments: the arguments of the command line, without the program's name.
 
     Returns:
       the exit code.
     """
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, required=True, help="file for the results")
-    parser.add_argument("--results", type=Path, required=True, help="result folder of a run along the curve")
+    parser.add_argument(
+        "--results", type=Path, required=True, help="result folder of `jfewshot run` with all numbers of shots"
+    )
     options = parser.parse_args(arguments)
     curves = curves_of(options.results)
     found = {

@@ -1,12 +1,13 @@
-"""What a head does on long recordings: held-out clips joined with noise between them, at known times.
+"""How good are a head's labels on a long recording, in which held-out clips and noise alternate at known times?
 
     python -m studies.long_recordings --audio ../shared/audio --json benchmarks/measured/long_recordings.json
 
-Heads are fitted on folds 1 to 3 of ESC-10 (24 clips a class), once as they are and once with a class `background` of half of the
-pieces of machine noise that there are (boiler, washing machine). The recording has 60 clips of folds 4 and 5, each after 5 s of
-the other pieces of the noise. It is labelled with windows of 5 s one after another, and with a hop of 2.5 s and neighbours
-merged. Recordings of ESC-10 that are in both halves do not exist: its folds keep recordings apart. About three minutes on two
-cores."""
+Heads are fitted on folds 1 to 3 of ESC-10 (24 clips per class): once on these classes alone, and once with an additional class
+`background`, which holds half of the pieces of machine noise (boiler, washing machine). The recording has 60 clips of folds 4 and
+5, and 5 s of the other pieces of noise before each clip. It is labelled twice: in windows of 5 s without overlap, and with a hop
+of 2.5 s, merging neighbouring windows with the same label. No recording of ESC-10 is in both halves, because its folds keep
+the segments of a recording together. The study takes about three minutes on two cores.
+"""
 
 import argparse
 import csv
@@ -38,14 +39,14 @@ BACKGROUND = "background"
 
 
 def make(audio: Path, folder: Path) -> list[tuple[float, float, str]]:
-    """Write the clips to fit on, the background, and the recording.
+    """Write the clips to fit on, the background, and the long recording.
 
     Args:
       audio: the folder of ESC-10 and of the noise.
-      folder: where to write.
+      folder: the folder to write to.
 
     Returns:
-      begin, end and class of everything in the recording.
+      begin and end in seconds, and class, of each clip and each piece of noise in the long recording.
     """
     rng = np.random.default_rng(0)
     size = round(PIECE_S * RATE)
@@ -78,12 +79,12 @@ def make(audio: Path, folder: Path) -> list[tuple[float, float, str]]:
 
 
 def measure(upstream: str, folder: Path, truth: list[tuple[float, float, str]]) -> list[dict[str, Any]]:
-    """Label the recording with one encoder, without and with the background class.
+    """Label the long recording with one encoder, without and with the background class.
 
     Args:
-      upstream: the encoder.
-      folder: from `make`.
-      truth: from `make`.
+      upstream: name of the encoder.
+      folder: the folder that `make` filled.
+      truth: the result of `make`.
 
     Returns:
       one entry for each of the two heads.
@@ -124,7 +125,7 @@ def measure(upstream: str, folder: Path, truth: list[tuple[float, float, str]]) 
 
 
 def _without_background(whole: Path, path: Path) -> Path:
-    """The same store without the clips of the background."""
+    """Write the store without the clips of the background; returns its path."""
     store = open_store(whole)
     manifest = store.manifest
     facts = {
@@ -136,7 +137,7 @@ def _without_background(whole: Path, path: Path) -> Path:
 
 
 def _found(stretches: list[Any], truth: list[tuple[float, float, str]]) -> tuple[np.ndarray, np.ndarray]:
-    """By how much begins and ends of stretches are off, of the clips of which a stretch of their class covers half or more."""
+    """Errors of begins and ends in seconds, for each clip of which a labelled stretch of its class covers half or more."""
     starts, ends = [], []
     for start_s, end_s, category in truth:
         if category == BACKGROUND:
@@ -168,13 +169,13 @@ def main(arguments: list[str]) -> int:
     """Measure, write the JSON, and print it.
 
     Args:
-      arguments: of the command line, without the program's name.
+      arguments: the arguments of the command line, without the program's name.
 
     Returns:
       the exit code.
     """
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--audio", type=Path, required=True, help="folder of esc10 and arabic-speech-commands")
+    parser.add_argument("--audio", type=Path, required=True, help="folder that holds esc10 and arabic-speech-commands")
     parser.add_argument("--json", type=Path, required=True, help="file for the results")
     parser.add_argument("--upstreams", nargs="+", default=UPSTREAMS)
     options = parser.parse_args(arguments)

@@ -1,9 +1,10 @@
-"""Does mteb's ranking of encoders survive more experiments, and a converged classifier? On the sample stores.
+"""Does mteb's ranking of encoders on the sample stores stay the same with a converged classifier and more experiments?
 
     python -m studies.mteb_ranking --json benchmarks/measured/mteb_ranking.json
 
-Each of the 32 sample cells is evaluated as mteb does (five folds, scikit-learn's 100 iterations), converged on the same draws,
-and converged in 1,000 independent experiments: 200 shufflings into five folds. About five minutes on two cores.
+Each of the 32 sample cells is evaluated in three ways: as mteb does (five folds, scikit-learn's 100 iterations), with a converged
+classifier on mteb's draws, and with a converged classifier in 1,000 independent experiments (200 divisions into five folds). The
+study takes about five minutes on two cores.
 """
 
 import argparse
@@ -30,9 +31,9 @@ def evaluated(evaluator: Evaluator, n_episodes: int | None, faithful: bool) -> l
     """Each sample cell's record, with the accuracy of each experiment.
 
     Args:
-      evaluator: shared by all cells.
-      n_episodes: number of independent experiments; None for mteb's own.
-      faithful: whether scikit-learn is called as mteb does.
+      evaluator: the evaluator, which all cells share.
+      n_episodes: number of independent experiments; None for mteb's own draws.
+      faithful: whether scikit-learn is called as mteb calls it.
 
     Returns:
       one entry per cell.
@@ -51,15 +52,15 @@ def evaluated(evaluator: Evaluator, n_episodes: int | None, faithful: bool) -> l
 
 
 def summary(faithful: list, own: list, many: list) -> dict[str, Any]:
-    """The cells, and how rankings agree.
+    """The numbers of the cells, and how far rankings agree.
 
     Args:
-      faithful: of `evaluated`, as mteb does.
-      own: converged on mteb's draws.
-      many: converged in independent experiments.
+      faithful: result of `evaluated` as mteb does.
+      own: result of `evaluated` with a converged classifier on mteb's draws.
+      many: result of `evaluated` with a converged classifier in independent experiments.
 
     Returns:
-      what the page shows.
+      the numbers of docs/mteb.md.
     """
     cells = []
     for as_mteb, converged, honest in zip(faithful, own, many, strict=True):
@@ -127,7 +128,7 @@ def tables(found: dict[str, Any]) -> str:
     """The tables of docs/mteb.md.
 
     Args:
-      found: of `summary`.
+      found: the result of `summary`.
     """
     heads = (
         *("dataset", "encoder", "mteb", "stopped early", "equal predictions", "converged", "1,000 experiments"),

@@ -1,11 +1,11 @@
-"""How far does accuracy fall when queries are noisy? Clean supports against queries in recorded noise, on the sample digits.
+"""How far does accuracy fall on the sample digits if the supports are clean and the queries have recorded noise?
 
     python -m studies.noise --audio AUDIO --out STORES --json benchmarks/measured/noise.json
 
-AUDIO holds the recordings of the sample stores (docs/samples.md). The noise is what comes with Arabic Speech Commands
-(`arabic-speech-commands/_background_noise_`), added to the 600 clips of the sample store `fsdd_digits` at 20, 10 and 0 dB. Every
-encoder of the sample stores extracts these copies. Supports are from the clean store. It takes about 15 minutes on one core,
-nearly all of it in the encoders. Extracted stores are kept.
+AUDIO holds the recordings of the sample stores (docs/samples.md). The noise of Arabic Speech Commands
+(`arabic-speech-commands/_background_noise_`) is added to the 600 clips of the sample store `fsdd_digits` at 20, 10 and 0 dB, and
+every encoder of the sample stores extracts these noisy copies. Queries come from the noisy copies, and supports from the clean
+store. The study takes about 15 minutes on one core, nearly all of it in the encoders. Extracted stores are kept.
 """
 
 import argparse
@@ -33,11 +33,11 @@ EPISODES = {1: 5000, 5: 2000}
 
 
 def extract_copies(audio: Path, out: Path, noises: NoiseFiles) -> None:
-    """Extract the noisy copies that are not there yet.
+    """Extract the noisy copies that do not exist yet.
 
     Args:
       audio: folder of the recordings.
-      out: folder of stores.
+      out: folder for the stores.
       noises: the recorded noise.
     """
     dataset, folder = sample_datasets()[DATASET]
@@ -48,14 +48,14 @@ def extract_copies(audio: Path, out: Path, noises: NoiseFiles) -> None:
 
 
 def measure(out: Path, results: Path | None) -> list[dict[str, Any]]:
-    """Accuracy of each encoder at each ratio, on the same episodes.
+    """Accuracy of each encoder at each signal-to-noise ratio, on the same episodes.
 
     Args:
       out: folder of the noisy stores.
-      results: a folder for the records, of which `jfewshot report` draws the figure; None for none.
+      results: folder for the records, from which `jfewshot report` draws the figure; None to keep no records.
 
     Returns:
-      for each encoder and number of shots the accuracies, clean queries included.
+      for each encoder and number of shots, the accuracies with clean queries and with noisy queries.
     """
     evaluator = Evaluator()
     clean = {store.upstream: store for store in map(open_store, find_stores(sample_stores() / DATASET))}
@@ -87,7 +87,7 @@ def main(arguments: list[str]) -> int:
     """Extract, measure, write the JSON, and print the accuracies.
 
     Args:
-      arguments: of the command line, without the program's name.
+      arguments: the arguments of the command line, without the program's name.
 
     Returns:
       the exit code.
@@ -96,7 +96,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--audio", type=Path, required=True, help="folder of the recordings")
     parser.add_argument("--out", type=Path, required=True, help="folder for the noisy stores")
     parser.add_argument("--json", type=Path, required=True, help="file for the results")
-    parser.add_argument("--results", type=Path, help="folder for the records; without it, they are not kept")
+    parser.add_argument("--results", type=Path, help="folder for the records; without this option, no records are kept")
     options = parser.parse_args(arguments)
     jfewshot.use_all_cores()
     noises = NoiseFiles.find(options.audio / "arabic-speech-commands" / "_background_noise_")

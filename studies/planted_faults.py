@@ -1,13 +1,16 @@
-"""Are planted copies and planted wrong labels found? (docs/diagnostics.md)
+"""Do the diagnostics of embeddings find planted copies and planted wrong labels? (docs/diagnostics.md)
 
     python -m studies.planted_faults --audio AUDIO --out STORES --json benchmarks/measured/planted_faults.json
 
-AUDIO holds the recordings of the sample stores (docs/samples.md). Of each of three datasets 60 clips are copied: with noise at
-20 dB (`noise`), starting 0.5 s later, with what is before the start at the end (`later`), or with 0.5 s of silence before them
-(`silence`; a clip of 2 s or more keeps its length and loses its end). A copy is put into another group, or every second one into
-another class. Each kind is planted alone, and searched for by each sample encoder alone and by all eight. Then 5% of the labels
-of the sample stores are exchanged for those of other classes, five times. It takes about 6 minutes on two cores, nearly all of it
-in the encoders. Extracted stores are kept. `--only labels` needs neither audio nor encoders, and takes a minute.
+AUDIO holds the recordings of the sample stores (docs/samples.md). In each of three datasets 60 clips are copied. There are three
+kinds of copies: with noise at 20 dB (`noise`); rotated by 0.5 s, so that the first half second comes at the end (`later`); and
+with 0.5 s of silence before the clip (`silence`; a clip of 2 s or more keeps its length and loses its end). Half of the copies
+get another group, and the other half another class. Each kind is planted alone, and searched for by each sample encoder alone and
+by all eight encoders.
+
+Then 5% of the labels of the sample stores are replaced by labels of other classes, in five repetitions. The study takes about 6
+minutes on two cores, nearly all of it in the encoders. Extracted stores are kept. `--only labels` needs neither audio nor
+encoders, and takes a minute.
 """
 
 import argparse
@@ -44,13 +47,13 @@ REPETITIONS = 5
 
 @dataclasses.dataclass(frozen=True)
 class Copies:
-    """A dataset of altered copies, whose clip ids are `KIND/` and the id of the original."""
+    """A dataset of altered copies. The id of a copy is `KIND/` followed by the id of the original clip."""
 
     info: DatasetInfo
     found: tuple[Recording, ...]
 
     def recordings(self, root: Path) -> list[Recording]:
-        """The copies."""
+        """The recordings of the copies."""
         return list(self.found)
 
 
@@ -60,8 +63,8 @@ def altered(kind: str, wave: np.ndarray, rate: int, clip_id: str) -> np.ndarray:
     Args:
       kind: one of `KINDS`.
       wave: mono samples.
-      rate: Hz.
-      clip_id: decides on the noise.
+      rate: sample rate in Hz.
+      clip_id: id of the clip, which is the seed of the noise.
 
     Returns:
       the samples of the copy.
@@ -80,12 +83,12 @@ def extract_copies(
     """Write altered copies of some clips of a sample dataset, and extract them.
 
     Args:
-      name: of the dataset.
+      name: name of the dataset.
       audio: folder of the recordings.
-      out: folder; the copies are below `audio`, the stores below `stores`.
+      out: folder to write to: the copies go to its folder `audio`, and the stores to its folder `stores`.
       upstreams: names of the encoders.
-      kinds: of the copies.
-      most: how many clips are copied.
+      kinds: kinds of the copies.
+      most: number of clips to copy.
     """
     import soundfile
 
@@ -108,16 +111,18 @@ def extract_copies(
 
 
 def with_copies(original: Store, copies: Store, kind: str, place: Path) -> Store:
-    """A store together with copies of one kind, each in another group, or every second one in another class.
+    """Write a store of all clips together with copies of one kind.
+
+    Every second copy gets another class, and the others get another group.
 
     Args:
       original: the store of all clips.
       copies: the store of the copies of all kinds.
-      kind: which copies are added.
+      kind: kind of the copies to add.
       place: folder of the new store.
 
     Returns:
-      the store; a copy has the id of its original with `copy/` before it.
+      the new store. The id of a copy is `copy/` followed by the id of its original.
     """
     rng = np.random.default_rng(SEED)
     clips, view = original.clips, original.default_view
@@ -142,11 +147,11 @@ def with_copies(original: Store, copies: Store, kind: str, place: Path) -> Store
 
 
 def with_wrong_labels(original: Store, seed: int, place: Path) -> tuple[Store, set[str]]:
-    """A store in which 5% of the labels are those of other classes, chosen evenly.
+    """Write a store in which 5% of the labels are replaced by labels of other classes, all equally likely.
 
     Args:
       original: the store.
-      seed: decides which labels are exchanged for which, the same for every encoder.
+      seed: seed of the choice of labels, which is the same for every encoder.
       place: folder of the new store.
 
     Returns:
@@ -165,14 +170,14 @@ def with_wrong_labels(original: Store, seed: int, place: Path) -> tuple[Store, s
 
 
 def found_copies(diagnosis: Diagnosis, n_copies: int) -> dict[str, Any]:
-    """Precision and recall of the pairs that were reported.
+    """Precision and recall of the reported pairs of copies.
 
     Args:
-      diagnosis: of a store with copies.
-      n_copies: how many copies it has.
+      diagnosis: the diagnosis of a store with copies.
+      n_copies: number of copies in the store.
 
     Returns:
-      precision, in which every pair of two original clips counts as wrong; recall; and precision among the pairs with a copy.
+      precision, for which every pair of two original clips counts as wrong; recall; and precision among the pairs with a copy.
     """
     pairs = [sorted((pair.first.clip_id, pair.second.clip_id), key=len) for pair in diagnosis.near_copies]
     right = sum(longer == f"copy/{shorter}" for shorter, longer in pairs)
@@ -186,14 +191,14 @@ def found_copies(diagnosis: Diagnosis, n_copies: int) -> dict[str, Any]:
 
 
 def found_labels(diagnosis: Diagnosis, wrong: set[str]) -> dict[str, Any]:
-    """How many labels were reported, and how many of these are wrong.
+    """How many labels were reported, and how many of the reported labels are wrong.
 
     Args:
-      diagnosis: of stores with wrong labels.
+      diagnosis: the diagnosis of stores with wrong labels.
       wrong: ids of the clips with wrong labels.
 
     Returns:
-      the numbers, and the encoders that were asked.
+      the two numbers, and the encoders of the diagnosis.
     """
     reported = {one.clip.clip_id for one in diagnosis.suspects}
     right = len(reported & wrong)
@@ -201,14 +206,15 @@ def found_labels(diagnosis: Diagnosis, wrong: set[str]) -> dict[str, Any]:
 
 
 def measure_copies(name: str, folder: Path) -> list[dict[str, Any]]:
-    """What is found of each kind of copy, by all encoders together and by each alone.
+    """Precision and recall for each kind of copy, by all encoders together and by each encoder alone.
 
     Args:
-      name: of the dataset.
+      name: name of the dataset.
       folder: folder of the stores of the copies.
 
     Returns:
-      a cell for each kind and choice of encoders, and one without any copy (`none`), whose pairs are in the dataset itself.
+      a cell for each kind of copy and choice of encoders. The kind `none` has no planted copies: its pairs are copies that the
+      dataset itself holds.
     """
     originals = {store.upstream: store for store in map(open_store, find_stores(sample_stores() / name))}
     copies = [open_store(path) for path in find_stores(folder / name)]
@@ -230,15 +236,15 @@ def measure_copies(name: str, folder: Path) -> list[dict[str, Any]]:
 
 
 def measure_labels(name: str, repetitions: int, upstreams: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """What is found of planted wrong labels, by all encoders together and by the best one alone.
+    """Precision and recall for planted wrong labels, by all encoders together and by the best encoder alone.
 
     Args:
-      name: of the dataset.
-      repetitions: how often other labels are exchanged.
-      upstreams: names of the encoders; none for all.
+      name: name of the dataset.
+      repetitions: number of repetitions, each with other labels.
+      upstreams: names of the encoders; empty for all.
 
     Returns:
-      for both, precision and recall over all repetitions.
+      precision and recall over all repetitions, for all encoders and for the best encoder.
     """
     originals = [open_store(path) for path in find_stores(sample_stores() / name)]
     originals = [store for store in originals if not upstreams or store.upstream in upstreams]
@@ -268,7 +274,7 @@ def main(arguments: list[str]) -> int:
     """Extract, measure, write the JSON, and print precision and recall.
 
     Args:
-      arguments: of the command line, without the program's name.
+      arguments: the arguments of the command line, without the program's name.
 
     Returns:
       the exit code.
@@ -277,10 +283,10 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--audio", type=Path, help="folder of the recordings")
     parser.add_argument("--out", type=Path, help="folder for the copies and their stores")
     parser.add_argument("--json", type=Path, required=True, help="file for the results")
-    parser.add_argument("--only", choices=("copies", "labels"), help="which of the two")
+    parser.add_argument("--only", choices=("copies", "labels"), help="plant only copies, or only wrong labels")
     options = parser.parse_args(arguments)
     if options.only != "labels" and (options.audio is None or options.out is None):
-        parser.error("copies need --audio and --out")
+        parser.error("copies need --audio and --out; give both, or --only labels")
     copies: list[dict[str, Any]] = []
     labels: list[dict[str, Any]] = []
     if options.only != "labels":

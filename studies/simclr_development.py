@@ -1,23 +1,24 @@
-"""Development tasks for Speech SimCLR: labelled recordings of no sample task and of no pretraining, to choose a recipe by.
+"""Makes development tasks for choosing a recipe of Speech SimCLR, without recordings of the sample tasks or the pretraining.
 
     apt-get install fluidsynth fluid-soundfont-gm espeak-ng
     python -m studies.simclr_speech --out SPEECH
     python -m studies.simclr_development --speech SPEECH --emodb EMODB/wav --out DEVELOPMENT
 
-DEVELOPMENT/pretraining.jsonl is what is left of SPEECH/manifest.jsonl to train on, for `jfewshot pretrain --data.source`. The
-other files are the tasks, with the columns path, class and group:
+DEVELOPMENT/pretraining.jsonl lists the recordings of SPEECH/manifest.jsonl that remain for training, for
+`jfewshot pretrain --data.source`. The other files are the tasks, with the columns path, class and group:
 
-- `emodb_texts.csv`: Emo-DB's ten sentences, cut to two seconds, by ten speakers (words). Nothing made from Emo-DB ships.
-- `emodb_speakers.csv`: the same recordings by speaker (voices).
-- `syllables.csv`: Mandarin syllables without regard to their tone, by two voices of the package gcin-voice (words). Both are held
-  out of the pretraining.
-- `synthetic_words.csv`: 20 English words by 16 of espeak-ng's voices at a sample rate of 8 kHz (words, synthetic). No digit is
-  among the words, and none of the words of the Arabic sample task in English.
-- `notes.csv`: notes of 24 instruments and eight effects of the FluidR3 soundfont, rendered by fluidsynth (sounds).
-- `held_out_voices.csv`: nine languages of the packages klettres-data and ktuberling-data, each with one voice or a few (voices).
-  They are held out of the pretraining.
+- `emodb_texts.csv`: Emo-DB's ten sentences, cut to two seconds, by ten speakers. It is a task of words. The package contains
+  nothing that was made from Emo-DB.
+- `emodb_speakers.csv`: the same recordings with the speakers as classes. It is a task of voices.
+- `syllables.csv`: Mandarin syllables by two voices of the package gcin-voice. Syllables that differ only in tone are one class.
+  It is a task of words. Neither voice is used for pretraining.
+- `synthetic_words.csv`: 20 English words by 16 voices of espeak-ng, at a sample rate of 8 kHz. It is a task of words. The words
+  contain no digit, and no English translation of a word of the Arabic sample task.
+- `notes.csv`: notes of 24 instruments and eight effects of the FluidR3 soundfont, rendered by fluidsynth. It is a task of sounds.
+- `held_out_voices.csv`: nine languages of the packages klettres-data and ktuberling-data, each with one voice or a few. It is a
+  task of voices. None of these voices is used for pretraining.
 
-Recordings with the same content are taken once.
+Of several recordings with the same content, only one is used.
 """
 
 import hashlib
@@ -53,7 +54,7 @@ HELD_OUT_VOICES = (
     "ktuberling-wa",
 )
 SYLLABLE_VOICES = ("gcin-3", "gcin-5")
-PER_VOICE = 40  # recordings of each held-out voice
+PER_VOICE = 40  # number of recordings of each held-out voice
 SYLLABLES = 40
 
 WORDS = "apple basket candle doctor engine flower garden hammer island jacket".split()  # noqa: SIM905
@@ -61,13 +62,13 @@ WORDS += "kettle lemon market needle orange pencil rabbit sister table window".s
 VOICES = "en-us+m1 en-us+m2 en-us+m3 en-us+m4 en-us+m5 en-us+m6 en-us+m7 en-us+f1 en-us+f2".split()  # noqa: SIM905
 VOICES += "en-us+f3 en-us+f4 en-us+f5 en-gb+m3 en-gb+f2 en-gb-scotland+m5 en-gb-x-rp+f4".split()  # noqa: SIM905
 
-INSTRUMENTS = (*range(0, 120, 5), *range(120, 128))  # numbers of General MIDI; the last eight are effects
-NOTES = 20  # of each instrument
-NOTE_S = 2.0  # from one note's start to the next
+INSTRUMENTS = (*range(0, 120, 5), *range(120, 128))  # program numbers of General MIDI; the last eight are sound effects
+NOTES = 20  # number of notes of each instrument
+NOTE_S = 2.0  # seconds from the start of one note to the start of the next
 
 
 class Recording(NamedTuple):
-    """A recording of a task: its file, its class, and what must not be on both sides of a group-aware episode."""
+    """A recording of a task: its file, its class, and its group. In an episode, supports and queries share no group."""
 
     path: Path
     class_name: str
@@ -76,20 +77,20 @@ class Recording(NamedTuple):
 
 @dataclass(frozen=True)
 class Development:
-    """From where to where."""
+    """Folders to read from and to write to."""
 
     speech: Path
     """Folder that studies.simclr_speech wrote."""
     emodb: Path
     """Emo-DB's folder of WAV files."""
     out: Path
-    """Folder to write."""
+    """Folder for the tasks and the manifest."""
     root: Path = Path("/")
-    """Where the packages are unpacked."""
+    """Folder in which the packages are unpacked."""
 
 
 def emodb(folder: Path) -> Iterator[tuple[str, Recording]]:
-    """(task, recording) of Emo-DB's texts and speakers; a file is {speaker:2}{text:3}{emotion:1}{version}.wav."""
+    """Yield (task, recording) of Emo-DB's texts and speakers. A file is named {speaker:2}{text:3}{emotion:1}{version}.wav."""
     for path in sorted(folder.glob("*.wav")):
         speaker, text = path.stem[:2], path.stem[2:5]
         yield "emodb_texts", Recording(path, text, speaker)
@@ -97,10 +98,10 @@ def emodb(folder: Path) -> Iterator[tuple[str, Recording]]:
 
 
 def syllables(folder: Path) -> Iterator[tuple[str, Recording]]:
-    """(task, recording) of the syllables that both voices say with four tones.
+    """Yield (task, recording) of the syllables that both voices say with four tones.
 
     Args:
-      folder: of the package, with a folder of recordings per syllable and tone.
+      folder: folder of the package, which has a folder of recordings for each syllable and tone.
     """
     by_syllable: dict[str, list[Path]] = {}
     for path in sorted(folder.glob("*/[35].ogg")):
@@ -112,7 +113,7 @@ def syllables(folder: Path) -> Iterator[tuple[str, Recording]]:
 
 
 def synthetic_words(out: Path) -> Iterator[tuple[str, Recording]]:
-    """(task, recording) of words that espeak-ng says, each voice at a speed and a pitch of its own.
+    """Yield (task, recording) of words by espeak-ng, each voice with its own speed and pitch.
 
     Args:
       out: folder for the recordings.
@@ -133,10 +134,10 @@ def synthetic_words(out: Path) -> Iterator[tuple[str, Recording]]:
 
 
 def notes(soundfont: Path, out: Path) -> Iterator[tuple[str, Recording]]:
-    """(task, recording) of single notes of random pitch, loudness and length.
+    """Yield (task, recording) of single notes with random pitch, loudness and length.
 
     Args:
-      soundfont: an SF2 file of General MIDI.
+      soundfont: an SF2 file with the instruments of General MIDI.
       out: folder for the recordings.
     """
     out.mkdir(parents=True, exist_ok=True)
@@ -154,7 +155,7 @@ def notes(soundfont: Path, out: Path) -> Iterator[tuple[str, Recording]]:
                 subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
                 wave = read_audio(rendered, RATE)
             for number, name in enumerate(names):
-                length_s = chosen[number][2] + 0.3  # with some of its decay
+                length_s = chosen[number][2] + 0.3  # the note and the beginning of its decay
                 start = int(number * NOTE_S * RATE)
                 soundfile.write(name, wave[start : start + int(length_s * RATE)], RATE, subtype="PCM_16")
         for name, (pitch, *_) in zip(names, chosen, strict=True):
@@ -162,13 +163,13 @@ def notes(soundfont: Path, out: Path) -> Iterator[tuple[str, Recording]]:
 
 
 def midi_of(instrument: int, chosen: list[tuple[int, int, float]]) -> bytes:
-    """A MIDI file of single notes, one every `NOTE_S` seconds.
+    """The content of a MIDI file of single notes, one every `NOTE_S` seconds.
 
     Args:
-      instrument: General MIDI's number from 0.
-      chosen: pitch (MIDI's number), velocity (1-127) and length in seconds of each note.
+      instrument: General MIDI's program number, from 0.
+      chosen: pitch (as MIDI's number), velocity (1-127) and length in seconds of each note.
     """
-    per_second = 960  # ticks: 480 to a quarter, and MIDI's own 120 quarters a minute
+    per_second = 960  # ticks per second: 480 ticks per quarter note, and MIDI's default of 120 quarter notes per minute
     events: list[tuple[int, bytes]] = [(0, bytes([0xC0, instrument]))]
     for number, (pitch, velocity, seconds) in enumerate(chosen):
         start = int(number * NOTE_S * per_second)
@@ -190,7 +191,7 @@ def _variable_length(number: int) -> bytes:
 
 
 def held_out(speech: Path, rows: list[dict[str, str]]) -> Iterator[tuple[str, Recording]]:
-    """(task, recording) of the voices that are held out, some of each at even distances in its list."""
+    """Yield (task, recording) of the held-out voices: of each voice some recordings, at even distances in its list."""
     for voice in HELD_OUT_VOICES:
         of_voice = [row for row in rows if row["speaker"] == voice]
         count = min(PER_VOICE, len(of_voice))
@@ -202,7 +203,7 @@ def held_out(speech: Path, rows: list[dict[str, str]]) -> Iterator[tuple[str, Re
 
 
 def main() -> None:
-    """Make all tasks, and the manifest of what is left to train on."""
+    """Write all tasks, and the manifest of the recordings that remain for training."""
     settings = tyro.cli(Development, description=__doc__)
     settings.out.mkdir(parents=True, exist_ok=True)
     share = settings.root / "usr" / "share"
@@ -232,7 +233,7 @@ def main() -> None:
         )
         (settings.out / f"{task}.csv").write_text(f"path,class,group\n{table}", encoding="utf-8")
         print(f"{task}: {len(recordings)} recordings of {len({one.class_name for one in recordings})} classes")
-    print(f"{len(training)} of {len(rows)} recordings are left to train on")
+    print(f"{len(training)} of {len(rows)} recordings remain for training")
 
 
 if __name__ == "__main__":

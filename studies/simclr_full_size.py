@@ -4,10 +4,10 @@
     python -m studies.simclr_full_size --librispeech LibriSpeech --musan musan --rooms RIRS_NOISES --out RUN --machine a100x8
     python -m studies.simclr_full_size --estimate
 
-The folders are those that the archives of OpenSLR 12 (train-clean-100, train-clean-360, train-other-500), 17 and 28 unpack
-to. The command first counts what they hold and stops if something is missing. Then it trains with the settings of the recipe
-`pretrain_paper` (jfewshot/data/recipes), and exports the encoder to OUT/encoder and the untrained control to OUT/random. It can
-be stopped at any time, and the same command continues.
+The folders are the unpacked archives of OpenSLR 12 (train-clean-100, train-clean-360, train-other-500), 17 and 28. The command
+first counts the recordings in these folders, and stops if some are missing. Then it trains with the settings of the recipe
+`pretrain_paper` (jfewshot/data/recipes). At the end it exports the encoder to OUT/encoder, and the untrained encoder, which is
+the control, to OUT/random. The command can be stopped at any time, and the same command continues.
 
 `--trial` accepts folders that are incomplete and trains 3 steps of 8 utterances with the full network. `--estimate` prints how
 long each machine would take, from the count of operations, and trains nothing. Options after `--` are options of
@@ -36,7 +36,7 @@ from jfewshot.simclr.config import TrainConfig
 log = logging.getLogger(__name__)
 
 
-# (files, what): as published.
+# Number of recordings in each folder, as published.
 LIBRISPEECH = {"train-clean-100": 28_539, "train-clean-360": 104_014, "train-other-500": 148_688}
 TRIAL = "--batch 8 --chunks 2 --steps 3 --checkpoint-every 1 --log-every 1 --data.buckets 1 --data.threads 1 --monitor.every 0"
 
@@ -45,31 +45,31 @@ MUSAN = {"music": 660, "noise": 930, "speech": 426}
 
 @dataclass(frozen=True)
 class FullSize:
-    """Where the data is, and on what machine."""
+    """Folders of the data, and the machine."""
 
     librispeech: Path | None = None
-    """Folder LibriSpeech, with train-clean-100, train-clean-360 and train-other-500."""
+    """The folder LibriSpeech with train-clean-100, train-clean-360 and train-other-500."""
     musan: Path | None = None
-    """Folder musan, with music, noise and speech. Without this option, noise is generated."""
+    """The folder musan with music, noise and speech. Without this option, noise is generated."""
     rooms: Path | None = None
-    """Folder RIRS_NOISES of room responses. Without this option, SoX's reverb, as in the paper."""
+    """The folder RIRS_NOISES of room responses. Without this option, reverberation is SoX's reverb, as in the paper."""
     out: Path = Path("full_size")
     """Folder for the run and the encoders."""
     machine: Literal["h200", "tpu-v5e-8", "a100x8"] = "h200"
-    """Machine, which decides the number of chunks."""
+    """The machine to train on, which decides the number of chunks."""
     trial: bool = False
-    """Train 3 steps of 8 utterances, whatever the folders hold."""
+    """Train 3 steps of 8 utterances, also with incomplete folders."""
     estimate: bool = False
-    """Print how long each machine takes, and train nothing."""
+    """Print the estimated time on each machine, and train nothing."""
 
 
 def published(folder: Path, parts: dict[str, int], suffix: str, trial: bool) -> None:
     """Count the recordings of a published folder.
 
     Args:
-      folder: the folder.
-      parts: number of recordings in each of its folders.
-      suffix: of a recording's name.
+      folder: the published folder.
+      parts: expected number of recordings in each of its subfolders.
+      suffix: suffix of a recording's file name.
       trial: whether incomplete folders are accepted.
 
     Raises:
@@ -85,11 +85,11 @@ def published(folder: Path, parts: dict[str, int], suffix: str, trial: bool) -> 
 
 
 def configuration(settings: FullSize, further: Sequence[str] = ()) -> TrainConfig:
-    """The settings of the run.
+    """The settings of the training.
 
     Args:
-      settings: where the data is, and the machine.
-      further: options of `jfewshot pretrain`, which win.
+      settings: folders of the data, and the machine.
+      further: options of `jfewshot pretrain`, which override the settings of the recipe.
 
     Raises:
       UserError: if there is no folder of speech.
@@ -104,7 +104,7 @@ def configuration(settings: FullSize, further: Sequence[str] = ()) -> TrainConfi
         "--out",
         str(settings.out / "run"),
     ]
-    # Decoding on so many threads keeps ahead of every machine of the table (docs/pretraining.md).
+    # With this many threads, decoding is faster than training on every machine in the table of docs/pretraining.md.
     flags += ["--data.threads", str(min(16, os.cpu_count() or 1))]
     flags += ["--augmentation.noise-folder", str(settings.musan)] if settings.musan else []
     flags += ["--augmentation.rooms-folder", str(settings.rooms)] if settings.rooms else []
@@ -115,7 +115,7 @@ def configuration(settings: FullSize, further: Sequence[str] = ()) -> TrainConfi
 
 
 def estimate() -> str:
-    """A table of hours, and of the speech that a machine takes in a second."""
+    """A table of the hours of training, and of the seconds of speech that a training uses per second, for each machine."""
     rows = []
     for machine in MACHINES.values():
         low, high = hours(machine)
@@ -127,7 +127,7 @@ def estimate() -> str:
 
 
 def main() -> None:
-    """Check, train, export."""
+    """Check the folders, train, and export the encoders."""
     arguments = sys.argv[1:]
     cut = arguments.index("--") if "--" in arguments else len(arguments)
     settings = tyro.cli(FullSize, description=__doc__, args=arguments[:cut])

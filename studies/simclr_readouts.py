@@ -1,4 +1,6 @@
-"""Readouts of a Speech SimCLR encoder, and their few-shot accuracy on the development tasks of studies.simclr_development.
+"""Computes readouts of a Speech SimCLR encoder, and their few-shot accuracy on the tasks of studies.simclr_development.
+
+A readout is a way to make one embedding of a clip from the encoder's states:
 
 | readout | embedding of a clip |
 |---|---|
@@ -6,11 +8,11 @@
 | last | mean and deviation of the last layer, whitened |
 | B | mean and deviation of all hidden states side by side, whitened |
 | C | mean and deviation of the encoder's filter bank and of its last layer, side by side, whitened |
-| FBANK mean, FBANK mean_std | of the filter bank alone, as it is |
+| FBANK mean, FBANK mean_std | mean, or mean and deviation, of the filter bank alone, not whitened |
 | FBANK whitened | mean and deviation of the filter bank alone, whitened |
 
-Whitening is that of `whiten_l2`, by clips of the pretraining corpus. Clips are cut to five seconds, and shorter ones repeated to
-five seconds, as extraction does.
+Whitening is that of `whiten_l2`, with statistics from clips of the pretraining corpus. As in extraction, clips are cut to five
+seconds, and shorter clips are repeated to five seconds.
 """
 
 from collections.abc import Iterator
@@ -40,10 +42,10 @@ TASKS = {
     "emodb_speakers": "voices",
     "held_out_voices": "voices",
 }
-# As the sample tasks: two of words, one of sounds, one of voices.
+# The weights follow the sample tasks: two tasks of words, one of sounds, one of voices.
 WEIGHTS = {"words": 0.5, "sounds": 0.25, "voices": 0.25}
 WHITENED = ("last", "B", "C", "FBANK whitened")
-SCORED = ("B", "C")  # the readouts whose accuracy chooses a recipe
+SCORED = ("B", "C")  # the score of a recipe is the mean accuracy of these readouts
 SHOTS = (1, 5)
 STATISTICS_CLIPS = 800
 _ROWS = 32
@@ -54,10 +56,10 @@ class Task:
     """A development task.
 
     Args:
-      name: of the task.
-      rows: rows of its clips among all features.
+      name: name of the task.
+      rows: rows of the task's clips in `Clips.features`.
       labels: class of each clip.
-      n_query: queries of each class in an episode: 15, or what the smallest class has beside five supports.
+      n_query: queries of each class in an episode: 15, or fewer if the smallest class has fewer than 20 clips.
     """
 
     name: str
@@ -72,8 +74,8 @@ class Clips:
 
     Args:
       features: log-mel frames of five seconds of each clip, not normalised.
-      tasks: with their rows.
-      statistics: rows of the clips for statistics.
+      tasks: the tasks, with the rows of their clips.
+      statistics: rows of the clips that give the statistics for whitening.
     """
 
     features: Float32[np.ndarray, "clips frames mels"]
@@ -82,16 +84,16 @@ class Clips:
 
 
 def five_seconds(path: Path) -> Float32[np.ndarray, " samples"]:
-    """The first five seconds of a recording, repeated where there are fewer."""
+    """The first five seconds of a recording. A shorter recording is repeated."""
     return np.resize(read_audio(path, RATE)[: SEGMENT_S * RATE], SEGMENT_S * RATE).astype(np.float32)
 
 
 def read_clips(development: Path, names: tuple[str, ...] = tuple(TASKS)) -> Clips:
-    """Filter banks of all clips; kept in DEVELOPMENT/features.npy.
+    """Filter banks of all clips, which are kept in DEVELOPMENT/features.npy.
 
     Args:
       development: folder that studies.simclr_development wrote.
-      names: of the tasks.
+      names: names of the tasks.
     """
     paths: list[Path] = []
     tasks = []
@@ -119,7 +121,7 @@ def read_clips(development: Path, names: tuple[str, ...] = tuple(TASKS)) -> Clip
 
 
 def mean_std(frames: Any) -> Float32[np.ndarray, "clips pooled"]:
-    """Mean and standard deviation over time side by side."""
+    """Mean and standard deviation over time, side by side."""
     return np.asarray(jnp.concatenate([frames.mean(1), frames.std(1)], axis=1))
 
 
@@ -127,7 +129,7 @@ def readouts(encoder: LoadedEncoder, features: np.ndarray) -> dict[str, Float32[
     """Embeddings of clips by readout, before whitening.
 
     Args:
-      encoder: exported, with its filter bank.
+      encoder: an exported encoder, with its filter bank.
       features: log-mel frames of the clips, (clips, frames, mels).
     """
     folder = encoder.folder
@@ -157,7 +159,7 @@ def readouts(encoder: LoadedEncoder, features: np.ndarray) -> dict[str, Float32[
 
 
 def whiten(embeddings: np.ndarray, statistics: np.ndarray) -> Float32[np.ndarray, "clips dim"]:
-    """Whiten embeddings by the mean and covariance of others."""
+    """Whiten embeddings by the mean and covariance of the embeddings `statistics`."""
     background = statistics.astype(np.float64)
     matrix = whitening_matrix(np.cov(background.T, bias=True), SHRINKAGE)
     return (embeddings - background.mean(0)).astype(np.float32) @ matrix
@@ -167,12 +169,12 @@ def development_scores(encoder: LoadedEncoder, clips: Clips, episodes: int = 600
     """Few-shot accuracy of each readout.
 
     Args:
-      encoder: exported.
-      clips: of the development tasks.
-      episodes: of each task and number of shots.
+      encoder: an exported encoder.
+      clips: the clips of the development tasks.
+      episodes: number of episodes for each task and number of shots.
 
     Returns:
-      by readout: by task and shots, mean accuracy in percent; and the score of the recipe.
+      the mean accuracy in percent by readout, task and number of shots, and the score of the recipe.
     """
     embeddings = readouts(encoder, clips.features)
     found: dict[str, Any] = {}
@@ -204,7 +206,11 @@ def family(accuracy: dict[str, Any], readout: str, kind: str, shots: int) -> flo
 
 
 def score(accuracy: dict[str, Any]) -> float:
-    """The number that chooses a recipe: half words, a quarter sounds, a quarter voices; mean over shots and readouts B and C."""
+    """The score by which a recipe is chosen.
+
+    It is the mean over numbers of shots and over the readouts B and C, where words count half, sounds a quarter and voices a
+    quarter.
+    """
     values = [
         sum(weight * family(accuracy, readout, kind, shots) for kind, weight in WEIGHTS.items())
         for readout in SCORED

@@ -1,12 +1,12 @@
-"""Recipes of Speech SimCLR, compared by their accuracy on development tasks that are in no sample task.
+"""Compares recipes of Speech SimCLR by their accuracy on development tasks, which share no recording with the sample tasks.
 
     python -m studies.simclr_development --speech SPEECH --emodb EMODB/wav --out DEVELOPMENT
     python -m studies.simclr_recipes --development DEVELOPMENT --out RECIPES --json benchmarks/measured/simclr_recipes.json
 
-Each recipe is trained once for --steps steps (400: about four minutes on one core), exported, and scored
-(studies.simclr_readouts). A recipe that was scored already is not trained again, and --recipes trains some of them, so several
-processes can share the work. The recipe with the highest score is chosen: half words, a quarter sounds, a quarter voices, the
-mean over one and five shots and over the readouts B and C.
+Each recipe is trained once for --steps steps (400 steps take about four minutes on one core), exported, and scored by
+studies.simclr_readouts. A recipe that has a score is not trained again. --recipes selects recipes, so that several processes can
+share the work. The recipe with the highest score is chosen. In the score, words count half, sounds a quarter and voices a
+quarter. The score is the mean over one and five shots and over the readouts B and C.
 """
 
 import json
@@ -40,7 +40,7 @@ SIZE = (
     "--encoder.norm pre --encoder.layer-norm-eps 1e-6 --encoder.dropout 0 --projection-hidden 256 --projection-out 128 "
     "--optimiser.schedule cosine --optimiser.rate 2e-3 --optimiser.warmup-steps 60 --augmentation.no-pitch"
 )
-# One change after another, from the recipe of the encoder `speech_simclr_small` on.
+# Changes that are made one after another, starting from the recipe of the encoder `speech_simclr_small`.
 NARROW = "--augmentation.no-frequency-mask"
 SOFT = (
     f"{NARROW} --augmentation.noise-probability 0.25 --augmentation.lowest-snr-db 10 --augmentation.highest-snr-db 25"
@@ -63,7 +63,7 @@ RECIPES = {
     "eight": f"{EIGHT} {SOFT}",
     "repeated": f"{EIGHT} {SOFT} {REPEAT}",
     "mild": MILD,
-    # One change each, from "mild" on.
+    # Recipes that differ from "mild" by one change.
     "mild_pooling": f"{MILD} {POOLED}",
     "mild_different": f"{MILD} --data.crops different",
     "mild_offset": f"{MILD} --encoder.position-offset 94",
@@ -74,7 +74,7 @@ RECIPES = {
     "mild_longer": f"{MILD} --data.crop-s 2.0",
     "mild_anyone": MILD.replace(EIGHT, ""),
     "mild_still": f"{MILD} --augmentation.no-speed",
-    # What had helped, together.
+    # Recipes that combine the changes that helped.
     "quiet": f"{EIGHT} {QUIET} {POOLED} {COLD}",
     "quiet_recon": f"{EIGHT} {QUIET} {POOLED} {COLD} {RECON}",
     # "quiet" with some noise. Added after the sample tasks had shown that noise teaches words and speakers.
@@ -84,14 +84,14 @@ RECIPES = {
 
 @dataclass(frozen=True)
 class Comparison:
-    """Which recipes, and where."""
+    """Which recipes to compare, and the folders."""
 
     development: Path
     """Folder that studies.simclr_development wrote."""
     out: Path
     """Folder for runs, encoders and scores."""
     recipes: tuple[str, ...] = (UNTRAINED, *RECIPES)
-    """Names of recipes."""
+    """Names of the recipes to train and score."""
     seeds: tuple[int, ...] = (0,)
     """Seeds of the trainings."""
     steps: int = 400
@@ -105,17 +105,17 @@ def configuration(recipe: str, seed: int, steps: int, development: Path, out: Pa
     """Settings of one training.
 
     Args:
-      recipe: its name.
-      seed: of the training.
-      steps: of the training.
+      recipe: name of the recipe.
+      seed: seed of the training.
+      steps: number of steps of the training.
       development: folder with pretraining.jsonl.
       out: folder for runs.
 
     Raises:
-      UserError: if there is no such recipe.
+      UserError: if no recipe has this name.
     """
     if recipe not in RECIPES:
-        raise UserError(f"'{recipe}' is no recipe: there are {UNTRAINED}, {', '.join(RECIPES)}")
+        raise UserError(f"there is no recipe '{recipe}'; use one of {UNTRAINED}, {', '.join(RECIPES)}")
     run = out / "runs" / f"{recipe}-{seed}-{steps}"
     flags = f"{SIZE} {RECIPES[recipe]}".split()
     flags += ["--data.source", str(development / "pretraining.jsonl"), "--out", str(run), "--seed", str(seed)]
@@ -124,7 +124,7 @@ def configuration(recipe: str, seed: int, steps: int, development: Path, out: Pa
 
 
 def scored(recipe: str, seed: int, options: Comparison) -> Path:
-    """Train, export and score one recipe, unless it was; returns the file of its scores."""
+    """Train, export and score one recipe, unless it has scores; returns the file of its scores."""
     name = f"{recipe}-{seed}" if recipe == UNTRAINED else f"{recipe}-{seed}-{options.steps}"
     path = options.out / "scores" / f"{name}.json"
     if path.exists():
@@ -171,7 +171,7 @@ def write_scores(path: Path, records: list[dict[str, Any]]) -> None:
 
 
 def main() -> None:
-    """Train and score, then write what was found."""
+    """Train and score the recipes, then write the scores of all scored recipes."""
     options = tyro.cli(Comparison, description=__doc__)
     log_plainly()
     jax.config.update("jax_compilation_cache_dir", str((options.out / "compiled").absolute()))

@@ -1,11 +1,11 @@
-"""Readouts of Speech SimCLR encoders on the sample tasks, beside those of FBANK, MFCC and the untrained encoder.
+"""Evaluates readouts of Speech SimCLR encoders on the sample tasks, and compares them with FBANK, MFCC and untrained encoders.
 
     python -m studies.simclr_speech --out SPEECH/debian_speech --per-voice 40
     python -m studies.simclr_samples --audio AUDIO --statistics SPEECH/debian_speech --encoders NEW-0 NEW-1 NEW-2 \\
       --untrained RANDOM-0 --further OTHER-0 --out SAMPLES --json benchmarks/measured/simclr_samples.json
 
-The readouts are those of studies.simclr_readouts, whitened by the recordings in --statistics. All rows of a task have the same
-episodes. Stores that exist are not made again.
+The readouts are those of studies.simclr_readouts, whitened by statistics of the recordings in --statistics. All rows of a task
+are evaluated on the same episodes. Stores that exist are not made again.
 """
 
 import sys
@@ -43,7 +43,7 @@ SHOTS, WAYS, QUERIES = (1, 5), 5, 15
 
 @dataclass(frozen=True)
 class Samples:
-    """Which encoders, and where."""
+    """Which encoders to evaluate, and the folders."""
 
     audio: Path
     """Folder of the recordings of the sample stores (docs/samples.md)."""
@@ -64,7 +64,7 @@ class Samples:
 
 
 def make_stores(samples: Samples) -> None:
-    """Extract all readouts of all encoders, of the sample tasks and of the recordings for statistics."""
+    """Extract all readouts of all encoders, for the sample tasks and for the recordings that give the statistics."""
     options = UpstreamOptions(threads=1)
     plain = [load_upstream(name, options) for name in ("fbank", "mfcc")]
     folders = (*samples.encoders, *samples.untrained, *samples.further)
@@ -80,10 +80,10 @@ def make_stores(samples: Samples) -> None:
 
 
 def joined(store: Store) -> Store:
-    """The store of readout C: mean and deviation of filter bank and last layer side by side.
+    """The store of readout C: mean and deviation of the filter bank and of the last layer, side by side.
 
     Args:
-      store: with the views of both.
+      store: a store with the views of the filter bank and of the last layer.
     """
     path = store.path.parents[1] / "joined" / store.dataset / store.upstream
     if (path / "manifest.json").exists():
@@ -97,14 +97,14 @@ def joined(store: Store) -> Store:
 
 
 def accuracies(store: Store, view: str, statistics: Store | None, episodes: int, evaluator: Evaluator):
-    """(shots, accuracy in each episode) of a view.
+    """Yield (shots, accuracy in each episode) of a view.
 
     Args:
-      store: of a sample task.
-      view: its name.
-      statistics: store to whiten by; None for none.
-      episodes: how many.
-      evaluator: shared by all.
+      store: the store of a sample task.
+      view: name of the view.
+      statistics: store whose statistics whiten the embeddings; None for no whitening.
+      episodes: number of episodes.
+      evaluator: the evaluator, which all calls share.
     """
     records = jfewshot.evaluate(
         store,
@@ -123,7 +123,7 @@ def accuracies(store: Store, view: str, statistics: Store | None, episodes: int,
 
 
 def wanted(samples: Samples) -> Iterator[tuple[str, str, str, str, bool]]:
-    """(row, upstream, readout, view, whitened) of everything that is compared."""
+    """Yield (row, upstream, readout, view, whitened) for everything that is compared."""
     for name in ("fbank", "mfcc"):
         yield f"{name} mean", name, "mean", "last.mean", False
         yield f"{name} mean, whitened", name, "mean_w", "last.mean", True
@@ -146,14 +146,14 @@ def wanted(samples: Samples) -> Iterator[tuple[str, str, str, str, bool]]:
 
 
 def _rounded(value: Any) -> Any:
-    """Numbers with six decimals, which keeps the file small."""
+    """Round all numbers in a value to six decimals, which keeps the file small."""
     if isinstance(value, dict):
         return {key: _rounded(part) for key, part in value.items()}
     return round(value, 6) if isinstance(value, float) else value
 
 
 def main() -> None:
-    """Extract, evaluate, compare, write."""
+    """Extract, evaluate, compare, and write the JSON."""
     samples = tyro.cli(Samples, description=__doc__)
     log_plainly()
     jax.config.update("jax_compilation_cache_dir", str((samples.out / "compiled").absolute()))

@@ -1,23 +1,28 @@
-"""A folder of speech to pretrain on, from Debian's packages of spoken prompts and words: about six hours, 30 languages;
-and, from two published datasets of words, what to test on.
+"""Makes a folder of speech for pretraining, from Debian's packages of spoken prompts: about six hours in 30 languages.
+
+From two published datasets of words, it can also make tasks for tests of the pretrained encoders.
 
     apt-get install asterisk-core-sounds-{en,es,fr,it,ru}-g722 tuxpaint-stamps-default klettres-data ktuberling-data gcin-voice
     python studies/simclr_speech.py --out SPEECH
 
-(Or `apt-get download` them, unpack each with `dpkg-deb -x PACKAGE ROOT`, and give --root ROOT.) It writes 16 kHz FLAC
-files and SPEECH/manifest.jsonl, for `python -m jfewshot.simclr.train --data.source SPEECH/manifest.jsonl`.
+Instead of installing the packages, you can fetch them with `apt-get download`, unpack each with `dpkg-deb -x PACKAGE ROOT`, and
+give --root ROOT. The command writes 16 kHz FLAC files and SPEECH/manifest.jsonl, for
+`python -m jfewshot.simclr.train --data.source SPEECH/manifest.jsonl`. It needs ffmpeg, which decodes Asterisk's G.722.
 
-Left out, so that nothing of what the encoders are later tested on is heard: spoken digits, and all Arabic; and what is no
-speech (animals, silence). Needs ffmpeg, for Asterisk's G.722.
+Spoken digits and all Arabic recordings are left out, because the encoders are tested on both later. Recordings without speech
+(animals, silence) are left out as well.
 
-With `--arabic FOLDER` (Arabic Speech Commands: a folder per word, of {speaker}_{word}_{take}.wav), every other word by the first
-two thirds of the speakers is trained on; the other words by the other speakers are SPEECH/tests/arabic_words and, under the
-speakers' names, SPEECH/tests/arabic_speakers: no word and no voice is on both sides. With `--fsdd FOLDER` (the Free Spoken Digit
-Dataset's recordings: {digit}_{speaker}_{take}.wav), takes 0 to 9 are SPEECH/tests/fsdd_digits, and 0 to 5 by speaker
-SPEECH/tests/fsdd_speakers; nothing of it is trained on.
+`--arabic FOLDER` is Arabic Speech Commands, with a folder of {speaker}_{word}_{take}.wav for each word. Every second word, spoken
+by the first two thirds of the speakers, is used for pretraining. The other words, spoken by the other speakers, become the tests
+SPEECH/tests/arabic_words and, with the speakers as classes, SPEECH/tests/arabic_speakers. So no word and no voice is in both
+pretraining and tests.
 
-With `--per-voice N`, at most N recordings of each voice are taken, at even distances: enough for the mean and covariance of an
-encoder's embeddings, which ship with jfewshot (docs/classifiers.md).
+`--fsdd FOLDER` is the folder of recordings of the Free Spoken Digit Dataset, named {digit}_{speaker}_{take}.wav. Takes 0 to 9
+become the test SPEECH/tests/fsdd_digits, and takes 0 to 5, with the speakers as classes, SPEECH/tests/fsdd_speakers. None of them
+is used for pretraining.
+
+With `--per-voice N`, at most N recordings of each voice are used, at even distances in its list. This is enough for the mean and
+covariance of an encoder's embeddings, which ship with jfewshot (docs/classifiers.md).
 """
 
 import json
@@ -40,22 +45,22 @@ SHORTEST_S = 0.25
 
 @dataclass(frozen=True)
 class SpeechPretraining:
-    """From where to where."""
+    """Folders to read from and to write to."""
 
     out: Path
-    """Folder to write."""
+    """Folder for the recordings, the manifest and the tests."""
     root: Path = Path("/")
-    """Where the packages are unpacked."""
+    """Folder in which the packages are unpacked."""
     arabic: Path | None = None
-    """Arabic Speech Commands: half to train on, half to test on."""
+    """Folder of Arabic Speech Commands: a part is for pretraining, and a part for tests."""
     fsdd: Path | None = None
-    """The Free Spoken Digit Dataset's recordings, to test on."""
+    """Folder of the Free Spoken Digit Dataset's recordings, for tests."""
     per_voice: int | None = None
-    """Take at most this many recordings of each voice. Without this option, all."""
+    """Use at most this many recordings of each voice. Without this option, all recordings are used."""
 
 
 def recordings(share: Path) -> Iterator[tuple[Path, str]]:
-    """(file, voice) of everything that is wanted; a voice is one speaker, or at least one package's one language."""
+    """Yield (file, voice) of every recording to use. A voice is one speaker, or one language of a package without speakers."""
     for path in sorted((share / "asterisk" / "sounds").rglob("*.g722")):
         voice = path.relative_to(share / "asterisk" / "sounds").parts[0]
         if not {"silence", "digits"} & set(path.parts):
@@ -80,10 +85,10 @@ def of_each_voice(found: list[tuple[Path, str]], most: int) -> list[tuple[Path, 
 
     Args:
       found: (file, voice) of every recording.
-      most: how many recordings of a voice are taken.
+      most: largest number of recordings of a voice.
 
     Returns:
-      those that are taken, in order.
+      the chosen recordings, in the order of `found`.
     """
     by_voice: dict[str, list[tuple[Path, str]]] = {}
     for each in found:
@@ -96,7 +101,7 @@ def of_each_voice(found: list[tuple[Path, str]], most: int) -> list[tuple[Path, 
 
 
 def arabic(folder: Path) -> tuple[list[tuple[Path, str]], list[tuple[Path, str, str]]]:
-    """What to train on, (file, voice), and what to test on, (file, word, speaker)."""
+    """Recordings for pretraining as (file, voice), and recordings for tests as (file, word, speaker)."""
     words = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("_"))
     files = [
         (path, word, path.name.partition("_")[0]) for word in words for path in sorted((folder / word).glob("*.wav"))
@@ -109,7 +114,7 @@ def arabic(folder: Path) -> tuple[list[tuple[Path, str]], list[tuple[Path, str, 
 
 
 def link_tests(settings: SpeechPretraining) -> None:
-    """Folders of class folders, of links to the published files."""
+    """Write the tests: for each a folder of class folders, which hold links to the published files."""
     tests: list[tuple[str, str, Path]] = []
     if settings.arabic:
         for path, word, speaker in arabic(settings.arabic)[1]:
@@ -119,7 +124,7 @@ def link_tests(settings: SpeechPretraining) -> None:
         tests += [("fsdd_digits", digit, path)] if int(take) < 10 else []
         tests += [("fsdd_speakers", speaker, path)] if int(take) < 6 else []
     for dataset, label, path in tests:
-        # Takes of two words may have one file name.
+        # Recordings of two words can have the same file name, so the link's name also holds the word.
         link = settings.out / "tests" / dataset / label / f"{path.parent.name}_{path.name}"
         link.parent.mkdir(parents=True, exist_ok=True)
         link.unlink(missing_ok=True)
@@ -127,7 +132,7 @@ def link_tests(settings: SpeechPretraining) -> None:
 
 
 def wave_of(path: Path, folder: Path):
-    """Samples at 16 kHz; libsndfile does not know G.722."""
+    """Samples of a recording at 16 kHz. ffmpeg decodes G.722, which libsndfile cannot read."""
     if path.suffix != ".g722":
         return read_audio(path, RATE)
     decoded = folder / "decoded.wav"
@@ -137,7 +142,7 @@ def wave_of(path: Path, folder: Path):
 
 
 def main() -> None:
-    """Convert and list."""
+    """Convert the recordings, and write the manifest and the tests."""
     settings = tyro.cli(SpeechPretraining, description=__doc__)
     settings.out.mkdir(parents=True, exist_ok=True)
     rows: list[Any] = []

@@ -1,10 +1,10 @@
-"""What transductive classifiers gain where classes are balanced among the queries, and what is left where they are not.
+"""What do transductive classifiers gain if the queries' classes are balanced, and how much of it if they are not balanced?
 
     python -m studies.transductive --json benchmarks/measured/transductive.json
 
-Each of the 32 sample cells is evaluated with every transductive classifier, and with two inductive classifiers, at 5 ways and
-1 and 5 shots, on 50 queries of an episode: 10 of each class, or divided in Dirichlet(2) proportions. One segment of each clip is
-used. Settings were chosen on other episodes, of seed 777. About three minutes on two cores.
+Each of the 32 sample cells is evaluated with every transductive classifier and with two inductive classifiers, at 5 ways with 1
+and 5 shots. An episode has 50 queries: 10 of each class, or classes in Dirichlet(2) proportions. One segment of each clip is
+used. The classifiers' settings were chosen on other episodes (seed 777). The study takes about three minutes on two cores.
 """
 
 import argparse
@@ -31,7 +31,7 @@ def measure(evaluator: Evaluator) -> list[dict[str, Any]]:
     """Accuracies of each cell, number of shots, classifier and balance of the queries.
 
     Args:
-      evaluator: shared by all cells.
+      evaluator: the evaluator, which all cells share.
 
     Returns:
       one entry for each cell.
@@ -63,7 +63,7 @@ def gains(cells: list[dict[str, Any]]) -> dict[str, Any]:
     """Means over the cells, and gains over the better inductive classifier of each cell, in points.
 
     Args:
-      cells: from `measure`.
+      cells: the result of `measure`.
     """
     table: dict[str, Any] = {}
     for shots in EPISODES:
@@ -96,7 +96,7 @@ def main(arguments: list[str]) -> int:
     """Measure, write the JSON, and print the means.
 
     Args:
-      arguments: of the command line, without the program's name.
+      arguments: the arguments of the command line, without the program's name.
 
     Returns:
       the exit code.

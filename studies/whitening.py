@@ -1,10 +1,10 @@
-"""What whitening from unlabelled audio gains on the sample stores, at fixed and chosen strengths.
+"""What does whitening with statistics of unlabelled audio gain on the sample stores, at fixed and chosen strengths?
 
     python -m studies.whitening --json benchmarks/measured/whitening.json
 
-Each of the 32 sample cells is evaluated with `l2` and twice with `whiten_l2`. The statistics come from the sample datasets that
-share no recording with the evaluated one, by the same encoder ("samples"), or they are those that ship with jfewshot ("shipped").
-About five minutes on two cores.
+Each of the 32 sample cells is evaluated with `l2` and twice with `whiten_l2`. With "samples", the statistics come from the same
+encoder's embeddings of the sample datasets that share no recording with the evaluated dataset. With "shipped", they are the
+statistics that ship with jfewshot. The study takes about five minutes on two cores.
 """
 
 import argparse
@@ -22,7 +22,8 @@ from jfewshot._version import made_with
 from jfewshot.evaluator.evaluator import Evaluator
 from jfewshot.store import Store
 
-# The two FSDD tasks share their recordings, so only one of them is in a background, and in none of the other's.
+# The two FSDD tasks share their recordings. So a background holds at most one of them, and neither is in the background of the
+# other.
 BACKGROUNDS = {
     "arabic_commands": ("esc10", "fsdd_digits"),
     "esc10": ("arabic_commands", "fsdd_digits"),
@@ -32,7 +33,7 @@ BACKGROUNDS = {
 HOW = ("l2", "samples", "shipped")
 EPISODES = {1: 2000, 5: 1000, 20: 300}
 CLASSIFIERS = ["logistic:C=1,auto", "ridge:alpha=auto", "centroid"]
-# Episodes of 100 supports and a large C are slow, and `ridge` is as good.
+# Other classifiers are not evaluated at 20 shots: 100 supports with a large C are slow, and not better than `ridge`.
 AT_20_SHOTS = ["logistic:C=1", "ridge:alpha=auto", "centroid"]
 
 
@@ -40,7 +41,7 @@ def measure(evaluator: Evaluator) -> list[dict[str, Any]]:
     """Accuracies of each cell, number of shots, classifier and preprocessing.
 
     Args:
-      evaluator: shared by all cells.
+      evaluator: the evaluator, which all cells share.
 
     Returns:
       one entry for each cell.
@@ -71,10 +72,10 @@ def measure(evaluator: Evaluator) -> list[dict[str, Any]]:
 
 
 def gains(cells: list[dict[str, Any]]) -> dict[str, Any]:
-    """Means over the cells, in points; how many cells gain or lose more than a point, and which gain or lose most.
+    """Means over the cells in points, the number of cells that gain or lose more than a point, and the cells that change most.
 
     Args:
-      cells: from `measure`.
+      cells: the result of `measure`.
     """
     table: dict[str, Any] = {}
     for name in (key for key in cells[0] if key not in ("dataset", "upstream")):
@@ -101,7 +102,7 @@ def main(arguments: list[str]) -> int:
     """Measure, write the JSON, and print the means.
 
     Args:
-      arguments: of the command line, without the program's name.
+      arguments: the arguments of the command line, without the program's name.
 
     Returns:
       the exit code.
