@@ -1,4 +1,4 @@
-"""Makes folders of real speech with known words for studies of speech recognition: strings of digits, and telephone prompts.
+"""Makes folders of real speech with known words for studies of speech recognition: strings of digits and telephone prompts.
 
     python -m studies.asr_speech digits --source fsdd/recordings --out DIGITS
     python -m studies.asr_speech prompts --source ROOT/usr --out PROMPTS

@@ -128,8 +128,8 @@ def programs() -> dict[str, dict[str, float]]:
 
     Returns:
       For each name of a program: "kernels" is the number of fusions, library calls and copies in the optimised program. "loops"
-      is the number of loops. "bytes" and "flops" are XLA's own counts. All of these count the body of a loop once. If several programs
-      have the same name, the numbers are those of the last.
+      is the number of loops. "bytes" and "flops" are XLA's own counts. All of these count the body of a loop once. If several
+      programs have the same name, the numbers are those of the last.
     """
     found = {}
     for (function, *_), program in PROGRAMS._kept.items():
