@@ -3,8 +3,8 @@
     python -m benchmarks.training.simclr_input --json benchmarks/measured/simclr_input_cpu.json
 
 Rates are seconds of speech per second of CPU time, which other programs on the machine change little. The speech is generated: a
-voice of harmonics with breath noise. FLAC compresses it to about half of its size, as it does LibriSpeech. `--speech FOLDER` uses
-recordings instead. `simclr_hours` estimates how much speech a training uses per second on each machine.
+voice of harmonics with breath noise. FLAC compresses it; the JSON holds the ratio of sizes as `compressed`. `--speech FOLDER`
+uses recordings instead. `simclr_hours` estimates how much speech a training uses per second on each machine.
 """
 
 import functools

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from benchmarks.numbers.comparing import Rows, Sentence, Table, Values
-from benchmarks.numbers.printed.names import dataset, upstream
+from benchmarks.numbers.printed.names import dataset, ends, upstream
 
 
 def noise(found: Any, rows: Rows) -> Values:
@@ -189,6 +189,31 @@ TABLES = [
 ]
 
 
+def lost_in_noise(found: Any) -> list[float]:
+    """Points that networks trained on words lose at 10 dB and at 0 dB: the smallest and the largest of each."""
+    cells = {cell["upstream"]: cell for cell in found["cells"] if cell["shots"] == 5}
+    words = [cells[name] for name in ("speech_embedding", "whisper_tiny_en", "moonshine_tiny")]
+    lost = {db: [100 * (cell["clean"]["mean"] - cell[db]["mean"]) for cell in words] for db in ("10 dB", "0 dB")}
+    return [*ends(lost["10 dB"]), *ends(lost["0 dB"])]
+
+
+def one_shot(*cells: tuple[str, str]) -> Callable[[Any], list[float]]:
+    """Accuracies of some encoders and datasets at one shot, as the page names them."""
+
+    def values(found: Any) -> list[float]:
+        by = {one["what"]: one["measured"] for one in found["numbers"]}
+        return [by[f"{encoder}, {title}, 1 shot"] for encoder, title in cells]
+
+    return values
+
+
+def not_speakers(found: Any) -> list[float]:
+    """Accuracies on speakers of FBANK and MFCC, then the smallest and largest of the networks that recognise words."""
+    words = [(name, "FSDD, speakers") for name in ("speech_embedding", "Moonshine tiny", "Whisper tiny.en")]
+    spectra = one_shot(("FBANK", "FSDD, speakers"), ("MFCC", "FSDD, speakers"))
+    return [*spectra(found), *ends(one_shot(*words)(found))]
+
+
 def curves(found: Any) -> list[float]:
     """How often the interval of the number of labels holds the true number, for each law."""
     return [
@@ -198,6 +223,70 @@ def curves(found: Any) -> list[float]:
 
 
 SENTENCES = [
+    Sentence(
+        "docs/samples.md",
+        "(speech_embedding, Whisper and Moonshine lose {} to {} points) and lose {} to {} points at 0 dB.",
+        "noise",
+        lost_in_noise,
+    ),
+    Sentence(
+        "docs/samples.md",
+        "({} at 20 dB, {} clean). YAMNet loses most at 20 dB ({} points).",
+        "noise",
+        lambda found: [
+            100 * (cell[one]["mean"] - (cell[less]["mean"] if less else 0))
+            for name, shots, one, less in (
+                ("resemblyzer", 1, "20 dB", None),
+                ("resemblyzer", 1, "clean", None),
+                ("yamnet", 5, "clean", "20 dB"),
+            )
+            for cell in found["cells"]
+            if (cell["upstream"], cell["shots"]) == (name, shots)
+        ],
+    ),
+    Sentence(
+        "docs/samples.md",
+        "at 20 shots FBANK on digits reaches {} with C = 1 and {} with C = auto.",
+        "sample_accuracies",
+        lambda found: [
+            one["measured"]
+            for c in ("1", "auto")
+            for one in found["numbers"]
+            if one["what"] == f"FBANK, FSDD, digits, 20 shots, C = {c}"
+        ],
+    ),
+    Sentence(
+        "docs/samples.md",
+        "tells five speakers apart in {}% of the cases, and mean FBANK features do so in {}%.",
+        "sample_accuracies",
+        lambda found: [
+            one["measured"]
+            for name in ("Whisper tiny.en", "FBANK")
+            for one in found["numbers"]
+            if one["what"] == f"{name}, FSDD, speakers, 20 shots, C = auto"
+        ],
+    ),
+    Sentence(
+        "docs/samples.md",
+        "FBANK ({}) and MFCC ({}) are better than speech_embedding, Moonshine and Whisper ({} to {}).",
+        "sample_accuracies",
+        not_speakers,
+    ),
+    Sentence(
+        "docs/samples.md",
+        "(Arabic words: {} and {}, compared with {} and {}; digits: MFCC has {} and FBANK {}, compared with {} and {}).",
+        "sample_accuracies",
+        one_shot(
+            *((name, "Arabic words") for name in ("MFCC", "FBANK", "Resemblyzer", "YAMNet")),
+            *((name, "FSDD, digits") for name in ("MFCC", "FBANK", "Resemblyzer", "YAMNet")),
+        ),
+    ),
+    Sentence(
+        "docs/samples.md",
+        "MFCC ({}) is slightly better than Moonshine ({}).",
+        "sample_accuracies",
+        one_shot(("MFCC", "ESC-10 (sounds)"), ("Moonshine tiny", "ESC-10 (sounds)")),
+    ),
     Sentence(
         "docs/statistics.md",
         "holds the truth for {}% of the power laws with a floor, {}% of the noisy centroids, {}% of the stretched exponentials "

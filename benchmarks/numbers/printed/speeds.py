@@ -1,4 +1,4 @@
-"""Tables and sentences of docs/benchmarks.md and docs/mteb.md: speeds, sizes and times."""
+"""Tables and sentences about speeds, sizes and times, most of them of docs/benchmarks.md."""
 
 import re
 from statistics import median
@@ -151,6 +151,12 @@ def rounds(found: Any) -> list[float]:
 
 SENTENCES = [
     Sentence(PAGE, "{}, {} and {} s against {}, {} and {} s for {} cells", "grid_ray_cpu", rounds),
+    Sentence(
+        "docs/clusters.md",
+        "three rounds of two Ray workers took {}, {} and {} s, and three rounds of one process with two devices {}, {} and {} s.",
+        "grid_ray_cpu",
+        lambda found: rounds(found)[:-1],
+    ),
     Sentence(
         "docs/store.md",
         "{} windows x {} took {} s and {} GB of memory",

@@ -1,4 +1,4 @@
-"""Tables and sentences of pretraining.md, emotion.md, asr.md and extraction.md: studies of encoders, and speeds."""
+"""Tables and sentences of pretraining.md, emotion.md and asr.md: studies of encoders, and speeds of training."""
 
 import re
 from collections.abc import Callable
@@ -240,37 +240,6 @@ def asr(found: Any, rows: Rows) -> Values:
     return beside_torch(found, rows, "results", "utterances_per_s", names, seconds=False)
 
 
-_EXTRACTED = {
-    "APC": "apc_960hr",
-    "VQ-APC": "vq_apc_960hr",
-    "NPC": "npc_960hr",
-    "wav2vec": "wav2vec_large",
-    "vq-wav2vec": "vq_wav2vec_gumbel",
-    "DistilHuBERT": "distilhubert_base",
-    "DeCoAR 2.0": "decoar2",
-    "Mockingjay": "mockingjay_960hr",
-    "TERA": "tera_960hr",
-    "HuBERT Base": "hubert_base",
-    "wav2vec 2.0 Base": "wav2vec2_base_960",
-    "WavLM Base": "wavlm_base",
-}
-
-
-def extraction(found: Any, rows: Rows) -> Values:
-    """Rates of extraction, compared with s3prl, and the share of the machine's rate of matrix products."""
-    by = {one["upstream"]: one for one in found["results"]}
-    values = []
-    for row in rows:
-        one = by[_EXTRACTED[row[0]]]
-        rates = {side: median(rate) for side, rate in one["rates"].items()}
-        share = 100 * one["one_by_one_gflops"] / one["matrix_gflops"]
-        half = [rates["bf16"], one["ratio"]["bf16"]] if "bf16" in rates else []
-        values.append(
-            [[one["gflop_per_segment"]], [rates["one_by_one"]], [share], [rates["none"]], [one["ratio"]["none"]], half]
-        )
-    return values
-
-
 PRETRAINING, ASR = "docs/pretraining.md", "docs/asr.md"
 TABLES = [
     *(
@@ -309,13 +278,6 @@ TABLES = [
     Table(ASR, "Fine-tuned instead", "asr_study", recognition("digits", less=True)),
     Table(ASR, "Telephone prompts in characters", "asr_study", recognition("prompts", less=True)),
     Table(ASR, "The six-way ablation", "asr_study", recognition("frozen"), columns=(1, 2, 3)),
-    Table(
-        "docs/extraction.md",
-        "In float32 the embeddings of both are equal",
-        "extraction_cpu",
-        extraction,
-        columns=tuple(range(1, 7)),
-    ),
 ]
 
 
@@ -330,15 +292,6 @@ def loss(found: Any) -> list[float]:
         *(row["mib"] for row in by_devices),
         *(1e3 * row["s"] for row in by_devices),
     ]
-
-
-def earlier(found: Any) -> list[float]:
-    """Ratios of earlier measurements."""
-    same_day = {one["upstream"]: one["ratio"] for one in found["earlier_the_same_day"]}
-    then = {one["upstream"]: one["ratio"] for one in found["of_2026_11_23"]["float32"]}
-    wav2vec = same_day["wav2vec_large"]
-    firsts = [same_day["apc_960hr"]["none"], same_day["npc_960hr"]["none"], wav2vec["none"], wav2vec["bf16"]]
-    return [*firsts, then["hubert_base"], then["tera_960hr"]]
 
 
 SENTENCES = [
@@ -363,11 +316,5 @@ SENTENCES = [
         "needs {} MiB of temporary memory in one chunk, {} in two, {} in four, {} in eight",
         "simclr_step_cpu",
         lambda found: [found["memory_mib"][chunks] for chunks in ("1", "2", "4", "8")],
-    ),
-    Sentence(
-        "docs/extraction.md",
-        "APC {}, NPC {}, wav2vec {} (bf16 {}), HuBERT {}, TERA {}.",
-        "extraction_cpu",
-        earlier,
     ),
 ]
