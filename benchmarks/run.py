@@ -158,7 +158,7 @@ def _order(result: dict[str, Any]) -> tuple[Any, ...]:
 def _name(row: Row) -> str:
     question = row.question
     store = f"{question.segments:,} x {question.dim}"
-    return f"{question.classifier}, {question.episode}, {store}, {question.n_episodes:,} a call: {row.competitor}"
+    return f"{question.classifier}, {question.episode}, {store}, {question.n_episodes:,} per call: {row.competitor}"
 
 
 def _rows(options: Suite) -> list[Row]:
@@ -257,7 +257,9 @@ def _in_short(result: dict[str, Any]) -> str:
             return f"{word}: {result[word]}"
     if "ratio" in result:
         return f"ours {_median(result['ours']):,.0f}/s, theirs {_median(result['theirs']):,.0f}/s, ratio {result['ratio']:,.3g}"
-    return f"{_median(result['ours']):,.0f}/s, bound by {result['bound']} ({result['share_of_limit']:.0%} of the limit)"
+    return (
+        f"{_median(result['ours']):,.0f}/s, limited by {result['bound']} ({result['share_of_limit']:.0%} of the limit)"
+    )
 
 
 def _median(values: list[float]) -> float:

@@ -26,7 +26,7 @@ def name(row: dict[str, Any]) -> str:
     """A short description of a row."""
     words = [row.get("classifier"), row.get("episode"), row.get("store")]
     if row.get("episodes"):
-        words.append(f"{row['episodes']:,} a call")
+        words.append(f"{row['episodes']:,} per call")
     if row.get("block") or row.get("asked_block"):
         words.append(f"blocks of {row.get('block') or row['asked_block']:,}")
     return ", ".join(str(word) for word in words if word)
@@ -106,9 +106,7 @@ def draw_figure(rows: Sequence[dict[str, Any]], title: str, path: Path) -> None:
         axis.set_yticks(range(len(group)), [f"{row['side']}: {name(row)}" for row in group], fontsize=7)
         axis.set_xscale("log")
         for at, (row, value) in enumerate(zip(group, values, strict=True)):
-            end = max(
-                value or 0.0, rate(row, "solve") or 0.0
-            )  # the number stands to the right of the bar and of the tick
+            end = max(value or 0.0, rate(row, "solve") or 0.0)  # right of both the bar and the tick
             axis.annotate(f"  {_short(value)}", (end, at), fontsize=7, va="center")
         axis.invert_yaxis()
         axis.set_title(part, fontsize=8, loc="left")

@@ -53,7 +53,7 @@ def draw_figure(results: Sequence[dict[str, Any]], machine: dict[str, Any], path
         where = "read from disk" if question.segments >= ON_DISK else "in memory"
         axis.set_title(
             f"{question.classifier}, {question.episode}, {question.segments:,} x {question.dim} {where}, "
-            f"{question.n_episodes:,} a call",
+            f"{question.n_episodes:,} per call",
             fontsize=9,
             loc="left",
         )

@@ -25,9 +25,8 @@ from jfewshot.threads import cores
 # Number of episodes whose predictions are compared, and the smallest number for competitors that would take longer than ten
 # rounds.
 _CHECKED, _LEAST_CHECKED = 200, 50
-_MATRIX_BYTES = (
-    2**29
-)  # largest array of a chunk's inner products between supports; batched solvers hold several such arrays
+# Largest array of a chunk's inner products between supports. Batched solvers hold several of these arrays.
+_MATRIX_BYTES = 2**29
 _RANDOM_AGREES = 4.0  # where solutions are random, accuracies may differ by this many standard errors
 
 

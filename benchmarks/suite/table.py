@@ -24,8 +24,8 @@ def render(results: Sequence[dict[str, Any]], machine: dict[str, Any]) -> str:
             "classifier",
             "episode",
             "store",
-            "episodes a call",
-            "beside",
+            "episodes per call",
+            "competitor",
             "best setting",
             "theirs without drawing, episodes/s",
             "theirs, episodes/s",
@@ -39,13 +39,20 @@ def render(results: Sequence[dict[str, Any]], machine: dict[str, Any]) -> str:
             "classifier",
             "episode",
             "store",
-            "episodes a call",
+            "episodes per call",
             "episodes/s",
             "smallest–largest",
             "first call, s",
             "second process, s",
         ]
-        headings += ["peak memory, MB", "inner products", "operations + slow ones", "bytes", "bound by", "of the limit"]
+        headings += [
+            "peak memory, MB",
+            "inner products",
+            "plain + slow operations",
+            "bytes",
+            "limited by",
+            "share of the limit",
+        ]
         parts.append(markdown_table(headings, [_alone(row) for row in alone]))
     left_out = [_left_out(row) for row in results if "skipped" in row or "failed" in row]
     if left_out:
@@ -60,7 +67,7 @@ def question_of(row: dict[str, Any]) -> Question:
 
 def _left_out(row: dict[str, Any]) -> str:
     question = question_of(row)
-    named = f"{question.classifier}, {question.episode}, {_store(question)}, {question.n_episodes:,} a call"
+    named = f"{question.classifier}, {question.episode}, {_store(question)}, {question.n_episodes:,} per call"
     return f"- {named}, {row['competitor']}: {row.get('skipped') or row['failed']}"
 
 
