@@ -211,7 +211,7 @@ def test_a_row_that_the_time_limit_stops_is_left_for_the_next_run(tiny_grid, tmp
     options = Suite(device="cpu", out=tmp_path, scratch=scratch, minutes=0.02, competitors=("torch features",))
     assert benchmarks.run.run(options) == 0
     assert json.loads((tmp_path / "results.json").read_text())["rows"] == []
-    assert "1 of 1 rows to go" in caplog.text
+    assert "1 of 1 rows are left" in caplog.text
 
 
 def test_chunks_have_no_more_episodes_than_there_are_and_fit_memory():

@@ -22,7 +22,7 @@ def test_the_flags_of_a_recipe_are_options_of_pretraining(recipe, tmp_path):
 
 
 def test_a_recipe_that_does_not_exist_is_refused_with_those_that_do(tmp_path):
-    with pytest.raises(UserError, match=f"'loud' is no recipe: there are untrained, {next(iter(RECIPES))}, "):
+    with pytest.raises(UserError, match=f"there is no recipe 'loud'; use one of untrained, {next(iter(RECIPES))}, "):
         configuration("loud", 0, 300, tmp_path, tmp_path)
 
 
