@@ -50,7 +50,7 @@ TESTS = {
     "jfewshot/results/indexing.py": _RECORDS,
     "jfewshot/evaluator/preprocessing.py": ["tests/evaluator/test_preprocessing.py"],
     "jfewshot/training/schedules.py": ["tests/training/test_shared.py"],
-    "jfewshot/downstream/emotion/scores.py": ["tests/downstream/emotion/test_scores.py"],
+    "jfewshot/downstream/confusions.py": ["tests/downstream/test_confusions.py"],
     "jfewshot/downstream/asr/scores.py": ["tests/downstream/asr/test_scores.py"],
 }
 # Why a survivor is no hole: (file, the line's code, the change) -> what makes it equivalent.

@@ -27,7 +27,8 @@ from benchmarks.tools.measuring import in_turns, machine, markdown_table, ratio,
 from jfewshot.downstream.asr import ctc
 from jfewshot.downstream.asr.batches import Batch
 from jfewshot.downstream.asr.settings import BeamConfig, DecoderConfig
-from jfewshot.downstream.asr.training import Fixed, Plan, compiled, compiled_search, initial_state
+from jfewshot.downstream.asr.training import Fixed, Plan, compiled, compiled_search
+from jfewshot.downstream.scaling import Scaling
 from jfewshot.simclr.augmentation import Banks
 from jfewshot.simclr.encoder import PAPER_ASR
 from jfewshot.training.config import OptimiserConfig
@@ -74,10 +75,10 @@ def our_side(settings: AsrBenchmark, batch: Batch, rate: float):
     plan = Plan(80, settings.n_units, DecoderConfig(dropout=0.0), adam, encoder=encoder)
     functions = compiled(plan)
     search = compiled_search(plan, BeamConfig(settings.beam, plan.ctc_weight))
-    fixed = Fixed(jnp.zeros(80), jnp.ones(80), Banks(jnp.zeros((0, 0)), jnp.zeros((0, 0))))
+    fixed = Fixed(Scaling(jnp.zeros(80), jnp.ones(80)), Banks(jnp.zeros((0, 0)), jnp.zeros((0, 0))))
     given, key = jax.device_put(batch), jax.random.key(0)
-    params = peaked(jax.device_get(functions.draw(0)))
-    held = [initial_state(plan, 0)._replace(params={name: jnp.array(value) for name, value in params.items()})]
+    params = peaked(jax.device_get(functions.initial(0).params))
+    held = [functions.initial(0)._replace(params={name: jnp.array(value) for name, value in params.items()})]
     fixed_params = {name: jnp.array(value) for name, value in params.items()}
 
     def train():

@@ -23,7 +23,8 @@ import tyro
 from benchmarks.tools.measuring import in_turns, machine, markdown_table, ratio, write_json
 from jfewshot.downstream.emotion.batches import Batch
 from jfewshot.downstream.emotion.config import PAPER_HEAD, RECIPES
-from jfewshot.downstream.emotion.training import Plan, Scaling, compiled, initial_state, loss_function
+from jfewshot.downstream.emotion.training import Plan, compiled, loss_function
+from jfewshot.downstream.scaling import Scaling
 from jfewshot.simclr.encoder import EncoderConfig
 from jfewshot.simclr.encoder.transformer import sinusoids
 
@@ -140,7 +141,7 @@ def torch_batch(batch: Batch) -> tuple[Any, Any, Any]:
 
 def drawn_params(settings: EmotionBenchmark) -> dict[str, np.ndarray]:
     """Initial weights times five, so that every layer changes the logits noticeably and the comparison tests all layers."""
-    params = initial_state(make_plan(settings, 0.0), 0).params
+    params = compiled(make_plan(settings, 0.0)).initial(0).params
     return {name: np.asarray(value) * (5.0 if name.endswith("kernel") else 1.0) for name, value in params.items()}
 
 
@@ -193,7 +194,7 @@ def jax_training(settings: EmotionBenchmark, batch: Batch, dropout: float) -> Ca
     plan = make_plan(settings, dropout)
     step, key = compiled(plan).step, jax.random.key(0)
     scaling = Scaling(jnp.zeros(settings.dim), jnp.ones(settings.dim))
-    held = [initial_state(plan, 0)]
+    held = [compiled(plan).initial(0)]
     given = jax.device_put(batch)
 
     def work() -> None:
@@ -207,7 +208,7 @@ def torch_training(settings: EmotionBenchmark, batch: Batch, dropout: float) -> 
     """A function that takes one training step of PyTorch's model."""
     import torch
 
-    model = torch_model(make_plan(settings, dropout), initial_state(make_plan(settings, dropout), 0).params, dropout)
+    model = torch_model(make_plan(settings, dropout), compiled(make_plan(settings, dropout)).initial(0).params, dropout)
     optimise = torch.optim.Adam(model.parameters(), lr=1e-5, betas=(0.9, 0.98), eps=1e-8)
     frames, is_padding, labels = torch_batch(batch)
 
@@ -223,7 +224,7 @@ def torch_training(settings: EmotionBenchmark, batch: Batch, dropout: float) -> 
 def jax_scoring(settings: EmotionBenchmark, batch: Batch) -> Callable[[], Any]:
     """A function that computes our logits of the batch."""
     plan = make_plan(settings, 0.0)
-    params, given = initial_state(plan, 0).params, jax.device_put(batch)
+    params, given = compiled(plan).initial(0).params, jax.device_put(batch)
     scaling = Scaling(jnp.zeros(settings.dim), jnp.ones(settings.dim))
     return lambda: jax.block_until_ready(compiled(plan).logits(params, given, scaling))
 
@@ -233,7 +234,7 @@ def torch_scoring(settings: EmotionBenchmark, batch: Batch) -> Callable[[], Any]
     import torch
 
     plan = make_plan(settings, 0.0)
-    model = torch_model(plan, initial_state(plan, 0).params, 0.0).eval()
+    model = torch_model(plan, compiled(plan).initial(0).params, 0.0).eval()
     frames, is_padding, _ = torch_batch(batch)
 
     def work() -> Any:

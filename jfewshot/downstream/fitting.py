@@ -3,21 +3,26 @@
 import dataclasses
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
+from flax import nnx
+from jaxtyping import Int
 
 from jfewshot.files import writable_folder
 from jfewshot.training.checkpoints import Checkpoints, MemoryCheckpoints, average
 from jfewshot.training.devices import replicate
+from jfewshot.training.loading import batches_ahead
 from jfewshot.training.loop import TrainingRun, continued, run_steps
 from jfewshot.training.metrics import Metrics
-from jfewshot.training.model import Params
-from jfewshot.training.step import State
+from jfewshot.training.model import Params, drawer
+from jfewshot.training.plan import LengthBuckets
+from jfewshot.training.step import State, first_state
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -30,14 +35,18 @@ class Fit:
       evaluate_every: steps between checkpoints, each with a development score.
       initial: makes step 0.
       step: from `jfewshot.training.step.make_step`.
-      batches: (first, last) -> batches of steps first .. last - 1.
-      names: utterances of a step, for messages.
+      plan: which training utterances make up each step, as places in `training`.
+      training: numbers of the training utterances.
+      load: from numbers of utterances and a padded size to a batch.
+      names: name of every utterance, for messages.
       fixed: what the loss is given besides, unchanged.
       validate: parameters -> development numbers, `score` among them.
       score: what chooses.
       higher_is_better: of that number.
+      curve: which development numbers `Fitted.curve` holds.
       n_best: checkpoints that are averaged.
       seed: of what the steps draw.
+      threads: number of batches that are loaded at a time; 0 loads each batch when it is needed.
       in_memory: no checkpoint on disk: for fits of seconds, which begin again where they were killed.
       mesh: the devices; None for a single one.
       describe: a step's numbers in a few words, for people.
@@ -49,18 +58,31 @@ class Fit:
     evaluate_every: int
     initial: Callable[[], State]
     step: Callable
-    batches: Callable[[int, int], Iterator[Any]]
-    names: Callable[[int], list[str]]
+    plan: LengthBuckets
+    training: Int[np.ndarray, " n_training"]
+    load: Callable[[np.ndarray, int], Any]
+    names: Sequence[str]
     fixed: Any
     validate: Callable[[Params], dict[str, float]]
     score: str
     higher_is_better: bool
+    curve: tuple[str, ...]
     n_best: int
     seed: int
+    threads: int = 0
     in_memory: bool = False
     mesh: jax.sharding.Mesh | None = None
     describe: Callable[[dict[str, float]], str] = lambda values: f"loss {values['loss']:.3f}"
     advice: str = "lower --rate"
+
+    def batch(self, step: int) -> Any:
+        """Load the batch of a step, counted from 0."""
+        size, places = self.plan.step(step)
+        return self.load(self.training[places], size)
+
+    def names_of(self, step: int) -> list[str]:
+        """Names of the utterances of a step, counted from 0."""
+        return [self.names[number] for number in self.training[self.plan.step(step)[1]]]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -72,12 +94,14 @@ class Fitted:
       development: score of each of them.
       params: their mean.
       n_steps: of the whole run.
+      curve: the step and the development numbers of every evaluation.
     """
 
     steps: list[int]
     development: list[float]
     params: dict[str, np.ndarray]
     n_steps: int
+    curve: list[list[int | float]]
 
 
 def fit(given: Fit) -> Fitted:
@@ -92,8 +116,8 @@ def fit(given: Fit) -> Fitted:
         steps=given.steps,
         checkpoint_every=given.evaluate_every,
         step=given.step,
-        batches=given.batches,
-        names=given.names,
+        batches=lambda first, last: batches_ahead(given.batch, first, last, threads=given.threads),
+        names=given.names_of,
         metrics=lambda first: Metrics(given.folder, first, given.evaluate_every, describe=given.describe),
         validate=given.validate,
         score=given.score,
@@ -116,20 +140,11 @@ def fit(given: Fit) -> Fitted:
         params = average([checkpoints.load(like, step).params for step in best])
     finally:
         checkpoints.close()
-    return Fitted(best, scores, params, given.steps)
+    return Fitted(best, scores, params, given.steps, _curve(given.folder, given.steps, given.curve))
 
 
-def development_curve(folder: Path, last: int, numbers: Sequence[str]) -> list[list[int | float]]:
-    """Read the development numbers of every evaluation of a fit from the metrics that it wrote.
-
-    Args:
-      folder: folder of the fit.
-      last: last step to read.
-      numbers: names of the development numbers.
-
-    Returns:
-      the step and the development numbers of each evaluation, in the order of the steps.
-    """
+def _curve(folder: Path, last: int, numbers: Sequence[str]) -> list[list[int | float]]:
+    """The step and some development numbers of each evaluation up to a step, from the metrics that the fit wrote."""
     lines = map(json.loads, (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines())
     found = {
         line["step"]: [line[f"validation_{name}"] for name in numbers] for line in lines if "validation_loss" in line
@@ -142,8 +157,24 @@ def forget_checkpoints(folder: Path) -> None:
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)
 
 
-def with_encoder(params: Params, encoder: Mapping[str, jax.Array] | None) -> Params:
-    """Freshly drawn parameters, the encoder's replaced by given weights (names without `encoder.`); None changes nothing."""
-    # A copy: a step reuses its state's memory, and the next fold begins with these weights again.
-    given = {f"encoder.{name}": jnp.array(value, jnp.float32, copy=True) for name, value in (encoder or {}).items()}
-    return params | given
+def initial_states(
+    make: Callable[[nnx.Rngs], nnx.Module], optimise: optax.GradientTransformation
+) -> Callable[..., State]:
+    """Make the function that makes the training state of step 0.
+
+    Args:
+      make: makes the model.
+      optimise: the optimiser.
+
+    Returns:
+      a function (seed, encoder=None) -> parameters and the state of the optimiser. The seed is that of the random weights.
+      `encoder` holds weights of the encoder by name, without `encoder.`; None gives the encoder random weights too.
+    """
+    draw = drawer(make)
+
+    def initial(seed: int, encoder: Mapping[str, jax.Array] | None = None) -> State:
+        # The weights are copied, because a step reuses its state's memory and the next fold starts with the same weights.
+        given = {f"encoder.{name}": jnp.array(value, jnp.float32, copy=True) for name, value in (encoder or {}).items()}
+        return first_state(draw(seed) | given, optimise)
+
+    return initial

@@ -1,10 +1,11 @@
 """Folds: which utterances train, which choose checkpoints, and which test. Groups (speakers, sessions) are never
 divided."""
 
+import collections
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Int
@@ -16,7 +17,47 @@ from jfewshot.files.tables import read_table
 
 # s3prl's share of the utterances that are left.
 _RANDOM_SHARE = 0.2
+# Shares of a dataset that has no published division and no known speakers.
+_DEVELOPMENT_SHARE = _TEST_SHARE = 0.1
 _MOST_SINGLE_GROUPS = 10
+
+
+@runtime_checkable
+class Divisible(Protocol):
+    """An utterance as `divide` uses it.
+
+    Attributes:
+      name: name of the utterance, for messages.
+      speaker: empty if unknown.
+      part: which part of a given division it belongs to; empty where there is none.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def speaker(self) -> str: ...
+
+    @property
+    def part(self) -> str: ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Parts:
+    """A division that the publisher or the user of a dataset gives, by the names of its parts; all empty for none.
+
+    Attributes:
+      training: parts to train on.
+      development: parts that choose checkpoints.
+      test: parts to test on.
+    """
+
+    training: tuple[str, ...] = ()
+    development: tuple[str, ...] = ()
+    test: tuple[str, ...] = ()
+
+
+UNDIVIDED = Parts()
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -97,6 +138,63 @@ def group_folds(
             raise UserError(f"the fold that tests {name} has no utterances to choose checkpoints by: give other folds")
         folds.append(Fold(name, np.setdiff1d(rest, chooses), chooses, np.flatnonzero(numbers == number)))
     return folds
+
+
+def divide(
+    utterances: Sequence[Divisible],
+    title: str,
+    parts: Parts,
+    n_folds: int | None,
+    assignment: Path | None,
+    seed: int = 0,
+) -> list[Fold]:
+    """Divide utterances by their parts, or else by speakers, or else at random where fewer than three speakers are named.
+
+    Args:
+      utterances: utterances of a dataset.
+      title: title of the dataset, for messages.
+      parts: the given division, which `n_folds` and `assignment` overrule.
+      n_folds: number of folds of a division by speakers; None as in `group_folds`.
+      assignment: CSV file that says which speaker belongs to which fold; None for none.
+      seed: seed of a random division.
+
+    Returns:
+      the folds; one fold for a given or a random division.
+
+    Raises:
+      UserError: a part without utterances, or speakers that cannot be divided so.
+    """
+    if parts.training and assignment is None and n_folds is None:
+        return [_by_parts([each.part for each in utterances], title, parts)]
+    speakers = [each.speaker for each in utterances]
+    if assignment is not None or n_folds is not None or len(set(speakers)) >= 3:
+        if "" in speakers:
+            name = utterances[speakers.index("")].name
+            raise UserError(f"{name} has no speaker, so {title} cannot be divided by speakers: name one")
+        return group_folds(speakers, title, "speaker", n_folds, assignment, seed=seed)
+    return [_at_random(len(utterances), title, seed)]
+
+
+def _by_parts(part_of: Sequence[str], title: str, parts: Parts) -> Fold:
+    part = np.array(part_of)
+    numbers = []
+    for names in (parts.training, parts.development, parts.test):
+        chosen = np.flatnonzero(np.isin(part, names))
+        if not len(chosen):
+            there = collections.Counter(part.tolist())
+            raise UserError(f"{title} has no utterance of {', '.join(names)}; it has {', '.join(there)}")
+        numbers.append(chosen)
+    return Fold(", ".join(parts.test), *numbers)
+
+
+def _at_random(n: int, title: str, seed: int) -> Fold:
+    n_test, n_development = round(_TEST_SHARE * n), round(_DEVELOPMENT_SHARE * n)
+    if min(n_test, n_development) < 1:
+        raise UserError(f"{title} has {n} utterances: too few to train, choose and test; give at least 10")
+    order = np.random.default_rng([seed, 7]).permutation(n)
+    test, development = order[:n_test], order[n_test : n_test + n_development]
+    training = np.setdiff1d(np.arange(n), order[: n_test + n_development])
+    return Fold("a tenth at random", training, np.sort(development), np.sort(test))
 
 
 def _balanced(

@@ -2,12 +2,16 @@
 
 import dataclasses
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
 import msgspec
 
+from jfewshot._version import made_with
+from jfewshot.downstream.folds import Fold
+from jfewshot.downstream.sources import Source
 from jfewshot.errors import UserError
 from jfewshot.files import atomic_write, sha256_of_json
 from jfewshot.files.json_values import decode_json
@@ -79,26 +83,62 @@ class RecordFolder:
 
 
 def refuse_other_features(
-    out: Path, records: Sequence[dict[str, Any]], wanted: Iterable[tuple[str, int, dict[str, Any]]]
+    out: Path, records: Sequence[dict[str, Any]], sources: Sequence[Sequence[Source]], finetune: bool
 ) -> None:
     """Refuse features of another origin under the name of finished ones: the report would average the two.
 
     Args:
       out: folder of the experiment, for the message.
       records: finished runs; each has `features`, `seed` and `identity.features`.
-      wanted: name, seed and identity of the features that are to be run.
+      sources: for each kind of features that is to be run, a source for every seed.
+      finetune: whether the encoders are trained too, which is part of the features' name.
 
     Raises:
       UserError: naming the first features that differ.
     """
     there = {(record["features"], record["seed"]): record["identity"]["features"] for record in records}
-    for name, seed, identity in wanted:
-        known = there.get((name, seed))
-        if known is not None and known != identity:
-            raise UserError(
-                f"{out} holds runs of another '{name}' (seed {seed}): export this one under another --name, or give another "
-                "--out"
-            )
+    for by_seed in sources:
+        for seed, source in enumerate(by_seed):
+            name = source.title(finetune)
+            known = there.get((name, seed))
+            if known is not None and known != source.identity(seed):
+                raise UserError(
+                    f"{out} holds runs of another '{name}' (seed {seed}): export this one under another --name, or give "
+                    "another --out"
+                )
+
+
+def described_fold(fold: Fold, number: int, of: int) -> dict[str, Any]:
+    """The part `fold` of a record.
+
+    Args:
+      fold: the fold.
+      number: number of the fold, from 0.
+      of: number of all folds.
+
+    Returns:
+      number, all folds, tested groups, and utterances in each part.
+    """
+    return {"number": number, "of": of, "tests": fold.name, **fold.sizes()}
+
+
+def described_choice(steps: Sequence[int], scores: Sequence[float], choose_by: str) -> list[dict[str, Any]]:
+    """The part `chosen` of a record.
+
+    Args:
+      steps: steps of the checkpoints that were chosen, best first.
+      scores: development score of each of these checkpoints.
+      choose_by: name of the score.
+
+    Returns:
+      step and score of each checkpoint.
+    """
+    return [{"step": step, choose_by: score} for step, score in zip(steps, scores, strict=True)]
+
+
+def made_here() -> dict[str, str]:
+    """The part `made_with` of a record: versions of the software, and the kind of device."""
+    return made_with("jax") | {"device": jax.default_backend()}
 
 
 def whole_seeds(

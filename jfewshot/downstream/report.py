@@ -1,10 +1,9 @@
 """What the reports of downstream tasks share: refusals, cells, learning curves, the page, and the tables on the console."""
 
-import dataclasses
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import rich.console
@@ -12,6 +11,7 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from jfewshot.commandline.progress import Progress
+from jfewshot.downstream.summaries import Difference
 from jfewshot.errors import UserError
 from jfewshot.reporting.document import Document, Prose, Section
 from jfewshot.reporting.figures.style import line_style, look, shorten
@@ -25,29 +25,14 @@ log = logging.getLogger(__name__)
 _MOST_CURVES = 10
 
 
-@dataclasses.dataclass(frozen=True)
-class Difference:
-    """A difference of two scores.
-
-    Attributes:
-      value: mean over the seeds that both have.
-      over_speakers: 95% half-width over speakers, these seeds (of encoder and head) given.
-      over_seeds: 95% half-width over seeds, these speakers given; NaN for one seed.
-    """
-
-    value: float
-    over_speakers: float
-    over_seeds: float
-
-    @property
-    def is_shown(self) -> bool:
-        """Whether 0 is outside both intervals."""
-        return abs(self.value) > self.over_speakers and abs(self.value) > self.over_seeds
-
-
 def with_half_width(value: float, half: float) -> str:
     """A share (0-1) in percent, with the half-width of its interval if that is known."""
     return f"{100 * value:.1f}" if np.isnan(half) else f"{100 * value:.1f} ± {100 * half:.1f}"
+
+
+def bounds(value: float, half: float) -> tuple[float | None, float | None]:
+    """Lower and upper bound of an interval; None for both if the half-width is not known."""
+    return (None, None) if np.isnan(half) else (value - half, value + half)
 
 
 def signed(found: Difference) -> str:
@@ -57,6 +42,18 @@ def signed(found: Difference) -> str:
     text = f"{100 * found.value:+.1f}".replace("-", "−")
     halves = [f"{100 * half:.1f}" for half in (found.over_speakers, found.over_seeds) if not np.isnan(half)]
     return " ".join([text, *(["±", " / ".join(halves)] if halves else []), *(["*"] if found.is_shown else [])])
+
+
+PAIRED = (
+    "Percentage points ± 95% over speakers / 95% over seeds, paired by speaker and by seed. * 0 is outside both: "
+    "the difference holds for other such speakers, and for other such seeds."
+)
+"""Note below a table of differences that `signed` writes."""
+
+
+def notes_on_seeds(n_seeds: Sequence[int]) -> list[str]:
+    """A note that warns of few seeds, if any features have fewer than three; else nothing."""
+    return ["Fewer than 3 seeds: the spread over seeds is hardly known."] if min(n_seeds) < 3 else []
 
 
 def learning_curves(names: Sequence[str], curves: Sequence[Float[np.ndarray, "_ _ 2"]], measure: str) -> Figure:
@@ -122,20 +119,42 @@ def write_page(writer: Writer, title: str, lead: str, sections: Sequence[Section
     writer.text("index.html", html_page(Document(title, lead, (*first, *sections))))
 
 
-def report_and_print(build: Callable[[Path], list[Grid]], out: Path) -> None:
-    """Write the report of an experiment, and print its tables.
+@runtime_checkable
+class ReportSettings(Protocol):
+    """The settings of an experiment that its report depends on; see the options of the same names."""
+
+    @property
+    def out(self) -> Path: ...
+
+    @property
+    def formats(self) -> Sequence[str]: ...
+
+    @property
+    def baseline(self) -> str | None: ...
+
+
+def report_and_print(
+    records: Sequence[dict[str, Any]], build: Callable[..., Sequence[Grid]], config: ReportSettings
+) -> None:
+    """Write the report of an experiment to its folder `report`, and print the report's tables.
 
     Args:
-      build: writes the report to a folder and returns its tables.
-      out: folder of the experiment; the report goes to its folder `report`.
+      records: the finished runs.
+      build: `build_report` of the task: from records, folder, formats and baseline to the tables.
+      config: settings of the experiment.
+
+    Raises:
+      UserError: if no run has finished, or as `build`.
     """
+    if not records:
+        raise UserError(f"{config.out} has no finished run to report")
     console = rich.console.Console()
     with Progress("building the page, tables and figures"):
-        tables = build(out / "report")
+        tables = build(records, config.out / "report", config.formats, config.baseline)
     for table in tables:
         console.print(to_rich(table, console.width))
         console.print()
     log.info(
         "wrote %s, and tables and figures in the same folder; next: open it in a browser",
-        out / "report" / "index.html",
+        config.out / "report" / "index.html",
     )

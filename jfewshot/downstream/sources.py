@@ -67,6 +67,15 @@ class Source:
         return self.kind in ("fbank", "random") or untrained
 
     @property
+    def recorded_kind(self) -> str:
+        """The kind as records give it: an encoder exported at step 0 counts as random."""
+        return "random" if self.is_control and self.kind != "fbank" else self.kind
+
+    def title(self, finetune: bool) -> str:
+        """The name in records and tables, which says whether the encoder is trained too."""
+        return self.name + (", fine-tuned" if finetune and self.encoder is not None else "")
+
+    @property
     def layer_number(self) -> int:
         """Index of the encoder's hidden state that is used; -1 is the last."""
         return -1 if self.layer in ("last", "") else int(self.layer)

@@ -3,7 +3,7 @@
 - `config`: an experiment's settings, which are the options of `jfewshot asr`
 - `settings`: those of the decoder, the recurrent model and the beam search
 - `datasets`: LibriSpeech, TIMIT, the user's own
-- `units`, `phones`: characters, words, pieces, phones, as numbers
+- `units`: characters, words, pieces, phones, as numbers
 - `model`, `decoder`, `recurrent`: attention-CTC, or recurrent layers under CTC
 - `losses`: the joint loss
 - `ctc`, `beam`, `language_model`: decoding

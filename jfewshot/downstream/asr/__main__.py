@@ -26,12 +26,10 @@ def main(arguments: list[str] | None = None) -> int:
         _write_lm_text(config)
         return 0
     records = record_folder(config).read() if config.report_only else run_experiment(config)
-    if not records:
-        raise UserError(f"{config.out} has no finished run to report")
     from jfewshot.downstream.asr.report import build_report
     from jfewshot.downstream.report import report_and_print
 
-    report_and_print(lambda folder: build_report(records, folder, config.formats, config.baseline), config.out)
+    report_and_print(records, build_report, config)
     return 0
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Int
 
 from jfewshot.audio import read_audio
+from jfewshot.downstream.batches import by_length, filled_up
 from jfewshot.downstream.frames import Frames, padded_size
 
 
@@ -164,15 +165,8 @@ def every_batch(
       the utterances' numbers, and the batch: its first rows belong to these utterances.
     """
     lengths, units = signals.lengths, transcripts.lengths
-    chosen = utterances[np.argsort(lengths[utterances], kind="stable")]
-    sizes = sorted({signals.round_up(lengths[each]) for each in chosen})
-    longest = longest_by_size(sizes, lengths, units, chosen)
-    for start in range(0, len(chosen), rows):
-        part = chosen[start : start + rows]
+    sizes = sorted({signals.round_up(lengths[each]) for each in utterances})
+    longest = longest_by_size(sizes, lengths, units, utterances)
+    for part in by_length(lengths, utterances, rows):
         size = signals.round_up(lengths[part].max())
-        batch = make_batch(signals, transcripts, part, size, longest[size])
-        empty = rows - len(part)
-        if empty:
-            padded = [np.pad(each, [(0, empty)] + [(0, 0)] * (each.ndim - 1)) for each in batch]
-            batch = Batch(*padded)._replace(rows=np.arange(rows, dtype=np.int32))
-        yield part, batch
+        yield part, filled_up(make_batch(signals, transcripts, part, size, longest[size]), rows)

@@ -6,11 +6,9 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jfewshot._version import made_with
 from jfewshot.commandline.progress import Progress, tracked
 from jfewshot.downstream.asr.batches import FrameSignals, Signals, WaveSignals
 from jfewshot.downstream.asr.config import DECODING, FREE, AsrConfig
@@ -30,7 +28,6 @@ from jfewshot.downstream.asr.preparation import (
     header_samples,
     make_divisions,
     note_too_short,
-    settle_unusable,
     without,
 )
 from jfewshot.downstream.asr.scores import count_errors, metrics_of
@@ -38,7 +35,10 @@ from jfewshot.downstream.asr.training import Fixed
 from jfewshot.downstream.asr.trial import Recognised, Trial, recognise, train
 from jfewshot.downstream.cache import FrameCache
 from jfewshot.downstream.folds import Fold
-from jfewshot.downstream.records import RecordFolder
+from jfewshot.downstream.inputs import Inputs, make_inputs
+from jfewshot.downstream.left_out import report_unusable
+from jfewshot.downstream.records import RecordFolder, described_fold, made_here
+from jfewshot.downstream.scaling import Scaling, scaling_of, scaling_of_frames
 from jfewshot.downstream.sources import Source, fbank_frames
 from jfewshot.errors import UserError
 from jfewshot.files import sha256_of_file, writable_folder
@@ -106,7 +106,7 @@ def run_experiment(config: AsrConfig) -> list[dict[str, Any]]:
     place = _places(data, cache)
     for plan in {make_plan(config, each[0], 2, samples) for each in sources if each[0].kind != "store"}:
         note_too_short(data, divisions, frames_by_header(plan, samples), unusable, "the model")
-    settle_unusable(unusable, len(data.utterances), config.on_error)
+    report_unusable(unusable, len(data.utterances), config.on_error)
     long = samples > config.longest_s * _RATE
     divisions = without(divisions, lambda n: data.utterances[n].name not in unusable, data.title)
     divisions = [dataclasses.replace(each, fold=_shortened(each.fold, long)) for each in divisions]
@@ -172,7 +172,7 @@ def _run(setting: _Setting, source: Source, seed: int, division: Division) -> No
         "units": division.units.kind,
         "seed": seed,
         "train_share": config.train_share,
-        "fold": {"number": division.number, "of": division.of, "tests": fold.name, **fold.sizes()},
+        "fold": described_fold(fold, division.number, division.of),
         "parameters": int(sum(np.size(value) for value in _sizes(trial))),
         **facts,
         "choose_by": config.choose_by,
@@ -180,7 +180,7 @@ def _run(setting: _Setting, source: Source, seed: int, division: Division) -> No
         "decoding_s": found.decoding_s,
         **_scores(trial, found),
         "test": _listed(data, fold, found),
-        "made_with": made_with("jax") | {"device": jax.default_backend()},
+        "made_with": made_here(),
         "identity": trained,
     }
     setting.records.write(key, record)
@@ -201,42 +201,34 @@ def _share(fold: Fold, share: float, seed: int) -> Fold:
 
 def _trial(setting: _Setting, source: Source, seed: int, division: Division, fold: Fold, key: str) -> Trial:
     config, data = setting.config, setting.data
-    learns = not is_frozen(config) and source.encoder is not None
-    frames = setting.cache.fbank(source.fbank) if learns else setting.cache.frames(source, seed)
-    plan = make_plan(config, source, len(division.units), setting.samples, frames)
-    signals = FrameSignals(frames, setting.place)
+    inputs = make_inputs(setting.cache, source, seed, not is_frozen(config))
+    plan = make_plan(config, source, len(division.units), setting.samples, inputs.frames)
+    signals = FrameSignals(inputs.frames, setting.place)
     training: Signals = signals
     banks = Banks(jnp.zeros((0, 0)), jnp.zeros((0, 0)))
     if plan.fbank is not None and plan.augmentation is not None:
         training = WaveSignals([each.path for each in data.utterances], setting.samples, plan.fbank.sample_rate)
         longest = training.round_up(setting.samples[fold.training].max())
         banks = make_banks(config.augmentation, longest, plan.fbank.sample_rate, 0)
-    weights = None
-    if learns and source.encoder is not None and source.encoder.arrays:
-        weights = {name: jnp.asarray(value) for name, value in source.loaded(seed).folder.arrays.items()}
-    mean, std = _statistics(setting, source, fold, frames, learns)
-    fixed = Fixed(jnp.asarray(mean, jnp.float32), jnp.asarray(std, jnp.float32), banks)
+    fixed = Fixed(inputs.scaling or _scaling(setting, source, fold, inputs), banks)
     return Trial(
         config.out / "runs" / key, config.out / "models" / f"{key}.npz",
         [each.name for each in data.utterances], [each.text for each in data.utterances], division.units,
-        division.transcripts, training, signals, fold, seed, plan, fixed, weights, config.batch, config.epochs,
+        division.transcripts, training, signals, fold, seed, plan, fixed, inputs.weights, config.batch, config.epochs,
         config.evaluate_every, config.average_best, config.choose_by, config.buckets, config.threads, setting.mesh,
     )  # fmt: skip
 
 
-def _statistics(setting: _Setting, source: Source, fold: Fold, frames: Any, learns: bool) -> tuple[Any, Any]:
-    """Mean and deviation of the frames: an encoder's own, else those of training utterances."""
-    if learns and source.encoder is not None and source.encoder.mean is not None:
-        return source.encoder.mean, source.encoder.std
+def _scaling(setting: _Setting, source: Source, fold: Fold, inputs: Inputs) -> Scaling:
+    """Mean and standard deviation of the frames of some training utterances."""
     chosen = np.random.default_rng(0).permutation(fold.training)[:_STATISTICS]
     if np.all(setting.place[chosen] >= 0):
-        moments = frames.moments(setting.place[chosen])
-    else:
-        parts, _ = fbank_frames([setting.data.utterances[n].path for n in chosen], source.fbank)
-        moments = Moments()
-        for part in parts:
-            moments.update(part)
-    return moments.mean, moments.std
+        return scaling_of_frames(inputs.frames, setting.place[chosen])
+    parts, _ = fbank_frames([setting.data.utterances[n].path for n in chosen], source.fbank)
+    moments = Moments()
+    for part in parts:
+        moments.update(part)
+    return scaling_of(moments.mean, moments.std)
 
 
 def _sizes(trial: Trial) -> Sequence[Any]:

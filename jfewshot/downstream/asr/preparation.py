@@ -2,7 +2,6 @@
 
 import dataclasses
 import itertools
-import logging
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -15,9 +14,8 @@ from jfewshot.downstream.asr.datasets import AsrData, Utterance, read_dataset
 from jfewshot.downstream.asr.datasets.base import check_texts
 from jfewshot.downstream.asr.units import Units, encode_all, learn_pieces, learn_units, read_pieces, shape_text
 from jfewshot.downstream.folds import Fold
+from jfewshot.downstream.left_out import leave_out_named
 from jfewshot.errors import UserError
-
-log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -44,11 +42,8 @@ def chosen_data(config: AsrConfig) -> AsrData:
     Raises:
       UserError: an unknown utterance left out, or a text of which nothing is left.
     """
-    data = read_dataset(config.dataset, config.root, (config.train_parts, config.dev_parts, config.test_parts))
-    unknown = sorted(set(config.leave_out) - {each.name for each in data.utterances})
-    if unknown:
-        raise UserError(f"--leave-out {unknown[0]}: {data.title} has no such utterance")
-    data = data.without(set(config.leave_out))
+    parts = config.train_parts, config.dev_parts, config.test_parts
+    data = leave_out_named(read_dataset(config.dataset, config.root, parts), config.leave_out)
     if config.text != "as_is":
         shaped = tuple(dataclasses.replace(each, text=shape_text(each.text, config.text)) for each in data.utterances)
         data = dataclasses.replace(data, utterances=shaped)
@@ -138,29 +133,6 @@ def note_too_short(
                     f"too short for its transcript: {heard} gets {n_frames[number]} frames of it, "
                     f"{len(units)} units need {needed}"
                 )
-
-
-def settle_unusable(unusable: dict[str, str], total: int, on_error: str) -> None:
-    """Stop the run because of unusable utterances, or log which utterances are left out.
-
-    Args:
-      unusable: from the name of an unusable utterance to the reason.
-      total: number of all utterances, for the message.
-      on_error: `stop` or `skip`.
-
-    Raises:
-      UserError: if there are unusable utterances and `on_error` is `stop`; the message names the first.
-    """
-    if not unusable:
-        return
-    first, reason = next(iter(unusable.items()))
-    if on_error == "stop":
-        raise UserError(
-            f"{first}: {reason} ({len(unusable)} such utterances). Mend it, or pass --on-error skip to go on without"
-        )
-    for name, why in list(unusable.items())[:10]:
-        log.warning("left out: %s: %s", name, why)
-    log.warning("%d of %d utterances left out", len(unusable), total)
 
 
 def without(divisions: Sequence[Division], keep: Callable[[int], bool], title: str) -> list[Division]:

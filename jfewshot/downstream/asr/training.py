@@ -16,24 +16,23 @@ from jfewshot.downstream.asr.beam import searcher
 from jfewshot.downstream.asr.losses import LogProbs, joint_loss, transcript_log_probs
 from jfewshot.downstream.asr.model import Recogniser
 from jfewshot.downstream.asr.settings import BeamConfig, DecoderConfig, RecurrentConfig
-from jfewshot.downstream.fitting import with_encoder
+from jfewshot.downstream.fitting import initial_states
+from jfewshot.downstream.scaling import Scaling
 from jfewshot.simclr.augmentation import AugmentationConfig, Banks, augment_wave, mask_spectrogram
 from jfewshot.simclr.encoder import EncoderConfig
 from jfewshot.simclr.features import FbankSettings, fbank, normalise
 from jfewshot.training.config import OptimiserConfig
-from jfewshot.training.model import Params, drawer, model_builder
+from jfewshot.training.model import Params, model_builder
 from jfewshot.training.schedules import learning_rate, optimiser
-from jfewshot.training.step import State, first_state, make_step
+from jfewshot.training.step import State, make_step
 
 
 class Fixed(NamedTuple):
     """Arrays that stay on the device and do not change during training."""
 
-    mean: Float[Array, "dim"]
-    """Frames are standardised by these: the training utterances' own, or the encoder's."""
-    std: Float[Array, "dim"]
+    scaling: Scaling
     banks: Banks
-    """Of the augmentation."""
+    """Noises and impulse responses for the augmentation."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,7 +106,8 @@ class Evaluated(NamedTuple):
 class Compiled(NamedTuple):
     """Functions of one plan."""
 
-    draw: Callable[[int], Params]
+    initial: Callable[..., State]
+    """From a seed, and weights of the encoder if there are any, to the state of step 0."""
     step: Callable
     evaluate: Callable[[Params, Batch, Fixed], Evaluated]
     build: Callable[[Params], Recogniser]
@@ -138,7 +138,7 @@ def hear(
                 split[:, 0], signal, lengths
             )
         signal, lengths = fbank(signal, lengths, plan.fbank)
-    frames = normalise(signal, lengths, fixed.mean, fixed.std)
+    frames = normalise(signal, lengths, fixed.scaling.mean, fixed.scaling.std)
     if split is not None:
         for number in range(plan.masks[0]):
             mask = functools.partial(mask_spectrogram, widest_time=plan.masks[1], widest_frequency=plan.masks[2])
@@ -177,26 +177,12 @@ def compiled(plan: Plan) -> Compiled:
     def count(batch: Batch) -> dict[str, Array]:
         return {"audio_s": jnp.sum(batch.lengths) * plan.seconds}
 
-    step = make_step(losses, optimiser(plan.optimiser, plan.rate), plan.rate, count)
-    return Compiled(drawer(plan.model), step, jax.jit(evaluate), build)
+    optimise = optimiser(plan.optimiser, plan.rate)
+    step = make_step(losses, optimise, plan.rate, count)
+    return Compiled(initial_states(plan.model, optimise), step, jax.jit(evaluate), build)
 
 
 @functools.lru_cache(maxsize=8)
 def compiled_search(plan: Plan, config: BeamConfig):
     """The jitted beam search of a plan's models."""
     return searcher(compiled(plan).build, plan.has_decoder, config)
-
-
-def initial_state(plan: Plan, seed: int, encoder: dict[str, Array] | None = None) -> State:
-    """Make the training state of step 0.
-
-    Args:
-      plan: model and optimiser.
-      seed: seed of the random weights.
-      encoder: weights of the encoder, by name without `encoder.`; None to draw these too.
-
-    Returns:
-      parameters and the state of the optimiser.
-    """
-    params = with_encoder(compiled(plan).draw(seed), encoder)
-    return first_state(params, optimiser(plan.optimiser, plan.rate))

@@ -23,14 +23,13 @@ from jfewshot.downstream.asr.batches import (
 from jfewshot.downstream.asr.beam import LanguageTable
 from jfewshot.downstream.asr.scores import count_errors, metrics_of
 from jfewshot.downstream.asr.settings import BeamConfig
-from jfewshot.downstream.asr.training import Fixed, Plan, compiled, compiled_search, initial_state
+from jfewshot.downstream.asr.training import Fixed, Plan, compiled, compiled_search
 from jfewshot.downstream.asr.units import Units
-from jfewshot.downstream.fitting import Fit, Fitted, development_curve, fit, forget_checkpoints
+from jfewshot.downstream.fitting import Fit, Fitted, fit, forget_checkpoints
 from jfewshot.downstream.folds import Fold
 from jfewshot.files import atomic_write
 from jfewshot.training.config import OptimiserConfig, settled
 from jfewshot.training.devices import replicate, spread
-from jfewshot.training.loading import batches_ahead
 from jfewshot.training.plan import LengthBuckets
 from jfewshot.training.schedules import warn_of_long_warmup
 
@@ -108,7 +107,7 @@ def train(trial: Trial, keep_checkpoints: bool = False) -> dict[str, Any]:
         facts = {
             "chosen": [list(each) for each in zip(fitted.steps, fitted.development, strict=True)],
             "steps": fitted.n_steps,
-            "curve": development_curve(trial.folder, fitted.n_steps, ("loss", "error")),
+            "curve": fitted.curve,
             "training_s": round(time.perf_counter() - began, 2),
         }
         _write_model(trial.model_path, fitted.params, facts)
@@ -130,26 +129,26 @@ def _fit(trial: Trial) -> Fitted:
     chosen = dataclasses.replace(trial.plan, steps=_steps_of_schedule(trial.plan.optimiser, steps))
     functions = compiled(chosen)
 
-    def load(step: int):
-        size, members = plan.step(step)
-        return make_batch(signals, trial.transcripts, training[members], size, longest[size])
-
     fixed = replicate(trial.fixed, trial.mesh)
     return fit(
         Fit(
             folder=trial.folder,
             steps=steps,
             evaluate_every=min(trial.evaluate_every * plan.n_batches, steps),
-            initial=lambda: initial_state(chosen, trial.seed, trial.encoder),
+            initial=lambda: functions.initial(trial.seed, trial.encoder),
             step=functions.step,
-            batches=lambda first, last: batches_ahead(load, first, last, threads=trial.threads),
-            names=lambda step: [trial.names[number] for number in training[plan.step(step)[1]]],
+            plan=plan,
+            training=training,
+            load=lambda utterances, size: make_batch(signals, trial.transcripts, utterances, size, longest[size]),
+            names=trial.names,
             fixed=fixed,
             validate=lambda params: development_scores(trial, params, fixed),
             score=trial.choose_by,
             higher_is_better=False,
+            curve=("loss", "error"),
             n_best=trial.average_best,
             seed=trial.seed,
+            threads=trial.threads,
             mesh=trial.mesh,
             describe=_describe,
             advice="lower --optimiser.rate",

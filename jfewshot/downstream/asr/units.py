@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from jfewshot.downstream.asr.phones import fold_to_39
+from jfewshot.downstream.timit_phones import fold_to_39
 from jfewshot.errors import UserError
 
 Kind = Literal["characters", "words", "phones", "pieces"]

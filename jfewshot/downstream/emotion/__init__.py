@@ -7,7 +7,6 @@
 - `batches`: padded batches of frames
 - `training`: loss, step, logits
 - `trial`: one fold, one seed: train, choose on development, predict the test fold once
-- `scores`: unweighted average recall, accuracy, intervals over speakers
 - `experiment`: all folds and seeds, the controls beside; resumable
 - `summary`, `report`: tables, figures, one page
 - `python -m jfewshot.downstream.emotion`

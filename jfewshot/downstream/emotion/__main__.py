@@ -3,9 +3,6 @@
 import logging
 
 from jfewshot.commandline import run_cli
-from jfewshot.errors import UserError
-
-log = logging.getLogger("jfewshot.downstream.emotion")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -25,16 +22,9 @@ def main(arguments: list[str] | None = None) -> int:
         from jfewshot.downstream.emotion.datasets.own import write_table
 
         write_table(chosen_data(config), config.write_table)
-        log.info(
-            "wrote %s; next: jfewshot extract --datasets table:%s --pooling frames --segment whole",
-            config.write_table,
-            config.write_table,
-        )
         return 0
     records = record_folder(config).read() if config.report_only else run_experiment(config)
-    if not records:
-        raise UserError(f"{config.out} has no finished run to report")
-    report_and_print(lambda folder: build_report(records, folder, config.formats, config.baseline), config.out)
+    report_and_print(records, build_report, config)
     return 0
 
 

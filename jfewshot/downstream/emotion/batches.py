@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Int
 
+from jfewshot.downstream.batches import by_length, filled_up
 from jfewshot.downstream.frames import Frames, padded_size
 
 
@@ -53,18 +54,6 @@ def every_batch(
     Yields:
       the utterances' numbers, and the batch: its first rows belong to these utterances.
     """
-    chosen = np.asarray(utterances)
-    chosen = chosen[np.argsort(frames.n_frames[chosen], kind="stable")]
-    for start in range(0, len(chosen), rows):
-        part = chosen[start : start + rows]
+    for part in by_length(frames.n_frames, np.asarray(utterances), rows):
         size = min(padded_size(int(frames.n_frames[part].max())), longest)
-        batch = make_batch(frames, labels, part, size)
-        empty = rows - len(part)
-        if empty:
-            batch = Batch(
-                np.pad(batch.frames, ((0, empty), (0, 0), (0, 0))),
-                np.pad(batch.n_frames, (0, empty)),
-                np.pad(batch.labels, (0, empty)),
-                np.arange(rows, dtype=np.int32),
-            )
-        yield part, batch
+        yield part, filled_up(make_batch(frames, labels, part, size), rows)

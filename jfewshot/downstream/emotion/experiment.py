@@ -5,21 +5,26 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from jfewshot._version import made_with
-from jfewshot.commandline.progress import Progress, tracked
+from jfewshot.commandline.progress import tracked
 from jfewshot.downstream.cache import FrameCache
+from jfewshot.downstream.confusions import accuracy, confusion, uar
 from jfewshot.downstream.emotion.config import FREE, EmotionConfig
 from jfewshot.downstream.emotion.datasets import EmotionData, read_dataset
 from jfewshot.downstream.emotion.folds import make_folds
-from jfewshot.downstream.emotion.scores import accuracy, confusion, uar
-from jfewshot.downstream.emotion.training import Plan, Scaling
+from jfewshot.downstream.emotion.training import Plan
 from jfewshot.downstream.emotion.trial import Trial, run_trial
 from jfewshot.downstream.folds import Fold
-from jfewshot.downstream.records import RecordFolder, refuse_other_features
+from jfewshot.downstream.inputs import make_inputs
+from jfewshot.downstream.left_out import leave_out_named, leave_out_unusable
+from jfewshot.downstream.records import (
+    RecordFolder,
+    described_choice,
+    described_fold,
+    made_here,
+    refuse_other_features,
+)
 from jfewshot.downstream.sources import Source, sources_with_controls
 from jfewshot.errors import UserError
 from jfewshot.files import writable_folder
@@ -47,22 +52,15 @@ def run_experiment(config: EmotionConfig) -> list[dict[str, Any]]:
       UserError: unusable data or features, or a folder that holds another experiment.
     """
     data = chosen_data(config)
-    sources = chosen_sources(config)
+    sources = sources_with_controls(config.features, config.seeds, config.controls)
     folder = writable_folder(config.out, "the experiment")
     records = record_folder(config)
     cache = FrameCache(folder / "features", [(each.name, each.path) for each in data.utterances])
-    with Progress("computing features"):
-        unusable = cache.unusable({of[0].fbank for of in sources if of[0].kind != "store"})
-    if unusable:
-        data = _without(data, unusable, config)
-        cache = cache.without(set(unusable))
+    data, cache = leave_out_unusable(data, cache, sources, config.on_error)
     folds = make_folds(data, config.n_folds, config.folds, config.development)
     facts = {"utterances": len(data.utterances), "classes": data.classes, "digest": data.digest}
     settle_record(folder, config, facts, FREE)
-    wanted = (
-        (_title(config, of[seed]), seed, of[seed].identity(seed)) for of in sources for seed in range(config.seeds)
-    )
-    refuse_other_features(config.out, records.read(), wanted)
+    refuse_other_features(config.out, records.read(), sources, config.finetune)
     mesh = make_mesh(config.devices, config.recipe.batch)
     log.info(
         "%s: %d utterances, %d classes, %d %ss, %d folds; %d kinds of features, %d seeds",
@@ -81,39 +79,10 @@ def chosen_data(config: EmotionConfig) -> EmotionData:
     Raises:
       UserError: an unknown utterance left out, or fewer than two classes.
     """
-    data = read_dataset(config.dataset, config.root)
-    unknown = sorted(set(config.leave_out) - {each.name for each in data.utterances})
-    if unknown:
-        raise UserError(f"--leave-out {unknown[0]}: {data.title} has no such utterance")
-    data = data.without(set(config.leave_out))
+    data = leave_out_named(read_dataset(config.dataset, config.root), config.leave_out)
     if len(data.classes) < 2:
         raise UserError(f"{data.title} has the classes {data.classes}; at least two are needed")
     return data
-
-
-def chosen_sources(config: EmotionConfig) -> list[list[Source]]:
-    """The requested features and the controls, each with a source for every seed.
-
-    Raises:
-      UserError: two of one name.
-    """
-    return sources_with_controls(config.features, config.seeds, config.controls)
-
-
-def _title(config: EmotionConfig, source: Source) -> str:
-    return source.name + (", fine-tuned" if config.finetune and source.encoder is not None else "")
-
-
-def _without(data: EmotionData, unusable: dict[str, str], config: EmotionConfig) -> EmotionData:
-    first, reason = next(iter(unusable.items()))
-    if config.on_error == "stop":
-        raise UserError(
-            f"{first}: {reason} ({len(unusable)} such utterances). Mend it, or pass --on-error skip to go on without"
-        )
-    for name, why in list(unusable.items())[:10]:
-        log.warning("left out: %s: %s", name, why)
-    log.warning("%d of %d utterances left out", len(unusable), len(data.utterances))
-    return data.without(set(unusable))
 
 
 def _run_seed(
@@ -127,7 +96,6 @@ def _run_seed(
     mesh,
 ) -> None:
     """All folds of one kind of features with one seed."""
-    learns = config.finetune and source.encoder is not None
     settings = as_record(config)
     common = {
         "settings": {name: value for name, value in settings.items() if name not in FREE},
@@ -140,27 +108,21 @@ def _run_seed(
     missing = [number for number, key in enumerate(keys) if not records.has(key)]
     if not missing:
         return
-    # A fine-tuned encoder hears the filterbank; a frozen one has heard it already.
-    frames = cache.fbank(source.fbank) if learns else cache.frames(source, seed)
+    inputs = make_inputs(cache, source, seed, config.finetune)
     labels = np.array([data.classes.index(each.label) for each in data.utterances])
-    scaling, weights = None, None
-    if learns:
-        encoder = source.loaded(seed).folder
-        scaling = Scaling(jnp.asarray(encoder.mean, jnp.float32), jnp.asarray(encoder.std, jnp.float32))
-        weights = {name: jnp.asarray(value) for name, value in encoder.arrays.items()}
     plan = Plan(
-        dim=frames.dim,
+        dim=inputs.frames.dim,
         n_classes=len(data.classes),
         head=config.width if config.head == "light" else config.transformer,
         optimiser=config.recipe.optimiser,
-        encoder=source.encoder.config if learns and source.encoder else None,
-        layer=source.layer_number if learns else -1,
+        encoder=inputs.encoder,
+        layer=inputs.layer,
     )
     for number in missing:
         fold, key, began = folds[number], keys[number], time.perf_counter()
         trial = Trial(
-            config.out / "runs" / key, [each.name for each in data.utterances], frames, labels, fold, seed, plan,
-            config.recipe, config.choose_by, config.longest, config.buckets, scaling, weights, mesh,
+            config.out / "runs" / key, [each.name for each in data.utterances], inputs.frames, labels, fold, seed, plan,
+            config.recipe, config.choose_by, config.longest, config.buckets, inputs.scaling, inputs.weights, mesh,
         )  # fmt: skip
         outcome = run_trial(trial, config.keep_checkpoints)
         true = labels[fold.test]
@@ -168,17 +130,14 @@ def _run_seed(
         record = {
             "dataset": {"name": data.name, "title": data.title, "digest": data.digest},
             "classes": data.classes,
-            "features": _title(config, source),
-            "kind": "random" if source.is_control and source.kind != "fbank" else source.kind,
+            "features": source.title(config.finetune),
+            "kind": source.recorded_kind,
             "head": config.head,
-            "finetune": learns,
+            "finetune": inputs.encoder is not None,
             "seed": seed,
-            "fold": {"number": number, "of": len(folds), "tests": fold.name, **fold.sizes()},
+            "fold": described_fold(fold, number, len(folds)),
             "development": config.development,
-            "chosen": [
-                {"step": step, config.choose_by: score}
-                for step, score in zip(outcome.steps, outcome.development, strict=True)
-            ],
+            "chosen": described_choice(outcome.steps, outcome.development, config.choose_by),
             "steps": outcome.n_steps,
             "curve": outcome.curve,
             "uar": uar(counts),
@@ -190,7 +149,7 @@ def _run_seed(
                 "predicted": outcome.predicted.tolist(),
             },
             "wall_s": round(time.perf_counter() - began, 2),
-            "made_with": made_with("jax") | {"device": jax.default_backend()},
+            "made_with": made_here(),
             "identity": common,
         }
         records.write(key, record)

@@ -6,15 +6,19 @@ from typing import Any
 
 import numpy as np
 
-from jfewshot.downstream.emotion.summary import CONTROLS, Summary, summarise
+from jfewshot.downstream.emotion.summary import Summary, summarise
 from jfewshot.downstream.report import (
+    PAIRED,
+    bounds,
     learning_curves,
+    notes_on_seeds,
     refuse_nothing_finished,
     refuse_unknown_baseline,
     signed,
     with_half_width,
     write_page,
 )
+from jfewshot.downstream.summaries import CONTROLS
 from jfewshot.reporting.document import Block, Section, TableBlock
 from jfewshot.reporting.figures import bars, classes
 from jfewshot.reporting.grid import MISSING, Grid, TableEntry, grid
@@ -126,8 +130,7 @@ def scores_grid(summaries: Sequence[Summary], record: dict[str, Any], title: str
         f"{DEVELOPMENT[record['development']]}.",
         f"Guessing gives a UAR of {100 / len(record['classes']):.1f}.",
     ]
-    if min(len(each.seeds) for each in summaries) < 3:
-        notes.append("Fewer than 3 seeds: the spread over seeds is hardly known.")
+    notes += notes_on_seeds([len(each.seeds) for each in summaries])
     return grid(title, ["Features", "UAR", "Accuracy", "UAR of each seed", "over seeds"], rows, notes)
 
 
@@ -138,11 +141,7 @@ def differences_grid(summaries: Sequence[Summary], baseline: str | None = None) 
     rows = [
         [each.name, *(MISSING if each is other else signed(each.less(other)) for other in others)] for each in summaries
     ]
-    notes = (
-        "Percentage points ± 95% over speakers / 95% over seeds, paired by speaker and by seed. * 0 is outside both: "
-        "the difference holds for other such speakers, and for other such seeds.",
-    )
-    return grid("Difference in UAR", ["Features", *(f"less {each.name}" for each in others)], rows, notes)
+    return grid("Difference in UAR", ["Features", *(f"less {each.name}" for each in others)], rows, (PAIRED,))
 
 
 def own_scores(summaries: Sequence[Summary], record: dict[str, Any]) -> list[OwnScore]:
@@ -159,8 +158,7 @@ def own_scores(summaries: Sequence[Summary], record: dict[str, Any]) -> list[Own
     for each in summaries:
         for metric, (value, half) in (("UAR", each.uar()), ("accuracy", each.accuracy())):
             title = record["dataset"]["title"]
-            low, high = (None, None) if np.isnan(half) else (value - half, value + half)
-            found.append(OwnScore("emotion", title, each.name, metric, value, low, high, len(each.seeds)))
+            found.append(OwnScore("emotion", title, each.name, metric, value, *bounds(value, half), len(each.seeds)))
     return found
 
 

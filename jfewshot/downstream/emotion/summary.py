@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from jfewshot.downstream.emotion.scores import (
+from jfewshot.downstream.confusions import (
     accuracy,
     by_speaker,
     difference,
@@ -18,9 +18,7 @@ from jfewshot.downstream.emotion.scores import (
     uar,
 )
 from jfewshot.downstream.records import whole_seeds
-from jfewshot.downstream.report import Difference
-
-CONTROLS = ("fbank", "random")
+from jfewshot.downstream.summaries import Difference, controls_first, mean_curves, paired_difference
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -64,13 +62,7 @@ class Summary:
 
     def less(self, other: "Summary") -> Difference:
         """Difference of the mean UARs, paired by speaker and by seed."""
-        seeds = [seed for seed in self.seeds if seed in other.seeds]
-        if not seeds:
-            return Difference(float("nan"), float("nan"), float("nan"))
-        mine, theirs = (of.counts[[of.seeds.index(seed) for seed in seeds]] for of in (self, other))
-        value, speakers = jackknife(np.stack([mine, theirs]), difference)
-        by_seed = [uar(one) - uar(two) for one, two in zip(mine.sum(axis=1), theirs.sum(axis=1), strict=True)]
-        return Difference(value, speakers, half_width(np.array(by_seed)))
+        return paired_difference((self.seeds, self.counts), (other.seeds, other.counts), difference, uar)
 
 
 def summarise(records: Sequence[dict[str, Any]]) -> tuple[list[Summary], list[str]]:
@@ -88,9 +80,7 @@ def summarise(records: Sequence[dict[str, Any]]) -> tuple[list[Summary], list[st
         problems += incomplete
         if whole:
             found.append(_summary(name, mine, whole, n_folds))
-    controls = [each for kind in CONTROLS for each in found if each.kind == kind]
-    others = sorted((each for each in found if each.kind not in CONTROLS), key=lambda each: -each.uar()[0])
-    return controls + others, problems
+    return controls_first(found, lambda each: each.uar()[0]), problems
 
 
 def _summary(name: str, records: list[dict[str, Any]], seeds: list[int], n_folds: int) -> Summary:
@@ -104,6 +94,5 @@ def _summary(name: str, records: list[dict[str, Any]], seeds: list[int], n_folds
         counts[place] += of_fold
         fold_uar[place, record["fold"]["number"]] = uar(of_fold.sum(axis=0))
         fold_accuracy[place, record["fold"]["number"]] = accuracy(of_fold.sum(axis=0))
-    curves = [[np.array(record["curve"])[:, 1:] for record in records if record["seed"] == seed] for seed in seeds]
-    curve = np.array([np.mean(of_seed, axis=0) for of_seed in curves])
+    curve = mean_curves(records, seeds)
     return Summary(name, records[0]["kind"], tuple(seeds), tuple(speakers), counts, fold_uar, fold_accuracy, curve)

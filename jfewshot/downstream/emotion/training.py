@@ -13,20 +13,13 @@ from jaxtyping import Array, Float, Key
 
 from jfewshot.downstream.emotion.batches import Batch
 from jfewshot.downstream.emotion.model import Classifier
-from jfewshot.downstream.fitting import with_encoder
+from jfewshot.downstream.fitting import initial_states
+from jfewshot.downstream.scaling import Scaling, on_scaled_frames
 from jfewshot.simclr.encoder import EncoderConfig
-from jfewshot.simclr.features import normalise
 from jfewshot.training.config import OptimiserConfig
-from jfewshot.training.model import Params, drawer, model_builder
+from jfewshot.training.model import Params
 from jfewshot.training.schedules import learning_rate, optimiser
-from jfewshot.training.step import Losses, State, first_state, make_step
-
-
-class Scaling(NamedTuple):
-    """Frames are standardised by these: the training utterances' own (or, where the encoder learns, its own)."""
-
-    mean: Float[Array, "dim"]
-    std: Float[Array, "dim"]
+from jfewshot.training.step import Losses, State, make_step
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,14 +57,15 @@ class Plan:
 class Compiled(NamedTuple):
     """Functions of one plan."""
 
-    draw: Callable[[int], Params]
+    initial: Callable[..., State]
+    """From a seed, and weights of the encoder if there are any, to the state of step 0."""
     step: Callable
     logits: Callable[[Params, Batch, Scaling], Float[Array, "rows classes"]]
 
 
 def loss_function(plan: Plan) -> Losses:
     """Cross-entropy of a batch, with dropout by the step's key."""
-    logits = _logits(plan)
+    logits = on_scaled_frames(plan.model)
 
     def losses(params: Params, batch: Batch, key: Key[Array, ""], scaling: Scaling):
         keys = jax.vmap(jax.random.fold_in, (None, 0))(key, batch.rows)
@@ -86,32 +80,8 @@ def loss_function(plan: Plan) -> Losses:
 @functools.cache
 def compiled(plan: Plan) -> Compiled:
     """First parameters, step and logits; compiled once for each padded size, and kept for the next fold and seed."""
-    logits = _logits(plan)
-    step = make_step(loss_function(plan), optimiser(plan.optimiser, plan.rate), plan.rate)
-    return Compiled(drawer(plan.model), step, jax.jit(lambda params, batch, scaling: logits(params, batch, scaling)))
-
-
-def _logits(plan: Plan):
-    build = model_builder(plan.model)
-
-    def logits(params: Params, batch: Batch, scaling: Scaling, keys: Key[Array, "rows"] | None = None):
-        n_frames = jnp.asarray(batch.n_frames)
-        frames = normalise(jnp.asarray(batch.frames), n_frames, scaling.mean, scaling.std)
-        return build(params)(frames, n_frames, keys)
-
-    return logits
-
-
-def initial_state(plan: Plan, seed: int, encoder: dict[str, Array] | None = None) -> State:
-    """Make the training state of step 0.
-
-    Args:
-      plan: model and optimiser.
-      seed: seed of the random weights.
-      encoder: weights of the encoder, by name without `encoder.`; None to draw these too.
-
-    Returns:
-      parameters and the state of the optimiser.
-    """
-    params = with_encoder(compiled(plan).draw(seed), encoder)
-    return first_state(params, optimiser(plan.optimiser, plan.rate))
+    logits = on_scaled_frames(plan.model)
+    optimise = optimiser(plan.optimiser, plan.rate)
+    step = make_step(loss_function(plan), optimise, plan.rate)
+    scored = jax.jit(lambda params, batch, scaling: logits(params, batch, scaling))
+    return Compiled(initial_states(plan.model, optimise), step, scored)

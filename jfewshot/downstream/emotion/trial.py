@@ -6,20 +6,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 from jaxtyping import Array, Float, Int
 
+from jfewshot.downstream.confusions import accuracy, confusion, uar
 from jfewshot.downstream.emotion.batches import every_batch, make_batch
 from jfewshot.downstream.emotion.config import Recipe
-from jfewshot.downstream.emotion.scores import accuracy, confusion, uar
-from jfewshot.downstream.emotion.training import Compiled, Plan, Scaling, compiled, initial_state
-from jfewshot.downstream.fitting import Fit, development_curve, fit, forget_checkpoints
+from jfewshot.downstream.emotion.training import Compiled, Plan, compiled
+from jfewshot.downstream.fitting import Fit, fit, forget_checkpoints
 from jfewshot.downstream.folds import Fold
 from jfewshot.downstream.frames import Frames, padded_size
+from jfewshot.downstream.scaling import Scaling, scaling_of_frames
 from jfewshot.training.devices import replicate, spread
-from jfewshot.training.loading import batches_ahead
 from jfewshot.training.plan import LengthBuckets
 
 
@@ -84,7 +83,7 @@ def run_trial(trial: Trial, keep_checkpoints: bool = False) -> Outcome:
     Raises:
       UserError: fewer training utterances than a batch; a loss that is not finite; a checkpoint of another shape.
     """
-    scaling = replicate(_scaling(trial), trial.mesh)
+    scaling = replicate(trial.scaling or scaling_of_frames(trial.frames, trial.fold.training), trial.mesh)
     is_light = isinstance(trial.plan.head, int) and trial.encoder is None
     if is_light:
         # All that a light head looks at. Averaging and standardising commute: the same logits, a hundredth of the work.
@@ -98,27 +97,23 @@ def run_trial(trial: Trial, keep_checkpoints: bool = False) -> Outcome:
     chosen = dataclasses.replace(trial.plan, steps=steps if cosine else 0)
     functions = compiled(chosen)
 
-    def load(step: int):
-        size, members = plan.step(step)
-        return make_batch(trial.frames, trial.labels, training[members], size)
-
-    def names(step: int) -> list[str]:
-        return [trial.names[number] for number in training[plan.step(step)[1]]]
-
     score = trial.choose_by
     fitted = fit(
         Fit(
             folder=trial.folder,
             steps=steps,
             evaluate_every=plan.n_batches,
-            initial=lambda: initial_state(chosen, trial.seed, trial.encoder),
+            initial=lambda: functions.initial(trial.seed, trial.encoder),
             step=functions.step,
-            batches=lambda first, last: batches_ahead(load, first, last, threads=0),
-            names=names,
+            plan=plan,
+            training=training,
+            load=lambda utterances, size: make_batch(trial.frames, trial.labels, utterances, size),
+            names=trial.names,
             fixed=scaling,
             validate=lambda params: development_scores(trial, functions, scaling, params),
             score=score,
             higher_is_better=score == "uar",
+            curve=("uar", "loss"),
             n_best=trial.recipe.average_best,
             seed=trial.seed,
             in_memory=is_light,
@@ -130,15 +125,7 @@ def run_trial(trial: Trial, keep_checkpoints: bool = False) -> Outcome:
     logits = predict(trial, functions, scaling, params, trial.fold.test)
     if not keep_checkpoints:
         forget_checkpoints(trial.folder)
-    curve = development_curve(trial.folder, steps, ("uar", "loss"))
-    return Outcome(fitted.steps, fitted.development, np.argmax(logits, axis=1), steps, curve)
-
-
-def _scaling(trial: Trial) -> Scaling:
-    if trial.scaling is not None:
-        return trial.scaling
-    moments = trial.frames.moments(trial.fold.training)
-    return Scaling(jnp.asarray(moments.mean, jnp.float32), jnp.asarray(moments.std, jnp.float32))
+    return Outcome(fitted.steps, fitted.development, np.argmax(logits, axis=1), steps, fitted.curve)
 
 
 @functools.lru_cache(maxsize=2)

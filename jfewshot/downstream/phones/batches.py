@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Int
 
+from jfewshot.downstream.batches import by_length, filled_up
 from jfewshot.downstream.frames import Frames, padded_size
 from jfewshot.downstream.phones.segments import UNLABELLED
 from jfewshot.simclr.encoder import EncoderConfig
@@ -62,16 +63,6 @@ class LabelledFrames:
         Yields:
           the utterances' numbers, and the batch: its first rows belong to these utterances.
         """
-        chosen = utterances[np.argsort(self.frames.n_frames[utterances], kind="stable")]
-        for start in range(0, len(chosen), rows):
-            part = chosen[start : start + rows]
+        for part in by_length(self.frames.n_frames, utterances, rows):
             batch = self.batch(part, padded_size(int(self.frames.n_frames[part].max())))
-            empty = rows - len(part)
-            if empty:
-                batch = Batch(
-                    np.pad(batch.frames, ((0, empty), (0, 0), (0, 0))),
-                    np.pad(batch.n_frames, (0, empty)),
-                    np.pad(batch.labels, ((0, empty), (0, 0)), constant_values=UNLABELLED),
-                    np.arange(rows, dtype=np.int32),
-                )
-            yield part, batch
+            yield part, filled_up(batch, rows, {"labels": UNLABELLED})

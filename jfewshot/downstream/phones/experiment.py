@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from jfewshot._version import made_with
-from jfewshot.commandline.progress import Progress, tracked
+from jfewshot.commandline.progress import tracked
 from jfewshot.downstream.cache import FrameCache
 from jfewshot.downstream.folds import Fold
+from jfewshot.downstream.inputs import make_inputs
+from jfewshot.downstream.left_out import leave_out_named, leave_out_unusable
 from jfewshot.downstream.phones.batches import LabelledFrames
 from jfewshot.downstream.phones.config import FREE, PhonesConfig
 from jfewshot.downstream.phones.datasets import PhoneData, read_dataset
@@ -21,9 +21,15 @@ from jfewshot.downstream.phones.datasets.dirha import dirha_part, read_dirha
 from jfewshot.downstream.phones.phone_sets import NO_PHONE
 from jfewshot.downstream.phones.segments import UNLABELLED, FrameTimes, check_rate
 from jfewshot.downstream.phones.times import frame_times
-from jfewshot.downstream.phones.training import Plan, Scaling
+from jfewshot.downstream.phones.training import Plan
 from jfewshot.downstream.phones.trial import Outcome, Trial, frame_accuracy, run_trial
-from jfewshot.downstream.records import RecordFolder, refuse_other_features
+from jfewshot.downstream.records import (
+    RecordFolder,
+    described_choice,
+    described_fold,
+    made_here,
+    refuse_other_features,
+)
 from jfewshot.downstream.sources import Source, sources_with_controls
 from jfewshot.errors import UserError
 from jfewshot.files import writable_folder
@@ -69,19 +75,12 @@ def run_experiment(config: PhonesConfig) -> list[dict[str, Any]]:
         frame_times(of[0], config.frame_first_ms, config.frame_hop_ms)
     folder = writable_folder(config.out, "the experiment")
     cache = FrameCache(folder / "features", [(each.name, each.audio) for each in data.utterances])
-    with Progress("computing features"):
-        unusable = cache.unusable({of[0].fbank for of in sources if of[0].kind != "store"})
-    if unusable:
-        data = _without(data, unusable, config)
-        cache = cache.without(set(unusable))
+    data, cache = leave_out_unusable(data, cache, sources, config.on_error)
     folds = data.folds(config.n_folds, config.folds)
     facts = {"utterances": len(data.utterances), "phones": list(data.phones.trained), "digest": data.digest}
     settle_record(folder, config, facts, FREE)
     records = record_folder(config)
-    wanted = (
-        (_title(config, of[seed]), seed, of[seed].identity(seed)) for of in sources for seed in range(config.seeds)
-    )
-    refuse_other_features(config.out, records.read(), wanted)
+    refuse_other_features(config.out, records.read(), sources, config.finetune)
     setting = _Setting(config, data, folds, cache, records, make_mesh(config.devices, config.batch))
     log.info(
         "%s: %d utterances (%s), %d phones, %d scored; %d kinds of features, %d probes, %d seeds",
@@ -102,34 +101,15 @@ def chosen_data(config: PhonesConfig) -> PhoneData:
     """
     data = read_dataset(config.dataset, config.root)
     if config.dirha is not None:
-        if not data.training:
+        if not data.parts.training:
             raise UserError("--dirha is tested beside data that are divided: give the table the column split")
         kind = config.dirha_kind
         sentences = read_dirha(config.dirha, config.dirha_labels, config.dirha_microphone, kind, data.phones)
         data = data.with_test(sentences, dirha_part(kind, config.dirha_microphone))
-    unknown = sorted(set(config.leave_out) - {each.name for each in data.utterances})
-    if unknown:
-        raise UserError(f"--leave-out {unknown[0]}: {data.title} has no such utterance")
-    data = data.without(set(config.leave_out))
+    data = leave_out_named(data, config.leave_out)
     if len(data.phones.scored) < 2:
         raise UserError(f"{data.title} has the phones {', '.join(data.phones.scored)}; at least two are needed")
     return data
-
-
-def _title(config: PhonesConfig, source: Source) -> str:
-    return source.name + (", fine-tuned" if config.finetune and source.encoder is not None else "")
-
-
-def _without(data: PhoneData, unusable: dict[str, str], config: PhonesConfig) -> PhoneData:
-    first, reason = next(iter(unusable.items()))
-    if config.on_error == "stop":
-        raise UserError(
-            f"{first}: {reason} ({len(unusable)} such utterances). Mend it, or pass --on-error skip to go on without"
-        )
-    for name, why in list(unusable.items())[:10]:
-        log.warning("left out: %s: %s", name, why)
-    log.warning("%d of %d utterances left out", len(unusable), len(data.utterances))
-    return data.without(set(unusable))
 
 
 def _run_seed(setting: _Setting, source: Source, seed: int) -> None:
@@ -155,15 +135,9 @@ def _run_seed(setting: _Setting, source: Source, seed: int) -> None:
                 missing.append((probe, number, key))
     if not missing:
         return
-    # A fine-tuned encoder is given the filter bank; the frames of a frozen one are computed once.
-    frames = setting.cache.fbank(source.fbank) if learns else setting.cache.frames(source, seed)
-    scaling, weights, shape = None, None, None
-    if learns:
-        encoder = source.loaded(seed).folder
-        shape = encoder.config
-        scaling = Scaling(jnp.asarray(encoder.mean, jnp.float32), jnp.asarray(encoder.std, jnp.float32))
-        weights = {name: jnp.asarray(value) for name, value in encoder.arrays.items()}
-    else:
+    inputs = make_inputs(setting.cache, source, seed, config.finetune)
+    frames, shape = inputs.frames, inputs.encoder
+    if shape is None:
         check_rate(source.name, times, frames, np.array([each.segments.end[-1] for each in data.utterances]))
     n_out = [int(n) if shape is None else shape.n_frames(int(n)) for n in frames.n_frames]
     labels = [
@@ -178,18 +152,18 @@ def _run_seed(setting: _Setting, source: Source, seed: int) -> None:
             hidden=config.hidden if probe == "hidden" else 0,
             context=config.context,
             encoder=shape,
-            layer=source.layer_number if learns else -1,
+            layer=inputs.layer,
         )
         trial = Trial(
             config.out / "runs" / key, [each.name for each in data.utterances],
             [each.segments for each in data.utterances], data.phones, labelled, times, setting.folds[number], seed, plan,
-            config, scaling, weights, setting.mesh,
+            config, inputs.scaling, inputs.weights, setting.mesh,
         )  # fmt: skip
         began = time.perf_counter()
         outcome = run_trial(trial, config.keep_checkpoints)
         facts = {
-            "features": _title(config, source),
-            "kind": "random" if source.is_control and source.kind != "fbank" else source.kind,
+            "features": source.title(config.finetune),
+            "kind": source.recorded_kind,
             "probe": probe,
             "finetune": learns,
             "seed": seed,
@@ -220,12 +194,9 @@ def _record(
         "dataset": {"name": data.name, "title": data.title, "digest": data.digest},
         "phones": {"trained": data.phones.trained, "scored": data.phones.scored, "folded": data.phones.folded.tolist()},
         **facts,
-        "fold": {"number": number, "of": len(setting.folds), "tests": fold.name, **fold.sizes()},
+        "fold": described_fold(fold, number, len(setting.folds)),
         "frames": {"first_ms": times.first / 16, "hop_ms": times.hop / 16},
-        "chosen": [
-            {"step": step, setting.config.choose_by: score}
-            for step, score in zip(outcome.steps, outcome.development, strict=True)
-        ],
+        "chosen": described_choice(outcome.steps, outcome.development, setting.config.choose_by),
         "steps": outcome.n_steps,
         "curve": outcome.curve,
         "accuracy": accuracy,
@@ -237,7 +208,7 @@ def _record(
             "true": [_as_text(each, data.phones.trained) for each in outcome.true],
             "predicted": [_as_text(each, data.phones.trained) for each in outcome.predicted],
         },
-        "made_with": made_with("jax") | {"device": jax.default_backend()},
+        "made_with": made_here(),
         "identity": common,
     }
 

@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Int
 
-from jfewshot.downstream.asr.phones import LEFT_OUT, TO_39, TO_48
+from jfewshot.downstream.timit_phones import LEFT_OUT, TO_39, TO_48
 
 NO_PHONE = "-"
 """In files and records, in place of a phone: there is none."""

@@ -6,15 +6,19 @@ from typing import Any
 
 import numpy as np
 
-from jfewshot.downstream.phones.summary import CONTROLS, Summary, sets_tested, summarise
+from jfewshot.downstream.phones.summary import Summary, sets_tested, summarise
 from jfewshot.downstream.report import (
+    PAIRED,
+    bounds,
     learning_curves,
+    notes_on_seeds,
     refuse_nothing_finished,
     refuse_unknown_baseline,
     signed,
     with_half_width,
     write_page,
 )
+from jfewshot.downstream.summaries import CONTROLS
 from jfewshot.reporting.document import Section, TableBlock
 from jfewshot.reporting.figures import bars
 from jfewshot.reporting.grid import MISSING, Grid, TableEntry, grid
@@ -108,8 +112,7 @@ def scores_grid(summaries: Sequence[Summary], record: dict[str, Any], title: str
         + ", ".join(f"{100 * most_frequent(summaries[0], test):.1f} on {test}" for test in tests)
         + ".",
     ]
-    if min(len(each.seeds) for each in summaries) < 3:
-        notes.append("Fewer than 3 seeds: the spread over seeds is hardly known.")
+    notes += notes_on_seeds([len(each.seeds) for each in summaries])
     columns = ["Features", "Probe"]
     for test in tests:
         columns += [test, f"{test}, speech only"]
@@ -136,12 +139,8 @@ def differences_grid(summaries: Sequence[Summary], baseline: str | None = None) 
                 other = of.get((name, each.probe))
                 row.append(MISSING if other is None or other is each else signed(each.less(other, test)))
         rows.append(row)
-    notes = (
-        "Percentage points ± 95% over speakers / 95% over seeds, paired by speaker and by seed. * 0 is outside both: "
-        "the difference holds for other such speakers, and for other such seeds.",
-    )
     columns = ["Features", "Probe", *(f"{test}, less {name}" for test in tests for name in others)]
-    return grid("Difference in frame accuracy", columns, rows, notes, n_labels=2)
+    return grid("Difference in frame accuracy", columns, rows, (PAIRED,), n_labels=2)
 
 
 def phones_grid(summaries: Sequence[Summary], record: dict[str, Any]) -> Grid:
@@ -172,7 +171,6 @@ def own_scores(summaries: Sequence[Summary], record: dict[str, Any]) -> list[Own
     for each in summaries:
         for number, test in enumerate(sets_tested(summaries)):
             value, half = each.accuracy(test)
-            low, high = (None, None) if np.isnan(half) else (value - half, value + half)
-            title = test if number else record["dataset"]["title"]
-            found.append(OwnScore("phones", title, each.title, FRAME_ACCURACY, value, low, high, len(each.seeds)))
+            title, interval = test if number else record["dataset"]["title"], bounds(value, half)
+            found.append(OwnScore("phones", title, each.title, FRAME_ACCURACY, value, *interval, len(each.seeds)))
     return found

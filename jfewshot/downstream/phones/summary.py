@@ -7,12 +7,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from jfewshot.downstream.emotion.scores import by_speaker, half_width, jackknife
+from jfewshot.downstream.confusions import by_speaker, half_width, jackknife
 from jfewshot.downstream.phones.phone_sets import SILENCE
 from jfewshot.downstream.records import whole_seeds
-from jfewshot.downstream.report import Difference
-
-CONTROLS = ("fbank", "random")
+from jfewshot.downstream.summaries import Difference, controls_first, mean_curves, paired_difference
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -62,17 +60,12 @@ class Summary:
 
     def less(self, other: "Summary", test: str) -> Difference:
         """Difference of the mean accuracies, paired by speaker and by seed."""
-        seeds = [seed for seed in self.seeds if seed in other.seeds]
-        if not seeds:
-            return Difference(float("nan"), float("nan"), float("nan"))
-        mine, theirs = (of.counts[test][[of.seeds.index(seed) for seed in seeds]] for of in (self, other))
 
         def difference(counts: Int[np.ndarray, "two seeds true predicted"]) -> float:
             return float(np.mean([accuracy(one) - accuracy(two) for one, two in zip(*counts, strict=True)]))
 
-        value, speakers = jackknife(np.stack([mine, theirs]), difference)
-        both = zip(mine.sum(axis=1), theirs.sum(axis=1), strict=True)
-        return Difference(value, speakers, half_width(np.array([accuracy(one) - accuracy(two) for one, two in both])))
+        both = (self.seeds, self.counts[test]), (other.seeds, other.counts[test])
+        return paired_difference(*both, difference, accuracy)
 
 
 def accuracy(counts: Int[np.ndarray, "true predicted"], left_out: Sequence[int] = ()) -> float:
@@ -100,9 +93,7 @@ def summarise(records: Sequence[dict[str, Any]]) -> tuple[list[Summary], list[st
     ordered = []
     for probe in ("linear", "hidden"):
         of_probe = [each for each in found if each.probe == probe]
-        ordered += [each for kind in CONTROLS for each in of_probe if each.kind == kind]
-        others = [each for each in of_probe if each.kind not in CONTROLS]
-        ordered += sorted(others, key=lambda each: -each.accuracy(sets_tested(found)[0])[0])
+        ordered += controls_first(of_probe, lambda each: each.accuracy(sets_tested(found)[0])[0])
     return ordered, problems
 
 
@@ -136,9 +127,8 @@ def _summary(name: str, probe: str, records: list[dict[str, Any]], seeds: list[i
                 continue
             place = seeds.index(record["seed"])
             counts[part][place] += by_speaker(true, predicted, said_by, of, n_scored)
-    curves = [[np.array(record["curve"])[:, 1:] for record in records if record["seed"] == seed] for seed in seeds]
     silent = tuple(place for place, phone in enumerate(phones["scored"]) if phone in SILENCE)
-    curve = np.array([np.mean(of_seed, axis=0) for of_seed in curves])
+    curve = mean_curves(records, seeds)
     return Summary(name, records[0]["kind"], probe, tuple(seeds), speakers, counts, silent, curve)
 
 

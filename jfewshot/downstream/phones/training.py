@@ -11,24 +11,17 @@ import optax
 from flax import nnx
 from jaxtyping import Array, Float, Int, Key
 
-from jfewshot.downstream.fitting import with_encoder
+from jfewshot.downstream.fitting import initial_states
 from jfewshot.downstream.phones.batches import Batch
 from jfewshot.downstream.phones.model import PhoneClassifier
+from jfewshot.downstream.scaling import Scaling, on_scaled_frames
 from jfewshot.simclr.encoder import EncoderConfig
-from jfewshot.simclr.features import normalise
 from jfewshot.training.config import OptimiserConfig
-from jfewshot.training.model import Params, drawer, model_builder
+from jfewshot.training.model import Params
 from jfewshot.training.schedules import learning_rate, optimiser
-from jfewshot.training.step import Losses, State, first_state, make_step
+from jfewshot.training.step import Losses, State, make_step
 
 _CONSTANT = OptimiserConfig("constant")
-
-
-class Scaling(NamedTuple):
-    """Frames are standardised by these: the training utterances' own (or, where the encoder learns, its own)."""
-
-    mean: Float[Array, "dim"]
-    std: Float[Array, "dim"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,14 +74,15 @@ class Scored(NamedTuple):
 class Compiled(NamedTuple):
     """Functions of one plan."""
 
-    draw: Callable[[int], Params]
+    initial: Callable[..., State]
+    """From a seed, and weights of the encoder if there are any, to the state of step 0."""
     step: Callable
     score: Callable[[Params, Batch, Scaling], Scored]
 
 
 def loss_function(plan: Plan) -> Losses:
     """Mean cross-entropy of a batch's labelled frames, with the encoder's dropout by the step's key."""
-    logits = _logits(plan)
+    logits = on_scaled_frames(plan.model)
 
     def losses(params: Params, batch: Batch, key: Key[Array, ""], scaling: Scaling):
         keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.asarray(batch.rows))
@@ -104,8 +98,9 @@ def loss_function(plan: Plan) -> Losses:
 @functools.lru_cache(maxsize=8)
 def compiled(plan: Plan) -> Compiled:
     """First parameters, step and scores; compiled once for each padded size, and kept for the next fold and seed."""
-    step = make_step(loss_function(plan), optimiser(plan.optimiser, plan.rate), plan.rate)
-    return Compiled(drawer(plan.model), step, _compiled_score(_scoring_plan(plan)))
+    optimise = optimiser(plan.optimiser, plan.rate)
+    step = make_step(loss_function(plan), optimise, plan.rate)
+    return Compiled(initial_states(plan.model, optimise), step, _compiled_score(_scoring_plan(plan)))
 
 
 def _scoring_plan(plan: Plan) -> Plan:
@@ -115,7 +110,7 @@ def _scoring_plan(plan: Plan) -> Plan:
 
 @functools.lru_cache(maxsize=8)
 def _compiled_score(plan: Plan):
-    logits = _logits(plan)
+    logits = on_scaled_frames(plan.model)
 
     @jax.jit
     def score(params: Params, batch: Batch, scaling: Scaling) -> Scored:
@@ -130,29 +125,3 @@ def _cross_entropy(logits: Float[Array, "rows frames classes"], labels) -> tuple
     there = labels >= 0
     each = optax.softmax_cross_entropy_with_integer_labels(logits, jnp.maximum(labels, 0))
     return jnp.sum(jnp.where(there, each, 0.0)), jnp.sum(there)
-
-
-def _logits(plan: Plan):
-    build = model_builder(plan.model)
-
-    def logits(params: Params, batch: Batch, scaling: Scaling, keys: Key[Array, "rows"] | None = None):
-        n_frames = jnp.asarray(batch.n_frames)
-        frames = normalise(jnp.asarray(batch.frames), n_frames, scaling.mean, scaling.std)
-        return build(params)(frames, n_frames, keys)
-
-    return logits
-
-
-def initial_state(plan: Plan, seed: int, encoder: dict[str, Array] | None = None) -> State:
-    """Make the training state of step 0.
-
-    Args:
-      plan: model and optimiser.
-      seed: seed of the random weights.
-      encoder: weights of the encoder, by name without `encoder.`; None to draw these too.
-
-    Returns:
-      parameters and the state of the optimiser.
-    """
-    params = with_encoder(compiled(plan).draw(seed), encoder)
-    return first_state(params, optimiser(plan.optimiser, plan.rate))

@@ -5,20 +5,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int
 
-from jfewshot.downstream.fitting import Fit, development_curve, fit, forget_checkpoints
+from jfewshot.downstream.fitting import Fit, fit, forget_checkpoints
 from jfewshot.downstream.folds import Fold
 from jfewshot.downstream.frames import padded_size
 from jfewshot.downstream.phones.batches import LabelledFrames
 from jfewshot.downstream.phones.config import PhonesConfig
 from jfewshot.downstream.phones.phone_sets import PhoneSet
 from jfewshot.downstream.phones.segments import UNLABELLED, FrameTimes, Segments
-from jfewshot.downstream.phones.training import Compiled, Plan, Scaling, compiled, initial_state
+from jfewshot.downstream.phones.training import Compiled, Plan, compiled
+from jfewshot.downstream.scaling import Scaling, scaling_of_frames
 from jfewshot.training.devices import replicate, spread
-from jfewshot.training.loading import batches_ahead
 from jfewshot.training.plan import LengthBuckets
 
 
@@ -84,7 +83,7 @@ def run_trial(trial: Trial, keep_checkpoints: bool = False) -> Outcome:
     Raises:
       UserError: fewer training utterances than a batch; a loss that is not finite; a checkpoint of another shape.
     """
-    scaling = replicate(_scaling(trial), trial.mesh)
+    scaling = replicate(trial.scaling or scaling_of_frames(trial.data.frames, trial.fold.training), trial.mesh)
     training, n_frames = trial.fold.training, trial.data.frames.n_frames
     longest = padded_size(n_frames[training].max())
     plan = LengthBuckets(n_frames[training], trial.config.batch, longest, trial.config.buckets, padded_size, trial.seed)
@@ -93,24 +92,23 @@ def run_trial(trial: Trial, keep_checkpoints: bool = False) -> Outcome:
     chosen = dataclasses.replace(trial.plan, optimiser=optimiser, steps=steps if optimiser.schedule == "cosine" else 0)
     functions = compiled(chosen)
 
-    def load(step: int):
-        size, members = plan.step(step)
-        return trial.data.batch(training[members], size)
-
     score = trial.config.choose_by
     fitted = fit(
         Fit(
             folder=trial.folder,
             steps=steps,
             evaluate_every=plan.n_batches,
-            initial=lambda: initial_state(chosen, trial.seed, trial.encoder),
+            initial=lambda: functions.initial(trial.seed, trial.encoder),
             step=functions.step,
-            batches=lambda first, last: batches_ahead(load, first, last, threads=0),
-            names=lambda step: [trial.names[number] for number in training[plan.step(step)[1]]],
+            plan=plan,
+            training=training,
+            load=trial.data.batch,
+            names=trial.names,
             fixed=scaling,
             validate=lambda params: development_scores(trial, functions, scaling, params),
             score=score,
             higher_is_better=score == "accuracy",
+            curve=("accuracy", "loss"),
             n_best=trial.config.average_best,
             seed=trial.seed,
             in_memory=trial.plan.hidden == 0 and trial.plan.encoder is None,
@@ -122,16 +120,8 @@ def run_trial(trial: Trial, keep_checkpoints: bool = False) -> Outcome:
     predicted, _ = predict(trial, functions, scaling, params, trial.fold.test)
     if not keep_checkpoints:
         forget_checkpoints(trial.folder)
-    curve = development_curve(trial.folder, steps, ("accuracy", "loss"))
     true = [_true(trial, utterance) for utterance in trial.fold.test.tolist()]
-    return Outcome(fitted.steps, fitted.development, true, predicted, steps, curve)
-
-
-def _scaling(trial: Trial) -> Scaling:
-    if trial.scaling is not None:
-        return trial.scaling
-    moments = trial.data.frames.moments(trial.fold.training)
-    return Scaling(jnp.asarray(moments.mean, jnp.float32), jnp.asarray(moments.std, jnp.float32))
+    return Outcome(fitted.steps, fitted.development, true, predicted, steps, fitted.curve)
 
 
 def _true(trial: Trial, utterance: int) -> Int[np.ndarray, " n_scored"]:

@@ -8,7 +8,8 @@ import soundfile
 
 from jfewshot.audio import read_audio
 from jfewshot.downstream.asr.datasets import read_dataset
-from jfewshot.downstream.asr.datasets.timit import CORE_TEST, COUNTS, DEVELOPMENT, read_timit
+from jfewshot.downstream.asr.datasets.timit import read_timit
+from jfewshot.downstream.timit import CORE_TEST, COUNTS, DEVELOPMENT
 from jfewshot.errors import UserError
 
 

@@ -2,7 +2,6 @@
 
 import pytest
 
-from jfewshot.downstream.asr.phones import LEFT_OUT, PHONES_61, TO_39, TO_48, fold_to_39, fold_to_48
 from jfewshot.downstream.asr.units import (
     UnknownUnit,
     encode_all,
@@ -12,6 +11,7 @@ from jfewshot.downstream.asr.units import (
     read_pieces,
     shape_text,
 )
+from jfewshot.downstream.timit_phones import LEFT_OUT, PHONES_61, TO_39, TO_48, fold_to_39, fold_to_48
 from jfewshot.errors import UserError
 
 TEXTS = ["the cat sat", "the hat"]

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from jfewshot.downstream.emotion.config import Recipe
-from jfewshot.downstream.emotion.training import Plan, Scaling
+from jfewshot.downstream.emotion.training import Plan
 from jfewshot.downstream.emotion.trial import Trial, run_trial
 from jfewshot.downstream.folds import Fold
 from jfewshot.downstream.frames import Frames
+from jfewshot.downstream.scaling import Scaling
 from jfewshot.errors import UserError
 from jfewshot.simclr.encoder import Encoder, EncoderConfig, to_arrays
 from jfewshot.training import metrics as metrics_module

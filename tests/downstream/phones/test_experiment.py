@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from jfewshot.downstream.asr.phones import TO_39, TO_48
 from jfewshot.downstream.phones import experiment
 from jfewshot.downstream.phones.config import PhonesConfig
 from jfewshot.downstream.phones.datasets import timit as timit_module
 from jfewshot.downstream.phones.experiment import run_experiment
 from jfewshot.downstream.phones.report import build_report
 from jfewshot.downstream.phones.summary import summarise
+from jfewshot.downstream.timit_phones import TO_39, TO_48
 from jfewshot.errors import UserError
 from jfewshot.reporting.speech_simclr import read_own_scores
 from jfewshot.simclr.encoder import Encoder, EncoderConfig, to_arrays

@@ -10,7 +10,8 @@ from sklearn.linear_model import LogisticRegression
 from jfewshot.downstream.frames import Frames
 from jfewshot.downstream.phones.batches import LabelledFrames
 from jfewshot.downstream.phones.model import PhoneClassifier, with_neighbours
-from jfewshot.downstream.phones.training import Plan, Scaling, compiled, initial_state, loss_function
+from jfewshot.downstream.phones.training import Plan, compiled, loss_function
+from jfewshot.downstream.scaling import Scaling
 from jfewshot.simclr.encoder import EncoderConfig
 from jfewshot.training.config import OptimiserConfig
 
@@ -41,7 +42,8 @@ def test_the_linear_probe_comes_to_scikit_learn_s_optimum(speech):
     """All frames in every step, without weight decay: the rate falls to zero at the optimum of the mean cross-entropy."""
     n_steps = 800
     plan = Plan(DIM, N_CLASSES, 0, OptimiserConfig("cosine", 0.05, 1, 0.0, b2=0.999, clip_norm=0.0), steps=n_steps)
-    state, functions, batch = initial_state(plan, 0), compiled(plan), speech.batch(np.arange(6), 40)
+    functions, batch = compiled(plan), speech.batch(np.arange(6), 40)
+    state = functions.initial(0)
     for _ in range(n_steps):
         state, values = functions.step(state, batch, jax.random.key(0), SCALING)
     frames, labels = labelled(speech)
@@ -64,7 +66,7 @@ def test_the_linear_probe_comes_to_scikit_learn_s_optimum(speech):
 def test_the_hidden_probe_takes_pytorch_s_steps(speech):
     torch = pytest.importorskip("torch")
     plan = Plan(DIM, N_CLASSES, 16, OptimiserConfig("constant", 1e-2, 1, 0.1, b2=0.999, clip_norm=0.3), context=1)
-    state, step = initial_state(plan, 3), compiled(plan).step
+    state, step = compiled(plan).initial(3), compiled(plan).step
     layers = torch.nn.Sequential(torch.nn.Linear(3 * DIM, 16), torch.nn.ReLU(), torch.nn.Linear(16, N_CLASSES))
     with torch.no_grad():
         for layer, name in ((layers[0], "hidden"), (layers[2], "output")):
@@ -112,7 +114,7 @@ def test_a_fine_tuned_encoder_s_gradient_is_that_of_each_utterance_alone():
 
     plan = Plan(DIM, N_CLASSES, 0, encoder=config)
     gradient = jax.jit(jax.grad(loss_function(plan), has_aux=True))
-    params = compiled(plan).draw(0)
+    params = compiled(plan).initial(0).params
     keys = jax.random.key(0)
     whole, values = gradient(params, data.batch(np.array([0, 1]), 48), keys, SCALING)
     alone = [gradient(params, data.batch(np.array([n, n]), 48), keys, SCALING) for n in (0, 1)]

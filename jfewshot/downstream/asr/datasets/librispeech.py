@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jfewshot.downstream.asr.datasets.base import AsrData, Utterance
+from jfewshot.downstream.folds import Parts
 from jfewshot.errors import UserError
 
 TRAINING, DEVELOPMENT, TEST = ("train-clean-100",), ("dev-clean",), ("test-clean",)
@@ -47,7 +48,7 @@ def read_librispeech(
         for file in files:
             utterances += _chapter(file, part, base)
     found = tuple(sorted(utterances, key=lambda each: each.name))
-    return AsrData("librispeech", "LibriSpeech", found, tuple(training), tuple(development), tuple(test))
+    return AsrData("librispeech", "LibriSpeech", found, Parts(tuple(training), tuple(development), tuple(test)))
 
 
 def _chapter(file: Path, part: str, base: Path) -> list[Utterance]:

@@ -3,10 +3,9 @@
 from pathlib import Path
 
 from jfewshot.downstream.asr.datasets.base import AsrData, Utterance
+from jfewshot.downstream.user_tables import parts_of, speaker_and_split
 from jfewshot.errors import UserError
 from jfewshot.files.tables import read_table as rows_of
-
-PARTS = ("train", "dev", "test")
 
 
 def read_table(root: Path, table: Path) -> AsrData:
@@ -35,12 +34,6 @@ def read_table(root: Path, table: Path) -> AsrData:
         path = root / name
         if not path.exists():
             raise UserError(f"{where} names {name}, which is not below {root}; --root is the folder of the paths")
-        part = (row.get("split") or "").strip()
-        if "split" in row and part not in PARTS:
-            raise UserError(f"{where} ({name}) has the split '{part}'; it must be {', '.join(PARTS)}")
-        utterances[name] = Utterance(name, path, text, (row.get("speaker") or "").strip(), part)
+        utterances[name] = Utterance(name, path, text, *speaker_and_split(row, f"{where} ({name})"))
     found = tuple(utterances[name] for name in sorted(utterances))
-    divided = "split" in rows[0]
-    return AsrData(
-        f"table:{table.name}", table.stem, found, *((("train",), ("dev",), ("test",)) if divided else ((), (), ()))
-    )
+    return AsrData(f"table:{table.name}", table.stem, found, parts_of(rows))

@@ -5,6 +5,7 @@ import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
+from jfewshot.downstream.dataset import Dataset
 from jfewshot.errors import UserError
 from jfewshot.files import sha256_of_json
 
@@ -29,18 +30,15 @@ class Utterance:
 
 
 @dataclasses.dataclass(frozen=True)
-class EmotionData:
-    """A dataset.
+class EmotionData(Dataset):
+    """A dataset of emotional speech.
 
     Attributes:
-      name, title: of the dataset.
-      utterances: in the order of their names.
-      groups_are: what a group is: `session`, `speaker`.
-      n_folds: how many folds are usual; None for one per group.
+      utterances: the utterances, in the order of their names.
+      groups_are: what a group is: `session` or `speaker`.
+      n_folds: usual number of folds; None for one fold per group.
     """
 
-    name: str
-    title: str
     utterances: tuple[Utterance, ...]
     groups_are: str = "speaker"
     n_folds: int | None = None
@@ -52,13 +50,8 @@ class EmotionData:
 
     @property
     def digest(self) -> str:
-        """Names which utterances there are, what they are labelled, and who speaks."""
+        """SHA-256 of which utterances there are, how they are labelled, and who speaks."""
         return sha256_of_json([[each.name, each.label, each.group, each.speaker] for each in self.utterances])
-
-    def without(self, names: set[str]) -> "EmotionData":
-        """The dataset without some utterances."""
-        kept = tuple(each for each in self.utterances if each.name not in names)
-        return dataclasses.replace(self, utterances=kept)
 
 
 def check_counts(title: str, utterances: list[Utterance], expected: Mapping[str, int]) -> None:

@@ -9,9 +9,8 @@ from pathlib import Path
 
 from jfewshot.audio import is_unread, sound_below, why_not_read
 from jfewshot.downstream.emotion.datasets.base import EmotionData, Utterance
+from jfewshot.downstream.user_tables import write_table as write_rows
 from jfewshot.errors import UserError
-from jfewshot.files import atomic_write
-from jfewshot.files.csv_cells import csv_text
 from jfewshot.files.tables import read_table as rows_of
 
 log = logging.getLogger(__name__)
@@ -68,5 +67,4 @@ def read_table(root: Path, table: Path) -> EmotionData:
 def write_table(data: EmotionData, path: Path) -> None:
     """The dataset as such a CSV, which `extraction.run --datasets table:PATH` takes too."""
     rows = [(each.name, each.label, each.group, each.speaker) for each in data.utterances]
-    with atomic_write(path, "w") as file:
-        file.write(csv_text([("path", "label", "group", "speaker"), *rows]))
+    write_rows(path, ("path", "label", "group", "speaker"), rows)

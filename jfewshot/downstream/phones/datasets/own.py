@@ -5,12 +5,11 @@ from pathlib import Path
 from jfewshot.downstream.phones.datasets.base import PhoneData, Utterance
 from jfewshot.downstream.phones.phone_sets import own_phones
 from jfewshot.downstream.phones.segments import read_segments
+from jfewshot.downstream.user_tables import parts_of, speaker_and_split
+from jfewshot.downstream.user_tables import write_table as write_rows
 from jfewshot.errors import UserError
-from jfewshot.files import atomic_write
-from jfewshot.files.csv_cells import csv_text
 from jfewshot.files.tables import read_table as rows_of
 
-PARTS = ("train", "dev", "test")
 _COLUMNS = ("path", "phones")
 
 
@@ -39,16 +38,12 @@ def read_table(root: Path, table: Path) -> PhoneData:
         name = Path(row["path"].strip()).as_posix()
         if name in utterances:
             raise UserError(f"{where} names {name} again")
-        part = (row.get("split") or "").strip()
-        if "split" in row and part not in PARTS:
-            raise UserError(f"{where} ({name}) has the split '{part}'; it must be {', '.join(PARTS)}")
+        speaker, part = speaker_and_split(row, f"{where} ({name})")
         segments = read_segments(root / row["phones"].strip())
-        speaker = (row.get("speaker") or "").strip()
         utterances[name] = Utterance(name, root / name, speaker, part, segments)
     found = tuple(utterances[name] for name in sorted(utterances))
     phones = own_phones({phone for each in found for phone in each.segments.phones})
-    divided = (("train",), ("dev",), ("test",)) if "split" in rows[0] else ((), (), ())
-    return PhoneData(f"table:{table.name}", table.stem, found, phones, *divided)
+    return PhoneData(f"table:{table.name}", table.stem, found, phones, parts_of(rows))
 
 
 def write_table(data: PhoneData, path: Path) -> None:
@@ -62,5 +57,4 @@ def write_table(data: PhoneData, path: Path) -> None:
         if not isinstance(each.audio, Path):
             raise UserError(f"--write-table: {each.name} is a stretch of a recording; leave out --dirha")
         rows.append((each.name, each.speaker or "unknown"))
-    with atomic_write(path, "w") as file:
-        file.write(csv_text([("path", "label"), *rows]))
+    write_rows(path, ("path", "label"), rows)

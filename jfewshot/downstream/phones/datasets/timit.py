@@ -1,15 +1,15 @@
 """TIMIT with its own segmentation: the .PHN file beside each recording (first sample, end sample, phone), 61 phones.
 
-The layout and the division are those of `jfewshot.downstream.asr.datasets.timit`: no SA sentences, 462 speakers train, 50 choose,
+The layout and the division are those of `jfewshot.downstream.timit`: no SA sentences, 462 speakers train, 50 choose,
 the 24 of the core test set are tested. The other 94 speakers of TEST take no part.
 """
 
 from pathlib import Path
 
-from jfewshot.downstream.asr.datasets.timit import check_counts, timit_recordings
 from jfewshot.downstream.phones.datasets.base import PhoneData, Utterance
 from jfewshot.downstream.phones.phone_sets import timit_phones
 from jfewshot.downstream.phones.segments import read_segments
+from jfewshot.downstream.timit import PARTS, check_counts, timit_recordings
 from jfewshot.errors import UserError
 
 _UNUSED = "rest of test"
@@ -41,4 +41,4 @@ def read_timit(root: Path, counts_checked: bool = True) -> PhoneData:
         if unknown:
             raise UserError(f"{path} has {unknown[0][:40]!r}, which is none of TIMIT's 61 phones; copy it again")
         found.append(Utterance(each.name, each.path, each.speaker, each.part, segments))
-    return PhoneData("timit", "TIMIT", tuple(found), phones, ("train",), ("dev",), ("core test",))
+    return PhoneData("timit", "TIMIT", tuple(found), phones, PARTS)

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 from sklearn.metrics import balanced_accuracy_score, confusion_matrix, recall_score
 
-from jfewshot.downstream.emotion.scores import (
+from jfewshot.downstream.confusions import (
     accuracy,
     by_speaker,
     confusion,
