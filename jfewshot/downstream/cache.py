@@ -1,4 +1,4 @@
-"""Frame features computed once, on disk."""
+"""Keeps frame features on disk, so that each kind is computed once."""
 
 import functools
 import json
@@ -19,15 +19,15 @@ log = logging.getLogger(__name__)
 
 
 class FrameCache:
-    """Frames of a fixed set of utterances, kept as `<key>.npy` (all frames) and `<key>.json` (how many are whose).
+    """Frames of a fixed set of utterances: `<key>.npy` has all frames, `<key>.json` the number of frames of each utterance.
 
-    A key names what the frames depend on: the filterbank's or encoder's settings and weights, and the audio files by
-    name and contents (clips cut to one length are all of one size).
+    A key is a digest of everything that the frames depend on: settings and weights of the filter bank or the encoder, and
+    name and contents of the audio files. (Sizes of files would not do: clips that are cut to one length have one size.)
 
     Args:
-      folder: made if it is not there.
-      utterances: name of each, and its file or the stretch of a file that it is.
-      contents: SHA-256 of files by utterance, where it is known already.
+      folder: folder of the files; it is made if it does not exist.
+      utterances: for each utterance its name, and its file or stretch of a file.
+      contents: by name of an utterance, the SHA-256 of its audio, if that is known already.
     """
 
     def __init__(
@@ -46,11 +46,11 @@ class FrameCache:
 
     @property
     def digest(self) -> str:
-        """Names the audio."""
+        """SHA-256 of the names and the audio of all utterances."""
         return sha256_of_json([[name, self._contents[name]] for name, _ in self.utterances])
 
     def without(self, names: set[str]) -> "FrameCache":
-        """The cache of the utterances that are left."""
+        """A cache of the other utterances, in the same folder."""
         left = [each for each in self.utterances if each[0] not in names]
         return FrameCache(self.folder, left, self._contents)
 
@@ -63,7 +63,7 @@ class FrameCache:
         return found
 
     def fbank(self, settings: FbankSettings) -> Frames:
-        """The frames of a filter bank; every utterance must be usable."""
+        """The frames of a filter bank. Every utterance must be usable: leave out first what `unusable` returns."""
         key = self._fbank_key(settings)
         if not self._has(key):
             reasons = self._listen(settings)
@@ -71,7 +71,7 @@ class FrameCache:
         return self._read(key)
 
     def frames(self, source: Source, seed: int) -> Frames:
-        """A source's frames."""
+        """The frames of a source, with the encoder's weights of this seed if these are random."""
         if source.kind == "store":
             return store_frames(source, [name for name, _ in self.utterances])
         heard = self.fbank(source.fbank)
@@ -107,7 +107,7 @@ class FrameCache:
     def _write(self, key: str, frames: Frames) -> None:
         with atomic_write(self.folder / f"{key}.npy") as file:
             np.save(file, frames.values, allow_pickle=False)
-        # The counts come last: where they are, the frames are whole.
+        # The counts are written last, so that a file of counts means that the file of frames is complete.
         with atomic_write(self.folder / f"{key}.json", "w") as file:
             json.dump(frames.n_frames.tolist(), file)
 

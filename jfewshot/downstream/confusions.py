@@ -1,4 +1,4 @@
-"""Unweighted average recall, accuracy, and how far they would move with other speakers."""
+"""Confusion matrices, unweighted average recall and accuracy, with intervals over speakers."""
 
 from collections.abc import Callable, Sequence
 
@@ -26,16 +26,16 @@ def confusion(
 
 
 def uar(counts: Int[np.ndarray, "true predicted"]) -> float:
-    """Unweighted average recall: the mean over classes of the share that was recognised.
+    """Unweighted average recall: the mean over classes of the share of their utterances that was recognised.
 
-    A class without utterances (in a fold whose speakers lack it) is no part of the mean.
+    A class without utterances, which the speakers of a fold may lack, is left out of the mean.
     """
     there = counts.sum(axis=1)
     return float(np.mean(np.diag(counts)[there > 0] / there[there > 0]))
 
 
 def accuracy(counts: Int[np.ndarray, "true predicted"]) -> float:
-    """Share of all utterances that was recognised."""
+    """Share of all utterances that were recognised."""
     return float(np.trace(counts) / counts.sum())
 
 
@@ -43,14 +43,16 @@ def jackknife(
     counts: Int[np.ndarray, "*part speakers true predicted"],
     statistic: Callable[[Int[np.ndarray, "*part true predicted"]], float],
 ) -> tuple[float, float]:
-    """A statistic of all speakers' utterances, and its 95% half-width over speakers.
+    """Compute a statistic of all speakers' utterances, and its 95% half-width over speakers.
 
-    Delete one speaker, compute again: variance (n - 1) / n Σ (value without g - their mean)² (Efron and Stein, 1981),
-    and Student's t with n - 1 degrees of freedom. For a mean over speakers it is the textbook interval.
+    The statistic is computed again without each of the n speakers: variance (n - 1) / n Σ (value without a speaker - mean of
+    these values)² (Efron and Stein, 1981), and Student's t with n - 1 degrees of freedom. For a mean over speakers this is
+    the textbook interval.
 
     Args:
-      counts: confusions by speaker (second to last but one axis); what stands before (systems, seeds) is handed on.
-      statistic: of the summed confusions.
+      counts: confusions by speaker, which is the third axis from the end; `statistic` receives the axes before it (systems,
+        seeds) unchanged.
+      statistic: from confusions summed over speakers to a number.
 
     Returns:
       the value, and the half-width; NaN for a single speaker.
@@ -66,7 +68,7 @@ def jackknife(
 
 
 def half_width(values: Float[np.ndarray, " n"]) -> float:
-    """95% half-width of the mean of a few values (Student's t); NaN for one."""
+    """95% half-width of the mean of a few values (Student's t); NaN for one value."""
     if len(values) < 2:
         return float("nan")
     return float(stats.t.ppf(0.975, len(values) - 1) * stats.sem(values))

@@ -1,4 +1,4 @@
-"""Train, choose checkpoints by the development utterances and average them; the same for every task."""
+"""Trains a model, chooses checkpoints on the development utterances, and averages these; all tasks use it."""
 
 import dataclasses
 import json
@@ -27,30 +27,30 @@ from jfewshot.training.step import State, first_state
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Fit:
-    """The training to do, and how its checkpoints are chosen.
+    """What is trained, and how checkpoints are chosen.
 
     Attributes:
-      folder: of checkpoints and metrics; a fit that was killed continues there.
-      steps: of the whole run.
-      evaluate_every: steps between checkpoints, each with a development score.
-      initial: makes step 0.
+      folder: folder of checkpoints and metrics; an interrupted fit continues from these.
+      steps: number of steps of the whole run.
+      evaluate_every: steps between two checkpoints, each with a development score.
+      initial: makes the training state of step 0.
       step: from `jfewshot.training.step.make_step`.
       plan: which training utterances make up each step, as places in `training`.
       training: numbers of the training utterances.
       load: from numbers of utterances and a padded size to a batch.
       names: name of every utterance, for messages.
-      fixed: what the loss is given besides, unchanged.
-      validate: parameters -> development numbers, `score` among them.
-      score: what chooses.
-      higher_is_better: of that number.
+      fixed: values that the loss receives unchanged in every step.
+      validate: from parameters to the development numbers by name.
+      score: name of the development number that chooses checkpoints.
+      higher_is_better: whether a larger number is better.
       curve: which development numbers `Fitted.curve` holds.
-      n_best: checkpoints that are averaged.
-      seed: of what the steps draw.
+      n_best: number of best checkpoints whose parameters are averaged.
+      seed: seed of everything that the steps draw at random.
       threads: number of batches that are loaded at a time; 0 loads each batch when it is needed.
-      in_memory: no checkpoint on disk: for fits of seconds, which begin again where they were killed.
+      in_memory: keep checkpoints in memory. This is for fits of seconds; an interrupted fit starts again.
       mesh: the devices; None for a single one.
-      describe: a step's numbers in a few words, for people.
-      advice: what to do about a loss that is not finite.
+      describe: writes the numbers of a step as a few words, for the log.
+      advice: what to do about a loss that is not finite, for the message.
     """
 
     folder: Path
@@ -87,13 +87,13 @@ class Fit:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Fitted:
-    """The chosen parameters and the facts of their training.
+    """The averaged parameters, and facts about the training.
 
     Attributes:
-      steps: the checkpoints that development chose, best first.
-      development: score of each of them.
-      params: their mean.
-      n_steps: of the whole run.
+      steps: steps of the chosen checkpoints, best first.
+      development: development score of each chosen checkpoint.
+      params: mean of the parameters of the chosen checkpoints.
+      n_steps: number of steps of the whole run.
       curve: the step and the development numbers of every evaluation.
     """
 
@@ -105,7 +105,7 @@ class Fitted:
 
 
 def fit(given: Fit) -> Fitted:
-    """Train, or continue, to the last step.
+    """Train to the last step, from the latest checkpoint if there is one.
 
     Raises:
       UserError: a loss that is not finite; a checkpoint of another shape.
@@ -153,7 +153,7 @@ def _curve(folder: Path, last: int, numbers: Sequence[str]) -> list[list[int | f
 
 
 def forget_checkpoints(folder: Path) -> None:
-    """Remove the checkpoints of a fit whose outcome is safe."""
+    """Remove the checkpoints of a fit whose result has been used."""
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)
 
 

@@ -15,7 +15,7 @@ from jfewshot.errors import UserError
 from jfewshot.files import sha256_of_json
 from jfewshot.files.tables import read_table
 
-# s3prl's share of the utterances that are left.
+# As in s3prl: share of the utterances outside the test fold.
 _RANDOM_SHARE = 0.2
 # Shares of a dataset that has no published division and no known speakers.
 _DEVELOPMENT_SHARE = _TEST_SHARE = 0.1
@@ -79,7 +79,7 @@ class Fold:
         return {part: len(getattr(self, part)) for part in ("training", "development", "test")}
 
     def digest(self) -> str:
-        """Names the division in a run's identity."""
+        """SHA-256 of the division, a part of the identity of a run."""
         return sha256_of_json([part.tolist() for part in (self.training, self.development, self.test)])
 
 
@@ -99,10 +99,10 @@ def group_folds(
       title: title of the dataset, for messages.
       groups_are: what a group is: `session` or `speaker`.
       n_folds: number of folds; None for one per group where there are at most 10 groups, or else 5.
-      assignment: CSV file with the columns group and fold that says what the folds are, instead of `n_folds`.
-      development: `group` uses the groups of the next fold, so that no speaker is trained on and chooses. `random20`
-        uses a random fifth of the utterances that are not tested, as s3prl does, so that the speakers that choose are
-        trained on.
+      assignment: CSV file with the columns group and fold, which gives the folds instead of `n_folds`.
+      development: which utterances choose checkpoints. `group`: the groups of the next fold, so that these speakers are not
+        trained on. `random20`: a random fifth of the utterances that are not tested, as in s3prl, so that these speakers are
+        trained on too.
       seed: seed of random choices.
 
     Returns:
@@ -204,7 +204,7 @@ def _balanced(
         raise UserError(f"--n-folds {n_folds}: {owner} {len(names)} {groups_are}s; give 2 to {len(names)}")
     if n_folds == len(names):
         return {name: number for number, name in enumerate(names)}
-    # In an order that the seed draws, each to the fold with the fewest utterances so far.
+    # Groups come in a random order; each joins the fold that has the fewest utterances so far.
     sizes, fold_of = np.zeros(n_folds, int), {}
     for name in np.random.default_rng([seed, 6]).permutation(names).tolist():
         fold_of[name] = int(np.argmin(sizes))
@@ -218,7 +218,7 @@ def _read_assignment(path: Path, names: Sequence[str], title: str, groups_are: s
     unknown = sorted(set(fold_of) - set(names))
     if unknown:
         raise UserError(
-            f"{path}: fold {fold_of[unknown[0]]} has the {groups_are} '{unknown[0]}', who says nothing in {title}; "
+            f"{path}: fold {fold_of[unknown[0]]} has the {groups_are} '{unknown[0]}', of which {title} has no utterance; "
             f"there are {', '.join(names[:12])}"
         )
     forgotten = sorted(set(names) - set(fold_of))

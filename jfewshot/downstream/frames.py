@@ -18,7 +18,7 @@ class Frames:
     Attributes:
       values: float32 or float16, frames of all utterances x dim; may be a memory map.
       first: row of each utterance's first frame.
-      n_frames: how many consecutive rows are each utterance's, at least 1.
+      n_frames: number of frames (consecutive rows) of each utterance, at least 1.
     """
 
     values: Float[np.ndarray, "total dim"]
@@ -27,12 +27,12 @@ class Frames:
 
     @classmethod
     def joined(cls, parts: Sequence[Float[np.ndarray, "_ dim"]]) -> "Frames":
-        """From one array of frames x dim per utterance."""
+        """Join one array of frames x dim per utterance."""
         return cls.counted(np.concatenate(parts), np.array([len(part) for part in parts], np.int64))
 
     @classmethod
     def counted(cls, values: Float[np.ndarray, "total dim"], n_frames: Int[np.ndarray, " n"]) -> "Frames":
-        """Utterances that follow each other."""
+        """Frames of utterances whose rows follow each other."""
         return cls(values, np.concatenate([[0], np.cumsum(n_frames)[:-1]]).astype(np.int64), n_frames)
 
     def __len__(self) -> int:
@@ -44,19 +44,19 @@ class Frames:
         return self.values.shape[1]
 
     def of(self, utterance: int | np.integer) -> Float[np.ndarray, "frames dim"]:
-        """One utterance's frames."""
+        """The frames of one utterance."""
         return self.values[self.first[utterance] : self.first[utterance] + self.n_frames[utterance]]
 
     def select(self, utterances: Sequence[int] | np.ndarray) -> "Frames":
-        """Some of the utterances, over the same values."""
+        """Some of the utterances; the values are not copied."""
         return Frames(self.values, self.first[utterances], self.n_frames[utterances])
 
     def padded(
         self, utterances: Sequence[int] | np.ndarray, size: int
     ) -> tuple[Float[np.ndarray, "rows size dim"], Int[np.ndarray, " rows"]]:
-        """Frames of some utterances, zero past the true ends; and the true numbers, at most `size`.
+        """Frames of some utterances, padded with zeros to `size` frames, and the number of true frames of each.
 
-        Longer utterances are cut: their first `size` frames are kept.
+        Of a longer utterance, the first `size` frames are kept.
         """
         rows = np.zeros((len(utterances), size, self.dim), np.float32)
         counts = np.minimum(self.n_frames[utterances], size).astype(np.int32)
@@ -70,7 +70,7 @@ class Frames:
         return Frames.counted(values.astype(np.float32), np.ones(len(self), np.int64))
 
     def moments(self, utterances: Sequence[int] | np.ndarray) -> Moments:
-        """Mean and deviation of every number over the true frames of some utterances."""
+        """Mean and standard deviation of each number of a frame, over the true frames of some utterances."""
         moments = Moments()
         for start in range(0, len(utterances), _UTTERANCES_AT_ONCE):
             block = utterances[start : start + _UTTERANCES_AT_ONCE]
@@ -79,9 +79,9 @@ class Frames:
 
 
 def padded_size(n_frames: float | int | np.number) -> int:
-    """The next of 16, 20, 24, 28, 32, 40, 48, 56, 64, 80 ...: four sizes an octave, at most a quarter more than needed.
+    """Round a number of frames up to one of 16, 20, 24, 28, 32, 40, 48, 56, 64, 80 ...: at most a quarter more than needed.
 
-    A grid that no data has a say in: few sizes are compiled, the same ones for every fold.
+    Each size needs a compilation. These sizes, four per octave, do not depend on the data, so all folds share them.
     """
     size = 16
     while size < n_frames:

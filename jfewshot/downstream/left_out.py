@@ -79,7 +79,8 @@ def report_unusable(unusable: Mapping[str, str], total: int, on_error: str) -> N
     first, reason = next(iter(unusable.items()))
     if on_error == "stop":
         raise UserError(
-            f"{first}: {reason} ({len(unusable)} such utterances). Mend it, or pass --on-error skip to go on without"
+            f"{first}: {reason} ({len(unusable)} such utterances). Correct this, or pass --on-error skip to leave such "
+            "utterances out"
         )
     for name, why in list(unusable.items())[:_MOST_NAMED]:
         log.warning("left out: %s: %s", name, why)

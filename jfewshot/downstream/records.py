@@ -1,4 +1,4 @@
-"""One record per run (features, fold, seed), written whole; a run whose record is there is not run again."""
+"""One record for each finished run (features, fold and seed). A run that has a record is not run again."""
 
 import dataclasses
 import json
@@ -24,7 +24,7 @@ class _Fold(msgspec.Struct):
 
 
 class _Record(msgspec.Struct):
-    """What all tasks read of a record. A record has further fields, which are ignored here."""
+    """The fields of a record that all tasks read; further fields are ignored here."""
 
     features: str
     seed: int
@@ -36,9 +36,9 @@ class RecordFolder:
     """`OUT/records/<key>.json`.
 
     Attributes:
-      path: the folder.
-      format: what the records say they are, by task: `jfewshot-emotion`, `jfewshot-asr`.
-      numerics: of the task; raised when the same settings and audio would give other predictions.
+      path: the folder of the records.
+      format: format of the records, which names the task: `jfewshot-emotion`, `jfewshot-asr`.
+      numerics: version of the computation. A task raises it when the same settings and audio would give other predictions.
     """
 
     path: Path
@@ -46,25 +46,25 @@ class RecordFolder:
     numerics: int
 
     def key(self, identity: dict[str, Any]) -> str:
-        """The key of a run, a digest of everything that can change a prediction."""
+        """The key of a run: a digest of everything that can change its predictions."""
         return sha256_of_json({**identity, "numerics": self.numerics})[:20]
 
     def has(self, key: str) -> bool:
-        """Whether that run is done."""
+        """Whether the run with this key has finished."""
         return (self.path / f"{key}.json").exists()
 
     def write(self, key: str, record: dict[str, Any]) -> None:
-        """Keep a finished run."""
+        """Write the record of a finished run."""
         self.path.mkdir(parents=True, exist_ok=True)
         with atomic_write(self.path / f"{key}.json", "w") as file:
             json.dump({"format": self.format, "format_version": FORMAT_VERSION, "key": key, **record}, file, indent=1)
             file.write("\n")
 
     def read(self) -> list[dict[str, Any]]:
-        """All records, by features, fold and seed: each has `features`, `seed` and `fold.number`.
+        """Read all records, ordered by features, fold and seed; each has `features`, `seed` and `fold.number`.
 
         Raises:
-          UserError: if one is damaged.
+          UserError: if a record is damaged; the message names its file.
         """
         records = []
         for path in sorted(self.path.glob("*.json")):
@@ -85,7 +85,7 @@ class RecordFolder:
 def refuse_other_features(
     out: Path, records: Sequence[dict[str, Any]], sources: Sequence[Sequence[Source]], finetune: bool
 ) -> None:
-    """Refuse features of another origin under the name of finished ones: the report would average the two.
+    """Refuse features that have the name of finished features and another origin, since a report would average the two.
 
     Args:
       out: folder of the experiment, for the message.
@@ -144,7 +144,7 @@ def made_here() -> dict[str, str]:
 def whole_seeds(
     records: Sequence[dict[str, Any]], name: str, folds: Collection[int]
 ) -> tuple[list[dict[str, Any]], list[int], list[str]]:
-    """Leave out the seeds that have not run all folds yet.
+    """Select the seeds that have run all folds.
 
     Args:
       records: records of one kind of features, one for each seed and fold that has run.

@@ -21,7 +21,7 @@ from jfewshot.reporting.writer import Writer
 
 log = logging.getLogger(__name__)
 
-# More would not be told apart.
+# A reader could not distinguish more colours.
 _MOST_CURVES = 10
 
 
@@ -36,7 +36,7 @@ def bounds(value: float, half: float) -> tuple[float | None, float | None]:
 
 
 def signed(found: Difference) -> str:
-    """A difference in percentage points with its half-widths over speakers / over seeds, and a star where 0 is outside both."""
+    """A difference in percentage points, its half-widths over speakers / over seeds, and a star if 0 is outside both."""
     if np.isnan(found.value):
         return MISSING
     text = f"{100 * found.value:+.1f}".replace("-", "−")
@@ -57,7 +57,7 @@ def notes_on_seeds(n_seeds: Sequence[int]) -> list[str]:
 
 
 def learning_curves(names: Sequence[str], curves: Sequence[Float[np.ndarray, "_ _ 2"]], measure: str) -> Figure:
-    """Draw the development score and loss over epochs: the mean over seeds, and a band that reaches over the seeds.
+    """Draw the development score and loss over epochs: the mean over seeds, and a band from the lowest to the highest seed.
 
     Args:
       names: name of each line; the first ten are drawn.
@@ -65,7 +65,7 @@ def learning_curves(names: Sequence[str], curves: Sequence[Float[np.ndarray, "_ 
       measure: name of the score.
 
     Returns:
-      the figure, with a panel for each of the two.
+      the figure, with one panel for the score and one for the loss.
     """
     with look():
         figure = Figure(figsize=(6.8, 2.6))
@@ -95,7 +95,7 @@ def refuse_nothing_finished(summaries: Sequence[Any]) -> None:
 
 
 def refuse_unknown_baseline(baseline: str | None, finished: Iterable[str]) -> None:
-    """Refuse a baseline that is not among the finished features; None is no baseline.
+    """Refuse a baseline that is not among the finished features; None stands for no baseline.
 
     Raises:
       UserError: naming the baseline and the finished features.
@@ -106,7 +106,7 @@ def refuse_unknown_baseline(baseline: str | None, finished: Iterable[str]) -> No
 
 
 def write_page(writer: Writer, title: str, lead: str, sections: Sequence[Section], problems: Sequence[str]) -> None:
-    """Write `index.html`: what is incomplete comes first, then the sections.
+    """Write `index.html`: first the problems, then the sections.
 
     Args:
       writer: writes below the report's folder.

@@ -1,4 +1,4 @@
-"""What users may choose about any experiment; loads neither JAX nor NumPy, so `--help` is quick."""
+"""Options that every experiment has. This module loads neither JAX nor NumPy, so that `--help` is quick."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -6,19 +6,19 @@ from typing import Literal
 from jfewshot.errors import UserError
 
 Development = Literal["group", "random20"]
-"""Who chooses checkpoints: the next fold's groups, or a fifth of the training utterances at random."""
+"""Utterances that choose checkpoints: the groups of the next fold, or a random fifth of the training utterances."""
 
 
 def first_encoder(features: Sequence[str]) -> str | None:
-    """The folder of the first `simclr:FOLDER` among the features: random controls have its shape. None where there is none."""
+    """The folder of the first `simclr:FOLDER` among the features, which gives random controls their shape; None without one."""
     return next((text.partition(":")[2] for text in features if text.startswith("simclr:")), None)
 
 
 def refuse_equal_names(names: Sequence[str]) -> None:
-    """Refuse two features of one name, since tables and records could not tell these apart.
+    """Refuse two features of one name, since tables and records could not distinguish these.
 
     Raises:
-      UserError: naming the first name that is there twice.
+      UserError: if a name occurs twice; the message gives the first such name.
     """
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice:

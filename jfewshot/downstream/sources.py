@@ -1,11 +1,11 @@
-"""Where frame features come from.
+"""Sources of frame features: raw FBANK, encoders, random encoders and stores.
 
 | name on the command line | frames |
 |---|---|
-| `fbank` | 80 log-mel energies as Kaldi computes them: the control that no encoder should fall below |
+| `fbank` | 80 log-mel energies as Kaldi computes them: the control that every encoder should exceed |
 | `simclr:FOLDER` | hidden states of an exported encoder; `simclr:FOLDER@2` its layer 2 |
-| `random:FOLDER` | the same encoder with freshly drawn weights, another draw for every seed: the other control |
-| `store:FOLDER` | a store's view of frames (`extraction.run --pooling frames`): any other upstream |
+| `random:FOLDER` | an encoder of the same shape with random weights, other ones for every seed: the other control |
+| `store:FOLDER` | frames in a store (`jfewshot extract --pooling frames`), of any other upstream |
 
 `{seed}` in a folder's name stands for a run's seed (`parse_by_seed`).
 """
@@ -43,10 +43,10 @@ class Source:
 
     Attributes:
       kind: `fbank`, `simclr`, `random` or `store`.
-      name: in tables; for an encoder, its own.
-      layer: a hidden state's name, or `last`.
-      encoder: what `simclr` and `random` run.
-      store: what `store` reads.
+      name: name in tables; for an encoder, the encoder's own name.
+      layer: name of a hidden state, or `last`.
+      encoder: the encoder of the kinds `simclr` and `random`.
+      store: the store of the kind `store`.
     """
 
     kind: str
@@ -62,7 +62,7 @@ class Source:
 
     @property
     def is_control(self) -> bool:
-        """Raw FBANK, a random encoder, or one that was exported at step 0 of its training."""
+        """Whether it is raw FBANK, a random encoder, or an encoder that was exported at step 0 of its training."""
         untrained = self.encoder is not None and list(self.encoder.training.get("checkpoints", ())) == [0]
         return self.kind in ("fbank", "random") or untrained
 
@@ -86,20 +86,20 @@ class Source:
         return self.kind == "random"
 
     def identity(self, seed: int) -> dict[str, Any]:
-        """Everything that the frames depend on, beside the audio; JSON."""
+        """Everything that the frames depend on, except the audio, as JSON."""
         found: dict[str, Any] = {"kind": self.kind, "layer": self.layer}
         if self.store is not None:
             return found | {"store": self.store.view_digest(self.layer)}
         found["fbank"] = dataclasses.asdict(self.fbank)
         if self.encoder is not None:
             found["encoder"] = dataclasses.asdict(self.encoder.config)
-            # A random encoder keeps the trained one's normalisation: only the weights are drawn anew.
+            # A random encoder keeps the normalisation of the trained one: only its weights are random.
             found["statistics"] = [np.asarray(self.encoder.mean).tolist(), np.asarray(self.encoder.std).tolist()]
             found["weights"] = f"drawn with seed {seed}" if self.drawn else self.encoder.revision
         return found
 
     def loaded(self, seed: int) -> LoadedEncoder:
-        """The encoder, with the weights of this seed where they are drawn."""
+        """The encoder, with the random weights of this seed if its kind is `random`."""
         assert self.encoder is not None
         if not self.drawn:
             return LoadedEncoder(self.encoder)
@@ -111,8 +111,8 @@ def parse_source(text: str) -> Source:
     """Parse a source of features from the text on the command line.
 
     Raises:
-      UserError: not one of the kinds, no such folder, an encoder without such a layer or without a filterbank, a store
-        without frames.
+      UserError: an unknown kind, a folder that does not exist, an encoder without such a layer or without a filter bank, or
+        a store without frames.
     """
     kind, colon, rest = text.partition(":")
     if text == "fbank":
@@ -132,9 +132,9 @@ def parse_source(text: str) -> Source:
 
 
 def parse_by_seed(text: str, n_seeds: int) -> list[Source]:
-    """A source for every seed: `{seed}` in the text stands for its number, so that each seed has a pretraining of its own.
+    """Make a source for every seed. `{seed}` in the text stands for the seed, so that each seed can have its own pretraining.
 
-    All have one name, without the number: `simclr:encoders/tera-{seed}` is called tera.
+    All these sources have one name, without the seed: `simclr:encoders/tera-{seed}` is called tera.
 
     Raises:
       UserError: as `parse_source`.
@@ -162,7 +162,7 @@ def sources_with_controls(features: Sequence[str], n_seeds: int, controls: bool)
 
     Args:
       features: texts of the command line.
-      n_seeds: number of seeds; a source that does not depend on the seed is there several times.
+      n_seeds: number of seeds; a source that does not depend on the seed is repeated.
       controls: whether the controls are added.
 
     Returns:
@@ -209,7 +209,7 @@ def fbank_frames(paths: Sequence[Path | Stretch], settings: FbankSettings) -> tu
     """Log-mel energies of audio files, or of stretches of these.
 
     Returns:
-      float32 frames x mels of each file (none where it cannot be used), and by number the reason why not.
+      float32 frames x mels of each file (no frames if it cannot be used), and the reasons by number of the unusable files.
     """
     parts: list[np.ndarray] = []
     reasons: dict[int, str] = {}
@@ -225,7 +225,7 @@ def fbank_frames(paths: Sequence[Path | Stretch], settings: FbankSettings) -> tu
                 f"too short: {len(wave)} samples at {settings.sample_rate} Hz, a frame needs {settings.frame_length}"
             )
             continue
-        # Padded, so that few sizes are compiled.
+        # Waves are padded to few sizes, because each size needs a compilation.
         padded = np.zeros(padded_size(len(wave) / settings.hop_length) * settings.hop_length, np.float32)
         padded[: len(wave)] = wave
         features, count = jax.device_get(fbank(padded, np.int32(len(wave)), settings))
@@ -260,7 +260,7 @@ def encoded_frames(encoder: LoadedEncoder, heard: Frames, layer: str) -> Frames:
     for start in range(0, len(by_length), _ROWS_AT_ONCE):
         rows = by_length[start : start + _ROWS_AT_ONCE]
         batch, lengths = heard.padded(rows, padded_size(int(heard.n_frames[rows].max())))
-        # A last batch of few rows is filled up, so that it is not compiled for itself.
+        # A last batch with few rows is filled up, because another size would need a compilation of its own.
         batch = np.concatenate([batch, np.zeros((_ROWS_AT_ONCE - len(rows), *batch.shape[1:]), np.float32)])
         lengths = np.concatenate([lengths, np.zeros(_ROWS_AT_ONCE - len(rows), np.int32)])
         is_frame = np.arange(batch.shape[1])[:, None] < lengths[:, None, None]
@@ -273,16 +273,16 @@ def encoded_frames(encoder: LoadedEncoder, heard: Frames, layer: str) -> Frames:
 
 @functools.cache
 def _hidden_state(config: EncoderConfig, number: int) -> Callable[..., jax.Array]:
-    """From parameters and normalised frames to one hidden state; compiled once for all encoders of one shape."""
+    """A function from parameters and normalised frames to one hidden state, compiled once for all encoders of one shape."""
     build = model_builder(lambda rngs: Encoder(config, rngs=rngs))
     return jax.jit(lambda params, frames, n_frames: build(params)(frames, n_frames)[0][number])
 
 
 def store_frames(source: Source, utterance_ids: Sequence[str]) -> Frames:
-    """A store's frames of these utterances, as they lie on disk.
+    """The frames of some utterances in a store; they stay on disk until they are used.
 
     Raises:
-      UserError: utterances that the store does not have.
+      UserError: if the store lacks utterances; the message gives the first.
     """
     assert source.store is not None
     clips = source.store.clips
@@ -291,7 +291,7 @@ def store_frames(source: Source, utterance_ids: Sequence[str]) -> Frames:
     if missing:
         raise UserError(
             f"{source.store.path} lacks {len(missing)} of {len(utterance_ids)} utterances, the first is {missing[0]}: "
-            "extract the table that --write-table writes, or leave them out by --leave-out"
+            "extract the table that --write-table writes, or leave these out with --leave-out"
         )
     rows = np.array([place[name] for name in utterance_ids])
     return Frames(source.store.view(source.layer), clips.first_segment[rows], clips.n_segments[rows])

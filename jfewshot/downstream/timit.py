@@ -4,9 +4,9 @@ ROOT/
   TRAIN/DR1/FCJF0/SI1027.WAV   .PHN (samples and phone)   .WRD (samples and word)   .TXT (samples and sentence)
   TEST/DR1/FAKS0/ ...
 
-Names may be in lower case; audio may be NIST SPHERE, as published, or converted to WAV (`SI1027.WAV`, `SI1027.WAV.wav`).
-The two SA sentences, which everybody reads, are left out. The division is the usual one: 462 speakers train, the 24 of the
-core test set test, 50 of the other 144 choose.
+Names may be in lower case. Audio may be NIST SPHERE, as published, or converted to WAV (`SI1027.WAV`, `SI1027.WAV.wav`).
+The two SA sentences are left out, because all speakers read the same ones. The division is the usual one: 462 speakers are
+trained on, the 24 speakers of the core test set are tested, and 50 of the other 144 speakers choose checkpoints.
 """
 
 from collections.abc import Sequence
@@ -16,12 +16,12 @@ from typing import NamedTuple
 from jfewshot.downstream.folds import Parts
 from jfewshot.errors import UserError
 
-# TIMIT's own TESTSET.DOC.
+# The core test set, from TIMIT's own TESTSET.DOC.
 _CORE_TEST = """
 mdab0 mwbt0 felc0 mtas1 mwew0 fpas0 mjmp0 mlnt0 fpkt0 mlll0 mtls0 fjlm0 mbpm0 mklt0 fnlp0 mcmj0 mjdh0 fmgd0 mgrt0 mnjm0
 fdhc0 mjln0 mpam0 fmld0
 """
-# Halberstadt (1998); Kaldi's and everybody's since.
+# The development set of Halberstadt (1998), which Kaldi and most papers use.
 _DEVELOPMENT = """
 faks0 fdac1 fjem0 mgwt0 mjar0 mmdb1 mmdm2 mpdf0 fcmh0 fkms0 mbdg0 mbwm0 mcsh0 fadg0 fdms0 fedw0 mgjf0 mglb0 mrtk0 mtaa0
 mtdt0 mthc0 mwjg0 fnmr0 frew0 fsem0 mbns0 mmjr0 mdls0 mdlf0 mdvc0 mers0 fmah0 fdrw0 mrcs0 mrjm4 fcal1 mmwh0 fjsj0 majc0
@@ -40,9 +40,9 @@ class TimitRecording(NamedTuple):
       name: its path below the folder with TRAIN and TEST, with forward slashes.
       path: the audio file.
       stem: the file's name in lower case, without its endings.
-      speaker: in lower case.
+      speaker: name of the speaker, in lower case.
       part: `train`, `dev`, `core test` or `rest of test`.
-      beside: all files of the speaker, by names in lower case.
+      beside: all files of the speaker, by their names in lower case.
     """
 
     name: str
@@ -56,7 +56,7 @@ class TimitRecording(NamedTuple):
         """The file of labels with this ending (`.phn`, `.wrd`).
 
         Raises:
-          UserError: if there is none.
+          UserError: if there is no such file.
         """
         found = self.beside.get(self.stem + ending)
         if found is None:
@@ -90,7 +90,7 @@ def check_counts(root: Path, parts: Sequence[str]) -> None:
       parts: the part of each utterance.
 
     Raises:
-      UserError: naming the first part of another size.
+      UserError: if the number of a part differs; the message names the first such part.
     """
     for part, expected in COUNTS.items():
         count = sum(each == part for each in parts)
@@ -107,7 +107,7 @@ def _side(folder: Path, side: str, base: Path) -> list[TimitRecording]:
         speaker = speaker_folder.name.lower()
         files = {path.name.lower(): path for path in speaker_folder.iterdir()}
         for name in sorted(name for name in files if name.endswith(".wav")):
-            # SI1027.WAV.wav is the converted twin of SI1027.WAV.
+            # SI1027.WAV.wav is a converted copy of SI1027.WAV.
             stem = name.removesuffix(".wav").removesuffix(".wav")
             if stem.startswith("sa") or f"{name}.wav" in files:
                 continue

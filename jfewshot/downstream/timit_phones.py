@@ -1,8 +1,8 @@
-"""TIMIT's phones: 61 that were transcribed, 48 that are trained on, 39 that are scored (Lee and Hon, 1989)."""
+"""TIMIT's phones: 61 are transcribed, 48 of their classes are trained on, 39 are scored (Lee and Hon, 1989)."""
 
 from collections.abc import Iterable
 
-# 61: (48, 39). The glottal stop is left out.
+# Each entry: transcribed phone, trained phone, scored phone. The glottal stop q is left out.
 _TABLE = """
 aa aa aa | ae ae ae | ah ah ah | ao ao aa | aw aw aw | ax ax ah | ax-h ax ah | axr er er | ay ay ay
 b b b | bcl vcl sil | ch ch ch | d d d | dcl vcl sil | dh dh dh | dx dx dx | eh eh eh | el el l | em m m
@@ -21,14 +21,14 @@ PHONES_61 = frozenset({*TO_48, LEFT_OUT})
 
 
 def fold_to_48(phones: Iterable[str]) -> list[str]:
-    """From transcribed phones to those that are trained on.
+    """Replace transcribed phones by the phones that are trained on; glottal stops are left out.
 
     Raises:
-      KeyError: a phone that is none of the 61.
+      KeyError: if a phone is not one of the 61.
     """
     return [TO_48[phone] for phone in phones if phone != LEFT_OUT]
 
 
 def fold_to_39(phones: Iterable[str]) -> list[str]:
-    """From trained phones to those that are scored. Neighbours that become equal (closure and silence) stay two."""
+    """Replace trained phones by scored phones. Neighbours that become equal (closure and silence) stay two phones."""
     return [TO_39[phone] for phone in phones]

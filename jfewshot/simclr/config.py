@@ -1,5 +1,4 @@
-"""The settings of a pretraining run: the options of `jfewshot pretrain`, which are also written next to its
-checkpoints.
+"""The settings of a pretraining run, which are the options of `jfewshot pretrain`. A run writes these to its folder.
 
 docs/speech_simclr_choices.md lists each choice that the paper leaves open, our default and why.
 """
@@ -16,7 +15,7 @@ from jfewshot.training.config import OptimiserConfig
 
 Profile = Literal["speech_simclr", "speech_simclr_recon", "tera"]
 
-# (weight of the contrast, weight of the reconstruction)
+# From the name of a profile to the weights of contrast and reconstruction.
 PROFILES: dict[str, tuple[float, float]] = {
     "speech_simclr": (1.0, 0.0),
     "speech_simclr_recon": (1.0, 1.0),
@@ -68,7 +67,7 @@ class DataConfig:
     hours of 16-bit speech; 0 keeps nothing."""
 
 
-STEPS = 70_300  # of the paper
+STEPS = 70_300  # as in the paper
 
 
 @dataclass(frozen=True)
@@ -209,7 +208,7 @@ class TrainConfig:
         return 2 if self.weights[0] > 0 else 1
 
 
-# What may change between two starts of one run without changing what it computes (but for rounding).
+# Options that may change between two starts of one run, because results change by rounding at most.
 FREE: tuple[str, ...] = (
     "out",
     "chunks",
@@ -239,7 +238,7 @@ FREE += (
 
 
 def from_record(record: dict[str, Any]) -> TrainConfig:
-    """The inverse of `jfewshot.training.config.as_record`, for a run's config.json."""
+    """Make the settings from the config.json of a run: the inverse of `jfewshot.training.config.as_record`."""
     augmentation = dict(record["augmentation"])
     alteration = type(AugmentationConfig().alteration)(**augmentation.pop("alteration"))
     folders = {name: augmentation.pop(name, None) for name in ("noise_folder", "rooms_folder")}

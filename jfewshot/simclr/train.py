@@ -14,7 +14,7 @@ def main(arguments: list[str] | None = None) -> int:
     from jfewshot.simclr.config import TrainConfig
 
     config = start(TrainConfig, arguments, "pretrain")
-    from jfewshot.simclr.training.loop import train  # after the options are read: --help needs no JAX
+    from jfewshot.simclr.training.loop import train  # after the options are read, so that --help does not wait for JAX
 
     train(config)
     folder = shlex.quote(str(config.out))

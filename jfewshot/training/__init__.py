@@ -1,16 +1,16 @@
-"""What every training run shares: pretraining, emotion recognition, speech recognition.
+"""What all training runs share: pretraining, and the heads of emotion, speech and phone recognition.
 
-- `config`: the optimiser's settings; comparing a run's settings with those of a folder
-- `model`: a module as named arrays, and back
+- `config`: settings of the optimiser; compares the settings of a run with those of a folder
+- `model`: turns a module into named arrays, and back
 - `schedules`: learning rates and the optimiser
-- `step`: one jitted update from a loss function
-- `plan`: which items make up step n; `groups`, where every batch holds exactly so many groups
-- `loading`: batches ahead of the device
-- `checkpoints`: saving, retention, resuming, averaging; in memory for runs that take seconds
-- `metrics`: what is written and shown
+- `step`: makes one jitted update from a loss function
+- `plan`: which items make up step n; `groups` for batches with a fixed number of speakers
+- `loading`: makes batches ahead of the device
+- `checkpoints`: saves, keeps, loads and averages checkpoints, on disk, or in memory for runs of seconds
+- `metrics`: the numbers that a run writes and shows
 - `devices`: several devices, several processes
-- `loop`: all of it together; `run_steps`
+- `loop`: runs the steps of a training (`run_steps`)
 
-A task brings `loss(params, batch, key, fixed) -> (loss, metrics)`, batches as a function of the step's number, and a
-function from parameters to validation numbers. Whatever it does, a run can be killed anywhere and continues exactly.
+A task provides `loss(params, batch, key, fixed) -> (loss, metrics)`, batches as a function of the step's number, and a
+function from parameters to validation numbers. A run that is killed at any point continues with exactly the same results.
 """

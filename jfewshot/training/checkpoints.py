@@ -1,4 +1,4 @@
-"""Checkpoints of a run, written by orbax; the latest and the best are kept."""
+"""Checkpoints of a run, which orbax writes. The latest and the best are kept."""
 
 import contextlib
 import dataclasses
@@ -22,14 +22,14 @@ log = logging.getLogger(__name__)
 
 
 class Checkpoints:
-    """Save and load a run's state. Saving is asynchronous; a folder appears under its final name when it is whole.
+    """Save and load a run's state. Saving is asynchronous; a folder gets its final name when it is complete.
 
     Args:
-      folder: below the run's.
-      keep: how many of the latest to keep.
-      keep_best: how many with the best validation number to keep besides.
-      metric: what that number is called.
-      higher_is_better: the best is the highest (an accuracy), not the lowest (a loss).
+      folder: folder of the checkpoints.
+      keep: number of latest checkpoints to keep.
+      keep_best: number of further checkpoints to keep, those with the best validation number.
+      metric: name of the validation number.
+      higher_is_better: whether the best is the highest number (an accuracy) and not the lowest (a loss).
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Checkpoints:
         kept = [policies.LatestN(keep), policies.CustomSteps([0])]
         if keep_best:
             kept.append(_Best(metric, keep_best, higher_is_better))
-        # orbax's own log lines are for its developers; what matters of them is raised too.
+        # orbax's log lines are for its developers; it also raises the errors that matter.
         logging.getLogger("absl").setLevel(logging.CRITICAL)
         self._folder = folder
         self._checkpointer = ocp.training.Checkpointer(
@@ -53,7 +53,7 @@ class Checkpoints:
         )
 
     def save(self, state: State, score: float | None) -> None:
-        """Save at the state's own step, with its validation number; one that is there already stays."""
+        """Save a state with its validation number, unless its step has a checkpoint already."""
         step = int(state.step)
         if step in self.steps():
             return
@@ -62,10 +62,10 @@ class Checkpoints:
             self._checkpointer.save(step, state._asdict(), metrics=metrics)
 
     def load(self, like: State, step: int | None = None) -> State:
-        """The state at a step (None: the latest), with the shapes and placement of `like`.
+        """Load the state of a step (None for the latest), with the shapes and placement of `like`.
 
         Raises:
-          UserError: a checkpoint of another model, with the first parameter that differs.
+          UserError: if the checkpoint is of another model; the message gives the first parameter that differs.
         """
         step = self.steps()[-1] if step is None else step
         stored = self._checkpointer.metadata(step).metadata["params"]
@@ -85,7 +85,7 @@ class Checkpoints:
         return sorted(found.step for found in self._checkpointer.checkpoints)
 
     def scores(self) -> dict[int, float]:
-        """Validation number of each step that has one."""
+        """Validation number of each step, for steps that have one."""
         return {
             found.step: found.metrics[self._metric]
             for found in self._checkpointer.checkpoints
@@ -93,7 +93,7 @@ class Checkpoints:
         }
 
     def best(self, n: int) -> list[int]:
-        """The n steps with the best validation number; of equal ones the earlier."""
+        """The n steps with the best validation number; of equal numbers the earlier step."""
         return best_steps(self.scores(), n, self._higher_is_better)
 
     def close(self) -> None:
@@ -119,8 +119,8 @@ def best_steps(scores: Mapping[int, float], n: int, higher_is_better: bool) -> l
 
 @dataclasses.dataclass(frozen=True)
 class _Best:
-    """Which checkpoints to keep: orbax's BestN, but of equal numbers the earlier, as `best` chooses (BestN keeps the later,
-    and numbers such as an average recall are often equal)."""
+    """Decides which checkpoints to keep, as `best` chooses: of equal numbers the earlier. orbax's BestN keeps the later one, and
+    numbers such as an average recall are often equal."""
 
     metric: str
     n: int
@@ -136,10 +136,12 @@ class _Best:
 
 @contextlib.contextmanager
 def _full_disk_by_its_name(folder: Path) -> Iterator[None]:
-    """orbax's writer reports a full disk as a ValueError, of this save or of an earlier one that ran in the background.
+    """Raise the usual error for a full disk in place of orbax's ValueError.
+
+    orbax may report a full disk at a later call, because it saves in the background.
 
     Raises:
-      OSError: ENOSPC, which command lines explain (`jfewshot.errors`).
+      OSError: ENOSPC, which the command line explains (`jfewshot.errors`).
     """
     try:
         yield
@@ -154,11 +156,11 @@ def _abstract(leaf):
 
 
 def read_params(folder: Path, step: int) -> dict[str, np.ndarray]:
-    """A checkpoint's parameters as NumPy arrays, without knowing the run's configuration."""
+    """Read the parameters of a checkpoint as NumPy arrays; the run's configuration is not needed."""
     checkpointer = ocp.training.Checkpointer(folder.absolute())
     try:
         metadata = checkpointer.metadata(step).metadata
-        # Asked for as NumPy arrays, they come without the devices that they were saved from.
+        # With NumPy arrays as targets, orbax does not look for the devices from which the arrays were saved.
         like = jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), metadata)
         return dict(checkpointer.load(step, like)["params"])
     finally:
@@ -166,7 +168,7 @@ def read_params(folder: Path, step: int) -> dict[str, np.ndarray]:
 
 
 def average(parts: Sequence[Params | dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Mean of several checkpoints' parameters, in float64."""
+    """Mean of the parameters of several checkpoints, computed in float64."""
     if not parts:
         raise UserError("no checkpoints to average")
     return {
@@ -176,23 +178,21 @@ def average(parts: Sequence[Params | dict[str, np.ndarray]]) -> dict[str, np.nda
 
 
 def steps_on_disk(folder: Path) -> list[int]:
-    """Steps with a whole checkpoint, by the folders' names."""
+    """Steps with a complete checkpoint, from the names of folders."""
     if not folder.is_dir():
         return []
     return sorted(int(found.name) for found in folder.iterdir() if re.fullmatch(r"\d+", found.name))
 
 
 class MemoryCheckpoints:
-    """Checkpoints of runs that take seconds, kept in memory as NumPy arrays: the best by their validation number.
+    """Checkpoints in memory, as NumPy arrays, for runs that take seconds: those with the best validation numbers.
 
-    Of equal numbers the earlier step is kept.
-
-    Writing a checkpoint to disk takes longer than an epoch of such a run. A run that is killed begins again, and computes
-    the same.
+    Of equal numbers the earlier step is kept. Writing a checkpoint to disk would take longer than an epoch of such a run. A run
+    that is killed starts again and computes the same.
 
     Args:
-      keep_best: how many.
-      higher_is_better: the best is the highest number (an accuracy), not the lowest (a loss).
+      keep_best: number of checkpoints to keep.
+      higher_is_better: whether the best is the highest number (an accuracy) and not the lowest (a loss).
     """
 
     def __init__(self, keep_best: int, higher_is_better: bool = False):
@@ -200,7 +200,7 @@ class MemoryCheckpoints:
         self._kept: dict[int, tuple[float, State]] = {}
 
     def save(self, state: State, score: float | None) -> None:
-        """Keep a state that has a number, if it is among the best so far."""
+        """Keep a state if it has a validation number that is among the best so far."""
         if score is None:
             return
         self._kept[int(state.step)] = (score, jax.device_get(state))
@@ -208,15 +208,15 @@ class MemoryCheckpoints:
             del self._kept[step]
 
     def load(self, like: State, step: int | None = None) -> State:
-        """The state at a step that is kept (None: the latest such)."""
+        """The state of a step that is kept; None for the latest one that is kept."""
         return self._kept[max(self._kept) if step is None else step][1]
 
     def steps(self) -> list[int]:
-        """Steps that are kept, in order."""
+        """Steps whose states are kept, in order."""
         return sorted(self._kept)
 
     def scores(self) -> dict[int, float]:
-        """Validation number of each."""
+        """Validation number of each step that is kept."""
         return {step: score for step, (score, _) in self._kept.items()}
 
     def best(self, n: int) -> list[int]:

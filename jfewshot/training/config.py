@@ -1,4 +1,4 @@
-"""Settings: the optimiser's, and whether a folder holds a run of the same ones."""
+"""Settings of the optimiser, and the comparison of a run's settings with those in its folder."""
 
 import dataclasses
 import json
@@ -20,7 +20,7 @@ WARMUP_STEPS = 8000
 
 @dataclass(frozen=True)
 class OptimiserConfig:
-    """AdamW, which the paper leaves open."""
+    """Settings of AdamW; the Speech SimCLR paper does not give these."""
 
     schedule: Literal["noam", "cosine", "constant"] = "noam"
     """Learning-rate schedule after a linear warm-up. noam at step n: rate * d_model^-0.5 * min(n^-0.5, n * warmup^-1.5).
@@ -47,7 +47,7 @@ def settled(chosen: OptimiserConfig, steps: int) -> OptimiserConfig:
       steps: number of steps of the whole run.
 
     Returns:
-      the settings. A record of a long run then says 8,000, as records of older versions do.
+      the settings. The record of a long run then has 8,000, like records of older versions.
     """
     if chosen.warmup_steps is None and steps // 5 >= WARMUP_STEPS:
         return dataclasses.replace(chosen, warmup_steps=WARMUP_STEPS)
@@ -68,7 +68,7 @@ def _as_json(value: Any) -> Any:
 
 
 def differences(one: dict[str, Any], other: dict[str, Any], free: Collection[str] = ()) -> list[str]:
-    """Settings in which two runs would compute something else: `encoder.d_model: 768 here, 512 there`.
+    """List settings that make two runs compute different results: `encoder.d_model: 768 here, 512 there`.
 
     Args:
       one: nested record of the settings here.
@@ -89,22 +89,22 @@ def differences(one: dict[str, Any], other: dict[str, Any], free: Collection[str
 def settle_record(
     folder: Path, config: Any, data: dict[str, Any], free: Collection[str] = (), counted: str = "utterances"
 ) -> None:
-    """Write config.json, or compare with the one that is there.
+    """Write config.json, or compare the settings with the config.json that exists.
 
     Args:
-      folder: the run's.
-      config: a dataclass.
-      data: facts of the data; `digest` names it.
+      folder: folder of the run.
+      config: settings of the run, a dataclass.
+      data: facts about the data; the fact `digest` identifies the data.
       free: settings that may differ between two starts of one run.
-      counted: which of those facts says how many there are.
+      counted: name of the fact that is a number of items, for the message.
 
     Raises:
-      UserError: naming the settings in which they differ.
+      UserError: if settings or data differ; the message gives the differences.
     """
     import jax  # here, because the command line reads these settings before it needs JAX
 
     path = folder / "config.json"
-    # As JSON would give it back: tuples are lists.
+    # The record goes through JSON, so that tuples are lists as in the file.
     record = json.loads(json.dumps(as_record(config)))
     if path.exists():
         there = read_config(path)
@@ -124,13 +124,13 @@ def settle_record(
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """The configuration and the data of a run, as its `config.json` has them.
+    """Read the configuration and the facts about the data from the `config.json` of a run.
 
     Args:
-      path: of the file.
+      path: the file.
 
     Raises:
-      FileNotFoundError: if there is none.
+      FileNotFoundError: if there is no such file.
       UserError: if the file is damaged.
     """
     try:

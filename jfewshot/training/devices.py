@@ -1,4 +1,4 @@
-"""Several devices, several processes: where arrays live."""
+"""Places arrays on several devices, and connects several processes."""
 
 import functools
 from typing import TypeVar
@@ -24,13 +24,13 @@ def connect(coordinator: str | None, processes: int, process: int) -> None:
     """
     if coordinator is None:
         return
-    # On a CPU, processes talk by gloo; without it the collectives of several processes do not exist there.
+    # On a CPU, collectives between processes need gloo.
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
     jax.distributed.initialize(coordinator, num_processes=processes, process_id=process)
 
 
 def make_mesh(devices: int | None, batch: int, chunks: int = 1) -> Mesh | None:
-    """The devices of all processes along one axis; None for a single device.
+    """Make a mesh of the devices of all processes along one axis.
 
     Args:
       devices: number of devices to use; None for all of them.
@@ -41,7 +41,7 @@ def make_mesh(devices: int | None, batch: int, chunks: int = 1) -> Mesh | None:
       the mesh; None for one device.
 
     Raises:
-      UserError: more devices asked for than there are, or a batch that the devices (times the chunks) do not divide.
+      UserError: if there are fewer devices, or the devices times the chunks do not divide the batch.
     """
     n = jax.device_count() if devices is None else devices
     if not 1 <= n <= jax.device_count():

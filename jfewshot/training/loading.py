@@ -1,4 +1,4 @@
-"""Batches ahead of the device. NumPy only: it may run in other processes."""
+"""Makes batches ahead of the device. This module uses no JAX, so it can run in worker processes."""
 
 from collections.abc import Callable, Iterator
 from typing import TypeVar
@@ -7,7 +7,7 @@ Batch = TypeVar("Batch")
 
 
 class _Steps:
-    """Steps as grain's data source: element i is the batch of step first + i."""
+    """A data source for grain; element i is the batch of step first + i."""
 
     def __init__(self, load: Callable[[int], Batch], first: int, last: int):
         self.load, self.first, self.last = load, first, last
@@ -22,13 +22,13 @@ class _Steps:
 def batches_ahead(
     load: Callable[[int], Batch], first: int, last: int, threads: int = 4, workers: int = 0
 ) -> Iterator[Batch]:
-    """Batches of steps first .. last - 1, in order, made ahead on threads or in worker processes.
+    """Make the batches of steps first .. last - 1 in order, ahead of time on threads or in worker processes.
 
     Args:
       load: from a step's number to its batch; it must be picklable for worker processes.
       first: first step, counted from 0.
       last: the step after the last one.
-      threads: number of batches that are made at a time; 0 makes each batch when it is asked for.
+      threads: number of batches that are made at a time; 0 makes each batch when it is needed.
       workers: number of worker processes; 0 for threads.
 
     Returns:
@@ -48,7 +48,7 @@ def batches_ahead(
 
 
 def _let_grain_read_its_flags() -> None:
-    # grain 0.2.18 asks an absl flag when it starts workers, which fails in programs that are no absl apps (grain issue 1355).
+    # grain 0.2.18 reads an absl flag when it starts workers, which fails in programs that are not absl apps (grain issue 1355).
     from absl import flags
 
     if not flags.FLAGS.is_parsed():

@@ -1,4 +1,4 @@
-"""Runs training steps from the latest checkpoint to the last step; an interrupted training continues."""
+"""Runs training steps from the latest checkpoint to the last step. An interrupted training continues."""
 
 import logging
 import time
@@ -24,11 +24,11 @@ log = logging.getLogger(__name__)
 
 @runtime_checkable
 class Watch(Protocol):
-    """Measures a training every so many steps.
+    """Measures a model at regular steps of its training.
 
     Attributes:
       every: steps between two measurements.
-      is_best: whether the last measurement is the best so far, so that a checkpoint is worth its place.
+      is_best: whether the last measurement is the best so far, so that its step gets a checkpoint.
       stopped: why the training should stop; empty while it should go on.
     """
 
@@ -37,42 +37,42 @@ class Watch(Protocol):
     stopped: str
 
     def __call__(self, step: int, params: Params) -> dict[str, float | str]:
-        """Measure the parameters after a step (0: before the first); the values, by name."""
+        """Measure the parameters after a step (0 is before the first step); returns the values by name."""
         ...
 
     def begin(self, first: int) -> bool:
-        """Take in what metrics.jsonl says up to the step that a run continues from; whether that step was measured."""
+        """Read the measurements in metrics.jsonl up to the step from which a run continues; returns whether that step has one."""
         ...
 
     def describe(self, values: Mapping[str, float | str]) -> str:
-        """Measured values in a few words."""
+        """Describe measured values in a few words."""
         ...
 
     def draw(self) -> None:
-        """Draw the measurements so far."""
+        """Draw all measurements so far."""
         ...
 
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """One run, as the loop needs it.
+    """Everything that the loop needs for one run.
 
     Args:
-      folder: where it writes.
-      steps: optimiser steps in all.
-      checkpoint_every: steps between checkpoints and validations; there is one at the end too.
-      step: from `jfewshot.training.step.make_step`.
+      folder: folder of the run.
+      steps: number of all optimiser steps.
+      checkpoint_every: steps between two checkpoints, each with a validation; the last step has one too.
+      step: the training step, from `jfewshot.training.step.make_step`.
       batches: (first, last) -> batches of steps first .. last - 1, counted from 0.
-      names: what the items of a step's batch are called, for the message when its loss is not finite.
-      metrics: first step -> what writes them.
-      validate: parameters -> validation numbers; None for none.
-      score: which of those numbers chooses checkpoints.
+      names: from a step, counted from 0, to the names of its items, for the message about a loss that is not finite.
+      metrics: from the first step to the object that writes the metrics.
+      validate: from parameters to validation numbers by name; None for no validation.
+      score: name of the validation number that chooses checkpoints.
       mesh: the devices; None for a single one.
-      checkpoint_s: seconds after the last checkpoint that bring another one, without validation; 0 for none. Several
-        processes would have to agree on the time, so they save by steps alone.
-      watch: what measures the training; None for nothing. Only the first process measures.
-      score_by_watch: which of the measured values chooses checkpoints in place of a validation number; None for none.
-      advice: what to do about a loss that is not finite, beside looking at its files.
+      checkpoint_s: also make a checkpoint, without validation, when this many seconds have passed since the last one; 0 for
+        never. Several processes count steps only, because their clocks differ.
+      watch: measures the training; None for no measurements. Only the first process measures.
+      score_by_watch: name of the measured value that chooses checkpoints in place of a validation number; None for none.
+      advice: what to do about a loss that is not finite, in addition to looking at the files of its batch.
     """
 
     folder: Path
@@ -92,7 +92,7 @@ class TrainingRun:
 
 
 def continued(state: State, checkpoints: Checkpoints | MemoryCheckpoints) -> State:
-    """The latest checkpoint's state; where there is none, the given one, saved as step 0."""
+    """The state of the latest checkpoint. Without checkpoints, the given state, which is saved as step 0."""
     if not checkpoints.steps():
         checkpoints.save(state, None)
         return state
@@ -107,17 +107,17 @@ def run_steps(
     """Train to the last step.
 
     Args:
-      run: what there is to do.
-      state: where to begin, from `continued`; its memory is reused.
-      key: of the run; each step folds in its number.
-      fixed: what the loss is given besides: a value, or a function from a step's number (from 0) to it.
-      checkpoints: where states are saved.
+      run: the run.
+      state: state to start with, from `continued`; its memory is reused.
+      key: random key of the run; each step folds its number into it.
+      fixed: values that the loss receives in every step, or a function from a step's number (from 0) to these values.
+      checkpoints: saves the states.
 
     Returns:
-      the last step's metrics; empty if there was nothing left to do.
+      the metrics of the last step; empty if no steps were left.
 
     Raises:
-      UserError: a loss or gradient that is not finite, with the step, its items and the last good checkpoint.
+      UserError: if a loss or gradient is not finite; the message gives the step, its items and the last good checkpoint.
     """
     first = int(state.step)
     batches = run.batches(first, run.steps)
@@ -128,7 +128,7 @@ def run_steps(
     pending: tuple[int, Any, float] | None = None
 
     def settle():
-        # One step late, so that the device is never waited for while it could already compute the next step.
+        # Results are read one step late, so that the device computes the next step while the host waits.
         nonlocal pending, values
         if pending is None:
             return
@@ -159,7 +159,7 @@ def run_steps(
             metrics.close()
         return values
 
-    # The first process reports for all; a run that is finished has nothing to report.
+    # Only the first process shows progress; a finished run shows none.
     shown = Progress("training", run.steps, "steps", first, None if metrics and first < run.steps else False)
     try:
         with shown:

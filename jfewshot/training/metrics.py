@@ -15,17 +15,17 @@ log = logging.getLogger(__name__)
 
 
 class Metrics:
-    """metrics.jsonl, TensorBoard if asked, and a line for people.
+    """Writes metrics.jsonl, events for TensorBoard if wanted, and lines of the log.
 
     Args:
-      folder: the run's.
-      first: the step that this start begins with; lines of later steps, which will be computed again, are dropped.
-      every: steps between lines for people.
-      tensorboard: also write events below `folder`.
-      describe: a step's numbers in a few words, for people.
+      folder: folder of the run.
+      first: step from which the run starts or continues. Lines of later steps are removed, since these steps run again.
+      every: steps between two lines of the log.
+      tensorboard: also write events for TensorBoard below `folder`.
+      describe: describes the numbers of a step in a few words.
 
     Attributes:
-      details: the latest line for people, without the step.
+      details: the latest line of the log, without the step.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class Metrics:
         self._writer = _tensorboard_writer(folder) if tensorboard else None
         self._path = folder / "metrics.jsonl"
         lines = self._path.read_text(encoding="utf-8").splitlines() if self._path.exists() else []
-        # A killed run may have left half a line; that step is past the checkpoint and comes again.
+        # A killed run may have left half a line. Its step is after the checkpoint and runs again.
         kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= first]
         with atomic_write(self._path, "w") as file:
             file.writelines(line + "\n" for line in kept)
@@ -49,7 +49,7 @@ class Metrics:
         self._since, self._steps, self._audio_s, self._wait_s = time.perf_counter(), 0, 0.0, 0.0
 
     def add(self, step: int, values: dict[str, float], wait_s: float, total: int) -> None:
-        """Record one step's numbers; write a line for people every few steps and after the last step.
+        """Write the numbers of a step; every few steps and after the last step, also write a line of the log.
 
         Args:
           step: number of the step, counted from 1.
@@ -77,7 +77,7 @@ class Metrics:
         self._since, self._steps, self._audio_s, self._wait_s = time.perf_counter(), 0, 0.0, 0.0
 
     def add_validation(self, step: int, values: dict[str, float]) -> None:
-        """Validation numbers of a step."""
+        """Write the validation numbers of a step."""
         self._file.write(
             json.dumps({"step": step, **{f"validation_{name}": value for name, value in values.items()}}) + "\n"
         )
@@ -86,12 +86,12 @@ class Metrics:
         log.info("step %d: validation %s", step, ", ".join([f"loss {values['loss']:.4f}", *others]))
 
     def add_measurement(self, step: int, values: dict[str, float | str], words: str) -> None:
-        """What was measured of a step.
+        """Write the measurements of a step.
 
         Args:
-          step: number of the step; 0 before the first.
-          values: numbers and names, by name.
-          words: the same for people.
+          step: number of the step; 0 is before the first step.
+          values: measured numbers and texts, by name.
+          words: describes the values for the log.
         """
         self._file.write(json.dumps({"step": step, **values}) + "\n")
         numbers = {name: value for name, value in values.items() if not isinstance(value, str)}
@@ -104,7 +104,7 @@ class Metrics:
                 self._writer.add_scalar(name, value, step)
 
     def close(self) -> None:
-        """Flush and close."""
+        """Close the files."""
         self._file.close()
         if self._writer is not None:
             self._writer.close()

@@ -1,4 +1,4 @@
-"""A module as named arrays, and named arrays as a module."""
+"""Turns a module into named arrays, and named arrays into a module."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -15,12 +15,12 @@ Module = TypeVar("Module", bound=nnx.Module)
 
 
 def initial_params(make: Callable[[nnx.Rngs], nnx.Module], seed: int) -> Params:
-    """Freshly drawn parameters of the module that `make` makes."""
+    """Random initial parameters of the module that `make` makes."""
     return drawer(make)(seed)
 
 
 def drawer(make: Callable[[nnx.Rngs], nnx.Module]) -> Callable[[int], Params]:
-    """From seeds to freshly drawn parameters, compiled once."""
+    """A function from a seed to random initial parameters, compiled once."""
 
     @jax.jit
     def draw(key):
@@ -30,7 +30,7 @@ def drawer(make: Callable[[nnx.Rngs], nnx.Module]) -> Callable[[int], Params]:
 
 
 def model_builder(make: Callable[[nnx.Rngs], Module]) -> Callable[[Params], Module]:
-    """A function that puts named parameters (traced or not) into such a module."""
+    """A function that makes the module with the given named parameters, which may be traced."""
     graph, state = nnx.split(nnx.eval_shape(lambda: make(nnx.Rngs(0))))
     template = list(nnx.to_flat_state(state))
 
@@ -42,7 +42,7 @@ def model_builder(make: Callable[[nnx.Rngs], Module]) -> Callable[[Params], Modu
 
 
 def is_decayed(params: Params) -> dict[str, bool]:
-    """Weight decay is for kernels; biases and LayerNorms are left alone."""
+    """Whether each parameter has weight decay: kernels do, biases and LayerNorms do not."""
     return {name: name.endswith(".kernel") and jnp.ndim(value) > 1 for name, value in params.items()}
 
 

@@ -9,25 +9,25 @@ from jfewshot.training.groups import EqualGroups
 
 
 class LengthBuckets:
-    """Epochs of batches in length buckets.
+    """Divides items into batches of similar length, epoch by epoch.
 
-    Within an epoch, items are shuffled, sorted into buckets by padded size, and cut into full batches; what does
-    not fill a batch moves up into the next larger bucket, and what is left of the largest waits for another epoch.
-    Then the batches are shuffled. How many there are depends on the lengths alone, so step n of a run is batch n
-    mod n_batches of epoch n div n_batches.
+    In each epoch, items are shuffled, sorted into buckets by padded size, and cut into full batches. Items that do not fill a
+    batch move up into the next larger bucket; items that remain in the largest bucket are not used in this epoch. Then the
+    batches are shuffled. The number of batches depends only on the lengths, so step n of a run is batch n mod n_batches of
+    epoch n div n_batches.
 
     Args:
-      lengths: of the items, in a fixed order.
+      lengths: lengths of the items, in a fixed order.
       batch: items per step.
-      longest: no length counts for more.
-      buckets: padded sizes; at most so many.
+      longest: largest padded size; longer items count as this length.
+      buckets: largest number of padded sizes.
       round_up: from a length to a padded size.
-      seed: of the order.
-      what: the items are called, in messages.
-      by_groups: cuts a bucket into batches of exactly so many groups (speakers); None: into batches of any items.
+      seed: seed of the order.
+      what: name of the items in messages.
+      by_groups: cuts a bucket into batches with a fixed number of groups (speakers); None for batches of any items.
 
     Raises:
-      UserError: fewer items than a batch.
+      UserError: if there are fewer items than a batch.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class LengthBuckets:
         self.batch, self.seed, self.n_items = batch, seed, len(lengths)
         self.by_groups = by_groups
         lengths = np.minimum(np.ceil(lengths), longest)
-        # Sizes with about equally many items below each.
+        # Each bucket gets about the same number of items.
         edges = np.quantile(lengths, np.arange(1, buckets + 1) / buckets)
         self.sizes = sorted({min(round_up(edge), longest) for edge in edges})
         self.bucket = np.searchsorted(self.sizes, lengths)
@@ -76,7 +76,7 @@ class LengthBuckets:
         order = rng.permutation(self.n_items)
         batches, carried = [], np.zeros(0, int)
         for bucket, size in enumerate(self.sizes):
-            # Those carried up go first, so that nobody is left out twice in an epoch.
+            # Items from the smaller bucket come first, so that no item remains over twice in an epoch.
             members = np.concatenate([carried, order[self.bucket[order] == bucket]])
             if self.by_groups is None:
                 n_full = len(members) // self.batch

@@ -49,9 +49,9 @@ def learning_rate(chosen: OptimiserConfig, d_model: int, steps: int) -> optax.Sc
     """Rate at the update of step n, counted from 0.
 
     noam (Vaswani et al., 2017, equation 3, times k): k * d_model^-0.5 * min((n + 1)^-0.5, (n + 1) * warmup^-1.5).
-    (The Speech SimCLR paper prints d_model^0.5, a misprint: rates of the order of one.) The highest rate, k * (d_model *
-    warmup)^-0.5, would grow where a short run has a shorter warm-up; such a run keeps the highest rate of the usual warm-up
-    instead, since a transformer that learns at 2e-4 may diverge at 2e-3.
+    (The Speech SimCLR paper prints d_model^0.5, which must be a misprint: rates would be of the order of one.) The highest rate,
+    k * (d_model * warmup)^-0.5, would be larger for a short run with a shorter warm-up. Such a run keeps the highest rate of the
+    usual warm-up instead, because a transformer that trains well at 2e-4 may diverge at 2e-3.
 
     Args:
       chosen: gives the schedule, the rate and the warm-up.
@@ -79,12 +79,12 @@ def learning_rate(chosen: OptimiserConfig, d_model: int, steps: int) -> optax.Sc
 
 
 def _update(n) -> jnp.ndarray:
-    """Which update step n is, counted from 1, as a float."""
+    """The number of the update of step n, counted from 1, as a float."""
     return jnp.asarray(n, jnp.float32) + 1.0
 
 
 def optimiser(chosen: OptimiserConfig, rate: optax.Schedule) -> optax.GradientTransformation:
-    """Clipping by the global norm, then AdamW at this rate (without weight decay: Adam)."""
+    """Clipping by the global norm, then AdamW at this rate; without weight decay this is Adam."""
     clip = optax.clip_by_global_norm(chosen.clip_norm) if chosen.clip_norm > 0 else optax.identity()
     adam = optax.adamw(rate, b1=0.9, b2=chosen.b2, eps=1e-8, weight_decay=chosen.weight_decay, mask=is_decayed)
     return optax.chain(clip, adam)

@@ -1,4 +1,4 @@
-"""One update, jitted whole: loss, gradient, optimiser; a step that is not finite changes nothing."""
+"""One jitted update: loss, gradient and optimiser. A step with a loss that is not finite changes no parameter."""
 
 import functools
 from collections.abc import Callable
@@ -12,11 +12,11 @@ from jaxtyping import Array, Int, Key
 from jfewshot.training.model import Params
 
 Losses = Callable[[Params, Any, Key[Array, ""], Any], tuple[Array, dict[str, Array]]]
-"""(params, batch, key of the step, what does not change) -> (loss, metrics, `loss` among them)."""
+"""(params, batch, key of the step, values that do not change) -> (loss, metrics, which include `loss`)."""
 
 
 class State(NamedTuple):
-    """Everything that a step changes."""
+    """Everything that a training step changes."""
 
     step: Int[Array, ""]
     params: Params
@@ -24,7 +24,7 @@ class State(NamedTuple):
 
 
 def first_state(params: Params, optimise: optax.GradientTransformation) -> State:
-    """Step 0."""
+    """Make the state of step 0."""
     return State(jnp.zeros((), jnp.int32), params, optimise.init(params))
 
 
@@ -34,15 +34,15 @@ def make_step(
     rate: optax.Schedule,
     count: Callable[[Any], dict[str, Array]] = lambda batch: {},
 ):
-    """The jitted step: (state, batch, key of the run, fixed) -> (state, metrics). The old state's memory is reused.
+    """Make the jitted step: (state, batch, key of the run, fixed) -> (state, metrics). It reuses the memory of the old state.
 
-    A step whose loss or gradient is not finite changes nothing but the step's number.
+    A step whose loss or gradient is not finite changes only the number of the step.
 
     Args:
-      losses: loss and metrics of a batch.
+      losses: from a batch to its loss and metrics.
       optimise: the optimiser.
-      rate: its learning rate, for the metrics.
-      count: metrics of the batch alone (`audio_s`: seconds of audio in it).
+      rate: the learning rate of the optimiser, for the metrics.
+      count: from a batch to metrics that do not depend on the parameters, such as `audio_s`, its seconds of audio.
 
     Returns:
       the compiled step.

@@ -33,7 +33,8 @@ def test_a_name_that_the_dataset_lacks_is_refused():
 def test_unusable_utterances_stop_the_run_with_the_first_of_them():
     report_unusable({}, 15, "stop")
     with pytest.raises(
-        UserError, match=r"1\.wav: too short \(2 such utterances\)\. Mend it, or pass --on-error skip to go on without"
+        UserError,
+        match=r"1\.wav: too short \(2 such utterances\)\. Correct this, or pass --on-error skip to leave such",
     ):
         report_unusable({"1.wav": "too short", "2.wav": "cannot be decoded"}, 15, "stop")
 

@@ -14,12 +14,12 @@ log = logging.getLogger("jfewshot.downstream.asr")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Parse the command line, run what is missing, report; returns the exit status."""
+    """Parse the command line, run the folds and seeds that are missing, and report; returns the exit status."""
     from jfewshot.commandline.parsing import start
     from jfewshot.downstream.asr.config import AsrConfig
 
     config = start(AsrConfig, arguments, "asr")
-    # After the options are read: --help needs no JAX.
+    # These modules are loaded after the options are read, because --help should not wait for JAX.
     from jfewshot.downstream.asr.experiment import record_folder, run_experiment
 
     if config.write_lm_text is not None:

@@ -14,27 +14,27 @@ from jfewshot.downstream.frames import Frames, padded_size
 
 
 class Batch(NamedTuple):
-    """Some utterances."""
+    """A batch of utterances."""
 
     signal: np.ndarray
     """float32: waves (rows, samples), or frames (rows, frames, dim); zero past each length."""
     lengths: np.ndarray
-    """int32 (rows,)."""
+    """int32 (rows,): number of true samples or frames."""
     units: np.ndarray
-    """int32 (rows, longest): the transcripts, zero past their ends."""
+    """int32 (rows, longest): units of the transcripts, zero past their ends."""
     n_units: np.ndarray
-    """int32 (rows,)."""
+    """int32 (rows,): number of units of each transcript."""
     rows: np.ndarray
-    """int32 (rows,): place in the batch, from which augmentation and dropout are drawn."""
+    """int32 (rows,): place in the batch, with which augmentation and dropout are drawn."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class FrameSignals:
-    """Frames that were computed before.
+    """Frames that were computed before training.
 
     Attributes:
-      frames: of some utterances.
-      place: for each utterance of the dataset, which of them; -1 where there are none.
+      frames: frames of some utterances.
+      place: for each utterance of the dataset, its number among `frames`; -1 if it has no frames.
     """
 
     frames: Frames
@@ -42,26 +42,26 @@ class FrameSignals:
 
     @property
     def lengths(self) -> np.ndarray:
-        """Frames of each utterance; 0 where there are none."""
+        """Number of frames of each utterance; 0 if it has no frames."""
         return np.where(self.place >= 0, self.frames.n_frames[self.place], 0)
 
     def load(self, utterances: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-        """Padded to `size`, and the true numbers."""
+        """Frames of some utterances, padded to `size`, and the number of true frames of each."""
         return self.frames.padded(self.place[utterances], size)
 
     def round_up(self, length: float | int | np.number) -> int:
-        """See `padded_size`."""
+        """Round a number of frames up as `padded_size` does."""
         return padded_size(length)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class WaveSignals:
-    """Audio files, decoded when they are asked for.
+    """Audio files, which are decoded when a batch needs these.
 
     Attributes:
-      paths: of all utterances.
-      samples: by their headers.
-      sample_rate: Hz.
+      paths: audio file of each utterance.
+      samples: number of samples of each utterance, from the header of its file.
+      sample_rate: sample rate in Hz to which audio is resampled.
     """
 
     paths: Sequence[Path]
@@ -70,20 +70,20 @@ class WaveSignals:
 
     @property
     def lengths(self) -> np.ndarray:
-        """Samples of each utterance."""
+        """Number of samples of each utterance."""
         return self.samples
 
     def load(self, utterances: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-        """Padded to `size`, and the true lengths."""
+        """Waves of some utterances, padded to `size`, and the number of true samples of each."""
         waves, lengths = np.zeros((len(utterances), size), np.float32), np.zeros(len(utterances), np.int32)
         for row, utterance in enumerate(utterances):
-            # A header may promise a few samples fewer than there are: never more than the bucket holds.
+            # A file may have a few samples more than its header says; the bucket has no room for more.
             wave = read_audio(self.paths[utterance], self.sample_rate)[:size]
             waves[row, : len(wave)], lengths[row] = wave, len(wave)
         return waves, lengths
 
     def round_up(self, length: float | int | np.number) -> int:
-        """To a tenth of a second, on the grid of `padded_size`."""
+        """Round a number of samples up to a number of tenths of a second that `padded_size` gives."""
         tenth = self.sample_rate // 10
         return padded_size(np.ceil(length / tenth)) * tenth
 
@@ -93,17 +93,17 @@ Signals = FrameSignals | WaveSignals
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Transcripts:
-    """Numbers of every utterance's units."""
+    """The transcript of each utterance as numbers of units."""
 
     units: Sequence[Sequence[int]]
 
     @property
     def lengths(self) -> np.ndarray:
-        """Units of each."""
+        """Number of units of each transcript."""
         return np.array([len(each) for each in self.units], np.int64)
 
     def padded(self, utterances: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-        """Some of them, and their true lengths."""
+        """Transcripts of some utterances, padded with zeros to `size`, and the number of units of each."""
         rows, lengths = np.zeros((len(utterances), size), np.int32), np.zeros(len(utterances), np.int32)
         for row, utterance in enumerate(utterances):
             mine = self.units[utterance]
@@ -112,9 +112,9 @@ class Transcripts:
 
 
 def longest_by_size(sizes: Sequence[int], lengths: np.ndarray, units: np.ndarray, of: np.ndarray) -> dict[int, int]:
-    """For each padded size of the signals, choose a padded size of the transcripts.
+    """Choose a padded size of the transcripts for each padded size of the signals.
 
-    The size of the transcripts holds the transcript of every utterance that fits the size of the signals.
+    Every utterance that fits the size of the signals has a transcript that fits the size of the transcripts.
 
     Args:
       sizes: padded sizes of the signals, ascending.

@@ -1,8 +1,8 @@
 """Joint CTC/attention beam search (Watanabe et al., 2017), for a batch at once, in static shapes.
 
-A hypothesis' score is (1 - c) * attention + c * CTC prefix + l * language model + b * units, all of them natural
-logarithms. Each step extends every hypothesis by every unit, keeps the best, and puts those that end aside; it stops when
-nothing that goes on could still overtake what has ended.
+The score of a hypothesis is (1 - c) * attention + c * CTC prefix + l * language model + b * number of units; the first three are
+natural logarithms of probabilities. Each step extends every hypothesis by every unit, keeps the best, and stores hypotheses that
+end. The search stops when no open hypothesis can overtake the stored ones any more.
 """
 
 import functools
@@ -22,13 +22,13 @@ class LanguageTable(NamedTuple):
     """An n-gram model over units as an automaton; see `language_model`."""
 
     log_probs: Float[Array | np.ndarray, "states n_units"]
-    """Of each unit after each state; column 0 is the end."""
+    """Log-probability of each unit after each state; column 0 is the end of the transcript."""
     following: Int[Array | np.ndarray, "states n_units"]
-    """State after it. State 0 is the beginning."""
+    """State after each unit in each state. State 0 is the beginning."""
 
 
 class Hypotheses(NamedTuple):
-    """The best, best first; scores below `ctc.POSSIBLE` where there are no more."""
+    """The best hypotheses, best first. Where there are fewer hypotheses, scores are below `ctc.POSSIBLE`."""
 
     units: Int[Array, "batch n_best longest"]
     n_units: Int[Array, "batch n_best"]
@@ -40,13 +40,13 @@ class _Live(NamedTuple):
     units: Int[Array, "batch beam longest"]
     last: Int[Array, "batch beam"]
     scores: Float[Array, "batch beam"]
-    """Whole, CTC's part among it."""
+    """The whole score, which includes the part of CTC."""
     others: Float[Array, "batch beam"]
-    """Without CTC's part."""
+    """The score without the part of CTC."""
     prefixes: Any
     cache: Any
     state: Any
-    """The language model's."""
+    """State of the language model."""
 
 
 def beam_search(
@@ -58,7 +58,7 @@ def beam_search(
     config: BeamConfig,
     longest: int,
 ) -> Hypotheses:
-    """Search for the most probable transcripts of a batch of utterances; to be jitted.
+    """Search for the most probable transcripts of a batch of utterances. The caller jits this function.
 
     Args:
       log_probs: CTC's log-probabilities of the units in each frame.
@@ -79,7 +79,7 @@ def beam_search(
     n_candidates = n_units - 1 if ctc_weight == 1.0 else min(config.candidates, n_units - 1)
 
     def other_scores(live: _Live):
-        """Of every next unit, without CTC's part."""
+        """Scores of every next unit without the part of CTC."""
         scores, cache = jnp.zeros((batch, beam, n_units)), live.cache
         if decoder is not None and ctc_weight < 1.0:
             attention, cache = decoder.step(live.last, live.place, live.cache, seen, n_frames)
@@ -128,7 +128,7 @@ def beam_search(
 
     def goes_on(carry):
         live, done = carry
-        # Without a bonus, scores only fall; with one, they may still rise by so much.
+        # Scores of open hypotheses only fall, except for the bonus: it may still add this much.
         slack = max(config.unit_bonus, 0.0) * (longest - live.place)
         could_win = jnp.max(live.scores, axis=1) + slack > done.scores[:, config.n_best - 1]
         return (live.place < longest) & jnp.any(could_win & (jnp.max(live.scores, axis=1) > POSSIBLE))
@@ -144,7 +144,7 @@ def beam_search(
     )  # fmt: skip
     nobody = Hypotheses(first.units, zeros, jnp.full((batch, beam), NOTHING))
     live, done = jax.lax.while_loop(goes_on, body, (first, nobody))
-    # What is as long as can be may still end.
+    # Hypotheses of the largest length may still end here.
     others, _ = other_scores(live)
     ending = others[..., 0] + (ctc_weight * ctc.ended(live.prefixes) if ctc_weight > 0 else 0.0)
     done = _put_aside(done, live, jnp.where(live.scores > POSSIBLE, ending, NOTHING), rows)
@@ -152,7 +152,7 @@ def beam_search(
 
 
 def _put_aside(done: Hypotheses, live: _Live, ending: Float[Array, "batch beam"], rows) -> Hypotheses:
-    """The best of the hypotheses that have ended, in earlier steps and in this one."""
+    """Keep the best of the hypotheses that have ended, in this step or before."""
     scores, place = jax.lax.top_k(jnp.concatenate([done.scores, ending], axis=1), done.scores.shape[1])
     units = jnp.concatenate([done.units, live.units], axis=1)[rows, place]
     lengths = jnp.concatenate([done.n_units, jnp.full_like(done.n_units, live.place)], axis=1)[rows, place]

@@ -12,7 +12,7 @@ from jfewshot.errors import UserError
 from jfewshot.simclr.settings import PAPER_ASR, AugmentationConfig, EncoderConfig
 from jfewshot.training.config import OptimiserConfig
 
-# Speed and noise, as in pretraining; pitch and reverberation are switched on by option.
+# Speed and noise as in pretraining. Options switch on pitch and reverberation.
 AUGMENTATION = AugmentationConfig(pitch=False, reverb=False)
 RECIPE = OptimiserConfig("noam", 1.0, weight_decay=0.0)
 
@@ -174,13 +174,13 @@ class AsrConfig:
 
     @property
     def unit_kind(self) -> Kind:
-        """What is recognised."""
+        """Kind of the units, which --units or the dataset gives."""
         if self.sentencepiece is not None:
             return "pieces"
         return self.units or ("phones" if self.dataset == "timit" else "characters")
 
 
-# What may change between two starts in one folder: it adds runs, or changes nothing that is trained.
+# Options that may change between two starts in one folder: these add runs, or do not change what a run trains.
 FREE: tuple[str, ...] = (
     "root",
     "features",
@@ -205,4 +205,4 @@ FREE: tuple[str, ...] = (
     "augmentation.rooms_folder",
 )
 DECODING: tuple[str, ...] = ("decode", "lm")
-"""These, and `beam.*`, concern a trained model: another choice decodes again and trains nothing."""
+"""Options of decoding, like `beam.*`. If these change, trained models are decoded again and nothing is trained."""

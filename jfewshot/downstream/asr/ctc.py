@@ -1,4 +1,4 @@
-"""CTC while decoding: the fast way, and scores of beginnings of transcripts, extended unit by unit."""
+"""CTC in decoding: greedy decoding, and scores of beginnings of transcripts that grow unit by unit."""
 
 from typing import NamedTuple
 
@@ -9,12 +9,13 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jfewshot.downstream.asr.units import BLANK
 
-# The logarithm of nothing: finite, so that differences of two of them are. Anything below POSSIBLE has a part of it.
+# NOTHING stands for the logarithm of 0. It is finite, so that a difference of two such values is finite too. A value below
+# POSSIBLE contains NOTHING as a summand.
 NOTHING, POSSIBLE = -1e30, -1e20
 
 
 def greedy(log_probs: Float[Array, "batch frames n_units"], n_frames: Int[Array, "batch"]) -> list[list[int]]:
-    """The likeliest unit of every frame, repetitions and blanks taken out."""
+    """Take the most probable unit of every frame, and remove repetitions and blanks."""
     best, counts = jax.device_get((_best(log_probs), n_frames))
     found = []
     for row, count in zip(best, counts, strict=True):
@@ -30,11 +31,11 @@ def _best(log_probs):
 
 
 class Prefixes(NamedTuple):
-    """Hypotheses as CTC sees them: log-probability of all alignments of their units to the first frames.
+    """For each hypothesis, log-probabilities of all alignments of its units to the first t + 1 frames, for each t.
 
     Attributes:
-      unit: of those that end in the last unit, by number of frames less one.
-      blank: of those that end in a blank.
+      unit: alignments that end in the last unit.
+      blank: alignments that end in a blank.
     """
 
     unit: Float[Array, "batch beam frames"]
@@ -42,21 +43,21 @@ class Prefixes(NamedTuple):
 
 
 def settled(log_probs: Float[Array, "batch frames n_units"], n_frames: Int[Array, "batch"]):
-    """Log-probabilities where every frame past an utterance's end is certainly blank: it changes no score."""
+    """Make every frame past an utterance's end a blank with probability 1, which changes no score."""
     is_frame = (jnp.arange(log_probs.shape[1]) < n_frames[:, None])[..., None]
     certain = jnp.where(jnp.arange(log_probs.shape[2]) == BLANK, 0.0, NOTHING)
     return jnp.where(is_frame, log_probs, certain)
 
 
 def no_units(log_probs: Float[Array, "batch frames n_units"], beam: int) -> Prefixes:
-    """Hypotheses that are empty."""
+    """Make hypotheses without units."""
     blanks = jnp.cumsum(log_probs[:, :, BLANK], axis=1)
     shape = (blanks.shape[0], beam, blanks.shape[1])
     return Prefixes(jnp.full(shape, NOTHING), jnp.broadcast_to(blanks[:, None], shape))
 
 
 def _before(prefixes: Prefixes, is_empty: Bool[Array, ""]) -> tuple[Array, Array]:
-    """(any alignment, those that end in a blank) of a hypothesis to the frames before each frame."""
+    """Log-probabilities of all alignments to the frames before each frame, and of those alignments that end in a blank."""
     any_end = jnp.logaddexp(prefixes.unit, prefixes.blank)
     first = jnp.full((*any_end.shape[:2], 1), jnp.where(is_empty, 0.0, NOTHING))
     shifted = [jnp.concatenate([first, part[..., :-1]], axis=-1) for part in (any_end, prefixes.blank)]
@@ -75,10 +76,10 @@ def extended_scores(
     is_empty: Bool[Array, ""],
     candidates: Int[Array, "batch beam n_candidates"],
 ) -> Float[Array, "batch beam n_candidates"]:
-    """Log-probability that a transcript begins with a hypothesis and one more unit.
+    """Compute the log-probability that a transcript begins with a hypothesis and one more unit.
 
     The unit appears first at some frame t: Σ_t p(alignments of the hypothesis to the frames before t) p(unit at t). If
-    the unit equals the last unit of the hypothesis, a blank must stand in between (Graves, 2012, 7.5; Watanabe et al.,
+    the unit equals the last unit of the hypothesis, a blank must lie between the two (Graves, 2012, 7.5; Watanabe et al.,
     2017, algorithm 2).
 
     Args:
@@ -92,7 +93,7 @@ def extended_scores(
       natural logarithms, one for each hypothesis and candidate.
     """
     any_end, blank_end = _before(prefixes, is_empty)
-    # Over frames in the last axis: (batch, beam, candidates, frames) is reduced where it is made.
+    # Frames are the last axis, so that XLA fuses the sum over frames and never stores (batch, beam, candidates, frames).
     by_unit = jnp.swapaxes(log_probs, 1, 2)
     at = jax.vmap(lambda table, chosen: table[chosen])(by_unit, candidates)
     same = (candidates == last[..., None])[..., None]
@@ -130,7 +131,7 @@ def extend(
         new = jnp.logaddexp(unit, before) + p_unit, jnp.logaddexp(blank, unit) + p_blank
         return new, new
 
-    # Frames first: (frames, batch, beam).
+    # The scan runs over frames, which come first: (frames, batch, beam).
     given = jnp.moveaxis(before, 2, 0), jnp.moveaxis(at, 1, 0), jnp.swapaxes(log_probs[:, :, BLANK], 0, 1)[..., None]
     nothing = jnp.full(units.shape, NOTHING)
     _, (unit, blank) = jax.lax.scan(step, (nothing, nothing), given, unroll=4)

@@ -1,4 +1,4 @@
-"""The attention decoder: a transformer that writes units one after the other, looking at the encoder's frames."""
+"""The attention decoder: a transformer that predicts unit after unit, with attention to the encoder's frames."""
 
 import functools
 from typing import NamedTuple
@@ -11,19 +11,19 @@ from jaxtyping import Array, Float, Int, Key
 from jfewshot.downstream.asr.settings import DecoderConfig
 from jfewshot.simclr.encoder.transformer import dropout, normed, sinusoids
 
-# Names the dropout of the input among those of the layers, as in the encoder.
+# Distinguishes the random key of the input's dropout from those of the layers, as in the encoder.
 _INPUT_DROPOUT = 1_000_000
 
 
 class Cache(NamedTuple):
-    """What has been computed of units already written, layer by layer."""
+    """Keys and values of the units that hypotheses already have, layer by layer."""
 
     keys: Float[Array, "batch beam layers longest heads size"]
     values: Float[Array, "batch beam layers longest heads size"]
 
 
 class Attention(nnx.Module):
-    """Queries from one place, keys and values from another."""
+    """Multi-head attention whose keys and values may come from another sequence than the queries."""
 
     def __init__(self, config: DecoderConfig, d_source: int, *, rngs: nnx.Rngs):
         self.n_heads = config.n_heads
@@ -36,8 +36,8 @@ class Attention(nnx.Module):
         return self._heads(self.key(source)), self._heads(self.value(source))
 
     def __call__(self, x: Float[Array, "batch queries dim"], keys, values, n_seen, causal: bool = False):
-        """Attention to the first `n_seen` keys of each row; `causal`: to none after the query's own place."""
-        # JAX's own attention keeps its logits in float32 beside a bfloat16 query, which strict promotion would refuse.
+        """Attention to the first `n_seen` keys of each row; with `causal`, to no key after the query's own place."""
+        # JAX's attention combines float32 logits with a bfloat16 query, which strict promotion would refuse.
         with jax.numpy_dtype_promotion("standard"):
             seen = None if n_seen is None else jnp.maximum(n_seen, 1).astype(jnp.int32)
             context = jax.nn.dot_product_attention(
@@ -50,7 +50,7 @@ class Attention(nnx.Module):
 
 
 class DecoderLayer(nnx.Module):
-    """Self-attention, attention to the frames, feed-forward; each with LayerNorm before and a residual sum."""
+    """Self-attention, attention to the frames, and a feed-forward part, each with LayerNorm before it and a residual sum."""
 
     def __init__(self, config: DecoderConfig, d_source: int, *, rngs: nnx.Rngs):
         make = functools.partial(nnx.Linear, dtype=jnp.dtype(config.compute_dtype), rngs=rngs)
@@ -79,12 +79,12 @@ class DecoderLayer(nnx.Module):
 
 
 class Decoder(nnx.Module):
-    """From the units so far and an utterance's frames to logits of the next unit; number 0 is begin and end.
+    """From the units so far and the frames of an utterance to logits of the next unit. Unit 0 marks begin and end.
 
     Args:
-      n_units: with number 0.
+      n_units: number of units, unit 0 included.
       d_source: width of the frames.
-      config: sizes.
+      config: sizes of the decoder.
     """
 
     def __init__(self, n_units: int, d_source: int, config: DecoderConfig, *, rngs: nnx.Rngs):
@@ -103,16 +103,16 @@ class Decoder(nnx.Module):
         n_frames: Int[Array, "batch"],
         keys: Key[Array, "batch"] | None = None,
     ) -> Float[Array, "batch next n_units"]:
-        """Logits of each next unit, the end among them, for transcripts that are known.
+        """Compute the logits of each next unit, the end included, for known transcripts.
 
         Args:
-          units: units of each utterance's transcript; what stands past its end does not matter.
-          frames: frames from the encoder; what stands past the true frames does not matter.
+          units: units of each utterance's transcript; values past its end have no influence.
+          frames: frames from the encoder; values past the true frames have no influence.
           n_frames: number of true frames of each utterance.
           keys: one random key per utterance, for dropout; None switches dropout off.
 
         Returns:
-          float32 logits; those at place p are of the unit that follows the first p units.
+          float32 logits; at place p, the logits of the unit that follows the first p units.
         """
         x = self._embed(jnp.pad(units, ((0, 0), (1, 0))), sinusoids(units.shape[1] + 1, self.config.d_model))
         x = dropout(x, self.config.dropout, keys, _INPUT_DROPOUT)
@@ -126,7 +126,7 @@ class Decoder(nnx.Module):
         return self.output(self.output_norm(x.astype(jnp.float32)))
 
     def look(self, frames: Float[Array, "batch frames dim"]) -> list[tuple[Array, Array]]:
-        """Each layer's keys and values of the frames: the same for every hypothesis and step."""
+        """Keys and values of the frames for each layer, which all hypotheses and steps share."""
         frames = frames.astype(jnp.dtype(self.config.compute_dtype))
         return [layer.frames.look(frames) for layer in self.layers]
 
@@ -148,12 +148,12 @@ class Decoder(nnx.Module):
     def step(
         self, last: Int[Array, "batch beam"], place: Int[Array, ""], cache: Cache, seen: list, n_frames
     ) -> tuple[Float[Array, "batch beam n_units"], Cache]:
-        """Log-probabilities of the next unit of several hypotheses of each utterance.
+        """Compute log-probabilities of the next unit for several hypotheses of each utterance.
 
         Args:
-          last: unit written last in each hypothesis; 0 at the beginning.
-          place: number of units that have been written.
-          cache: keys and values of the units written before.
+          last: last unit of each hypothesis; 0 at the beginning.
+          place: number of units that the hypotheses have.
+          cache: keys and values of the units before the last one.
           seen: keys and values of the frames, from `look`.
           n_frames: number of true frames of each utterance.
 
@@ -175,7 +175,7 @@ class Decoder(nnx.Module):
             mine, theirs = new_keys[:, :, number].reshape(before), new_values[:, :, number].reshape(before)
             attended = layer.itself(one, mine, theirs, jnp.full(batch * beam, place + 1))
             x = x + attended.reshape(batch, beam, -1)
-            # Hypotheses stand where queries do: they share the utterance's frames.
+            # The hypotheses of an utterance take the axis of queries, because they share the utterance's frames.
             keys, values = seen[number]
             x = layer.look_at_frames(x, keys, values, n_frames, None)
         logits = self.output(self.output_norm(x.astype(jnp.float32)))

@@ -1,4 +1,4 @@
-"""Runs all folds and seeds of every kind of features; an interrupted experiment continues."""
+"""Runs all folds and seeds of every kind of features. An interrupted experiment continues."""
 
 import dataclasses
 import itertools
@@ -52,12 +52,12 @@ log = logging.getLogger(__name__)
 # Raise it when the same settings and audio would give other predictions.
 NUMERICS_VERSION = 1
 _RATE = 16_000
-# Utterances from which the mean and deviation of a filterbank are taken, where no encoder brings its own.
+# Number of training utterances from which mean and standard deviation of frames are computed, if the encoder has none.
 _STATISTICS = 500
 
 
 def record_folder(config: AsrConfig) -> RecordFolder:
-    """Where the experiment's records are."""
+    """The folder of the experiment's records."""
     return RecordFolder(config.out / "records", "jfewshot-asr", NUMERICS_VERSION)
 
 
@@ -70,7 +70,7 @@ class _Setting:
     divisions: list[Division]
     cache: FrameCache
     place: np.ndarray
-    """Of each utterance in the cache; -1 where it is not there."""
+    """Number of each utterance in the cache; -1 if the cache lacks it."""
     samples: np.ndarray
     records: RecordFolder
     mesh: Any
@@ -90,7 +90,7 @@ def run_experiment(config: AsrConfig) -> list[dict[str, Any]]:
     unusable: dict[str, str] = {}
     divisions = make_divisions(data, config, unusable)
     samples = header_samples(data.utterances, _RATE, unusable)
-    # Waves are decoded while training; everything else is computed once.
+    # If waves are augmented, training decodes audio; all other frames are computed once.
     cached = {int(n) for each in divisions for part in cached_parts(each.fold, config) for n in part}
     numbers = sorted(n for n in cached if data.utterances[n].name not in unusable)
     cache = FrameCache(folder / "features", [(data.utterances[n].name, data.utterances[n].path) for n in numbers])
@@ -141,7 +141,7 @@ def _shortened(fold: Fold, long: np.ndarray) -> Fold:
 
 
 def _run(setting: _Setting, source: Source, seed: int, division: Division) -> None:
-    """One run, unless its record is there."""
+    """Run one fold with one seed, unless it has a record."""
     config, data = setting.config, setting.data
     settings = as_record(config)
     fold = _share(division.fold, config.train_share, seed)

@@ -1,11 +1,11 @@
-"""An n-gram language model over units, read through KenLM, as a table that the jitted search looks up.
+"""Reads an n-gram language model over units with KenLM, and turns it into a table that the jitted search looks up.
 
-KenLM's states (the part of the history that can still matter) are few enough to be written down: all that are reached
-from the beginning of a transcript, with KenLM's own log-probability of every unit after each. The table is KenLM's model
-exactly; no call leaves the device while decoding.
+A KenLM state is the part of the history that can still matter. The table has all states that can be reached from the beginning
+of a transcript, and KenLM's own log-probability of every unit after each state. So the table equals KenLM's model exactly, and
+decoding never calls the host.
 
-In the model's file a unit is a word: characters stand alone, a space is `<space>`. `--write-lm-text` writes training
-transcripts so, for KenLM's `lmplz -o 5`.
+In the model's file each unit is a word: a character is a word of its own, a space is `<space>`. `--write-lm-text` writes
+training transcripts in this form, for KenLM's `lmplz -o 5`.
 """
 
 import math
@@ -23,11 +23,11 @@ SPACE = "<space>"
 
 
 def read_language_model(path: Path, units: Units) -> LanguageTable:
-    """The table of a model's file (ARPA, or KenLM's binary).
+    """Read a language model's file (ARPA, or KenLM's binary format) as a table.
 
     Raises:
-      UserError: kenlm is not installed, no such file, not a model, a model that knows none of the units, or too many
-        states for a table.
+      UserError: if kenlm is not installed, there is no such file, it is no model, the model knows none of the units, or it
+        has too many states for a table.
     """
     kenlm = _package()
     if not path.is_file():
@@ -55,7 +55,7 @@ def _table(model: Any, new_state: Any, words: list[str], path: Path) -> Language
     number, states = {begin: 0}, [begin]
     log_probs: list[list[float]] = []
     following: list[list[int]] = []
-    for state in states:  # grows while it is walked
+    for state in states:  # the loop itself appends further states
         row, after = [], []
         for place, word in enumerate(words):
             out = new_state()
@@ -82,6 +82,6 @@ def _package() -> Any:
 
 
 def lm_text(units: Units, numbers: list[int]) -> str:
-    """A transcript as a line for `lmplz`."""
+    """Write a transcript as a line for `lmplz`."""
     symbols = (units.symbols[number - 1] for number in numbers)
     return " ".join(SPACE if symbol == " " else symbol for symbol in symbols)

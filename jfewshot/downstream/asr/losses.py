@@ -1,4 +1,4 @@
-"""The joint loss, and the log-probabilities that it and the decoder's scores are both about."""
+"""The joint loss of CTC and attention, and the log-probabilities from which it is computed."""
 
 from typing import NamedTuple
 
@@ -12,14 +12,14 @@ from jfewshot.downstream.asr.units import BLANK
 
 
 class LogProbs(NamedTuple):
-    """Of each utterance's whole transcript, natural logarithm."""
+    """Natural logarithms of the probability of each utterance's whole transcript."""
 
     ctc: Float[Array, "batch"]
     attention: Float[Array, "batch"]
     smoothed: Float[Array, "batch"]
-    """Cross-entropy with smoothed targets, negated."""
+    """Negative cross-entropy of the decoder with smoothed targets."""
     is_possible: Bool[Array, "batch"]
-    """Whether there are frames enough for CTC; where not, `ctc` is of no meaning."""
+    """Whether there are enough frames for CTC; otherwise `ctc` has no meaning."""
 
 
 def transcript_log_probs(
@@ -37,9 +37,9 @@ def transcript_log_probs(
       model: the recogniser.
       frames: frames from the model's `encode`.
       n_frames: number of true frames of each utterance, from the model's `encode`.
-      units: units of each transcript; what stands past its end does not matter.
+      units: units of each transcript; values past its end have no influence.
       n_units: number of units of each transcript.
-      label_smoothing: share of the target that is spread evenly over all units, 0-1.
+      label_smoothing: share of the target that is distributed evenly over all units, 0-1.
       keys: one random key per utterance, for the decoder's dropout; None switches dropout off.
 
     Returns:
@@ -53,7 +53,7 @@ def transcript_log_probs(
     if not model.has_decoder:
         return LogProbs(ctc, nothing, nothing, is_possible)
     logits = model.decoder(units, frames, n_frames, keys)
-    # Each unit, then the end.
+    # The targets are the units and then the end, which is number 0.
     targets = jnp.where(jnp.arange(units.shape[1] + 1) < n_units[:, None], jnp.pad(units, ((0, 0), (0, 1))), BLANK)
     counts = jnp.arange(targets.shape[1]) <= n_units[:, None]
     log_probs = jax.nn.log_softmax(logits)
@@ -66,7 +66,7 @@ def transcript_log_probs(
 
 
 def frames_needed(units: Int[Array, "batch longest"], n_units: Int[Array, "batch"]) -> Int[Array, "batch"]:
-    """Frames that CTC needs at least: one for each unit, and a blank between equal neighbours."""
+    """Smallest number of frames that CTC needs: one for each unit, and one for a blank between equal neighbours."""
     pairs = jnp.arange(1, units.shape[1]) < n_units[:, None]
     return n_units + jnp.sum((units[:, 1:] == units[:, :-1]) & pairs, axis=1)
 
@@ -74,7 +74,8 @@ def frames_needed(units: Int[Array, "batch longest"], n_units: Int[Array, "batch
 def joint_loss(found: LogProbs, n_units: Int[Array, "batch"], ctc_weight: float) -> tuple[Array, dict[str, Array]]:
     """ctc_weight * CTC + (1 - ctc_weight) * cross-entropy, divided by the number of units in the batch.
 
-    Utterances with too few frames for CTC (a fast speaker, made faster) are left out of CTC's part and counted.
+    Utterances with too few frames for CTC (augmentation can make a fast speaker too fast) are counted and left out of the CTC
+    part.
 
     Args:
       found: log-probabilities of the transcripts, from `transcript_log_probs`.

@@ -12,14 +12,14 @@ from jfewshot.simclr.encoder import Encoder, EncoderConfig
 
 
 class Recogniser(nnx.Module):
-    """Attention-CTC (a `DecoderConfig`), or recurrent layers under CTC (a `RecurrentConfig`).
+    """Attention-CTC (a `DecoderConfig`), or recurrent layers and CTC (a `RecurrentConfig`).
 
     Args:
-      dim: numbers per frame of what is heard.
-      n_units: the blank included.
-      head: which of the two, and its sizes.
-      encoder: below it, learning too; `dim` is its number of mel bins then. None: the frames are a frozen encoder's.
-      layer: the encoder's hidden state that is looked at.
+      dim: numbers per input frame; with an encoder, its number of mel bins.
+      n_units: number of units, the blank included.
+      head: sizes of the decoder or of the recurrent layers, which also says which of the two the model has.
+      encoder: the encoder that is trained too; None for frozen frames.
+      layer: number of the encoder's hidden state that the head uses; -1 is the last.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""From settings to sources of features for every seed, and to a plan of what is compiled for each kind of features."""
+"""From the settings to the sources of features for every seed, and to a plan of the model for each kind of features."""
 
 import dataclasses
 from typing import Any
@@ -14,15 +14,15 @@ from jfewshot.errors import UserError
 from jfewshot.simclr.export import EncoderFolder
 from jfewshot.simclr.features import FbankSettings
 
-# Frames a second that recurrent layers and CTC are given of frozen frames, at most.
+# Largest number of frozen frames per second that the head receives; more frames are joined.
 _FRAMES_PER_S = 40
 
 
 def chosen_sources(config: AsrConfig) -> list[list[Source]]:
-    """For every kind of features, a source for each seed; controls first.
+    """List every kind of features with a source for each seed; controls first.
 
     Raises:
-      UserError: two of one name.
+      UserError: if two kinds have one name.
     """
     texts = list(config.features)
     if config.controls:
@@ -39,7 +39,7 @@ def chosen_sources(config: AsrConfig) -> list[list[Source]]:
 
 
 def _scratch(config: AsrConfig) -> Source:
-    """An encoder of --encoder's shape without weights or statistics."""
+    """A source for an encoder with the shape that the --encoder options give, without weights and without statistics."""
     if is_frozen(config):
         raise UserError("features 'random' start as random weights; for frozen frames give random:FOLDER")
     folder = EncoderFolder("random", config.encoder, {}, FbankSettings(n_mels=config.encoder.n_mels))
@@ -59,26 +59,26 @@ def is_frozen(config: AsrConfig) -> bool:
 
 
 def hears_waves(config: AsrConfig) -> bool:
-    """Whether waveforms are augmented, so that training decodes audio and nothing is computed before."""
+    """Whether waveforms are augmented, so that training decodes audio and training frames cannot be computed in advance."""
     chosen = config.augmentation
     return not is_frozen(config) and (chosen.speed or chosen.noise or chosen.pitch or chosen.reverb)
 
 
 def cached_parts(fold: Fold, config: AsrConfig) -> tuple[np.ndarray, ...]:
-    """Parts of a fold whose frames are computed once."""
+    """Parts of a fold whose frames are computed once, before training."""
     evaluated = fold.development, fold.test
     return evaluated if hears_waves(config) else (fold.training, *evaluated)
 
 
 def make_plan(config: AsrConfig, source: Source, n_units: int, samples: np.ndarray, frames: Any = None) -> Plan:
-    """Describe what is compiled for a kind of features.
+    """Make the plan of the model for a kind of features.
 
     Args:
       config: settings of the experiment.
       source: the kind of features.
       n_units: number of units, the blank included.
       samples: length of every utterance in samples at 16 kHz.
-      frames: the features; None before they are computed, which leaves the plan good enough to count frames.
+      frames: the features; None before these are computed. Such a plan can only count frames.
 
     Returns:
       the plan.
@@ -111,7 +111,7 @@ def make_plan(config: AsrConfig, source: Source, n_units: int, samples: np.ndarr
 
 
 def frames_by_header(plan: Plan, samples: np.ndarray) -> np.ndarray:
-    """Frames that CTC is given of each utterance, by its header."""
+    """Number of frames of each utterance that CTC receives, from the header of its audio file."""
     frames = np.maximum(1 + (samples - 400) // 160, 0)
     if plan.encoder is None and plan.seconds > 1 / 100:  # a frozen encoder that subsamples
         frames = -(-frames // round(plan.seconds * 100))

@@ -1,4 +1,4 @@
-"""From a dataset to the inputs of trials: folds, alphabets, and the utterances that cannot be used, with reasons."""
+"""Prepares a dataset for trials: folds, units, and the utterances that cannot be used, with reasons."""
 
 import dataclasses
 import itertools
@@ -20,13 +20,14 @@ from jfewshot.errors import UserError
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Division:
-    """One fold, with its alphabet.
+    """One fold, with its units and transcripts.
 
     Attributes:
-      number, of: which fold, of how many.
-      fold: who trains, chooses, is judged by.
-      units: of the training transcripts.
-      transcripts: all utterances' in that alphabet; empty for those that have other units or no part in the fold.
+      number, of: number of the fold from 0, and number of all folds.
+      fold: which utterances train, choose checkpoints and test.
+      units: units of the training transcripts.
+      transcripts: transcript of each utterance in these units; empty for utterances with other units and for utterances that
+        are not in the fold.
     """
 
     number: int
@@ -37,10 +38,10 @@ class Division:
 
 
 def chosen_data(config: AsrConfig) -> AsrData:
-    """The dataset with its texts in the chosen form, without the utterances that the user leaves out.
+    """Read the dataset with its texts in the chosen form, without the utterances that the user leaves out.
 
     Raises:
-      UserError: an unknown utterance left out, or a text of which nothing is left.
+      UserError: an unknown utterance in --leave-out, or a text that the chosen form leaves empty.
     """
     parts = config.train_parts, config.dev_parts, config.test_parts
     data = leave_out_named(read_dataset(config.dataset, config.root, parts), config.leave_out)
@@ -63,7 +64,7 @@ def make_divisions(data: AsrData, config: AsrConfig, unusable: dict[str, str]) -
       a division for each fold.
 
     Raises:
-      UserError: a fold that is not there; units that cannot be made.
+      UserError: if a fold of --only-folds does not exist, or the units cannot be made.
     """
     folds = data.folds(config.n_folds, config.folds)
     wrong = [number for number in config.only_folds if not 0 <= number < len(folds)]
@@ -116,14 +117,14 @@ def note_too_short(
     unusable: dict[str, str],
     heard: str,
 ) -> None:
-    """CTC needs a frame for each unit, and one between equal neighbours.
+    """Find utterances that have too few frames for CTC, which needs one for each unit and one between equal neighbours.
 
     Args:
       data: the utterances.
-      divisions: their transcripts.
-      n_frames: that CTC is given of each; 0 where that is not known.
-      unusable: gets names and reasons.
-      heard: who gets the frames, for the message.
+      divisions: the folds with their transcripts.
+      n_frames: number of frames of each utterance that CTC receives; 0 if it is not known.
+      unusable: receives the name of each utterance that is too short, and the reason.
+      heard: what receives the frames, for the message.
     """
     for division in divisions:
         for number, units in enumerate(division.transcripts.units):

@@ -10,7 +10,7 @@ from jfewshot.simclr.encoder.transformer import dropout
 
 
 class Direction(nnx.Module):
-    """One layer in one direction. The input's part of all steps is one matrix product."""
+    """One recurrent layer in one direction. One matrix product computes the input's part of all time steps."""
 
     def __init__(self, n_in: int, config: RecurrentConfig, *, rngs: nnx.Rngs):
         self.is_lstm = config.cell == "lstm"
@@ -21,7 +21,7 @@ class Direction(nnx.Module):
         self.size = config.size
 
     def __call__(self, x: Float[Array, "batch frames n_in"]) -> Float[Array, "batch frames size"]:
-        """From the first frame to the last."""
+        """Run from the first frame to the last."""
         empty = jnp.zeros((x.shape[0], self.size))
 
         def gru(hidden, given):
@@ -44,7 +44,7 @@ class Direction(nnx.Module):
 
 
 class BidirectionalLayers(nnx.Module):
-    """Several layers, each forward and backward over an utterance's true frames."""
+    """Several recurrent layers, each with a forward and a backward direction over the true frames of an utterance."""
 
     def __init__(self, n_in: int, config: RecurrentConfig, *, rngs: nnx.Rngs):
         self.rate = config.dropout
@@ -55,7 +55,7 @@ class BidirectionalLayers(nnx.Module):
     def __call__(
         self, x: Float[Array, "batch frames n_in"], n_frames: Int[Array, "batch"], keys: Key[Array, "batch"] | None
     ) -> Float[Array, "batch frames twice_size"]:
-        """Zero past the true ends; what stands there in `x` does not matter. `keys` are dropout's."""
+        """Outputs of the last layer, zero past the true ends; values of `x` there have no influence. `keys` are for dropout."""
         is_frame = (jnp.arange(x.shape[1]) < n_frames[:, None])[..., None]
         for number, (forward, backward) in enumerate(zip(self.forward, self.backward, strict=True)):
             x = dropout(x, self.rate, keys, number) if number else x
@@ -67,7 +67,7 @@ class BidirectionalLayers(nnx.Module):
 def reversed_in_time(
     x: Float[Array, "batch frames dim"], n_frames: Int[Array, "batch"]
 ) -> Float[Array, "batch frames dim"]:
-    """Each utterance's true frames in reverse; what is behind them stays behind."""
+    """Reverse the true frames of each utterance; padding stays after these."""
     place = jnp.arange(x.shape[1])
     source = jnp.where(place < n_frames[:, None], n_frames[:, None] - 1 - place, place)
     return jnp.take_along_axis(x, source[..., None], axis=1)

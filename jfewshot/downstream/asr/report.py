@@ -29,16 +29,16 @@ def build_report(
     """Write `index.html`, `tables/` and `figures/`.
 
     Args:
-      records: of one experiment.
-      folder: to write to.
-      formats: of figures.
-      baseline: features that others are compared with; None: a random encoder, else the first.
+      records: records of one experiment.
+      folder: folder of the report.
+      formats: file formats of the figures.
+      baseline: name of features that all others are compared with; None for the random encoder, or else raw FBANK.
 
     Returns:
       the tables: scores, differences, folds.
 
     Raises:
-      UserError: no features have run all folds of a seed; no features of the baseline's name.
+      UserError: if no features have run all folds of a seed, or no finished features have the name of the baseline.
     """
     summaries, problems = summarise(records)
     refuse_nothing_finished(summaries)
@@ -70,14 +70,14 @@ def build_report(
 
 
 def own_scores(summaries: Sequence[Summary], record: dict[str, Any]) -> list[OwnScore]:
-    """Error rates of each kind of features, for other reports and for programs.
+    """List the error rates of each kind of features, for other reports and for programs.
 
     Args:
       summaries: one for each row of the table of scores.
       record: any record of the experiment.
 
     Returns:
-      a score for each; intervals are over utterances.
+      a score for each row; intervals are over utterances.
     """
     found = []
     for each in summaries:
@@ -88,7 +88,7 @@ def own_scores(summaries: Sequence[Summary], record: dict[str, Any]) -> list[Own
 
 
 def _baselines(summaries: Sequence[Summary], name: str | None) -> dict[tuple[str, float], Summary]:
-    """What each part and share of the training data is compared with."""
+    """The summary with which each test part and share of the training data is compared."""
     refuse_unknown_baseline(name, [each.row.features for each in summaries])
     controls = sorted((each.row for each in summaries if is_control(each.row)), key=lambda row: row.kind == "fbank")
     chosen = name or (controls[0].features if controls else None)
@@ -129,7 +129,7 @@ def scores_grid(summaries: Sequence[Summary], records: Sequence[dict[str, Any]],
     columns = ["Features", f"{first.metric} (95%)", *metrics, *([f"{first.metric}, greedy CTC"] if greedy else [])]
     notes = [
         f"In percent, {first.way} decoding, mean over seeds. The interval is over {len(first.utterances)} test utterances "
-        f"({int(first.lengths.sum()):,} {_counted(first.metric)}), by bootstrap; it does not speak of other speakers.",
+        f"({int(first.lengths.sum()):,} {_counted(first.metric)}), by bootstrap; it does not account for other speakers.",
         "Checkpoints are chosen on development utterances.",
     ]
     if min(each.rate for each in summaries) >= 1.0:
@@ -145,7 +145,7 @@ def _other_metrics(records: Sequence[dict[str, Any]], first: Summary) -> list[st
 
 
 def differences_grid(summaries: Sequence[Summary], compared: dict[tuple[str, float], Summary]) -> Grid:
-    """Error rate less the baseline's, paired by utterance and seed."""
+    """Tabulate the error rate minus that of the baseline, paired by utterance and seed."""
     name = next(iter(compared.values())).row.features
     rows = []
     for each in summaries:
@@ -157,7 +157,7 @@ def differences_grid(summaries: Sequence[Summary], compared: dict[tuple[str, flo
     notes = (
         "Percentage points; below zero, fewer errors. The interval is over utterances, paired; the spread is the standard "
         "deviation over seeds of the difference, each seed's own pretraining and training where features are named by seed.",
-        "A difference counts where the interval leaves out 0 and all seeds agree in its sign.",
+        "A difference counts if its interval does not contain 0 and all seeds have the same sign.",
     )
     columns = ["Features", "Difference", "95% over utterances", "std over seeds", "each seed"]
     return grid(f"{summaries[0].metric} less that of {name}", columns, rows, notes)
@@ -169,7 +169,7 @@ def _difference(found: Difference) -> list[str]:
 
 
 def folds_grid(summaries: Sequence[Summary]) -> Grid:
-    """Error rate of each fold."""
+    """Tabulate the error rate of each fold."""
     rows = [
         [each.row.name, tested, _percent(float(np.mean(rates))), f"{_percent(min(rates))} to {_percent(max(rates))}"]
         for each in summaries
@@ -180,7 +180,7 @@ def folds_grid(summaries: Sequence[Summary]) -> Grid:
 
 
 def examples_grid(records: Sequence[dict[str, Any]]) -> Grid:
-    """The transcripts and recognised texts of the first test utterances of the first fold and seed."""
+    """Tabulate transcripts and recognised texts of the first test utterances, with the first seed and fold."""
     rows = []
     lowest = min((record["seed"], record["fold"]["number"]) for record in records)
     of_first = {r["features"]: r for r in records if (r["seed"], r["fold"]["number"]) == lowest}
@@ -190,12 +190,12 @@ def examples_grid(records: Sequence[dict[str, Any]]) -> Grid:
             test = record["test"]
             heard = test.get("beam", test["greedy"])[place]
             rows.append([test["utterances"][place], test["said"][place], features, heard or "(nothing)"])
-    columns = ["Utterance", "Said", "Features", "Heard"]
-    return grid(f"Heard with seed {lowest[0]}, fold {lowest[1] + 1}", columns, rows, n_labels=4)
+    columns = ["Utterance", "Transcript", "Features", "Recognised"]
+    return grid(f"Recognised with seed {lowest[0]}, fold {lowest[1] + 1}", columns, rows, n_labels=4)
 
 
 def learning_curves(summaries: Sequence[Summary]) -> Figure:
-    """Development error over training steps."""
+    """Draw the development error over training steps."""
     chosen = list({each.row.features: each for each in summaries if each.row.train_share == 1.0}.values()) or summaries
     with look():
         figure = Figure(figsize=(4.8, 2.9))
@@ -211,7 +211,7 @@ def learning_curves(summaries: Sequence[Summary]) -> Figure:
 
 
 def amount_curves(summaries: Sequence[Summary]) -> Figure:
-    """Error over the share of the training data."""
+    """Draw the error rate over the share of the training data."""
     with look():
         figure = Figure(figsize=(4.8, 2.9))
         axis = figure.subplots()

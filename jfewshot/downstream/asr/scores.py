@@ -1,4 +1,4 @@
-"""Error rates (through jiwer), and how far they would move with other utterances."""
+"""Error rates, computed with jiwer, and their intervals over utterances."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -16,12 +16,12 @@ _AT_ONCE = 200
 
 @dataclasses.dataclass(frozen=True)
 class ErrorCounts:
-    """Errors of each utterance.
+    """The errors of each utterance, and the length of its reference.
 
     Attributes:
       metric: `WER`, `CER` or `PER`.
-      errors: substitutions, deletions and insertions of each utterance.
-      lengths: words, characters or phones of each reference.
+      errors: number of substitutions, deletions and insertions in each utterance.
+      lengths: number of words, characters or phones in each reference.
     """
 
     metric: str
@@ -30,12 +30,12 @@ class ErrorCounts:
 
     @property
     def rate(self) -> float:
-        """All errors over all that was said; may exceed 1."""
+        """Number of all errors divided by the length of all references; may exceed 1."""
         return float(self.errors.sum() / self.lengths.sum())
 
 
 def metrics_of(units: Units) -> tuple[str, ...]:
-    """What is reported for these units; the first chooses checkpoints."""
+    """The metrics that are reported for these units; the first one chooses checkpoints."""
     return {"characters": ("WER", "CER"), "pieces": ("WER", "CER"), "words": ("WER",), "phones": ("PER",)}[units.kind]
 
 
@@ -77,7 +77,7 @@ def resampled_rates(
 ) -> Float[np.ndarray, "systems resamples"]:
     """Error rates of utterances drawn with replacement (the bootstrap of Bisani and Ney, 2004).
 
-    All systems get the same draws, so that differences between columns are paired by utterance.
+    All systems get the same draws, so that differences between systems are paired by utterance.
 
     Args:
       errors: errors of each system in each utterance, or their mean over seeds.

@@ -1,4 +1,5 @@
-"""Settings of the decoder, the recurrent model and the beam search; loads neither JAX nor NumPy, so `--help` is quick."""
+"""Settings of the decoder, the recurrent model and the beam search. This module loads neither JAX nor NumPy, so that `--help` is
+quick."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,7 +9,7 @@ from jfewshot.errors import UserError
 
 @dataclass(frozen=True)
 class DecoderConfig:
-    """The paper's sizes. What it does not say: LayerNorm before each part (steady without a long warm-up)."""
+    """Sizes of the decoder, from the paper. Our own choice is LayerNorm before each part, which needs no long warm-up."""
 
     n_layers: int = 3
     """Number of transformer layers of the decoder."""
@@ -50,7 +51,7 @@ class RecurrentConfig:
 
 @dataclass(frozen=True)
 class BeamConfig:
-    """How hypotheses are searched."""
+    """Settings of the beam search."""
 
     size: int = 8
     """Hypotheses that are kept at each step of the beam search."""
@@ -62,7 +63,7 @@ class BeamConfig:
     unit_bonus: float = 0.0
     """Added to the score of a hypothesis for each of its units; a higher value makes hypotheses longer."""
     n_best: int = 1
-    """Number of hypotheses that are wanted. The search goes on until no other hypothesis can overtake these."""
+    """Number of hypotheses to find. The search continues until no other hypothesis can overtake these."""
     candidates: int = 64
     """Where there are more units than this number, CTC scores only this many extensions of each hypothesis, those that
     attention and the language model prefer. A search by CTC alone scores all extensions."""

@@ -13,12 +13,12 @@ from jfewshot.downstream.records import whole_seeds
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """What one line of the table is about.
+    """The features, test part and training data of one line of a table.
 
     Attributes:
-      features, kind: of the encoder.
-      part: of the test data; empty where there is one alone.
-      train_share: of the training utterances.
+      features, kind: name and kind of the features.
+      part: part of the test data; empty if there is only one part.
+      train_share: share of the training utterances.
     """
 
     features: str
@@ -28,22 +28,22 @@ class Row:
 
     @property
     def name(self) -> str:
-        """In tables."""
+        """The name of the row in tables."""
         share = "" if self.train_share == 1.0 else f", {100 * self.train_share:g}% of the training data"
         return self.features + share + (f" ({self.part})" if self.part else "")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Summary:
-    """One row's errors.
+    """The errors of one row.
 
     Attributes:
-      row: which.
-      metric, way: what was counted (`WER`), and how it was decoded.
-      seeds: which have all folds.
-      utterances: whom the columns are about; every one is tested once per seed.
-      errors: of each seed and utterance.
-      lengths: of the references.
+      row: the row.
+      metric, way: name of the metric (`WER`), and how utterances were decoded (`beam` or `greedy`).
+      seeds: seeds that have all folds.
+      utterances: names of the test utterances; every one is tested once per seed.
+      errors: number of errors for each seed and utterance.
+      lengths: length of the reference of each utterance.
       curve: (step, development loss, development error) of every evaluation, mean over seeds and folds.
       fold_rates: error rate of each seed and fold.
     """
@@ -65,15 +65,15 @@ class Summary:
 
     @property
     def rate(self) -> float:
-        """Mean over seeds."""
+        """Mean over seeds of the error rate."""
         return float(self.rates.mean())
 
     def interval(self) -> tuple[float, float]:
-        """95% over utterances of the mean over seeds."""
+        """95% interval over utterances of the mean over seeds."""
         return interval(resampled_rates(self.errors.mean(axis=0)[None], self.lengths)[0])
 
     def over_seeds(self) -> float:
-        """Standard deviation over seeds (ddof 1); NaN for one."""
+        """Standard deviation over seeds (ddof 1); NaN for one seed."""
         return float(np.std(self.rates, ddof=1)) if len(self.seeds) > 1 else float("nan")
 
     def less(self, other: "Summary") -> "Difference":
@@ -97,13 +97,13 @@ class Summary:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Difference:
-    """A difference of error rates: below zero, fewer errors.
+    """A difference of error rates; below zero there are fewer errors.
 
     Attributes:
-      mean: over seeds.
-      low, high: 95% over utterances.
-      over_seeds: standard deviation of the seeds' differences.
-      by_seed: each of them.
+      mean: mean over seeds.
+      low, high: 95% interval over utterances.
+      over_seeds: standard deviation over seeds.
+      by_seed: difference of each seed.
     """
 
     mean: float
@@ -116,7 +116,7 @@ class Difference:
 def summarise(
     records: Sequence[dict[str, Any]], metric: str | None = None, way: str | None = None
 ) -> tuple[list[Summary], list[str]]:
-    """A summary for each row that has all folds of at least one seed; controls first, then by error rate.
+    """Summarise each row that has all folds of at least one seed; controls first, then by error rate.
 
     Args:
       records: records of one experiment.
@@ -148,13 +148,13 @@ def summarise(
 
 
 def is_control(row: Row) -> bool:
-    """Raw FBANK or a random encoder, however it was named on the command line."""
+    """Whether the features are raw FBANK or a random encoder; `random` on the command line gives the latter too."""
     return row.kind in ("fbank", "random") or row.features.split(",")[0] == "random"
 
 
 def _latest(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One record of each run: if a run was decoded more than once, the record with a language model, otherwise the
-    last."""
+    """Keep one record of each run. If a run was decoded more than once, keep the record with a language model, or else the
+    last one."""
     by_run: dict[Any, dict[str, Any]] = {}
     for record in sorted(records, key=lambda each: each["decoding"].get("lm") is not None):
         by_run[record["features"], record["train_share"], record["seed"], record["fold"]["number"]] = record
@@ -189,6 +189,6 @@ def _summary(row: Row, records: list[dict[str, Any]], seeds: list[int], metric: 
 
 
 def _mean_curve(curves: list[np.ndarray]) -> np.ndarray:
-    """By evaluation: folds differ a little in their steps."""
+    """Average curves evaluation by evaluation, because folds differ slightly in their numbers of steps."""
     size = min(len(curve) for curve in curves)
     return np.mean([curve[:size] for curve in curves], axis=0)

@@ -1,4 +1,4 @@
-"""Frames, loss, training step and evaluation, compiled once for all folds and seeds of one kind of features."""
+"""Input frames, loss, training step and evaluation, compiled once for all folds and seeds of one kind of features."""
 
 import dataclasses
 import functools
@@ -37,21 +37,22 @@ class Fixed(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What is compiled.
+    """A model, its inputs and its optimiser; runs with equal plans share compiled functions.
 
     Attributes:
       dim: numbers per frame.
-      n_units: the blank included.
-      head: decoder, or recurrent layers.
-      optimiser: and its schedule.
-      ctc_weight, label_smoothing: of the loss.
-      fbank: what waves are heard through; None where frames are given.
-      augmentation: of waves in training; None for none.
-      masks: how many, widest over time (frames), widest over channels.
-      stack: frames that are joined to one.
-      seconds: of one step of a signal: a sample, or a frame.
-      steps: of the run, for a cosine schedule; 0 otherwise, so that runs of other lengths share what is compiled.
-      encoder, layer: an encoder that learns too.
+      n_units: number of units, the blank included.
+      head: settings of the decoder, or of the recurrent layers.
+      optimiser: settings of the optimiser and its schedule.
+      ctc_weight, label_smoothing: settings of the loss.
+      fbank: filter bank for waves; None if the inputs are frames.
+      augmentation: augmentation of waves in training; None for none.
+      masks: number of masks, largest width in frames, largest width in channels.
+      stack: number of frames that are joined to one.
+      seconds: duration of one sample or frame of the inputs.
+      steps: number of steps of the run if the schedule depends on it; 0 otherwise, so that runs of other lengths share the
+        compiled functions.
+      encoder, layer: an encoder that is trained too, and number of its hidden state that the head uses.
     """
 
     dim: int
@@ -70,22 +71,22 @@ class Plan:
     layer: int = -1
 
     def model(self, rngs: nnx.Rngs) -> Recogniser:
-        """The module."""
+        """Make the model with random weights."""
         return Recogniser(self.dim * self.stack, self.n_units, self.head, self.encoder, self.layer, rngs=rngs)
 
     @property
     def rate(self) -> optax.Schedule:
-        """Learning rate by step. Noam's width is the decoder's, or that of both directions together."""
+        """Learning rate by step. The width in the schedule noam is that of the decoder, or of both recurrent directions."""
         width = self.head.d_model if isinstance(self.head, DecoderConfig) else 2 * self.head.size
         return learning_rate(self.optimiser, width, self.steps)
 
     @property
     def has_decoder(self) -> bool:
-        """Whether attention takes part."""
+        """Whether the model has an attention decoder."""
         return isinstance(self.head, DecoderConfig)
 
     def n_frames(self, lengths: Any) -> Any:
-        """Frames that CTC is given, for lengths (or an array of them) of what is given: samples or frames."""
+        """Number of frames that CTC receives for inputs of some length, in samples or frames; also for an array of lengths."""
         frames = lengths
         if self.fbank is not None:
             frames = 1 + (lengths - self.fbank.frame_length) // self.fbank.hop_length
@@ -99,12 +100,12 @@ class Evaluated(NamedTuple):
     frames: Float[Array, "rows frames width"]
     n_frames: Int[Array, "rows"]
     log_probs: Float[Array, "rows frames n_units"]
-    """CTC's."""
+    """Log-probabilities of CTC."""
     transcripts: LogProbs
 
 
 class Compiled(NamedTuple):
-    """Functions of one plan."""
+    """Compiled functions of one plan."""
 
     initial: Callable[..., State]
     """From a seed, and weights of the encoder if there are any, to the state of step 0."""
@@ -153,7 +154,7 @@ def hear(
 
 @functools.lru_cache(maxsize=8)
 def compiled(plan: Plan) -> Compiled:
-    """First parameters, step and evaluation; compiled once for each padded size, and kept for the next fold and seed."""
+    """Compile initial state, step and evaluation, once for each padded size, and keep these for the next fold and seed."""
     build = model_builder(plan.model)
 
     def log_probs(params: Params, batch: Batch, fixed: Fixed, keys, smoothing: float):

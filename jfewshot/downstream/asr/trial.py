@@ -1,4 +1,4 @@
-"""One fold with one seed: train, choose a checkpoint by the development utterances, and recognise the test utterances
+"""One fold with one seed: train, choose checkpoints on the development utterances, and recognise the test utterances
 once."""
 
 import dataclasses
@@ -39,17 +39,17 @@ class Trial:
     """A model and the utterances on which it is trained, chosen and tested.
 
     Attributes:
-      folder: of its checkpoints and metrics; a trial that was killed continues there.
-      model_path: where the model that is tested is kept.
-      names, texts: of all utterances; texts as they are compared.
-      units, transcripts: the alphabet, and all utterances in it.
-      training_signals, signals: what is heard in training, and otherwise.
-      fold: who trains, who chooses, who is judged by.
-      seed: of initialisation, batches, augmentation and dropout.
-      plan: the model and its optimiser, for training; `evaluation_plan` for frames that were computed before.
-      fixed: statistics and banks.
-      encoder: weights of an encoder that learns too.
-      batch, epochs, evaluate_every, average_best, choose_by, buckets, threads: as the flags.
+      folder: folder of its checkpoints and metrics; an interrupted trial continues from these.
+      model_path: file of the model that is tested.
+      names, texts: names of all utterances, and their texts in the form in which they are compared.
+      units, transcripts: the units, and the transcripts of all utterances in these units.
+      training_signals, signals: inputs in training, and inputs in development and test.
+      fold: which utterances train, choose checkpoints and test.
+      seed: seed of initial weights, batches, augmentation and dropout.
+      plan: the model and its optimiser.
+      fixed: scaling of the frames, and banks of the augmentation.
+      encoder: weights of an encoder that is trained too.
+      batch, epochs, evaluate_every, average_best, choose_by, buckets, threads: as the options of these names.
       mesh: the devices; None for a single one.
     """
 
@@ -81,9 +81,9 @@ class Recognised:
     """The recognised texts of the test utterances, in the order of the fold.
 
     Attributes:
-      greedy, beam: texts; `beam` is None where it was not asked for.
-      scores: of the beam's best hypothesis.
-      decoding_s: seconds that the last of the two took, compilation included.
+      greedy, beam: texts by greedy CTC and by the beam search; `beam` is None without a beam search.
+      scores: scores of the best hypotheses of the beam search.
+      decoding_s: seconds that decoding took, compilation included.
     """
 
     greedy: list[str]
@@ -93,10 +93,10 @@ class Recognised:
 
 
 def train(trial: Trial, keep_checkpoints: bool = False) -> dict[str, Any]:
-    """Train (or continue, or read what was trained), choose, keep the model.
+    """Train, choose checkpoints and write the model, unless the model has been written before.
 
     Returns:
-      facts for the record: chosen steps with their development scores, steps in all, the development curve, seconds.
+      facts for the record: chosen steps with their development scores, number of all steps, development curve, seconds.
 
     Raises:
       UserError: fewer training utterances than a batch; a loss that is not finite; a checkpoint of another shape.
@@ -157,10 +157,10 @@ def _fit(trial: Trial) -> Fitted:
 
 
 def _steps_of_schedule(chosen: OptimiserConfig, steps: int) -> int:
-    """The number of steps for which a training step is compiled; 0 where the learning rate does not depend on it.
+    """The number of steps for which a training step is compiled; 0 if the learning rate does not depend on it.
 
-    Folds differ a little in their steps. A warm-up may differ by a few steps without harm, so its run is rounded down to one
-    digit, and most folds share one compilation.
+    Folds differ slightly in their numbers of steps. For the warm-up a few steps more or less do no harm, so the number is
+    rounded down to one digit, and most folds share one compilation.
     """
     if chosen.schedule == "cosine":
         return steps
@@ -206,7 +206,7 @@ def development_scores(trial: Trial, params: Any, fixed: Fixed) -> dict[str, flo
 
 
 def _evaluation_plan(trial: Trial) -> Plan:
-    # Otherwise waves and frames, and schedules of other lengths, would each be compiled for themselves.
+    # Evaluation does not use the optimiser, so runs with other schedules and lengths share the compiled functions.
     return dataclasses.replace(trial.plan, optimiser=OptimiserConfig("constant"), steps=0)
 
 
@@ -259,7 +259,7 @@ def _write_model(path: Path, params: dict[str, np.ndarray], facts: dict[str, Any
 
 
 def read_model(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Parameters by name, and the facts of their training."""
+    """Read a model: its parameters by name, and the facts about its training."""
     with np.load(path, allow_pickle=False) as archive:
         params = {name.removeprefix("params/"): archive[name] for name in archive.files if name.startswith("params/")}
         return params, json.loads(str(archive["facts"]))

@@ -1,6 +1,6 @@
 """The units of recognition: characters, words, phones or sentencepiece's pieces, as numbers.
 
-Number 0 is no unit: CTC's blank, and the decoder's beginning and end. Units are 1, 2, ...
+Number 0 is not a unit: it is the blank of CTC, and begin and end for the decoder. The units are 1, 2, ...
 """
 
 import dataclasses
@@ -19,12 +19,12 @@ BLANK = 0
 
 @dataclasses.dataclass(frozen=True)
 class Units:
-    """An alphabet.
+    """A set of units.
 
     Attributes:
-      kind: how a text falls into units.
+      kind: how a text is divided into units.
       symbols: unit n is `symbols[n - 1]`.
-      model: sentencepiece's, for pieces: its file's bytes.
+      model: for pieces, the bytes of the sentencepiece model's file.
     """
 
     kind: Kind
@@ -32,14 +32,14 @@ class Units:
     model: bytes | None = dataclasses.field(default=None, repr=False)
 
     def __len__(self) -> int:
-        """How many, the blank included."""
+        """Number of units, the blank included."""
         return len(self.symbols) + 1
 
     def encode(self, text: str) -> list[int]:
-        """Numbers of a text's units.
+        """Turn a text into numbers of units.
 
         Raises:
-          UnknownUnit: a unit that is not in the alphabet.
+          UnknownUnit: if the text has another unit.
         """
         if self.kind == "pieces":
             found = self._processor().encode(text)
@@ -55,14 +55,14 @@ class Units:
         return [place[part] for part in parts]
 
     def decode(self, numbers: Iterable[int]) -> str:
-        """The text of some units."""
+        """Turn numbers of units into a text."""
         if self.kind == "pieces":
             return self._processor().decode([int(number) - 1 for number in numbers])
         glue = "" if self.kind == "characters" else " "
         return " ".join(glue.join(self.symbols[int(number) - 1] for number in numbers).split())
 
     def scored(self, text: str) -> str:
-        """A text as it is compared: phones are folded to 39."""
+        """A text in the form in which it is compared: phones are replaced by the 39 scored phones."""
         return " ".join(fold_to_39(text.split())) if self.kind == "phones" else text
 
     def _places(self) -> dict[str, int]:
@@ -72,20 +72,20 @@ class Units:
         return _processor(self.model)
 
     def record(self) -> dict[str, Any]:
-        """Everything that a result depends on; JSON."""
+        """Everything about the units that a result depends on, as JSON."""
         return {"kind": self.kind, "symbols": list(self.symbols)}
 
 
 class UnknownUnit(ValueError):
-    """A unit that is not in the alphabet; its text is the unit."""
+    """A text has a unit that is not among the units; the error's text is this unit."""
 
 
 def shape_text(text: str, form: TextForm) -> str:
-    """A transcript as it is trained on and compared.
+    """Change a transcript to the form in which it is trained on and compared.
 
     Args:
-      text: as written.
-      form: `as_is`; `lower` for small letters; `plain` for small letters, digits and apostrophes alone.
+      text: the transcript as it is written.
+      form: `as_is` for no change; `lower` for small letters; `plain` for only small letters, digits and apostrophes.
     """
     if form == "as_is":
         return text
@@ -96,7 +96,7 @@ def shape_text(text: str, form: TextForm) -> str:
 
 
 def learn_units(kind: Kind, texts: Sequence[str], characters: str = "") -> Units:
-    """Make the alphabet of the training transcripts.
+    """Make the units of the training transcripts.
 
     Args:
       kind: characters, words or phones.
@@ -111,10 +111,10 @@ def learn_units(kind: Kind, texts: Sequence[str], characters: str = "") -> Units
 
 
 def learn_pieces(texts: Sequence[str], n_pieces: int) -> Units:
-    """Pieces that sentencepiece (unigram model) finds in training transcripts.
+    """Find pieces in training transcripts with sentencepiece (unigram model).
 
     Raises:
-      UserError: sentencepiece is not installed, or the texts do not give so many pieces.
+      UserError: if sentencepiece is not installed, or cannot make as many pieces from the texts.
     """
     import io
 
@@ -130,14 +130,14 @@ def learn_pieces(texts: Sequence[str], n_pieces: int) -> Units:
 
 
 def read_pieces(path: Path) -> Units:
-    """Pieces of a sentencepiece model's file."""
+    """Read the pieces of a sentencepiece model's file."""
     if not path.is_file():
         raise UserError(f"{path} is not there; give the .model file that sentencepiece wrote")
     return pieces_of(path.read_bytes())
 
 
 def pieces_of(model: bytes) -> Units:
-    """Pieces of a sentencepiece model."""
+    """Read the pieces of a sentencepiece model from the bytes of its file."""
     processor = _processor(model)
     return Units("pieces", tuple(processor.id_to_piece(n) for n in range(processor.get_piece_size())), model)
 
@@ -168,11 +168,10 @@ def encode_all(units: Units, names: Sequence[str], texts: Sequence[str], unusabl
     """Turn many transcripts into numbers of units.
 
     Args:
-      units: the alphabet.
+      units: the units.
       names: names of the utterances, for `unusable`.
       texts: transcripts of the utterances.
-      unusable: called with an utterance's name and the reason if its transcript is empty or has a unit that is not in
-        the alphabet.
+      unusable: called with an utterance's name and the reason if its transcript is empty or has another unit.
 
     Returns:
       a list of numbers for each transcript; an empty list if the utterance is unusable.

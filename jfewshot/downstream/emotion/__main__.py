@@ -6,14 +6,16 @@ from jfewshot.commandline import run_cli
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Parse the command line, run what is missing, report; returns the exit status."""
+    """Parse the command line, run the folds and seeds that are missing, and report; returns the exit status."""
     from jfewshot.commandline.parsing import start
     from jfewshot.downstream.emotion.config import EmotionConfig
 
     config = start(EmotionConfig, arguments, "emotion")
     if config.head == "light" and not config.finetune:
-        logging.getLogger("jfewshot.training").setLevel(logging.WARNING)  # runs of seconds: one line each will do
-    # After the options are read: --help needs no JAX.
+        logging.getLogger("jfewshot.training").setLevel(
+            logging.WARNING
+        )  # such a run takes seconds: one line per run is enough
+    # These modules are loaded after the options are read, because --help should not wait for JAX.
     from jfewshot.downstream.emotion.experiment import chosen_data, record_folder, run_experiment
     from jfewshot.downstream.emotion.report import build_report
     from jfewshot.downstream.report import report_and_print

@@ -11,16 +11,16 @@ from jfewshot.downstream.frames import Frames, padded_size
 
 
 class Batch(NamedTuple):
-    """Some utterances."""
+    """A batch of utterances."""
 
     frames: np.ndarray
     """float32 (rows, frames, dim), zero past each length."""
     n_frames: np.ndarray
-    """int32 (rows,)."""
+    """int32 (rows,): number of true frames."""
     labels: np.ndarray
     """int32 (rows,): number of the class."""
     rows: np.ndarray
-    """int32 (rows,): place in the batch, from which dropout is drawn."""
+    """int32 (rows,): place in the batch, with which dropout is drawn."""
 
 
 def make_batch(frames: Frames, labels: Int[np.ndarray, " n"], utterances: np.ndarray, size: int) -> Batch:

@@ -13,7 +13,7 @@ from jfewshot.simclr.settings import EncoderConfig
 from jfewshot.training.config import OptimiserConfig
 
 PAPER_HEAD = EncoderConfig(n_layers=12, d_model=256, d_ff=2048, n_heads=4)
-"""Speech SimCLR, section 4.2; what it does not say (dropout 0.1, post-LayerNorm) is as in its encoder."""
+"""Speech SimCLR, section 4.2. Where the paper is silent (dropout 0.1, post-LayerNorm), as in its encoder."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Recipe:
 RECIPES = {
     # Adam with Noam, k 0.5, warm-up 8,000; batch 64; 25 epochs; the mean of the 5 best development checkpoints.
     "paper": Recipe(OptimiserConfig("noam", 0.5, 8000, weight_decay=0.0), 64, 25, 5),
-    # Ours: a linear model on standardised means, which a few hundred steps of Adam fit.
+    # Our own choice: a linear model on standardised means, which a few hundred steps of Adam fit.
     "light": Recipe(OptimiserConfig("constant", 1e-3, 1, weight_decay=0.0, b2=0.999), 32, 40, 5),
 }
 
@@ -153,7 +153,7 @@ class EmotionConfig:
         )
 
 
-# What may change between two starts in one folder: it adds runs, or changes nothing that is computed.
+# Options that may change between two starts in one folder: these add runs, or do not change what a run computes.
 FREE: tuple[str, ...] = (
     "root",
     "features",

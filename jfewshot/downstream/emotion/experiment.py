@@ -1,4 +1,4 @@
-"""Runs all folds and seeds of every kind of features and of the controls; an interrupted experiment continues."""
+"""Runs all folds and seeds of every kind of features and of the controls. An interrupted experiment continues."""
 
 import logging
 import time
@@ -38,7 +38,7 @@ NUMERICS_VERSION = 2
 
 
 def record_folder(config: EmotionConfig) -> RecordFolder:
-    """Where the experiment's records are."""
+    """The folder of the experiment's records."""
     return RecordFolder(config.out / "records", "jfewshot-emotion", NUMERICS_VERSION)
 
 
@@ -74,10 +74,10 @@ def run_experiment(config: EmotionConfig) -> list[dict[str, Any]]:
 
 
 def chosen_data(config: EmotionConfig) -> EmotionData:
-    """The dataset, without what the user leaves out.
+    """Read the dataset, without the utterances that the user leaves out.
 
     Raises:
-      UserError: an unknown utterance left out, or fewer than two classes.
+      UserError: an unknown utterance in --leave-out, or fewer than two classes.
     """
     data = leave_out_named(read_dataset(config.dataset, config.root), config.leave_out)
     if len(data.classes) < 2:
@@ -95,7 +95,7 @@ def _run_seed(
     records: RecordFolder,
     mesh,
 ) -> None:
-    """All folds of one kind of features with one seed."""
+    """Run all folds of one kind of features with one seed."""
     settings = as_record(config)
     common = {
         "settings": {name: value for name, value in settings.items() if name not in FREE},

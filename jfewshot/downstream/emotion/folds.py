@@ -1,4 +1,4 @@
-"""Folds of whole speakers or sessions, every emotion among the training utterances of each."""
+"""Folds of whole speakers or sessions. The training utterances of each fold must have every emotion."""
 
 from pathlib import Path
 

@@ -11,9 +11,9 @@ from jfewshot.simclr.encoder import Encoder, EncoderConfig, mean_over_frames
 
 
 class LightHead(nnx.Module):
-    """Projection of every frame, average over the true frames, linear map to the classes: s3prl's for emotion.
+    """The head of s3prl for emotion: a projection of every frame, the average over true frames, and a linear layer.
 
-    The projection is linear, so the average is taken first: the same numbers for a fraction of the work.
+    The projection is linear, so averaging first gives the same result with less computation.
     """
 
     def __init__(self, dim: int, n_classes: int, width: int, *, rngs: nnx.Rngs):
@@ -23,12 +23,12 @@ class LightHead(nnx.Module):
     def __call__(
         self, frames: Float[Array, "batch frames dim"], n_frames: Int[Array, "batch"], keys: Key[Array, "batch"] | None
     ) -> Float[Array, "batch classes"]:
-        """Logits. `keys` (dropout's) are not used."""
+        """Logits. There is no dropout, so `keys` is not used."""
         return self.output(self.projection(mean_over_frames(frames, n_frames)))
 
 
 class PaperHead(nnx.Module):
-    """A transformer encoder over the frames, average over the true frames, one feed-forward layer to the classes."""
+    """The head of the paper: a transformer encoder, the average over true frames, and a linear layer."""
 
     def __init__(self, dim: int, n_classes: int, config: EncoderConfig, *, rngs: nnx.Rngs):
         self.transformer = Encoder(dataclasses.replace(config, n_mels=dim), rngs=rngs)
@@ -37,20 +37,20 @@ class PaperHead(nnx.Module):
     def __call__(
         self, frames: Float[Array, "batch frames dim"], n_frames: Int[Array, "batch"], keys: Key[Array, "batch"] | None
     ) -> Float[Array, "batch classes"]:
-        """Logits; with keys, one per utterance, dropout."""
+        """Logits. Dropout is switched on by keys, one per utterance."""
         states, n_frames = self.transformer(frames, n_frames, keys)
         return self.output(mean_over_frames(states[-1], n_frames))
 
 
 class Classifier(nnx.Module):
-    """A head, and the encoder below it where that learns too.
+    """A head, and below it an encoder if one is trained too.
 
     Args:
-      dim: numbers per frame.
-      n_classes: emotions.
-      head: the paper's transformer, or the light head's width.
-      encoder: learns too; `dim` is its number of mel bins then.
-      layer: the hidden state that the head stands on.
+      dim: numbers per frame; with an encoder, its number of mel bins.
+      n_classes: number of emotions.
+      head: settings of the paper's transformer, or width of the light head.
+      encoder: the encoder that is trained too; None for frozen frames.
+      layer: number of the encoder's hidden state that the head uses; -1 is the last.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Classifier(nnx.Module):
         n_frames: Int[Array, "batch"],
         keys: Key[Array, "batch"] | None = None,
     ) -> Float[Array, "batch classes"]:
-        """Logits, float32; frames past an utterance's end change nothing."""
+        """Logits, float32; frames past the end of an utterance have no influence."""
         head_keys = None if keys is None else jax.vmap(jax.random.fold_in, (0, None))(keys, 1)
         if hasattr(self, "encoder"):
             states, n_frames = self.encoder(frames, n_frames, keys)

@@ -44,16 +44,16 @@ def build_report(
     """Write `index.html`, `tables/` and `figures/`.
 
     Args:
-      records: of one experiment.
-      folder: to write to.
-      formats: of figures.
-      baseline: features that the others are compared with, beside the controls.
+      records: records of one experiment.
+      folder: folder of the report.
+      formats: file formats of the figures.
+      baseline: name of features that the others are compared with, in addition to the controls.
 
     Returns:
       the tables: scores, differences, folds.
 
     Raises:
-      UserError: no features have run all folds of a seed; none is called as the baseline.
+      UserError: if no features have run all folds of a seed, or no finished features have the name of the baseline.
     """
     summaries, problems = summarise(records)
     refuse_nothing_finished(summaries)
@@ -94,7 +94,7 @@ def build_report(
     if first["dataset"]["name"] == "iemocap":
         paper = writer.table("paper", paper_grid(summaries, first))
         tables.append(paper)
-        sections.append(Section("paper", "Beside the paper", (TableBlock(paper),)))
+        sections.append(Section("paper", "Compared with the paper", (TableBlock(paper),)))
     lead = f"{len(records)} runs; {DEVELOPMENT[first['development']]}."
     write_page(writer, title, lead, sections, problems)
     return tables
@@ -135,7 +135,7 @@ def scores_grid(summaries: Sequence[Summary], record: dict[str, Any], title: str
 
 
 def differences_grid(summaries: Sequence[Summary], baseline: str | None = None) -> Grid:
-    """UAR less that of each control and of the baseline, paired by speaker and by seed."""
+    """Tabulate the UAR minus that of each control and of the baseline, paired by speaker and by seed."""
     refuse_unknown_baseline(baseline, [each.name for each in summaries])
     others = [each for each in summaries if each.kind in CONTROLS or each.name == baseline]
     rows = [
@@ -145,14 +145,14 @@ def differences_grid(summaries: Sequence[Summary], baseline: str | None = None) 
 
 
 def own_scores(summaries: Sequence[Summary], record: dict[str, Any]) -> list[OwnScore]:
-    """UAR and accuracy of each kind of features, for other reports and for programs.
+    """List UAR and accuracy of each kind of features, for other reports and for programs.
 
     Args:
       summaries: one for each kind of features.
       record: any record of the experiment.
 
     Returns:
-      two scores for each; intervals are over speakers.
+      two scores for each kind of features; intervals are over speakers.
     """
     found = []
     for each in summaries:
@@ -163,7 +163,7 @@ def own_scores(summaries: Sequence[Summary], record: dict[str, Any]) -> list[Own
 
 
 def folds_grid(summaries: Sequence[Summary], records: Sequence[dict[str, Any]]) -> Grid:
-    """UAR and accuracy of each fold, mean over seeds."""
+    """Tabulate UAR and accuracy of each fold, as means over seeds."""
     folds = {record["fold"]["number"]: record["fold"] for record in records}
     rows = []
     for each in summaries:
@@ -177,8 +177,8 @@ def folds_grid(summaries: Sequence[Summary], records: Sequence[dict[str, Any]]) 
 
 
 def paper_grid(summaries: Sequence[Summary], record: dict[str, Any]) -> Grid:
-    """The Speech SimCLR paper's UARs on IEMOCAP, and these."""
-    # Table 4 says accuracy of what the text calls UAR.
+    """Tabulate the UARs of the Speech SimCLR paper on IEMOCAP, and ours."""
+    # The paper's Table 4 is headed accuracy, while its text calls these numbers UAR.
     rows = [
         [f"{score.row} (the paper, {score.pretraining} {score.hours:g} h)", f"{score.value:g}", ""]
         for score in published_scores()
@@ -197,10 +197,10 @@ def _confusions(writer: Writer, summaries: Sequence[Summary], names: Sequence[st
     for number, each in enumerate(summaries):
         counts = each.counts.sum(axis=(0, 1))
         rows = [[name, *(f"{count:,}" for count in line)] for name, line in zip(names, counts.tolist(), strict=True)]
-        title = f"{each.name}: rows said, columns heard, all seeds"
+        title = f"{each.name}: rows are true emotions, columns recognised ones, all seeds"
         blocks.append(TableBlock(writer.table(f"confusion-{number + 1}", grid(title, ["", *names], rows))))
         shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-        labels = classes.ConfusionLabels("said", "heard", "% of what was said")
+        labels = classes.ConfusionLabels("true", "recognised", "% of the true emotion")
         figure = classes.confusion_matrix(shares, names, each.name, labels)
         blocks.append(writer.figure(f"confusion-{number + 1}", figure, f"Confusion matrix of {each.name}"))
     return blocks

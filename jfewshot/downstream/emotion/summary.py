@@ -23,14 +23,14 @@ from jfewshot.downstream.summaries import Difference, controls_first, mean_curve
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Summary:
-    """One kind of features over all folds and seeds.
+    """The scores of one kind of features over all folds and seeds.
 
     Attributes:
-      name, kind: of the features.
-      seeds: which have all folds.
-      speakers: whom intervals are over.
+      name, kind: name and kind of the features.
+      seeds: seeds that have all folds.
+      speakers: speakers of the test utterances, over whom intervals are computed.
       counts: confusions, seeds x speakers x true x predicted; every utterance is tested once per seed.
-      fold_uar, fold_accuracy: of each fold, (seeds, folds).
+      fold_uar, fold_accuracy: scores of each fold, (seeds, folds).
       curve: development UAR and loss after each epoch, mean over folds, (seeds, epochs, 2).
     """
 
@@ -44,16 +44,16 @@ class Summary:
     curve: np.ndarray
 
     def uar(self) -> tuple[float, float]:
-        """Mean over seeds of the pooled UAR, and its 95% half-width over speakers."""
+        """Mean over seeds of the UAR of all folds together, and its 95% half-width over speakers."""
         return jackknife(self.counts, mean_uar)
 
     def accuracy(self) -> tuple[float, float]:
-        """Likewise, accuracy."""
+        """Mean over seeds of the accuracy of all folds together, and its 95% half-width over speakers."""
         return jackknife(self.counts, mean_accuracy)
 
     @property
     def by_seed(self) -> Float[np.ndarray, " seeds"]:
-        """Pooled UAR of each seed."""
+        """UAR of all folds together, for each seed."""
         return np.array([uar(each) for each in self.counts.sum(axis=1)])
 
     def over_seeds(self) -> float:
@@ -66,7 +66,7 @@ class Summary:
 
 
 def summarise(records: Sequence[dict[str, Any]]) -> tuple[list[Summary], list[str]]:
-    """A summary for each kind of features that has all folds of at least one seed; controls first, then by UAR.
+    """Summarise each kind of features that has all folds of at least one seed; controls first, then by UAR.
 
     Returns:
       the summaries, and a sentence for everything that is incomplete.

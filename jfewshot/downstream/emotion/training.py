@@ -1,4 +1,4 @@
-"""Loss, step and logits, compiled once for all folds and seeds of one kind of features."""
+"""Loss, training step and logits, compiled once for all folds and seeds of one kind of features."""
 
 import dataclasses
 import functools
@@ -24,15 +24,15 @@ from jfewshot.training.step import Losses, State, make_step
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What is compiled.
+    """A model and its optimiser; runs with equal plans share compiled functions.
 
     Attributes:
       dim: numbers per frame.
-      n_classes: emotions.
-      head: the paper's transformer, or the light head's width.
-      optimiser: and its schedule.
-      steps: of the run, for a cosine schedule; 0 otherwise, so that runs of other lengths share what is compiled.
-      encoder, layer: an encoder that learns too.
+      n_classes: number of emotions.
+      head: settings of the paper's transformer, or width of the light head.
+      optimiser: settings of the optimiser and its schedule.
+      steps: number of steps of the run for a cosine schedule; 0 otherwise, so that runs of other lengths share the functions.
+      encoder, layer: an encoder that is trained too, and number of its hidden state that the head uses.
     """
 
     dim: int
@@ -44,18 +44,18 @@ class Plan:
     layer: int = -1
 
     def model(self, rngs: nnx.Rngs) -> Classifier:
-        """The module."""
+        """Make the model with random weights."""
         return Classifier(self.dim, self.n_classes, self.head, self.encoder, self.layer, rngs=rngs)
 
     @property
     def rate(self) -> optax.Schedule:
-        """Learning rate by step. Noam's width is the head's transformer's (256 in the paper)."""
+        """Learning rate by step. The width in the schedule noam is that of the head's transformer (256 in the paper)."""
         width = self.head if isinstance(self.head, int) else self.head.d_model
         return learning_rate(self.optimiser, width, self.steps)
 
 
 class Compiled(NamedTuple):
-    """Functions of one plan."""
+    """Compiled functions of one plan."""
 
     initial: Callable[..., State]
     """From a seed, and weights of the encoder if there are any, to the state of step 0."""
@@ -64,7 +64,7 @@ class Compiled(NamedTuple):
 
 
 def loss_function(plan: Plan) -> Losses:
-    """Cross-entropy of a batch, with dropout by the step's key."""
+    """Mean cross-entropy of a batch; the key of the step draws dropout."""
     logits = on_scaled_frames(plan.model)
 
     def losses(params: Params, batch: Batch, key: Key[Array, ""], scaling: Scaling):
@@ -79,7 +79,7 @@ def loss_function(plan: Plan) -> Losses:
 
 @functools.cache
 def compiled(plan: Plan) -> Compiled:
-    """First parameters, step and logits; compiled once for each padded size, and kept for the next fold and seed."""
+    """Compile initial state, step and logits, once for each padded size, and keep these for the next fold and seed."""
     logits = on_scaled_frames(plan.model)
     optimise = optimiser(plan.optimiser, plan.rate)
     step = make_step(loss_function(plan), optimise, plan.rate)

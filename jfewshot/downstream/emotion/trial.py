@@ -1,4 +1,4 @@
-"""One fold with one seed: train, choose a checkpoint by the development utterances, and predict the test fold once."""
+"""One fold with one seed: train, choose checkpoints on the development utterances, and predict the test fold once."""
 
 import dataclasses
 import functools
@@ -27,18 +27,18 @@ class Trial:
     """A head and the utterances on which it is trained, chosen and tested.
 
     Attributes:
-      folder: of its checkpoints and metrics; a trial that was killed continues there.
-      names: of the utterances, for messages.
-      frames, labels: of all utterances.
-      fold: who trains, who chooses, who is judged by.
-      seed: of initialisation, batches and dropout.
-      plan: the model and its optimiser; `steps` is set here.
-      recipe: batch, epochs, averaging.
-      choose_by: `uar` or `loss` of the development utterances.
-      longest: frames; longer utterances are cut.
-      buckets: padded sizes in training.
-      scaling: the frames' mean and deviation; None: the training utterances'.
-      encoder: weights of an encoder that learns too.
+      folder: folder of its checkpoints and metrics; an interrupted trial continues from these.
+      names: names of the utterances, for messages.
+      frames, labels: frames and class of every utterance.
+      fold: which utterances train, choose checkpoints and test.
+      seed: seed of initial weights, batches and dropout.
+      plan: the model and its optimiser; `run_trial` sets `steps`.
+      recipe: batch, epochs, and how many checkpoints are averaged.
+      choose_by: the development number that chooses checkpoints, `uar` or `loss`.
+      longest: largest number of frames; longer utterances are cut.
+      buckets: number of padded sizes in training.
+      scaling: mean and standard deviation of the frames; None for those of the training utterances.
+      encoder: weights of an encoder that is trained too.
       mesh: the devices; None for a single one.
     """
 
@@ -63,10 +63,10 @@ class Outcome:
     """The predictions and scores of a trial.
 
     Attributes:
-      steps: the checkpoints that development chose; their mean was tested.
-      development: score of each of them.
-      predicted: class of every test utterance, in the fold's order.
-      n_steps: of the whole run.
+      steps: steps of the chosen checkpoints; the mean of their parameters was tested.
+      development: development score of each chosen checkpoint.
+      predicted: class of every test utterance, in the order of the fold.
+      n_steps: number of steps of the whole run.
       curve: (step, development UAR, development loss) after every epoch.
     """
 
@@ -78,7 +78,7 @@ class Outcome:
 
 
 def run_trial(trial: Trial, keep_checkpoints: bool = False) -> Outcome:
-    """Train (or continue), choose, predict.
+    """Train from the latest checkpoint if there is one, choose checkpoints, and predict the test fold.
 
     Raises:
       UserError: fewer training utterances than a batch; a loss that is not finite; a checkpoint of another shape.
@@ -86,7 +86,8 @@ def run_trial(trial: Trial, keep_checkpoints: bool = False) -> Outcome:
     scaling = replicate(trial.scaling or scaling_of_frames(trial.frames, trial.fold.training), trial.mesh)
     is_light = isinstance(trial.plan.head, int) and trial.encoder is None
     if is_light:
-        # All that a light head looks at. Averaging and standardising commute: the same logits, a hundredth of the work.
+        # A light head uses only the mean of the frames. Averaging commutes with standardising, so averaging first gives the same
+        # logits with about a hundredth of the work.
         trial = dataclasses.replace(trial, frames=_means(trial.frames, trial.longest))
     training = trial.fold.training
     plan = LengthBuckets(
@@ -121,7 +122,7 @@ def run_trial(trial: Trial, keep_checkpoints: bool = False) -> Outcome:
         )
     )
     params = replicate(fitted.params, trial.mesh)
-    # The test fold is looked at here, for the first time.
+    # The test fold is used here for the first time.
     logits = predict(trial, functions, scaling, params, trial.fold.test)
     if not keep_checkpoints:
         forget_checkpoints(trial.folder)

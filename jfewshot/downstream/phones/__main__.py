@@ -4,12 +4,12 @@ from jfewshot.commandline import run_cli
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Parse the command line, run what is missing, report; returns the exit status."""
+    """Parse the command line, run the folds, seeds and probes that are missing, and report; returns the exit status."""
     from jfewshot.commandline.parsing import start
     from jfewshot.downstream.phones.config import PhonesConfig
 
     config = start(PhonesConfig, arguments, "phones")
-    # After the options are read: --help needs no JAX.
+    # These modules are loaded after the options are read, because --help should not wait for JAX.
     from jfewshot.downstream.phones.experiment import chosen_data, record_folder, run_experiment
     from jfewshot.downstream.phones.report import build_report
     from jfewshot.downstream.report import report_and_print

@@ -1,4 +1,4 @@
-"""Padded batches of frames with a label for each frame that the probe decides."""
+"""Padded batches of frames, with a label for each frame that the probe classifies."""
 
 import dataclasses
 from collections.abc import Iterator, Sequence
@@ -14,16 +14,16 @@ from jfewshot.simclr.encoder import EncoderConfig
 
 
 class Batch(NamedTuple):
-    """Some utterances."""
+    """A batch of utterances."""
 
     frames: np.ndarray
     """float32 (rows, frames, dim), zero past each length."""
     n_frames: np.ndarray
-    """int32 (rows,)."""
+    """int32 (rows,): number of true frames."""
     labels: np.ndarray
     """int32 (rows, out_frames): number of the class, -1 for frames without one and past the end."""
     rows: np.ndarray
-    """int32 (rows,): place in the batch, from which dropout is drawn."""
+    """int32 (rows,): place in the batch, with which dropout is drawn."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -31,9 +31,9 @@ class LabelledFrames:
     """Frames of all utterances with their labels.
 
     Attributes:
-      frames: what the model is given.
-      labels: of each utterance, a class for each frame that comes out of the model; -1 for none.
-      encoder: the encoder that is trained too, which may make one frame of four.
+      frames: frames that the model receives.
+      labels: for each utterance, a class for each frame that the model outputs; -1 for no class.
+      encoder: the encoder that is trained too, which may output one frame for four.
     """
 
     frames: Frames
@@ -41,7 +41,7 @@ class LabelledFrames:
     encoder: EncoderConfig | None = None
 
     def n_out(self, n_frames: int) -> int:
-        """Frames that come out for a number of frames."""
+        """Number of frames that the model outputs for a number of frames."""
         return n_frames if self.encoder is None else self.encoder.n_frames(n_frames)
 
     def batch(self, utterances: np.ndarray, size: int) -> Batch:

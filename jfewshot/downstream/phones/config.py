@@ -18,10 +18,10 @@ _RATE, _RATE_FINETUNED = 1e-3, 1e-4
 class PhonesConfig:
     """Train phone classifiers on the frames of encoders and report frame accuracy on TIMIT's core test set.
 
-    The classifier is a linear layer, or one hidden layer, on every frame: it tells which phone is said at the middle of the
-    frame, by TIMIT's own segmentation. It stands for the frame classifiers of the Speech SimCLR paper's Table 4. Raw FBANK and
-    a random encoder are trained as controls. The run can be stopped at any time; the same command continues it. The report is
-    OUT/report/index.html; docs/phones.md explains it.
+    The classifier is a linear layer, or a network with one hidden layer, on every frame. Its target is the phone at the middle
+    of the frame, from TIMIT's own segmentation. It stands for the frame classifiers of the Speech SimCLR paper's Table 4, which
+    need Kaldi. Raw FBANK and a random encoder are trained as controls. The run can be stopped at any time; the same command
+    continues it. The report is OUT/report/index.html; docs/phones.md explains it.
     """
 
     EXAMPLES: ClassVar = (
@@ -148,17 +148,17 @@ class PhonesConfig:
 
         Args:
           learns: whether the encoder is trained too.
-          steps: of the whole run.
+          steps: number of steps of the whole run.
 
         Returns:
-          AdamW's settings, with what no option says filled in.
+          settings of AdamW, with defaults for options that are not given.
         """
         rate = (_RATE_FINETUNED if learns else _RATE) if self.rate is None else self.rate
         warmup = (max(steps // 10, 1) if learns else 1) if self.warmup_steps is None else self.warmup_steps
         return OptimiserConfig(self.schedule, rate, warmup, self.weight_decay, b2=0.999)
 
 
-# What may change between two starts in one folder: it adds runs, or changes nothing that is computed.
+# Options that may change between two starts in one folder: these add runs, or do not change what a run computes.
 FREE: tuple[str, ...] = (
     "root",
     "dataset",
@@ -175,4 +175,4 @@ FREE: tuple[str, ...] = (
     "keep_checkpoints",
 )
 FREE += ("baseline", "formats", "report_only", "frame_first_ms", "frame_hop_ms", "dirha", "dirha_labels")
-"""`probes`, `finetune` and where frames are stand in a run's identity; DIRHA's sentences in that of the data."""
+"""The identity of a run has the probe, `finetune` and the times of frames; the digest of the data covers DIRHA's sentences."""

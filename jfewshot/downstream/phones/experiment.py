@@ -1,4 +1,4 @@
-"""Runs all folds, seeds and probes of every kind of features and of the controls; an interrupted experiment continues."""
+"""Runs all folds, seeds and probes of every kind of features and of the controls. An interrupted experiment continues."""
 
 import dataclasses
 import logging
@@ -43,13 +43,13 @@ NUMERICS_VERSION = 1
 
 
 def record_folder(config: PhonesConfig) -> RecordFolder:
-    """Where the experiment's records are."""
+    """The folder of the experiment's records."""
     return RecordFolder(config.out / "records", "jfewshot-phones", NUMERICS_VERSION)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Setting:
-    """What all kinds of features share."""
+    """Everything that the runs of all kinds of features share."""
 
     config: PhonesConfig
     data: PhoneData
@@ -60,7 +60,7 @@ class _Setting:
 
 
 def run_experiment(config: PhonesConfig) -> list[dict[str, Any]]:
-    """Run what has no record yet.
+    """Run the folds, seeds and probes that have no record yet.
 
     Returns:
       All records of the folder, older ones too.
@@ -70,7 +70,7 @@ def run_experiment(config: PhonesConfig) -> list[dict[str, Any]]:
     """
     data = chosen_data(config)
     sources = sources_with_controls(config.features, config.seeds, config.controls)
-    # Asked first, so that an upstream whose frames are not known is refused before anything is computed.
+    # This comes first, so that an upstream whose frame times are unknown is refused before anything is computed.
     for of in sources:
         frame_times(of[0], config.frame_first_ms, config.frame_hop_ms)
     folder = writable_folder(config.out, "the experiment")
@@ -94,15 +94,15 @@ def run_experiment(config: PhonesConfig) -> list[dict[str, Any]]:
 
 
 def chosen_data(config: PhonesConfig) -> PhoneData:
-    """The dataset, and DIRHA's sentences where they are asked for, without what the user leaves out.
+    """Read the dataset, and DIRHA's sentences with --dirha, without the utterances that the user leaves out.
 
     Raises:
-      UserError: an unknown utterance left out, fewer than two phones, or DIRHA beside phones that are not TIMIT's.
+      UserError: an unknown utterance in --leave-out, fewer than two phones, or DIRHA together with undivided data.
     """
     data = read_dataset(config.dataset, config.root)
     if config.dirha is not None:
         if not data.parts.training:
-            raise UserError("--dirha is tested beside data that are divided: give the table the column split")
+            raise UserError("--dirha needs training data with a given division: add the column split to the table")
         kind = config.dirha_kind
         sentences = read_dirha(config.dirha, config.dirha_labels, config.dirha_microphone, kind, data.phones)
         data = data.with_test(sentences, dirha_part(kind, config.dirha_microphone))
@@ -113,7 +113,7 @@ def chosen_data(config: PhonesConfig) -> PhoneData:
 
 
 def _run_seed(setting: _Setting, source: Source, seed: int) -> None:
-    """All folds and probes of one kind of features with one seed."""
+    """Run all folds and probes of one kind of features with one seed."""
     config, data = setting.config, setting.data
     learns = config.finetune and source.encoder is not None
     times = frame_times(source, config.frame_first_ms, config.frame_hop_ms)
@@ -204,7 +204,7 @@ def _record(
             "utterances": [each.name for each in tested],
             "speakers": [each.speaker for each in tested],
             "parts": parts,
-            # A word for each scored instant, every 10 ms: a number in a line of its own would make files of megabytes.
+            # One word for each scored instant, every 10 ms. JSON numbers on lines of their own would make files of megabytes.
             "true": [_as_text(each, data.phones.trained) for each in outcome.true],
             "predicted": [_as_text(each, data.phones.trained) for each in outcome.predicted],
         },

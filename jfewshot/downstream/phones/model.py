@@ -9,15 +9,15 @@ from jfewshot.simclr.encoder import Encoder, EncoderConfig
 
 
 class PhoneClassifier(nnx.Module):
-    """s3prl's probes for TIMIT: logits = W x + b, or W2 relu(W1 x + b1) + b2, for every frame x.
+    """The probes of s3prl for TIMIT: logits = W x + b, or W2 relu(W1 x + b1) + b2, for every frame x.
 
     Args:
-      dim: numbers per frame.
-      n_classes: phones that are trained on.
+      dim: numbers per frame; with an encoder, its number of mel bins.
+      n_classes: number of phones that are trained on.
       hidden: width of the hidden layer; 0 for none.
-      context: frames on either side that are put beside each frame; zeros where there are none.
-      encoder: learns too; `dim` is its number of mel bins then.
-      layer: the encoder's hidden state that the probe stands on.
+      context: number of frames on either side that are appended to each frame; zeros beyond the ends.
+      encoder: the encoder that is trained too; None for frozen frames.
+      layer: number of the encoder's hidden state that the probe uses; -1 is the last.
     """
 
     def __init__(
@@ -46,15 +46,16 @@ class PhoneClassifier(nnx.Module):
         n_frames: Int[Array, "batch"],
         keys: Key[Array, "batch"] | None = None,
     ) -> Float[Array, "batch out_frames classes"]:
-        """Logits of every frame, float32; those past an utterance's end have no meaning.
+        """Compute the logits of every frame.
 
         Args:
-          frames: of each utterance, zero past its end.
-          n_frames: true frames of each utterance.
-          keys: one per utterance, for the encoder's dropout; None: no dropout.
+          frames: frames of each utterance, zero past its end.
+          n_frames: number of true frames of each utterance.
+          keys: one random key per utterance, for the encoder's dropout; None switches dropout off.
 
         Returns:
-          a row for each frame; four frames are one where the encoder makes one of four.
+          float32 logits of every frame, or of every fourth frame if the encoder subsamples. Logits past the end of an utterance
+          have no meaning.
         """
         if hasattr(self, "encoder"):
             states, n_frames = self.encoder(frames, n_frames, keys)
@@ -66,7 +67,7 @@ class PhoneClassifier(nnx.Module):
 
 
 def with_neighbours(frames: Float[Array, "batch frames dim"], context: int) -> Float[Array, "batch frames wide"]:
-    """Each frame with so many frames before and behind it, side by side in the order of time; zeros beyond the ends."""
+    """Join each frame with `context` frames before and after it, in the order of time; zeros beyond the ends."""
     if context == 0:
         return frames
     padded = jnp.pad(frames, ((0, 0), (context, context), (0, 0)))

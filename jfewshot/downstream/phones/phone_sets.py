@@ -1,4 +1,4 @@
-"""Which classes are trained and which are scored: of TIMIT's 61 phones 48 are trained and 39 scored (Lee and Hon, 1989)."""
+"""Classes that are trained and classes that are scored. Of TIMIT, 48 are trained and 39 scored (Lee and Hon, 1989)."""
 
 import dataclasses
 from collections.abc import Collection, Mapping
@@ -10,20 +10,20 @@ from jaxtyping import Int
 from jfewshot.downstream.timit_phones import LEFT_OUT, TO_39, TO_48
 
 NO_PHONE = "-"
-"""In files and records, in place of a phone: there is none."""
+"""Stands in files and records where there is no phone."""
 SILENCE = frozenset({"sil", "sp", "h#"})
-"""Scored classes that are no speech."""
+"""Scored classes that are not speech."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class PhoneSet:
-    """Classes of a dataset.
+    """The classes of a dataset.
 
     Attributes:
       trained, scored: names of the classes, in the order of their numbers.
-      to_trained: from a phone of the files to its trained class; a phone that is not there is neither trained nor scored.
-      to_scored: from a trained class to the scored one.
-      left_out: phones that are known and have no class.
+      to_trained: from a phone in the files to its trained class; other phones are neither trained nor scored.
+      to_scored: from a trained class to the scored class.
+      left_out: phones that are known but have no class.
     """
 
     trained: tuple[str, ...]
@@ -34,36 +34,36 @@ class PhoneSet:
 
     @cached_property
     def numbers(self) -> dict[str, int]:
-        """From a phone of the files to the number of its trained class."""
+        """From a phone in the files to the number of its trained class."""
         place = {name: number for number, name in enumerate(self.trained)}
         return {phone: place[name] for phone, name in self.to_trained.items()}
 
     @cached_property
     def folded(self) -> Int[np.ndarray, " n_trained"]:
-        """From the number of a trained class to that of the scored one."""
+        """From the number of a trained class to the number of its scored class."""
         place = {name: number for number, name in enumerate(self.scored)}
         return np.array([place[self.to_scored[name]] for name in self.trained])
 
     @property
     def silent(self) -> Int[np.ndarray, " n_silent"]:
-        """Numbers of the scored classes that are no speech."""
+        """Numbers of the scored classes that are not speech."""
         return np.array([number for number, name in enumerate(self.scored) if name in SILENCE], np.int64)
 
     def unknown(self, phones: Collection[str]) -> list[str]:
-        """Phones that have no class and are not among those that are left out, in order."""
+        """Phones that neither have a class nor are left out, sorted."""
         return sorted(set(phones) - set(self.to_trained) - self.left_out)
 
 
 def timit_phones() -> PhoneSet:
-    """48 trained classes, 39 scored; files may have the 61 transcribed phones or the names of the 48. Glottal stops are left
-    out."""
+    """TIMIT's 48 trained and 39 scored classes. Files may have the 61 transcribed phones or names of the 48 classes; glottal
+    stops are left out."""
     trained, scored = tuple(sorted(set(TO_48.values()))), tuple(sorted(set(TO_39.values())))
     to_trained = {name: name for name in trained} | TO_48
     return PhoneSet(trained, scored, to_trained, TO_39, frozenset({LEFT_OUT, NO_PHONE}))
 
 
 def own_phones(phones: Collection[str]) -> PhoneSet:
-    """TIMIT's classes where all phones are TIMIT's; otherwise each phone is a class, trained and scored, but for `-`."""
+    """TIMIT's classes if all phones are TIMIT's; otherwise each phone except `-` is a class that is trained and scored."""
     timit = timit_phones()
     if not timit.unknown(phones):
         return timit

@@ -32,16 +32,16 @@ def build_report(
     """Write `index.html`, `tables/`, `figures/` and `scores.json`.
 
     Args:
-      records: of one experiment.
-      folder: to write to.
-      formats: of figures.
-      baseline: features that the others are compared with, beside the controls.
+      records: records of one experiment.
+      folder: folder of the report.
+      formats: file formats of the figures.
+      baseline: name of features that the others are compared with, in addition to the controls.
 
     Returns:
       the tables: scores, differences, phones.
 
     Raises:
-      UserError: no features have run all folds of a seed; none is called as the baseline.
+      UserError: if no features have run all folds of a seed, or no finished features have the name of the baseline.
     """
     summaries, problems = summarise(records)
     refuse_nothing_finished(summaries)
@@ -120,13 +120,13 @@ def scores_grid(summaries: Sequence[Summary], record: dict[str, Any], title: str
 
 
 def most_frequent(summary: Summary, test: str) -> float:
-    """Share of the most frequent scored phone among a test set's frames."""
+    """Share of the most frequent scored phone among the labelled frames of a test set."""
     said = summary.counts[test][0].sum(axis=(0, 2))
     return float(said.max() / max(said.sum(), 1))
 
 
 def differences_grid(summaries: Sequence[Summary], baseline: str | None = None) -> Grid:
-    """Frame accuracy less that of each control and of the baseline under the same probe, paired by speaker and by seed."""
+    """Tabulate the frame accuracy minus that of each control and of the baseline, probe by probe, paired by speaker and seed."""
     refuse_unknown_baseline(baseline, [each.name for each in summaries])
     others = list(dict.fromkeys(each.name for each in summaries if each.kind in CONTROLS or each.name == baseline))
     tests = sets_tested(summaries)
@@ -144,7 +144,7 @@ def differences_grid(summaries: Sequence[Summary], baseline: str | None = None) 
 
 
 def phones_grid(summaries: Sequence[Summary], record: dict[str, Any]) -> Grid:
-    """Share of each scored phone's frames that was decided, on the first test set, all seeds together."""
+    """Tabulate the share of correctly classified frames of each scored phone, on the first test set, all seeds together."""
     test = sets_tested(summaries)[0]
     counts = [each.counts[test].sum(axis=(0, 1)) for each in summaries]
     said = summaries[0].counts[test][0].sum(axis=(0, 2))
@@ -158,14 +158,14 @@ def phones_grid(summaries: Sequence[Summary], record: dict[str, Any]) -> Grid:
 
 
 def own_scores(summaries: Sequence[Summary], record: dict[str, Any]) -> list[OwnScore]:
-    """Frame accuracy of each kind of features on each test set, for other reports and for programs.
+    """List the frame accuracy of each kind of features on each test set, for other reports and for programs.
 
     Args:
       summaries: one for each kind of features and probe.
       record: any record of the experiment.
 
     Returns:
-      a score for each; intervals are over speakers.
+      a score for each test set of each kind of features; intervals are over speakers.
     """
     found = []
     for each in summaries:

@@ -1,7 +1,7 @@
-"""Stretches of speech with a phone each, and the label of a frame: the phone in whose stretch the middle of the frame lies.
+"""Stretches of speech that each have a phone. A frame gets the phone of the stretch that contains the middle of the frame.
 
-All times are in samples at 16,000 Hz, counted from the utterance's first sample, as in TIMIT's .PHN files. A stretch holds the
-instants t with begin <= t < end. An instant between two stretches, before the first or after the last one has no label.
+All times are in samples at 16,000 Hz, counted from the utterance's first sample, as in TIMIT's .PHN files. A stretch contains
+the instants t with begin <= t < end. An instant outside all stretches has no label.
 """
 
 import dataclasses
@@ -18,19 +18,19 @@ from jfewshot.errors import UserError
 RATE = 16_000
 """Samples per second of all times in this package."""
 UNLABELLED = -1
-"""In place of a class's number, for frames that are neither trained on nor scored."""
-# Kaldi's frames: 25 ms every 10 ms, so that the middle of frame k is sample 200 + 160 k.
+"""Stands in place of a class's number for frames that are neither trained on nor scored."""
+# Kaldi's frames are 25 ms long and 10 ms apart, so the middle of frame k is sample 200 + 160 k.
 _FIRST, _HOP = 200.0, 160.0
-# A day: a damaged number must not ask for memory without end.
+# One day. This limits the memory that a damaged number could demand.
 _LONGEST = 86_400.0 * RATE
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Segments:
-    """The labelled stretches of one utterance, by their beginnings.
+    """The labelled stretches of one utterance, in the order of their beginnings.
 
     Attributes:
-      begin, end: in samples at 16,000 Hz; the end is the first sample that no longer belongs to the stretch.
+      begin, end: samples at 16,000 Hz; the end is the first sample after the stretch.
       phones: the label of each stretch, as it is in the file.
     """
 
@@ -39,15 +39,15 @@ class Segments:
     phones: tuple[str, ...]
 
     def as_lists(self) -> list[list[float] | list[str]]:
-        """For digests."""
+        """Begins, ends and phones as lists, for digests."""
         return [self.begin.tolist(), self.end.tolist(), list(self.phones)]
 
     def labels_at(self, instants: Float[np.ndarray, " m"], numbers: Mapping[str, int]) -> Int[np.ndarray, " m"]:
-        """The class at some instants.
+        """Look up the class at some instants.
 
         Args:
-          instants: in samples at 16,000 Hz, in any order.
-          numbers: from a phone to the number of its class; phones that are not there have no class.
+          instants: samples at 16,000 Hz, in any order.
+          numbers: from a phone to the number of its class; other phones have no class.
 
         Returns:
           the number of the class at each instant, or `UNLABELLED`. Where stretches overlap, the one that begins last counts.
@@ -58,18 +58,18 @@ class Segments:
         return np.where(inside, classes[place], UNLABELLED)
 
     def scored_instants(self) -> Float[np.ndarray, " n_scored"]:
-        """The instants at which every kind of features is scored: every 10 ms from 12.5 ms on, up to the last stretch's end.
+        """The instants at which all kinds of features are scored: every 10 ms from 12.5 ms to the end of the last stretch.
 
-        These are the middles of FBANK's frames. Encoders whose frames are farther apart are asked at the same instants.
+        These are the middles of FBANK frames. Encoders whose frames are farther apart are scored at the same instants.
         """
         return np.arange(_FIRST, self.end[-1], _HOP)
 
 
 class FrameTimes(NamedTuple):
-    """Where the middles of frames are: frame t's at first + t * hop.
+    """The times of frames: the middle of frame t is at first + t * hop.
 
     Attributes:
-      first, hop: in samples at 16,000 Hz.
+      first, hop: middle of the first frame, and distance of frames, in samples at 16,000 Hz.
     """
 
     first: float
@@ -80,22 +80,22 @@ class FrameTimes(NamedTuple):
         return self.first + self.hop * np.arange(n_frames, dtype=np.float64)
 
     def nearest(self, instants: Float[np.ndarray, " m"], n_frames: int) -> Int[np.ndarray, " m"]:
-        """The frame whose middle is nearest to each instant; of two equally near ones the earlier."""
+        """The frame whose middle is nearest to each instant; of two equally near frames the earlier."""
         place = np.ceil((instants - self.first) / self.hop - 0.5)
         return np.clip(place, 0, n_frames - 1).astype(np.int64)
 
 
 def check_rate(title: str, times: FrameTimes, frames: Frames, ends: Float[np.ndarray, " n"]) -> None:
-    """Refuse frames that do not cover their utterances: a wrong distance between frames would shift all labels.
+    """Refuse frames that do not cover their utterances, since a wrong distance between frames would shift all labels.
 
     Args:
-      title: the features, for the message.
-      times: where their frames are.
-      frames: of some utterances.
-      ends: last label's end of each, in samples at 16,000 Hz.
+      title: name of the features, for the message.
+      times: times of the frames.
+      frames: frames of some utterances.
+      ends: end of the last label of each utterance, in samples at 16,000 Hz.
 
     Raises:
-      UserError: if the frames of half of the utterances end more than a tenth before or behind the labels.
+      UserError: if the frames of the median utterance end more than a tenth before or after its labels.
     """
     covered = float(np.median(frames.n_frames * times.hop / ends))
     if not 0.9 <= covered <= 1.1:
@@ -112,7 +112,7 @@ def read_segments(path: Path) -> Segments:
     seconds, as in the label tracks of Audacity.
 
     Raises:
-      UserError: naming the line that is no stretch, or that ends before it begins.
+      UserError: if a line is no stretch, or ends before it begins; the message gives the line.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -129,7 +129,7 @@ def read_segments(path: Path) -> Segments:
         begin, end = (unit * _time(part) for part in [*parts, "", ""][:2])
         if len(parts) != 3 or not 0.0 <= begin < end <= _LONGEST:
             raise UserError(
-                f"{path}, line {number}, should be begin, end and phone, with the end behind the begin; it is "
+                f"{path}, line {number}, should be begin, end and phone, with the end after the begin; it is "
                 f"{line.strip()[:60]!r}"
             )
         found.append((begin, end, parts[2].lower()))

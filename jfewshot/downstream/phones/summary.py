@@ -15,14 +15,14 @@ from jfewshot.downstream.summaries import Difference, controls_first, mean_curve
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Summary:
-    """One kind of features under one probe, over all folds and seeds.
+    """The scores of one kind of features with one probe, over all folds and seeds.
 
     Attributes:
-      name, kind, probe: of the features, and the classifier on top.
-      seeds: which have all folds.
-      speakers: of each test set, whom its intervals are over.
-      counts: of each test set, confusions of scored phones: seeds x speakers x true x predicted.
-      silent: numbers of the scored phones that are no speech.
+      name, kind, probe: name and kind of the features, and the classifier on top.
+      seeds: seeds that have all folds.
+      speakers: speakers of each test set, over whom intervals are computed.
+      counts: for each test set, confusions of scored phones: seeds x speakers x true x predicted.
+      silent: numbers of the scored phones that are not speech.
       curve: development accuracy and loss after each epoch, mean over folds, (seeds, epochs, 2).
     """
 
@@ -37,7 +37,7 @@ class Summary:
 
     @property
     def title(self) -> str:
-        """Features and probe."""
+        """Name of the features and of the probe."""
         return f"{self.name}, {self.probe}"
 
     def accuracy(self, test: str, speech_only: bool = False) -> tuple[float, float]:
@@ -69,14 +69,14 @@ class Summary:
 
 
 def accuracy(counts: Int[np.ndarray, "true predicted"], left_out: Sequence[int] = ()) -> float:
-    """Share of the frames whose phone was decided, without those whose true phone is left out; NaN where none is left."""
+    """Share of correctly classified frames, without frames whose true phone is left out; NaN if no frames remain."""
     kept = np.setdiff1d(np.arange(len(counts)), np.asarray(left_out, int))
     total = counts[kept].sum()
     return float(np.diag(counts)[kept].sum() / total) if total else float("nan")
 
 
 def summarise(records: Sequence[dict[str, Any]]) -> tuple[list[Summary], list[str]]:
-    """A summary for each kind of features and probe that has all folds of at least one seed.
+    """Summarise each kind of features and probe that has all folds of at least one seed.
 
     Returns:
       the summaries, probe by probe, controls first and then by accuracy on the first test set; and a sentence for everything

@@ -1,8 +1,8 @@
-"""Where the frames of each kind of features are, so that each frame gets the phone that is said at its middle.
+"""Times of the frames of each kind of features, so that each frame gets the phone that is said at its middle.
 
 | features | first middle, ms | hop, ms | why |
 |---|---|---|---|
-| `fbank`, encoders without a prenet | 12.5 | 10 | Kaldi's frames: 25 ms, the first one begins with the first sample |
+| `fbank`, encoders without a prenet | 12.5 | 10 | Kaldi's frames are 25 ms long; the first begins with the first sample |
 | encoders with `conv1d`, `conv2d` | 12.5 | 40 | two convolutions of kernel 3, stride 2 and padding 1: frame t is around 4t |
 | stores | as below, or as the store says | | `upstream.frame_times` in its manifest, or `--frame-first-ms` and `--frame-hop-ms` |
 """
@@ -14,11 +14,11 @@ from jfewshot.downstream.phones.segments import RATE, FrameTimes
 from jfewshot.downstream.sources import Source
 from jfewshot.errors import UserError
 
-# By the beginning of an upstream's name. In samples at 16 kHz: the middle of the first frame, and the hop.
+# From the beginning of an upstream's name to the middle of the first frame and the hop, in samples at 16 kHz.
 #
-# HuBERT's kind: kernels 10, 3, 3, 3, 3, 2, 2 at strides 5, 2, 2, 2, 2, 2, 2 without padding see 400 samples, every 320.
-# wav2vec: kernels 10, 8, 4, 4, 4, 1, 1 at strides 5, 4, 2, 2, 2, 1, 1 see 465 samples, every 160.
-# APC, VQ-APC, NPC: Kaldi's filter bank, 400 samples every 160. TERA, Mockingjay: frames around every 160th sample from 0 on.
+# HuBERT and its relatives: kernels 10, 3, 3, 3, 3, 2, 2 at strides 5, 2, 2, 2, 2, 2, 2 without padding span 400 samples, every
+# 320. wav2vec: kernels 10, 8, 4, 4, 4, 1, 1 at strides 5, 4, 2, 2, 2, 1, 1 span 465 samples, every 160. APC, VQ-APC, NPC: Kaldi's
+# filter bank, 400 samples every 160. TERA, Mockingjay: frames centred on every 160th sample, starting with sample 0.
 _KNOWN: Mapping[str, FrameTimes] = {
     **dict.fromkeys(("hubert", "wav2vec2", "wavlm", "distilhubert", "data2vec"), FrameTimes(200.0, 320.0)),
     **dict.fromkeys(("wav2vec_", "vq_wav2vec"), FrameTimes(232.5, 160.0)),
@@ -28,18 +28,18 @@ _KNOWN: Mapping[str, FrameTimes] = {
 
 
 def frame_times(source: Source, first_ms: float | None = None, hop_ms: float | None = None) -> FrameTimes:
-    """Where a source's frames are.
+    """Find the times of the frames of a source.
 
     Args:
       source: the features.
-      first_ms: for a store: middle of the first frame in milliseconds; None for what is known.
-      hop_ms: for a store: milliseconds between frames; None for what is known.
+      first_ms: for a store, the middle of the first frame in milliseconds; None for the known value.
+      hop_ms: for a store, milliseconds between frames; None for the known value.
 
     Returns:
       the middle of the first frame, and the distance of frames.
 
     Raises:
-      UserError: a store of an upstream whose frames are not known.
+      UserError: for a store of an upstream whose frame times are not known.
     """
     if source.store is None:
         settings = source.fbank

@@ -1,4 +1,4 @@
-"""Loss, step and logits, compiled once for all folds and seeds of one kind of features and one probe."""
+"""Loss, training step and scores, compiled once for all folds and seeds of one kind of features and one probe."""
 
 import dataclasses
 import functools
@@ -26,16 +26,16 @@ _CONSTANT = OptimiserConfig("constant")
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What is compiled.
+    """A model and its optimiser; runs with equal plans share compiled functions.
 
     Attributes:
       dim: numbers per frame.
-      n_classes: phones that are trained on.
+      n_classes: number of phones that are trained on.
       hidden: width of the hidden layer; 0 for none.
-      optimiser: and its schedule.
-      context: neighbours on either side of a frame that the probe is given too.
-      steps: of the run, for a cosine schedule; 0 otherwise.
-      encoder, layer: an encoder that learns too.
+      optimiser: settings of the optimiser and its schedule.
+      context: number of neighbours on either side of a frame that the probe receives too.
+      steps: number of steps of the run for a cosine schedule; 0 otherwise.
+      encoder, layer: an encoder that is trained too, and number of its hidden state that the probe uses.
     """
 
     dim: int
@@ -48,22 +48,22 @@ class Plan:
     layer: int = -1
 
     def model(self, rngs: nnx.Rngs) -> PhoneClassifier:
-        """The module."""
+        """Make the model with random weights."""
         return PhoneClassifier(self.dim, self.n_classes, self.hidden, self.context, self.encoder, self.layer, rngs=rngs)
 
     @property
     def rate(self) -> optax.Schedule:
-        """Learning rate by step; Noam's width is the encoder's, or else the frames'."""
+        """Learning rate by step. The width in the schedule noam is that of the encoder, or else that of the frames."""
         return learning_rate(self.optimiser, self.encoder.d_model if self.encoder else self.dim, self.steps)
 
 
 class Scored(NamedTuple):
-    """What scoring a batch gives.
+    """The predictions and the loss of a batch.
 
     Attributes:
       predicted: class of every frame.
       loss: summed cross-entropy of the labelled frames.
-      n: how many those are.
+      n: number of labelled frames.
     """
 
     predicted: Int[Array, "rows out_frames"]
@@ -72,7 +72,7 @@ class Scored(NamedTuple):
 
 
 class Compiled(NamedTuple):
-    """Functions of one plan."""
+    """Compiled functions of one plan."""
 
     initial: Callable[..., State]
     """From a seed, and weights of the encoder if there are any, to the state of step 0."""
@@ -81,7 +81,7 @@ class Compiled(NamedTuple):
 
 
 def loss_function(plan: Plan) -> Losses:
-    """Mean cross-entropy of a batch's labelled frames, with the encoder's dropout by the step's key."""
+    """Mean cross-entropy of the labelled frames of a batch; the key of the step draws the encoder's dropout."""
     logits = on_scaled_frames(plan.model)
 
     def losses(params: Params, batch: Batch, key: Key[Array, ""], scaling: Scaling):
@@ -97,14 +97,14 @@ def loss_function(plan: Plan) -> Losses:
 
 @functools.lru_cache(maxsize=8)
 def compiled(plan: Plan) -> Compiled:
-    """First parameters, step and scores; compiled once for each padded size, and kept for the next fold and seed."""
+    """Compile initial state, step and scores, once for each padded size, and keep these for the next fold and seed."""
     optimise = optimiser(plan.optimiser, plan.rate)
     step = make_step(loss_function(plan), optimise, plan.rate)
     return Compiled(initial_states(plan.model, optimise), step, _compiled_score(_scoring_plan(plan)))
 
 
 def _scoring_plan(plan: Plan) -> Plan:
-    # Runs of other lengths and rates share what scores them.
+    # Scoring does not use the optimiser, so runs with other lengths and rates share the compiled function.
     return dataclasses.replace(plan, optimiser=_CONSTANT, steps=0)
 
 

@@ -1,4 +1,4 @@
-"""One fold with one seed: train, choose checkpoints by the development utterances, and decide the test utterances once."""
+"""One fold with one seed: train, choose checkpoints on the development utterances, and classify the test utterances once."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -26,18 +26,18 @@ class Trial:
     """A probe and the utterances on which it is trained, chosen and tested.
 
     Attributes:
-      folder: of its checkpoints and metrics; a trial that was killed continues there.
-      names: of the utterances, for messages.
+      folder: folder of its checkpoints and metrics; an interrupted trial continues from these.
+      names: names of the utterances, for messages.
       segments: phones of each utterance with their times.
       phones: the classes.
       data: frames of all utterances, with labels.
-      times: where the frames that come out of the model are.
-      fold: who trains, who chooses, who is judged by.
-      seed: of initialisation, batches and dropout.
-      plan: the model; its optimiser and `steps` are set here.
-      config: how it is trained.
-      scaling: the frames' mean and deviation; None: the training utterances'.
-      encoder: weights of an encoder that learns too.
+      times: times of the frames that the model outputs.
+      fold: which utterances train, choose checkpoints and test.
+      seed: seed of initial weights, batches and dropout.
+      plan: the model; `run_trial` sets its optimiser and `steps`.
+      config: settings of the training.
+      scaling: mean and standard deviation of the frames; None for those of the training utterances.
+      encoder: weights of an encoder that is trained too.
       mesh: the devices; None for a single one.
     """
 
@@ -58,14 +58,14 @@ class Trial:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Outcome:
-    """The decisions and scores of a trial.
+    """The predictions and scores of a trial.
 
     Attributes:
-      steps: the checkpoints that development chose; their mean was tested.
-      development: score of each of them.
-      true, predicted: trained classes at each scored instant of every test utterance, in the fold's order; -1 among the true
-        ones where there is no label.
-      n_steps: of the whole run.
+      steps: steps of the chosen checkpoints; the mean of their parameters was tested.
+      development: development score of each chosen checkpoint.
+      true, predicted: trained classes at each scored instant of every test utterance, in the order of the fold. A true class is
+        -1 where there is no label.
+      n_steps: number of steps of the whole run.
       curve: (step, development accuracy, development loss) after every epoch.
     """
 
@@ -78,7 +78,7 @@ class Outcome:
 
 
 def run_trial(trial: Trial, keep_checkpoints: bool = False) -> Outcome:
-    """Train (or continue), choose, decide.
+    """Train from the latest checkpoint if there is one, choose checkpoints, and classify the test utterances.
 
     Raises:
       UserError: fewer training utterances than a batch; a loss that is not finite; a checkpoint of another shape.
@@ -116,7 +116,7 @@ def run_trial(trial: Trial, keep_checkpoints: bool = False) -> Outcome:
         )
     )
     params = replicate(fitted.params, trial.mesh)
-    # The test utterances are looked at here, for the first time.
+    # The test utterances are used here for the first time.
     predicted, _ = predict(trial, functions, scaling, params, trial.fold.test)
     if not keep_checkpoints:
         forget_checkpoints(trial.folder)
@@ -132,7 +132,7 @@ def _true(trial: Trial, utterance: int) -> Int[np.ndarray, " n_scored"]:
 def predict(
     trial: Trial, functions: Compiled, scaling: Scaling, params, utterances: Int[np.ndarray, " n"]
 ) -> tuple[list[Int[np.ndarray, " _"]], float]:
-    """Decide the phone at each scored instant of some utterances: that of the nearest frame.
+    """Classify each scored instant of some utterances by the frame that is nearest to the instant.
 
     Args:
       trial: the run.
@@ -177,15 +177,15 @@ def development_scores(trial: Trial, functions: Compiled, scaling: Scaling, para
 def frame_accuracy(
     true: Int[np.ndarray, " n"], predicted: Int[np.ndarray, " n"], folded: Int[np.ndarray, " n_trained"]
 ) -> float:
-    """Share of the labelled instants whose scored class was decided.
+    """Compute the share of labelled instants whose scored class was predicted correctly.
 
     Args:
       true: trained class at each instant, -1 where there is no label.
-      predicted: trained class that was decided.
-      folded: from trained classes to scored ones.
+      predicted: trained class that was predicted at each instant.
+      folded: from trained classes to scored classes.
 
     Returns:
-      0-1; NaN where nothing is labelled.
+      the share, 0-1; NaN if no instant is labelled.
     """
     there = true != UNLABELLED
     return float(np.mean(folded[true[there]] == folded[predicted[there]])) if there.any() else float("nan")

@@ -1,18 +1,19 @@
-"""Two views of one utterance.
+"""Augmentations, which make two views of one utterance.
 
-Of waveforms, each `(key, wave, length) -> (wave, length)` with static shapes, written for one utterance and vmapped:
+Augmentations of waveforms are functions `(key, wave, length) -> (wave, length)` with static shapes. Each is written for one
+utterance and vmapped:
 
-- `speed`, `pitch`, `reverb`, `noise`; `resample` is what the first two stand on
+- `speed`, `pitch`, `reverb`, `noise`; the first two use `resample`
 - `noise_pool` has recorded noise, `rooms` recorded room responses
 - `repeated` fills a crop with a short utterance
 
-Of spectrograms:
+Augmentations of spectrograms:
 
-- `band`: the band of a recording of a lower sample rate
-- `masks`: SpecAugment's, for the contrast
-- `alteration`: TERA's, which the reconstruction undoes
+- `band`: limits the band, as in a recording with a lower sample rate
+- `masks`: the masks of SpecAugment, for the contrast
+- `alteration`: the alteration of TERA, which the reconstruction undoes
 
-`views` draws which of them happen and puts them in order.
+`views` decides which augmentations happen, and applies these in order.
 """
 
 from jfewshot.simclr.augmentation.alteration import alter

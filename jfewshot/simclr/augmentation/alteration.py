@@ -1,10 +1,9 @@
 """TERA's alteration of the features (Liu, Li and Lee, TASLP 2021, section III-B), which the reconstruction has to
 undo.
 
-Time: a share of the frames, in segments of W_T frames whose starts are drawn without replacement; 80% of them are
-zeroed, 10% replaced
-by another segment of the same utterance, 10% left as they are. Frequency: a run of 0 to W_C channels is zeroed
-throughout. Magnitude: sometimes, noise is added to all of it.
+Time: a share of the frames is altered, in segments of W_T frames whose starts are drawn without replacement. 80% of the segments
+are set to zero, 10% are replaced by another segment of the same utterance, and 10% stay as they are. Frequency: a run of 0 to W_C
+channels is set to zero in all frames. Magnitude: with some probability, noise is added to all features.
 """
 
 import jax
@@ -20,14 +19,14 @@ def alter(
     """Alter one utterance.
 
     Args:
-      key: decides everything.
-      features: normalised; zero past `n_frames`.
-      n_frames: true frames.
-      config: static.
+      key: random key of all choices.
+      features: normalised features; zero past `n_frames`.
+      n_frames: number of true frames.
+      config: settings of the alteration; static.
 
     Returns:
-      the altered features, and which elements the reconstruction is asked for: altered ones and the segments that
-      were left, never padding. Elements to which only noise was added are not among them, as in s3prl.
+      the altered features, and True for the elements that the loss of the reconstruction counts. These are the altered elements
+      and the segments that stayed as they are, but no padding and, as in s3prl, no elements to which only noise was added.
     """
     time_key, channel_key, magnitude_key = jax.random.split(key, 3)
     true = (jnp.arange(features.shape[0]) < n_frames)[:, None]
@@ -65,11 +64,11 @@ def _alter_time(
     wanted = jnp.minimum(
         jnp.floor(n_frames.astype(jnp.float32) * (config.time_share / width)).astype(jnp.int32), n_places
     )
-    # Drawing without replacement: the places with the `wanted` smallest of random numbers.
+    # Draws without replacement: chooses the places that have the `wanted` smallest random numbers.
     draws = jnp.where(place < n_places, jax.random.uniform(start_key, (total,)), 2.0)
     rank = jnp.argsort(jnp.argsort(draws))
     is_start = (rank < wanted) & (place < n_places)
-    # The segment that each frame belongs to is the latest that began at most width - 1 frames before it.
+    # A frame belongs to the latest segment that begins at most width - 1 frames before it.
     start = jax.lax.cummax(jnp.where(is_start, place, -total))
     within = place - start
     covered = within < width

@@ -1,4 +1,4 @@
-"""The band of a recording of a lower sample rate, on the features: mel channels above a random limit hold nothing."""
+"""Limits the band of features, as in a recording with a lower sample rate: mel channels above a random limit are emptied."""
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,7 @@ from jfewshot.simclr.settings import AugmentationConfig, FbankSettings
 def limit_band(
     key: Key[Array, ""], features: Float[Array, "frames mels"], config: AugmentationConfig, settings: FbankSettings
 ) -> Float[Array, "frames mels"]:
-    """Take away what lies above a random frequency, with the configured probability.
+    """Remove everything above a random frequency, with the configured probability.
 
     The limit is drawn from U(lowest_band_hz, highest_band_hz). Channels whose centre lies above it get the logarithm's floor,
     as in a recording that was resampled from a lower rate.
@@ -20,8 +20,8 @@ def limit_band(
     Args:
       key: random key that decides whether the band is limited, and where.
       features: log-mel energies that are not normalised.
-      config: the limits and the probability; static.
-      settings: of the filterbank; static.
+      config: limits and probability; static.
+      settings: settings of the filter bank; static.
 
     Returns:
       the features, with the floor in the channels above the limit.

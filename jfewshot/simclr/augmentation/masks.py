@@ -1,5 +1,5 @@
-"""SpecAugment's two masks (Park et al., Interspeech 2019): some frames, some channels, to zero, the mean of
-normalised features."""
+"""The two masks of SpecAugment (Park et al., Interspeech 2019). Some frames and some channels are set to zero, which is the
+mean of normalised features."""
 
 import jax
 import jax.numpy as jnp
@@ -46,8 +46,8 @@ def mask_spectrogram(
       n_frames: number of true frames; the masked frames lie among these.
       widest_time: largest number of masked frames; 0 masks none.
       widest_frequency: largest number of masked mel channels; 0 masks none.
-      widest_share: largest share of the true frames that is masked. The paper's 40 frames are 3% of its longest utterances;
-        of one second they would be 40%.
+      widest_share: largest share of the true frames that is masked. 40 frames, as in the paper, are 3% of its longest utterances,
+        but would be 40% of one second.
 
     Returns:
       the features, zero in the masked frames and channels.

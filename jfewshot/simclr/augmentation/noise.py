@@ -1,4 +1,4 @@
-"""Additive noise at a true signal-to-noise ratio, and generated noise; `noise_pool` has recorded noise."""
+"""Adds noise at an exact signal-to-noise ratio, and generates noise; `noise_pool` has recorded noise."""
 
 import jax
 import jax.numpy as jnp
@@ -16,8 +16,8 @@ def add_noise(
 ) -> tuple[Float[Array, "samples"], Int[Array, ""]]:
     """Add a random cut of a random noise at an SNR from U(lowest_db, highest_db).
 
-    10 log10 of (mean square of the speech / mean square of the noise), both over the true samples, is the drawn
-    number. Silence stays silence, and a silent cut adds nothing.
+    The ratio is 10 log10 of (mean square of the speech / mean square of the noise), both over the true samples. Silence stays
+    silence, and a silent cut adds nothing.
 
     Args:
       key: random key that decides the noise, the cut and the ratio.
@@ -37,7 +37,8 @@ def add_noise(
     noise = bank[row, (start + jnp.arange(wave.shape[0])) % noise_samples]
     noise = jnp.where(jnp.arange(wave.shape[0]) < length, noise, 0.0)
     snr_db = jax.random.uniform(how_much, minval=lowest_db, maxval=highest_db)
-    # The count of samples is the same above and below. The guard keeps 0 / 0 finite; 1e-20 is far below 16-bit silence.
+    # Sums replace means, since both have the same number of samples. The lower bound keeps 0 / 0 finite; 1e-20 is far below
+    # 16-bit silence.
     ratio = jnp.sum(jnp.square(wave)) / jnp.maximum(jnp.sum(jnp.square(noise)), 1e-20)
     gain = jnp.sqrt(ratio * 10.0 ** (-snr_db / 10.0))
     return wave + gain * noise, length

@@ -1,7 +1,7 @@
-"""Recorded noise of any amount in bounded memory: a bank of random pieces, drawn again every so many steps.
+"""Provides any amount of recorded noise in limited memory: a bank of random pieces, which is regularly replaced by another.
 
-MUSAN has 109 hours of noise, music and speech, which no device keeps. Bank number n is a function of the seed, n and the
-recordings alone, so that a run that continues takes the noise of a run that was never stopped.
+MUSAN has 109 hours of noise, music and speech, which do not fit on a device. Bank number n depends only on the seed, on n and on
+the recordings, so a continued run gets the same noise as a run that was never interrupted.
 """
 
 import concurrent.futures
@@ -32,29 +32,29 @@ log = logging.getLogger(__name__)
 _READERS = 4
 _NAMED = 10
 _MOST_TRIES = 20
-_SHORTEST_S = 0.05  # of what is decoded at once; of less, the decoder says that it is too short
+_SHORTEST_S = 0.05  # the decoder refuses shorter pieces as too short
 
 
 class NoisePool:
-    """Recordings of noise, of which each second is equally likely to be drawn.
+    """Recordings of noise. Each second of all recordings is equally likely to be drawn.
 
-    A piece begins at a random second of all recordings together. It continues to the end of its recording and from there at
-    the recording's beginning, so that short recordings and the edges of long ones are no more and no less likely.
+    A piece begins at a random time in all recordings together. At the end of its recording it continues with the recording's
+    beginning, so that short recordings and the edges of long ones are neither more nor less likely.
 
     Args:
-      folder: searched recursively.
-      samples: length of each piece.
-      sample_rate: Hz.
+      folder: folder of the recordings, searched recursively.
+      samples: number of samples of each piece.
+      sample_rate: sample rate of the pieces in Hz.
       seed: decides which pieces are drawn.
       pieces: most pieces in a bank, which bound its memory: 256 of 15 s at 16 kHz are 246 MB. A bank has fewer where so few
         hold four times as much as there is.
 
     Attributes:
       files: the usable recordings, sorted by name.
-      hours: how much they are together.
+      hours: length of all usable recordings together.
 
     Raises:
-      UserError: a folder without usable recordings.
+      UserError: if the folder has no usable recordings.
     """
 
     def __init__(self, folder: Path, samples: int, sample_rate: int, seed: int, pieces: int = 256):
@@ -103,27 +103,27 @@ class NoisePool:
         """Draw a bank.
 
         Args:
-          number: which, from 0.
+          number: number of the bank, from 0.
 
         Returns:
           pieces of one length, for `add_noise`.
 
         Raises:
-          UserError: recording after recording cannot be decoded.
+          UserError: if many recordings in a row cannot be decoded.
         """
         with concurrent.futures.ThreadPoolExecutor(_READERS) as readers:
             return np.stack(list(readers.map(lambda piece: self._piece(number, piece), range(self.pieces))))
 
     def place(self, number: int, piece: int, attempt: int = 0) -> tuple[Path, float]:
-        """Where a piece begins.
+        """Draw where a piece begins.
 
         Args:
-          number: of the bank.
-          piece: of the bank's, from 0.
-          attempt: 0; further ones take the place of pieces that cannot be decoded.
+          number: number of the bank.
+          piece: number of the piece in the bank, from 0.
+          attempt: 0 for the first draw; higher numbers draw a replacement for a piece that cannot be decoded.
 
         Returns:
-          the recording, and the second of it.
+          the recording, and the beginning of the piece in it, in seconds.
         """
         at_s = np.random.default_rng([self.seed, 7, number, piece, attempt]).uniform(0.0, self._ends_s[-1])
         file = min(int(np.searchsorted(self._ends_s, at_s, side="right")), len(self.files) - 1)
@@ -168,7 +168,7 @@ class NoisePool:
 
 
 def _length_s(path: Path) -> float | str:
-    """A recording's length in seconds, or why it cannot be used."""
+    """The length of a recording in seconds, or the reason why it cannot be used."""
     if is_unread(path):
         return why_not_read(path)
     try:

@@ -1,8 +1,8 @@
-"""Pitch without speed: a phase vocoder stretches time, the resampler plays it back at the old length.
+"""Shifts the pitch at constant speed: a phase vocoder stretches time, and resampling restores the old length.
 
 The vocoder (Flanagan and Golden, 1966; Dolson, 1986) reads the wave at positions hop / ratio apart and writes frames
-`hop` apart. The phase that each bin gains per written hop is measured, not estimated: from a second spectrum read
-exactly `hop` before the first. So no phase needs unwrapping, and at ratio one the wave comes back.
+`hop` apart. The phase that each bin gains in a written hop is not estimated but measured, from a second spectrum that is read
+exactly `hop` before the first. So no phase needs unwrapping, and at ratio one the output equals the input.
 """
 
 import math
@@ -17,10 +17,10 @@ from jfewshot.simclr.augmentation.resample import resample, resampled_length
 N_FFT = 1024
 HOP = N_FFT // 4
 _WINDOW = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(N_FFT) / N_FFT)).astype(np.float32)
-# The squares of Hann windows a quarter apart add up to 1.5 everywhere.
+# The sum of squared Hann windows that are a quarter of a window apart is 1.5 everywhere.
 _OVERLAP = 1.5
-# Squared magnitude of a bin that says nothing about its phase: 200 dB below a full-scale tone's. Products of two such, and
-# their reciprocal roots, are still normal numbers.
+# Below this squared magnitude, 200 dB below a full-scale tone, the phase of a bin has no meaning. Products of two such values and
+# their reciprocal square roots are still normal numbers.
 _SILENT = 1e-15
 
 
@@ -31,7 +31,7 @@ def pitch(
     lowest: float = -300.0,
     highest: float = 300.0,
 ) -> tuple[Float[Array, "samples"], Int[Array, ""]]:
-    """Shift the pitch by U(lowest, highest) cents; length and size stay.
+    """Shift the pitch by U(lowest, highest) cents; the length stays the same.
 
     Args:
       key: random key that decides the shift.
@@ -50,12 +50,12 @@ def pitch(
 def shift(
     wave: Float[Array, "samples"], cents: Float[Array, ""] | float, highest: float, length: Int[Array, ""]
 ) -> Float[Array, "samples"]:
-    """Shift the pitch of a wave by a number of cents; its length stays.
+    """Shift the pitch of a wave by a number of cents; its length stays the same.
 
     Args:
       wave: samples; zero past `length`.
       cents: shift, at most `highest`; 1,200 cents make an octave.
-      highest: largest shift in cents that may be asked for; it sets the static size of the stretched wave in between.
+      highest: largest possible shift in cents; it sets the static size of the stretched wave.
       length: number of true samples.
 
     Returns:
@@ -72,14 +72,14 @@ def replay(
     highest: float,
     n_out: int,
 ) -> tuple[Float[Array, "n_out"], Int[Array, ""]]:
-    """Play at another speed (which moves the pitch too) and shift the pitch besides, with one resampling for both.
+    """Change the speed, which also changes the pitch, and additionally shift the pitch; one resampling does both.
 
     Args:
-      wave: zero past `length`.
-      length: true samples.
-      factor: of the speed, 0.5 to 2.
-      cents: of the shift, at most `highest`, which sets the static size in between.
-      highest: at most 1,200, as -`cents`.
+      wave: samples; zero past `length`.
+      length: number of true samples.
+      factor: factor of the speed, 0.5 to 2.
+      cents: shift in cents, at most `highest` and at least -1,200.
+      highest: largest possible shift in cents, at most 1,200; it sets the static size of the stretched wave.
       n_out: static size of the result.
 
     Returns:
@@ -95,8 +95,8 @@ def replay(
 def stretch(wave: Float[Array, "samples"], ratio: Float[Array, ""], n_out: int) -> Float[Array, "n_out"]:
     """Make a wave `ratio` times as long at the same pitch.
 
-    One frame after the other, each added to what the ones before left: nothing but a frame's worth is kept, which is
-    also several times faster on a CPU than transforming all frames at once.
+    Frames are computed one after the other, and each is added to the overlap from earlier frames. So only one frame is in memory,
+    which on a CPU is also several times faster than transforming all frames at once.
 
     Args:
       wave: samples; silence is assumed around them.
@@ -106,11 +106,11 @@ def stretch(wave: Float[Array, "samples"], ratio: Float[Array, ""], n_out: int) 
     Returns:
       the stretched wave, (n_out,).
     """
-    # The first output sample lies under windows centred before it: begin half a window early.
+    # Windows that are centred before the first output sample contribute to it, so frames begin half a window early.
     early = N_FFT // 2 // HOP
     n_frames = early + -(-n_out // HOP) + N_FFT // HOP
-    # Silence before the start for those, read at up to twice their distance, for half a window, and for the earlier
-    # spectra.
+    # Silence before the start is needed for the early frames, which are read at up to twice their distance, for half a window,
+    # and for the spectra one hop earlier.
     before_start = 2 * early * HOP + N_FFT // 2 + HOP
     padded = jnp.pad(wave, (before_start, N_FFT + HOP))
     centre = jnp.round(jnp.arange(-early, n_frames - early, dtype=jnp.float32) * (HOP / ratio)).astype(jnp.int32)
@@ -118,8 +118,8 @@ def stretch(wave: Float[Array, "samples"], ratio: Float[Array, ""], n_out: int) 
 
     def one_frame(carry, start):
         phase, tail = carry
-        # A whole slice, not a gather of every sample. One that would begin past the end begins at its last place instead:
-        # silence either way.
+        # A slice is much faster than a gather of samples. A slice that would reach past the end is moved back, which changes
+        # nothing, because both places are silent.
         both = jax.lax.dynamic_slice(padded, (start - HOP,), (N_FFT + HOP,))
         now, before = jnp.fft.rfft(jnp.stack([both[HOP:], both[:N_FFT]]) * _WINDOW)
         phase, turned = _turn(phase, now, before)
@@ -137,11 +137,10 @@ def _turn(
     now: Complex[Array, "bins"],
     before: Complex[Array, "bins"],
 ) -> tuple[tuple[Float[Array, "bins"], Float[Array, "bins"]], Complex[Array, "bins"]]:
-    """The spectrum `now`, with the phase of the one written before plus what was gained since `before`, a hop earlier.
+    """Give the spectrum `now` the phase of the last written spectrum plus the phase gained since `before`, a hop earlier.
 
-    Phases are unit numbers (real, imaginary; both zero before the first): differences and sums of angles become
-    products, and no angle is ever computed. The first frame keeps its own phase, and out of silence a bin takes up its
-    own.
+    Phases are complex numbers of length one (real and imaginary part; both zero before the first frame). So differences and sums
+    of angles become products, and no angle is computed. The first frame keeps its own phase, and so does a bin after silence.
     """
     size, size_before = _square(now.real, now.imag), _square(before.real, before.imag)
     heard, follows = size > _SILENT, (size_before > _SILENT) & (_square(*phase) > 0.5)

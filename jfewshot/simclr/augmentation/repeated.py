@@ -1,4 +1,4 @@
-"""A short utterance, repeated to the length of a crop."""
+"""Repeats a short utterance until it has the length of a crop."""
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
@@ -9,7 +9,7 @@ def repeated(wave: Float[Array, "samples"], length: Int[Array, ""]) -> tuple[Flo
 
     Args:
       wave: samples; zero past `length`.
-      length: number of true samples; a wave without any stays as it is.
+      length: number of true samples; a wave without true samples is not changed.
 
     Returns:
       the wave and its number of true samples, which is the size of the array (0 for a wave without samples).

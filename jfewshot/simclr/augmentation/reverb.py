@@ -1,8 +1,8 @@
-"""Reverberation as SoX does it: Freeverb (Jezar at Dreampoint), eight combs in parallel and four all-passes in a row.
+"""Reverberation as in SoX: Freeverb (Jezar at Dreampoint), with eight comb filters in parallel and four all-passes in series.
 
-SoX's `reverb` is linear and time-invariant, so with the paper's settings (reverberance 50, damping 50) it is a family
-of impulse responses with one parameter, the room scale: a bank of 101 of them, applied by FFT. A room scale between
-whole percents comes from the transfer function in closed form instead, evaluated on the device.
+SoX's `reverb` is linear and time-invariant. With the paper's settings (reverberance 50, damping 50) it is a family of impulse
+responses with one parameter, the room scale. A bank has 101 of these responses, which are applied by FFT. For a room scale
+between whole percents, the device evaluates the transfer function in closed form instead.
 """
 
 import math
@@ -14,35 +14,35 @@ from jaxtyping import Array, Complex, Float, Int, Key
 
 from jfewshot.simclr.augmentation.resample import fft_size
 
-# Delays in samples at 44.1 kHz, and by how many the second channel's differ.
+# Delays in samples at 44.1 kHz, and the difference of the second channel's delays.
 _COMBS = (1116, 1188, 1277, 1356, 1422, 1491, 1557, 1617)
 _ALL_PASSES = (225, 341, 441, 556)
 _STEREO_SPREAD = 12
 _WET_GAIN = 0.015
 _ALL_PASS_FEEDBACK = 0.5
-# Reverberance 0 and 100 are feedbacks of 0.3 and 0.98.
+# Feedback at reverberance 0 and at reverberance 100.
 _LEAST_FEEDBACK, _MOST_FEEDBACK = 0.3, 0.98
 # At room scale 100 the tail has fallen by 80 dB after 2 s.
 TAIL_S = 2.0
 
 
 def feedback_of(reverberance: float) -> float:
-    """The combs' feedback for a reverberance of 0 to 100."""
+    """Feedback of the comb filters for a reverberance of 0 to 100."""
     a = -1 / math.log(1 - _LEAST_FEEDBACK)
     b = 100 / (math.log(1 - _MOST_FEEDBACK) * a + 1)
     return 1 - math.exp((reverberance - b) / (a * b))
 
 
 def damping_of(damping: float) -> float:
-    """The combs' low-pass coefficient for a damping of 0 to 100."""
+    """Low-pass coefficient of the comb filters for a damping of 0 to 100."""
     return damping / 100 * 0.3 + 0.2
 
 
 def transfer(room_scale, n_fft: int, sample_rate: int, reverberance: float, damping: float, xp=jnp):
-    """The reverberation's spectrum, dry sound included, at the bins of a real FFT of size `n_fft`.
+    """Compute the spectrum of the reverberation, dry sound included, at the bins of a real FFT of size `n_fft`.
 
-    As SoX gives a mono file: the mean of its two channels at full stereo depth. What rings longer than `n_fft`
-    samples wraps round.
+    The result is that of SoX for a mono file: the mean of its two channels at full stereo depth. Reverberation that is longer
+    than `n_fft` samples wraps around.
 
     Args:
       room_scale: size of the room, 0 to 100; may be traced.
@@ -62,7 +62,7 @@ def transfer(room_scale, n_fft: int, sample_rate: int, reverberance: float, damp
     real = np.float64 if xp is np else np.float32
 
     def delayed(samples):
-        # bins * samples would lose its last digits in float32, so whole turns are dropped while it is an integer.
+        # In float32, bins * samples would lose its last digits. So whole turns are removed while it is an integer.
         turns = ((bins * samples) % n_fft).astype(real) * (2 * np.pi / n_fft)
         return (xp.cos(turns) - 1j * xp.sin(turns)) if xp is np else jax.lax.complex(jnp.cos(turns), -jnp.sin(turns))
 
@@ -71,7 +71,7 @@ def transfer(room_scale, n_fft: int, sample_rate: int, reverberance: float, damp
     for spread in (0, _STEREO_SPREAD):
         channel = 0.0
         for number, delay in enumerate(_COMBS):
-            # The sign of the second channel's offset alternates from comb to comb, and on through the all-passes.
+            # The sign of the second channel's offset alternates from filter to filter, for combs and all-passes.
             exact = scale * rate * (delay + (-1) ** number * spread) + 0.5
             echo = delayed(exact.astype(xp.int32) if hasattr(exact, "astype") else int(exact))
             channel = channel + echo / (1 - feedback * smoothing * echo)
@@ -89,7 +89,7 @@ def impulse_responses(
     n_rooms: int = 101,
     tail_s: float = TAIL_S,
 ) -> np.ndarray:
-    """The bank: room scales evenly from 0 to 100, dry sound included.
+    """Make the bank of impulse responses, dry sound included, with evenly spaced room scales from 0 to 100.
 
     Args:
       sample_rate: Hz.
@@ -99,7 +99,7 @@ def impulse_responses(
       tail_s: length of each response in seconds.
 
     Returns:
-      float32, (n_rooms, tail_s * sample_rate). 101 rooms at 16 kHz: 13 MB, about 3 s to make.
+      float32, (n_rooms, tail_s * sample_rate). 101 rooms at 16 kHz take 13 MB and about 3 s to compute.
     """
     rooms = np.linspace(0, 100, n_rooms)
     return np.stack([impulse_response(room, sample_rate, reverberance, damping, tail_s) for room in rooms])
@@ -112,7 +112,7 @@ def impulse_response(
     damping: float = 50.0,
     tail_s: float = TAIL_S,
 ) -> np.ndarray:
-    """The response of one room, dry sound included.
+    """Compute the impulse response of one room, dry sound included.
 
     Args:
       room_scale: size of the room, 0 to 100.
@@ -125,7 +125,7 @@ def impulse_response(
       float32, tail_s * sample_rate samples.
     """
     samples = int(tail_s * sample_rate)
-    # Twice the tail kept, so that what wraps round has fallen by 160 dB.
+    # The FFT has twice the length of the tail, so that what wraps around has fallen by 160 dB.
     n_fft = fft_size(2 * samples)
     spectrum = transfer(room_scale, n_fft, sample_rate, reverberance, damping, xp=np)
     return np.fft.irfft(spectrum, n=n_fft)[:samples].astype(np.float32)
@@ -150,7 +150,7 @@ def reverb(
     Returns:
       the reverberant wave, as long as `wave`, and its number of true samples, which has not changed.
     """
-    # What rings longer than the wave is cut off anyway.
+    # Reverberation after the end of the wave is cut off below, so the response need not be longer than the wave.
     response = bank[jax.random.randint(key, (), 0, bank.shape[0])][: wave.shape[0]]
     n_fft = fft_size(wave.shape[0] + response.shape[0])
     return _apply(wave, length, jnp.fft.rfft(response, n=n_fft), n_fft), length

@@ -1,4 +1,4 @@
-"""Recorded or simulated responses of rooms, in place of SoX's reverberation."""
+"""Reads recorded or simulated room responses, which replace SoX's reverberation."""
 
 import logging
 from pathlib import Path
@@ -11,9 +11,10 @@ from jfewshot.errors import UserError
 
 log = logging.getLogger(__name__)
 
-# The lists of OpenSLR 28 (Ko et al., 2017): "--rir-id X --room-id Y [...] PATH", paths relative to the folder above RIRS_NOISES.
+# Name of the lists in OpenSLR 28 (Ko et al., 2017). A line is "--rir-id X --room-id Y [...] PATH", with a path relative to the
+# folder above RIRS_NOISES.
 _LIST = "rir_list"
-# The sound that comes straight from the source starts a little before its peak.
+# The direct sound begins slightly before its peak.
 _BEFORE_PEAK_S = 0.001
 _NAMED = 5
 
@@ -23,9 +24,9 @@ def room_responses(
 ) -> Float32[np.ndarray, "rooms samples"]:
     """Read the responses of some rooms of a folder, for `reverb`.
 
-    Each response begins with the direct sound and has an energy of 1, so that speech keeps its place and, on the mean, its
-    loudness. Of recordings of several microphones the first channel is taken: their mean would be a response that no microphone
-    has.
+    Each response begins with the direct sound and has an energy of 1. So speech is not shifted in time and keeps its loudness on
+    average. Of recordings with several channels the first is used, since the mean of channels is not the response of any
+    microphone.
 
     Args:
       folder: OpenSLR 28 as it is published (RIRS_NOISES, or one of its folders), where lists name the responses among recordings
@@ -33,13 +34,13 @@ def room_responses(
       sample_rate: Hz.
       seed: decides which responses are taken if there are more than `rooms`.
       rooms: highest number of responses.
-      tail_s: length of each response in seconds; what rings longer is cut off.
+      tail_s: length of each response in seconds; longer reverberation is cut off.
 
     Returns:
       the responses, zero past their end.
 
     Raises:
-      UserError: if the folder holds no response that can be read.
+      UserError: if the folder has no readable response.
     """
     found = _listed(folder) or sound_below(folder)
     drawn = np.random.default_rng([seed, 11]).permutation(len(found))
@@ -51,7 +52,7 @@ def room_responses(
             break
         try:
             taken.append(_response(found[place], sample_rate, samples))
-        except (OSError, RuntimeError, ValueError) as error:  # of soundfile, and of a response without sound
+        except (OSError, RuntimeError, ValueError) as error:  # from soundfile, or from a response without sound
             unusable.append(f"{found[place]}: {error}")
     for reason in unusable[:_NAMED]:
         log.warning("room left out: %s", reason)
@@ -69,7 +70,7 @@ def _listed(folder: Path) -> list[Path]:
     for path in sorted(folder.rglob(_LIST)):
         for line in path.read_text(encoding="utf-8").splitlines():
             parts = line.split()
-            # .../RIRS_NOISES/simulated_rirs/smallroom/Room001/Room001-00001.wav, whatever RIRS_NOISES is called here.
+            # A path is RIRS_NOISES/simulated_rirs/smallroom/Room001/Room001-00001.wav; the user may have renamed RIRS_NOISES.
             inside = Path(*Path(parts[-1]).parts[1:]) if parts else Path()
             above = next((parent for parent in path.parents if (parent / inside).is_file()), None)
             if parts and above is not None:
@@ -78,7 +79,7 @@ def _listed(folder: Path) -> list[Path]:
 
 
 def _response(path: Path, sample_rate: int, samples: int) -> Float32[np.ndarray, " samples"]:
-    import soundfile  # an extra, as for speech
+    import soundfile  # an optional dependency
 
     channels, rate = soundfile.read(path, dtype="float32", always_2d=True)
     wave = resample(np.ascontiguousarray(channels[:, 0]), rate, sample_rate)

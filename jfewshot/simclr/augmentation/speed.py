@@ -1,4 +1,4 @@
-"""Speed: faster and higher together, as a tape that runs faster (SoX `speed`)."""
+"""Changes the speed, which changes tempo and pitch together, like a tape that runs faster (SoX `speed`)."""
 
 import math
 
@@ -10,7 +10,7 @@ from jfewshot.simclr.augmentation.resample import resample, resampled_length
 
 
 def output_samples(n_samples: int, slowest: float) -> int:
-    """Static size of what `speed` returns."""
+    """Static size of the array that `speed` returns."""
     return math.ceil(n_samples / slowest)
 
 

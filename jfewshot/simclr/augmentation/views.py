@@ -1,6 +1,7 @@
-"""One view of a waveform: which augmentations happen, in which order.
+"""Makes one view of a waveform: decides which augmentations happen, and applies these in order.
 
-Speed, pitch, reverberation, noise: a voice changes, then the room it is in, then what else is heard there.
+The order follows the path of the sound: first the voice changes (speed, pitch), then the room (reverberation), and then noise is
+added.
 """
 
 from typing import NamedTuple
@@ -20,15 +21,14 @@ from jfewshot.simclr.settings import AugmentationConfig
 
 
 class Banks(NamedTuple):
-    """Arrays that are kept on the device: impulse responses of rooms, and noises. Those that are not used are
-    empty."""
+    """Arrays that stay on the device: impulse responses of rooms, and noises. Arrays that are not used are empty."""
 
     rooms: Float[Array, "rooms tail"]
     noises: Float[Array, "noises noise_samples"]
 
 
 def noise_pool(config: AugmentationConfig, samples: int, sample_rate: int, seed: int) -> NoisePool | None:
-    """The recordings that noise is drawn from.
+    """Make the pool of recordings from which noise is drawn.
 
     Args:
       config: whether there is noise, and the folder of recordings.
@@ -37,7 +37,7 @@ def noise_pool(config: AugmentationConfig, samples: int, sample_rate: int, seed:
       seed: decides which pieces are drawn.
 
     Returns:
-      the pool; None where noise is generated or switched off.
+      the pool; None if noise is generated or switched off.
     """
     if not config.may("noise") or config.noise_folder is None:
         return None
@@ -54,7 +54,7 @@ def make_banks(
       samples: largest number of samples of a wave before its speed is changed.
       sample_rate: Hz.
       seed: seed of the generated noises, or of the choice among recorded pieces and rooms.
-      pool: from `noise_pool`, where it was made before; its first bank is taken.
+      pool: the pool from `noise_pool`, whose first bank is used; None to make the pool here if it is needed.
 
     Returns:
       the banks; empty arrays for augmentations that are switched off or need no bank.
@@ -86,15 +86,15 @@ def augment_wave(
     config: AugmentationConfig,
     sample_rate: int = 16_000,
 ) -> tuple[Float[Array, "augmented"], Int[Array, ""]]:
-    """One random view of one utterance.
+    """Make one random view of one utterance.
 
     Args:
-      key: decides everything.
-      wave: samples; what stands past `length` does not matter.
-      length: true samples.
-      banks: from `make_banks`.
-      config: static.
-      sample_rate: Hz; static.
+      key: random key of all choices.
+      wave: samples; values past `length` have no influence.
+      length: number of true samples.
+      banks: room responses and noises, from `make_banks`.
+      config: settings of the augmentation; static.
+      sample_rate: sample rate in Hz; static.
 
     Returns:
       the view, `output_samples` long and zero past its new length.
@@ -118,7 +118,7 @@ def augment_wave(
 def _replayed(
     keys: Key[Array, "4"], wave: Float[Array, "samples"], length: Int[Array, ""], config: AugmentationConfig
 ) -> tuple[Float[Array, "augmented"], Int[Array, ""]]:
-    """Speed and pitch; where both may happen, both in one resampling (`replay`)."""
+    """Change speed and pitch; if both may happen, one resampling does both (`replay`)."""
     as_it_was = jnp.pad(wave, (0, output_samples(wave.shape[0], config) - wave.shape[0])), length
     if not config.may("pitch"):
         faster_only = speed(keys[0], wave, length, config.slowest, config.fastest)

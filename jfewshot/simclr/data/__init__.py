@@ -1,12 +1,12 @@
 """From a folder of speech to batches.
 
-- `manifest`: which utterances there are, who speaks, how long
-- `copies`: recordings with the same bytes as others, which are left out
-- `record`: the utterances that a run began with, so that it can continue when the data lost files
-- `batches`: which of them make up step n, and which piece of each: pure functions of seed and step, so a run
+- `manifest`: the utterances, with their speakers and lengths
+- `copies`: finds recordings with the same bytes as others, which are left out
+- `record`: the utterances with which a run began, so that it can continue when files were lost
+- `batches`: which utterances make up step n, and which piece of each. These are pure functions of seed and step, so a run
   continues exactly
 - `labelled`: labelled recordings on which an encoder is measured while it trains
-- `loader`: decoding, ahead of the device; `cache` keeps what was decoded
+- `loader`: decodes utterances ahead of the device; `cache` keeps decoded utterances
 """
 
 from jfewshot.simclr.data.batches import Batch, BatchPlan

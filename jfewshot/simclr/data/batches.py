@@ -19,34 +19,34 @@ _NAMED = 10
 
 
 class Batch(NamedTuple):
-    """One step's utterances (or, with several processes, this process's rows of them); on the device, JAX's arrays."""
+    """The utterances of one step; with several processes, the rows of this process. On the device, the arrays are JAX arrays."""
 
     waves: np.ndarray | jax.Array
-    """float32 (rows, samples), zero past each length; (rows, 2, samples) where the two views have pieces of their own."""
+    """float32 (rows, samples), zero past each length; (rows, 2, samples) if each view has its own piece."""
     lengths: np.ndarray | jax.Array
-    """int32 (rows,), or (rows, 2)."""
+    """int32 (rows,) or (rows, 2): number of true samples."""
     rows: np.ndarray | jax.Array
-    """int32 (rows,): place within the whole batch, from which views and dropout are drawn."""
+    """int32 (rows,): place within the whole batch, with which views and dropout are drawn."""
     speakers: np.ndarray | jax.Array
-    """int32 (rows,): number of the speaker whose statistics normalise; 0 with global ones."""
+    """int32 (rows,): number of the speaker whose statistics normalise the row; 0 with global statistics."""
 
 
 class BatchPlan(LengthBuckets):
-    """Epochs of batches of utterances; see `LengthBuckets`.
+    """Divides utterances into batches of similar length, epoch by epoch; see `LengthBuckets`.
 
     Args:
-      utterances: in a fixed order.
+      utterances: utterances in a fixed order.
       batch: utterances per step.
-      crop_samples: longest piece.
-      buckets: padded sizes; at most so many.
-      sample_rate: Hz.
-      seed: of everything random.
-      speakers_per_batch: every batch holds exactly so many speakers, with equally many utterances; None: any speakers.
-      pieces: random pieces of each utterance; 2 gives each view a piece of its own.
+      crop_samples: number of samples of the longest piece.
+      buckets: largest number of padded sizes.
+      sample_rate: sample rate in Hz.
+      seed: seed of all random choices.
+      speakers_per_batch: number of speakers in every batch, with equally many utterances of each; None for any speakers.
+      pieces: number of random pieces of each utterance; 2 gives each view a piece of its own.
 
     Raises:
-      UserError: fewer utterances than a batch; speakers asked for where some are not known, a batch that does not divide
-        among them, or too few speakers with enough utterances.
+      UserError: if there are fewer utterances than a batch. With `speakers_per_batch`, also if some speakers are not known, the
+        batch does not divide among the speakers, or too few speakers have enough utterances.
     """
 
     def __init__(
@@ -105,19 +105,19 @@ class BatchPlan(LengthBuckets):
         log.info("%d of %d utterances are used in an epoch, others in each", used, len(self.utterances))
 
     def substitutes(self, step: int, row: int, index: int) -> Iterator[int]:
-        """Utterances that may take the place of one that cannot be decoded, in the order in which they are tried.
+        """List utterances that may replace one that cannot be decoded, in the order in which these are tried.
 
-        They are of its lengths, those of its speaker first where batches are of few speakers. Utterances of the batch itself
-        come last, since a batch would then hold one twice. As far as there are enough, two rows of a batch have no substitute
-        in common.
+        Substitutes have similar lengths. If batches have a fixed number of speakers, utterances of the same speaker come first.
+        Utterances of the batch itself come last, since the batch would then contain one twice. If there are enough utterances,
+        two rows of a batch have no substitute in common.
 
         Args:
           step: number of the training step, counted from 0.
           row: place of the utterance in the batch of that step.
-          index: of the utterance.
+          index: index of the utterance that cannot be decoded.
 
         Returns:
-          indices of utterances.
+          indices of the substitutes.
         """
         similar, members = np.flatnonzero(self.bucket == self.bucket[index]), self.step(step)[1]
         others = np.random.default_rng([self.seed, 5, step]).permutation(np.setdiff1d(similar, members))
@@ -128,13 +128,13 @@ class BatchPlan(LengthBuckets):
         return map(int, [*order, *np.intersect1d(similar, members)])
 
     def crop_start(self, step: int, row: int, samples: int, piece: int = 0) -> int:
-        """Where the piece of an utterance begins that is used in a step.
+        """Draw where the piece of an utterance begins that a step uses.
 
         Args:
           step: number of the training step, counted from 0.
           row: place of the utterance in the batch of that step.
           samples: length of the utterance in samples.
-          piece: which of the utterance's pieces, from 0; each is drawn by itself.
+          piece: number of the piece, from 0; each piece is drawn independently.
 
         Returns:
           the first sample of the piece; 0 for an utterance of at most `crop_samples` samples.

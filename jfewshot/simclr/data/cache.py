@@ -1,4 +1,4 @@
-"""Decoded utterances in memory, so that small corpora are decoded once and not once an epoch. NumPy only."""
+"""Keeps decoded utterances in memory, so that small corpora are decoded once and not once per epoch. Uses no JAX."""
 
 import logging
 import threading
@@ -14,15 +14,14 @@ log = logging.getLogger(__name__)
 
 
 class WaveCache:
-    """Reads audio files, and keeps what fits.
+    """Reads audio files, and keeps waves until the memory limit is reached.
 
-    Nothing is ever thrown out: within an epoch every utterance is as likely to come next as any other, so those that
-    are kept serve as well as the latest would. Waves that came from 16-bit files at the wanted rate are kept as those
-    16 bits, and come back as they were.
+    Waves are never removed: within an epoch every utterance is equally likely to come next, so replacing old waves by newer ones
+    would gain nothing. A wave from a 16-bit file at the wanted rate is kept as 16-bit integers, without loss.
 
     Args:
-      sample_rate: Hz.
-      limit_bytes: at most so much is kept; 0 keeps nothing.
+      sample_rate: sample rate in Hz.
+      limit_bytes: memory limit in bytes; 0 keeps nothing.
     """
 
     def __init__(self, sample_rate: int, limit_bytes: int):
@@ -32,7 +31,7 @@ class WaveCache:
         self._lock = threading.Lock()
 
     def read(self, path: Path) -> Float32[np.ndarray, " samples"]:
-        """The decoded wave; raises as `read_audio` does."""
+        """The decoded wave of a file; raises the errors of `read_audio`."""
         if path in self._unusable:
             raise AudioError(path, self._unusable[path])
         kept = self._waves.get(path)
@@ -48,11 +47,11 @@ class WaveCache:
         return wave
 
     def note_unusable(self, path: Path, reason: str) -> None:
-        """Name a file that cannot be decoded, once, and do not try it again.
+        """Log once that a file cannot be decoded, and do not try to decode it again.
 
         Args:
           path: the file.
-          reason: why.
+          reason: why it cannot be decoded.
         """
         with self._lock:
             if path in self._unusable:
@@ -61,7 +60,7 @@ class WaveCache:
         log.warning("left out of training: %s: %s", path, self._unusable[path])
 
     def __getstate__(self) -> dict[str, Any]:
-        """For worker processes: each fills its own."""
+        """Pickle without waves, because each worker process fills its own cache."""
         return {"sample_rate": self.sample_rate, "limit_bytes": self.limit_bytes}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -1,6 +1,6 @@
-"""Recordings that other recordings repeat byte for byte: found by content, and left out of training.
+"""Finds recordings with the same bytes as other recordings, which are left out of training.
 
-Two copies of one recording in a batch would be contrasted as if they were different recordings.
+In a batch, two copies of one recording would be contrasted like different recordings.
 """
 
 import concurrent.futures
@@ -24,13 +24,14 @@ _READERS = 16
 def find_copies(utterances: Sequence[Utterance]) -> dict[str, list[str]]:
     """Find recordings with the same bytes.
 
-    Only files of equal size are read: files of different sizes cannot be the same.
+    Only files of equal size are read, since files of different sizes cannot be equal.
 
     Args:
-      utterances: recordings in a fixed order; the first of several copies is the one that is kept.
+      utterances: recordings in a fixed order.
 
     Returns:
-      from the name of a recording that is kept to the names of its copies. Recordings without copies are not listed.
+      from the name of a recording that is kept, the first by name, to the names of its copies. Recordings without copies are not
+      listed.
     """
     by_size: dict[int, dict[str, Utterance]] = defaultdict(dict)
     for each in utterances:
@@ -50,14 +51,14 @@ def find_copies(utterances: Sequence[Utterance]) -> dict[str, list[str]]:
 
 
 def without_copies(utterances: Sequence[Utterance], copies: Mapping[str, Sequence[str]]) -> list[Utterance]:
-    """Leave out copies, and name them in the log.
+    """Leave out copies, and log their names.
 
     Args:
       utterances: recordings in a fixed order.
       copies: from `find_copies`.
 
     Returns:
-      the recordings that stay, in their order; a recording that is listed twice under one name stays once.
+      the recordings that are kept, in their order; a recording that is listed twice under one name is kept once.
     """
     kept_of = {copy: kept for kept, others in copies.items() for copy in others}
     first = {each.name: each for each in reversed(utterances)}
@@ -83,7 +84,7 @@ def keep_copies(folder: Path, copies: Mapping[str, Sequence[str]]) -> None:
     """Write the copies that a run leaves out.
 
     Args:
-      folder: of the run.
+      folder: folder of the run.
       copies: from `find_copies`.
     """
     with atomic_write(folder / RECORD, "w") as file:
@@ -91,13 +92,13 @@ def keep_copies(folder: Path, copies: Mapping[str, Sequence[str]]) -> None:
 
 
 def known_copies(folder: Path) -> dict[str, list[str]]:
-    """The copies that a run leaves out; none for a run that was begun by a version without this file.
+    """Read the copies that a run leaves out; none for a run that an older version began, which wrote no such file.
 
     Args:
-      folder: of the run.
+      folder: folder of the run.
 
     Raises:
-      UserError: the list cannot be read.
+      UserError: if the list cannot be read.
     """
     path = folder / RECORD
     try:
@@ -110,7 +111,7 @@ def known_copies(folder: Path) -> dict[str, list[str]]:
 
 
 def _digest(utterance: Utterance) -> str | None:
-    """The SHA-256 of a file; None for a file that cannot be read, which the loader names."""
+    """The SHA-256 of a file; None for a file that cannot be read, about which the loader will warn."""
     try:
         return sha256_of_file(utterance.path)
     except OSError:

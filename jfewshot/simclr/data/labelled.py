@@ -1,4 +1,4 @@
-"""A few labelled recordings, on which an encoder is measured while it trains."""
+"""Reads labelled recordings, on which an encoder is measured while it trains."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -28,18 +28,19 @@ class Labelled:
 
 
 def read_labelled(source: Path, least: int) -> list[Labelled]:
-    """The labelled recordings of a folder or manifest, sorted by path.
+    """Read the labelled recordings of a folder or manifest, sorted by path.
 
     Args:
       source: a folder with a folder of recordings per class; or a `.csv` or `.jsonl` with `path` (relative to the manifest's
         folder, or absolute) and `class` (or `label`), and if known `group` (or `speaker`).
-      least: recordings that every class needs.
+      least: number of recordings that every class needs.
 
     Returns:
       the recordings.
 
     Raises:
-      UserError: nothing there, a manifest without these columns, fewer than two classes, or a class that is too small.
+      UserError: if there are no recordings, the manifest lacks these columns, there are fewer than two classes, or a class is too
+        small.
     """
     if source.suffix in (".csv", ".jsonl"):
         found = sorted(_manifest_rows(source), key=lambda each: str(each.path))

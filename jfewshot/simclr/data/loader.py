@@ -1,4 +1,4 @@
-"""Decoding, ahead of the device. NumPy only: it may run in other processes."""
+"""Decodes utterances ahead of the device. It computes with NumPy only, so it can run in worker processes."""
 
 import functools
 from collections.abc import Iterator, Mapping
@@ -13,7 +13,7 @@ from jfewshot.simclr.data.cache import WaveCache
 from jfewshot.simclr.data.manifest import Utterance
 from jfewshot.training.loading import batches_ahead
 
-# So many files in a row that cannot be read are no single accident.
+# If this many files in a row cannot be read, the disk is the problem and not a single file.
 _MOST_TRIES = 20
 
 
@@ -24,7 +24,7 @@ def load_batch(
     share: tuple[int, int] = (0, 1),
     cache: WaveCache | None = None,
 ) -> Batch:
-    """Decode one step's utterances; a file that cannot be decoded is named once, and another one takes its place.
+    """Decode the utterances of one step. A file that cannot be decoded is logged once and replaced by another.
 
     Args:
       plan: decides which utterances a step has.
@@ -37,7 +37,7 @@ def load_batch(
       the waves, lengths, rows and speakers of this process's part of the batch, as NumPy arrays.
 
     Raises:
-      UserError: files cannot be decoded, and `_MOST_TRIES` others in their place cannot either.
+      UserError: if a file and `_MOST_TRIES` substitutes cannot be decoded.
     """
     size, members = plan.step(step)
     cache = WaveCache(plan.sample_rate, 0) if cache is None else cache
@@ -50,7 +50,7 @@ def load_batch(
         utterance, wave = _readable(plan, step, int(row), int(members[row]), cache)
         for number in range(plan.pieces):
             start = plan.crop_start(step, int(row), len(wave), number)
-            # A header may promise a few samples fewer than there are: never more than the bucket holds.
+            # A file may have a few samples more than its header says; the bucket has no room for more.
             piece = wave[start : start + size]
             waves[place, number, : len(piece)] = piece
             lengths[place, number] = len(piece)
@@ -63,7 +63,7 @@ def load_batch(
 def _readable(
     plan: BatchPlan, step: int, row: int, index: int, cache: WaveCache
 ) -> tuple[Utterance, Float32[np.ndarray, " samples"]]:
-    """A row's utterance; where its file cannot be decoded, another one of its lengths, drawn from seed, step and row."""
+    """The utterance of a row; if its file cannot be decoded, one of similar length, drawn by seed, step and row."""
     chosen = plan.utterances[index]
     reason = ""
     others = None
@@ -103,7 +103,7 @@ def batches_from(
       last: the step after the last one.
       speakers: from a speaker's name to the row of that speaker's statistics; empty with global statistics.
       share: number of this process and number of processes; each process loads one contiguous part of the rows.
-      threads: number of batches that are decoded at a time; 0 decodes each batch when it is asked for.
+      threads: number of batches that are decoded at a time; 0 decodes each batch when it is needed.
       workers: number of worker processes; 0 for threads.
       cache_bytes: memory in bytes for decoded waves, divided among the workers.
 

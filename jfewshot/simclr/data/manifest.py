@@ -1,4 +1,4 @@
-"""Which utterances there are: from a folder, a manifest, or LibriSpeech as published."""
+"""Finds the utterances of a folder, a manifest, or LibriSpeech as published."""
 
 import concurrent.futures
 import logging
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 _READERS = 16
 
-# LibriSpeech: <speaker>/<chapter>/<speaker>-<chapter>-<number>.flac
+# Files of LibriSpeech are <speaker>/<chapter>/<speaker>-<chapter>-<number>.flac.
 _LIBRISPEECH = re.compile(r"(\d+)-(\d+)-\d{4,}\.flac")
 
 
@@ -30,9 +30,9 @@ class Utterance:
 
     Args:
       path: the audio file.
-      name: path below the source, for digests and messages.
-      speaker: empty if unknown.
-      duration_s: its true length, or what the manifest says.
+      name: its path below the source, for digests and messages.
+      speaker: its speaker; empty if unknown.
+      duration_s: its true length in seconds, or the length in the manifest.
     """
 
     path: Path
@@ -44,24 +44,24 @@ class Utterance:
 def read_utterances(
     source: Path, shortest_s: float, lengths: Mapping[str, tuple[float, int, int]] | None = None, may_lack: bool = False
 ) -> list[Utterance]:
-    """All usable utterances, sorted by name; what is left out is counted and logged with its reason.
+    """Find all usable utterances, sorted by name. Recordings that are left out are counted and logged with reasons.
 
-    Every file is read once, for the true length: headers may promise what is not there.
+    Every file is read once to find its true length, because headers may be wrong.
 
     Args:
       source: a `.csv` or `.jsonl` manifest with `path` (relative to the manifest's folder, or absolute) and if known
-        `speaker` and `duration_s`; or a folder, searched recursively. In a folder laid out as LibriSpeech is, speakers
-        are known; in any other, they are not.
+        `speaker` and `duration_s`; or a folder, searched recursively. Speakers are known in a folder with LibriSpeech's
+        layout, and unknown in any other folder.
       shortest_s: shorter utterances are left out.
       lengths: seconds, bytes and time of the last change (ns) of files that were read before, by name; files that did
         not change since are not read again.
-      may_lack: whether a manifest may name files that do not exist; they are left out.
+      may_lack: whether a manifest may name files that do not exist; such files are left out.
 
     Returns:
       the usable utterances, sorted by name.
 
     Raises:
-      UserError: nothing there, nothing usable, a manifest without a path column, or with files that do not exist.
+      UserError: if there are no usable recordings, or a manifest has no column path or names files that do not exist.
     """
     if source.suffix in (".csv", ".jsonl"):
         rows = list(_manifest_rows(source, may_lack))
@@ -72,7 +72,7 @@ def read_utterances(
     utterances: list[Utterance] = []
     left_out: list[str] = []
     lengths = lengths or {}
-    # Reading is waiting for the disk: threads overlap it.
+    # Threads overlap the waiting for the disk.
     with concurrent.futures.ThreadPoolExecutor(_READERS) as readers:
         seconds_of = readers.map(lambda row: _seconds(row[0], row[3], lengths.get(row[1])), rows)
         found = []

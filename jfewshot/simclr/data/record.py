@@ -1,7 +1,7 @@
-"""The utterances that a run began with, kept in its folder: a run whose data lost files can still continue.
+"""Keeps the list of utterances with which a run began, so that the run can continue even if files were lost.
 
-The batches of every step follow from the list of utterances. A continued run therefore takes the list that it began with; what
-cannot be read any more is replaced when a batch is loaded (`loader`).
+The batches of every step follow from the list of utterances. So a continued run uses the list with which it began. When a batch
+is loaded, `loader` replaces files that cannot be read any more.
 """
 
 import json
@@ -21,13 +21,13 @@ _NAMED = 10
 
 
 class Known(NamedTuple):
-    """What is known of a file since it was read.
+    """Facts about a file from the time when it was read.
 
     Attributes:
-      speaker: who speaks; empty if unknown.
-      duration_s: its true length.
-      size: in bytes.
-      changed_ns: when it was changed last.
+      speaker: its speaker; empty if unknown.
+      duration_s: its true length in seconds.
+      size: its size in bytes.
+      changed_ns: time of its last change, in nanoseconds.
     """
 
     speaker: str
@@ -37,13 +37,13 @@ class Known(NamedTuple):
 
 
 def known_utterances(folder: Path) -> dict[str, Known]:
-    """The utterances that a run began with, by name; empty where it has not begun, or was begun by an older version.
+    """Read the utterances with which a run began, by name; empty if it has not begun, or an older version began it.
 
     Args:
-      folder: the run's.
+      folder: folder of the run.
 
     Raises:
-      UserError: the list cannot be read.
+      UserError: if the list cannot be read.
     """
     path = folder / RECORD
     try:
@@ -60,11 +60,11 @@ def known_utterances(folder: Path) -> dict[str, Known]:
 
 
 def keep_utterances(folder: Path, utterances: Sequence[Utterance]) -> None:
-    """Write the list of a run that begins.
+    """Write the list of utterances of a new run.
 
     Args:
-      folder: the run's.
-      utterances: all of them, sorted by name.
+      folder: folder of the run.
+      utterances: all utterances of the run, sorted by name.
     """
     with atomic_write(folder / RECORD, "w") as file:
         for each in utterances:
@@ -74,15 +74,16 @@ def keep_utterances(folder: Path, utterances: Sequence[Utterance]) -> None:
 
 
 def as_begun(known: dict[str, Known], found: list[Utterance], base: Path) -> list[Utterance]:
-    """The utterances of a continued run: those that it began with, where the data only lost some.
+    """Choose the utterances of a run: for a continued run those with which it began, even if files were lost since.
 
     Args:
-      known: those that it began with, from `known_utterances`; empty: the run begins now.
-      found: those that are there now, sorted by name.
-      base: the folder that names are relative to.
+      known: utterances with which the run began, from `known_utterances`; empty if the run begins now.
+      found: utterances that exist now, sorted by name.
+      base: folder to which the names are relative.
 
     Returns:
-      `found` if the run begins now, or if files are new or changed, which `settle_record` then refuses.
+      the utterances with which the run began; `found` if it begins now, or if files are new or changed, which `settle_record`
+      then refuses.
     """
     if not known:
         return found

@@ -1,8 +1,8 @@
 """The encoder, and the heads on top of it during training.
 
-- `prenet`: the convolutions that make four frames one, in the ASR variant
-- `attention`: masked attention, fast on CPUs too
-- `transformer`: the encoder itself, masked by true lengths throughout
+- `prenet`: the convolutions of the ASR variant, which make one frame of four
+- `attention`: masked attention, which is fast on CPUs too
+- `transformer`: the encoder itself; padding never has an influence
 - `heads`: pooling and projection for the contrast, a spectrogram head for the reconstruction
 - `arrays`: parameters by name, for files
 """

@@ -12,7 +12,7 @@ from jfewshot.simclr.settings import EncoderConfig
 
 
 def to_arrays(module: nnx.Module) -> dict[str, np.ndarray]:
-    """A module's parameters by name: `layers.0.query.kernel`. Kernels are (in, out)."""
+    """The parameters of a module by name, such as `layers.0.query.kernel`. Kernels have the shape (in, out)."""
     return {
         ".".join(map(str, path)): np.asarray(leaf[...])
         for path, leaf in nnx.to_flat_state(nnx.state(module, nnx.Param))
@@ -20,10 +20,10 @@ def to_arrays(module: nnx.Module) -> dict[str, np.ndarray]:
 
 
 def from_arrays(config: EncoderConfig, arrays: Mapping[str, np.ndarray]) -> Encoder:
-    """An encoder of this configuration with these parameters.
+    """Make an encoder with these settings and parameters.
 
     Raises:
-      UserError: naming arrays that are missing, left over, or of another shape.
+      UserError: if arrays are missing, superfluous or of another shape; the message names such arrays.
     """
     encoder = nnx.eval_shape(lambda: Encoder(config, rngs=nnx.Rngs(0)))
     graph, state = nnx.split(encoder)

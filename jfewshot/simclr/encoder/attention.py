@@ -11,17 +11,16 @@ def masked_attention(
     value: Float[Array, "batch keys heads size"],
     is_seen: Bool[Array, "batch #queries keys"],
 ) -> Float[Array, "batch queries heads size"]:
-    """softmax(Q K' / sqrt(size)) V (Vaswani et al., 2017, equation 1); logits and softmax in float32.
+    """Compute softmax(Q K' / sqrt(size)) V (Vaswani et al., 2017, equation 1), with logits and softmax in float32.
 
-    What `jax.nn.dot_product_attention` computes. It brings heads before frames first, so that both products are of
-    contiguous matrices: on a CPU 1.3 to 1.8 times as fast, gradient included.
+    The result is that of `jax.nn.dot_product_attention`. Here heads are moved before frames, so that both products use contiguous
+    matrices. On a CPU this is 1.3 to 1.8 times as fast, gradient included.
 
     Args:
       query: queries of each head.
       key: keys of each head.
       value: values of each head.
-      is_seen: True for the keys that a query may look at, at least one for each query; one row if all queries look at
-        the same keys.
+      is_seen: True for the keys that a query may use, at least one for each query; one row if all queries use the same keys.
 
     Returns:
       the weighted sum of the values for each query and head.

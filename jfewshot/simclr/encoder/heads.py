@@ -1,4 +1,4 @@
-"""The heads on top of the encoder during training; they are dropped afterwards."""
+"""The heads on top of the encoder during training, which are removed afterwards."""
 
 import jax
 import jax.numpy as jnp
@@ -12,12 +12,12 @@ from jfewshot.simclr.settings import EncoderConfig
 def mean_over_frames(
     hidden: Float[Array, "batch frames dim"], n_frames: Int[Array, "batch"]
 ) -> Float[Array, "batch dim"]:
-    """Mean over the true frames; zero for an utterance without any."""
+    """Mean over the true frames; zero for an utterance without true frames."""
     is_frame = (jnp.arange(hidden.shape[1]) < n_frames[:, None])[..., None]
     return jnp.sum(jnp.where(is_frame, hidden, 0.0), axis=1) / jnp.maximum(n_frames, 1)[:, None].astype(hidden.dtype)
 
 
-# Below it a deviation counts as this one: the gradient of a square root has no bound at zero.
+# Added to the variance, because the gradient of a square root is not bounded at zero.
 _LEAST_VARIANCE = 1e-6
 
 
@@ -42,10 +42,10 @@ def pooled(
 
 
 class Projection(nnx.Module):
-    """z = W2 relu(W1 h), the paper's projection of the pooled hidden state."""
+    """The projection head of the paper: z = W2 relu(W1 h) for the pooled hidden state h."""
 
     def __init__(self, config: EncoderConfig, d_hidden: int, d_out: int, pooling: str = "mean", *, rngs: nnx.Rngs):
-        # He initialisation, not the encoder's small one: pooled states differ little between utterances at the start.
+        # He initialisation is larger than the encoder's: at the start, pooled states differ little between utterances.
         def layer(n_in, n_out):
             return nnx.Linear(n_in, n_out, kernel_init=nnx.initializers.he_normal(), rngs=rngs)
 
@@ -55,13 +55,13 @@ class Projection(nnx.Module):
         )
 
     def __call__(self, pooled: Float[Array, "batch pooled"]) -> Float[Array, "batch out"]:
-        """In float32."""
+        """Project pooled states, in float32."""
         return self.output(jax.nn.relu(self.hidden(pooled)))
 
 
 class SpectrogramHead(nnx.Module):
-    """TERA's: linear, GELU, LayerNorm, linear. Where the encoder subsamples, each output frame predicts the frames it
-    stands for."""
+    """The spectrogram head of TERA: linear layer, GELU, LayerNorm, linear layer. If the encoder subsamples, each output frame
+    predicts all input frames that it replaces."""
 
     def __init__(self, config: EncoderConfig, *, rngs: nnx.Rngs):
         self.config = config
@@ -72,7 +72,7 @@ class SpectrogramHead(nnx.Module):
     def __call__(
         self, hidden: Float[Array, "batch out_frames dim"], n_input_frames: int
     ) -> Float[Array, "batch frames mels"]:
-        """Predicted input features, `n_input_frames` of them, float32."""
+        """Predicted features of the first `n_input_frames` input frames, float32."""
         x = jax.nn.gelu(self.hidden(hidden.astype(self.config.dtype)), approximate=False)
         x = self.output(normed(self.norm, x)).astype(jnp.float32)
         return x.reshape(x.shape[0], -1, self.config.n_mels)[:, :n_input_frames]

@@ -1,4 +1,4 @@
-"""Two convolutions of kernel 3 and stride 2: four frames become one."""
+"""Two convolutions with kernel 3 and stride 2, which make one frame of four."""
 
 import itertools
 
@@ -11,11 +11,11 @@ from jfewshot.simclr.settings import EncoderConfig
 
 
 class ConvPrenet(nnx.Module):
-    """Convolution, ReLU, twice; then a linear map to the encoder's width (for conv2d, of channels and mel bins
-    together).
+    """Two convolutions, each followed by ReLU, and a linear layer to the width of the encoder. For conv2d the linear layer
+    combines channels and mel bins.
 
-    Zero padding of one on either side, whatever the length (XLA's "SAME" would pad by the parity of the padded
-    length), and frames past the true end are zeroed before each convolution: so padding changes nothing.
+    Padding has no influence: frames past the true end are set to zero before each convolution, and there is always one zero on
+    either side. (The amount of padding of XLA's "SAME" would depend on the padded length.)
     """
 
     def __init__(self, config: EncoderConfig, *, rngs: nnx.Rngs):
@@ -35,7 +35,7 @@ class ConvPrenet(nnx.Module):
     def __call__(
         self, features: Float[Array, "batch frames mels"], n_frames: Int[Array, "batch"]
     ) -> Float[Array, "batch subsampled dim"]:
-        """Frames become (frames + 3) // 4."""
+        """Make (frames + 3) // 4 frames of `frames` input frames."""
         x = features[..., None] if self.two_dimensional else features
         for convolution in self.convolutions:
             is_frame = jnp.arange(x.shape[1]) < n_frames[:, None]

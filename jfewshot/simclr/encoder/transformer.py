@@ -1,5 +1,4 @@
-"""The transformer of TERA and Speech SimCLR (an encoder of BERT's kind over filterbank frames), masked by true
-lengths."""
+"""The transformer of TERA and Speech SimCLR: an encoder like BERT on filter-bank frames, in which padding has no influence."""
 
 import functools
 from typing import Any, Literal
@@ -14,14 +13,14 @@ from jfewshot.simclr.encoder.attention import masked_attention
 from jfewshot.simclr.encoder.prenet import ConvPrenet
 from jfewshot.simclr.settings import EncoderConfig
 
-# Names the dropout of the input among those of the layers, which are 0 and 1 under each layer's own key.
+# Distinguishes the random key of the input's dropout from those of the layers, which use 0 and 1 with a key for each layer.
 _INPUT_DROPOUT = 1_000_000
-_OFFSET = 1_000_001  # names the draw of the positions likewise
+_OFFSET = 1_000_001  # distinguishes the random key of the position offset
 
 
 class Linear(nnx.Linear):
-    """A linear map of all frames of all utterances as one matrix: its gradient is a plain matrix product too, for which
-    XLA transposes no copy."""
+    """A linear layer that treats all frames of all utterances as one matrix. Then its gradient is a plain matrix product too, and
+    XLA needs no transposed copy."""
 
     def __call__(self, inputs: Float[Array, "*batch n_in"], out_sharding: Any = None) -> Float[Array, "*batch n_out"]:
         """Apply the linear map to the last axis."""
@@ -30,7 +29,7 @@ class Linear(nnx.Linear):
 
 
 def linear(n_in: int, n_out: int, config: EncoderConfig, rngs: nnx.Rngs) -> Linear:
-    """A linear map with the configured initialisation and compute dtype, and float32 parameters.
+    """Make a linear layer with the configured initialisation and compute dtype, and float32 parameters.
 
     Args:
       n_in: width of the input.
@@ -46,14 +45,14 @@ def linear(n_in: int, n_out: int, config: EncoderConfig, rngs: nnx.Rngs) -> Line
 
 
 def layer_norm(size: int, config: EncoderConfig, rngs: nnx.Rngs) -> nnx.LayerNorm:
-    """LayerNorm in float32.
+    """Make a LayerNorm in float32.
 
-    The variance is computed in two passes, since E[x²] - E[x]² is off by more than TERA's epsilon.
+    The variance is computed in two passes, since the rounding error of E[x²] - E[x]² is larger than TERA's epsilon.
 
     Args:
       size: width of the input.
       config: gives the epsilon.
-      rngs: required by flax; LayerNorm draws nothing.
+      rngs: flax requires it; LayerNorm draws no random numbers.
 
     Returns:
       the layer.
@@ -69,7 +68,7 @@ def layer_norm(size: int, config: EncoderConfig, rngs: nnx.Rngs) -> nnx.LayerNor
 
 
 def normed(norm: nnx.LayerNorm, x: Float[Array, "*batch dim"]) -> Float[Array, "*batch dim"]:
-    """A float32 LayerNorm of an array of any precision, in that precision."""
+    """Apply a float32 LayerNorm to an array of any precision; the result has the precision of the array."""
     return norm(x.astype(jnp.float32)).astype(x.dtype)
 
 
@@ -95,8 +94,8 @@ def dropout(x: Float[Array, "batch frames dim"], rate: float, keys: Key[Array, "
 
 
 def gelu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """x Phi(x), with the normal distribution function by erf: on a CPU thrice as fast as `jax.nn.gelu`'s erfc, and as
-    exact but in relative terms far below zero (5e-7 absolute)."""
+    """Compute x Phi(x), with the normal distribution function by erf. On a CPU this is three times as fast as erfc in
+    `jax.nn.gelu`. The absolute error is at most 5e-7; only the relative error far below zero is larger than with erfc."""
     return 0.5 * x * (1.0 + jax.lax.erf(x * 0.5**0.5))
 
 
@@ -111,15 +110,15 @@ def sinusoids(n_frames: int, size: int) -> np.ndarray:
 def positions(
     n_frames: int, config: EncoderConfig, keys: Key[Array, "batch"] | None
 ) -> Float[Array, "rows frames dim"]:
-    """The vectors that are added to the frames to say where they are.
+    """Make the vectors that are added to frames to encode their positions.
 
     Args:
       n_frames: number of frames.
       config: gives the width, and the highest random offset of the first frame's position.
-      keys: one per utterance, which decide the offsets; None for none.
+      keys: one random key per utterance, for the offsets; None for no offsets.
 
     Returns:
-      float32; one row for all utterances, or one for each where positions are moved.
+      float32; one row for all utterances, or one row for each utterance if there are offsets.
     """
     if keys is None or config.position_offset == 0:
         return jnp.asarray(sinusoids(n_frames, config.d_model), jnp.float32)[None]
@@ -133,7 +132,7 @@ def positions(
 
 
 class Layer(nnx.Module):
-    """Self-attention and feed-forward, each with a residual sum and LayerNorm."""
+    """Self-attention and a feed-forward part, each with a residual sum and LayerNorm."""
 
     def __init__(self, config: EncoderConfig, *, rngs: nnx.Rngs):
         self.config = config
@@ -148,7 +147,7 @@ class Layer(nnx.Module):
     def __call__(
         self, x: Float[Array, "batch frames dim"], n_frames: Int[Array, "batch"], keys: Key[Array, "batch"] | None
     ) -> Float[Array, "batch frames dim"]:
-        """The first `n_frames` keys take part in the attention; the values of later frames have no meaning."""
+        """Apply the layer. Attention uses the first `n_frames` frames only; the outputs of later frames have no meaning."""
         rate, before = self.config.dropout, self.config.norm == "pre"
         attended = self.attend(normed(self.attention_norm, x) if before else x, n_frames)
         x = x + dropout(attended, rate, keys, 0)
@@ -160,10 +159,10 @@ class Layer(nnx.Module):
     def attend(
         self, x: Float[Array, "batch frames dim"], n_frames: Int[Array, "batch"]
     ) -> Float[Array, "batch frames dim"]:
-        """Attention of every frame to the true ones."""
+        """Attention of every frame to the true frames."""
         heads = (*x.shape[:2], self.config.n_heads, -1)
         query, key, value = (part(x).reshape(heads) for part in (self.query, self.key, self.value))
-        # An utterance without frames would be a softmax over nothing; let it look at one frame of padding instead.
+        # A softmax over no frames would give NaN, so an utterance without frames uses one frame of padding.
         seen = jnp.maximum(n_frames, 1).astype(jnp.int32)
         if attention_of(self.config) == "cudnn":
             context = jax.nn.dot_product_attention(
@@ -175,14 +174,14 @@ class Layer(nnx.Module):
 
 
 def attention_of(config: EncoderConfig) -> Literal["xla", "cudnn"]:
-    """Which implementation computes the attention."""
+    """The implementation that computes the attention."""
     if config.attention == "auto":
         return "cudnn" if jax.default_backend() == "gpu" and config.compute_dtype == "bfloat16" else "xla"
     return config.attention
 
 
 class Encoder(nnx.Module):
-    """Filterbank frames to hidden states."""
+    """The encoder, from filter-bank frames to hidden states."""
 
     def __init__(self, config: EncoderConfig, *, rngs: nnx.Rngs):
         self.config = config
@@ -194,7 +193,7 @@ class Encoder(nnx.Module):
         self.input_norm = layer_norm(config.d_model, config, rngs)
         self.layers = nnx.List([Layer(config, rngs=rngs) for _ in range(config.n_layers)])
         if config.norm == "pre":
-            # The residual stream has no norm of its own: one for each hidden state that is looked at.
+            # With pre-LayerNorm, the residual sum is not normalised, so each hidden state gets a LayerNorm of its own.
             self.hidden_norms = nnx.List([layer_norm(config.d_model, config, rngs) for _ in range(config.n_layers + 1)])
 
     def __call__(
@@ -203,22 +202,22 @@ class Encoder(nnx.Module):
         n_frames: Int[Array, "batch"],
         keys: Key[Array, "batch"] | None = None,
     ) -> tuple[list[Float[Array, "batch out_frames dim"]], Int[Array, "batch"]]:
-        """All hidden states.
+        """Compute all hidden states.
 
         Args:
-          features: normalised log-mel frames; frames past the true end may hold anything.
-          n_frames: true frames of each utterance.
-          keys: one per utterance, for dropout; None: no dropout.
+          features: normalised log-mel frames; values past the true end have no influence.
+          n_frames: number of true frames of each utterance.
+          keys: one random key per utterance, for dropout; None switches dropout off.
 
         Returns:
-          `n_layers + 1` hidden states, first the embedded input, last the encoder's output, float32, zero in frames
-          past the true end; and the true number of output frames of each utterance.
+          `n_layers + 1` hidden states, float32, zero in frames past the true end: first the embedded input, last the output of
+          the encoder; and the number of true output frames of each utterance.
         """
         config = self.config
         features = features.astype(config.dtype)
         x = self.input(features, n_frames) if isinstance(self.input, ConvPrenet) else self.input(features)
         n_frames = config.n_frames(n_frames)
-        # float32, whatever the matrix products' precision: bf16 would round the positions of neighbouring frames alike.
+        # Positions are added in float32 even if matrix products use bfloat16, which would make neighbouring positions equal.
         x = x.astype(jnp.float32) + positions(x.shape[1], config, keys)
         x = dropout(self.input_norm(x).astype(config.dtype), config.dropout, keys, _INPUT_DROPOUT)
 

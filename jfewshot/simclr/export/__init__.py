@@ -1,13 +1,13 @@
-"""A trained encoder as a folder that needs no training code, no torch and no download.
+"""Writes a trained encoder as a folder whose use needs no training code, no torch and no download.
 
-- `folder`: what is in it; `write_encoder`
-- `loaded`: `load_encoder(folder)`, a callable from waves to frames per layer
+- `folder`: the contents of the folder; `write_encoder`, `read_encoder`
+- `loaded`: `load_encoder(folder)` returns a callable from waves to frames of each layer
 - `card`: the model card
 - `options`: the options of `jfewshot export`
 - `run`: from a training run to such a folder, or to a file of another format
 - `onnx_file`, `safetensors_file`: the encoder in one file, for programs without JAX
 
-Names are imported when they are asked for, so that the command line's `--help` does not wait for JAX.
+Names are imported at their first use, so that `--help` of the command line does not wait for JAX.
 """
 
 import importlib

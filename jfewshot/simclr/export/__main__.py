@@ -15,7 +15,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     options = start(ExportOptions, arguments, "export")
     from jfewshot.commandline.progress import Progress
-    from jfewshot.simclr.export.run import export  # after the options are read: --help needs no JAX
+    from jfewshot.simclr.export.run import export  # after the options are read, so that --help does not wait for JAX
 
     with Progress("exporting"):
         export(options)

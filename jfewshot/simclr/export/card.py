@@ -1,11 +1,11 @@
-"""The model card: what the encoder is, on which data it was trained, and for what it may be used."""
+"""Writes the model card: a description of the encoder, its training data, its licence and its use."""
 
 from collections.abc import Mapping
 from typing import Any
 
 
 def model_card(manifest: Mapping[str, Any]) -> str:
-    """Markdown from `encoder.json`."""
+    """Make the Markdown text from the contents of `encoder.json`."""
     encoder, training = manifest["encoder"], manifest["training"]
     lines = [
         f"# {manifest['title']}",

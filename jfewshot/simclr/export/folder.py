@@ -38,7 +38,7 @@ SHIPPED = Path(__file__).parents[2] / "data" / "encoders"
 
 
 class _Manifest(msgspec.Struct):
-    """What `read_encoder` uses of encoder.json. The file may have further fields."""
+    """The fields of encoder.json that `read_encoder` uses. The file may have further fields."""
 
     name: Annotated[str, msgspec.Meta(min_length=1)]
     title: str
@@ -53,20 +53,20 @@ class _Manifest(msgspec.Struct):
 
 @dataclass(frozen=True)
 class EncoderFolder:
-    """Everything in a folder.
+    """The contents of an encoder folder.
 
     Args:
-      name: letters, digits, `_`, `-` and `.`; the upstream's name in stores and tables.
-      config: the transformer.
-      arrays: its parameters by name (`jfewshot.simclr.encoder.to_arrays`).
-      fbank: the filterbank that it hears through; None for an encoder whose features are not ours (a converted TERA).
-      mean, std: global normalisation of the features, (n_mels,), the training set's; None where `fbank` is.
-      title: what people call it.
-      licence: of the weights; SPDX where there is one.
-      source: where they come from.
-      training: what it was trained on and how, for the model card; JSON.
-      default_view: the layer and pooling that serve it best, which extraction keeps and evaluation takes; empty: `last.mean`.
-      revision: SHA-256 of weights.npz; filled in when read.
+      name: name of the upstream in stores and tables, of letters, digits, `_`, `-` and `.`.
+      config: settings of the transformer.
+      arrays: parameters of the transformer by name (`jfewshot.simclr.encoder.to_arrays`).
+      fbank: filter bank of the input features; None for an encoder with other input features (a converted TERA).
+      mean, std: mean and standard deviation of the features over the training set, (n_mels,); None if `fbank` is None.
+      title: title for people.
+      licence: licence of the weights; an SPDX name if there is one.
+      source: origin of the weights.
+      training: facts about training and training data for the model card, as JSON.
+      default_view: layer and pooling with the best results, which extraction keeps and evaluation uses; empty for `last.mean`.
+      revision: SHA-256 of weights.npz; `read_encoder` sets it.
     """
 
     name: str
@@ -84,19 +84,19 @@ class EncoderFolder:
 
 
 def write_encoder(folder: Path | str, encoder: EncoderFolder, dtype: str = "float32", replace: bool = False) -> Path:
-    """Write an encoder folder, whole or not at all.
+    """Write an encoder folder. An error leaves everything as it was before.
 
     Args:
       folder: folder to write.
       encoder: configuration, weights and description of the encoder.
       dtype: type of the stored parameters; float16 halves the file and changes hidden states by about 1e-3.
-      replace: replace an encoder folder that stands there. A folder that holds anything else is never touched.
+      replace: replace an existing encoder folder. A folder with any other contents is never changed.
 
     Returns:
       the path of the folder.
 
     Raises:
-      UserError: if a weight is not finite in `dtype`, or something stands at `folder` that may not be replaced.
+      UserError: if a weight is not finite in `dtype`, or `folder` exists and may not be replaced.
     """
     arrays = {f"encoder/{name}": np.asarray(value, dtype) for name, value in encoder.arrays.items()}
     if not all(np.all(np.isfinite(value)) for value in arrays.values()):
@@ -107,7 +107,7 @@ def write_encoder(folder: Path | str, encoder: EncoderFolder, dtype: str = "floa
     if encoder.fbank is not None:
         arrays |= {"cmvn/mean": np.asarray(encoder.mean, np.float32), "cmvn/std": np.asarray(encoder.std, np.float32)}
     with atomic_folder(folder, own_files, WHAT, replace) as partial:
-        # The digest names the weights, so the same weights must give the same bytes. Level 6 is what released folders have.
+        # The digest identifies the weights, so equal weights must give equal bytes. Released folders have compression level 6.
         (partial / "weights.npz").write_bytes(npz_bytes(dict(sorted(arrays.items())), level=6))
         manifest = {
             "format": FORMAT,
@@ -132,26 +132,25 @@ def write_encoder(folder: Path | str, encoder: EncoderFolder, dtype: str = "floa
 
 
 def check_encoder_place(folder: Path | str, replace: bool) -> None:
-    """Refuse a folder that an encoder may not be written to, before the work that makes the encoder.
+    """Refuse a folder to which an encoder may not be written, before the encoder is made.
 
     Raises:
-      UserError: naming the folder and what is in it.
+      UserError: if the folder may not be replaced; the message gives its contents.
     """
     check_place(folder, own_files, WHAT, replace)
 
 
 def own_files(folder: Path) -> frozenset[str] | None:
-    """The files of an encoder folder; None where there is no encoder.json of ours."""
+    """The names of the files of an encoder folder; None if the folder has no encoder.json of this format."""
     there = manifest_of(folder / "encoder.json", FORMAT) is not None
     return frozenset({"encoder.json", "weights.npz", "README.md"}) if there else None
 
 
 def read_encoder(folder: Path | str) -> EncoderFolder:
-    """Read and verify an encoder folder; the bare name of an encoder that ships with the package is enough.
+    """Read and verify an encoder folder. For an encoder that ships with the package, its name is enough.
 
     Raises:
-      UserError: not such a folder, a newer format, settings that are not known, or weights that do not match their
-      digest.
+      UserError: if it is no encoder folder, has a newer format or unknown settings, or its weights do not match their digest.
     """
     folder = Path(folder)
     if not folder.exists() and (SHIPPED / folder.name / "encoder.json").exists() and folder.name == str(folder):
@@ -188,7 +187,7 @@ def read_encoder(folder: Path | str) -> EncoderFolder:
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
-    """What encoder.json says, with fields of the types that readers take them for; None where a field may be left out."""
+    """Read encoder.json, and check the types of its fields."""
     file = folder / "encoder.json"
     try:
         manifest = decode_json(file.read_bytes())

@@ -1,4 +1,4 @@
-"""An encoder folder as a callable: waves in, frames of every layer out. JAX only."""
+"""Loads an encoder folder as a callable from waves to frames of each layer. Needs JAX only."""
 
 import functools
 from collections.abc import Sequence
@@ -16,10 +16,10 @@ from jfewshot.simclr.encoder import from_arrays
 from jfewshot.simclr.export.folder import EncoderFolder, read_encoder
 from jfewshot.simclr.features import fbank, n_frames, normalise
 
-INPUT = "input"  # the name of the normalised filter bank among layers
-_FEATURES = -1  # its number
-HIDDEN = "hidden"  # the name of all hidden states side by side among layers
-_HIDDEN = -2  # its number
+INPUT = "input"  # as the name of a layer: the normalised filter bank
+_FEATURES = -1  # number of this layer
+HIDDEN = "hidden"  # as the name of a layer: all hidden states side by side
+_HIDDEN = -2  # number of this layer
 
 
 class LoadedEncoder:
@@ -27,13 +27,13 @@ class LoadedEncoder:
 
     Attributes:
       name, title, licence, source, revision: as in the folder; the revision is the SHA-256 of the weights.
-      sample_rate: Hz, of the waves it wants.
+      sample_rate: sample rate in Hz of the waves that it expects.
       layers: names of the hidden states: "0" is the embedded input, the last is the encoder's output.
-      further_layers: "hidden", the hidden states side by side, (n_layers + 1) * dim wide; and "input", the normalised filter bank
-        that the encoder computes of a wave, `n_mels` wide. None for an encoder without a filter bank.
+      further_layers: "hidden", all hidden states side by side, of width (n_layers + 1) * dim; and "input", the normalised filter
+        bank, of width `n_mels`. Empty for an encoder without a filter bank.
       dim: width of every hidden state.
-      n_parameters: how many.
-      min_samples: the shortest wave that has a frame.
+      n_parameters: number of parameters.
+      min_samples: number of samples of the shortest wave that has a frame.
     """
 
     def __init__(self, folder: EncoderFolder):
@@ -49,18 +49,18 @@ class LoadedEncoder:
         self._graph, self._state = nnx.split(from_arrays(folder.config, folder.arrays))
 
     def __call__(self, waves: np.ndarray, layers: Sequence[str] = ("last",)) -> dict[str, np.ndarray]:
-        """Frames of each asked layer.
+        """Compute the frames of the requested layers.
 
         Args:
           waves: float32 (batch, samples), mono, in [-1, 1], at `sample_rate`; all of the same true length.
           layers: names from `self.layers` or `self.further_layers`, or "last".
 
         Returns:
-          float32 (batch, frames, dim) for each asked name; true frames only. An encoder that subsamples has four times as many
-          frames of its input.
+          float32 (batch, frames, dim) for each requested name; true frames only. If the encoder subsamples, "input" has four
+          times as many frames.
 
         Raises:
-          UserError: waves shorter than a frame, unknown layers, or a folder without a filterbank.
+          UserError: if waves are shorter than a frame, a layer is unknown, or the folder has no filter bank.
         """
         if self.folder.fbank is None:
             raise UserError(
@@ -72,7 +72,8 @@ class LoadedEncoder:
         batch, samples = waves.shape
         if samples < self.min_samples:
             raise UserError(f"encoder {self.name} got waves of {samples} samples and needs at least {self.min_samples}")
-        # Padding changes nothing (the tests hold it to 1e-5), so few sizes are compiled however many lengths there are.
+        # Waves are padded to few sizes, because each size needs a compilation. Tests check that padding changes results by at
+        # most 1e-5.
         padded = np.zeros((_next_size(batch, 1), _next_size(samples, self.sample_rate)), np.float32)
         padded[:batch, :samples] = waves
         lengths = np.full(len(padded), samples, np.int32)
@@ -85,7 +86,7 @@ class LoadedEncoder:
         }
 
     def traced(self, waves: np.ndarray, layer: str = "last") -> jax.extend.core.ClosedJaxpr:
-        """The forward pass for waves of one length as JAX's own expressions, nothing computed; for counting its operations.
+        """Trace the forward pass for waves of one length, without computing it, for counting its operations.
 
         Args:
           waves: float32 (batch, samples), as for a call; they are not padded.
@@ -101,14 +102,14 @@ class LoadedEncoder:
     def hidden_states(
         self, features: Float[Array, "batch frames mels"], n_frames: Int[Array, "batch"]
     ) -> list[Float[Array, "batch out_frames dim"]]:
-        """All hidden states for features that are already normalised; zero in frames past the true end."""
+        """Compute all hidden states from normalised features; zero in frames past the true end."""
         return self._from_features(self._state, features, n_frames)
 
     def layer_number(self, layer: str) -> int:
         """The number of a hidden state, from its name or from `last`.
 
         Raises:
-          UserError: an unknown layer.
+          UserError: if the layer is unknown.
         """
         if layer == "last":
             return len(self.layers) - 1
@@ -120,7 +121,7 @@ class LoadedEncoder:
     @functools.partial(jax.jit, static_argnums=(0, 4))
     def _from_waves(self, state, waves, lengths, numbers):
         features, counts = fbank(waves, lengths, self.folder.fbank)
-        # A folder with a filterbank has both.
+        # A folder with a filter bank has mean and standard deviation.
         assert self.folder.mean is not None
         assert self.folder.std is not None
         features = normalise(features, counts, self.folder.mean, self.folder.std)
@@ -143,7 +144,7 @@ def load_encoder(folder: Path | str) -> LoadedEncoder:
 
 
 def _next_size(n: int, unit: int) -> int:
-    """The next of unit * (1, 2, 3, 4, 6, 8, 12, 16 ...): at most half more than needed beyond the first unit."""
+    """Round up to one of unit * (1, 2, 3, 4, 6, 8, 12, 16 ...): beyond the first unit, at most half more than needed."""
     size = unit
     while size < n:
         size = (

@@ -1,8 +1,8 @@
-"""An exported encoder as an ONNX network, from waves to the hidden states of every layer.
+"""Writes an exported encoder as an ONNX network, from waves to the hidden states of every layer.
 
-The graph is written node by node from the parameters: the filter bank is a strided convolution (framing, removal of the mean,
-pre-emphasis, window and Fourier transform are all linear), powers, the mel filters and a logarithm; then the layers. Batch and
-length are free. What `onnx:PATH` of `jfewshot extract` reads of a network is in its metadata.
+The graph is written node by node from the parameters. The filter bank is a strided convolution (framing, removal of the mean,
+pre-emphasis, window and Fourier transform are all linear), followed by powers, the mel filters and a logarithm. Then come the
+layers. Batch and length may vary. The metadata have the facts that `onnx:PATH` of `jfewshot extract` reads.
 """
 
 import json
@@ -23,14 +23,14 @@ _IR_VERSION = 8
 
 
 def write_onnx(path: Path, encoder: EncoderFolder) -> None:
-    """Write the network, whole or not at all.
+    """Write the network. An error leaves everything as it was before.
 
     Args:
-      path: the file.
-      encoder: the encoder; computed in float32.
+      path: file to write.
+      encoder: the encoder; the network computes in float32.
 
     Raises:
-      UserError: the package onnx is missing, or the encoder has no filter bank.
+      UserError: if the package onnx is missing, or the encoder has no filter bank.
     """
     try:
         import onnx
@@ -68,25 +68,26 @@ def write_onnx(path: Path, encoder: EncoderFolder) -> None:
 
 
 def frame_transform(settings: FbankSettings) -> Float[np.ndarray, "numbers frame"]:
-    """The Fourier transform of a frame, with all that Kaldi does to the frame before, as one matrix in float64.
+    """Compute one matrix, in float64, for the Fourier transform of a frame and everything that Kaldi does to the frame before.
 
     Args:
-      settings: of the filter bank.
+      settings: settings of the filter bank.
 
     Returns:
-      the real parts of all bins but the one at half the sample rate, then their imaginary parts; by samples of a frame.
+      a row for the real part of each bin except the one at half the sample rate, then rows for the imaginary parts; a column for
+      each sample of a frame.
     """
     n = settings.frame_length
     centred = np.eye(n) - 1.0 / n
     emphasis = np.eye(n) - settings.preemphasis * np.eye(n, k=-1)
-    emphasis[0, 0] -= settings.preemphasis  # Kaldi takes the sample before the first to be the first itself
+    emphasis[0, 0] -= settings.preemphasis  # Kaldi repeats the first sample before the first
     prepared = povey_window(n).astype(np.float64)[:, None] * (emphasis @ centred) * settings.scale
     angle = 2 * np.pi * np.outer(np.arange(settings.n_fft // 2), np.arange(n)) / settings.n_fft
     return np.concatenate([np.cos(angle), -np.sin(angle)]) @ prepared
 
 
 class _Graph:
-    """Nodes and constants, added one after another; methods return names of values."""
+    """Collects nodes and constants. Methods add nodes, and return the names of their outputs."""
 
     def __init__(self, encoder: EncoderFolder):
         self.folder, self.config = encoder, encoder.config
@@ -94,7 +95,7 @@ class _Graph:
         self.constants: list[Any] = []
 
     def op(self, kind: str, *inputs: str, **attributes: Any) -> str:
-        """Add a node."""
+        """Add a node; returns the name of its output."""
         from onnx import helper
 
         name = f"{kind}_{len(self.nodes)}"
@@ -102,7 +103,7 @@ class _Graph:
         return name
 
     def split(self, value: str) -> tuple[str, str]:
-        """Two halves of the last axis."""
+        """Split the last axis into two halves."""
         from onnx import helper
 
         names = f"half_{len(self.nodes)}", f"other_{len(self.nodes)}"
@@ -110,7 +111,7 @@ class _Graph:
         return names
 
     def constant(self, value: Any, dtype: Any = np.float32) -> str:
-        """Add a constant."""
+        """Add a constant; returns its name."""
         from onnx import numpy_helper
 
         name = f"constant_{len(self.constants)}"
@@ -118,11 +119,11 @@ class _Graph:
         return name
 
     def parameter(self, name: str) -> str:
-        """One of the encoder's parameters."""
+        """Add a parameter of the encoder as a constant."""
         return self.constant(self.folder.arrays[name])
 
     def features(self) -> str:
-        """Normalised log-mel frames of the waves."""
+        """Add the normalised log-mel frames of the waves."""
         settings = self.folder.fbank
         assert settings is not None
         assert self.folder.mean is not None
@@ -138,7 +139,7 @@ class _Graph:
         return self.op("Div", centred, self.constant(self.folder.std))
 
     def encoder(self, features: str) -> list[str]:
-        """All hidden states."""
+        """Add the encoder; returns the names of all hidden states."""
         x = self.linear(features, "input") if self.config.prenet == "none" else self.prenet(features)
         x = self.norm(self.op("Add", x, self.positions(x)), "input_norm")
         states = [x]
@@ -153,7 +154,7 @@ class _Graph:
         return self.op("Add", self.op("MatMul", x, self.parameter(f"{name}.kernel")), self.parameter(f"{name}.bias"))
 
     def norm(self, x: str, name: str) -> str:
-        # In two passes: E[x²] - E[x]² would be off by more than TERA's epsilon.
+        # The variance takes two passes, since the rounding error of E[x²] - E[x]² is larger than TERA's epsilon.
         last = {"axes": [-1], "keepdims": 1}
         centred = self.op("Sub", x, self.op("ReduceMean", x, **last))
         variance = self.op("ReduceMean", self.op("Mul", centred, centred), **last)
@@ -169,7 +170,7 @@ class _Graph:
             x = self.op("Transpose", features, perm=[0, 2, 1])
         for number in range(2):
             kernel = np.asarray(self.folder.arrays[f"input.convolutions.{number}.kernel"])
-            axes = kernel.ndim - 2  # flax has axes, in, out; ONNX out, in, axes
+            axes = kernel.ndim - 2  # kernels are (axes, in, out) in flax and (out, in, axes) in ONNX
             weights = self.constant(np.moveaxis(kernel, (-1, -2), (0, 1)))
             bias = self.parameter(f"input.convolutions.{number}.bias")
             x = self.op("Relu", self.op("Conv", x, weights, bias, strides=[2] * axes, pads=[1] * 2 * axes))
@@ -181,7 +182,7 @@ class _Graph:
         return self.linear(x, "input.output")
 
     def positions(self, x: str) -> str:
-        """Sines and cosines by turns; angles in float64, since those of late frames lose digits in float32."""
+        """Add the position table of sines and cosines. Angles are in float64, because large angles lose digits in float32."""
         from onnx import TensorProto
 
         size = self.config.d_model

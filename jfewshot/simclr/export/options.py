@@ -44,13 +44,12 @@ class ExportOptions:
     option, the latest checkpoint."""
     average_best: int = 0
     """Export the average of this many checkpoints, those with the lowest validation loss (or the highest accuracy on
-    --monitor.development), instead of a single one. 0 exports a
-    single checkpoint."""
+    --monitor.development), instead of a single one. 0 exports a single checkpoint."""
     default_view: Annotated[str, arg(metavar="LAYER.POOLING")] = ""
-    """Layer and pooling that serve the encoder best, for instance last.mean_std. `jfewshot extract` keeps this view besides those
-    that are asked for, and `jfewshot run` evaluates it without --views. Without this option, last.mean."""
+    """Layer and pooling that serve the encoder best, for instance last.mean_std. `jfewshot extract` keeps this view in
+    addition to the requested ones, and `jfewshot run` evaluates it without --views. Without this option, last.mean."""
     title: str = ""
-    """What people call the encoder. Without this option, its name."""
+    """Title of the encoder for people. Without this option, its name."""
     licence: str = ""
     """Licence of the weights; the licences of the training data may restrict it."""
     source: str = ""

@@ -1,4 +1,4 @@
-"""From a training run to an encoder folder, or to a file of another format."""
+"""Exports the encoder of a training run as an encoder folder, or as a file of another format."""
 
 import dataclasses
 import logging
@@ -22,11 +22,11 @@ log = logging.getLogger(__name__)
 
 
 def export(options: ExportOptions) -> Path:
-    """Read the run (or an exported encoder), write the folder or file; returns its path.
+    """Read a run (or an exported encoder), and write the folder or file; returns its path.
 
     Raises:
-      UserError: no run there, no such checkpoint, no validation losses to choose by, a file that is there already, or an encoder
-        that the format cannot hold.
+      UserError: if there is no run or no such checkpoint, there are no validation losses to choose by, the file exists
+        already, or the format does not support the encoder.
     """
     if options.format == "folder":
         check_encoder_place(options.out, options.replace)
@@ -61,7 +61,7 @@ def _of_folder(options: ExportOptions) -> EncoderFolder:
 
 
 def _write_s3prl(out: Path, encoder: EncoderFolder) -> None:
-    """s3prl's checkpoints are written by torch, which jfewshot does not import: a process of its own writes the file."""
+    """Write a checkpoint of s3prl. This needs torch, which jfewshot does not import, so another process writes the file."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = write_encoder(Path(temporary) / "encoder", encoder)
         command = [sys.executable, "-m", "extraction.s3prl_checkpoint", str(folder), "--out", str(out), "--replace"]

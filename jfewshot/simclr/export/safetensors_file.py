@@ -1,4 +1,4 @@
-"""An exported encoder as one safetensors file: arrays by name, and encoder.json in its metadata."""
+"""Writes an exported encoder as one safetensors file: arrays by name, and encoder.json in the metadata."""
 
 import dataclasses
 import json
@@ -12,15 +12,15 @@ from jfewshot.simclr.export.folder import FORMAT, FORMAT_VERSION, EncoderFolder
 
 
 def write_safetensors(path: Path, encoder: EncoderFolder, dtype: str = "float32") -> None:
-    """Write the file, whole or not at all.
+    """Write the file. An error leaves everything as it was before.
 
     Args:
-      path: the file.
-      encoder: the encoder. Kernels are (in, out); `cmvn.mean` and `cmvn.std` normalise its features.
-      dtype: of the parameters, float32 or float16; the normalisation is always float32.
+      path: file to write.
+      encoder: the encoder. Kernels have the shape (in, out); `cmvn.mean` and `cmvn.std` normalise the features.
+      dtype: type of the parameters, float32 or float16; the normalisation is always float32.
 
     Raises:
-      UserError: the package safetensors is missing.
+      UserError: if the package safetensors is missing.
     """
     try:
         from safetensors.numpy import save

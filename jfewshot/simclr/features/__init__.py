@@ -1,7 +1,7 @@
 """The input features of the encoder: log-mel filter banks as Kaldi computes them, and their normalisation.
 
-- `fbank`: the filterbank, on the device, batched with lengths
-- `cmvn`: exact running statistics, per utterance, per speaker or global
+- `fbank`: the filter bank, which runs on the device on batches of padded waves
+- `cmvn`: normalisation with exact statistics, per utterance, per speaker or global
 """
 
 from jfewshot.simclr.features.cmvn import Moments, SpeakerMoments, normalise, normalise_per_utterance

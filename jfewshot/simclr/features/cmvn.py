@@ -1,8 +1,8 @@
-"""Cepstral mean and variance normalisation, and the statistics it needs.
+"""Cepstral mean and variance normalisation, and the statistics that it needs.
 
-Which statistics to take is a choice with consequences. Per utterance, the time mean of every feature becomes zero, so
-mean-pooled features carry nothing: no baseline can use it. Per speaker, statistics collected at extraction give the
-speaker away. Exported encoders therefore carry the training set's global statistics.
+The choice of the statistics has consequences. With statistics per utterance, the mean over time of every feature becomes zero, so
+mean-pooled features contain no information, and no baseline can use such features. Statistics per speaker that are computed
+during extraction reveal the speaker. So exported encoders contain the global statistics of the training set.
 """
 
 from collections.abc import Iterable
@@ -18,10 +18,10 @@ STD_FLOOR = 1e-5
 
 @dataclass
 class Moments:
-    """Count, mean and sum of squared deviations of a stream of frames, in float64.
+    """Number, mean and sum of squared deviations of a stream of frames, in float64.
 
-    Batches are merged by Chan, Golub and LeVeque's (1979) pairwise update, so that the result agrees with the
-    two-pass one however the stream was cut; the textbook E[x²] - E[x]² loses all digits where the mean is large.
+    Batches are merged by the pairwise update of Chan, Golub and LeVeque (1979), so that the result agrees with that of two passes
+    for any division of the stream. The textbook formula E[x²] - E[x]² loses all digits if the mean is large.
     """
 
     count: int = 0
@@ -29,7 +29,7 @@ class Moments:
     squares: Any = 0.0
 
     def update(self, frames: np.ndarray) -> "Moments":
-        """Take in frames, (n, dim). Returns itself."""
+        """Add frames, (n, dim), to the statistics. Returns itself."""
         frames = np.asarray(frames, np.float64)
         if len(frames):
             mean = frames.mean(axis=0)
@@ -52,7 +52,7 @@ class Moments:
         """Population standard deviation (ddof 0), at least `STD_FLOOR`.
 
         Raises:
-          ValueError: before the first frame.
+          ValueError: if no frame has been added yet.
         """
         if self.count == 0:
             raise ValueError("no frames seen yet: a mean and a deviation need at least one")
@@ -61,23 +61,23 @@ class Moments:
 
 @dataclass
 class SpeakerMoments:
-    """Statistics of each speaker, and of all together."""
+    """Statistics of each speaker, and of all speakers together."""
 
     by_speaker: dict[str, Moments] = field(default_factory=dict)
 
     def update(self, speaker: str, frames: np.ndarray) -> "SpeakerMoments":
-        """Take in one speaker's frames, (n, dim). Returns itself."""
+        """Add frames of one speaker, (n, dim). Returns itself."""
         self.by_speaker.setdefault(speaker, Moments()).update(frames)
         return self
 
     @property
     def all(self) -> Moments:
-        """The statistics of all speakers' frames together."""
+        """The statistics of the frames of all speakers together."""
         return merged(self.by_speaker[name] for name in sorted(self.by_speaker))
 
 
 def merged(parts: Iterable[Moments]) -> Moments:
-    """One set of statistics for several streams."""
+    """Merge the statistics of several streams."""
     whole = Moments()
     for part in parts:
         whole.merge(part)
@@ -113,7 +113,7 @@ def normalise(
 def normalise_per_utterance(
     features: Float[Array, "*batch frames mels"], n_frames: Int[Array, "*batch"]
 ) -> Float[Array, "*batch frames mels"]:
-    """Every utterance to mean zero and deviation one over its own true frames. See the module's warning."""
+    """Normalise every utterance to mean zero and standard deviation one over its own true frames; see the warning above."""
     is_frame = _is_frame(features, n_frames)
     count = jnp.maximum(n_frames, 1).astype(features.dtype)[..., None, None]
     mean = jnp.sum(jnp.where(is_frame, features, 0.0), axis=-2, keepdims=True) / count

@@ -1,7 +1,7 @@
-"""Log-mel filterbanks as Kaldi computes them, jitted and batched.
+"""Log-mel filter banks as Kaldi computes them, jitted and batched.
 
-The recipe, in Kaldi's words (`compute-fbank-feats --dither=0 --snip-edges=true`): cut into frames, remove each
-frame's mean, pre-emphasise, window, power spectrum, triangles on the mel axis, logarithm.
+The steps are those of Kaldi's `compute-fbank-feats --dither=0 --snip-edges=true`: frames, removal of the mean of each frame,
+pre-emphasis, window, power spectrum, triangular filters on the mel axis, logarithm.
 """
 
 import functools
@@ -13,12 +13,12 @@ from jaxtyping import Array, Float, Int
 
 from jfewshot.simclr.settings import FbankSettings
 
-# The logarithm's floor: Kaldi's std::numeric_limits<float>::epsilon().
+# Smallest energy before the logarithm: Kaldi's std::numeric_limits<float>::epsilon().
 LOG_FLOOR = float(np.finfo(np.float32).eps)
 
 
 def n_frames(n_samples, settings: FbankSettings = FbankSettings()):
-    """How many whole frames fit (`snip_edges`): 1 + (n - frame) // hop, or 0 for less than a frame.
+    """Number of whole frames (`snip_edges`): 1 + (n - frame) // hop, or 0 for less than a frame.
 
     Works on Python integers and on arrays of any shape.
     """
@@ -34,16 +34,16 @@ def fbank(
     length: Int[Array, "*batch"] | None = None,
     settings: FbankSettings = FbankSettings(),
 ) -> tuple[Float[Array, "*batch frames mels"], Int[Array, "*batch"]]:
-    """Log-mel energies of a batch of padded waves.
+    """Compute the log-mel energies of a batch of padded waves.
 
     Args:
       wave: samples in [-1, 1].
-      length: true number of samples of each wave; None: all of them.
-      settings: static.
+      length: number of true samples of each wave; None if all samples are true.
+      settings: settings of the filter bank; static.
 
     Returns:
-      features, natural logarithm, zero in frames that reach past a wave's end; and the number of true frames of each
-      wave. A wave shorter than a frame has none.
+      features, natural logarithms, zero in frames that reach past the end of a wave; and the number of true frames of each
+      wave. A wave shorter than a frame has no true frames.
     """
     length = jnp.full(wave.shape[:-1], wave.shape[-1]) if length is None else length
     total = n_frames(wave.shape[-1], settings)
@@ -53,7 +53,7 @@ def fbank(
 
     frames = _frames(wave * settings.scale, total, settings)
     frames = frames - jnp.mean(frames, axis=-1, keepdims=True)
-    # Kaldi takes the sample before the first to be the first itself: x[0] -= 0.97 x[0].
+    # Kaldi repeats the first sample before the first: x[0] -= 0.97 x[0].
     previous = jnp.concatenate([frames[..., :1], frames[..., :-1]], axis=-1)
     frames = (frames - settings.preemphasis * previous) * povey_window(settings.frame_length)
     spectrum = jnp.fft.rfft(frames, n=settings.n_fft)
@@ -66,8 +66,7 @@ def fbank(
 def _frames(
     wave: Float[Array, "*batch samples"], total: int, settings: FbankSettings
 ) -> Float[Array, "*batch frames frame"]:
-    """Overlapping frames. Cut from reshaped hops where the sizes allow, since a gather of every sample is far
-    slower."""
+    """Cut waves into overlapping frames, which are joined from reshaped hops, since a gather of all samples is far slower."""
     frame, hop = settings.frame_length, settings.hop_length
     hops_per_frame = -(-frame // hop)
     n_hops = total - 1 + hops_per_frame
@@ -80,7 +79,7 @@ def _frames(
 
 @functools.cache
 def povey_window(n: int) -> np.ndarray:
-    """Hann (symmetric: zero at both ends) to the power 0.85."""
+    """Kaldi's window: a symmetric Hann window, zero at both ends, to the power 0.85."""
     return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n) / (n - 1))).__pow__(0.85).astype(np.float32)
 
 
@@ -89,22 +88,22 @@ def _mel(hz):
 
 
 def _edges(settings: FbankSettings) -> np.ndarray:
-    """Edges and centres of the triangles on the mel axis: those of number k are k, k + 1 and k + 2."""
+    """Edges and centres of the triangular filters on the mel axis: filter k has entries k, k + 1 and k + 2."""
     return np.linspace(_mel(settings.low_hz), _mel(settings.high_hz or settings.sample_rate / 2), settings.n_mels + 2)
 
 
 @functools.cache
 def mel_centres(settings: FbankSettings = FbankSettings()) -> np.ndarray:
-    """Centres of the triangles in Hz: float32, (n_mels,)."""
+    """Centres of the triangular filters in Hz: float32, (n_mels,)."""
     return (700.0 * np.expm1(_edges(settings)[1:-1] / 1127.0)).astype(np.float32)
 
 
 @functools.cache
 def mel_filters(settings: FbankSettings = FbankSettings()) -> np.ndarray:
-    """Triangles of equal width on mel = 1127 ln(1 + f / 700), straight on the mel axis, height one.
+    """Make triangular filters of equal width and height one on the axis mel = 1127 ln(1 + f / 700).
 
     Returns:
-      float32, (n_fft / 2, n_mels): the bin at half the sample rate is left out, as Kaldi does.
+      float32, (n_fft / 2, n_mels); the bin at half the sample rate is left out, as in Kaldi.
     """
     edges = _edges(settings)
     left, centre, right = edges[:-2], edges[1:-1], edges[2:]

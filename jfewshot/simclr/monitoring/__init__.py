@@ -1,6 +1,6 @@
-"""What is measured of an encoder while it trains: does it learn, and do its embeddings collapse?
+"""Measures an encoder while it trains: does it learn, and do its embeddings collapse?
 
-- `embedding`: embeddings of a fixed set of waves by the parameters of a step
+- `embedding`: embeddings of a fixed set of waves with the parameters of a step
 - `variance`: the spread of embeddings
 - `collapse`: when these numbers mean a collapse, and of which kind
 - `monitor`: all measurements of a step, and when to stop early

@@ -1,4 +1,4 @@
-"""Embeddings of a fixed set of waves by the parameters of a step."""
+"""Computes embeddings of a fixed set of waves with the parameters of a step."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -17,13 +17,13 @@ _BATCH = 64
 
 
 class Embedder:
-    """Embeds waves as extraction does with an exported encoder: the last layer, without augmentation and dropout.
+    """Embeds waves as extraction does with an exported encoder: by the last layer, without augmentation and dropout.
 
     Args:
-      waves: mono, at the rate of the filter bank, in [-1, 1]; each at least a frame long.
-      mean: of the features over the training set, (mels,).
-      std: likewise.
-      config: of the run.
+      waves: mono waves in [-1, 1] at the sample rate of the filter bank; each has at least one frame.
+      mean: mean of the features over the training set, (mels,).
+      std: standard deviation of the features over the training set, (mels,).
+      config: settings of the run.
       build: from parameters to the model.
       pooling: `mean`, or `mean_std` for mean and standard deviation side by side.
     """
@@ -37,7 +37,7 @@ class Embedder:
         build: Callable[[Params], Any],
         pooling: str = "mean",
     ):
-        # Of similar length in a batch, and every batch of one size, for which one program is compiled.
+        # A batch has waves of similar length. All batches have one size, so that there is one compilation.
         self._order = np.argsort([len(wave) for wave in waves], kind="stable")
         rate, rows = config.fbank.sample_rate, min(_BATCH, len(waves))
         longest = -(-max(map(len, waves)) // rate) * rate
@@ -64,7 +64,7 @@ class Embedder:
         self._embed = jax.jit(embed)
 
     def __call__(self, params: Params) -> Float32[np.ndarray, "n dim"]:
-        """The embeddings of all waves, in their order."""
+        """Compute the embeddings of all waves, in the order of the waves."""
         parts = [np.asarray(self._embed(params, *batch)) for batch in self._batches]
         rows = np.concatenate(parts)[: self._n]
         embeddings = np.empty_like(rows)

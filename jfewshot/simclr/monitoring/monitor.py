@@ -1,4 +1,4 @@
-"""All measurements of a step, and when to stop early."""
+"""Makes all measurements of a step, and decides when a training should stop early."""
 
 import json
 import logging
@@ -37,14 +37,14 @@ _WORDS = {
 class Monitor:
     """Measures an encoder; see `jfewshot.training.loop.Watch`.
 
-    What it remembers follows from metrics.jsonl, so a continued run goes on where it was killed.
+    Its state follows from metrics.jsonl, so a continued run has the same state as a run that was not interrupted.
 
     Args:
-      config: of the run.
+      config: settings of the run.
       probe: waves of training utterances.
-      development: waves of labelled recordings, with these; None without.
-      mean: of the features over the training set, (mels,).
-      std: likewise.
+      development: waves of labelled recordings, and these recordings; None without development recordings.
+      mean: mean of the features over the training set, (mels,).
+      std: standard deviation of the features over the training set, (mels,).
       build: from parameters to the model.
 
     Attributes:
@@ -76,10 +76,10 @@ class Monitor:
         self._collapsed: str | None = None
 
     def begin(self, first: int) -> bool:
-        """Take in what was measured up to a step; whether that step was measured itself.
+        """Read the measurements up to a step; returns whether this step itself was measured.
 
         Args:
-          first: the step that the run continues from; 0 where it begins.
+          first: step from which the run continues; 0 if it begins.
         """
         step = -1
         for line in _lines(self._folder / "metrics.jsonl"):
@@ -89,7 +89,7 @@ class Monitor:
         return step == first
 
     def __call__(self, step: int, params: Params) -> dict[str, float | str]:
-        """Measure the parameters after a step (0: the untrained encoder); the values, by name."""
+        """Measure the parameters after a step (0 is the untrained encoder); returns the values by name."""
         params = jax.device_get(params) if jax.process_count() > 1 else params
         embeddings = self._probe(params)
         rank = effective_rank(variances_of(embeddings))
@@ -114,14 +114,14 @@ class Monitor:
         return values
 
     def describe(self, values: Mapping[str, float | str]) -> str:
-        """Measured values in a few words."""
+        """Describe measured values in a few words."""
         shots = [name for name in values if name.startswith(f"{ACCURACY}_")]
         words = [f"{name.rpartition('_')[2]}-shot accuracy {values[name]:.1%}" for name in shots]
         words += [f"effective rank {values['effective_rank']:.1f}", f"spread {values['spread']:.2g}"]
         return ", ".join([*words, *([f"{values['collapse']} collapse"] if "collapse" in values else [])])
 
     def draw(self) -> None:
-        """Draw the run's measurements so far (monitor.png)."""
+        """Draw all measurements of the run so far (monitor.png)."""
         draw_run(self._folder)
 
     def _accuracy(self, embeddings: np.ndarray, labelled: Sequence[Labelled]) -> dict[str, float | str]:
@@ -168,20 +168,20 @@ def make_monitor(
     std: Float32[np.ndarray, " mels"],
     build: Callable[[Params], Any],
 ) -> Monitor | None:
-    """Decode what is measured.
+    """Decode the recordings for the measurements, and make the monitor.
 
     Args:
-      config: of the run.
-      utterances: for training.
-      mean: of the features over the training set, (mels,).
-      std: likewise.
+      config: settings of the run.
+      utterances: training utterances.
+      mean: mean of the features over the training set, (mels,).
+      std: standard deviation of the features over the training set, (mels,).
       build: from parameters to the model.
 
     Returns:
-      the monitor; None where nothing is to be measured.
+      the monitor; None if nothing is to be measured.
 
     Raises:
-      UserError: development recordings that are not there, not enough of a class, or cannot be decoded.
+      UserError: if development recordings are missing or cannot be decoded, or a class has too few.
     """
     chosen = config.monitor
     if not chosen.every:
@@ -205,7 +205,7 @@ def make_monitor(
         try:
             wave = read_audio(utterances[number].path, rate)
         except AudioError:
-            continue  # the loader names it
+            continue  # the loader logs such files
         start = (len(wave) - longest) // 2 if len(wave) > longest else 0
         if n_frames(len(piece := wave[start : start + longest]), config.fbank) >= 1:
             probe.append(piece)

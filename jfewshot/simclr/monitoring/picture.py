@@ -1,4 +1,4 @@
-"""A run's measurements as a picture."""
+"""Draws the measurements of a run."""
 
 import json
 from pathlib import Path
@@ -8,17 +8,17 @@ from matplotlib.figure import Figure
 from jfewshot.files import atomic_write
 
 NAME = "monitor.png"
-_ACROSS = 250  # points of the loss that are drawn
+_ACROSS = 250  # largest number of points of the loss that are drawn
 
 
 def draw_run(folder: Path) -> Path | None:
     """Draw loss, few-shot accuracy, effective rank and spread over the steps, with collapses marked.
 
     Args:
-      folder: of the run, with its metrics.jsonl.
+      folder: folder of the run, with metrics.jsonl.
 
     Returns:
-      the picture's file; None where nothing was measured yet.
+      the file of the picture; None if there are no measurements yet.
     """
     text = (folder / "metrics.jsonl").read_text(encoding="utf-8")
     lines = [json.loads(line) for line in text.splitlines() if line.endswith("}")]
@@ -30,7 +30,7 @@ def draw_run(folder: Path) -> Path | None:
     panels = ["loss", *(["few-shot accuracy"] if shots else []), "effective rank", "spread"]
     figure = Figure(figsize=(7, 2.0 * len(panels)), layout="constrained")
     axes = dict(zip(panels, figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0], strict=True))
-    # Means of equal stretches, so that a long run is not a band of noise.
+    # Each point is the mean of several steps, because single steps of a long run would look like a band of noise.
     width = max(1, len(losses) // _ACROSS)
     means = [losses[start : start + width] for start in range(0, len(losses), width)]
     axes["loss"].plot([part[-1][0] for part in means], [sum(loss for _, loss in part) / len(part) for part in means])

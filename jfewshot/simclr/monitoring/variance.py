@@ -1,4 +1,4 @@
-"""How far the embeddings of an encoder are apart. NumPy only, in float64."""
+"""Measures how far the embeddings of an encoder are apart, in float64. Uses no JAX."""
 
 import numpy as np
 from jaxtyping import Float
@@ -7,7 +7,7 @@ from jfewshot.store.diagnostics.spectrum import centred
 
 
 def spread(embeddings: Float[np.ndarray, "n dim"]) -> float:
-    """The mean squared distance of embeddings from their mean, divided by their mean square.
+    """Compute the mean squared distance of embeddings from their mean, divided by their mean square.
 
     Args:
       embeddings: one row for each recording.

@@ -4,9 +4,9 @@ With unit vectors z_1 .. z_2N, two of each utterance, and similarities s_ij = z_
 
     loss = mean over i of  logsumexp_{j != i} s_ij  -  s_i,partner(i)
 
-over all 2N views, so both directions count. Three ways to compute the same number and the same gradient: the whole
-matrix of logits at once, a tile of rows at a time (2N x 2N floats are 23 MB at N = 1200, so tiles pay from about
-16,000 views), and rows spread over devices.
+over all 2N views, so both directions count. Three functions compute the same number and the same gradient: with the whole
+matrix of logits at once, with a tile of rows at a time, and with rows spread over devices. (2N x 2N floats are 23 MB at
+N = 1200, so tiles are worth their cost from about 16,000 views on.)
 """
 
 import functools
@@ -23,12 +23,11 @@ class Contrast(NamedTuple):
 
     loss: Float[Array, ""]
     accuracy: Float[Array, ""]
-    """How often the partner is the nearest of all other views."""
+    """Share of views whose partner is the nearest of all other views."""
     alignment: Float[Array, ""]
     """Mean squared distance of partners (Wang and Isola, ICML 2020): 0 is perfect."""
     uniformity: Float[Array, ""]
-    """log mean exp(-2 d²) over pairs of different views: the lower, the more evenly spread; 0 is a collapsed
-    encoder."""
+    """log mean exp(-2 d²) over pairs of different views: lower values mean more evenly spread views, 0 a collapsed encoder."""
 
 
 class _RowSums(NamedTuple):
@@ -41,7 +40,7 @@ class _RowSums(NamedTuple):
 def ntxent(
     z_a: Float[Array, "n dim"], z_b: Float[Array, "n dim"], temperature: float = 0.1, tile_rows: int | None = None
 ) -> Contrast:
-    """NT-Xent of N utterances on one device.
+    """Compute NT-Xent of N utterances on one device.
 
     Args:
       z_a: projections of one view of each utterance; they need not be normalised.
@@ -76,7 +75,7 @@ def ntxent_rows(
     temperature: float,
     counts: Float[Array, "rows"] | None = None,
 ) -> _RowSums:
-    """Sums over some rows of the matrix of logits; anchors and views are unit vectors.
+    """Compute sums over some rows of the matrix of logits; anchors and views are unit vectors.
 
     Args:
       anchors: the rows: unit vectors, (rows, dim).
@@ -90,13 +89,13 @@ def ntxent_rows(
       the sums of the loss and of the metrics over the rows that count.
     """
     counts = jnp.ones(anchors.shape[0], jnp.float32) if counts is None else counts
-    # Full float32 products: at temperature 0.1 a bf16 or TF32 error of 1e-3 in a cosine is 1e-2 in a logit.
+    # Products are in full float32: at temperature 0.1, an error of 1e-3 in a cosine (bfloat16, TF32) is 1e-2 in a logit.
     cosines = jnp.matmul(anchors, views.T, precision=jax.lax.Precision.HIGHEST)
     itself = jnp.arange(views.shape[0]) == anchor_index[:, None]
     logits = jnp.where(itself, -jnp.inf, cosines / temperature)
     positive = jnp.take_along_axis(cosines, partner[:, None], axis=1)[:, 0]
     loss = jax.nn.logsumexp(logits, axis=1) - positive / temperature
-    # Distances of unit vectors: d² = 2 - 2 cos. These two are for the eye, not for the gradient.
+    # Distances of unit vectors are d² = 2 - 2 cos. The two metrics of distances have no gradient.
     seen = jax.lax.stop_gradient(jnp.where(itself, -jnp.inf, cosines))
     gaussian = jnp.sum(jnp.exp(4.0 * seen - 4.0), axis=1)
     return _RowSums(
@@ -110,12 +109,12 @@ def ntxent_rows(
 def _sums_by_tiles(views: Float[Array, "views dim"], partner: Int[Array, "views"], temperature: float, tile_rows: int):
     n_views = views.shape[0]
     n_tiles = -(-n_views // tile_rows)
-    # Rows past the end stand in for the first view and count for nothing.
+    # Rows past the end repeat the first view, with weight 0.
     index = jnp.arange(n_tiles * tile_rows)
     counts = (index < n_views).astype(jnp.float32).reshape(n_tiles, tile_rows)
     index = jnp.where(index < n_views, index, 0).reshape(n_tiles, tile_rows)
 
-    # Without checkpoint the scan would keep every tile's logits for the backward pass, and tiling would save nothing.
+    # Without jax.checkpoint, the scan would keep the logits of all tiles for the backward pass, and tiling would save no memory.
     @jax.checkpoint
     def one_tile(index, counts):
         return ntxent_rows(views[index], index, views, partner[index], temperature, counts)
@@ -130,10 +129,10 @@ def _sums_by_tiles(views: Float[Array, "views dim"], partner: Int[Array, "views"
 def ntxent_local(
     z_a: Float[Array, "local dim"], z_b: Float[Array, "local dim"], temperature: float, axis_name: str
 ) -> Contrast:
-    """NT-Xent over all devices of a mesh axis, from inside `shard_map`: each device's rows against everyone's views.
+    """Compute NT-Xent over all devices of a mesh axis, inside `shard_map`: the rows of each device against the views of all.
 
-    The gathered views take part in the gradient. (Stopping it there, as if they were MoCo's keys, is a silent bug:
-    the gradient grows about 2.5 times and still points almost the right way.)
+    The gathered views have gradients. (A stopped gradient, as for the keys of MoCo, would be a bug that is hard to notice: the
+    gradient would be about 2.5 times as large and point almost in the right direction.)
 
     Args:
       z_a: this device's projections of one view of each of its utterances; they need not be normalised.
@@ -148,7 +147,7 @@ def ntxent_local(
       ValueError: for fewer than two utterances over all devices.
     """
     own = _unit(jnp.concatenate([z_a, z_b]))
-    # (devices, 2 * local, dim): all views, in the order device, a or b, utterance.
+    # All views, (devices, 2 * local, dim), in the order device, a or b, utterance.
     everyone = jax.lax.all_gather(own, axis_name)
     n_views = everyone.shape[0] * everyone.shape[1]
     if n_views < 4:
@@ -192,6 +191,6 @@ def _contrast(sums: _RowSums, n_views: int) -> Contrast:
 
 
 def _unit(z: Float[Array, "n dim"]) -> Float[Array, "n dim"]:
-    """Rows of length one, in float32; a zero row stays finite, in value and gradient."""
+    """Scale rows to length one, in float32; value and gradient of a zero row stay finite."""
     z = z.astype(jnp.float32)
     return z * jax.lax.rsqrt(jnp.maximum(jnp.sum(jnp.square(z), axis=-1, keepdims=True), 1e-12))

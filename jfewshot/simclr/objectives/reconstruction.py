@@ -31,7 +31,7 @@ def reconstruction_l1(
     target: Float[Array, "*batch frames mels"],
     altered: Bool[Array, "*batch frames mels"],
 ) -> Float[Array, ""]:
-    """Mean absolute error over the elements that were altered; 0 where none was.
+    """Mean absolute error over the elements that were altered; 0 if no element was altered.
 
     Args:
       predicted: predicted features, (..., frames, mels).

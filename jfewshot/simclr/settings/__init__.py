@@ -1,9 +1,9 @@
-"""What a user may choose about features, augmentation and encoder; loads neither JAX nor NumPy, so `--help` is quick.
+"""Options for features, augmentation and encoder. This package loads neither JAX nor NumPy, so that `--help` is quick.
 
-- `encoder`: sizes of the encoder; the paper's two
-- `augmentation`: which augmentations, how strong, how often; TERA's alteration
-- `fbank`: the filterbank
-- `monitor`: what is measured while an encoder trains
+- `encoder`: sizes of the encoder, with the two of the paper
+- `augmentation`: strength and probability of each augmentation, and TERA's alteration
+- `fbank`: the filter bank
+- `monitor`: measurements while an encoder trains
 """
 
 from jfewshot.simclr.settings.augmentation import AlterationConfig, AugmentationConfig

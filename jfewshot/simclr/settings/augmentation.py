@@ -1,4 +1,4 @@
-"""Which augmentations make a view of an utterance, how strong they are, and how often they happen."""
+"""Settings of the augmentations that make a view of an utterance: strength and probability of each."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +11,7 @@ from jfewshot.errors import UserError
 
 @dataclass(frozen=True)
 class AlterationConfig:
-    """TERA's alteration. The defaults are Speech SimCLR's; TERA's own are 7 frames and 16 channels (a fifth of 80)."""
+    """Settings of TERA's alteration. The defaults are those of Speech SimCLR; TERA itself has 7 frames and 16 channels."""
 
     time: bool = True
     """Alter segments of frames."""
@@ -42,7 +42,7 @@ class AlterationConfig:
 
 @dataclass(frozen=True)
 class AugmentationConfig:
-    """Which augmentations, how strong, how often. The strengths are the paper's; how often, it does not say."""
+    """Settings of the augmentations. The strengths are those of the paper, which does not give probabilities."""
 
     speed: bool = True
     """Play the utterance faster or slower."""
@@ -75,8 +75,8 @@ class AugmentationConfig:
     noise: bool = True
     """Add noise."""
     noise_folder: Annotated[Path | None, arg(metavar="FOLDER")] = None
-    """Folder of noise recordings, searched at any depth. Each second of them is equally likely: of the whole of MUSAN, most is
-    speech and music. Without this option, white, pink and brown noise is generated."""
+    """Folder of noise recordings, searched at any depth. Each second of all recordings is equally likely, so most noise from
+    the whole of MUSAN is speech and music. Without this option, white, pink and brown noise is generated."""
     noise_pieces: int = 256
     """Highest number of pieces of recorded noise that are kept on the device at a time: 256 pieces of 15 s need 246 MB."""
     noise_every: int = 100
@@ -88,7 +88,7 @@ class AugmentationConfig:
     noise_probability: float = 0.5
     """How often noise is added, from 0 to 1. At 1 the encoder never gets speech without noise."""
     band_limit: bool = True
-    """Take away the frequencies above a random limit, as a recording of a lower sample rate lacks them."""
+    """Remove the frequencies above a random limit, as in a recording with a lower sample rate."""
     lowest_band_hz: float = 3000.0
     """Lowest limit in Hz of the band that is kept."""
     highest_band_hz: float = 8000.0
@@ -139,5 +139,5 @@ class AugmentationConfig:
             raise UserError(f"a time mask over a share of {self.widest_time_mask_share} of the frames: needs 0 to 1")
 
     def may(self, name: str) -> bool:
-        """Whether a waveform augmentation is on and ever happens."""
+        """Whether an augmentation is switched on and has a probability above 0."""
         return getattr(self, name) and getattr(self, f"{name}_probability") > 0.0

@@ -8,7 +8,7 @@ from jfewshot.errors import UserError
 
 @dataclass(frozen=True)
 class EncoderConfig:
-    """The transformer. The defaults are the paper's (21 M parameters), which are TERA's."""
+    """Settings of the transformer. The defaults are those of the paper and of TERA (21 M parameters)."""
 
     n_mels: int = 80
     """Channels (mel bins) of the input features."""
@@ -35,7 +35,7 @@ class EncoderConfig:
     """Dropout rate during training, on the input and after each sub-layer."""
     position_offset: int = 0
     """Highest number of positions by which an utterance's frames are moved during training, drawn for each view. An encoder that
-    is trained on short pieces then knows the positions that later frames of a longer recording have. 0 moves none."""
+    is trained on short pieces then learns the positions of later frames of longer recordings too. 0 moves no frames."""
     init_std: float = 0.02
     """Standard deviation of the normal distribution from which the initial weights are drawn; biases start at zero."""
     compute_dtype: Literal["float32", "bfloat16"] = "float32"
@@ -63,7 +63,7 @@ class EncoderConfig:
 
     @property
     def dtype(self):
-        """The compute dtype as JAX has it."""
+        """The compute dtype as a JAX dtype."""
         import jax.numpy as jnp  # here, because the command line reads these settings before it needs JAX
 
         return jnp.dtype(self.compute_dtype)
@@ -76,7 +76,7 @@ class EncoderConfig:
 
 
 PAPER = EncoderConfig()
-"""Speech SimCLR, section 3: 3 layers, 768, 3072, 12 heads."""
+"""Speech SimCLR, section 3: 3 layers of width 768, feed-forward width 3072, 12 heads."""
 
 PAPER_ASR = EncoderConfig(n_layers=6, d_model=512, d_ff=1280, n_heads=4, prenet="conv2d")
-"""Its variant for speech recognition: four frames to one, 6 layers, 512, 1280, 4 heads."""
+"""The paper's variant for speech recognition: one frame for four, 6 layers of width 512, feed-forward width 1280, 4 heads."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class FbankSettings:
-    """Settings of the filterbank; the defaults are Kaldi's with 80 bins, at 16 kHz."""
+    """Settings of the filter bank; the defaults are those of Kaldi, with 80 bins at 16 kHz."""
 
     sample_rate: int = 16_000
     """Sample rate in Hz; audio of another rate is resampled."""
@@ -33,10 +33,10 @@ class FbankSettings:
 
     @property
     def hop_length(self) -> int:
-        """Samples from one frame's start to the next."""
+        """Samples from the start of one frame to the start of the next."""
         return int(self.sample_rate * self.hop_ms / 1000)
 
     @property
     def n_fft(self) -> int:
-        """The power of two that holds a frame."""
+        """Size of the Fourier transform: the smallest power of two that is at least the length of a frame."""
         return 1 << (self.frame_length - 1).bit_length()

@@ -1,4 +1,4 @@
-"""What is measured of an encoder while it trains."""
+"""Settings of the measurements of an encoder while it trains."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,17 +14,17 @@ ACCURACY = "few_shot"
 
 @dataclass(frozen=True)
 class MonitorConfig:
-    """Measurements of the embeddings every so many steps; they change nothing of what is trained."""
+    """Settings of measurements of the embeddings at regular steps, which do not change the training."""
 
     every: int = 250
     """Steps between two measurements; the untrained encoder and the last step are measured too. 0 measures nothing."""
     utterances: int = 256
-    """Number of training utterances, drawn by the seed, from which the effective rank of the embeddings is computed. A collapse
-    of the embeddings is noticed by them."""
+    """Number of training utterances, drawn by the seed, from which the effective rank of the embeddings is computed. These
+    also show a collapse of the embeddings."""
     development: Annotated[Path | None, arg(metavar="PATH")] = None
     """Labelled recordings on which few-shot accuracy is measured: a folder with a folder per class, or a manifest (.csv or
-    .jsonl) with the columns path and class and, if known, group or speaker. They should be in no test set. The best checkpoints
-    (--keep-best) are then those with the highest accuracy. Without this option, no accuracy is measured."""
+    .jsonl) with the columns path and class and, if known, group or speaker. No test set should contain these. The best
+    checkpoints (--keep-best) are then those with the highest accuracy. Without this option, no accuracy is measured."""
     ways: int = 5
     """Classes of each episode; fewer where the development recordings have fewer."""
     shots: tuple[int, ...] = (1, 5)
@@ -38,10 +38,10 @@ class MonitorConfig:
     pooling: Literal["mean", "mean_std"] = "mean"
     """How the frames of the last layer become an embedding: their mean, or mean and standard deviation side by side."""
     longest_s: float = 5.0
-    """Use the first so many seconds of each development recording."""
+    """Use only this many seconds from the beginning of each development recording."""
     patience: int | None = None
-    """Stop the training when so many measurements in a row have not exceeded the highest accuracy on the development recordings.
-    Without this option, all steps are trained."""
+    """Stop the training when this many measurements in a row have not exceeded the highest accuracy on the development
+    recordings. Without this option, all steps are trained."""
 
     def __post_init__(self) -> None:
         if self.every < 0 or self.utterances < 8 or self.longest_s <= 0:

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Parse both halves of the command line, train, evaluate, tabulate; returns the exit status."""
+    """Parse both parts of the command line, train, evaluate, and write the tables; returns the exit status."""
     from jfewshot.commandline.parsing import parse, start
     from jfewshot.simclr.config import TrainConfig
     from jfewshot.simclr.study.plan import Study

@@ -1,4 +1,4 @@
-"""From encoders to accuracy per episode: the project's extraction, then its evaluator."""
+"""Computes the accuracy per episode of encoders, with `extraction` and then the evaluator."""
 
 import logging
 import subprocess
@@ -22,9 +22,9 @@ Key = tuple[str, int, str]
 
 
 def extract_all(study: Study, encoders: Sequence[Path], baselines: Sequence[str] = ("fbank",)) -> Path:
-    """Make the stores of every test set for every encoder; stores that exist are kept.
+    """Make the stores of every test set for every encoder; existing stores are kept.
 
-    The extraction runs in a process of its own, since `jfewshot` does not import `extraction`.
+    The extraction runs in its own process, because `jfewshot` does not import `extraction`.
 
     Args:
       study: gives the test sets, the length of a segment and the output folder.
@@ -45,7 +45,7 @@ def extract_all(study: Study, encoders: Sequence[Path], baselines: Sequence[str]
         command += ["--segment", study.segment, "--workers", "0", "--upstreams", *upstreams]
         if subprocess.run(command, check=False).returncode:
             raise UserError(
-                f"the extraction of {dataset} failed, for the reason above: mend it and run the same command"
+                f"the extraction of {dataset} failed, for the reason above: correct this and run the same command"
             )
     return stores
 
@@ -53,9 +53,9 @@ def extract_all(study: Study, encoders: Sequence[Path], baselines: Sequence[str]
 def episode_accuracy(
     study: Study, stores: Path, upstreams: Sequence[str]
 ) -> Mapping[Key, Float[np.ndarray, " episodes"]]:
-    """Accuracy in every episode, by test set, shots and upstream; the same episodes for all upstreams.
+    """Compute the accuracy in every episode, by test set, shots and upstream. All upstreams have the same episodes.
 
-    Logistic regression with C = 1 on L2-normalised means of the last layer.
+    The classifier is logistic regression with C = 1 on L2-normalised means of the last layer.
 
     Args:
       study: gives the ways, shots, queries and number of episodes, and the output folder.

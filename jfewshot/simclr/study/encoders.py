@@ -1,4 +1,4 @@
-"""Train and export each encoder of a study, unless it is there."""
+"""Trains and exports each encoder of a study that does not exist yet."""
 
 import json
 import logging
@@ -19,16 +19,16 @@ log = logging.getLogger(__name__)
 
 
 def share_compiled_code(folder: Path) -> None:
-    """Seeds of one configuration compile to the same code: keep it on disk."""
+    """Keep compiled code on disk, because all seeds of one configuration use the same code."""
     jax.config.update("jax_compilation_cache_dir", str(folder.absolute()))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 1.0)
 
 
 def make_encoders(trainings: Sequence[Training], folder: Path) -> list[Path]:
-    """Folders of the exported encoders, in the order of the trainings.
+    """Train and export the encoders; returns their folders in the order of the trainings.
 
     Raises:
-      UserError: where a training of this name with other settings is already there, naming them.
+      UserError: if a training of one of the names exists with other settings; the message gives these settings.
     """
     tracked_trainings = tracked(trainings, "training encoders", "encoders")
     return [_make(training, folder / training.name) for training in tracked_trainings]
@@ -55,5 +55,5 @@ def _refuse_another(training: Training) -> None:
     if different:
         raise UserError(
             f"{training.config.out} holds a training with other settings ({'; '.join(different)}): give another --out, "
-            "or the settings that it was begun with"
+            "or the settings with which it began"
         )

@@ -1,4 +1,4 @@
-"""Which trainings a study consists of."""
+"""Lists the trainings of a study."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from jfewshot.training.config import settled
 Kind = Literal["profiles", "ablation", "sweep"]
 
 UNTRAINED = "random"
-# Table 4 of the paper, one switch each.
+# The augmentations of Table 4 of the paper; each has an option that switches it off.
 AUGMENTATIONS = ("speed", "pitch", "reverb", "noise", "time_mask", "frequency_mask")
 
 
@@ -83,8 +83,8 @@ class Training:
 
     Args:
       row: name of the configuration; the encoder is called <row>-<seed>.
-      config: what `jfewshot.simclr.train` is given.
-      untrained: what it began with is wanted.
+      config: settings of the training.
+      untrained: export the untrained encoder, with which the training begins.
     """
 
     row: str
@@ -98,7 +98,7 @@ class Training:
 
 
 def trainings(study: Study, base: TrainConfig, n_utterances: int) -> list[Training]:
-    """All trainings, seed by seed, so that a study that is stopped early has whole seeds.
+    """List all trainings, seed by seed, so that a study that is stopped early has complete seeds.
 
     Args:
       study: the kind of study, its seeds and its output folder.
@@ -115,7 +115,7 @@ def trainings(study: Study, base: TrainConfig, n_utterances: int) -> list[Traini
     found = []
     for seed in study.seeds:
         of_seed = [Training(row, _completed(config, row, seed, study.out)) for row, config in rows.items()]
-        # All begin with the same encoder; it is taken from the first of them.
+        # All trainings of a seed begin with the same encoder, which comes from the first of these trainings.
         found += [Training(UNTRAINED, of_seed[0].config, untrained=True), *of_seed]
     return found
 
@@ -127,7 +127,7 @@ def _profiles(study: Study, base: TrainConfig, n_utterances: int) -> dict[str, T
 
 def _ablation(study: Study, base: TrainConfig, n_utterances: int) -> dict[str, TrainConfig]:
     base = dataclasses.replace(base, profile=study.profile)
-    # Under the profile's own name, so that a folder which holds the profiles already does not train it again.
+    # This row has the name of the profile, so that a folder that has the profiles already does not train it again.
     rows: dict[str, TrainConfig] = {study.profile: base}
     for name in AUGMENTATIONS:
         switched_off: dict[str, Any] = {name: False}
@@ -154,7 +154,7 @@ def _sweep(study: Study, base: TrainConfig, n_utterances: int) -> dict[str, Trai
 
 
 def _completed(config: TrainConfig, row: str, seed: int, out: Path) -> TrainConfig:
-    """Checkpoints at step 0 and at the end."""
+    """Set seed, folder, warm-up, and checkpoints only at step 0 and at the end."""
     return dataclasses.replace(
         config,
         seed=seed,

@@ -1,4 +1,4 @@
-"""The results of a study: accuracies and paired differences, with intervals over episodes and over seeds."""
+"""The tables of a study: accuracies and paired differences, with intervals over episodes and over seeds."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,18 +16,19 @@ def compared(
     rows: Mapping[str, Sequence[str]],
     references: Sequence[str],
 ) -> list[dict[str, Any]]:
-    """One record per test set, number of shots and row.
+    """Make one record for each test set, number of shots and row.
 
     Args:
-      accuracies: per episode, the same episodes for all.
-      rows: the upstreams (one per seed, in one order) of each row; a single one for a row without seeds.
-      references: rows that each row is compared with.
+      accuracies: accuracies of each episode; the same episodes for all upstreams.
+      rows: the upstreams of each row, one per seed in a fixed order; a single one for a row without seeds.
+      references: rows with which each row is compared.
 
     Returns:
-      records with `dataset`, `shots`, `row`, `mean` and `ci_episodes`, `ci_seeds` (None for fewer than two seeds), and
-      `differences`: by reference, the same three. Over episodes: 1.96 standard errors of the mean over episodes of the
-      difference averaged over seeds: other episodes of these clips, these seeds. Over seeds: Student's t over the seeds'
-      differences: other seeds, these episodes. A row with seeds is compared seed by seed.
+      records with `dataset`, `shots`, `row`, `mean`, `ci_episodes`, `ci_seeds` (None for fewer than two seeds), and
+      `differences`, which has the last three for each reference. `ci_episodes` is 1.96 standard errors of the mean over
+      episodes, after averaging over seeds; it accounts for other episodes of these clips with these seeds. `ci_seeds` is
+      Student's interval over the seeds' differences; it accounts for other seeds with these episodes. A row with seeds is
+      compared seed by seed.
     """
     records = []
     for dataset, shots in sorted({key[:2] for key in accuracies}):
@@ -53,7 +54,7 @@ def _summary(values: Float[np.ndarray, "seeds episodes"]) -> dict[str, Any]:
 
 
 def as_markdown(records: Sequence[Mapping[str, Any]], references: Sequence[str]) -> str:
-    """A table per number of shots: rows by test sets; in percent, ± over episodes / over seeds, and the differences."""
+    """Write tables for each number of shots: rows by test sets, in percent, ± over episodes / over seeds, then differences."""
     parts = []
     for shots in sorted({record["shots"] for record in records}):
         chosen = [record for record in records if record["shots"] == shots]

@@ -1,10 +1,10 @@
-"""The training run: what pretraining adds to `jfewshot.training`, which holds what every run shares.
+"""The pretraining run: the parts that `jfewshot.training`, which all runs share, does not have.
 
-- `model`: what is trained
-- `step`: loss and gradient, from waveform to updated parameters, over chunks and devices
+- `model`: the model that is trained
+- `step`: the training step, from waveforms to updated parameters, over chunks and devices
 - `schedules`: learning rate and optimiser
-- `statistics`: the features' mean and deviation before the first step
-- `noises`: other pieces of recorded noise every so many steps
-- `checkpoints`: which of them are the best
-- `loop`: all of it together
+- `statistics`: mean and standard deviation of the features, computed before the first step
+- `noises`: replaces the pieces of recorded noise at regular steps
+- `checkpoints`: decides which checkpoints are the best
+- `loop`: runs a pretraining
 """

@@ -1,4 +1,4 @@
-"""Which checkpoints of a run are the best: by accuracy on the development recordings, or by the validation loss."""
+"""Decides which checkpoints of a run are the best: by accuracy on development recordings, or by the validation loss."""
 
 from jfewshot.simclr.config import TrainConfig
 from jfewshot.simclr.settings.monitor import ACCURACY
@@ -6,10 +6,10 @@ from jfewshot.training.checkpoints import Checkpoints
 
 
 def run_checkpoints(config: TrainConfig, validated: bool = True) -> Checkpoints:
-    """The checkpoints of a run; the best are by accuracy on the development recordings, or by the validation loss.
+    """Open the checkpoints of a run. The best have the highest accuracy on development recordings, or the lowest validation loss.
 
     Args:
-      config: of the run.
+      config: settings of the run.
       validated: whether there is a validation loss.
     """
     folder = config.out / "checkpoints"

@@ -1,4 +1,4 @@
-"""A pretraining run, from the configuration to the last checkpoint; an interrupted run continues."""
+"""Runs a pretraining, from the configuration to the last checkpoint. An interrupted run continues."""
 
 import dataclasses
 import logging
@@ -54,11 +54,11 @@ def train(config: TrainConfig) -> dict[str, float]:
     """Train until `config.steps` (or for `config.epochs`), from the latest checkpoint in `config.out` if there is one.
 
     Returns:
-      the last step's metrics; empty if there was nothing left to do.
+      the metrics of the last step; empty if no steps were left.
 
     Raises:
-      UserError: unusable data, a folder that holds a run of another configuration (with the differences), a loss that
-        is not finite (with the step, the batch's files and the last good checkpoint).
+      UserError: if the data cannot be used; if the folder has a run with another configuration (the message gives the
+        differences); if a loss is not finite (the message gives the step, the files of its batch and the last good checkpoint).
     """
     connect(config.coordinator, config.processes, config.process)
     mesh = make_mesh(config.devices, config.batch, config.chunks)
@@ -68,7 +68,7 @@ def train(config: TrainConfig) -> dict[str, float]:
     with Progress(f"reading {config.data.source}"):
         utterances = _utterances(config, folder)
     training, validation = split_validation(utterances.all, config.data.validation_share, config.seed)
-    plan = make_plan(config, training, config.batch)  # before the folder is this run's, for it may find them unusable
+    plan = make_plan(config, training, config.batch)  # before the folder is written, since it may refuse the utterances
     if config.epochs is not None:
         config = dataclasses.replace(config, epochs=None, steps=max(1, round(config.epochs * plan.n_batches)))
         config = _with_schedule(config)
@@ -148,7 +148,7 @@ def shown(values: dict[str, float]) -> str:
 
 
 def initial_state(config: TrainConfig) -> State:
-    """Step 0."""
+    """Make the training state of step 0."""
     return first_state(initial_params(config), optimiser(config))
 
 
@@ -188,8 +188,8 @@ def describe(
       config: settings of the training.
       training: training utterances.
       validation: validation utterances.
-      copied: how many recordings have copies, which were left out.
-      noises: the recordings of noise; None without.
+      copied: number of recordings whose copies were left out.
+      noises: the recordings of noise; None without such recordings.
 
     Raises:
       UserError: if the existing file has other settings or other data; the message names the differences.
@@ -212,7 +212,7 @@ def describe(
 def validator(
     config: TrainConfig, mesh, utterances: list[Utterance], speakers: dict[str, int], fixed: Fixed
 ) -> Callable[[Any], dict[str, float]] | None:
-    """Make the function that validates: always on the same batches, pieces and views.
+    """Make the function that computes validation numbers, always on the same batches, pieces and views.
 
     Args:
       config: settings of the training.
@@ -233,12 +233,12 @@ def validator(
     batch = min(config.batch, len(utterances)) // devices * devices
     if batch < 2 * devices:
         raise UserError(f"{len(utterances)} validation utterances are too few for {devices} devices: raise the share")
-    # Few speakers are held out, and not all utterances of one: batches of any speakers use all of them.
+    # Validation has few speakers. Batches with any speakers use all their utterances.
     any_speakers = dataclasses.replace(config, data=dataclasses.replace(config.data, speakers_per_batch=None))
     plan = make_plan(any_speakers, utterances, batch)
     function, key = validation_loss(config, mesh), replicate(jax.random.key(config.seed + 1), mesh)
     share = (jax.process_index(), jax.process_count())
-    cache = WaveCache(plan.sample_rate, 0)  # keeps no waves: only which files cannot be decoded
+    cache = WaveCache(plan.sample_rate, 0)  # keeps no waves, but remembers which files cannot be decoded
 
     def run(params) -> dict[str, float]:
         parts = [

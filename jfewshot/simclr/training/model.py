@@ -25,10 +25,10 @@ class Model(nnx.Module):
 
 
 def initial_params(config: TrainConfig) -> Params:
-    """Freshly drawn parameters by dotted name: `encoder.layers.0.query.kernel`."""
+    """Random initial parameters by dotted name, such as `encoder.layers.0.query.kernel`."""
     return model.initial_params(lambda rngs: Model(config, rngs=rngs), config.seed)
 
 
 def model_builder(config: TrainConfig) -> Callable[[Params], Model]:
-    """A function that puts named parameters (traced or not) into a model."""
+    """A function that makes the model with given named parameters, which may be traced."""
     return model.model_builder(lambda rngs: Model(config, rngs=rngs))

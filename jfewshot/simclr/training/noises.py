@@ -1,4 +1,4 @@
-"""Other pieces of recorded noise every so many steps, decoded while the device trains."""
+"""Replaces the pieces of recorded noise at regular steps; the next pieces are decoded while the device trains."""
 
 import concurrent.futures
 
@@ -14,11 +14,11 @@ class NoiseRounds:
     """Gives each training step its fixed arrays, with other pieces of noise in each round of steps.
 
     Args:
-      fixed: rooms and statistics on the devices; its noises are those of round 0.
-      pool: the recordings.
-      every: steps of a round.
-      steps: of the run.
-      mesh: the devices; None for one.
+      fixed: rooms, statistics and the noises of round 0, on the devices.
+      pool: the recordings of noise.
+      every: number of steps of a round.
+      steps: number of steps of the run.
+      mesh: the devices; None for one device.
     """
 
     def __init__(self, fixed: Fixed, pool: NoisePool, every: int, steps: int, mesh: Mesh | None):
@@ -29,7 +29,7 @@ class NoiseRounds:
         self._next: tuple[int, concurrent.futures.Future[np.ndarray]] | None = None
 
     def __call__(self, step: int) -> Fixed:
-        """For a step, counted from 0; begins to decode the noises of the next round."""
+        """The fixed arrays of a step, counted from 0. Also begins to decode the noises of the next round."""
         wanted = step // self._every
         if wanted != self._round:
             ready = self._next if self._next is not None and self._next[0] == wanted else self._begin(wanted)
@@ -41,7 +41,7 @@ class NoiseRounds:
         return self._fixed
 
     def close(self) -> None:
-        """Wait for what is being decoded, and decode no more."""
+        """Wait until the current decoding ends, and decode no more."""
         self._reader.shutdown(cancel_futures=True)
 
     def _begin(self, number: int) -> tuple[int, "concurrent.futures.Future[np.ndarray]"]:

@@ -1,4 +1,4 @@
-"""Pretraining's learning rate and optimiser."""
+"""The learning rate and the optimiser of pretraining."""
 
 import optax
 
@@ -7,7 +7,7 @@ from jfewshot.training import schedules
 
 
 def learning_rate(config: TrainConfig) -> optax.Schedule:
-    """Rate at the update of step n, counted from 0."""
+    """Learning rate at the update of step n, counted from 0."""
     return schedules.learning_rate(config.optimiser, config.encoder.d_model, config.steps)
 
 

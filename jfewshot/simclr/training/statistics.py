@@ -1,4 +1,4 @@
-"""The features' mean and deviation, before the first step."""
+"""Computes mean and standard deviation of the features before the first step."""
 
 import logging
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ def feature_statistics(
 ) -> tuple[np.ndarray, np.ndarray, dict[str, int]]:
     """Compute the mean and standard deviation of the features, or read them from a file.
 
-    A run that is continued finds the file, and therefore the statistics it began with.
+    A continued run reads the file, so it has the statistics with which it began.
 
     Args:
       utterances: training utterances.
@@ -35,7 +35,7 @@ def feature_statistics(
       it is the only row with global normalisation, and the exported encoder always gets it.
 
     Raises:
-      UserError: not one utterance can be decoded.
+      UserError: if no utterance can be decoded.
     """
     if not keep_in.exists():
         per_speaker = config.data.normalisation == "speaker"
@@ -67,7 +67,7 @@ def feature_statistics(
 
 def _features(utterance: Utterance, config: TrainConfig) -> np.ndarray:
     wave = read_audio(utterance.path, config.fbank.sample_rate)
-    # Padded to whole seconds, so that few sizes are compiled.
+    # Waves are padded to whole seconds, because each size needs a compilation.
     rate = config.fbank.sample_rate
     padded = np.zeros(-(-len(wave) // rate) * rate, np.float32)
     padded[: len(wave)] = wave

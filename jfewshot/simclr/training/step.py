@@ -1,11 +1,11 @@
-"""One training step, jitted whole: waves, views, features, encoder, losses, gradient, update.
+"""One jitted training step: waves, views, features, encoder, losses, gradient and update.
 
-The batch may be larger than what fits through the encoder at once. It then goes through in chunks: a scan over
-chunks, each one rematerialised in the backward pass, collects all projections, and the loss is computed on all of
-them. Its gradient is the whole batch's, exactly (what GradCache, Gao et al. 2021, does by hand), for the activations
-of one chunk.
+If the activations of a whole batch do not fit into memory, the batch goes through the encoder in chunks. A scan over chunks, each
+of which is rematerialised in the backward pass, collects all projections, and the loss is computed on all of these. So the
+gradient is exactly that of the whole batch, with memory for the activations of one chunk. (GradCache, Gao et al. 2021, does
+this by hand.)
 
-Over several devices, each runs this on its rows inside `shard_map`; the contrast sees everyone's projections.
+With several devices, each device runs this on its rows inside `shard_map`, and the contrast uses the projections of all devices.
 """
 
 import functools
@@ -53,10 +53,10 @@ def make_views(
     key: Key[Array, ""], wave: Float[Array, "samples"], length: Int[Array, ""], speaker: Int[Array, ""], fixed: Fixed,
     config: TrainConfig,
 ) -> Views:  # fmt: skip
-    """One view of one utterance.
+    """Make one view of one utterance.
 
-    The reconstruction's target is the view's own features, before masks and alteration: speed has moved the clean
-    utterance's frames.
+    The target of the reconstruction is the view itself before masks and alteration. It cannot be the clean utterance, because a
+    change of speed has moved the frames.
 
     Args:
       key: random key that decides the augmentation, the masks, the alteration and the dropout.
@@ -78,7 +78,7 @@ def make_views(
         wave, length = augment_wave(wave_key, wave, length, fixed.banks, config.augmentation, rate)
     features, n_frames = fbank(wave, length, config.fbank)
     if contrast > 0 and config.augmentation.may("band_limit"):
-        # A key of its own: without a band limit, everything else is drawn as it was before this augmentation existed.
+        # The band limit has its own key, so that other draws are the same as before this augmentation existed.
         features = limit_band(jax.random.fold_in(wave_key, 1), features, config.augmentation, config.fbank)
     features = target = normalise(features, n_frames, fixed.mean[speaker], fixed.std[speaker])
     asked = jnp.zeros(features.shape, bool)
@@ -92,7 +92,7 @@ def make_views(
 
 
 def rows_at_once(rows: int) -> int:
-    """How many utterances' waves are worked on together: on a CPU few, so that they stay in its cache."""
+    """Number of utterances whose waves are augmented together; few on a CPU, so that these fit into its cache."""
     if jax.default_backend() != "cpu":
         return rows
     return next(n for n in range(min(rows, 8), 0, -1) if rows % n == 0)
@@ -109,7 +109,7 @@ def local_losses(
     training: bool,
     sharded: bool,
 ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
-    """Compute the weighted loss of the whole batch from one device's rows; runs inside `shard_map` where `sharded`.
+    """Compute the weighted loss of the whole batch from the rows of one device; with `sharded`, inside `shard_map`.
 
     Args:
       params: parameters of the encoder and its heads.
@@ -128,12 +128,12 @@ def local_losses(
     rows, n_views = batch.waves.shape[0], config.n_views
     chunks = config.chunks if rows % config.chunks == 0 else 1
 
-    # Keys from the row's place in the whole batch: chunks and devices do not change what is drawn.
+    # Keys depend on the place of a row in the whole batch, so that chunks and devices do not change the draws.
     keys = jax.vmap(lambda row: jax.random.split(jax.random.fold_in(key, row), n_views))(batch.rows)
 
     def views_of(part):
         keys, wave, length, speaker = part
-        own_piece = 0 if wave.ndim == 2 else None  # each view has a piece of its own, or all share one
+        own_piece = 0 if wave.ndim == 2 else None  # each view has its own piece, or all views share one
 
         def one(key, wave, length):
             return make_views(key, wave, length, speaker, fixed, config)
@@ -143,7 +143,7 @@ def local_losses(
     def in_chunks(tree):
         return jax.tree.map(lambda leaf: leaf.reshape(chunks, rows // chunks, *leaf.shape[1:]), tree)
 
-    # No gradient flows here, so this is done once and kept: features are small beside activations.
+    # There is no gradient here, so features are computed once and kept; they are small compared with activations.
     parts = (keys, batch.waves, batch.lengths, batch.speakers)
     views = jax.lax.map(views_of, parts, batch_size=rows_at_once(rows // chunks))
     views = in_chunks(jax.lax.stop_gradient(views))
@@ -202,15 +202,15 @@ def loss_function(config: TrainConfig, mesh: Mesh | None, training: bool):
     if mesh is None:
         return local
     whole, spread = PartitionSpec(), PartitionSpec(AXIS)
-    # JAX 0.12 refuses erf and erf_inv (of GELU, of normal noise) where it checks which values differ among devices: its
-    # new primitive `polynomial` does not accept an argument that differs beside coefficients that do not.
+    # check_vma would check which values differ among devices. JAX 0.12 then refuses erf and erf_inv (in GELU and normal
+    # noise): its new primitive `polynomial` does not accept an argument that differs together with coefficients that do not.
     return jax.shard_map(local, mesh=mesh, in_specs=(whole, spread, whole, whole), out_specs=whole, check_vma=False)
 
 
 def train_step(config: TrainConfig, mesh: Mesh | None = None):
-    """The jitted step: (state, batch, key of the run, fixed) -> (state, metrics). The old state's memory is reused.
+    """Make the jitted step: (state, batch, key of the run, fixed) -> (state, metrics). It reuses the memory of the old state.
 
-    A step whose loss or gradient is not finite changes nothing but the step's number.
+    A step whose loss or gradient is not finite changes only the number of the step.
     """
 
     def audio_s(batch: Batch) -> dict[str, Array]:
@@ -220,6 +220,6 @@ def train_step(config: TrainConfig, mesh: Mesh | None = None):
 
 
 def validation_loss(config: TrainConfig, mesh: Mesh | None = None):
-    """Jitted (params, batch, key, fixed) -> metrics, without dropout."""
+    """Make the jitted function (params, batch, key, fixed) -> metrics, without dropout."""
     losses = loss_function(config, mesh, training=False)
     return jax.jit(lambda params, batch, key, fixed: losses(params, batch, key, fixed)[1])

@@ -142,7 +142,7 @@ def test_a_table_is_divided_by_its_split_by_speakers_or_at_random(tmp_path):
     assert [fold.name for fold in folds] == ["s0", "s1", "s2", "s3"]
     assert read_dataset(name, tmp_path).folds(3, None)[0].sizes()["training"] in (3, 6)
     (tmp_path / "folds.csv").write_text("group,fold\ns0,a\ns1,b\ns2,c\ns9,a\n")
-    with pytest.raises(UserError, match="fold a has the speaker 's9', who says nothing in mine"):
+    with pytest.raises(UserError, match="fold a has the speaker 's9', of which mine has no utterance"):
         read_dataset(name, tmp_path).folds(None, tmp_path / "folds.csv")
     write("path,text", lambda n: f"{n}.wav,word {n}")
     (fold,) = read_dataset(name, tmp_path).folds(None, None)

@@ -63,7 +63,7 @@ def test_folds_of_one_s_own_name_unknown_and_forgotten_groups(tmp_path):
     folds = make_folds(given, assignment=table)
     assert [fold.name for fold in folds] == ["g00, g01", "g02", "g03"]
     table.write_text("group,fold\ng00,x\ng01,x\ng02,y\ng03,z\nzoe,z\n")
-    with pytest.raises(UserError, match="fold z has the speaker 'zoe', who says nothing in D"):
+    with pytest.raises(UserError, match="fold z has the speaker 'zoe', of which D has no utterance"):
         make_folds(given, assignment=table)
     table.write_text("group,fold\ng00,x\ng01,x\ng02,y\n")
     with pytest.raises(UserError, match="puts the speaker 'g03' of D in no fold"):

@@ -1,12 +1,12 @@
-"""Transcribed speech as published: where the utterances are, what is said, and how they are divided.
+"""Transcribed speech as published: audio files, transcripts, and the published divisions.
 
 | name on the command line | file | division |
 |---|---|---|
-| `librispeech` | `librispeech` | train-clean-100, dev-clean, test-clean; others by option |
-| `timit`, `timit_words` | `timit` | 462 speakers, 50, the core test set's 24 |
+| `librispeech` | `librispeech` | train-clean-100, dev-clean, test-clean; options choose other parts |
+| `timit`, `timit_words` | `timit` | 462 training speakers, 50 development speakers, 24 speakers of the core test set |
 | `table:PATH` | `own` | the user's |
 
-- `base`: what a dataset of transcribed speech is
+- `base`: the classes of a dataset of transcribed speech and of its utterances
 """
 
 from collections.abc import Sequence
@@ -29,8 +29,7 @@ def read_dataset(name: str, root: Path, parts: Sequence[Sequence[str]] = ((), ()
     Args:
       name: name of the dataset, from the table above.
       root: folder of the dataset.
-      parts: for LibriSpeech, the parts to train on, to choose checkpoints on and to test on; empty ones for the usual
-        parts.
+      parts: for LibriSpeech, the parts to train on, to choose checkpoints on and to test on; empty for the usual parts.
 
     Returns:
       the utterances and how they are divided.

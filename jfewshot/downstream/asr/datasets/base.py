@@ -1,4 +1,4 @@
-"""What a dataset of transcribed speech is."""
+"""A dataset of transcribed speech, and one transcribed utterance."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -17,9 +17,9 @@ class Utterance:
     Attributes:
       name: its path below the dataset's folder, with forward slashes.
       path: the audio file.
-      text: what is said; phones are separated by spaces.
-      speaker: empty if unknown.
-      part: which part of the published division it belongs to; empty where there is none.
+      text: its transcript; phones are separated by spaces.
+      speaker: its speaker; empty if unknown.
+      part: which part of the given division it belongs to; empty without a division.
     """
 
     name: str
@@ -63,10 +63,10 @@ class AsrData(Dataset):
 
 
 def check_texts(title: str, utterances: Sequence[Utterance]) -> None:
-    """Every utterance says something.
+    """Refuse a dataset without utterances, or with an empty transcript.
 
     Raises:
-      UserError: naming the first that does not.
+      UserError: if there are such; the message gives the first utterance with an empty transcript.
     """
     if not utterances:
         raise UserError(f"{title} has no utterances")

@@ -34,7 +34,7 @@ def read_librispeech(
       the utterances of these parts, in the order of their names.
 
     Raises:
-      UserError: a part that is not there, a line without a text, a recording without a line or the other way round.
+      UserError: if a part is missing, a line has no text, a recording has no line, or a line has no recording.
     """
     base = root / "LibriSpeech" if (root / "LibriSpeech").is_dir() else root
     utterances = []

@@ -1,4 +1,4 @@
-"""The user's own transcribed speech: a CSV of path and text."""
+"""The user's own transcribed speech: a CSV file of path and text."""
 
 from pathlib import Path
 
@@ -9,13 +9,13 @@ from jfewshot.files.tables import read_table as rows_of
 
 
 def read_table(root: Path, table: Path) -> AsrData:
-    """Utterances from a CSV with the columns path (below `root`) and text, and if known speaker and split.
+    """Read utterances from a CSV file with the columns path (below `root`) and text, and if known speaker and split.
 
-    With `split` (train, dev, test) the data are divided so. Without it, by speakers, each tested once; where fewer than
-    three speakers are named, a tenth at random is tested and another chooses.
+    The column split (train, dev, test) gives the division. Without the column, `divide` makes folds of whole speakers, or with
+    fewer than three known speakers a random division.
 
     Raises:
-      UserError: naming the file and line of what cannot be used.
+      UserError: if a line cannot be used; the message gives file and line.
     """
     rows = rows_of(table, ("path", "text"), "give a CSV with the columns path and text")
     if not rows:

@@ -17,8 +17,8 @@ def read_timit(root: Path, say: Literal["phones", "words"] = "phones", counts_ch
 
     Args:
       root: the folder with TRAIN and TEST, or the folder that contains it.
-      say: what a transcript consists of.
-      counts_checked: refuse other numbers of utterances than published.
+      say: whether a transcript consists of phones or words.
+      counts_checked: refuse a copy whose numbers of utterances differ from the published numbers.
 
     Returns:
       the utterances, divided as published.

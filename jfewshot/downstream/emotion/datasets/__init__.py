@@ -1,4 +1,4 @@
-"""Emotional speech as published: where the utterances are, their emotion, and what must stay on one side of a split.
+"""Emotional speech as published: audio files, emotions, and the groups that a fold must not divide.
 
 | name on the command line | file | groups |
 |---|---|---|
@@ -7,7 +7,7 @@
 | `emodb` | `emodb` | 10 actors |
 | `folder:NAME`, `table:PATH` | `own` | the user's |
 
-- `base`: what a dataset of emotional speech is
+- `base`: the classes of a dataset of emotional speech and of its utterances
 """
 
 from collections.abc import Callable
@@ -31,7 +31,7 @@ PUBLISHED: dict[str, Callable[[Path], EmotionData]] = {
 
 
 def read_dataset(name: str, root: Path) -> EmotionData:
-    """The utterances of a dataset below `root`, the folder as its publisher lays it out.
+    """Read the utterances of a dataset from a folder with the publisher's layout.
 
     Raises:
       UserError: an unknown name, or a folder of another layout.

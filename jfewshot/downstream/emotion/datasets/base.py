@@ -1,4 +1,4 @@
-"""What a dataset of emotional speech is."""
+"""A dataset of emotional speech, and one labelled utterance."""
 
 import collections
 import dataclasses
@@ -18,8 +18,8 @@ class Utterance:
       name: its path below the dataset's folder, with forward slashes.
       path: the audio file.
       label: its emotion.
-      group: what must not be on both sides of a split: session or speaker.
-      speaker: whom intervals are over; the group where nobody says.
+      group: its session or speaker, which a fold must not divide.
+      speaker: its speaker, for intervals over speakers; the group if the speaker is unknown.
     """
 
     name: str

@@ -14,7 +14,7 @@ EMOTIONS = {"ANG": "angry", "DIS": "disgust", "FEA": "fear", "HAP": "happy", "NE
 
 
 def read_crema_d(root: Path) -> EmotionData:
-    """Every clip; the group is the actor."""
+    """Read all clips of CREMA-D; the group is the actor."""
     utterances = []
     for path in audio_below(root / "AudioWAV"):
         parts = path.stem.split("_")

@@ -11,7 +11,7 @@ from jfewshot.audio import audio_below
 from jfewshot.downstream.emotion.datasets.base import EmotionData, Utterance
 from jfewshot.errors import UserError
 
-# By the German words: Wut, Langeweile, Ekel, Angst, Freude, Trauer.
+# First letters of the German words Wut, Langeweile, Ekel, Angst, Freude, Trauer; N is neutral.
 EMOTIONS = {
     "W": "anger", "L": "boredom", "E": "disgust", "A": "fear", "F": "happiness", "T": "sadness", "N": "neutral",
 }  # fmt: skip
@@ -19,7 +19,7 @@ _NAME = re.compile(r"(\d\d)([a-z]\d\d)([WLEAFTN])([a-z])")
 
 
 def read_emodb(root: Path) -> EmotionData:
-    """Every clip; the group is the speaker."""
+    """Read all clips of EmoDB; the group is the speaker."""
     utterances = []
     for path in audio_below(root / "wav"):
         match = _NAME.fullmatch(path.stem)

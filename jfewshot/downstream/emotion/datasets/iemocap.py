@@ -7,7 +7,7 @@ ROOT/
   ...
   Session5/
 
-The usual four classes, excited counted as happy: 5,531 utterances.
+The usual four classes, with excited counted as happy, have 5,531 utterances.
 """
 
 import re
@@ -18,7 +18,7 @@ from jfewshot.errors import UserError
 
 CLASSES = {"ang": "angry", "hap": "happy", "exc": "happy", "neu": "neutral", "sad": "sad"}
 COUNTS = {"angry": 1103, "happy": 1636, "neutral": 1708, "sad": 1084}
-# Of these, said in an improvised scene.
+# How many of these utterances are in improvised scenes.
 IMPROVISED_COUNTS = {"angry": 289, "happy": 947, "neutral": 1099, "sad": 608}
 _LINE = re.compile(r"\[[\d.]+ - [\d.]+\]\t(Ses0(\d)[FM]_(impro|script)\w*_([FM])\d+)\t(\w+)\t\[")
 
@@ -28,8 +28,8 @@ def read_iemocap(root: Path, improvised_only: bool = False, counts_checked: bool
 
     Args:
       root: the folder IEMOCAP_full_release.
-      improvised_only: leave the scripted scenes out, since the words of a script give the emotion away.
-      counts_checked: refuse other numbers of utterances than published.
+      improvised_only: leave out scripted scenes, because the words of a script reveal the emotion.
+      counts_checked: refuse a copy whose numbers of utterances differ from the published numbers.
 
     Returns:
       the utterances, grouped by session.
@@ -40,7 +40,7 @@ def read_iemocap(root: Path, improvised_only: bool = False, counts_checked: bool
     utterances = []
     for number in range(1, 6):
         session = root / f"Session{number}"
-        # The release carries macOS's hidden twins of some files.
+        # The release contains hidden macOS copies of some files.
         files = sorted(path for path in session.glob("dialog/EmoEvaluation/*.txt") if not path.name.startswith("."))
         if not files:
             raise UserError(

@@ -1,4 +1,4 @@
-"""Emotional speech of one's own: a folder, or a CSV.
+"""The user's own emotional speech: a folder, or a CSV file.
 
 --dataset folder:NAME       ROOT/<emotion>/<group>/**/*.wav
 --dataset table:PATH        a CSV with the columns path (below ROOT), label, group and, if known, speaker
@@ -19,7 +19,7 @@ _COLUMNS = ("path", "label", "group")
 
 
 def read_folder(root: Path, name: str) -> EmotionData:
-    """One folder per emotion, in it one per group (speaker, session)."""
+    """Read audio from a folder per emotion that contains a folder per group (speaker, session)."""
     utterances = []
     for path in sound_below(root):
         parts = path.relative_to(root).parts
@@ -28,7 +28,7 @@ def read_folder(root: Path, name: str) -> EmotionData:
             continue
         if len(parts) < 3:
             raise UserError(
-                f"{path} says no group; it should lie in {root}/<emotion>/<group>/, or give a CSV as table:PATH"
+                f"{path} has no group; it should lie in {root}/<emotion>/<group>/, or give a CSV as table:PATH"
             )
         utterances.append(Utterance("/".join(parts), path, parts[0], parts[1], parts[1]))
     if not utterances:
@@ -37,10 +37,10 @@ def read_folder(root: Path, name: str) -> EmotionData:
 
 
 def read_table(root: Path, table: Path) -> EmotionData:
-    """Paths, labels and groups from a CSV with a header.
+    """Read paths, labels and groups from a CSV file with a header.
 
     Raises:
-      UserError: naming the first line without one of them, or whose file is not there.
+      UserError: if a line lacks one of these, or its audio file does not exist; the message gives the first such line.
     """
     rows = rows_of(table, _COLUMNS, "give a CSV with the columns path, label and group")
     utterances: dict[str, Utterance] = {}
@@ -65,6 +65,6 @@ def read_table(root: Path, table: Path) -> EmotionData:
 
 
 def write_table(data: EmotionData, path: Path) -> None:
-    """The dataset as such a CSV, which `extraction.run --datasets table:PATH` takes too."""
+    """Write the dataset as a CSV file that `read_table` and `jfewshot extract --datasets table:PATH` read."""
     rows = [(each.name, each.label, each.group, each.speaker) for each in data.utterances]
     write_rows(path, ("path", "label", "group", "speaker"), rows)

@@ -1,12 +1,12 @@
-"""Speech with labelled phones: where the utterances are, which phone is said when, and how they are divided.
+"""Speech with labelled phones: audio files, phones with their times, and the published divisions.
 
 | name on the command line | file | division |
 |---|---|---|
-| `timit` | `timit` | 462 speakers, 50, the core test set's 24 |
+| `timit` | `timit` | 462 training speakers, 50 development speakers, 24 speakers of the core test set |
 | `table:PATH` | `own` | the user's |
-| `--dirha` | `dirha` | only tested, beside TIMIT |
+| `--dirha` | `dirha` | only tested, in addition to TIMIT |
 
-- `base`: what a dataset with labelled phones is
+- `base`: the classes of a dataset with labelled phones and of its utterances
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a dataset with labelled phones is."""
+"""A dataset of speech with labelled phones, and one such utterance."""
 
 import dataclasses
 from pathlib import Path
@@ -18,10 +18,10 @@ class Utterance:
 
     Attributes:
       name: its path below the dataset's folder, with forward slashes.
-      audio: the file, or a stretch of one.
-      speaker: empty if unknown.
-      part: which part of the published division it belongs to; empty where there is none.
-      segments: the phones with their times, from the beginning of the audio.
+      audio: its audio file, or a stretch of one.
+      speaker: its speaker; empty if unknown.
+      part: which part of the given division it belongs to; empty without a division.
+      segments: its phones, with times from the beginning of the audio.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The WSJ part of DIRHA-English (Ravanelli et al., 2015; LDC2018S01): sentences read in a flat, heard by distant microphones.
+"""The WSJ part of DIRHA-English (Ravanelli et al., 2015; LDC2018S01): sentences read in a flat, recorded by distant microphones.
 
 ROOT/data/DIRHA_English_wsj/
   Real/<sequence>/Livingroom/Circular_Array/Beam_Circular_Array.wav      about a minute, several sentences
@@ -6,9 +6,9 @@ ROOT/data/DIRHA_English_wsj/
                                                                          end_sample (both counted from 1), txt
   Sim/ ...
 
-The layout is that of the publisher's own tool (SHINE-FBK/DIRHA_English_wsj, Tools/Data_Contamination.m), which cuts the same
-sentences out. **The corpus has words and the times of sentences, and no phones**: labels have to come from elsewhere, one file
-for each sentence, with times from the sentence's beginning: LABELS/<spk_id>/<name>.phn.
+The layout is that of the publisher's own tool (SHINE-FBK/DIRHA_English_wsj, Tools/Data_Contamination.m), which cuts out the same
+sentences. **The corpus has words and the times of sentences, but no phones.** Labels must come from an aligner, one file for each
+sentence, LABELS/<spk_id>/<name>.phn, with times from the beginning of the sentence.
 """
 
 import xml.etree.ElementTree as ElementTree
@@ -26,20 +26,20 @@ _FIELDS = ("name", "spk_id", "begin_sample", "end_sample")
 
 
 def read_dirha(root: Path, labels: Path | None, microphone: str, kind: Kind, phones: PhoneSet) -> tuple[Utterance, ...]:
-    """Read the sentences of one microphone, with phones from files beside the corpus.
+    """Read the sentences of one microphone, with phones from a separate folder.
 
     Args:
       root: the folder of the corpus, or DIRHA_English_wsj in it.
       labels: folder of the labels, LABELS/<spk_id>/<name>.phn.
       microphone: file name of the recordings, without its ending.
-      kind: `real` recordings, or `sim`: clean speech with the rooms' impulse responses.
-      phones: the classes of the training data; labels must be phones of these.
+      kind: `real` for real recordings, `sim` for clean speech with impulse responses of the rooms.
+      phones: classes of the training data; every label must be a phone of these classes.
 
     Returns:
       a stretch of a recording for each sentence, in the order of their names; the part is `DIRHA <kind>, <microphone>`.
 
     Raises:
-      UserError: another layout; no labels, or a sentence without them; a phone that the classes lack.
+      UserError: if the layout differs, labels are missing, or the classes lack a phone.
     """
     base = _base(root, kind)
     files = sorted(base.glob(f"*/*/*/{microphone}.xml"))
@@ -89,7 +89,7 @@ def _base(root: Path, kind: Kind) -> Path:
 
 
 def sentences_of(path: Path) -> list[tuple[str, str, int, int]]:
-    """The sentences of a recording: name, speaker, first and last sample (both counted from 1).
+    """Read name, speaker, first and last sample (both counted from 1) of the sentences of a recording.
 
     Raises:
       UserError: if the file is no XML, or a sentence lacks one of these.

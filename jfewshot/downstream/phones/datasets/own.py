@@ -1,4 +1,4 @@
-"""The user's own speech with labelled phones: a CSV of path and phones."""
+"""The user's own speech with labelled phones: a CSV file of path and phones."""
 
 from pathlib import Path
 
@@ -14,13 +14,13 @@ _COLUMNS = ("path", "phones")
 
 
 def read_table(root: Path, table: Path) -> PhoneData:
-    """Utterances from a CSV with the columns path and phones (both below `root`), and if known speaker and split.
+    """Read utterances from a CSV file with the columns path and phones (both below `root`), and if known speaker and split.
 
-    `phones` is a file that `read_segments` reads. With `split` (train, dev, test) the data are divided so. Without it, by
-    speakers, each tested once; where fewer than three speakers are named, a tenth at random is tested and another chooses.
+    `phones` is a file that `read_segments` reads. The column split (train, dev, test) gives the division. Without the column,
+    `divide` makes folds of whole speakers, or with fewer than three known speakers a random division.
 
     Raises:
-      UserError: naming the file and line of what cannot be used.
+      UserError: if a line cannot be used; the message gives file and line.
     """
     rows = rows_of(table, _COLUMNS, "give a CSV with the columns path and phones")
     if not rows:
@@ -47,7 +47,7 @@ def read_table(root: Path, table: Path) -> PhoneData:
 
 
 def write_table(data: PhoneData, path: Path) -> None:
-    """The utterances as a CSV that `jfewshot extract --datasets table:PATH` takes; the label is the speaker.
+    """Write the utterances as a CSV file that `jfewshot extract --datasets table:PATH` reads; the label is the speaker.
 
     Raises:
       UserError: if an utterance is a stretch of a recording.

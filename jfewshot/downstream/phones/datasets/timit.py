@@ -1,7 +1,7 @@
-"""TIMIT with its own segmentation: the .PHN file beside each recording (first sample, end sample, phone), 61 phones.
+"""TIMIT with its own segmentation: each recording has a .PHN file of first sample, end sample and phone, with 61 phones.
 
-The layout and the division are those of `jfewshot.downstream.timit`: no SA sentences, 462 speakers train, 50 choose,
-the 24 of the core test set are tested. The other 94 speakers of TEST take no part.
+`jfewshot.downstream.timit` finds the sentences and divides them: no SA sentences, 462 speakers are trained on, 50 choose
+checkpoints, and the 24 speakers of the core test set are tested. The other 94 speakers of TEST are not used.
 """
 
 from pathlib import Path
@@ -20,7 +20,7 @@ def read_timit(root: Path, counts_checked: bool = True) -> PhoneData:
 
     Args:
       root: the folder with TRAIN and TEST, or the folder that contains it.
-      counts_checked: refuse other numbers of utterances than published.
+      counts_checked: refuse a copy whose numbers of utterances differ from the published numbers.
 
     Returns:
       the utterances of the three parts.
