@@ -128,10 +128,11 @@ def _evaluate(options: "RunOptions") -> int:
     if helper:
         return 0
     with stage("writing"):
-        from jfewshot.reporting.after_run import print_answer_of, summarise
+        from jfewshot.reporting.after_run import print_answer_of, print_classifiers, summarise
 
         shown = with_metric(list(records.values()), options.metric)
         _print_tables(shown, options)
+        print_classifiers(shown)
         print_answer_of(shown, options.out)
     summarise(list(records.values()), computed, options.out, time.perf_counter() - started)
     return 0

@@ -17,6 +17,8 @@
 | `labels_needed` | labels per class for an accuracy: from the curve over shots, or extrapolated |
 | `answer`, `cautions`, `printing` | the answer in sentences, its cautions, and both on a terminal |
 | `after_run` | what a run prints: tables, the answer, warnings, its speed |
+| `classifier_rows`, `classifier_wins` | classifiers compared on the same cells: means, ranks, tests; wins, ties and losses |
+| `classifier_tables` | the same as tables with a row for each classifier, and as JSON |
 | `trends` | curves over shots, ways and layers |
 | `chosen` | the options that validation chooses |
 | `scored` | how far probabilities can be trusted, from kept scores |

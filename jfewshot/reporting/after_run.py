@@ -1,4 +1,4 @@
-"""Print the results of a run: tables, the answer, warnings, and how long the run took."""
+"""Print the results of a run: tables of encoders and of classifiers, the answer, warnings, and how long the run took."""
 
 import logging
 import shlex
@@ -12,6 +12,7 @@ import rich.console
 from jfewshot.classifiers.rounding import IMPRECISE
 from jfewshot.files import atomic_write
 from jfewshot.printable import counted
+from jfewshot.reporting.grid import to_rich
 from jfewshot.reporting.labels import UpstreamNames
 from jfewshot.reporting.leaderboard import each_leaderboard, leaderboards
 from jfewshot.reporting.strengths import strength_advice
@@ -58,6 +59,34 @@ def print_tables(
                 file.write(
                     csv_of_boards(boards) if form == "csv" else "\n".join(render(board, form) for board in boards)
                 )
+
+
+def print_classifiers(records: Sequence[dict[str, Any]]) -> None:
+    """Print a table with a row for each classifier, if two or more classifiers were evaluated on the same cells.
+
+    Of several settings (ways, preprocessings, splits), the first one is printed, and of transductive classifiers
+    another table.
+
+    Args:
+      records: the records of the run.
+    """
+    conditions = [{name: record["identity"].get(name) for name in ("classifier", "strength")} for record in records]
+    if len(records) > _MOST_ANSWERED or all(one == conditions[0] for one in conditions):
+        return
+    # Imported here, since most runs have one classifier.
+    from jfewshot.reporting.classifier_rows import compare_classifiers
+    from jfewshot.reporting.classifier_tables import classifier_grid
+
+    compared = compare_classifiers(records)
+    shown = [next((one for one in compared if one.transductive == apart), None) for apart in (False, True)]
+    console = rich.console.Console()
+    for one in shown:
+        if one is not None:
+            console.print(to_rich(classifier_grid(one, short=True), console.width))
+            console.print()
+    left = len(compared) - sum(one is not None for one in shown)
+    if left:
+        log.info("%s of classifiers under other settings: `jfewshot report` shows them", counted(left, "comparison"))
 
 
 def print_answer_of(records: Sequence[dict[str, Any]], folder: Path) -> None:

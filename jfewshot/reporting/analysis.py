@@ -109,7 +109,7 @@ def analyse(
     covariances: list[PoolCovariance] = []
     over = pool
     if len(compared) > 1 and shared:
-        covariances = [_held_fixed(_select(one, compared)) for one in shared]
+        covariances = [held_fixed(_select(one, compared)) for one in shared]
         overall = compare(covariances, pool)
         counts = wins_ties_losses([compare([covariance], pool) for covariance in covariances])
         too_few = [one.dataset for one, own in zip(shared, covariances, strict=True) if own.classes is None]
@@ -199,7 +199,7 @@ def of_systems(covariance: PoolCovariance, systems: Sequence[int]) -> PoolCovari
     )
 
 
-def _held_fixed(covariance: PoolCovariance) -> PoolCovariance:
+def held_fixed(covariance: PoolCovariance) -> PoolCovariance:
     """With few classes the variance over classes is uncertain, so intervals hold the classes fixed, if the clips allow it."""
     few = covariance.n_classes < FEW_CLASSES and covariance.clips is not None
     return covariance._replace(classes=None) if few else covariance

@@ -14,7 +14,7 @@ from jfewshot.reporting.metrics import METRIC_WORDS
 RECOMMENDED_FIRST = ("logistic", "ridge", "svm", "sgd", "centroid", "knn")
 
 # Identity fields for the data and the embeddings, which are the axes of a table. All other fields are its condition.
-_AXES = (
+AXES = (
     "clip_table",
     "embeddings",
     "segments",
@@ -31,7 +31,7 @@ def condition_of(record: Mapping[str, Any]) -> dict[str, Any]:
     Centring by another store's mean is one condition, whichever store was used for each upstream. Centring by the mean
     of one corpus from a file is one condition too.
     """
-    condition = {name: value for name, value in record["identity"].items() if name not in _AXES}
+    condition = {name: value for name, value in record["identity"].items() if name not in AXES}
     protocol = condition["protocol"]
     if protocol.get("every_query") or protocol.get("every_class"):
         # These numbers belong to the data.
@@ -83,7 +83,7 @@ class Conditions:
         parts = tuple(
             (name, id(part)) if isinstance(part, dict | list) else (name, type(part), part)
             for name, part in identity.items()
-            if name not in _AXES
+            if name not in AXES
         )
         known = self._known.get(parts)
         if known is None:

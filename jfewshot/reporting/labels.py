@@ -50,7 +50,7 @@ class UpstreamNames:
           records: all records of the report, so that each of its parts uses the same names.
         """
         found = sorted({upstream_identity(record) for record in records})
-        self._names = _distinct({one: [_bracketed(one[2], parts) for parts in _parts(one)] for one in found})
+        self._names = distinct({one: [_bracketed(one[2], parts) for parts in _parts(one)] for one in found})
         # What follows the title, so that a row can put its view in the same brackets.
         self._said = {
             one: next((parts for parts in _parts(one) if _bracketed(one[2], parts) == name), ())
@@ -136,7 +136,7 @@ def _bracketed(title: str, parts: Iterable[str]) -> str:
 def _placed(
     items: Sequence[Hashable], candidates: Mapping[Any, Sequence[str]], titles: Mapping[Any, str]
 ) -> tuple[list[int], tuple[str, ...], tuple[str, ...]]:
-    label = _distinct(candidates)
+    label = distinct(candidates)
     ordered = sorted(label, key=lambda one: (label[one].casefold(), label[one]))
     place = {one: number for number, one in enumerate(ordered)}
     shared = sorted({titles[one] for one in label if label[one] != titles[one]})
@@ -144,7 +144,7 @@ def _placed(
     return [place[one] for one in items], tuple(label[one] for one in ordered), notes
 
 
-def _distinct(candidates: Mapping[Any, Sequence[str]]) -> dict[Any, str]:
+def distinct(candidates: Mapping[Any, Sequence[str]]) -> dict[Any, str]:
     """For each item, the first candidate that no other item has; if all are shared, the last one with a number."""
     owners: dict[str, int] = {}
     for names in candidates.values():

@@ -13,6 +13,7 @@
 | `paired` | is A better than B, on a dataset or on average? |
 | `multiple` | which of many tests remain significant together? (Holm) |
 | `ranks` | which system is best over many datasets, and is the difference significant? |
+| `signed_ranks` | is A better than B over many cells, each of which counts the same? (Wilcoxon) |
 | `correlation` | does few-shot accuracy correlate with other scores? |
 | `best` | how likely is each system the best? |
 | `crossovers` | where do two systems change their order along a curve, and is it significant? |
@@ -60,6 +61,7 @@ from jfewshot.statistics.ranks import (
     rank_within_columns,
 )
 from jfewshot.statistics.selection import Choice, choose_on_validation
+from jfewshot.statistics.signed_ranks import fewest_differences, signed_rank_p
 
 __all__ = [
     "FARTHEST",
@@ -91,6 +93,7 @@ __all__ = [
     "difference_variance",
     "episode_interval",
     "expected_interval",
+    "fewest_differences",
     "holm",
     "holm_of_pairs",
     "indistinguishable_groups",
@@ -108,5 +111,6 @@ __all__ = [
     "rank_agreement",
     "rank_test",
     "rank_within_columns",
+    "signed_rank_p",
     "wins_ties_losses",
 ]
