@@ -1,6 +1,8 @@
 import csv
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import jax
@@ -43,6 +45,14 @@ def _a_cache_of_nobody(monkeypatch):
 def table_rows(text):
     """The numbers of a CSV table by upstream and column."""
     return {row["upstream"]: row for row in csv.DictReader(text.splitlines())}
+
+
+def test_what_a_run_needs_to_compute_and_print_does_not_load_slow_packages():
+    # Each of the two takes between half a second and a second of every run.
+    needed = "jfewshot.cells.computing, jfewshot.reporting.after_run, jfewshot.reporting.classifier_tables"
+    program = f"import sys, {needed}; print(*({{'matplotlib', 'scipy.stats'}} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
 
 
 def test_a_run_prints_upstreams_by_datasets_and_writes_every_form(stores, tmp_path, capsys):

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Int
-from scipy import stats
+from scipy import special
 
 _MOST_CORRELATED = 0.9
 
@@ -61,7 +61,7 @@ def outcomes_of(correct: Bool[np.ndarray, " n"], groups: Int[np.ndarray, " n"]) 
     if 1 < n_groups < n:
         off = np.bincount(group, correct - correct.mean())
         effect = (off**2).sum() / n * n_groups / (n_groups - 1) / (p * (1 - p))
-        few = (stats.t.ppf(0.975, n_groups - 1) / stats.norm.ppf(0.975)) ** 2
+        few = (special.stdtrit(n_groups - 1, 0.975) / special.ndtri(0.975)) ** 2
         correlation = float(np.clip(few * (effect - 1) / (per_group - 1), 0.0, _MOST_CORRELATED))
     return Outcomes(int(correct.sum()), n, n_groups, per_group, correlation)
 
@@ -81,6 +81,8 @@ def expected_interval(
     Returns:
       the lowest and the highest share, 0-1.
     """
+    from scipy import stats  # loaded late: see `ranks.rank_test`
+
     new = float(min(outcomes.clips_per_group, m)) if clips_per_group is None else clips_per_group
     p = (outcomes.n_correct + 0.5) / (outcomes.n + 1)
 
