@@ -18,7 +18,7 @@
 | `answer`, `cautions`, `printing` | the answer in sentences, its cautions, and both on a terminal |
 | `after_run` | what a run prints: tables, the answer, warnings, its speed |
 | `classifier_rows`, `classifier_wins` | classifiers compared on the same cells: means, ranks, tests; wins, ties and losses |
-| `classifier_tables` | the same as tables with a row for each classifier, and as JSON |
+| `classifier_tables`, `classifier_blocks` | the same as tables with a row for each classifier, and as JSON; in the report |
 | `trends` | curves over shots, ways and layers |
 | `chosen` | the options that validation chooses |
 | `scored` | how far probabilities can be trusted, from kept scores |

@@ -11,8 +11,7 @@ from jfewshot.reporting.answer import Answer, find_answer
 from jfewshot.reporting.cautions import find_cautions
 from jfewshot.reporting.choices import Choices
 from jfewshot.reporting.chosen import chosen_grid, one_pooling_grid
-from jfewshot.reporting.classifier_rows import compare_classifiers
-from jfewshot.reporting.classifier_wins import with_wins
+from jfewshot.reporting.classifier_blocks import classifier_blocks
 from jfewshot.reporting.costs import cost_sections
 from jfewshot.reporting.document import Document, Prose, Section, TableBlock
 from jfewshot.reporting.exports import write_exports
@@ -42,8 +41,6 @@ from jfewshot.results import Results
 
 # The page shows leaderboards with at most so many results, best rows first; exports/cells.csv has all results.
 MOST_ON_PAGE = 10_000
-# Wins of classifiers are counted under at most this many settings, since the predictions of all of them are read.
-MOST_SETTINGS = 20
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -144,9 +141,8 @@ def build_report(results: Results, folder: Path, choices: Choices, title: str, b
     sections += outside_sections(writer, shown, choices)
     sections.append(about_section(writer, results))
     sections = [dataclasses.replace(section, folded=True) for section in sections]
-    compared = compare_classifiers(results.records)
-    compared[:MOST_SETTINGS] = [with_wins(rows, results, problems) for rows in compared[:MOST_SETTINGS]]
-    sections[:0] = [answer_section(writer, every, apart, main, answer, compared, names), *own]
+    classifiers = classifier_blocks(writer, results, problems)
+    sections[:0] = [answer_section(writer, every, apart, main, answer, classifiers, names), *own]
     missing = without_font([*names, *(name for one in main.paired for name in (one.dataset, *one.class_names))])
     if missing:
         sections[-1] = dataclasses.replace(sections[-1], blocks=(Prose((missing,)), *sections[-1].blocks))

@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Integer
 from jfewshot.files import canonical_json
 from jfewshot.printable import counted
 from jfewshot.reporting.conditions import (
+    ALONG_SHOTS,
     AXES,
     Conditions,
     classifier_words,
@@ -33,7 +34,6 @@ from jfewshot.reporting.labels import (
     upstream_identity,
     upstream_labels,
 )
-from jfewshot.reporting.trends import ALONG_SHOTS
 from jfewshot.statistics import holm_of_pairs, rank_within_columns, signed_rank_p
 
 Record = Mapping[str, Any]

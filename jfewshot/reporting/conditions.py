@@ -24,6 +24,9 @@ AXES = (
     "embeddings_of_supports",
 )
 
+# Fields of a protocol that differ along a curve over shots, as `k_shot` does.
+ALONG_SHOTS = ("nested_shots", "all_labels")
+
 
 def condition_of(record: Mapping[str, Any]) -> dict[str, Any]:
     """The part of a record's identity that has to be equal for all cells of one table.

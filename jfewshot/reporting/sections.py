@@ -10,8 +10,6 @@ from jfewshot.reporting.analysis import Analysis, hardest_grid, pairs_grid, rank
 from jfewshot.reporting.answer import Answer, answer_text, ranking_grid
 from jfewshot.reporting.charts import histogram_chart, ranking_chart, regression_chart, trend_chart
 from jfewshot.reporting.choices import Choices
-from jfewshot.reporting.classifier_rows import ClassifierRows
-from jfewshot.reporting.classifier_tables import classifier_grid, classifiers_json
 from jfewshot.reporting.conditions import classifier_name, query_words, way_and_shots
 from jfewshot.reporting.curves_json import curves_json
 from jfewshot.reporting.document import Block, BoardBlock, Points, Prose, Section, TableBlock
@@ -41,8 +39,6 @@ _MOST_CONDITIONS = 200  # that the page lists
 _MOST_BARS = 40  # upstreams in a figure of bars, the best ones
 _MOST_TRENDS = 12  # figures of curves
 _MOST_RISKS = 2
-_MOST_CLASSIFIER_TABLES = 4  # on the page
-_MOST_CLASSIFIER_FILES = 20
 # Confusion matrices and hardest classes are drawn for this many datasets of the fullest leaderboard.
 _MOST_CLASS_FIGURES = 4
 
@@ -53,7 +49,7 @@ def answer_section(
     apart: Sequence[Series],
     main: Analysis,
     answer: Answer,
-    classifiers: Sequence[ClassifierRows],
+    classifiers: Sequence[Block],
     names: Sequence[str],
 ) -> Section:
     """The beginning of the report: the answer in sentences, one figure, one table, and the cautions.
@@ -64,7 +60,7 @@ def answer_section(
       apart: those with transductive classifiers too; empty where there are none.
       main: the analysis of the leaderboard that the answer is about.
       answer: what the report says first.
-      classifiers: comparisons of classifiers; empty where no two of them have the same cells.
+      classifiers: tables of classifiers; empty where no two of them have the same cells.
       names: all upstreams, which gives each its colour.
 
     Returns:
@@ -91,7 +87,7 @@ def answer_section(
     if apart:
         of_all = across_grid(apart, "All encoders, transductive classifiers")
         blocks.append(TableBlock(writer.table("answer-transductive", of_all), sortable=True))
-    blocks += classifier_blocks(writer, classifiers)
+    blocks += classifiers
     for name, table in (
         ("answer-ranking", ranking_grid(series, main, answer.probability)),
         ("answer-labels", needed_grid(series)),
@@ -99,30 +95,6 @@ def answer_section(
         if table is not None:
             blocks.append(TableBlock(writer.table(name, table)))
     return Section("answer", "The answer", tuple(blocks))
-
-
-def classifier_blocks(writer: Writer, classifiers: Sequence[ClassifierRows]) -> list[Block]:
-    """Tables with a row for each classifier, one for each setting: `answer-classifiers`, `answer-classifiers-2`, and so on.
-
-    Args:
-      writer: writes the tables, and all of them together as JSON.
-      classifiers: the comparisons.
-
-    Returns:
-      the tables of the page.
-    """
-    if not classifiers:
-        return []
-    writer.text("tables/answer-classifiers.json", classifiers_json(classifiers))
-    blocks: list[Block] = []
-    for number, rows in enumerate(classifiers[:_MOST_CLASSIFIER_FILES]):
-        table = writer.table(f"answer-classifiers{f'-{number + 1}' if number else ''}", classifier_grid(rows))
-        if number < _MOST_CLASSIFIER_TABLES:
-            blocks.append(TableBlock(table, sortable=True))
-    if len(classifiers) > len(blocks):
-        further = f"{len(classifiers) - len(blocks)} more comparisons of classifiers, under other settings"
-        blocks.append(Prose((f"tables/answer-classifiers.json has {further}.",)))
-    return blocks
 
 
 def conditions_section(writer: Writer, boards: Sequence[Leaderboard], n_shown: int) -> Section:

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from jfewshot.files import canonical_json
 from jfewshot.reporting.analysis import FEW_CLASSES
 from jfewshot.reporting.conditions import (
+    ALONG_SHOTS,
     classifier_name,
     classifier_words,
     is_transductive,
@@ -22,7 +23,7 @@ from jfewshot.reporting.figures.curves import Curve, Panel
 from jfewshot.reporting.grid import MISSING, Grid, TableEntry, grid
 from jfewshot.reporting.leaderboard import Leaderboard, Record, best_and_second, labels_note
 from jfewshot.reporting.metrics import METRIC_WORDS
-from jfewshot.reporting.trends import ALONG_SHOTS, EPISODES, MOST_CURVES, Trend, places_on_axis
+from jfewshot.reporting.trends import EPISODES, MOST_CURVES, Trend, places_on_axis
 
 AVERAGE = "Average"
 _MOST_PANELS = 4  # largest number of datasets with their own panels; with more datasets only the average is shown

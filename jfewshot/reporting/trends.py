@@ -8,13 +8,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from jfewshot.files import canonical_json
-from jfewshot.reporting.conditions import Conditions, condition_of, describe, order_of, shots_of, shots_words
+from jfewshot.reporting.conditions import (
+    ALONG_SHOTS,
+    Conditions,
+    condition_of,
+    describe,
+    order_of,
+    shots_of,
+    shots_words,
+)
 from jfewshot.reporting.figures.curves import Curve, Panel
 from jfewshot.reporting.labels import UpstreamNames, dataset_labels, upstream_labels
 
 Record = Mapping[str, Any]
-# Fields of a protocol that differ along a curve over shots, as `k_shot` does.
-ALONG_SHOTS = ("nested_shots", "all_labels")
 # The alterations of `jfewshot extract --alter`, as labels of axes.
 ALTERATIONS = {
     "noise": "signal-to-noise ratio of the queries (dB)",
