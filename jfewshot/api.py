@@ -5,11 +5,12 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, SupportsIndex
 
-from jfewshot.cells.computing import evaluate_cells, parts_of_solved
+from jfewshot.cells.computing import evaluate_cells
 from jfewshot.cells.curves import stopped_curves
 from jfewshot.cells.fusions import fusions
 from jfewshot.cells.planning import plan_cells
 from jfewshot.cells.planning_mteb import plan_mteb, refuse_fixed
+from jfewshot.cells.record_parts import parts_of_solved
 from jfewshot.classifiers.specs import ClassifierSpec, default_classifiers, parse_classifier
 from jfewshot.episodes.protocol import (
     Protocol,

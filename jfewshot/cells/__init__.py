@@ -11,6 +11,7 @@
 - `planning_mteb`: the cells of a run with mteb's protocol
 - `scored`: the parts of records that come from scores, and checks that scores can be kept
 - `computing`: makes records from cells; existing records are not computed again
+- `record_parts`: the parts of a record: names, counts, accuracy, convergence, time
 - `estimating`: how much of a run is left to compute, and the disk that its results take
 - `sizes`: how much disk the results of cells take
 - `units`: the units of work for several processes: the cells of one view together
