@@ -30,9 +30,11 @@ from jfewshot.evaluator import gram
 from jfewshot.evaluator.chunking import ChunkShape
 from jfewshot.evaluator.devices import episode_mesh
 from jfewshot.evaluator.drawer import episode_numbers
+from jfewshot.evaluator.drawing_programs import jit_draw, jit_rows
 from jfewshot.evaluator.evaluator import Evaluator
 from jfewshot.evaluator.preprocessing import Transform
-from jfewshot.evaluator.programs import TRACES, jit_draw, jit_rows, jit_solve
+from jfewshot.evaluator.programs import TRACES
+from jfewshot.evaluator.solver_programs import jit_solve
 from jfewshot.files import atomic_write
 from jfewshot.store import ClipTable
 

@@ -16,8 +16,9 @@ from jfewshot.evaluator import gram
 from jfewshot.evaluator.chunking import ChunkShape
 from jfewshot.evaluator.devices import episode_mesh
 from jfewshot.evaluator.drawer import episode_numbers
+from jfewshot.evaluator.drawing_programs import jit_draw, jit_rows, jit_segments
 from jfewshot.evaluator.looked_up import jit_look_up_and_solve
-from jfewshot.evaluator.programs import jit_draw, jit_rows, jit_score, jit_segments, jit_solve
+from jfewshot.evaluator.solver_programs import jit_score, jit_solve
 from tests.synthetic_stores import clip_table
 
 PLATFORMS = ("tpu", "cuda")

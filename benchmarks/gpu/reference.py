@@ -22,7 +22,7 @@ from jfewshot.errors import UserError
 from jfewshot.evaluator.devices import episode_mesh
 from jfewshot.evaluator.evaluator import Evaluator, Solved
 from jfewshot.evaluator.preprocessing import Transform
-from jfewshot.evaluator.programs import jit_solve
+from jfewshot.evaluator.solver_programs import jit_solve
 from jfewshot.files import atomic_write
 from jfewshot.randomness import stream_key
 

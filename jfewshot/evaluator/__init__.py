@@ -23,6 +23,8 @@
 - `backgrounds`: chooses the clips from which a preprocessing's statistics come (NumPy only)
 - `chunking`: chooses how many episodes are solved at once, within a memory budget
 - `programs`: compiles functions and keeps the compiled programs
+- `drawing_programs`: the compiled functions that draw episodes and find the rows of their embeddings
+- `solver_programs`: the compiled functions that train classifiers and score queries
 - `compile_cache`: XLA's compiled code on disk, for the next process
 - `devices`: the devices among which episodes are divided
 """

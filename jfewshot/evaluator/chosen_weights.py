@@ -30,8 +30,9 @@ from jfewshot.episodes.protocol import Protocol
 from jfewshot.evaluator.chunking import Chunking, ChunkShape, episodes_first
 from jfewshot.evaluator.devices import AXIS, shard_over_episodes
 from jfewshot.evaluator.drawer import Drawer, Drawn, episode_numbers
+from jfewshot.evaluator.drawing_programs import jit_rows
 from jfewshot.evaluator.gram import GramSource
-from jfewshot.evaluator.programs import MOST_FUNCTIONS, PROGRAMS, jit_rows
+from jfewshot.evaluator.programs import MOST_FUNCTIONS, PROGRAMS
 from jfewshot.profiling import finished, stage
 from jfewshot.store.clips import ClipTable
 

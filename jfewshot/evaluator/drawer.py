@@ -20,7 +20,8 @@ from jfewshot.episodes.separate import pools_digest
 from jfewshot.errors import UserError
 from jfewshot.evaluator.chunking import Chunking, ChunkShape, episodes_first, in_blocks
 from jfewshot.evaluator.devices import AXIS
-from jfewshot.evaluator.programs import PROGRAMS, drawing_options, jit_draw, jit_segments
+from jfewshot.evaluator.drawing_programs import drawing_options, jit_draw, jit_segments
+from jfewshot.evaluator.programs import PROGRAMS
 from jfewshot.profiling import stage
 from jfewshot.randomness import stream_key
 from jfewshot.store.clips import ClipTable

@@ -16,9 +16,11 @@ from jfewshot.classifiers.base import Classifier
 from jfewshot.classifiers.kernels import wants_squared_lengths
 from jfewshot.classifiers.linalg import computed_once
 from jfewshot.evaluator.devices import AXIS, shard_over_episodes
+from jfewshot.evaluator.drawing_programs import rows_of_block
 from jfewshot.evaluator.gram import look_up
 from jfewshot.evaluator.lengths import look_up_squared_lengths
-from jfewshot.evaluator.programs import MOST_FUNCTIONS, TRACES, block_solver, rows_of_block
+from jfewshot.evaluator.programs import MOST_FUNCTIONS, TRACES
+from jfewshot.evaluator.solver_programs import block_solver
 
 
 @functools.lru_cache(MOST_FUNCTIONS)

@@ -17,8 +17,9 @@ from jfewshot.classifiers.transductive import Transductive
 from jfewshot.episodes.protocol import Protocol
 from jfewshot.evaluator.chunking import is_out_of_memory
 from jfewshot.evaluator.devices import AXIS, shard_over_episodes
+from jfewshot.evaluator.drawing_programs import rows_of_block
 from jfewshot.evaluator.gram import GramSource, OnDevice, Precomputed
-from jfewshot.evaluator.programs import MOST_FUNCTIONS, PROGRAMS, TRACES, rows_of_block
+from jfewshot.evaluator.programs import MOST_FUNCTIONS, PROGRAMS, TRACES
 
 log = logging.getLogger(__name__)
 

@@ -21,20 +21,15 @@ from jfewshot.evaluator.answers import room_for, send, write
 from jfewshot.evaluator.chunking import ChunkShape, episodes_first, in_blocks, strength_first
 from jfewshot.evaluator.devices import AXIS
 from jfewshot.evaluator.drawer import Drawer, Drawn, episode_numbers
+from jfewshot.evaluator.drawing_programs import jit_rows
 from jfewshot.evaluator.gram import GramSource, Precomputed
 from jfewshot.evaluator.looked_up import jit_look_up_and_solve
 from jfewshot.evaluator.on_gpu import CONVERGED, Kernels
 from jfewshot.evaluator.parts import SummedByEpisode, source_of
-from jfewshot.evaluator.programs import (
-    PROGRAMS,
-    jit_rows,
-    jit_score,
-    jit_solve,
-    jit_strength_first,
-    solver_options,
-)
+from jfewshot.evaluator.programs import PROGRAMS
 from jfewshot.evaluator.scoring import kept_answers
 from jfewshot.evaluator.segments import further_passes, highest, majority, summed_scores
+from jfewshot.evaluator.solver_programs import jit_score, jit_solve, jit_strength_first, solver_options
 from jfewshot.profiling import finished, stage
 from jfewshot.store.clips import ClipTable
 

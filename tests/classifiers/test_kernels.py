@@ -17,7 +17,7 @@ from jfewshot.classifiers.specs import parse_classifier
 from jfewshot.errors import UserError
 from jfewshot.evaluator import solving
 from jfewshot.evaluator.full_data import check_classifier
-from jfewshot.evaluator.programs import block_solver
+from jfewshot.evaluator.solver_programs import block_solver
 from jfewshot.heads.fitting import head_spec
 from jfewshot.reporting.conditions import classifier_words
 from tests.classifiers.problems import as_problem, episodes, margins, store_mean

@@ -233,9 +233,9 @@ def test_group_aware_shots_are_nested_where_they_are_drawn_together():
 def fewer_tries(monkeypatch, tries):
     """Give up on a set of classes sooner, in functions that were not compiled before."""
     monkeypatch.setattr(group_aware, "MAX_SUPPORT_DRAWS", tries)
-    from jfewshot.evaluator import programs
+    from jfewshot.evaluator import drawing_programs
 
-    programs.jit_draw.cache_clear()
+    drawing_programs.jit_draw.cache_clear()
 
 
 def test_where_no_support_leaves_queries_of_other_groups_the_error_counts_the_episodes(monkeypatch):

@@ -10,7 +10,7 @@ import pytest
 from jfewshot.classifiers.specs import parse_classifier
 from jfewshot.episodes.protocol import Protocol
 from jfewshot.errors import UserError
-from jfewshot.evaluator import drawer, evaluator, gram, programs, solving
+from jfewshot.evaluator import drawer, drawing_programs, evaluator, gram, programs, solver_programs, solving
 from jfewshot.evaluator.chunking import chunk_shape
 from jfewshot.evaluator.evaluator import Evaluator
 from jfewshot.evaluator.preprocessing import Transform
@@ -155,7 +155,7 @@ def test_few_programs_are_kept_and_the_oldest_go_first():
 
 
 def test_tables_of_compiled_functions_have_a_limit():
-    for function in (programs.jit_draw, programs.jit_rows, programs.jit_solve):
+    for function in (drawing_programs.jit_draw, drawing_programs.jit_rows, solver_programs.jit_solve):
         assert function.cache_info().maxsize == programs.MOST_FUNCTIONS
     for name in dir(gram):
         if name.startswith("_jit"):

@@ -11,7 +11,7 @@ import jfewshot
 from jfewshot.classifiers.calibration import TEMPERATURE
 from jfewshot.classifiers.specs import parse_classifier
 from jfewshot.errors import UserError
-from jfewshot.evaluator import programs, solving
+from jfewshot.evaluator import solver_programs, solving
 from jfewshot.evaluator.devices import episode_mesh
 from jfewshot.evaluator.evaluator import Evaluator
 from jfewshot.results import read_results
@@ -185,8 +185,8 @@ def test_the_plain_program_returns_predictions_and_no_scores():
     shape = jax.ShapeDtypeStruct
     blocks = shape((2, 9, 9, 16), np.float32), shape((2, 12, 9, 16), np.float32), shape((2, 16), np.uint32)
     arguments = *blocks, shape((2,), np.uint32), shape((1,), np.float32)
-    plain = jax.eval_shape(programs.jit_solve(mesh, ridge, 3, 3, False), *arguments)
+    plain = jax.eval_shape(solver_programs.jit_solve(mesh, ridge, 3, 3, False), *arguments)
     assert [(x.shape, x.dtype) for x in plain] == [((2, 1, 12, 16), np.int8), *[((2, 1, 16), np.float32)] * 3]
-    kept = jax.eval_shape(programs.jit_solve(mesh, ridge, 3, 3, True, calibrate=True), *arguments)
+    kept = jax.eval_shape(solver_programs.jit_solve(mesh, ridge, 3, 3, True, calibrate=True), *arguments)
     assert kept[0].shape == (2, 1, 12, 3, 16)
     assert [x.shape for x in kept[4:]] == [(2, 1, 16)] * 2
