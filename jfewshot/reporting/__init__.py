@@ -32,7 +32,9 @@
 | `paper`, `paper_report` | the few-shot paper's tables and figures, with the user's own results beside them |
 | `shifts` | accuracy with supports of the same speaker or site as the queries, and of others |
 | `compare` | the differences between two result folders |
-| `exports`, `hub` | tidy CSV, Parquet, MTEB's JSON; files of the Hugging Face Hub |
+| `tidy` | one typed row per result, as CSV and Parquet |
+| `exports`, `hub` | MTEB's JSON, files of the Hugging Face Hub, and writing all exports |
+| `file_names` | file names of upstreams and datasets that every system accepts |
 | `figures/` | matplotlib figures |
 | `document`, `charts`, `page` | the parts of a page, its Plotly charts, and its HTML |
 | `choices`, `sections`, `writer`, `build` | what a report shows, its sections, its files, and putting it together |

@@ -13,8 +13,8 @@ from jfewshot.reporting.choices import Choices
 from jfewshot.reporting.conditions import classifier_name, query_words, way_and_shots
 from jfewshot.reporting.curves_json import curves_json
 from jfewshot.reporting.document import Block, BoardBlock, Points, Prose, Section, TableBlock
-from jfewshot.reporting.exports import file_names
 from jfewshot.reporting.figures import bars, classes, correlation, curves, ranks
+from jfewshot.reporting.file_names import file_names
 from jfewshot.reporting.fusions import chosen_weights_grid
 from jfewshot.reporting.grid import MISSING, grid, to_csv
 from jfewshot.reporting.labels_needed import needed_grid, needed_grid_of_datasets

@@ -9,9 +9,10 @@ from typing import Any
 
 from jfewshot.files import atomic_write
 from jfewshot.files.csv_cells import csv_text
-from jfewshot.reporting.exports import file_names, write_parquet
+from jfewshot.reporting.file_names import file_names
 from jfewshot.reporting.grid import to_latex
 from jfewshot.reporting.hub import HubResult, eval_results_yaml, eval_yaml
+from jfewshot.reporting.tidy import write_parquet
 from jfewshot.suite.board import run_grids, track_names, track_title
 from jfewshot.suite.contribution import Contribution
 from jfewshot.suite.definition import Suite

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from jfewshot.reporting.exports import file_names
+from jfewshot.reporting.file_names import file_names
 
 RESULTS = "results"
 CONTRIBUTIONS = "contributions"

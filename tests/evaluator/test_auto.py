@@ -6,9 +6,9 @@ import numpy as np
 
 import jfewshot
 from jfewshot.evaluator.evaluator import Evaluator
-from jfewshot.reporting.exports import tidy_rows
 from jfewshot.reporting.leaderboard import leaderboards
 from jfewshot.reporting.strengths import chosen_strengths
+from jfewshot.reporting.tidy import tidy_rows
 from jfewshot.results import read_results
 from tests.synthetic_stores import clip_table, make_store
 

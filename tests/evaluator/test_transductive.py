@@ -9,9 +9,9 @@ from jfewshot.episodes.proportions import divided, unequal_counts
 from jfewshot.episodes.protocol import protocols
 from jfewshot.errors import UserError
 from jfewshot.evaluator import gram
-from jfewshot.reporting.exports import tidy_rows
 from jfewshot.reporting.leaderboard import leaderboards
 from jfewshot.reporting.series import across_grid, all_series, inductive_first
+from jfewshot.reporting.tidy import tidy_rows
 from jfewshot.results import read_results
 from tests.classifiers.test_transductive import balanced_assignments, spread_labels
 from tests.synthetic_stores import clip_table, make_store

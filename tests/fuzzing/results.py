@@ -9,9 +9,10 @@ from jfewshot.errors import UserError
 from jfewshot.reporting.analysis import analyse, pairs_grid, ranks_grid
 from jfewshot.reporting.chosen import chosen_grid
 from jfewshot.reporting.compare import compare_folders, moves_grid
-from jfewshot.reporting.exports import model_index, mteb_json, tidy_csv, tidy_rows
+from jfewshot.reporting.exports import model_index, mteb_json
 from jfewshot.reporting.leaderboard import leaderboards
 from jfewshot.reporting.tables import render
+from jfewshot.reporting.tidy import tidy_csv, tidy_rows
 from jfewshot.reporting.trends import trends
 from jfewshot.results import ResultFolder, key_of, read_results
 from jfewshot.results.lines import line_of

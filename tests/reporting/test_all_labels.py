@@ -7,11 +7,12 @@ import pytest
 from jfewshot.reporting.analysis import Analysis
 from jfewshot.reporting.answer import answer_text, find_answer
 from jfewshot.reporting.curves_json import curves_json
-from jfewshot.reporting.exports import mteb_json, tidy_rows
+from jfewshot.reporting.exports import mteb_json
 from jfewshot.reporting.labels_needed import needed_labels
 from jfewshot.reporting.leaderboard import leaderboards
 from jfewshot.reporting.series import across_grid, all_series, series_trend
 from jfewshot.reporting.strengths import strength_advice
+from jfewshot.reporting.tidy import tidy_rows
 from jfewshot.reporting.trends import trends
 from tests.reporting.synthetic import record_of
 

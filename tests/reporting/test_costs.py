@@ -3,9 +3,9 @@ import json
 import numpy as np
 
 from jfewshot.reporting.costs import cost_sections, costs_grid, costs_json, find_costs
-from jfewshot.reporting.exports import tidy_rows
 from jfewshot.reporting.leaderboard import leaderboards
 from jfewshot.reporting.series import all_series
+from jfewshot.reporting.tidy import tidy_rows
 from jfewshot.reporting.writer import Writer
 from tests.reporting.synthetic import record_of
 

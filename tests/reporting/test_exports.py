@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 
 from jfewshot.errors import UserError
-from jfewshot.reporting.exports import file_names, hub_tasks, model_index, mteb_json, tidy_csv, tidy_rows, write_exports
+from jfewshot.reporting.exports import hub_tasks, model_index, mteb_json, write_exports
+from jfewshot.reporting.file_names import file_names
 from jfewshot.reporting.hub import check_dataset_id
+from jfewshot.reporting.tidy import tidy_csv, tidy_rows
 from tests.reporting.synthetic import record_of
 
 

@@ -7,8 +7,8 @@ import pytest
 from jfewshot import api
 from jfewshot.evaluator.evaluator import Evaluator
 from jfewshot.reporting.chosen import chosen_grid
-from jfewshot.reporting.exports import tidy_rows
 from jfewshot.reporting.fusions import chosen_weights_grid
+from jfewshot.reporting.tidy import tidy_rows
 from tests.synthetic_stores import clip_table, embeddings, make_store
 
 SPLIT = clip_table((8,) * 10, splits=("validation",) * 5 + ("test",) * 5)

@@ -20,12 +20,14 @@ from jfewshot.errors import UserError
 from jfewshot.files.csv_cells import unescape_formula
 from jfewshot.printable import in_a_line, printable
 from jfewshot.reporting.build import Choices, build_report
-from jfewshot.reporting.exports import file_names, model_index, mteb_json, tidy_csv, tidy_rows
+from jfewshot.reporting.exports import model_index, mteb_json
 from jfewshot.reporting.figures import bars, classes, curves, style
+from jfewshot.reporting.file_names import file_names
 from jfewshot.reporting.grid import grid, to_csv, to_latex, to_markdown, to_terminal
 from jfewshot.reporting.leaderboard import leaderboards
 from jfewshot.reporting.outside import read_outside_table
 from jfewshot.reporting.tables import render
+from jfewshot.reporting.tidy import tidy_csv, tidy_rows
 from jfewshot.results import read_results
 from jfewshot.store import open_store
 from tests.reporting.synthetic import record_of, write_results
