@@ -1,23 +1,24 @@
-"""Datasets behind one small interface (`base.Dataset`): the table of contents, by the names that users write.
+"""Datasets, all with the same interface (`base.Dataset`). This module maps the names that users write to datasets.
 
-Each value is `module:factory`, imported when it is asked for. A factory of `DATASETS` takes nothing; one of
-`FAMILIES` takes what stands behind the colon (`folder:birds`, `table:clips.csv`) and which columns hold what.
+Each value of `DATASETS` and `FAMILIES` is `module:factory`, and the module is imported only when a user names the dataset. A
+factory of `DATASETS` has no arguments. A factory of `FAMILIES` takes the text after the colon (`folder:birds`,
+`table:clips.csv`) and the names of the user's columns.
 
-- `base`: what the pipeline asks of a dataset
-- `layout`: reading a publisher's folder
-- `filters`: clips of formats that are not read, and the few-shot paper's filters
+- `base`: the interface between the pipeline and a dataset
+- `layout`: reads a publisher's folder
+- `filters`: leaves out clips in unreadable formats, overlapping stretches, and the clips that the few-shot paper filters out
 - `splits`: the few-shot paper's split of classes
 - `esc`, `nsynth`, `fsdkaggle`, `voxceleb`, `birdclef`, `speech_commands`, `watkins`, `crema_d`: the few-shot paper's datasets
-- `speech_accent_archive`, `common_voice`: the last two of the paper's
+- `speech_accent_archive`, `common_voice`: the last two of the paper's datasets
 - `fsdd`: spoken digits
 - `own`: class folders, or a table of paths and labels
 - `annotations`: labelled stretches of long recordings, from the files of annotation programs
-- `annotation_files`: Raven's and Audacity's files, read and written
-- `annotation_tables`: annotations in CSV files
-- `for_windows`: labelled stretches for recordings that are known by their names alone
-- `elan_times`: when ELAN's annotations begin and end that have no times of their own
-- `tiers`: tiers of Praat's TextGrids and of ELAN's files
-- `background`: windows of annotated recordings that hold no annotation
+- `annotation_files`: reads and writes the files of Raven and Audacity
+- `annotation_tables`: reads annotations from CSV files
+- `for_windows`: labelled stretches for recordings of which only the names are known
+- `elan_times`: computes when ELAN's annotations without own times begin and end
+- `tiers`: reads tiers of Praat's TextGrids and of ELAN's files
+- `background`: windows of annotated recordings without any annotation
 - `kaldi`: a data folder of Kaldi
 - `lhotse_manifest`: cuts or supervisions of lhotse
 - `audformat_database`: a database in audformat
@@ -32,7 +33,7 @@ from extraction.datasets.base import Columns, Dataset
 from jfewshot.errors import UserError
 
 DATASETS: dict[str, str] = {
-    # The few-shot paper's ten (a page for each in docs/datasets)
+    # The ten datasets of the few-shot paper (docs/datasets has a page for each)
     "esc50": "extraction.datasets.esc:esc50",
     "nsynth": "extraction.datasets.nsynth:nsynth",
     "fsdkaggle18": "extraction.datasets.fsdkaggle:fsdkaggle18",
@@ -43,7 +44,7 @@ DATASETS: dict[str, str] = {
     "crema_d": "extraction.datasets.crema_d:crema_d",
     "saa": "extraction.datasets.speech_accent_archive:saa",
     "commonvoice": "extraction.datasets.common_voice:commonvoice",
-    # Small ones that the sample stores are made of
+    # Small datasets, from which the sample stores are made
     "esc10": "extraction.datasets.esc:esc10",
     "fsdd_digits": "extraction.datasets.fsdd:fsdd_digits",
     "fsdd_speakers": "extraction.datasets.fsdd:fsdd_speakers",
@@ -76,31 +77,32 @@ FAMILIES: dict[str, str] = {
     "lhotse": "extraction.datasets.lhotse_manifest:lhotse_manifest",
     "audformat": "extraction.datasets.audformat_database:audformat_database",
 }
-# Families whose files have columns of the user's.
+# Families whose files have columns that the user can name.
 _WITH_COLUMNS = ("table", "hf", "raven", "csv", "kaldi", "lhotse", "audformat")
 
 
 def dataset_names(asked: Sequence[str]) -> list[str]:
-    """Names as `load_dataset` takes them: `paper` becomes the paper's ten; nothing is named twice."""
+    """Replace the name `paper` by the names of the paper's ten datasets, and remove repeated names."""
     return list(dict.fromkeys(name for given in asked for name in (PAPERS_TEN if given == "paper" else (given,))))
 
 
 def load_dataset(name: str, columns: Columns | None = None) -> Dataset:
-    """The dataset of that name.
+    """Load the dataset with a name.
 
     Args:
-      name: a name of `DATASETS`, a family and what it takes (`folder:NAME`, `table:PATH`, `raven:FOLDER`), or the import path
-        of a factory of one's own (`my_module:my_dataset`, which takes nothing and gives a `base.Dataset`).
-      columns: of a table; None for the usual names.
+      name: a name of `DATASETS`, a family and its argument (`folder:NAME`, `table:PATH`, `raven:FOLDER`), or the import path
+        of the user's own factory (`my_module:my_dataset`, a function without arguments that returns a `base.Dataset`).
+      columns: names of columns; None for the usual names.
 
     Raises:
-      UserError: for an unknown name, with the nearest ones, or for further columns of a dataset that has no table.
+      UserError: if the name is unknown (the message gives similar names), or if further columns are named for a dataset
+          without columns.
     """
     family, colon, rest = name.partition(":")
     if columns is not None and columns.further and (name in DATASETS or family not in _WITH_COLUMNS):
         raise UserError(
-            f"--column.further names '{columns.further[0]}', and dataset '{name}' has no table with columns of the user's; list "
-            "its clips in a table (--datasets table:PATH) to keep further columns"
+            f"--column.further names '{columns.further[0]}', but dataset '{name}' has no table with further columns; list its "
+            "clips in a table (--datasets table:PATH) to keep further columns"
         )
     if name in DATASETS:
         return _load(DATASETS[name])()
@@ -126,10 +128,10 @@ def _load_own(name: str) -> Dataset:
         dataset = _load(name)()
     except (ModuleNotFoundError, AttributeError) as error:
         raise UserError(
-            f"cannot import dataset '{name}': {error}. Run from the folder that holds the module"
+            f"cannot import dataset '{name}': {error}. Run the command in the folder that holds the module"
         ) from error
     if not isinstance(dataset, Dataset):
         raise UserError(
-            f"'{name}' gives {type(dataset).__name__}, which has no info or recordings (extraction.datasets.base)"
+            f"'{name}' returns {type(dataset).__name__}, which has no info or recordings (extraction.datasets.base)"
         )
     return dataset

@@ -1,6 +1,6 @@
-"""The files of annotation programs, read and written: Raven's selection tables and Audacity's label tracks.
+"""Read and write the files of annotation programs: Raven's selection tables and Audacity's label tracks.
 
-What is written here is read back here, and by the package crowsetta (tests/extraction/datasets/test_annotation_files.py).
+Tests read the written files with this module and with the package crowsetta (tests/extraction/datasets/test_annotation_files.py).
 """
 
 import dataclasses
@@ -15,11 +15,11 @@ from jfewshot.errors import UserError
 from jfewshot.files import atomic_write
 from jfewshot.files.not_tables import text_of_table
 
-# Raven has no column for labels of its own: these are what people, and BirdNET, call theirs.
+# Raven has no standard column for labels. These are the names that users, and BirdNET, give to this column.
 LABELS = ("Annotation", "Species", "Label", "Class", "Common Name", "Species Code", "Sound Type", "Call Type")
 _BEGIN, _END, _OFFSET = "Begin Time (s)", "End Time (s)", "File Offset (s)"
 _FILES = ("Begin Path", "Begin File")
-# Of Raven, and what the further columns of the clip table are called; Audacity has the same two in a label's second line.
+# Raven's columns, and the names of the further columns in the clip table. Audacity has both numbers in a label's second line.
 _BOUNDS = {"Low Freq (Hz)": "low_hz", "High Freq (Hz)": "high_hz"}
 _WRITTEN = (
     "Selection",
@@ -37,15 +37,15 @@ _WRITTEN = (
 
 @dataclasses.dataclass(frozen=True)
 class Selection:
-    """One labelled stretch of a file of annotations.
+    """A labelled stretch from a file of annotations.
 
     Attributes:
-      line: of the file, from 1.
-      start_s, end_s: in the recording, in seconds.
-      label: its class; may be empty.
-      file: the recording's name where the annotations say it; empty where the name of their file does.
-      score: how sure a classifier is of the label; None where a person gave it.
-      group: what must not be on both sides of an episode; None for the recording.
+      line: number of the line in the file, from 1.
+      start_s, end_s: beginning and end in the recording, in seconds.
+      label: class of the stretch; may be empty.
+      file: name of the recording if the annotations give it; empty if it follows from the name of the annotation file.
+      score: how certain a classifier is of the label; None if a person gave the label.
+      group: group of the clip, whose clips must not be on both sides of an episode; None if the group is the recording.
       further: pairs of name and text for the further columns of the clip table, for instance frequency bounds.
     """
 
@@ -60,16 +60,17 @@ class Selection:
 
 
 def read_raven(path: Path, columns: Columns) -> Iterator[Selection]:
-    """The selections of one of Raven's selection tables (Raven Pro User's Manual, chapter 6).
+    """Read the selections of one of Raven's selection tables (Raven Pro User's Manual, chapter 6).
 
     Frequency bounds become the further columns `low_hz` and `high_hz`.
 
     Args:
-      path: of the table, text with tabs.
-      columns: of the label, begin and end, where they have other names; of the group; and further columns to keep.
+      path: the table, text with tabs.
+      columns: names of the columns for label, begin and end, if they are not the usual ones; name of the column for the group;
+        and further columns to keep.
 
     Raises:
-      UserError: if it is no selection table, has no column of labels, or a time that is no number.
+      UserError: if the file is no selection table, if it has no column for labels, or if a time is no number.
     """
     rows = read_table(path, ("Selection",), "\t", quoting=False)
     if not rows:
@@ -85,11 +86,11 @@ def read_raven(path: Path, columns: Columns) -> Iterator[Selection]:
     for row in rows:
         number = row.line
         if (key := (row["Selection"], row[begin], row[end], row[label])) in seen:
-            continue  # the same selection in another view
+            continue  # Raven writes a selection once for each view
         seen.add(key)
         begin_s, end_s = (seconds_of(row[column], f"{path}, line {number}, {column}") for column in (begin, end))
         file = next((row[column] for column in _FILES if row.get(column)), "")
-        # In a table of several files the times run on from one file to the next, and this column begins anew.
+        # In a table of several files the times continue from one file to the next; this column begins at 0 for each file.
         offset = row.get(_OFFSET, "")
         if file and offset:
             start_s = seconds_of(offset, f"{path}, line {number}, {_OFFSET}")
@@ -106,13 +107,13 @@ def read_raven(path: Path, columns: Columns) -> Iterator[Selection]:
 
 
 def read_audacity(path: Path, columns: Columns) -> Iterator[Selection]:
-    """The labels of a track that Audacity exported: begin, end and text between tabs, without a header.
+    """Read the labels of a track that Audacity exported: begin, end and text between tabs, without a header.
 
-    A second line of a label begins with a backslash and holds its frequency bounds, which become the further columns `low_hz` and
-    `high_hz`.
+    The second line of a label begins with a backslash and holds its frequency bounds. They become the further columns `low_hz`
+    and `high_hz`.
 
     Args:
-      path: of the label track.
+      path: the label track.
       columns: not used.
 
     Raises:
@@ -134,12 +135,12 @@ def read_audacity(path: Path, columns: Columns) -> Iterator[Selection]:
 
 
 def write_raven(path: Path, selections: Sequence[Selection], sample_rate: int) -> None:
-    """Write one of Raven's selection tables, all frequencies of the recording selected.
+    """Write one of Raven's selection tables. Each selection covers all frequencies of the recording.
 
     Args:
-      path: of the table, which ends in `.selections.txt`.
-      selections: in the order in which they are written; their lines are not used.
-      sample_rate: of the recording, in Hz.
+      path: the table, whose name ends in `.selections.txt`.
+      selections: selections in the order in which to write them; their line numbers are not used.
+      sample_rate: sample rate of the recording in Hz.
     """
     rows = ["\t".join(_WRITTEN)]
     for number, one in enumerate(selections, 1):
@@ -164,8 +165,8 @@ def write_audacity(path: Path, selections: Sequence[Selection]) -> None:
     """Write a label track that Audacity imports.
 
     Args:
-      path: of the label track, which ends in `.txt`.
-      selections: in the order in which they are written; of each, the times and the label.
+      path: the label track, whose name ends in `.txt`.
+      selections: selections in the order in which to write them; only their times and labels are written.
     """
     _write(path, [f"{one.start_s:.6f}\t{one.end_s:.6f}\t{_cell(one.label)}" for one in selections])
 
@@ -177,7 +178,7 @@ def _write(path: Path, lines: Sequence[str]) -> None:
 
 
 def _cell(text: str) -> str:
-    """A text without what ends a cell or a line."""
+    """A text without characters that would end a cell or a line."""
     return " ".join(text.split()) if any(character in text for character in "\t\r\n") else text
 
 
@@ -190,8 +191,8 @@ def _label_column(path: Path, row: dict[str, str], named: str | None) -> str:
     found = next((lower[name.casefold()] for name in LABELS if name.casefold() in lower), None)
     if found is None:
         raise UserError(
-            f"{path} has no column {', '.join(LABELS[:-1])} or {LABELS[-1]}; it has {', '.join(row)}. Name the one of the class: "
-            "--column.label"
+            f"{path} has no column {', '.join(LABELS[:-1])} or {LABELS[-1]}; it has {', '.join(row)}. Name the column of the "
+            "class: --column.label"
         )
     return found
 
@@ -200,6 +201,6 @@ def last_name(file: str) -> str:
     """The name of a recording without the folders of the machine on which it was annotated.
 
     Args:
-      file: a path of any system, or an address.
+      file: a path of any operating system, or a web address.
     """
     return PureWindowsPath(file).name if "\\" in file else PurePosixPath(file).name

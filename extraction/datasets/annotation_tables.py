@@ -1,10 +1,10 @@
-"""Annotations in CSV files with a header: a row for each labelled stretch.
+"""Read annotations from CSV files with a header and one row for each labelled stretch.
 
-    label,start_s,end_s,path            one file may speak of several recordings
+    label,start_s,end_s,path            one file may have rows about several recordings
     owl,12.5,14.0,site2/dawn.wav
 
-Without a column of recordings, a file belongs to the recording whose name it begins with. Programs call these columns by many
-names; the first of each line below that a table has is used, in any case of letters.
+A file without a column of recordings belongs to the recording with whose name its own name begins. Programs give these columns
+different names. Of the names in each line below, the first one that the table has is used; upper and lower case are equal.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,14 +27,15 @@ _BOUNDS = {
 
 
 def read_csv(path: Path, columns: Columns) -> Iterator[Selection]:
-    """The annotations of one CSV file.
+    """Read the annotations of one CSV file.
 
     Args:
-      path: of the file: `,`, `;`, tab or `|` between the columns.
-      columns: of the label, begin, end, recording and group where they have other names, and further columns to keep.
+      path: the file; columns are separated by `,`, `;`, a tab or `|`.
+      columns: names of the columns for label, begin, end, recording and group, if they are not the usual ones; and further
+        columns to keep.
 
     Raises:
-      UserError: if a column is missing, or a time is no number of seconds.
+      UserError: if a column is missing, or if a time is no number of seconds.
     """
     rows = read_table(path, ())
     if not rows:
@@ -72,7 +73,7 @@ def _column(
     option: str,
     optional: bool = False,
 ) -> str:
-    """The column that holds `what`; empty for an optional one that is not there and was not named."""
+    """The column that holds `what`; empty for an optional column that is missing and that the user did not name."""
     if named is not None:
         if named not in header:
             raise UserError(f"{path} has no column {named}; it has {', '.join(header)}")
@@ -81,7 +82,7 @@ def _column(
     found = next((lower[name.casefold()] for name in usual if name.casefold() in lower), "")
     if not found and not optional:
         raise UserError(
-            f"{path} has no column of {what} that is known by its name ({', '.join(usual[:4])}); it has {', '.join(header)}. "
+            f"{path} has no column of {what} with a usual name ({', '.join(usual[:4])}); it has {', '.join(header)}. "
             f"Name it with {option}"
         )
     return found

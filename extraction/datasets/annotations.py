@@ -1,19 +1,19 @@
-"""Labelled stretches of long recordings, as annotation programs write them.
+"""Labelled stretches of long recordings, from the files of annotation programs.
 
-    --datasets raven:FOLDER       selection tables of Raven (and of BirdNET), in FOLDER and below
-    --datasets audacity:FOLDER    label tracks that Audacity exported, in FOLDER and below
+    --datasets raven:FOLDER       selection tables of Raven (and of BirdNET), in FOLDER and its subfolders
+    --datasets audacity:FOLDER    label tracks that Audacity exported, in FOLDER and its subfolders
     --datasets textgrid:FOLDER    Praat's TextGrids
     --datasets elan:FOLDER        ELAN's files
-    --datasets csv:FOLDER         CSV files with columns of label, begin and end
+    --datasets csv:FOLDER         CSV files with columns for label, begin and end
 
-ROOT is the folder of the recordings. A file of annotations belongs to the recording whose name it begins with:
+ROOT is the folder of the recordings. A file of annotations belongs to the recording with whose name its own name begins:
 `dawn.Table.1.selections.txt` and `dawn.txt` belong to `dawn.wav`. A selection table with a column `Begin File` (or `Begin Path`)
-and a CSV file with a column of paths may speak of several recordings, and an ELAN file names its own.
+and a CSV file with a column of paths may have rows about several recordings, and an ELAN file names its recording.
 
-A clip is one selection, its group the recording. Raven writes each selection once for each view (waveform, spectrogram); it is
-taken once. The label is in the column named with `--column.label`, or else in the first there is of `annotation_files.LABELS`.
-Frequency bounds are kept in the columns `low_hz` and `high_hz` of the clip table. A file of annotations that holds none is listed
-among what is left out.
+Each selection is a clip, and its group is the recording. Raven writes each selection once for each view (waveform, spectrogram);
+it makes only one clip. The label is in the column named with `--column.label`. Without this option, it is in the first of the
+columns `annotation_files.LABELS` that the table has. Frequency bounds are kept in the columns `low_hz` and `high_hz` of the clip
+table. A recording whose file of annotations is empty is listed among the clips that are left out.
 """
 
 import dataclasses
@@ -36,11 +36,11 @@ class Annotations:
     """A folder of annotations, and a folder of recordings.
 
     Attributes:
-      info: named after the folder of annotations.
-      folder: of the annotations.
-      read: from a file of annotations and the user's columns to its selections.
-      columns: which hold what, where they are not called as usual.
-      ending: of a file of annotations, in lower case.
+      info: facts about the dataset, which is named after the folder of annotations.
+      folder: folder of the annotations.
+      read: function from a file of annotations and the user's columns to the selections in the file.
+      columns: names of columns that are not the usual ones.
+      ending: ending of the names of annotation files, in lower case.
     """
 
     info: DatasetInfo
@@ -51,11 +51,11 @@ class Annotations:
 
     @property
     def annotation_folder(self) -> Path:
-        """The folder of the annotations, which need not hold recordings."""
+        """The folder of the annotations, which may have no recordings."""
         return self.folder
 
     def recordings(self, root: Path) -> list[Recording]:
-        """Every selection, in the order of clip ids; one that cannot be used is marked."""
+        """List all selections in the order of clip ids; unusable ones are marked as left out."""
         require_folder(root, self.info)
         tables = [path for path in files_below(self.folder) if path.suffix.lower() == self.ending]
         if not tables:
@@ -75,7 +75,7 @@ class Annotations:
         return without_doubles(clips)
 
     def _clip(self, root: Path, path: Path, selection: Selection, names: "Names") -> Recording:
-        """A selection as a clip, marked where it cannot be one."""
+        """Make a clip of a selection; it is marked as left out if it is unusable."""
         audio = names.find(selection.file or path.name, path)
         clip = stretch(
             path=audio if audio is not None else root / (selection.file or path.stem),
@@ -94,51 +94,51 @@ class Annotations:
 
 
 def raven(folder: str, columns: Columns) -> Annotations:
-    """Raven's selection tables below a folder.
+    """Raven's selection tables in a folder and its subfolders.
 
     Args:
-      folder: of the tables.
-      columns: of the label, where it is not among `LABELS`.
+      folder: folder of the tables.
+      columns: name of the column for the label, if it is not one of `LABELS`.
     """
     return _annotations(folder, columns, read_raven)
 
 
 def audacity(folder: str, columns: Columns) -> Annotations:
-    """Audacity's label tracks below a folder.
+    """Audacity's label tracks in a folder and its subfolders.
 
     Args:
-      folder: of the label tracks.
+      folder: folder of the label tracks.
       columns: not used, since label tracks have no columns.
     """
     return _annotations(folder, columns, read_audacity)
 
 
 def textgrid(folder: str, columns: Columns) -> Annotations:
-    """Praat's TextGrids below a folder.
+    """Praat's TextGrids in a folder and its subfolders.
 
     Args:
-      folder: of the TextGrids.
-      columns: the tier of the labels, where there are several.
+      folder: folder of the TextGrids.
+      columns: name of the tier with the labels, if there are several tiers.
     """
     return _annotations(folder, columns, read_textgrid, ".textgrid")
 
 
 def elan(folder: str, columns: Columns) -> Annotations:
-    """ELAN's files below a folder.
+    """ELAN's files in a folder and its subfolders.
 
     Args:
-      folder: of the files.
-      columns: the tier of the labels, where several hold annotations.
+      folder: folder of the files.
+      columns: name of the tier with the labels, if several tiers have annotations.
     """
     return _annotations(folder, columns, read_elan, ".eaf")
 
 
 def csv(folder: str, columns: Columns) -> Annotations:
-    """CSV files of annotations below a folder.
+    """CSV files of annotations in a folder and its subfolders.
 
     Args:
-      folder: of the files.
-      columns: of label, begin, end, recording and group, where they are not called as usual.
+      folder: folder of the files.
+      columns: names of the columns for label, begin, end, recording and group, if they are not the usual ones.
     """
     return _annotations(folder, columns, read_csv, ".csv")
 
@@ -148,17 +148,19 @@ def _annotations(
 ) -> Annotations:
     path = Path(folder)
     if not path.is_dir():
-        raise UserError(f"{path} is not a folder; give the folder of the annotations, and that of the audio as --root")
+        raise UserError(
+            f"{path} is not a folder; give the folder of the annotations, and the folder of the audio as --root"
+        )
     name = path.resolve().name
     return Annotations(DatasetInfo(name, name, "", "", "", group_is="recording"), path, read, columns, ending)
 
 
 class Names:
-    """Recordings by their names, with and without the ending.
+    """Finds recordings by their names, with or without the ending.
 
     Args:
-      recordings: their paths.
-      root: the folder that they lie below, for messages; None where it is not known.
+      recordings: paths of the recordings.
+      root: the folder that contains the recordings, for messages; None if it is not known.
     """
 
     def __init__(self, recordings: Iterable[Path], root: Path | None):
@@ -169,14 +171,18 @@ class Names:
                 self._named.setdefault(name, []).append(path)
 
     def find(self, name: str, annotations: Path) -> Path | None:
-        """The recording that a name begins with; None for none.
+        """Find the recording with whose name a text begins.
 
         Args:
-          name: of a recording, or of a file of annotations.
-          annotations: the file that names it, for messages.
+          name: name of a recording, or of a file of annotations.
+          annotations: the file of annotations, for messages. If several recordings have the name, the one in a folder with the
+              same name as this file's folder is taken.
+
+        Returns:
+          the recording; None if there is none.
 
         Raises:
-          UserError: if several recordings have it.
+          UserError: if several recordings fit.
         """
         parts = name.split(".")
         for end in range(len(parts), 0, -1):
@@ -189,7 +195,7 @@ class Names:
                 one, other = (path if self._root is None else path.relative_to(self._root) for path in found[:2])
                 raise UserError(
                     f"{annotations}: {len(found)} recordings{where} are called {'.'.join(parts[:end])} ({one}, {other}); give "
-                    "them different names, or put annotations into folders that are called as those of the recordings"
+                    "them different names, or put annotations into folders with the same names as those of the recordings"
                 )
             if found:
                 return found[0]

@@ -2,9 +2,9 @@
 
     --datasets audformat:FOLDER --column.label emotion --column.group speaker
 
-`--column.label`, `--column.group` and `--column.further` name schemes; values that stand in another table, for the file as a
-whole, are found too. audformat reads the database, and is imported when one is read. Splits are the database's own. Tables are
-never read from pickled copies (`db.TABLE.pkl`), since these can run code.
+`--column.label`, `--column.group` and `--column.further` name schemes. Their values may also be in another table, for the file as
+a whole. The package audformat reads the database; it is imported only when a database is read. Splits are the database's own.
+Pickled copies of tables (`db.TABLE.pkl`) are never read, since reading them can run code.
 """
 
 import contextlib
@@ -31,9 +31,9 @@ class AudformatDatabase:
     """The labelled files and stretches of a database.
 
     Attributes:
-      info: named after the folder.
-      folder: of the database.
-      columns: the schemes of class, group and further columns.
+      info: facts about the dataset, which is named after the folder.
+      folder: folder of the database.
+      columns: names of the schemes for class, group and further columns.
     """
 
     info: DatasetInfo
@@ -42,11 +42,11 @@ class AudformatDatabase:
 
     @property
     def own_root(self) -> Path | None:
-        """The folder of the database, if its audio lies there."""
+        """The folder of the database, if it contains the audio."""
         return self.folder if sound_below(self.folder) else None
 
     def recordings(self, root: Path) -> list[Recording]:
-        """Every row with a value of the label's scheme, in the order of clip ids; one that cannot be used is marked."""
+        """List all rows with a value of the label's scheme, in the order of clip ids; unusable ones are marked as left out."""
         require_folder(root, self.info)
         database = self._load()
         label = self.columns.label or self._only_scheme(database)
@@ -76,7 +76,7 @@ class AudformatDatabase:
         return without_doubles(clips)
 
     def _clip(self, root: Path, key: Any) -> Recording:
-        """A row's file, or stretch of a file, without a class."""
+        """Make a clip, still without a class, of a row's file or stretch of a file."""
         file, start_s, end_s = (key, 0.0, None) if isinstance(key, str) else (key[0], *map(_seconds, key[1:]))
         path, name = root / file, Path(file).as_posix()
         if end_s is None and not start_s:
@@ -96,7 +96,7 @@ class AudformatDatabase:
             if not any(path.with_suffix(suffix) in files for suffix in (".csv", ".parquet")):
                 raise UserError(
                     f"{path} is a pickled table, which can run code when it is read; get the database with tables in CSV or "
-                    "Parquet, or write these where you trust it: Database.save(FOLDER, storage_format='parquet')"
+                    "Parquet, or, if you trust this table, write such tables: Database.save(FOLDER, storage_format='parquet')"
                 )
         try:
             with _no_warnings(), tempfile.TemporaryDirectory() as beside:
@@ -104,21 +104,21 @@ class AudformatDatabase:
                 self._refuse_paths([*database.tables, *database.misc_tables])
                 if not pickled:
                     return database
-                # audformat reads the pickled copy of a table first. It sees a folder without such copies.
+                # audformat prefers the pickled copy of a table. So it gets a folder of links without such copies.
                 for path in set(files) - set(pickled):
                     (Path(beside) / path.name).symlink_to(path.absolute())
                 return audformat.Database.load(beside, load_data=True)
         except UserError:
             raise
-        except Exception as error:  # YAML's errors, pandas', audformat's own
+        except Exception as error:  # errors of the YAML parser, of pandas or of audformat
             raise self._refused(error) from error
 
     def _refuse_paths(self, tables: list[str]) -> None:
-        """The name of a table is part of the name of its file: one with a slash is a file of another folder."""
+        """Refuse tables whose names contain a slash: the file name contains the table name, so it would be in another folder."""
         for name in tables:
             if "/" in name or "\\" in name:
                 raise UserError(
-                    f"{self.folder / _HEADER} names a table '{name}', whose file would lie in another folder; give the table "
+                    f"{self.folder / _HEADER} names a table '{name}', whose file would be in another folder; give the table "
                     "a name without slashes"
                 )
 
@@ -126,14 +126,14 @@ class AudformatDatabase:
         try:
             with _no_warnings():
                 return database.get(label, others, splits=splits, strict=False)
-        except Exception as error:  # values that contradict each other, or their schemes
+        except Exception as error:  # values that contradict each other or their schemes
             raise self._refused(error) from error
 
     def _only_scheme(self, database: Any) -> str:
         if len(database.schemes) != 1:
             raise UserError(
-                f"{self.folder} has {len(database.schemes)} schemes ({', '.join(database.schemes)}); name the one of the class: "
-                "--column.label"
+                f"{self.folder} has {len(database.schemes)} schemes ({', '.join(database.schemes)}); name the scheme of the "
+                "class: --column.label"
             )
         return next(iter(database.schemes))
 
@@ -146,8 +146,8 @@ def audformat_database(folder: str, columns: Columns) -> AudformatDatabase:
     """A database in audformat.
 
     Args:
-      folder: of the database, with its `db.yaml`.
-      columns: the schemes of class, group and further columns.
+      folder: folder of the database, which contains its `db.yaml`.
+      columns: names of the schemes for class, group and further columns.
     """
     path = Path(folder)
     if not (path / _HEADER).is_file():
@@ -159,7 +159,7 @@ def audformat_database(folder: str, columns: Columns) -> AudformatDatabase:
 
 @contextlib.contextmanager
 def _no_warnings() -> Iterator[None]:
-    """Inside, nothing is said about what audformat uses of pandas and pandas deprecates."""
+    """Suppress warnings: audformat uses parts of pandas that pandas has deprecated."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

@@ -1,4 +1,4 @@
-"""Windows of annotated recordings that hold no annotation, as a class of their own: is anything there at all?"""
+"""Make a class of windows of annotated recordings without any annotation, for detecting whether there is any sound at all."""
 
 import collections
 import dataclasses
@@ -26,22 +26,24 @@ def add_background(
 ) -> list[Recording]:
     """Add windows without any annotation, as clips of the class `background`.
 
-    A window is as long as a used stretch that is drawn at random, so that durations do not give the class away. It overlaps with
-    no annotation (whether its clip is used or left out), with no window around one, and with no other window of the class. Which
-    windows are drawn depends on the recording's name, its annotations, and the lengths of the used stretches.
+    A window is as long as a randomly chosen used stretch, so that the class cannot be recognised by its durations. It overlaps
+    with no annotation (whether the annotation's clip is used or left out), with no window around an annotation, and with no other
+    window of the class. The random choice depends on the recording's name, its annotations, and the lengths of the used
+    stretches.
 
     Args:
-      annotated: stretches as they were annotated. A recording that was annotated and holds nothing stands among them as a clip
-        without times that is left out.
+      annotated: stretches as they were annotated. For a recording that was annotated without finding anything, the list has a
+        clip without times that is left out.
       used: the same clips in the same order, with the windows that are encoded.
       root: folder of the recordings, for the names of windows.
-      at_most: windows of each recording; fewer where there is no room.
+      at_most: number of windows for each recording; a recording with too little room gets fewer.
 
     Returns:
-      `used`, and the new clips behind them.
+      `used`, followed by the new clips.
 
     Raises:
-      UserError: if the number is negative, no clip is a stretch, a class has this name already, or no recording has room.
+      UserError: if the number is negative, if no clip is a stretch, if a class already has this name, or if no recording has
+        room.
     """
     if at_most < 0:
         raise UserError(f"--background is {at_most}; give the number of windows of each recording, for instance 20")
@@ -64,7 +66,7 @@ def add_background(
     found: list[Recording] = []
     for path, clips in sorted(of_file.items()):
         if any(before.start_s is None and not before.left_out for before, _ in clips):
-            continue  # a whole file with a class
+            continue  # the whole file is a clip with a class, so it has no room for background
         try:
             held_ms = math.floor(1000 * duration_s(path))
         except AudioError:
@@ -83,7 +85,7 @@ def add_background(
         )
     if len(found) < at_most * len(of_file):
         logger.warning(
-            "--background: %s of %d have no annotation in them; there was no room for more",
+            "--background: %s of %d contain no annotation; there was no room for more",
             counted(len(found), "window"),
             at_most * len(of_file),
         )
@@ -91,7 +93,7 @@ def add_background(
 
 
 def _draw(name: str, taken: Sequence[Span], held_ms: int, lengths: Sequence[int], at_most: int) -> list[Span]:
-    """Windows outside of what is taken, each start in whole milliseconds equally likely."""
+    """Draw windows that do not overlap with occupied stretches. Every start in whole milliseconds is equally likely."""
     generator = np.random.default_rng(list(hashlib.sha256(name.encode()).digest()))
     occupied, windows = list(taken), []
     for _ in range(at_most):
@@ -119,7 +121,7 @@ def _span(one: Recording) -> Span:
 
 
 def _common(clips: Sequence[Recording], name: str, used: Sequence[Recording]) -> Recording:
-    """What all clips of a recording have in common: its group and split, and further columns; else these are empty."""
+    """The background clip of a recording, with group, split and further columns if all its clips share them; else empty."""
     groups, splits = {one.group for one in clips}, {one.split for one in clips}
     columns = list(dict.fromkeys(key for one in used for key, _ in one.further))
     values = [{dict(one.further).get(key, "") for one in clips} for key in columns]

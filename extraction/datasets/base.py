@@ -1,5 +1,5 @@
-"""The interface between the pipeline and a dataset: where its recordings are, and the class, group and split of
-each."""
+"""The interface between the pipeline and a dataset: the places of its recordings, and the class, group and split of each
+recording."""
 
 import dataclasses
 import typing
@@ -14,17 +14,18 @@ class Recording:
     """One labelled recording of a dataset, or one labelled stretch of a recording.
 
     Attributes:
-      clip_id: names it for good, on every machine: usually the path below the dataset's folder, with forward slashes.
+      clip_id: permanent name of the clip, the same on every machine: usually the path relative to the dataset's folder, with
+        forward slashes.
       path: the audio file.
-      label: its class.
-      group: what must not be on both sides of an episode if the user says so: speaker, source recording, site; may be
-        empty.
-      split: `train`, `validation` or `test` where the dataset's classes are split; may be empty.
-      start_s, end_s: the stretch of the file that the clip is, in seconds; None for the whole file.
-      left_out: why it is not to be used (a filter of the paper's, a file that its metadata names and that is not
-        there); empty for a recording to be used. The store's manifest lists left-out recordings with this reason.
-      further: pairs of name and text for the further columns of the clip table (site, microphone), the same names for all
-        recordings of a dataset.
+      label: class of the clip.
+      group: speaker, source recording or site. With `--group-aware`, clips of one group are never on both sides of an episode.
+        May be empty.
+      split: `train`, `validation` or `test` if the dataset's classes are split; may be empty.
+      start_s, end_s: beginning and end of the clip in the file, in seconds; None for the whole file.
+      left_out: reason not to use the clip (a filter of the few-shot paper, or a file that is missing); empty for a clip to use.
+        The store's manifest lists left-out clips with this reason.
+      further: pairs of name and text for the further columns of the clip table (site, microphone). All recordings of a dataset
+        have the same names.
     """
 
     clip_id: str
@@ -39,8 +40,9 @@ class Recording:
 
     @property
     def audio(self) -> "Path | Stretch":
-        """What is decoded."""
-        from jfewshot.audio import Stretch  # loaded late: options need columns, and `--help` needs no NumPy
+        """The file or stretch to decode."""
+        # Imported here and not above: options need `Columns` of this module, and `--help` is slow if it imports NumPy.
+        from jfewshot.audio import Stretch
 
         if self.start_s is None or self.end_s is None:
             return self.path
@@ -52,16 +54,16 @@ class DatasetInfo:
     """Facts about a dataset that are known before its folder is read.
 
     Attributes:
-      name: the store's folder, `esc50` say.
-      title: what people call it.
-      licence: of the audio.
-      source: where to get it.
-      citation: how its authors want to be cited.
-      n_clips: how many recordings the whole dataset gives, filters applied; None if that is not published.
-      n_classes: likewise, classes.
-      group_is: what a group is, in a few words (`speaker`); empty if it has none.
-      class_list: its key in `jfewshot/data/class_splits.json`, which names its classes; empty if it is not there.
-      altered: of altered copies of a dataset, what was done (`of`, `kind`, `value`); None for recordings as they are.
+      name: name of the store's folder, for instance `esc50`.
+      title: the dataset's usual name.
+      licence: licence of the audio.
+      source: address from which to get the dataset.
+      citation: the citation that its authors ask for.
+      n_clips: number of recordings of the whole dataset after filtering; None if it is not published.
+      n_classes: number of classes of the whole dataset after filtering; None if it is not published.
+      group_is: the meaning of a group in a few words (`speaker`); empty if the dataset has no groups.
+      class_list: key of the list of its classes in `jfewshot/data/class_splits.json`; empty if there is no such list.
+      altered: for altered copies of a dataset, the alteration (`of`, `kind`, `value`); None for unaltered recordings.
     """
 
     name: str
@@ -78,46 +80,49 @@ class DatasetInfo:
 
 @dataclasses.dataclass(frozen=True)
 class Columns:
-    """Which columns of a table (`table:`, `hf:`, `csv:`), or which tier, hold what."""
+    """Names of the columns of a table (`table:`, `hf:`, `csv:`), or name of a tier."""
 
     audio: str | None = None
-    """Column of the audio files, for datasets table:PATH and hf:FOLDER. Without this option, path or file_name of a table,
-    and the one column of type Audio of an hf: folder."""
+    """Column with the audio files, for datasets table:PATH and hf:FOLDER. Without this option, path or file_name of a table,
+    and the only column of type Audio of an hf: folder."""
     label: str | None = None
-    """Column of the class (of lhotse a field, of Kaldi a file such as utt2lang, of audformat a scheme). Without this option,
-    label or class."""
+    """Column with the class (for lhotse a field, for Kaldi a file such as utt2lang, for audformat a scheme). Without this
+    option, label or class."""
     group: str | None = None
-    """Column of what must not be on both sides of an episode, for instance speaker or site. Without this option, group, if
-    there is such a column."""
+    """Column with the group, for instance speaker or site: clips of one group can be kept on one side of an episode. Without
+    this option, group, if there is such a column."""
     split: str | None = None
-    """Column of the split. Without this option, split, if there is such a column; the parts of a saved DatasetDict are
+    """Column with the split. Without this option, split, if there is such a column; the parts of a saved DatasetDict are
     splits."""
     start: str | None = None
-    """Column of where a clip begins in its file, in seconds. Without this option, start_s, if there is such a column. A clip
-    is then a stretch of a recording, and not the whole file."""
+    """Column with the beginning of a clip in its file, in seconds: a clip is then a stretch of a recording, and not the whole
+    file. Without this option, start_s, if there is such a column."""
     end: str | None = None
-    """Column of where a clip ends in its file, in seconds. Without this option, end_s, if there is such a column."""
+    """Column with the end of a clip in its file, in seconds. Without this option, end_s, if there is such a column."""
     tier: str | None = None
-    """Tier of the class, for datasets textgrid:FOLDER and elan:FOLDER. Without this option, the only tier of intervals."""
+    """Tier with the class, for datasets textgrid:FOLDER and elan:FOLDER. Without this option, the only tier of intervals."""
     further: tuple[str, ...] = ()
     """Further columns to keep in the store, for instance site and microphone, for datasets that have columns, fields, files
-    or schemes. `jfewshot run --support-where site=A --query-where site=B` then draws support and query clips by them.
-    Without this option, none; frequency bounds of annotations are always kept, as low_hz and high_hz."""
+    or schemes. `jfewshot run --support-where site=A --query-where site=B` can then select support and query clips by these
+    columns. Without this option, none; frequency bounds of annotations are always kept, as low_hz and high_hz."""
 
 
 @typing.runtime_checkable
 class Dataset(typing.Protocol):
-    """A dataset: what it is, and how its folder is read."""
+    """A dataset: facts about it, and a function that reads its folder."""
 
     @property
     def info(self) -> DatasetInfo:
-        """What the dataset is."""
+        """Facts about the dataset."""
         ...
 
     def recordings(self, root: Path) -> list[Recording]:
-        """Every recording below `root`, the folder as its publisher lays it out, in the order of clip ids.
+        """List all recordings of a folder that has the publisher's layout, in the order of clip ids.
+
+        Args:
+          root: the folder.
 
         Raises:
-          UserError: if `root` does not look like this dataset; says what is missing and how the folder must look.
+          UserError: if `root` does not look like this dataset; the message says what is missing and how the folder must look.
         """
         ...

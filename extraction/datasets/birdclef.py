@@ -22,12 +22,12 @@ MIN_CLIPS = 50
 
 @dataclasses.dataclass(frozen=True)
 class BirdClef:
-    """Class: the species, as `Genus species_Common name`. No groups: who recorded a clip is not in the folders."""
+    """A clip's class is the species, as `Genus species_Common name`. There are no groups: the folders do not name recordists."""
 
     info: DatasetInfo
 
     def recordings(self, root: Path) -> list[Recording]:
-        """Every clip, in the order of clip ids, those that the pruning drops marked."""
+        """List all clips in the order of clip ids; clips that the paper drops are marked as left out."""
         require_folder(root, self.info)
         species = [folder for folder in subfolders(root) if "_" in folder.name]
         if not species:

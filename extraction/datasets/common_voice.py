@@ -1,11 +1,11 @@
-"""Common Voice, delta segment 12.0: what volunteers read aloud between two releases, 88 languages (Ardila et al.,
+"""Common Voice, delta segment 12.0: sentences that volunteers read between two releases, in 88 languages (Ardila et al.,
 2020).
 
     ROOT/
       <locale>/clips/*.mp3
       <locale>/validated.tsv, other.tsv, invalidated.tsv     client_id, path, ...
 
-One archive per language; each unpacks as cv-corpus-12.0-delta-2022-12-07/<locale>, and ROOT is that common folder.
+There is one archive per language. Each unpacks to cv-corpus-12.0-delta-2022-12-07/<locale>, and ROOT is this common folder.
 """
 
 import dataclasses
@@ -21,16 +21,16 @@ _TABLES = ("validated.tsv", "other.tsv", "invalidated.tsv")
 
 @dataclasses.dataclass(frozen=True)
 class CommonVoice:
-    """Class: the language. Group: the speaker (`client_id`).
+    """A clip's class is the language, and its group is the speaker (`client_id`).
 
-    The paper used 256,243 clips of these and does not say which; here it is all that the tables name. Languages that
-    the paper did not use are marked as left out.
+    The paper used 256,243 of these clips and does not say which ones; this dataset has all clips that the tables name. Languages
+    that the paper did not use are marked as left out.
     """
 
     info: DatasetInfo
 
     def recordings(self, root: Path) -> list[Recording]:
-        """Every clip that a language's tables name, in the order of clip ids."""
+        """List all clips that the languages' tables name, in the order of clip ids."""
         require_folder(root, self.info)
         locales = [folder for folder in subfolders(root) if (folder / "clips").is_dir()]
         if not locales:
@@ -48,7 +48,7 @@ def _of_language(root: Path, locale: Path, splits: dict[str, str]) -> list[Recor
     if not tables:
         raise UserError(f"{locale} has none of {', '.join(_TABLES)}; extract the publisher's archive again")
     columns = ("client_id", "path")
-    # Common Voice writes its tables without quoting: a sentence may begin with a quote that nothing closes.
+    # Common Voice writes its tables without quoting: a sentence may begin with a quote that is never closed.
     rows = [row for table in tables for row in read_table(table, columns, "\t", quoting=False)]
     speakers = {row["path"]: row["client_id"] for row in rows}
     there = {path.name for path in (locale / "clips").iterdir()}

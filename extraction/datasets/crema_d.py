@@ -17,12 +17,12 @@ EMOTIONS = ("ANG", "DIS", "FEA", "HAP", "NEU", "SAD")
 
 @dataclasses.dataclass(frozen=True)
 class CremaD:
-    """Class: the emotion. Group: the actor."""
+    """A clip's class is the emotion, and its group is the actor."""
 
     info: DatasetInfo
 
     def recordings(self, root: Path) -> list[Recording]:
-        """Every clip, in the order of clip ids."""
+        """List all clips in the order of clip ids."""
         require_folder(root, self.info, "AudioWAV")
         found = []
         for path in sound_below(root / "AudioWAV"):
@@ -37,7 +37,7 @@ class CremaD:
 
 
 def crema_d() -> CremaD:
-    """All clips; the paper uses every emotion for test."""
+    """All clips; the paper uses all emotions for testing."""
     return CremaD(
         DatasetInfo(
             "crema_d",

@@ -1,7 +1,7 @@
-"""When the annotations of an ELAN tier begin and end, those without times of their own included.
+"""Compute when the annotations of an ELAN tier begin and end, including annotations without own times.
 
-Tiers that divide the annotations of another tier leave times open. ELAN shows the annotations between two known times as
-equally long (ELAN's manual, "tier stereotypes": time subdivision and symbolic subdivision), and so are they read here.
+If a tier divides the annotations of another tier, its own annotations may have no times. ELAN shows annotations between two known
+times as equally long (ELAN's manual, "tier stereotypes": time subdivision and symbolic subdivision). This module does the same.
 """
 
 from typing import Any, NamedTuple
@@ -11,8 +11,8 @@ class Annotation(NamedTuple):
     """An annotation of a tier.
 
     Attributes:
-      start_ms, end_ms: its times in milliseconds; None where they cannot be told.
-      text: as it stands in the file.
+      start_ms, end_ms: beginning and end in milliseconds; None if they cannot be computed.
+      text: text as in the file.
     """
 
     start_ms: float | None
@@ -25,10 +25,10 @@ def annotations_of(file: Any, tier: str) -> list[Annotation]:
 
     Args:
       file: pympi's `Eaf`.
-      tier: its name.
+      tier: name of the tier.
 
     Raises:
-      KeyError: the file has no such tier, or an annotation refers to one that is not there.
+      KeyError: if the file has no such tier, or if an annotation refers to a missing one.
     """
     times: dict[str, tuple[float | None, float | None]] = {}
     aligned, referring, *_ = file.tiers[tier]
@@ -42,7 +42,7 @@ def annotations_of(file: Any, tier: str) -> list[Annotation]:
 def _find(
     file: Any, identity: str, times: dict[str, tuple[float | None, float | None]], above: tuple[str, ...]
 ) -> None:
-    """Add the times of an annotation and of its siblings; `above` are the annotations that ask for them."""
+    """Add the times of an annotation and its siblings to `times`. `above` lists the annotations that depend on them."""
     if identity in times:
         return
     if identity in above:
@@ -65,7 +65,7 @@ def _find(
 
 
 def _with_shares(aligned: dict[str, Any], slots: dict[str, int | None]) -> dict[str, float | None]:
-    """The time of each slot: between two known times, the annotations that follow each other are equally long."""
+    """The time of each slot. Consecutive annotations between two known times are equally long."""
     follows = {start: end for start, end, *_ in aligned.values()}
     known: dict[str, float | None] = dict(slots)
     for first, begin in slots.items():
@@ -82,7 +82,7 @@ def _with_shares(aligned: dict[str, Any], slots: dict[str, int | None]) -> dict[
 
 
 def _in_order(previous: dict[str, str | None]) -> list[str]:
-    """Siblings in the order that their references to the one before tell; as in the file where these tell none."""
+    """Siblings in the order of their references to the previous one; in the order of the file if the references give none."""
     following = {before: identity for identity, before in previous.items() if before}
     ordered = [identity for identity, before in previous.items() if not before][:1]
     while ordered and ordered[-1] in following and len(ordered) < len(previous):

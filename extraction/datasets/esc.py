@@ -16,14 +16,14 @@ _CITATION = "K. J. Piczak. ESC: Dataset for Environmental Sound Classification. 
 
 
 class Esc:
-    """Class: the sound. Group: the recording that a clip was cut from (`src_file`)."""
+    """A clip's class is the kind of sound; its group is the recording from which the clip was cut (`src_file`)."""
 
     def __init__(self, info: DatasetInfo, only_esc10: bool):
         self.info = info
         self._only_esc10 = only_esc10
 
     def recordings(self, root: Path) -> list[Recording]:
-        """Every clip that the table names, in the order of clip ids."""
+        """List all clips that the table names, in the order of clip ids."""
         require_folder(root, self.info, "meta/esc50.csv", "audio")
         splits = {} if self._only_esc10 else class_splits(self.info.class_list)
         rows = [
@@ -48,7 +48,7 @@ class Esc:
 
 
 def esc50() -> Esc:
-    """All 50 classes, split as the few-shot paper did."""
+    """All 50 classes, with the few-shot paper's split."""
     return Esc(
         DatasetInfo(
             "esc50",
@@ -66,7 +66,7 @@ def esc50() -> Esc:
 
 
 def esc10() -> Esc:
-    """The ten classes that have a more liberal licence."""
+    """The ten classes with a more liberal licence."""
     return Esc(
         DatasetInfo(
             "esc10", "ESC-10", "CC BY 3.0", _SOURCE, _CITATION, n_clips=400, n_classes=10, group_is="source recording"

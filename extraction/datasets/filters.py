@@ -1,4 +1,4 @@
-"""Clips of formats that are not read; and the few-shot paper's filters: clips too long, classes too small."""
+"""Leave out clips in unreadable formats and overlapping stretches, and the clips that the few-shot paper filters out."""
 
 import collections
 import concurrent.futures
@@ -15,10 +15,10 @@ _READERS = 16
 
 
 def leave_out_unread(recordings: Sequence[Recording]) -> list[Recording]:
-    """Mark clips whose files end in the name of a format that the decoder does not read (`.m4a`, `.wma`), with the fix.
+    """Mark clips in formats that the decoder cannot read (`.m4a`, `.wma`, by the ending of the file); the reason has the fix.
 
     Args:
-      recordings: some may be left out already.
+      recordings: recordings, of which some may be left out already.
     """
     return [
         dataclasses.replace(recording, left_out=why_not_read(recording.path))
@@ -29,11 +29,11 @@ def leave_out_unread(recordings: Sequence[Recording]) -> list[Recording]:
 
 
 def leave_out_longer_than(recordings: Sequence[Recording], limit_s: float) -> list[Recording]:
-    """Mark clips that are longer; a file that cannot be read is left for the decoder to report.
+    """Mark clips that are longer than a limit. A file that cannot be read stays, and the decoder reports it.
 
     Args:
-      recordings: some may be left out already; these are not opened.
-      limit_s: seconds; a clip of exactly this length stays.
+      recordings: recordings; those that are left out already are not opened.
+      limit_s: limit in seconds; a clip of exactly this length stays.
     """
 
     def checked(recording: Recording) -> Recording:
@@ -47,13 +47,13 @@ def leave_out_longer_than(recordings: Sequence[Recording], limit_s: float) -> li
             return recording
         return dataclasses.replace(recording, left_out=f"{length_s:.0f} s long, more than {limit_s:g} s")
 
-    # Opening tens of thousands of files is waiting for the disk: threads overlap it.
+    # Opening tens of thousands of files means waiting for the disk; with threads, many files wait at the same time.
     with concurrent.futures.ThreadPoolExecutor(_READERS) as readers:
         return list(readers.map(checked, leave_out_unread(recordings)))
 
 
 def length_of(recording: Recording) -> float:
-    """Seconds of a clip, without decoding it.
+    """Length of a clip in seconds, without decoding it.
 
     Raises:
       AudioError: if its file cannot be read.
@@ -64,25 +64,27 @@ def length_of(recording: Recording) -> float:
 
 
 def with_windows(recordings: Sequence[Recording], pad_s: float = 0.0, fixed_s: float | None = None) -> list[Recording]:
-    """Widen stretches, or make them windows of one length; their ids stay those of the annotations.
+    """Widen stretches, or replace them by windows of one length. The clip ids still state the annotated times.
 
     Args:
-      recordings: whole files, and clips that are left out already, stay as they are.
-      pad_s: seconds added on both sides.
-      fixed_s: length of a window around a stretch's middle, in seconds; None to keep lengths.
+      recordings: recordings; whole files and clips that are left out already stay unchanged.
+      pad_s: seconds to add on both sides.
+      fixed_s: length in seconds of a window around a stretch's middle; None to keep the lengths.
 
     Returns:
-      the recordings; a window lies within its recording, and is all of a recording that is shorter.
+      the recordings. A window never leaves its recording; if the recording is shorter, the window is the whole recording.
 
     Raises:
-      UserError: if a number is negative, or both are given.
+      UserError: if a number is negative, or if both numbers are given.
     """
     if not 0 <= pad_s < math.inf or (fixed_s is not None and not MIN_DURATION_S <= fixed_s < math.inf):
         raise UserError(
             f"--pad-s is {pad_s} and --fixed-s {fixed_s}; --pad-s takes 0 seconds or more, --fixed-s {MIN_DURATION_S} or more"
         )
     if pad_s and fixed_s is not None:
-        raise UserError("--pad-s and --fixed-s exclude each other: a window of fixed length has its own surroundings")
+        raise UserError(
+            "--pad-s and --fixed-s exclude each other: a window of fixed length already includes its surroundings"
+        )
     if not pad_s and fixed_s is None:
         return list(recordings)
     stretches = [one for one in recordings if one.start_s is not None and one.end_s is not None and not one.left_out]
@@ -91,7 +93,7 @@ def with_windows(recordings: Sequence[Recording], pad_s: float = 0.0, fixed_s: f
         try:
             return duration_s(path)
         except AudioError:
-            return None  # the decoder will say so
+            return None  # the decoder reports this file
 
     with concurrent.futures.ThreadPoolExecutor(_READERS) as readers:
         paths = list(dict.fromkeys(one.path for one in stretches))
@@ -99,7 +101,7 @@ def with_windows(recordings: Sequence[Recording], pad_s: float = 0.0, fixed_s: f
 
     def widened(one: Recording) -> Recording:
         held = length_of_file.get(one.path)
-        # A stretch that ends behind its recording is left for the decoder to refuse.
+        # A stretch that ends after the end of its recording stays unchanged, and the decoder refuses it.
         if (
             one.left_out
             or one.start_s is None
@@ -117,10 +119,10 @@ def with_windows(recordings: Sequence[Recording], pad_s: float = 0.0, fixed_s: f
 
 
 def leave_out_overlaps(recordings: Sequence[Recording]) -> list[Recording]:
-    """Mark stretches of one file that overlap with a stretch of another class: what is heard there belongs to both.
+    """Mark stretches of one file that overlap with a stretch of another class: sound in the overlap belongs to both classes.
 
     Args:
-      recordings: some may be whole files, or left out already; these are passed over.
+      recordings: recordings; whole files and clips that are left out already stay unchanged.
     """
     of_file = collections.defaultdict(list)
     for number, one in enumerate(recordings):
@@ -148,7 +150,7 @@ def leave_out_overlaps(recordings: Sequence[Recording]) -> list[Recording]:
 
 
 def leave_out_small_classes(recordings: Sequence[Recording], min_clips: int) -> list[Recording]:
-    """Mark the clips of classes with fewer clips than `min_clips`, counting those not left out before."""
+    """Mark the clips of classes with fewer than `min_clips` clips. Clips that are left out already do not count."""
     recordings = leave_out_unread(recordings)
     counts = collections.Counter(recording.label for recording in recordings if not recording.left_out)
 

@@ -1,4 +1,4 @@
-"""Labelled stretches for recordings that are known by their names alone: those of a database of embeddings."""
+"""Labelled stretches for recordings of which only the names are known, such as those in a database of embeddings."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -19,9 +19,9 @@ class LabelledStretch:
     """A labelled stretch of a recording.
 
     Attributes:
-      recording: its place among the names that were given.
-      start_s, end_s: in seconds from the recording's beginning.
-      label: its class.
+      recording: index of the recording in the list of names.
+      start_s, end_s: beginning and end in seconds from the recording's beginning.
+      label: class of the stretch.
     """
 
     recording: int
@@ -33,20 +33,21 @@ class LabelledStretch:
 def labelled_stretches(
     annotations: str, columns: Sequence[str], recordings: Sequence[str]
 ) -> tuple[list[LabelledStretch], list[str]]:
-    """The labelled stretches in files of annotations, for some recordings.
+    """Find the labelled stretches of some recordings in files of annotations.
 
-    A file of annotations belongs to the recording whose name it begins with, or says in each row which recording is meant.
+    A file of annotations either belongs to the recording with whose name its own name begins, or each of its rows names a
+    recording.
 
     Args:
       annotations: `raven:FOLDER`, `audacity:FOLDER`, `textgrid:FOLDER`, `elan:FOLDER` or `csv:FOLDER`.
-      columns: pairs WHAT=COLUMN for columns (label, audio, start, end) or the tier that have other names than usual.
+      columns: pairs WHAT=COLUMN for columns (label, audio, start, end) or a tier whose names are not the usual ones.
       recordings: names of the recordings, paths with forward slashes.
 
     Returns:
-      the stretches that have a label, and the names in annotations that belong to no recording: of files, or of recordings.
+      the stretches that have a label, and the names of annotation files or of recordings in them that match no recording.
 
     Raises:
-      UserError: if the kind of annotations is unknown, a file cannot be read, or no stretch belongs to a recording.
+      UserError: if the kind of annotations is unknown, if a file cannot be read, or if no stretch belongs to a recording.
     """
     kind, colon, folder = annotations.partition(":")
     if not colon or kind not in KINDS:
@@ -71,8 +72,8 @@ def labelled_stretches(
         first = next(iter(unknown), "")
         raise UserError(
             f"{folder}: no labelled stretch in its {len(files)} files ending in {dataset.ending} belongs to a recording of the "
-            f"database, whose first is {recordings[0] if len(recordings) else 'none'}"
-            + (f"; the first annotated one is {first}" if first else "")
+            f"database; the first recording of the database is {recordings[0] if len(recordings) else 'none'}"
+            + (f", and the first annotated recording is {first}" if first else "")
         )
     return found, list(unknown)
 

@@ -18,12 +18,12 @@ _LICENCE = "CC BY-SA 4.0"
 
 @dataclasses.dataclass(frozen=True)
 class Fsdd:
-    """By digit the group is the speaker, by speaker the group is the digit.
+    """If the classes are the digits, a clip's group is the speaker; if the classes are the speakers, it is the digit.
 
     Attributes:
-      info: what the dataset is called.
-      by_speaker: whether the class is the speaker.
-      n_takes: only takes 0 .. n_takes - 1 of each digit and speaker; None for all.
+      info: facts about the dataset.
+      by_speaker: whether the classes are the speakers.
+      n_takes: number of takes of each digit and speaker to use, the first ones; None for all.
     """
 
     info: DatasetInfo
@@ -31,7 +31,7 @@ class Fsdd:
     n_takes: int | None = None
 
     def recordings(self, root: Path) -> list[Recording]:
-        """The takes asked for, in the order of clip ids."""
+        """List the takes to use, in the order of clip ids."""
         require_folder(root, self.info, "recordings")
         found = []
         for path in sound_below(root / "recordings"):

@@ -2,7 +2,7 @@
 
 ROOT/
   FSDKaggle2018.meta/train_post_competition.csv                fname, label, ..., freesound_id, ...
-  FSDKaggle2018.meta/test_post_competition_scoring_clips.csv   likewise
+  FSDKaggle2018.meta/test_post_competition_scoring_clips.csv   with the same columns
   FSDKaggle2018.audio_train/*.wav
   FSDKaggle2018.audio_test/*.wav
 """
@@ -22,12 +22,12 @@ _TABLES = {
 
 @dataclasses.dataclass(frozen=True)
 class FsdKaggle2018:
-    """Class: the label. Group: the Freesound recording. The publisher's two parts are pooled."""
+    """A clip's class is its label, and its group is the Freesound recording. The publisher's two parts are pooled."""
 
     info: DatasetInfo
 
     def recordings(self, root: Path) -> list[Recording]:
-        """Every clip that the two tables name, in the order of clip ids."""
+        """List all clips that the two tables name, in the order of clip ids."""
         require_folder(root, self.info, "FSDKaggle2018.meta", *_TABLES)
         splits = class_splits(self.info.class_list)
         found = []
@@ -48,7 +48,7 @@ class FsdKaggle2018:
 
 
 def fsdkaggle18() -> FsdKaggle2018:
-    """Train (9,473) and test (1,600)."""
+    """The 9,473 training clips and the 1,600 test clips."""
     return FsdKaggle2018(
         DatasetInfo(
             "fsdkaggle18",

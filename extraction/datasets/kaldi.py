@@ -1,10 +1,10 @@
-"""A data folder of Kaldi: `wav.scp`, where there is one `segments`, and a file that gives each utterance its class.
+"""A data folder of Kaldi: `wav.scp`, optionally `segments`, and a file with the class of each utterance.
 
     --datasets kaldi:FOLDER --column.label utt2lang [--column.group utt2spk]
 
 `--column.label`, `--column.group`, `--column.split` and `--column.further` name files of the folder (`utt2lang`, `utt2spk`,
-`text`) whose lines hold an utterance and its value. Relative paths in `wav.scp` are relative to ROOT. Lines that run a command
-(they end in `|`) or point into an archive are listed and left out: jfewshot runs no commands out of data files.
+`text`) whose lines hold an utterance and its value. Relative paths in `wav.scp` are relative to ROOT. Lines with a command (they
+end in `|`) or a place in an archive are listed and left out: jfewshot runs no commands from data files.
 """
 
 import dataclasses
@@ -26,9 +26,9 @@ class KaldiFolder:
     """The utterances of a data folder.
 
     Attributes:
-      info: named after the folder.
+      info: facts about the dataset, which is named after the folder.
       folder: the data folder.
-      columns: which files hold the class, group, split and further columns.
+      columns: names of the files with the class, group, split and further columns.
     """
 
     info: DatasetInfo
@@ -37,11 +37,11 @@ class KaldiFolder:
 
     @property
     def annotation_folder(self) -> Path:
-        """The data folder, which need not hold recordings."""
+        """The data folder, which may have no recordings."""
         return self.folder
 
     def recordings(self, root: Path) -> list[Recording]:
-        """Every utterance, in the order of clip ids; one that cannot be used is marked."""
+        """List all utterances in the order of clip ids; unusable ones are marked as left out."""
         require_folder(root, self.info)
         named = self.columns
         label_of = self._values(named.label or self._label_file())
@@ -65,7 +65,7 @@ class KaldiFolder:
         return without_doubles(clips)
 
     def _utterances(self, root: Path) -> Iterator[tuple[str, Recording]]:
-        """Utterances and their clips, which have no class yet."""
+        """Utterances and their clips, still without a class."""
         sources = self._values("wav.scp")
         if not (self.folder / "segments").is_file():
             for utterance, source in sources.items():
@@ -82,7 +82,7 @@ class KaldiFolder:
                 yield utterance, missing
                 continue
             path, reason = _audio(root, sources[recording])
-            # Kaldi's extract-segments takes a negative end for the end of the recording.
+            # As in Kaldi's extract-segments, a negative end means the end of the recording.
             to_end = end.startswith("-")
             end_s = _length(path, reason) if to_end else seconds_of(end, where)
             name = name_below(root, path, recording)
@@ -90,7 +90,7 @@ class KaldiFolder:
             yield utterance, dataclasses.replace(clip, left_out=reason or clip.left_out)
 
     def _values(self, name: str) -> dict[str, str]:
-        """What the lines of a file say of each utterance or recording."""
+        """Read a file whose lines hold the name of an utterance or recording, and its value."""
         path = self.folder / name
         if not path.is_file():
             raise UserError(f"{self.folder} has no file {name}; it has {self._listed()}")
@@ -100,7 +100,9 @@ class KaldiFolder:
             if not key:
                 continue
             if key in values:
-                raise UserError(f"{path}, line {number}: '{key}' is there twice; Kaldi's files name each once")
+                raise UserError(
+                    f"{path}, line {number}: '{key}' is there twice; Kaldi's files have one line for each name"
+                )
             values[key] = rest[0].strip() if rest else ""
         return values
 
@@ -122,7 +124,7 @@ def kaldi(folder: str, columns: Columns) -> KaldiFolder:
 
     Args:
       folder: the data folder.
-      columns: the files of classes, groups, splits and further columns.
+      columns: names of the files with classes, groups, splits and further columns.
     """
     path = Path(folder)
     if not (path / "wav.scp").is_file():
@@ -133,7 +135,7 @@ def kaldi(folder: str, columns: Columns) -> KaldiFolder:
 
 
 def _audio(root: Path, source: str) -> tuple[Path, str]:
-    """The file of a line of `wav.scp`, and why there is none."""
+    """The audio file in a line of `wav.scp`, and the reason if there is none."""
     if source.endswith("|"):
         return (
             root / "command",
@@ -149,4 +151,4 @@ def _length(path: Path, reason: str) -> float:
     try:
         return 0.0 if reason else duration_s(path)
     except AudioError:
-        return 0.0  # too short for a clip, so it is listed
+        return 0.0  # the clip then counts as too short and is listed as left out

@@ -1,4 +1,4 @@
-"""Reading a publisher's folder: tables, audio files, and errors that say how the folder must look."""
+"""Read a publisher's folder: find tables and audio files, and say how the folder must look if something is missing."""
 
 import importlib
 from collections.abc import Sequence
@@ -18,19 +18,19 @@ def folder_of(dataset: Dataset, root: Path, *, alone: bool) -> Path | None:
     """Find the folder of a dataset's recordings.
 
     Args:
-      dataset: the dataset. One with the attribute `own_root` says itself where its recordings are.
-      root: what the user gave as `--root`.
-      alone: whether `root` may be the dataset's own folder, as it may where no other dataset is asked for.
+      dataset: the dataset. A dataset with the attribute `own_root` determines the folder itself.
+      root: the folder that the user gave as `--root`.
+      alone: whether `root` may be the dataset's own folder, which is allowed if the user requests no other dataset.
 
     Returns:
-      the folder, or None where `root` has none for this dataset.
+      the folder, or None if `root` has no folder for this dataset.
     """
     own = getattr(dataset, "own_root", None)
     if own is not None:
         return own
     below = root / dataset.info.name
     annotations = getattr(dataset, "annotation_folder", None)
-    # The folder of annotations has the dataset's name, and may lie among the recordings.
+    # The folder of annotations has the dataset's name, and may be inside the folder of recordings.
     only_annotations = annotations is not None and below.resolve() == annotations.resolve() and not sound_below(below)
     if below.is_dir() and not (alone and only_annotations):
         return below
@@ -38,7 +38,7 @@ def folder_of(dataset: Dataset, root: Path, *, alone: bool) -> Path | None:
 
 
 def require_folder(root: Path, info: DatasetInfo, *needed: str) -> None:
-    """Refuse a folder that lacks what the dataset's layout must have.
+    """Refuse a folder in which files or folders of the dataset are missing.
 
     Args:
       root: folder of the dataset.
@@ -76,13 +76,13 @@ def read_table(path: Path, columns: Sequence[str], delimiter: str = ",", quoting
 
 
 def require_package(module: str, distribution: str, path: Path, extra: str) -> ModuleType:
-    """Import the package that reads a file, when the file is read and not before.
+    """Import a package that reads a file. It is imported only when such a file is read.
 
     Args:
-      module: to import.
-      distribution: what pip calls the package.
-      path: of the file, for the message.
-      extra: of jfewshot, which brings the package.
+      module: name of the module to import.
+      distribution: name of the package for pip.
+      path: the file, for the message.
+      extra: extra of jfewshot that installs the package.
 
     Returns:
       the module.
@@ -100,15 +100,15 @@ def require_package(module: str, distribution: str, path: Path, extra: str) -> M
 
 
 def name_below(root: Path, path: Path, otherwise: str) -> str:
-    """The name of a recording that is the same on every machine.
+    """Make a name for a recording that is the same on every machine.
 
     Args:
       root: folder of the recordings.
-      path: of the recording, which may lie elsewhere.
-      otherwise: the name of one that lies elsewhere.
+      path: the recording, which may be outside this folder.
+      otherwise: the name for a recording outside the folder.
 
     Returns:
-      the path below the folder with forward slashes.
+      the path relative to the folder, with forward slashes.
     """
     try:
         return path.resolve().relative_to(root.resolve()).as_posix()
@@ -117,10 +117,10 @@ def name_below(root: Path, path: Path, otherwise: str) -> str:
 
 
 def clip_id_below(root: Path, path: Path) -> str:
-    """The path below the dataset's folder with forward slashes, on every system."""
+    """The path relative to the dataset's folder, with forward slashes on every operating system."""
     return path.relative_to(root).as_posix()
 
 
 def subfolders(root: Path) -> list[Path]:
-    """Folders right below `root`, hidden ones left out, in the order of their names."""
+    """Folders directly in `root`, without hidden ones, in the order of their names."""
     return sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))

@@ -1,10 +1,10 @@
-"""Manifests of lhotse: cuts, or supervisions beside the recordings that they speak of.
+"""Manifests of lhotse: cuts, or supervisions together with their recordings.
 
     --datasets lhotse:FILE --column.label speaker
 
-Each supervision is a clip: its place in the recording, whatever cut it stands in. A cut without supervisions is a clip itself.
+Each supervision is a clip: its stretch of the recording, whichever cut contains it. A cut without supervisions is a clip itself.
 `--column.label`, `--column.group`, `--column.split` and `--column.further` name fields of a supervision (`speaker`, `language`,
-`gender`, `text`) or of its `custom` fields. lhotse reads the files, and is imported when one is read.
+`gender`, `text`) or of its `custom` fields. The package lhotse reads the files; it is imported only when a manifest is read.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ from jfewshot.audio import sound_below
 from jfewshot.errors import UserError
 
 _FIELDS = ("speaker", "language", "gender", "text")
-# The name of the file of recordings differs from that of the supervisions in this word, by lhotse's own convention.
+# By lhotse's convention, the names of the two files differ only in this word.
 _SUPERVISIONS, _RECORDINGS = "supervisions", "recordings"
 
 
@@ -29,9 +29,9 @@ class LhotseManifest:
     """The supervisions of a manifest.
 
     Attributes:
-      info: named after the file.
+      info: facts about the dataset, which is named after the file.
       path: the file.
-      columns: which fields hold the class, group, split and further columns.
+      columns: names of the fields with the class, group, split and further columns.
     """
 
     info: DatasetInfo
@@ -40,11 +40,11 @@ class LhotseManifest:
 
     @property
     def annotation_folder(self) -> Path:
-        """The folder of the manifest, which need not hold recordings."""
+        """The folder of the manifest, which may have no recordings."""
         return self.path.parent
 
     def recordings(self, root: Path) -> list[Recording]:
-        """Every supervision, in the order of clip ids; one that cannot be used is marked."""
+        """List all supervisions in the order of clip ids; unusable ones are marked as left out."""
         require_folder(root, self.info)
         named = self.columns
         found = list(self._stretches(root))
@@ -69,13 +69,13 @@ class LhotseManifest:
         return without_doubles(clips)
 
     def _stretches(self, root: Path) -> Iterator[tuple[Recording, Any]]:
-        """Clips without a class, and the supervision or cut that each is."""
+        """Clips, still without a class, together with the supervision or cut of each clip."""
         lhotse = require_package("lhotse", "lhotse", self.path, "lhotse")
         manifest = self._load(lhotse, self.path)
         if isinstance(manifest, lhotse.CutSet):
             for cut in manifest:
                 if not isinstance(cut, (lhotse.MonoCut, lhotse.MultiCut)):
-                    # Mixed and padding cuts are made of several recordings or of none.
+                    # Mixed cuts consist of several recordings, and padding cuts of none.
                     reason = f"is a {type(cut).__name__}, no part of one recording"
                     yield Recording(cut.id, root / cut.id, "", left_out=reason), cut
                     continue
@@ -105,7 +105,7 @@ class LhotseManifest:
             raise UserError(f"{path} does not exist; give a manifest of lhotse (cuts.jsonl.gz)")
         try:
             return lhotse.serialization.load_manifest(path)
-        except Exception as error:  # lhotse raises what its parsers and constructors stumble over
+        except Exception as error:  # lhotse's parsers and constructors raise many kinds of errors
             reason = " ".join(str(error).split())[:200] or type(error).__name__
             raise UserError(f"{path} is no manifest that lhotse reads: {reason}") from error
 
@@ -119,11 +119,11 @@ class LhotseManifest:
 
 
 def lhotse_manifest(file: str, columns: Columns) -> LhotseManifest:
-    """Cuts, or supervisions, of a manifest of lhotse.
+    """Cuts or supervisions from a manifest of lhotse.
 
     Args:
       file: the manifest.
-      columns: the fields of class, group, split and further columns.
+      columns: names of the fields with class, group, split and further columns.
     """
     path = Path(file)
     name = path.name.split(".")[0]
@@ -132,7 +132,7 @@ def lhotse_manifest(file: str, columns: Columns) -> LhotseManifest:
 
 
 def _clip(root: Path, recording: Any, one: Any, start_s: float, end_s: float) -> Recording:
-    """A stretch of a recording of lhotse's, marked where its audio is no plain file."""
+    """A stretch of one of lhotse's recordings; it is marked as left out if the audio is not a plain file."""
     if recording is None:
         missing = _rounded(root / one.recording_id, one.recording_id, start_s, end_s)
         return dataclasses.replace(missing, left_out=f"recording {one.recording_id} is not in the manifest")
@@ -143,14 +143,14 @@ def _clip(root: Path, recording: Any, one: Any, start_s: float, end_s: float) ->
     elif recording.transforms:
         reason = f"recording {recording.id} is altered by lhotse's transforms; save it as a file"
     elif set(_as_list(one.channel)) != set(recording.channel_ids or ()):
-        reason = f"is channel {one.channel} of {len(recording.channel_ids)}; write each channel to a file of its own"
+        reason = f"is channel {one.channel} of {len(recording.channel_ids)}; write each channel to a separate file"
     path = root / (str(sources[0].source) if sources and sources[0].type == "file" else recording.id)
     clip = _rounded(path, name_below(root, path, recording.id), start_s, end_s)
     return dataclasses.replace(clip, left_out=reason or clip.left_out)
 
 
 def _rounded(path: Path, name: str, start_s: float, end_s: float) -> Recording:
-    """A stretch whose times are sums of lhotse's, without the rounding of the sums."""
+    """A stretch whose times are rounded to nanoseconds, since lhotse's sums of times have rounding errors."""
     return stretch(path=path, name=name, start_s=round(start_s, 9), end_s=round(end_s, 9), label="")
 
 
@@ -169,8 +169,8 @@ def _custom(source: Any) -> dict[str, Any]:
 
 
 def _described(sources: Iterable[Any]) -> str:
-    """Which fields hold anything."""
+    """Say which fields have values."""
     held: dict[str, None] = {}
     for source in sources:
         held |= dict.fromkeys(name for name in (*_FIELDS, *_custom(source)) if _value(source, name))
-    return f"its supervisions have {', '.join(held) or 'no fields that hold anything'}"
+    return f"its supervisions have {', '.join(held) or 'no fields with values'}"

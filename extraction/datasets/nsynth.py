@@ -21,12 +21,12 @@ _PARTS = ("nsynth-test", "nsynth-train", "nsynth-valid")
 
 @dataclasses.dataclass(frozen=True)
 class NSynth:
-    """Class: the instrument (`instrument_str`). The publisher's three parts are pooled; notes have no groups."""
+    """A clip's class is the instrument (`instrument_str`). The publisher's three parts are pooled. There are no groups."""
 
     info: DatasetInfo
 
     def recordings(self, root: Path) -> list[Recording]:
-        """Every note that the tables name, in the order of clip ids."""
+        """List all notes that the tables name, in the order of clip ids."""
         require_folder(root, self.info)
         parts = [part for part in _PARTS if (root / part).is_dir()]
         if not parts:
@@ -38,7 +38,7 @@ class NSynth:
                 notes = json.loads((root / part / "examples.json").read_text("utf-8"))
             except FileNotFoundError as error:
                 raise UserError(f"{root / part} has no examples.json; extract the publisher's archive again") from error
-            # One listing: asking for 300,000 files one by one takes minutes on a network file system.
+            # List the folder once: checking 300,000 files one by one takes minutes on a network file system.
             there = set(os.listdir(root / part / "audio"))
             for note, facts in sorted(notes.items()):
                 name, label = f"{note}.wav", facts["instrument_str"]
@@ -55,7 +55,7 @@ class NSynth:
 
 
 def nsynth() -> NSynth:
-    """All three parts."""
+    """All three parts of the dataset."""
     return NSynth(
         DatasetInfo(
             "nsynth",

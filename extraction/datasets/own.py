@@ -1,4 +1,4 @@
-"""A dataset of one's own, without a line of code: a folder of class folders, or a table of paths and labels.
+"""A dataset of the user's own that needs no code: a folder of class folders, or a table of paths and labels.
 
     --datasets folder:NAME      ROOT/<class>/**/*.wav
     --datasets table:PATH       a CSV, TSV or Parquet file with the columns below (or others, named with --column.label
@@ -7,14 +7,14 @@
 | column | |
 |---|---|
 | `path` (or `file_name`) | the audio file; required |
-| `label` (or `class`) | required; a row without one is left out |
-| `group`, `split`, `clip_id` | may be absent; the clip id is the path then |
-| `start_s`, `end_s` | may be absent; with them a clip is a stretch of a recording, in seconds |
+| `label` (or `class`) | the class; required, but a row with an empty label is left out |
+| `group`, `split`, `clip_id` | optional; without `clip_id`, the clip id is the path |
+| `start_s`, `end_s` | optional; with these columns a clip is a stretch of a recording, in seconds |
 
 A stretch's clip id is path, start and end (`dawn.wav:12.5-14`), and its group is the recording, unless the table has a column
 `group`. Stretches that overlap with a stretch of another class are left out (`--overlaps keep` keeps them).
 
-Hugging Face's `audiofolder` layout (`metadata.csv` with `file_name` and `label`) is such a table.
+A table in the layout of Hugging Face's `audiofolder` (`metadata.csv` with `file_name` and `label`) can be used as it is.
 """
 
 import collections
@@ -36,12 +36,12 @@ logger = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class ClassFolders:
-    """Class: the folder right below the root. Group: the next folder, where there is one."""
+    """A clip's class is the folder directly below the root; its group is the next subfolder, if there is one."""
 
     info: DatasetInfo
 
     def recordings(self, root: Path) -> list[Recording]:
-        """Every audio file below a class folder, in the order of clip ids."""
+        """List all audio files in class folders, in the order of clip ids."""
         if not root.is_dir():
             raise UserError(f"{root} is not a folder; it should hold one folder per class")
         found, without = [], {}
@@ -58,7 +58,7 @@ class ClassFolders:
             }
             items = [f"{name} ({seen or 'empty'})" for name, seen in endings.items()]
             logger.warning(
-                "%s: %d folders hold no audio and make no class: %s. Audio is what ends in %s",
+                "%s: %d folders hold no audio and are not used as classes: %s. Audio files are those that end in %s",
                 root,
                 len(without),
                 "; ".join(items[:10]) + (f"; and {len(items) - 10} more" if len(items) > 10 else ""),
@@ -72,9 +72,9 @@ class Table:
     """Clips, labels and groups from a table.
 
     Attributes:
-      info: named after the file.
-      path: CSV (`.csv`), tab-separated (`.tsv`) or Parquet (`.parquet`).
-      columns: which hold what, where they are not called so.
+      info: facts about the dataset, which is named after the file.
+      path: the table: CSV (`.csv`), tab-separated (`.tsv`) or Parquet (`.parquet`).
+      columns: names of columns that are not the usual ones.
     """
 
     info: DatasetInfo
@@ -82,10 +82,10 @@ class Table:
     columns: Columns
 
     def recordings(self, root: Path) -> list[Recording]:
-        """Every row, in the order of clip ids; a row without a label, or whose file is not there, is marked.
+        """List all rows in the order of clip ids; a row without a label or without a file is marked as left out.
 
         Raises:
-          UserError: if the table lacks a column, if no file is there, or if rows mean the same clip.
+          UserError: if the table lacks a column, if no file exists, or if several rows name the same clip.
         """
         require_folder(root, self.info)
         rows = _rows(self.path)
@@ -124,9 +124,9 @@ class Table:
 
 
 def class_folders(name: str, columns: Columns) -> ClassFolders:
-    """A folder of class folders, under a name of the user's choice; it has no columns."""
+    """A folder of class folders, as a dataset with a name that the user chooses. `columns` is not used."""
     if not name:
-        raise UserError("a folder of class folders needs a name: folder:birds, say")
+        raise UserError("a folder of class folders needs a name, for instance folder:birds")
     return ClassFolders(DatasetInfo(name, name, "", "", ""))
 
 
@@ -137,7 +137,7 @@ def table(path: str, columns: Columns) -> Table:
 
 def _clip(root: Path, folder: Path, path: Path) -> Recording:
     clip_id, group = clip_id_below(root, path), _group(folder, path)
-    # Names that are no UTF-8, as those of old archives, can stand in no table, and libsndfile cannot open them.
+    # A name that is not UTF-8, as in old archives, cannot be written to a table, and libsndfile cannot open the file.
     readable = [text.encode(errors="surrogateescape").decode(errors="backslashreplace") for text in (clip_id, group)]
     if readable[0] == clip_id:
         return Recording(clip_id, path, folder.name, group)
@@ -146,7 +146,7 @@ def _clip(root: Path, folder: Path, path: Path) -> Recording:
 
 
 def _require_files(table: Path, root: Path, found: Sequence[Recording]) -> None:
-    """Refuse a table that names files, none of which is there: its paths are written for another folder or system."""
+    """Refuse a table if none of its files exists: its paths are relative to another folder, or of another operating system."""
     if any(one.path.is_file() for one in found):
         return
     first = found[0].path
@@ -155,14 +155,14 @@ def _require_files(table: Path, root: Path, found: Sequence[Recording]) -> None:
     if ending is not None:
         fix = f"Add the ending {ending} to its paths"
     elif "\\" in written and (root / written.replace("\\", "/")).is_file():
-        fix = "Write / in place of \\ in its paths"
+        fix = "Write / instead of \\ in its paths"
     else:
-        fix = "Give the folder that its paths begin in as --root"
+        fix = "Give the folder to which its paths are relative as --root"
     raise UserError(f"{table}: none of its {len(found)} clips is in {root} (the first: '{written}'). {fix}")
 
 
 def _require_whole_files(table: Path, row: dict[str, str], found: Sequence[Recording]) -> None:
-    """Refuse rows that mean the same clip, as rows of stretches do whose times are in columns of other names."""
+    """Refuse several rows with the same clip id. They may be stretches whose times are in columns with unusual names."""
     clip_id, times = collections.Counter(one.clip_id for one in found).most_common(1)[0]
     if times == 1:
         return
@@ -171,9 +171,9 @@ def _require_whole_files(table: Path, row: dict[str, str], found: Sequence[Recor
         for word, words in (("START", ("start", "begin", "onset")), ("END", ("end", "stop", "offset")))
     )
     raise UserError(
-        f"{table}: {times} rows name '{clip_id}', and each row is a clip. If rows are stretches of recordings, name the columns "
-        f"of their seconds: --column.start {shlex.quote(start)} --column.end {shlex.quote(end)}; if not, keep one row for each "
-        "file"
+        f"{table}: {times} rows name '{clip_id}', but each row must be a different clip. If rows are stretches of recordings, "
+        f"name the columns of their seconds: --column.start {shlex.quote(start)} --column.end {shlex.quote(end)}; if not, keep "
+        "one row for each file"
     )
 
 
@@ -200,7 +200,7 @@ def _rows(path: Path) -> Sequence[dict[str, str]]:
 
 
 def _stretch_columns(path: Path, row: dict[str, str], named: Columns) -> tuple[str, str] | None:
-    """The columns of where a clip begins and ends; None where clips are whole files."""
+    """The columns with the beginning and the end of a clip; None if clips are whole files."""
     asked = {"start": named.start, "end": named.end}
     columns = {word: _column(path, row, word, name, ()) if name else f"{word}_s" for word, name in asked.items()}
     there = [column in row for column in columns.values()]
@@ -208,20 +208,20 @@ def _stretch_columns(path: Path, row: dict[str, str], named: Columns) -> tuple[s
         lacking = next(column for column in columns.values() if column not in row)
         raise UserError(
             f"{path} says where clips {'end' if there[1] else 'begin'} and has no column {lacking}: a stretch needs both. "
-            f"Name the right one, say --column.{'start' if there[1] else 'end'}"
+            f"Name the right column, for instance --column.{'start' if there[1] else 'end'} NAME"
         )
     return (columns["start"], columns["end"]) if all(there) else None
 
 
 def seconds_of(text: str, where: str) -> float:
-    """A time from a table.
+    """Read a time from a table.
 
     Args:
       text: a number of seconds, 0 or more.
-      where: it stands, for the message.
+      where: file and line of the text, for the message.
 
     Raises:
-      UserError: for anything else.
+      UserError: if the text is not such a number.
     """
     try:
         seconds = float(text)
@@ -233,17 +233,17 @@ def seconds_of(text: str, where: str) -> float:
 
 
 def stretch(*, path: Path, name: str, start_s: float, end_s: float, label: str) -> Recording:
-    """A clip that is a stretch of a recording, marked where it cannot be one.
+    """Make a clip of a stretch of a recording; it is marked as left out if it is unusable.
 
     Args:
       path: the recording.
-      name: of the recording; the clip's group.
-      start_s: where the clip begins, in seconds.
-      end_s: where it ends.
-      label: its class.
+      name: name of the recording, which becomes the clip's group.
+      start_s: beginning of the clip in seconds.
+      end_s: end of the clip in seconds.
+      label: class of the clip.
 
     Returns:
-      the clip; its id is name, start and end.
+      the clip; its id consists of name, start and end.
     """
     left_out = ""
     if not path.is_file():
@@ -257,12 +257,13 @@ def stretch(*, path: Path, name: str, start_s: float, end_s: float, label: str) 
 
 
 def without_doubles(clips: Iterable[Recording]) -> list[Recording]:
-    """Take a stretch that is named twice with one label once; of one with several labels, each makes a clip.
+    """Remove repeated stretches. If a stretch has several labels, each label makes a clip.
 
     Args:
-      clips: their ids are recording, start and end.
+      clips: clips whose ids consist of recording, start and end.
 
     Returns:
+      the clips in the order of their ids. All have the same further columns.
       the clips in the order of their ids, all with the same further columns.
     """
     found: dict[str, Recording] = {}

@@ -16,24 +16,24 @@ from jfewshot.audio import sound_below
 from jfewshot.errors import UserError
 
 _NAME = re.compile(r"(\D+)\d+")
-# One for the support, one for the query. The paper does not say; with it, its 122 classes come out.
+# One recording for the support and one for the query. The paper does not state this number; with it, we get its 122 classes.
 MIN_CLIPS = 2
 
 
 @dataclasses.dataclass(frozen=True)
 class SpeechAccentArchive:
-    """Class: the speaker's first language. Group: the speaker, who has one recording."""
+    """A clip's class is the speaker's first language; its group is the speaker, who has one recording."""
 
     info: DatasetInfo
 
     def recordings(self, root: Path) -> list[Recording]:
-        """Every recording, in the order of clip ids, those of languages with a single one marked."""
+        """List all recordings in the order of clip ids; those of languages with a single recording are marked as left out."""
         require_folder(root, self.info, "recordings")
         found = []
         for path in sound_below(root / "recordings"):
             match = _NAME.fullmatch(path.stem)
             if match is None:
-                raise UserError(f"{path} is not named language and number (afrikaans1.mp3); remove it")
+                raise UserError(f"{path} is not named after a language and a number (afrikaans1.mp3); remove it")
             found.append(Recording(clip_id_below(root, path), path, match[1], group=path.stem, split="test"))
         return leave_out_small_classes(found, MIN_CLIPS)
 

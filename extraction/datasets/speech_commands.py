@@ -1,8 +1,8 @@
-"""Speech Commands, and datasets that copied its layout: a folder per word, the speaker before the first underscore.
+"""Speech Commands, and datasets with the same layout: one folder per word; file names contain the speaker.
 
 ROOT/
   <word>/<speaker>_nohash_<take>.wav       (Arabic: <speaker>_<word>_<take>.wav)
-  _background_noise_/                      left out: not words
+  _background_noise_/                      left out, since it has no words
 """
 
 import dataclasses
@@ -16,13 +16,13 @@ from jfewshot.errors import UserError
 
 @dataclasses.dataclass(frozen=True)
 class SpeechCommands:
-    """Class: the word. Group: the speaker. `split` holds for every class: these datasets are for test only."""
+    """A clip's class is the word, and its group is the speaker. All classes have the same `split`."""
 
     info: DatasetInfo
     split: str = "test"
 
     def recordings(self, root: Path) -> list[Recording]:
-        """Every word, in the order of clip ids."""
+        """List all clips in the order of clip ids."""
         require_folder(root, self.info)
         words = [folder for folder in subfolders(root) if not folder.name.startswith("_")]
         if not words:
@@ -52,7 +52,7 @@ def scv2() -> SpeechCommands:
 
 
 def arabic_commands() -> SpeechCommands:
-    """Twenty of the Arabic Speech Commands' forty words, 30 speakers, two takes each."""
+    """Twenty of the forty Arabic Speech Commands by 30 speakers, two takes of each word and speaker."""
     return SpeechCommands(
         DatasetInfo(
             "arabic_commands",

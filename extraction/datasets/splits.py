@@ -1,4 +1,4 @@
-"""Which classes are for training, validation and test: the few-shot paper's random 7/1/2 split, shipped as data."""
+"""The few-shot paper's random 7/1/2 split of classes into training, validation and test, from a file of this package."""
 
 import functools
 import importlib.resources
@@ -14,10 +14,10 @@ def _all_splits() -> dict[str, dict[str, list[str]]]:
 
 
 def class_splits(dataset: str) -> dict[str, str]:
-    """Split of each class.
+    """The split of each class.
 
     Args:
-      dataset: its key in `jfewshot/data/class_splits.json`.
+      dataset: key of the dataset in `jfewshot/data/class_splits.json`.
 
     Returns:
       `train`, `validation` or `test` by class name.

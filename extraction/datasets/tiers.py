@@ -1,7 +1,7 @@
-"""Tiers of annotations: Praat's TextGrids, read with praatio, and ELAN's files, read with pympi-ling.
+"""Read tiers of annotations from Praat's TextGrids, with praatio, and from ELAN's files, with pympi-ling.
 
-A tier is a row of intervals with a text each, for instance words or calls. One tier gives the classes: the only one, or the one
-that `--column.tier` names. Both packages are imported when a file of their kind is read.
+A tier is a sequence of intervals with a text each, for instance words or calls. One tier gives the classes: the only one, or the
+one that `--column.tier` names. Each package is imported only when a file of its kind is read.
 """
 
 import codecs
@@ -22,27 +22,25 @@ from jfewshot.errors import UserError
 
 
 def read_textgrid(path: Path, columns: Columns) -> Iterator[Selection]:
-    """The labelled intervals of one tier of a TextGrid (Praat's manual, "TextGrid file formats").
+    """Read the labelled intervals of one tier of a TextGrid (Praat's manual, "TextGrid file formats").
 
-    The intervals of a tier fill the whole recording. One without text is how Praat says that nothing is annotated there, and
-    makes no clip.
+    The intervals of a tier cover the whole recording. An interval without text means that nothing is annotated there, and makes
+    no clip.
 
     Args:
-      path: of the TextGrid: text of the long or the short form.
+      path: the TextGrid, text in the long or the short form.
       columns: `tier` names the tier.
 
     Returns:
-      the intervals; the number of an interval stands for its line.
+      the intervals; `line` is the number of the interval.
 
     Raises:
-      UserError: if praatio is missing or cannot read the file, or the tier is not there or holds points.
+      UserError: if praatio is missing or cannot read the file, or if the tier is missing or holds points.
     """
     textgrid = require_package("praatio.textgrid", "praatio", path, "annotations")
     try:
         read = textgrid.openTextgrid(str(path), includeEmptyIntervals=True, reportingMode="silence")
-    except (
-        Exception
-    ) as error:  # praatio raises what its parser stumbles over: ValueError, IndexError, errors of its own
+    except Exception as error:  # praatio's parser raises ValueError, IndexError and errors of its own
         _refuse_without_tiers(path)
         raise _unreadable(path, "TextGrid in Praat's text format (Save as text file...)", "praatio", error) from error
     intervals = [name for name in read.tierNames if type(read.getTier(name)).__name__ == "IntervalTier"]
@@ -54,25 +52,25 @@ def read_textgrid(path: Path, columns: Columns) -> Iterator[Selection]:
 
 
 def read_elan(path: Path, columns: Columns) -> Iterator[Selection]:
-    """The annotations of one tier of an ELAN file (`.eaf`).
+    """Read the annotations of one tier of an ELAN file (`.eaf`).
 
-    The recording is the first linked medium whose name ends as an audio file's does, or else the first linked medium; without
-    links, the recording whose name the file begins with. A linked medium's time origin is added to the times. Annotations that
-    divide another one, or lie between two known times, are equally long, as ELAN shows them.
+    The recording is the first linked medium with the ending of an audio file, or else the first linked medium. Without links, it
+    is the recording with whose name the file's name begins. A linked medium's time origin is added to the times. Annotations
+    without own times, which divide another annotation or are between two known times, are equally long, as in ELAN.
 
     Args:
-      path: of the file.
+      path: the file.
       columns: `tier` names the tier.
 
     Returns:
-      the annotations; the number of an annotation in its tier stands for its line.
+      the annotations; `line` is the number of the annotation in its tier.
 
     Raises:
-      UserError: if pympi-ling is missing or cannot read the file, the tier is not there, or an annotation has no times.
+      UserError: if pympi-ling is missing or cannot read the file, if the tier is missing, or if an annotation has no times.
     """
     elan = require_package("pympi.Elan", "pympi-ling", path, "annotations")
     try:
-        # pympi prints what it finds odd in a file, and warns of versions that it does not know.
+        # pympi prints messages about unusual files, and warns about unknown versions of the format.
         with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             file = elan.Eaf(str(path))
@@ -96,7 +94,7 @@ def read_elan(path: Path, columns: Columns) -> Iterator[Selection]:
             origin_ms = float(sound[0].get("TIME_ORIGIN") or 0) if sound else 0.0
     except UserError:
         raise
-    except Exception as error:  # an XML parser's errors, or a KeyError for an element that is not there
+    except Exception as error:  # errors of the XML parser, or a KeyError for a missing element
         raise _unreadable(path, "ELAN file (.eaf)", "pympi-ling", error) from error
     recording = last_name(sound[0]["MEDIA_URL"]) if sound else ""
     for number, (start_ms, end_ms, text) in enumerate(annotations, 1):
@@ -106,7 +104,7 @@ def read_elan(path: Path, columns: Columns) -> Iterator[Selection]:
 
 
 def _tier(path: Path, asked: str | None, usable: Sequence[str], others: Sequence[str]) -> str:
-    """The tier of the labels; empty where no tier is named and none holds anything."""
+    """The tier with the labels; empty if the user names no tier and no tier has annotations."""
     every = [*usable, *(name for name in others if name not in usable)]
     if asked is not None and asked not in every:
         raise UserError(f"{path} has no tier {asked}; it has {', '.join(every) or 'none'}")
@@ -117,7 +115,7 @@ def _tier(path: Path, asked: str | None, usable: Sequence[str], others: Sequence
         )
     if asked is None and len(usable) > 1:
         raise UserError(
-            f"{path} has {len(usable)} tiers ({', '.join(usable)}); name the one of the classes: --column.tier"
+            f"{path} has {len(usable)} tiers ({', '.join(usable)}); name the tier of the classes: --column.tier"
         )
     if asked is None and not usable and path.suffix.lower() == ".textgrid" and others:
         raise UserError(
@@ -127,7 +125,7 @@ def _tier(path: Path, asked: str | None, usable: Sequence[str], others: Sequence
 
 
 def _refuse_without_tiers(path: Path) -> None:
-    """praatio ends in an IndexError where a TextGrid is empty or has no tiers."""
+    """Refuse a TextGrid that is empty or has no tiers, for which praatio only raises an IndexError."""
     raw = path.read_bytes()
     encoding = "utf-16" if raw[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
     text = raw.decode(encoding, "replace").strip()

@@ -21,12 +21,12 @@ _PLACES = ("", "wav", "dev", "test", "dev/wav", "test/wav")
 
 @dataclasses.dataclass(frozen=True)
 class VoxCeleb1:
-    """Class: the speaker. Group: the video, whose room and microphone would give a speaker away."""
+    """A clip's class is the speaker, and its group is the video: the room and microphone of a video would reveal the speaker."""
 
     info: DatasetInfo
 
     def recordings(self, root: Path) -> list[Recording]:
-        """Every utterance, in the order of clip ids (`id10001/<video>/00001.wav`)."""
+        """List all utterances in the order of clip ids (`id10001/<video>/00001.wav`)."""
         require_folder(root, self.info)
         speakers = [
             folder
@@ -37,7 +37,7 @@ class VoxCeleb1:
         ]
         if not speakers:
             raise UserError(
-                f"{root} has no folders of speakers (id10001, ...), neither itself nor below {', '.join(_PLACES[1:])}; "
+                f"{root} has no folders of speakers (id10001, ...), neither directly nor in {', '.join(_PLACES[1:])}; "
                 f"docs/datasets/{self.info.name}.md shows how it must look"
             )
         splits = class_splits(self.info.class_list)
@@ -51,7 +51,7 @@ class VoxCeleb1:
 
 
 def voxceleb1() -> VoxCeleb1:
-    """Development and test speakers together."""
+    """The development and the test speakers together."""
     return VoxCeleb1(
         DatasetInfo(
             "voxceleb1",

@@ -21,15 +21,15 @@ _TAPE_CHARACTERS = 5
 
 @dataclasses.dataclass(frozen=True)
 class Watkins:
-    """Class: the species. Group: the tape that a cut is from, the first five characters of its record number.
+    """A clip's class is the species. Its group is the tape, which the first five characters of its record number identify.
 
-    That a record number is year (2), tape (3) and cut (3) is inferred from the numbers themselves.
+    We infer from the numbers that a record number consists of year (2 digits), tape (3) and cut (3).
     """
 
     info: DatasetInfo
 
     def recordings(self, root: Path) -> list[Recording]:
-        """Every cut, in the order of clip ids, those over 3 minutes marked."""
+        """List all cuts in the order of clip ids; cuts over 3 minutes are marked as left out."""
         require_folder(root, self.info)
         folders = subfolders(root)
         if not folders:
@@ -52,7 +52,7 @@ class Watkins:
 
 
 def watkins() -> Watkins:
-    """The best-of cuts."""
+    """The "best of" cuts."""
     return Watkins(
         DatasetInfo(
             "watkins",

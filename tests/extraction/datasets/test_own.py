@@ -84,7 +84,7 @@ def test_tables_that_lack_something_are_refused(tmp_path, text, message):
 def test_the_same_id_twice_is_refused(tmp_path):
     write(tmp_path / "a.wav", 0)
     (tmp_path / "twice.csv").write_text("path,label\na.wav,x\na.wav,y\n")
-    with pytest.raises(UserError, match=r"2 rows name 'a\.wav', and each row is a clip"):
+    with pytest.raises(UserError, match=r"2 rows name 'a\.wav', but each row must be a different clip"):
         find_recordings(load_dataset(f"table:{tmp_path / 'twice.csv'}"), tmp_path)
 
 
@@ -151,7 +151,7 @@ def test_a_folder_without_any_audio_is_named(tmp_path, caplog):
     (tmp_path / "wren").mkdir()
     find_recordings(load_dataset("folder:birds"), tmp_path)
     assert (
-        "2 folders hold no audio and make no class: rook (1 .xyz); wren (empty). Audio is what ends in .wav"
+        "2 folders hold no audio and are not used as classes: rook (1 .xyz); wren (empty). Audio files are those that end in .wav"
         in caplog.text
     )
 
@@ -205,8 +205,8 @@ def test_further_columns_of_a_table_go_into_the_store(tmp_path):
     ("rows", "fix"),
     [
         ("owl/a,owl\n", "Add the ending .wav to its paths"),
-        ("owl\\a.wav,owl\n", "Write / in place of"),
-        ("birds/owl/a.wav,owl\n", "Give the folder that its paths begin in as --root"),
+        ("owl\\a.wav,owl\n", "Write / instead of"),
+        ("birds/owl/a.wav,owl\n", "Give the folder to which its paths are relative as --root"),
     ],
 )
 def test_paths_that_lead_nowhere_are_refused_with_the_fix(tmp_path, rows, fix):

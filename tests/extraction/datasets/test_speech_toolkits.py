@@ -166,7 +166,7 @@ def test_supervisions_of_lhotse_find_their_recordings(lhotse, manifests, audio, 
     clips, left_out = find_recordings(load_dataset(f"lhotse:{path}", columns), audio)
     assert [one.clip_id for one in clips] == ["a.wav:0.5-1.75", "a.wav:2-3", "c.flac:1.1-1.8", "sub/b.wav:0.1-2.3"]
     assert left_out == [
-        {"clip_id": "two.wav:0-1", "reason": "is channel 0 of 2; write each channel to a file of its own"}
+        {"clip_id": "two.wav:0-1", "reason": "is channel 0 of 2; write each channel to a separate file"}
     ]
     (tmp_path / "x_recordings_all.jsonl.gz").unlink()  # now by name, below ROOT
     clips, left_out = find_recordings(load_dataset(f"lhotse:{path}", columns), audio)
@@ -246,7 +246,7 @@ def test_a_database_in_audformat(database, audio, tmp_path):
     clips, _ = find_recordings(load_dataset(f"audformat:{database}", Columns(label="speaker")), audio)
     assert ids(clips) == [("a.wav", "s1", ""), ("c.flac", "s2", ""), ("sub/b.wav", "s2", "")]
     for columns, message in (
-        (None, r"has 2 schemes \(emotion, speaker\); name the one of the class"),
+        (None, r"has 2 schemes \(emotion, speaker\); name the scheme of the class"),
         (Columns(label="age"), "has no scheme age; it has emotion, speaker"),
     ):
         with pytest.raises(UserError, match=message):
@@ -255,7 +255,7 @@ def test_a_database_in_audformat(database, audio, tmp_path):
         load_dataset(f"audformat:{tmp_path}")
     header = (database / "db.yaml").read_text()
     (database / "db.yaml").write_text(header.replace("\n  files:\n", "\n  ../files:\n"))
-    with pytest.raises(UserError, match=r"db\.yaml names a table '\.\./files', whose file would lie in another folder"):
+    with pytest.raises(UserError, match=r"db\.yaml names a table '\.\./files', whose file would be in another folder"):
         load_dataset(f"audformat:{database}", Columns(label="speaker")).recordings(audio)
     (database / "db.yaml").write_text("name: [")
     with pytest.raises(UserError, match="is no database that audformat reads"):

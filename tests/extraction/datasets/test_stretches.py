@@ -136,7 +136,7 @@ def test_a_combined_table_of_raven_names_its_recordings_and_begins_anew_in_each(
         "3\t9.0\t9.5\tlost.wav\t1.0\twren\n"
     )
     with pytest.raises(
-        UserError, match=r"has no column Annotation, .*; it has Selection, .*Kind\. Name the one of the class"
+        UserError, match=r"has no column Annotation, .*; it has Selection, .*Kind\. Name the column of the class"
     ):
         find_recordings(load_dataset(f"raven:{tmp_path}"), audio)
     recordings, left_out = find_recordings(load_dataset(f"raven:{tmp_path}", Columns(label="Kind")), audio)

@@ -60,7 +60,7 @@ def test_crowsettas_textgrid_is_read_as_crowsetta_reads_it():
         ours = found(read_textgrid(path, Columns(tier=tier)))
         assert ours == list(zip(expected.onsets_s, expected.offsets_s, map(str.strip, expected.labels), strict=True))
         assert len(ours) > 4
-    with pytest.raises(UserError, match=r"has 2 tiers \(Samoan, Gloss\); name the one of the classes: --column.tier"):
+    with pytest.raises(UserError, match=r"has 2 tiers \(Samoan, Gloss\); name the tier of the classes: --column.tier"):
         list(read_textgrid(path, Columns()))
     with pytest.raises(UserError, match="tier Tones holds points, which have no length; name a tier of intervals"):
         list(read_textgrid(path, Columns(tier="Tones")))
