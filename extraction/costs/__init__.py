@@ -1,8 +1,8 @@
-"""What an encoder costs: operations for a clip, and clips per second on this machine.
+"""The cost of an encoder: operations per clip, and clips per second on this machine.
 
 - `recording`: the cost of each finished part, and of a store from the costs of its parts
 - `machine`: the processor or GPU on which an encoder runs, and its threads
 - `flop`: operations of an encoder for one wave, where they can be counted
-- `in_torch`, `in_jax`, `in_onnx`: counting for each kind of network
-- `completing`: measures the cost for a store that was made without one
+- `in_torch`, `in_jax`, `in_onnx`: count the operations of each kind of network
+- `completing`: measures the cost for an existing store whose manifest has no cost
 """

@@ -1,4 +1,4 @@
-"""Measures what an encoder costs for a store that was made without measuring it, and completes the store's manifest."""
+"""Measure the cost of an encoder for an existing store without a cost, and add the cost to the store's manifest."""
 
 import time
 from collections.abc import Mapping
@@ -16,30 +16,31 @@ from extraction.upstreams.base import Upstream
 from jfewshot.errors import UserError
 from jfewshot.store import Store, open_store, write_cost
 
-# Of the norm of the rows. Versions of PyTorch and numbers of threads round differently; another encoder gives other rows.
+# Largest allowed difference, relative to the norm of the rows. Other versions of PyTorch and other numbers of threads round
+# differently, by less than this; another encoder gives different rows.
 _TOLERANCE = 0.02
 
 
 def complete_cost(
     path: Path, recordings: Mapping[str, Recording], upstream: Upstream, n_clips: int, batch_size: int | None = None
 ) -> dict[str, Any]:
-    """Encode some of a store's clips again, measure what that costs, and write it to the store's manifest.
+    """Encode some of a store's clips again, measure the cost, and write it to the store's manifest.
 
-    The store's digest, which leaves the cost out, stays the same.
+    The store's digest does not cover the cost, so it stays the same.
 
     Args:
       path: the store's folder.
       recordings: the dataset's clips by id.
       upstream: the encoder that made the store.
-      n_clips: how many clips are timed, spread evenly over the store; a batch of them is encoded before, untimed.
+      n_clips: number of clips to time, spread evenly over the store. A batch of these clips is encoded before, without timing.
       batch_size: segments per forward pass; None chooses by device.
 
     Returns:
       the cost (docs/store.md).
 
     Raises:
-      UserError: if the store is of another encoder or revision, keeps frames, the recordings are not there, or the rows are not
-        the store's.
+      UserError: if another encoder or revision made the store, if the store has only frames, if recordings are missing, or if
+          the new embeddings differ from the store's.
     """
     store = open_store(path)
     made_by = store.manifest["upstream"]
@@ -50,7 +51,7 @@ def complete_cost(
         )
     views = [name for name in store.views if not name.endswith(f".{FRAMES}")]
     if not views:
-        raise UserError(f"{path} keeps frames alone, whose cost cannot be measured later; extract the store again")
+        raise UserError(f"{path} has only frames, and their cost cannot be measured later; extract the store again")
     layer, _, pooling = views[0].rpartition(".")
     encoder = BatchEncoder(upstream, [layer], [pooling], store.manifest.get("segment_samples"), batch_size)
     meter = Meter(upstream)
@@ -58,7 +59,7 @@ def complete_cost(
     with Decoder([upstream.sample_rate], 0) as decoder:
         costs = [
             _encode(store, views[0], part, recordings, encoder, meter, decoder)
-            for part in (chosen[: encoder.batch_size], chosen)  # the first one starts threads, and JAX compiles
+            for part in (chosen[: encoder.batch_size], chosen)  # threads start, and JAX compiles, during the first part
         ]
     cost = cost_of_store(costs)
     assert cost is not None  # every clip was encoded, so every part has a cost
@@ -79,7 +80,7 @@ def _encode(
     missing = [name for name in names if name not in recordings]
     if missing:
         raise UserError(
-            f"{store.path}: the recordings hold no clip '{missing[0]}'; name the folder that it was made from"
+            f"{store.path}: the recordings hold no clip '{missing[0]}'; name the folder from which the store was made"
         )
     (decoded,) = decoder.stream([[recordings[name].audio for name in names]])
     started = time.monotonic()
@@ -89,7 +90,7 @@ def _encode(
     found, stored = encoded.views[view], np.asarray(store.view(view)[rows], np.float32)
     if found.shape != stored.shape or np.linalg.norm(found - stored) > _TOLERANCE * np.linalg.norm(stored):
         raise UserError(
-            f"{store.path}: {encoder.upstream.name} gives other embeddings than the store holds for clip '{names[0]}' "
-            "or later ones; were the recordings changed, or was the store made with other settings?"
+            f"{store.path}: {encoder.upstream.name} gives other embeddings for clip '{names[0]}' or later clips than the store "
+            "has; the recordings may have changed since, or the store may have been made with other settings"
         )
     return meter.cost_of(encoded, seconds)

@@ -10,18 +10,18 @@ logger = logging.getLogger(__name__)
 
 
 def flop_of(upstream: Upstream, samples: int) -> int | None:
-    """Count the multiplications and additions of one forward pass: those of products of matrices and of convolutions.
+    """Count the multiplications and additions of one forward pass: those of matrix products and of convolutions.
 
-    A multiplication and an addition are two operations. Filter banks, norms and activations are not counted; in networks they are
-    about a hundredth of all operations. Counted are networks in PyTorch (`torch.utils.flop_counter`), JAX and ONNX; integer
-    operations of 8-bit networks count like others.
+    A multiplication and an addition are two operations. Filter banks, norms and activations are not counted; in networks they
+    are about a hundredth of all operations. This function counts the operations of networks in PyTorch
+    (`torch.utils.flop_counter`), JAX and ONNX. Integer operations of 8-bit networks count like others.
 
     Args:
       upstream: a loaded encoder.
       samples: length of the wave.
 
     Returns:
-      operations for one wave; None where they cannot be counted.
+      operations for one wave; None if they cannot be counted.
     """
     packages = set(getattr(upstream, "packages", ()))
     wave = 0.1 * np.random.default_rng(0).standard_normal((1, samples), np.float32)
@@ -44,6 +44,7 @@ def flop_of(upstream: Upstream, samples: int) -> int | None:
 
             return count_onnx(upstream, encode) or None
     except Exception as error:
-        # A count is worth less than the extraction: whatever a foreign network does under a counter must not end a run.
+        # An error during counting must not end an extraction, and counting can fail in many ways: it runs code of other
+        # packages under instrumentation for which that code was not written.
         logger.info("operations of %s were not counted (%s: %s)", upstream.name, type(error).__name__, error)
     return None

@@ -1,4 +1,4 @@
-"""Counting the operations of a network in JAX."""
+"""Count the operations of a network in JAX."""
 
 import math
 from collections.abc import Callable
@@ -12,7 +12,8 @@ def count_jax(traced: Callable[[np.ndarray, str], Any], wave: np.ndarray) -> int
     """Count the operations of a function's products and convolutions: two for each multiplication and addition.
 
     Args:
-      traced: from float32 waves, batch x samples, and a layer's name to the jaxpr of the forward pass, nothing computed.
+      traced: function that maps waves (float32, batch x samples) and the name of a layer to the jaxpr of the forward pass. It
+          only traces the forward pass and computes nothing.
       wave: 1 x samples.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Counting the operations of ONNX networks, from what onnxruntime's profiler says of the shapes of each node."""
+"""Count the operations of ONNX networks from the shapes of each node, which onnxruntime's profiler reports."""
 
 import json
 import math
@@ -9,7 +9,7 @@ from typing import Any
 
 import onnxruntime
 
-# Products and convolutions by the operator's name, as a network or onnxruntime's optimiser has them.
+# Names of operators for matrix products and convolutions, both in network files and after onnxruntime's optimiser.
 _PRODUCTS = (
     "MatMul",
     "FusedMatMul",
@@ -21,7 +21,7 @@ _PRODUCTS = (
     "FusedGemm",
 )
 _CONVOLUTIONS = ("Conv", "FusedConv", "ConvInteger", "QLinearConv", "NhwcFusedConv")
-# Operators that hold products and whose shapes say too little.
+# Operators that compute products, but whose operations cannot be counted from the shapes of inputs and outputs.
 _NOT_COUNTED = (
     "LSTM",
     "GRU",
@@ -47,15 +47,15 @@ def sessions_of(upstream: Any) -> dict[str, onnxruntime.InferenceSession]:
 def count_onnx(upstream: Any, work: Callable[[], object]) -> int | None:
     """Count the operations of an upstream's ONNX networks: two for each multiplication and addition of a product.
 
-    The networks are opened a second time with onnxruntime's profiler, which lists the shapes of each node's arrays, and stand in
-    the upstream's attributes while `work` runs.
+    This function opens each network again with onnxruntime's profiler, which lists the shapes of each node's arrays. While
+    `work` runs, these copies replace the networks in the upstream's attributes.
 
     Args:
       upstream: a loaded encoder.
-      work: runs the networks once.
+      work: function that runs the networks once.
 
     Returns:
-      operations; None where a network holds a node whose operations are not counted.
+      operations; None if a network has a node whose operations cannot be counted.
     """
     originals = sessions_of(upstream)
     with tempfile.TemporaryDirectory() as folder:
@@ -78,7 +78,7 @@ def _profiled(session: onnxruntime.InferenceSession, prefix: Path) -> onnxruntim
     settings.log_severity_level = 3
     settings.enable_profiling = True
     settings.profile_file_prefix = str(prefix)
-    # Without fused nodes, whose shapes say less.
+    # Without optimisation no nodes are fused: the shapes of a fused node do not determine its operations.
     settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     return onnxruntime.InferenceSession(session._model_path, settings, providers=["CPUExecutionProvider"])
 
@@ -94,7 +94,7 @@ def _of_node(node: dict[str, Any]) -> int | None:
     if operator not in _PRODUCTS + _CONVOLUTIONS:
         return 0
     inputs, outputs = (_shapes(node[name]) for name in ("input_type_shape", "output_type_shape"))
-    if operator in ("Gemm", "FusedGemm"):  # its first factor may be transposed
+    if operator in ("Gemm", "FusedGemm"):  # the first factor may be transposed: its last axis may be that of the result
         return 2 * math.prod(inputs[0]) * outputs[0][1]
     if operator in _PRODUCTS:
         return 2 * math.prod(outputs[0]) * inputs[0][-1]

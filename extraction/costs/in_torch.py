@@ -1,4 +1,4 @@
-"""Counting the operations of a network in PyTorch."""
+"""Count the operations of a network in PyTorch."""
 
 import contextlib
 import warnings
@@ -10,8 +10,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
-# Operators that compute products and that torch's counter counts as nothing. A name ends with the operator's name, or with
-# its namespace.
+# Operators that compute products, but for which torch's counter counts no operations. Each entry is the beginning of a name:
+# a namespace, or a namespace and the beginning of an operator's name.
 _NOT_COUNTED = (
     "mkldnn::",
     "onednn::",
@@ -29,16 +29,16 @@ _NOT_COUNTED = (
 
 
 def count_torch(work: Callable[[], object]) -> int | None:
-    """Count the operations of what `work` computes in PyTorch: two for each multiplication and addition of a product.
+    """Count the operations that `work` runs in PyTorch: two for each multiplication and addition of a product.
 
-    Fused kernels that the counter does not know (recurrent layers of oneDNN and cuDNN, attention on processors) are switched off
-    while it counts, so that their products are counted one by one.
+    During counting, fused kernels that the counter does not know are switched off: recurrent layers of oneDNN and cuDNN, and
+    attention on CPUs. Their products then run, and are counted, one by one.
 
     Args:
-      work: called once.
+      work: function that is called once.
 
     Returns:
-      operations; None where `work` uses a kernel whose operations are not counted.
+      operations; None if `work` uses a kernel whose operations are not counted.
     """
     seen, counter = _Seen(), FlopCounterMode(display=False)
     with _without_fused_kernels(), seen, counter:
@@ -49,7 +49,7 @@ def count_torch(work: Callable[[], object]) -> int | None:
 
 
 class _Seen(TorchDispatchMode):
-    """Collects the names of the operators that are called."""
+    """Collects the names of the operators that PyTorch calls."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -15,8 +15,8 @@ def machine_of(upstream: Upstream) -> dict[str, Any]:
       upstream: a loaded encoder.
 
     Returns:
-      `device`, the name of the processor or GPU, and on a processor `threads`, how many threads one batch is computed by; without
-      `threads` where the encoder does not say.
+      `device`, the name of the processor or GPU. On a processor also `threads`, the number of threads that compute one batch, if
+      it is known.
     """
     device = str(getattr(upstream, "device", "cpu"))
     if not device.startswith("cpu"):

@@ -15,10 +15,10 @@ from extraction.upstreams.base import Upstream
 
 @dataclasses.dataclass(eq=False)
 class Meter:
-    """Measures what one encoder costs in this process, part by part.
+    """Measures the cost of one encoder in this process, part by part.
 
     Attributes:
-      upstream: the encoder, whose operations up to its last layer are counted.
+      upstream: the encoder; its operations are counted up to its last layer.
     """
 
     upstream: Upstream
@@ -26,16 +26,16 @@ class Meter:
     _is_first: bool = True
 
     def cost_of(self, encoded: EncodedBlock, seconds: float) -> dict[str, Any]:
-        """What a part cost.
+        """Measure the cost of a part.
 
-        Operations are counted once in a process, for one wave of the mean length of the first part's segments.
+        Operations are counted once per process, for one wave. Its length is the mean length of the first part's segments.
 
         Args:
-          encoded: the part.
-          seconds: how long the encoder took for it.
+          encoded: the rows of the part.
+          seconds: time for encoding the part.
 
         Returns:
-          numbers and texts, for JSON.
+          values for JSON.
         """
         if self._counted is None and encoded.waves:
             samples = round(encoded.samples / encoded.waves)
@@ -54,16 +54,17 @@ class Meter:
 
 
 def cost_of_store(parts: Sequence[Mapping[str, Any] | None]) -> dict[str, Any] | None:
-    """What an encoder cost for a store, from the costs of the store's parts.
+    """Compute the cost of an encoder for a store from the costs of the store's parts.
 
-    Where a process encoded several parts, its first one is not timed: encoders of JAX compile in it, and libraries start their
-    threads. Where parts were made on several machines, those of the machine that made most are timed.
+    If a process encoded several parts, the time of its first part does not count: JAX compiles during that part, and libraries
+    start their threads. If parts were made on several machines, only the times from one machine count: the one that made most
+    parts.
 
     Args:
-      parts: costs from `Meter.cost_of`; None for a part of a version that recorded none.
+      parts: costs from `Meter.cost_of`; None for a part from an older version, which recorded no cost.
 
     Returns:
-      the manifest's `cost` (docs/store.md); None where a part has no cost.
+      the manifest's `cost` (docs/store.md); None if a part has no cost.
     """
     known = [part for part in parts if part is not None]
     if len(known) < len(parts) or not sum(part["clips"] for part in known):

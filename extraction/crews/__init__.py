@@ -1,6 +1,6 @@
 """Crews: the processes that share an extraction with the main process.
 
-- `base`: what a crew offers, and what each process of a crew does
+- `base`: the interface of a crew, and the work of each process in a crew
 - `replicas`: several processes on one machine
 - `on_ray`: the machines of a Ray cluster
 """

@@ -1,4 +1,4 @@
-"""What a crew of processes offers to a run, and what each process of a crew does."""
+"""The interface of a crew of processes, and the work of each process in a crew."""
 
 import socket
 import typing
@@ -17,7 +17,7 @@ from jfewshot.errors import UserError
 
 
 class Crew(typing.Protocol):
-    """Processes that share the parts out among themselves; each has loaded all upstreams of the run."""
+    """Processes that divide the parts of an extraction among themselves. Each process has loaded all upstreams of the run."""
 
     size: int
 
@@ -25,25 +25,26 @@ class Crew(typing.Protocol):
         """Make parts of one dataset's stores.
 
         Args:
-          folders: where the parts are, by the number of their upstream in the order in which the crew was given them.
-          numbers: which parts.
+          folders: the folders of the parts, by the number of their upstream. Upstreams are numbered from 0 in the order in which
+              the crew got their names.
+          numbers: numbers of the parts to make.
 
         Yields:
-          What was done, part by part, in the order in which they are finished.
+          a tally of each finished part, in the order in which the parts are finished.
 
         Raises:
-          UserError: what `make_parts` raises, or a process that cannot be kept alive.
+          UserError: if `make_parts` raises one, or if a process of the crew dies and cannot be replaced.
         """
         ...
 
 
 class PartMaker:
-    """One process of a crew: it loads its own encoders and makes the parts that it is given.
+    """One process of a crew: loads its own encoders and makes the parts that the crew assigns to it.
 
     Args:
-      names: upstreams, as `load_upstream` takes them.
-      options: how to load them.
-      settings: batch size, what to do about bad clips, and processes that decode ahead (0: none but this one).
+      names: names of the upstreams, as `load_upstream` takes them.
+      options: options for loading the upstreams.
+      settings: batch size, treatment of bad clips, and the number of processes that decode ahead (0: this process decodes).
     """
 
     def __init__(self, names: Sequence[str], options: UpstreamOptions, settings: ExtractionSettings):
@@ -53,7 +54,10 @@ class PartMaker:
         self._tasks: dict[Path, Task] = {}
 
     def load(self) -> None:
-        """Load the encoders, once. Not part of construction, so that an error of loading reaches the caller unchanged."""
+        """Load the encoders, if they are not loaded yet.
+
+        The constructor does not load them: Ray and process pools replace an error in a constructor by an error of their own.
+        """
         if self._decoder is None:
             keep_freed_memory()
             self._upstreams = [load_upstream(name, self._options) for name in self._names]
@@ -61,7 +65,7 @@ class PartMaker:
             self._decoder = Decoder(rates, self._settings.n_workers)
 
     def make(self, folders: Mapping[int, Path], numbers: Sequence[int]) -> list[Tally]:
-        """As `Crew.make`, in this process."""
+        """Make parts as `Crew.make` does, in this process."""
         self.load()
         self._tasks = {
             folder: self._tasks.get(folder) or self._open(index, folder) for index, folder in folders.items()

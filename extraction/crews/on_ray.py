@@ -1,10 +1,11 @@
-"""A cluster's machines through Ray: each makes parts on the disk that all share; where one dies, the others make its parts.
+"""Distribute an extraction over the machines of a Ray cluster.
 
     ray start --head                      # on one machine; on the others: ray start --address=HEAD:6379
-    python -m extraction.run ... --ray    # on any of them
+    python -m extraction.run ... --ray    # on any machine of the cluster
 
-Nothing travels through Ray but orders ("parts 12 to 15") and counts. Parts appear whole, under the same names as those of a run
-without Ray or of a shard, so that either may continue what another began.
+Each machine writes its parts to a disk that all machines share. If a machine dies, the other machines make its parts. Only
+part numbers and counts are sent through Ray. A part is written completely or not at all, under the same name as in a run
+without Ray or in a shard. So a run of one kind can continue a run of another kind.
 """
 
 import dataclasses
@@ -20,7 +21,7 @@ from extraction.upstreams.base import UpstreamOptions
 from jfewshot.ray_workers import Cluster, Words, Workers
 
 _MOST_PARTS_AT_ONCE = 8
-# A network disk may show a file to other machines this much later.
+# A network disk may show a new file to other machines only after this time.
 _DISK_DELAY_S = 90.0
 _WORDS = Words(
     "an encoder", lambda parts: f"parts {parts[0]} to {parts[-1]}", "with smaller --block-clips or --batch-size"
@@ -28,15 +29,15 @@ _WORDS = Words(
 
 
 class RayCrew:
-    """A crew of Ray actors, started where the cluster has room for them; use as a context manager.
+    """A crew of Ray actors, for use as a context manager. An actor starts when the cluster has room for it.
 
     Args:
       names, options, settings: as for `PartMaker`.
-      size: how many actors; None: one per GPU of the cluster, or where it has none (or `--device cpu`), one per `--threads`
-        CPUs (1 unless said otherwise). Those for which there is no room yet start when there is.
+      size: number of actors. With None, one per GPU of the cluster. Without GPUs, or with `--device cpu`, one per `--threads`
+        CPUs (default 1). Actors for which the cluster has no room yet start when it has room.
 
     Raises:
-      UserError: Ray is not installed, or there is no cluster.
+      UserError: if Ray is not installed, or if there is no cluster.
     """
 
     def __init__(
@@ -46,7 +47,7 @@ class RayCrew:
         threads = options.threads or 1
         on_gpus = self._cluster.gpus > 0 and not options.device.startswith("cpu")
         self.size = size or max(1, self._cluster.gpus if on_gpus else self._cluster.cpus // threads)
-        # With a GPU, processes decode ahead; without, the core does everything in turn.
+        # With a GPU, other processes decode ahead. Without a GPU, one process decodes and encodes in turn on its cores.
         workers = settings.n_workers if on_gpus else 0
         arguments = (
             tuple(names),
@@ -71,13 +72,17 @@ class RayCrew:
         _wait_for_disk(folders, numbers)
 
     def _units(self, numbers: Sequence[int]) -> list[tuple[int, ...]]:
-        """Parts to be ordered together: several, so that decoding runs ahead, yet enough units to keep everybody busy."""
+        """Group parts into units of work: several parts per unit, so that decoding runs ahead, and several units per actor, so
+        that no actor is idle while others still have much to do."""
         step = max(1, min(_MOST_PARTS_AT_ONCE, len(numbers) // (4 * self.size)))
         return [tuple(numbers[start : start + step]) for start in range(0, len(numbers), step)]
 
 
 def _wait_for_disk(folders: Mapping[int, Path], numbers: Sequence[int]) -> None:
-    """Until this machine sees what others wrote; what is missing after that is for the merge to name."""
+    """Wait until this machine sees the files that other machines wrote.
+
+    After 90 s this function returns even if files are missing; `assemble` then names the missing parts.
+    """
     parts = [Parts.open(folder) for folder in folders.values()]
     patience = time.monotonic() + _DISK_DELAY_S
     while time.monotonic() < patience and not all(set(numbers).isdisjoint(each.missing()) for each in parts):

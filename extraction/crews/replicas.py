@@ -1,6 +1,6 @@
-"""Several encoders' processes on one machine, each with its share of the cores.
+"""Run several processes with encoders on one machine, each on its share of the cores.
 
-Small encoders (recurrent ones above all) cannot keep several cores busy with one batch: one process per core can.
+One batch of a small encoder, above all a recurrent one, cannot use several cores at once. One process per core can.
 """
 
 import concurrent.futures
@@ -22,13 +22,14 @@ _maker: PartMaker | None = None
 
 
 class Replicas:
-    """A crew of processes on this machine; use as a context manager.
+    """A crew of processes on this machine, for use as a context manager.
 
-    Each decodes for itself, between its encoders' batches: with a process per core there is no core left to decode ahead.
+    Each process decodes its own clips, between the batches of its encoders: with one process per core, no core is left for
+    decoding ahead.
 
     Args:
-      names, options, settings: as for `PartMaker`; without a number of threads, the cores are divided.
-      size: how many.
+      names, options, settings: as for `PartMaker`; if the options have no number of threads, the cores are divided.
+      size: number of processes.
     """
 
     def __init__(self, names: Sequence[str], options: UpstreamOptions, settings: ExtractionSettings, size: int):
@@ -58,8 +59,8 @@ class Replicas:
                 yield from future.result()
         except concurrent.futures.process.BrokenProcessPool as error:
             raise UserError(
-                "an encoder's process died, most likely for want of memory: each has encoders of its own. Finished parts are "
-                "kept: run again with fewer --replicas, or fewer encoders --at-once"
+                "a process with an encoder died, probably because the memory is too small: each process loads its own encoders. "
+                "Finished parts are kept: run again with fewer --replicas, or fewer encoders --at-once"
             ) from error
         finally:
             for future in futures:
@@ -68,7 +69,8 @@ class Replicas:
 
 def _start(names: Sequence[str], options: UpstreamOptions, settings: ExtractionSettings) -> None:
     global _maker
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # ^C ends this process at once and without a word; the parent says one
+    # Ctrl-C ends this process at once and without a message; the parent process prints the message.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     end_with_parent()
     _maker = PartMaker(names, options, settings)
 
