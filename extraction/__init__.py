@@ -38,7 +38,7 @@ __all__ = ["apply_head", "fit_head", "try_folder"]
 
 
 def __getattr__(name: str) -> Any:
-    # Lazily: `--help` and extraction need neither the evaluator nor the report.
+    # Imported on first use, since `--help` and extraction need neither the evaluator nor the report.
     if name == "try_folder":
         from extraction.trying.trying import try_folder
 

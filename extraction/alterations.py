@@ -83,7 +83,7 @@ class Alteration:
 
     @property
     def words(self) -> str:
-        """For titles: `noise, 10 dB`."""
+        """The alteration in words, for titles: `noise, 10 dB`."""
         return f"{self.kind}, {self.value:g} {_MEANING[self.kind][1]}"
 
     def __call__(self, wave: np.ndarray, rate: int, clip_id: str, noises: NoiseFiles | None = None) -> np.ndarray:
@@ -91,12 +91,12 @@ class Alteration:
 
         Args:
           wave: float32 mono samples.
-          rate: Hz.
+          rate: sample rate in Hz.
           clip_id: seed of the random numbers.
           noises: recordings of noise; None for white, pink and brown noise.
 
         Returns:
-          as many samples.
+          the altered samples, as many as before.
         """
         if self.kind == "noise":
             noise = _coloured(clip_id, len(wave)) if noises is None else noises.piece(clip_id, len(wave), rate)
@@ -120,7 +120,7 @@ class AlteredAudio:
 
         Args:
           wave: float32 mono samples.
-          rate: Hz.
+          rate: sample rate in Hz.
         """
         noises = None if self.noises_in is None else read_noises(self.noises_in)
         return self.alteration(wave, rate, self.clip_id, noises)
@@ -132,8 +132,8 @@ class AlteredDataset:
 
     Attributes:
       original: the dataset.
-      alteration: what is done.
-      noises: recordings of noise, where noise is added; None for white, pink and brown noise.
+      alteration: the alteration of the clips.
+      noises: recordings of noise if noise is added; None for white, pink and brown noise.
     """
 
     original: Dataset
@@ -156,12 +156,12 @@ class AlteredDataset:
         return dataclasses.replace(info, name=f"{info.name}@{name}", title=f"{info.title} ({words})", altered=altered)
 
     def recordings(self, root: Path) -> list[Recording]:
-        """The original's recordings."""
+        """List the recordings of the original dataset."""
         return self.original.recordings(root)
 
 
 def noises_of(dataset: Dataset) -> NoiseFiles | None:
-    """The recorded noise that is added to a dataset; None for none."""
+    """The recordings of noise that are added to a dataset; None if there are none."""
     return dataset.noises if isinstance(dataset, AlteredDataset) else None
 
 
@@ -171,12 +171,12 @@ def audio_of(
     """The audio that is decoded for a recording.
 
     Args:
-      recording: of the plan.
-      alteration: the plan's, as text; None for none.
-      noises_in: the folder of parts, where the plan has recorded noise; None for no recorded noise.
+      recording: recording of the plan.
+      alteration: the plan's alteration as text; None for none.
+      noises_in: the folder of parts if the plan has recorded noise; None for no recorded noise.
 
     Returns:
-      the file or the stretch of a file, with the alteration where there is one.
+      the file or the stretch of a file, with the alteration if there is one.
     """
     found = None if alteration is None else Alteration.parse(alteration)
     return recording.audio if found is None else AlteredAudio(recording.audio, recording.clip_id, found, noises_in)
@@ -199,7 +199,7 @@ def _with_noise(wave: np.ndarray, noise: np.ndarray, snr_db: float) -> np.ndarra
 
 @functools.cache
 def _noises() -> np.ndarray:
-    # Loaded late: JAX comes along, which decoding without alterations need not wait for.
+    # Imported here, since this module imports JAX, which decoding without alterations does not need.
     from jfewshot.simclr.augmentation import coloured_noise
 
     return coloured_noise(_NOISE_SAMPLES, _NOISE_SEED)

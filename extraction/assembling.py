@@ -34,7 +34,7 @@ def assemble(parts: Parts, store: Path, replace: bool = False) -> Store:
         shown = ", ".join(map(str, missing[:10])) + (", ..." if len(missing) > 10 else "")
         raise UserError(
             f"{store}: {len(missing)} of {parts.n_blocks} parts are missing (numbers {shown}). "
-            "Run the shards that make them (part p is made by shard p % n of n), then merge again"
+            "Run the shards that make these parts (part p is made by shard p % n of n), then merge again"
         )
     counts, costs, left_out, dims = [], [], list(parts.plan["left_out"]), {}
     for clips, block in parts.blocks():
@@ -45,9 +45,7 @@ def assemble(parts: Parts, store: Path, replace: bool = False) -> Store:
     n_segments = np.concatenate(counts)
     used = np.flatnonzero(n_segments)
     if not len(used):
-        raise UserError(
-            f"{store}: not one of {len(parts.recordings)} clips could be used; first: {left_out[0]['reason']}"
-        )
+        raise UserError(f"{store}: none of {len(parts.recordings)} clips could be used; first: {left_out[0]['reason']}")
     views = {name: _fill_view(parts, name, int(n_segments.sum()), dim) for name, dim in dims.items()}
     recordings = [parts.recordings[clip] for clip in used]
     lost = lost_classes(parts.recordings, {recording.label for recording in recordings}, left_out)
@@ -86,14 +84,14 @@ def assemble(parts: Parts, store: Path, replace: bool = False) -> Store:
 
 
 def merge_all(out: Path, replace: bool = False) -> list[Store]:
-    """Make stores of all parts below a folder of stores (`out/<dataset>/.<upstream>.parts`).
+    """Make stores of all parts in a folder of stores (`out/<dataset>/.<upstream>.parts`).
 
     Args:
       out: the folder of stores.
-      replace: replace stores that stand there.
+      replace: replace existing stores.
 
     Raises:
-      UserError: if there are none, or some are incomplete; complete ones are made first.
+      UserError: if there are no parts, or if some are incomplete; stores with complete parts are made first.
     """
     folders = sorted(path.parent for path in out.glob(f"*/.*{SUFFIX}/plan.json"))
     if not folders:
@@ -116,7 +114,7 @@ def is_finished(parts: Parts, store: Path, replace: bool = False) -> bool:
     Args:
       parts: the plan.
       store: folder of the store.
-      replace: whether another store that stands there may be replaced.
+      replace: whether another existing store may be replaced.
 
     Returns:
       whether the store is finished.

@@ -31,7 +31,7 @@ class Decoded:
     Attributes:
       waves: mono samples by sample rate in Hz; empty if the clip cannot be used.
       duration_s: length of the recording.
-      reason: why it cannot be used; empty if it can.
+      reason: reason why the clip cannot be used; empty if it can.
     """
 
     waves: Mapping[int, np.ndarray]
@@ -52,7 +52,7 @@ def decode_audio(audio: Audio) -> tuple[np.ndarray, int]:
       float32 mono samples, and their sample rate in Hz.
 
     Raises:
-      AudioError: as `decode` does.
+      AudioError: if the audio cannot be decoded.
     """
     if isinstance(audio, AlteredAudio):
         wave, rate = decode_audio(audio.audio)
@@ -78,7 +78,7 @@ class Decoder:
     Args:
       sample_rates: all rates that encoders need, in Hz.
       workers: number of processes; with 0 this process decodes, without decoding ahead.
-      blocks_ahead: how many blocks may be decoded or in work in addition to the current one; limits the memory.
+      blocks_ahead: number of blocks that may be decoded or in work in addition to the current one; limits the memory.
 
     Raises:
       UserError: if another package's worker process, which imports the user's script, would start processes of its own.
@@ -104,7 +104,7 @@ class Decoder:
             self._pool.shutdown(wait=True, cancel_futures=True)
 
     def stream(self, blocks: Iterable[Sequence[Audio]]) -> Iterator[list[Decoded]]:
-        """Decoded clips of each block, in the order of the blocks and of the clips within.
+        """Yield the decoded clips of each block, in the order of the blocks and of the clips within.
 
         Raises:
           UserError: if a worker process dies.
@@ -133,7 +133,7 @@ class Decoder:
             return [clip for future in futures for clip in future.result()]
         except concurrent.futures.process.BrokenProcessPool as error:
             raise UserError(
-                "a decoding process died, most likely for want of memory. Finished parts are kept: "
+                "a decoding process died, probably because the memory is too small. Finished parts are kept: "
                 "run again with fewer --workers or smaller --block-clips"
             ) from error
 

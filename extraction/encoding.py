@@ -25,7 +25,7 @@ _OUT_OF_MEMORY = (
     "cublas_status_alloc_failed",
     "failed to allocate memory",
     "not enough memory",  # torch's CPU allocator: "DefaultCPUAllocator: not enough memory: you tried to allocate ..."
-    "can't allocate memory",  # the same, of older versions
+    "can't allocate memory",  # the same message in older versions
     "could not create a primitive",  # oneDNN, when it cannot allocate its scratch memory
 )
 
@@ -39,8 +39,8 @@ class EncodedBlock:
           are in the block's order.
       n_segments: number of rows of each clip; 0 for a clip that could not be used.
       reasons: by clip number, the reason why a clip could not be used.
-      waves, samples: how many waves the encoder was given, and their samples together.
-      cost: what the block cost (`extraction.costs.recording`); None if that was not measured.
+      waves, samples: number of waves that were encoded, and the sum of their samples.
+      cost: cost of the block (`extraction.costs.recording`); None if it was not measured.
     """
 
     views: dict[str, np.ndarray]
@@ -83,7 +83,7 @@ class BatchEncoder:
         self._dtype = np.dtype(dtype)
 
     def encode_block(self, waves: Sequence[Float32[np.ndarray, " samples"] | None]) -> EncodedBlock:
-        """Encode clips; None stands for one that could not be decoded.
+        """Encode clips; None stands for a clip that could not be decoded.
 
         Raises:
           UserError: if the numbers do not fit float16.

@@ -1,4 +1,4 @@
-"""How long an extraction will take here, and how much disk its stores will need: `jfewshot estimate`."""
+"""Estimate the duration of an extraction on this machine, and the disk space of its stores: `jfewshot estimate`."""
 
 import logging
 import sys
@@ -14,7 +14,9 @@ def main(arguments: list[str] | None = None) -> int:
     from jfewshot.commandline.parsing import start
 
     options = start(EstimateOptions, arguments, "estimate")
-    from extraction.estimating import estimate  # after the options are read: --help needs neither NumPy nor torch
+    from extraction.estimating import (
+        estimate,
+    )  # imported after parsing the options: --help needs neither NumPy nor torch
 
     sys.stdout.write(estimate(options))
     log.info(

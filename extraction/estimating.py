@@ -26,7 +26,7 @@ from jfewshot.audio import AudioError
 from jfewshot.commandline.progress import tracked
 from jfewshot.errors import UserError
 
-# Segments of 5 s. Published counts and durations; BirdCLEF's and Common Voice's are rough.
+# Numbers of segments of 5 s, from published counts and durations. Those of BirdCLEF and Common Voice are rough.
 PUBLISHED_SEGMENTS = {
     "esc50": 2_000,
     "nsynth": 306_000,
@@ -51,13 +51,13 @@ class Speed:
 
 
 def estimate(asked: EstimateOptions) -> str:
-    """Two tables as Markdown: times, and disk space.
+    """Make two tables in Markdown: times, and disk space.
 
     Args:
-      asked: which datasets and encoders.
+      asked: datasets and encoders, and how to measure.
 
     Raises:
-      UserError: a name that is not known, or what loading an encoder finds wrong.
+      UserError: if a name is unknown, or if an encoder cannot be loaded.
     """
     datasets = dataset_names([name for text in asked.datasets for name in text.split(",") if name])
     upstreams = upstream_names([name for text in asked.upstreams for name in text.split(",") if name])
@@ -76,9 +76,9 @@ def estimate(asked: EstimateOptions) -> str:
 
 
 def count_segments(name: str, root: Path, *, alone: bool) -> tuple[str, int]:
-    """Find a dataset's own name and how many segments of 5 s it has.
+    """Find a dataset's own name and its number of segments of 5 s.
 
-    The lengths of some clips are read and extrapolated to all clips; without a folder, the published number is taken.
+    The lengths of some clips are read and extrapolated to all clips. Without a folder, the published number is used.
 
     Args:
       name: the dataset as written on the command line.
@@ -106,7 +106,7 @@ def count_segments(name: str, root: Path, *, alone: bool) -> tuple[str, int]:
         try:
             lengths.append(math.ceil(length_of(clip) / 5))
         except AudioError:
-            continue  # the extraction will report this
+            continue  # the extraction will report this file
     return dataset.info.name, round(len(clips) * (sum(lengths) / max(1, len(lengths))))
 
 
@@ -114,21 +114,21 @@ def derived(name: str, tflops: float) -> Speed:
     """Derive an encoder's speed from its operations per segment and a rate of operations per second.
 
     Raises:
-      UserError: it is not one of the paper's, whose operations are counted.
+      UserError: if the encoder is not one of the paper's: operations are known only for these.
     """
     for row in paper_table():
         if row["name"] == name:
             return Speed(tflops * 1000 / float(row["gflop_5s"]), int(row["dim"]))
-    raise UserError(f"{name}: only the paper's encoders have their operations counted; leave --tflops out to measure")
+    raise UserError(f"{name}: operations are known only for the paper's encoders; leave --tflops out to measure")
 
 
 def measured(name: str, options: UpstreamOptions, seconds: float) -> Speed:
-    """Measure an encoder's speed on this machine, in batches of the size that an extraction would take.
+    """Measure an encoder's speed on this machine, in batches of the same size as in an extraction.
 
     Args:
       name: name of the upstream.
       options: options of the upstream, such as its checkpoint.
-      seconds: shortest time to measure for, in seconds.
+      seconds: shortest duration of the measurement in seconds.
 
     Returns:
       segments of 5 s per second, and the dimension of the encoder's vectors.
@@ -147,7 +147,7 @@ def measured(name: str, options: UpstreamOptions, seconds: float) -> Speed:
 
 
 def times_table(speeds: Mapping[str, Speed], segments: Mapping[str, int]) -> list[str]:
-    """A row for each encoder."""
+    """Tabulate the times: a row for each encoder."""
     total = sum(segments.values())
     rows = [
         [
@@ -169,8 +169,8 @@ def disk_table(speeds: Mapping[str, Speed], segments: Mapping[str, int], dtype: 
     """Tabulate the disk space: a row for each dataset, a column for each dimension of the vectors.
 
     Args:
-      speeds: from an upstream's title to its speed and dimension.
-      segments: from a dataset's name to its number of segments of 5 s.
+      speeds: speed and dimension of each upstream, by its title.
+      segments: number of segments of 5 s of each dataset, by its name.
       dtype: type of the stored numbers, such as float32.
 
     Returns:
@@ -192,7 +192,7 @@ def disk_table(speeds: Mapping[str, Speed], segments: Mapping[str, int], dtype: 
 
 
 def duration(seconds: float) -> str:
-    """Two digits or so: 18 s, 46 min, 4.2 h."""
+    """A duration with about two digits: 18 s, 46 min, 4.2 h."""
     if seconds < 90:
         return f"{max(1, seconds):.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"

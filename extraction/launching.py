@@ -31,10 +31,10 @@ logger = logging.getLogger(__name__)
 
 
 def launch(run: ExtractOptions) -> None:
-    """Make the stores that the options ask for.
+    """Make the stores that the options request.
 
     Args:
-      run: what to extract, with what, and how.
+      run: the options of the command.
 
     Raises:
       UserError: if a name is unknown (before any encoder is loaded), or if loading or extracting fails.
@@ -74,7 +74,7 @@ def launch(run: ExtractOptions) -> None:
                         said,
                         run.replace,
                     )
-        loaded.clear()  # before the next are loaded
+        loaded.clear()  # free the memory before the next encoders are loaded
     out = shlex.quote(str(run.out))
     if shard is None:
         logger.info("wrote %s; next: jfewshot run --stores %s", run.out, out)
@@ -86,7 +86,7 @@ def _noises(path: Path | None, alterations: Sequence[Alteration | None]) -> Nois
     if path is None:
         return None
     if not any(alteration is not None and alteration.kind == "noise" for alteration in alterations):
-        raise UserError("--noise-from says which noise --alter noise:DB adds; add --alter noise:10, for instance")
+        raise UserError("--noise-from names the noise that --alter noise:DB adds; add for instance --alter noise:10")
     with Progress(f"reading the noises of {path}"):
         return NoiseFiles.find(path)
 
@@ -102,7 +102,7 @@ def _crew(
 
 
 def _load_some(names: Sequence[str], options: UpstreamOptions) -> list[Upstream]:
-    """The first of the encoders, as many as fit in memory; at least one."""
+    """Load the first encoders, as many as fit in memory; at least one."""
     loaded: list[Upstream] = []
     for name in names:
         try:
@@ -117,7 +117,7 @@ def _load_some(names: Sequence[str], options: UpstreamOptions) -> list[Upstream]
 
 
 def _load_checked(name: str, options: UpstreamOptions) -> Upstream:
-    """Load an encoder, and run a second of sound through it before hours of work."""
+    """Load an encoder, and check it with a second of sound before hours of work."""
     upstream = load_upstream(name, options)
     seen = self_check(upstream)
     frames, dim = seen.shapes[upstream.layers[-1]]
@@ -134,10 +134,10 @@ def _load_checked(name: str, options: UpstreamOptions) -> Upstream:
 
 
 def _split(names: Sequence[str], what: str) -> list[str]:
-    """`a,b c` -> a, b, c."""
+    """Split `a,b c` into a, b, c."""
     split = [name for text in names for name in text.split(",") if name]
     if not split:
-        raise UserError(f"no {what}: give --{what} NAME[,NAME...]; --help lists how")
+        raise UserError(f"no {what}: give --{what} NAME[,NAME...]; --help lists the possible names")
     return split
 
 
@@ -145,5 +145,5 @@ def _root_of(dataset: Dataset, root: Path, *, alone: bool) -> Path:
     folder = folder_of(dataset, root, alone=alone)
     if folder is None:
         below = root / dataset.info.name
-        raise UserError(f"{below} is not a folder: with several datasets, each is looked for in ROOT/<name>")
+        raise UserError(f"{below} is not a folder: with several datasets, each must be in ROOT/<name>")
     return folder

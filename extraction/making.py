@@ -27,8 +27,8 @@ class Task:
     def of(cls, parts: Parts, upstream: Upstream, settings: ExtractionSettings) -> "Task":
         """Make the task of one store from its plan.
 
-        The plan determines the rows of a clip completely. Of the settings only the batch size is used, which
-        changes no row.
+        The plan determines the rows of a clip completely. Only the batch size is taken from the settings, and it does not
+        change rows.
 
         Args:
           parts: the plan and the folder of the finished parts.
@@ -55,7 +55,7 @@ def make_parts(tasks: Sequence[Task], numbers: Sequence[int], decoder: Decoder, 
       on_error: `stop` or `skip`.
 
     Yields:
-      The progress, after each part.
+      the progress, after each part.
 
     Raises:
       UserError: with `stop`, at the first clip that cannot be used.

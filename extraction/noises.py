@@ -1,4 +1,4 @@
-"""Recorded noise for altered copies: the files, and the piece of them that each clip gets.
+"""Recorded noise for altered copies: the files, and the choice of a piece for each clip.
 
     --alter clean noise:20 noise:10 noise:0 --noise-from NOISES
 
@@ -29,7 +29,7 @@ class NoiseFiles:
     """Recordings of noise.
 
     Attributes:
-      name: their name in titles and stores.
+      name: name of the recordings in titles and stores.
       root: the folder to which the files' names are relative.
       files: name, length in seconds and SHA-256 of each, sorted by name.
     """
@@ -46,7 +46,7 @@ class NoiseFiles:
           path: a folder, searched at any depth; or a text file with one path per line, relative to the text file's folder.
 
         Raises:
-          UserError: if there is no such folder or file, it names no audio, or a file cannot be read.
+          UserError: if the folder or file does not exist, if it names no audio, or if a file cannot be read.
         """
         if path.is_dir():
             root, found = path, sorted(audio_below(path))
@@ -90,14 +90,14 @@ class NoiseFiles:
 
         Args:
           clip_id: determines the file and the start of the piece. A file that is shorter than the clip is repeated.
-          n_samples: how many samples are needed.
-          rate: of these, in Hz.
+          n_samples: number of samples that are needed.
+          rate: their sample rate in Hz.
 
         Returns:
           float32 samples that are not all zero.
 
         Raises:
-          UserError: if a file cannot be read any more, or all pieces that were drawn are silent.
+          UserError: if a file cannot be read any more, or if all drawn pieces are silent.
         """
         wanted_s = max(n_samples / rate, _LEAST_S)
         for draw in range(_DRAWS):
@@ -121,10 +121,10 @@ class NoiseFiles:
         )
 
     def write(self, folder: Path) -> None:
-        """Write the list for the processes that decode.
+        """Write the list of files for the processes that decode.
 
         Args:
-          folder: of the parts of a store.
+          folder: folder of the parts of a store.
         """
         with atomic_write(folder / _LIST, "w") as file:
             json.dump([self.name, str(self.root), self.files], file)
@@ -135,7 +135,7 @@ def read_noises(folder: Path) -> NoiseFiles:
     """Read the list that `NoiseFiles.write` wrote; each process reads a list once.
 
     Args:
-      folder: of the parts of a store.
+      folder: folder of the parts of a store.
     """
     name, root, files = json.loads((folder / _LIST).read_text("utf-8"))
     return NoiseFiles(name, Path(root), tuple((file, float(seconds), digest) for file, seconds, digest in files))
@@ -152,6 +152,6 @@ def _lines(path: Path) -> list[str]:
 
 
 def _plain(name: str) -> str:
-    """A name that can be part of a folder's name."""
+    """A variant of a name that can be part of a folder's name."""
     kept = "".join(letter if letter.isalnum() or letter in "-." else "_" for letter in name).strip("_.")
     return kept or "noise"

@@ -1,7 +1,7 @@
 """An unfinished extraction on disk: a plan, the recordings, and one file per finished block of clips.
 
     OUT/<dataset>/.<upstream>.parts/
-      plan.json           what is being made; a run with another plan does not continue it
+      plan.json           the plan of the store; a run with another plan does not continue it
       recordings.json     the clips, in order
       block-00000.npz     rows of the first `block_clips` clips, and so on
 
@@ -31,8 +31,8 @@ class Parts:
     """The unfinished store of one dataset and one upstream.
 
     Attributes:
-      folder: where its files are.
-      plan: what is being made; see `extraction.planning`.
+      folder: folder of the files.
+      plan: plan of the store; see `extraction.planning`.
       recordings: every clip to be used, in the order of clip ids.
     """
 
@@ -47,7 +47,7 @@ class Parts:
 
     @property
     def n_blocks(self) -> int:
-        """How many parts there will be."""
+        """Total number of parts."""
         return -(-len(self.recordings) // self.plan["block_clips"])
 
     def block(self, number: int) -> Sequence[Recording]:
@@ -56,7 +56,7 @@ class Parts:
         return self.recordings[number * size : (number + 1) * size]
 
     def missing(self) -> list[int]:
-        """Blocks that are not on disk yet."""
+        """List the blocks that are not on disk yet."""
         there = {path.name for path in self.folder.glob("block-*.npz")}
         return [number for number in range(self.n_blocks) if _block_name(number) not in there]
 
@@ -65,10 +65,10 @@ class Parts:
         return (self.folder / _block_name(number)).exists()
 
     def begin(self) -> None:
-        """Write the plan, or check that the one on disk is the same.
+        """Write the plan, or check that an existing plan is the same.
 
         Raises:
-          UserError: if another plan's parts are there.
+          UserError: if the folder has parts of another plan.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         plan_path = self.folder / "plan.json"
@@ -99,7 +99,7 @@ class Parts:
             json.dump(self.plan, file, indent=2, sort_keys=True, ensure_ascii=False)
 
     def write(self, number: int, encoded: EncodedBlock) -> None:
-        """Keep a finished block."""
+        """Write a finished block."""
         arrays: dict[str, Any] = {f"view:{name}": view for name, view in encoded.views.items()}
         reasons = np.array(json.dumps({str(clip): reason for clip, reason in encoded.reasons.items()}))
         with atomic_write(self.folder / _block_name(number)) as file:
@@ -112,7 +112,7 @@ class Parts:
             )
 
     def read(self, number: int) -> EncodedBlock:
-        """A finished block.
+        """Read a finished block.
 
         Raises:
           UserError: if the file is damaged.
@@ -131,12 +131,12 @@ class Parts:
             raise UserError(f"{path} is damaged ({error}); remove it and run the same command again") from error
 
     def blocks(self) -> Iterator[tuple[Sequence[Recording], EncodedBlock]]:
-        """Every block in order, with its clips."""
+        """Yield all blocks in order, each with its clips."""
         for number in range(self.n_blocks):
             yield self.block(number), self.read(number)
 
     def remove(self) -> None:
-        """Remove the parts, once the store is complete."""
+        """Remove the parts after the store is complete."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     @classmethod

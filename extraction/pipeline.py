@@ -34,15 +34,15 @@ def extract(
 ) -> Tally:
     """Make the missing stores `out/<dataset>/<upstream>`.
 
-    A run that was killed is continued by calling this again: finished blocks are kept. With a shard, only its blocks
-    are made, and `extraction.run --merge` (or `assemble`) makes the stores of them once all shards are done.
+    To continue a run that was killed, call this again: finished blocks are kept. With a shard, only its blocks are made.
+    After all shards are done, `extraction.run --merge` (or `assemble`) makes the stores from the blocks.
 
     Args:
-      dataset: what to read.
+      dataset: the dataset.
       root: the dataset's folder.
       upstreams: loaded encoders; every clip is decoded once for all of them.
       out: the folder of stores.
-      settings: how clips become rows.
+      settings: settings of the extraction.
       shard: the share of the work for this run; None for all of it, and for making the stores at the end.
       crew: processes that do the work, which have loaded these upstreams in this order; None if this process does it.
       said: warnings that were given before, for other encoders of this dataset; they are not repeated, and new ones are
@@ -50,11 +50,10 @@ def extract(
       replace: replace stores that were made of other clips or with other settings.
 
     Returns:
-      What was done and how fast.
+      a tally of the work of this run.
 
     Raises:
-      UserError: with `on_error="stop"`, at the first clip that cannot be used; whenever settings and folders do not
-        fit.
+      UserError: with `on_error="stop"`, at the first clip that cannot be used; and if settings and folders do not fit together.
     """
     settings = settings or ExtractionSettings()
     names = [upstream.name for upstream in upstreams]

@@ -23,7 +23,7 @@ from jfewshot.errors import UserError
 from jfewshot.files import sha256_of_json
 from jfewshot.printable import counted
 
-# Increase it when the same audio would give other rows.
+# Increase this number if a change gives other rows for the same audio.
 PIPELINE_VERSION = 2
 _NAMED_IN_WARNINGS = 10
 
@@ -31,7 +31,7 @@ _NAMED_IN_WARNINGS = 10
 def find_recordings(
     dataset: Dataset, root: Path, said: set[str] | None = None, settings: ExtractionSettings | None = None
 ) -> tuple[list[Recording], list[dict[str, str]]]:
-    """Clips to be used, sorted by id, and those that the dataset itself leaves out, with reasons.
+    """Find the clips to use, sorted by id, and those that the dataset itself leaves out, with reasons.
 
     Warns if the dataset should have more or other clips, and names missing ones.
 
@@ -39,7 +39,7 @@ def find_recordings(
       dataset: the dataset.
       root: folder of the dataset.
       said: warnings that were given before and are not repeated; new warnings are added. None repeats all.
-      settings: what is done about stretches of recordings; None for the defaults.
+      settings: treatment of stretches of recordings; None for the defaults.
 
     Returns:
       the clips to use, and a record with `clip_id` and `reason` for each clip that the dataset leaves out.
@@ -75,26 +75,28 @@ def find_recordings(
         )
     for first, second in itertools.pairwise(used):
         if first.clip_id == second.clip_id:
-            raise UserError(f"{dataset.info.title}: clip id '{first.clip_id}' is there twice; ids name one clip each")
+            raise UserError(
+                f"{dataset.info.title}: clip id '{first.clip_id}' is there twice; each clip needs its own id"
+            )
     _compare_with_expected(dataset, used, left_out, said)
     lost = lost_classes(everything, {recording.label for recording in used}, left_out)
     if lost:
         warn_once(f"{dataset.info.title}: {lost}", said)
     if len({recording.label for recording in used}) == 1:
         warn_once(
-            f"{dataset.info.title}: all {len(used)} clips are of one class, '{used[0].label}', and an episode needs several; is "
-            f"{root} the folder that was meant?",
+            f"{dataset.info.title}: all {len(used)} clips are of one class, '{used[0].label}', and an episode needs several; "
+            f"check that {root} is the right folder",
             said,
         )
     return used, left_out
 
 
 def lost_classes(recordings: Sequence[Recording], kept: Collection[str], left_out: Sequence[dict[str, str]]) -> str:
-    """A sentence that names the classes of which not one clip can be used; empty where there is none.
+    """A sentence that names the classes without a single usable clip.
 
     Args:
-      recordings: all of them.
-      kept: the classes that are not lost.
+      recordings: all recordings.
+      kept: the classes with usable clips.
       left_out: ids and reasons of clips that are left out.
 
     Returns:
@@ -133,8 +135,8 @@ def make_plan(
       the plan, with the folder for finished parts.
 
     Raises:
-      UserError: for a layer or pooling that does not exist, frames of clips cut into segments, or segments longer than the
-        encoder takes.
+      UserError: if a layer or pooling does not exist, if frames of clips are requested that are cut into segments, or if segments
+        are longer than the encoder takes.
     """
     layers, poolings, default_view = _views(upstream, settings)
     segment_samples = settings.segment_samples(upstream.segment_samples, upstream.sample_rate)
@@ -190,7 +192,7 @@ def make_plan(
 
 
 def _views(upstream: Upstream, settings: ExtractionSettings) -> tuple[tuple[str, ...], tuple[str, ...], str | None]:
-    """Layers, poolings and the default view: the one that is asked for, or the encoder's own, which is then added."""
+    """Layers, poolings and the default view: the requested one, or else the encoder's own. It is added to the views."""
     check_poolings(settings.pooling)
     layers, poolings, asked = resolve_layers(upstream, settings.layers), settings.pooling, settings.default_view
     if asked is not None:
@@ -223,7 +225,7 @@ def preprocessing_words(segment_samples: int | None, sample_rate: int) -> str:
 
     Args:
       segment_samples: length of a segment; None for whole clips.
-      sample_rate: of the encoder, in Hz.
+      sample_rate: sample rate of the encoder in Hz.
     """
     if segment_samples is None:
         return f"{PREPROCESSING}; whole clips"
@@ -255,13 +257,13 @@ def _compare_with_expected(
 
 
 def _some(names: list[str], between: str = ", ") -> str:
-    """The first of a list, and how many more there are."""
+    """The first names of a list, and the number of the others."""
     more = f"{between}and {len(names) - _NAMED_IN_WARNINGS} more" if len(names) > _NAMED_IN_WARNINGS else ""
     return between.join(names[:_NAMED_IN_WARNINGS]) + more
 
 
 def _frame_times(upstream: Upstream) -> dict[str, dict[str, str | float]]:
-    """When the frames of a layer are, for encoders that say so."""
+    """Times of the frames of a layer, for encoders that define them."""
     times = getattr(upstream, "frame_times", None)
     if times is None:
         return {}

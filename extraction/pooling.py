@@ -1,5 +1,5 @@
-"""From frames to one vector: mean, min, max or standard deviation over time, or mean and deviation side by side; or the frames
-themselves."""
+"""Pool frames to one vector: mean, min, max or standard deviation over time, or mean and standard deviation side by side. Or keep
+the frames."""
 
 from collections.abc import Sequence
 
@@ -41,16 +41,16 @@ def check_poolings(names: Sequence[str]) -> None:
 
 
 def pool(frames: Float32[np.ndarray, "batch frames dim"], name: str) -> Float32[np.ndarray, "batch pooled"]:
-    """Reduce true frames over time.
+    """Pool true frames over time.
 
     Args:
       frames: at least one frame per item; a single one has a standard deviation of zero.
-      name: one of `POOLINGS` but `frames`; `std` divides by the number of frames (ddof 0), and `mean_std` is the mean followed by
-        that, twice as wide.
+      name: one of `POOLINGS` except `frames`; `std` divides by the number of frames (ddof 0), and `mean_std` is the mean followed
+        by the standard deviation, twice as wide.
     """
     return _POOLINGS[name](frames).astype(np.float32)
 
 
 def rows_of(frames: Float32[np.ndarray, "batch frames dim"], name: str) -> Float32[np.ndarray, "batch rows pooled"]:
-    """The rows that a view keeps of each item: one pooled row, or every frame."""
+    """The rows of each item in a view: one pooled row, or every frame."""
     return frames.astype(np.float32) if name == FRAMES else pool(frames, name)[:, None]

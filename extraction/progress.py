@@ -1,4 +1,4 @@
-"""How far an extraction is: a bar on terminals, a plain log line every so often elsewhere."""
+"""Report the progress of an extraction: a bar on terminals, and otherwise a log line at intervals."""
 
 import dataclasses
 import logging
@@ -15,10 +15,11 @@ class Tally:
     """Counts the work that was done in this run.
 
     Attributes:
-      clips, audio_s: recordings read and their length, once however many encoders saw them.
-      encoding_s: seconds in encoders; the rest of the wall time they waited for audio or disk.
+      clips, audio_s: number of recordings that were read, and their duration in seconds. Each recording counts once, even if
+        several encoders used it.
+      encoding_s: seconds in encoders; in the rest of the wall time they waited for audio or the disk.
       wall_s: seconds since the run began.
-      processes: how many processes encoded.
+      processes: number of processes that encoded.
       left_out: clips that could not be used, with the reason, once for each encoder.
     """
 
@@ -48,10 +49,10 @@ class Reporter:
     """Shows progress through a known number of clips; use as a context manager.
 
     Args:
-      title: of the dataset.
-      n_clips: clips to come.
-      processes: how many processes encode.
-      said: warnings that were given before, so that none is given twice.
+      title: title of the dataset.
+      n_clips: number of clips to encode.
+      processes: number of processes that encode.
+      said: warnings that were given before; they are not repeated.
     """
 
     def __init__(self, title: str, n_clips: int, processes: int = 1, said: set[str] | None = None):
@@ -86,11 +87,11 @@ class Reporter:
 
 
 def warn_once(message: str, said: set[str]) -> None:
-    """Give a warning unless it was given before.
+    """Log a warning unless it was logged before.
 
     Args:
       message: the warning.
-      said: warnings that were given; the message is added.
+      said: warnings that were logged; the message is added.
     """
     if message not in said:
         said.add(message)

@@ -1,8 +1,8 @@
-"""The command line: datasets and upstreams in, embedding stores out.
+"""The command line of `jfewshot extract`: run encoders over datasets and write embedding stores.
 
     jfewshot extract --datasets esc50 --upstreams hubert_base wavlm_base --root DATA --out stores
 
-Killed or interrupted, the same command continues. docs/extraction.md is the whole story.
+If the command is killed or interrupted, the same command continues. docs/extraction.md explains everything.
 """
 
 from jfewshot.commandline import run_cli
@@ -14,7 +14,7 @@ def main(arguments: list[str] | None = None) -> int:
     from jfewshot.commandline.parsing import start
 
     options = start(ExtractOptions, arguments, "extract")
-    from extraction.launching import launch  # after the options are read: --help needs neither NumPy nor torch
+    from extraction.launching import launch  # imported after parsing the options: --help needs neither NumPy nor torch
 
     launch(options)
     return 0

@@ -5,9 +5,9 @@ python -m extraction.s3prl_checkpoint ENCODER --out states.ckpt
 python run_downstream.py -u tera_local -k states.ckpt ...         # in s3prl
 ```
 
-s3prl's input features are then torchaudio's Kaldi filter bank without normalisation. The encoder's global normalisation is part
-of the linear map of the input: W (x - mean) / std + b = (W / std) x + (b - W mean / std). `extraction.tera` is the other
-direction.
+The checkpoint's input features are torchaudio's Kaldi filter bank without normalisation. The encoder's global normalisation
+becomes part of the linear map of the input: W (x - mean) / std + b = (W / std) x + (b - W mean / std). `extraction.tera` converts
+in the other direction.
 """
 
 import logging
@@ -33,7 +33,7 @@ _RATE = 16_000
 
 
 def why_not(encoder: EncoderFolder) -> str:
-    """Why s3prl's transformer cannot be this encoder; empty where it can.
+    """The reason why an encoder cannot become a checkpoint of s3prl; empty if it can.
 
     Args:
       encoder: an exported encoder.
@@ -41,11 +41,11 @@ def why_not(encoder: EncoderFolder) -> str:
     config, fbank = encoder.config, encoder.fbank
     if config.prenet != "none":
         return (
-            f"it has the prenet {config.prenet}, and s3prl's transformer has a linear map there and gives a frame every 10 ms; "
+            f"it has the prenet {config.prenet}, but s3prl's transformer needs a linear map there and a frame every 10 ms; "
             "train with --encoder.prenet none"
         )
     if fbank is None:
-        return "it does not say how its input features are computed, so no checkpoint can say it"
+        return "it does not say how its input features are computed, and a checkpoint must say this"
     if fbank.sample_rate != _RATE:
         return f"its filter bank is for {fbank.sample_rate} Hz, and s3prl's is for {_RATE} Hz"
     if fbank.scale != 1.0:
@@ -56,16 +56,16 @@ def why_not(encoder: EncoderFolder) -> str:
 
 
 def convert(encoder: EncoderFolder) -> dict[str, Any]:
-    """The checkpoint's contents.
+    """Make the contents of the checkpoint.
 
     Args:
       encoder: an exported encoder.
 
     Returns:
-      what `torch.save` writes: s3prl's settings and tensors.
+      settings and tensors of s3prl, for `torch.save`.
 
     Raises:
-      UserError: an encoder that s3prl's transformer cannot be, with the reason.
+      UserError: if s3prl's transformer cannot compute the same as the encoder; the message gives the reason.
     """
     reason = why_not(encoder)
     if reason:
@@ -101,11 +101,11 @@ def folded(
 
     Args:
       arrays: the encoder's parameters by name.
-      mean: of the features.
-      std: of the features.
+      mean: mean of the features.
+      std: standard deviation of the features.
 
     Returns:
-      the parameters of an encoder that takes features as they are.
+      the parameters of an encoder for features without normalisation.
     """
     kernel = np.asarray(arrays["input.kernel"], np.float64) / np.asarray(std, np.float64)[:, None]
     bias = np.asarray(arrays["input.bias"], np.float64) - np.asarray(mean, np.float64) @ kernel
@@ -118,7 +118,7 @@ def _tensors(arrays: Mapping[str, np.ndarray], n_layers: int, norm_before: bool)
         theirs = f"encoder.layer.{number}"
         names |= {f"layers.{number}.{ours}": [f"{theirs}.{name}"] for ours, name in LAYER_NAMES.items()}
         if norm_before:
-            # s3prl registers these a second time, under the block that applies them.
+            # s3prl also registers these in the block that applies them.
             names[f"layers.{number}.attention_norm"].append(f"{theirs}.attention.LayerNorm")
             names[f"layers.{number}.output_norm"].append(f"{theirs}.LayerNorm")
     if norm_before:
@@ -137,7 +137,7 @@ class WriteCheckpoint:
     """Turn an exported encoder without a prenet into a checkpoint that s3prl's upstreams tera_local and mockingjay_local load."""
 
     encoder: Annotated[Path, tyro.conf.Positional]
-    """Folder of the encoder, or the name of one that ships with jfewshot."""
+    """Folder of the encoder, or the name of an encoder that ships with jfewshot."""
     out: Path
     """The checkpoint file to write."""
     replace: bool = False
@@ -145,7 +145,7 @@ class WriteCheckpoint:
 
 
 def main() -> None:
-    """The command line."""
+    """Parse the command line and write the checkpoint."""
     log_plainly()
     options = tyro.cli(WriteCheckpoint)
     if options.out.exists() and not options.replace:

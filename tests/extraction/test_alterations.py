@@ -176,7 +176,7 @@ def test_noise_that_cannot_be_used_is_named(tmp_path, wave):
     (tmp_path / "text.wav").write_text("no audio")
     with pytest.raises(UserError, match=r"--noise-from: .*text\.wav: .*leave it out of the list"):
         NoiseFiles.find(tmp_path)
-    with pytest.raises(UserError, match="--noise-from says which noise --alter noise:DB adds"):
+    with pytest.raises(UserError, match="--noise-from names the noise that --alter noise:DB adds"):
         launch(ExtractOptions(("folder:x",), ("fbank",), tmp_path, alter=("reverb:50",), noise_from=tmp_path))
 
 

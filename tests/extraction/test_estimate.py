@@ -62,7 +62,7 @@ def test_a_dataset_that_is_not_there_is_counted_as_published(tmp_path):
 
 
 def test_a_rate_serves_the_papers_encoders_only():
-    with pytest.raises(UserError, match="only the paper's encoders have their operations counted"):
+    with pytest.raises(UserError, match="operations are known only for the paper's encoders"):
         main(["--tflops", "7.8", "--upstreams", "fbank"])
 
 

@@ -100,7 +100,7 @@ def test_shards_and_merge_from_the_command_line(data, tmp_path):
         (["--upstreams", "fbank"], "no datasets"),
         (["--datasets", "esc50", "--upstreams", "hubertt_base"], "unknown upstream 'hubertt_base'"),
         (["--datasets", "esc51", "--upstreams", "fbank"], "unknown dataset 'esc51'"),
-        (["--datasets", "folder:a,folder:b", "--upstreams", TOY], "looked for in ROOT/<name>"),
+        (["--datasets", "folder:a,folder:b", "--upstreams", TOY], "must be in ROOT/<name>"),
         (
             ["--datasets", "folder:x", "--upstreams", f"{TOY},fbank", "--checkpoint", "a.pt"],
             "the weights of one upstream",
