@@ -1,5 +1,7 @@
 """Folders that `datasets` wrote with save_to_disk, read without it: bytes in Arrow files, files beside them, splits, classes."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -101,6 +103,89 @@ def test_a_damaged_file_is_named(files, tmp_path):
     data.write_bytes(b"no arrow")
     with pytest.raises(UserError, match="cannot be read as an Arrow file"):
         load_dataset(f"hf:{tmp_path / 'emotions'}", COLUMNS).recordings(tmp_path)
+
+
+def with_facts(change):
+    """A change of `dataset_info.json`."""
+
+    def changed(folder):
+        facts = json.loads((folder / "dataset_info.json").read_text())
+        change(facts["features"])
+        (folder / "dataset_info.json").write_text(json.dumps(facts))
+
+    return changed
+
+
+def with_column(name, values):
+    """A change of a column of the Arrow file."""
+
+    def changed(folder):
+        (data,) = folder.glob("*.arrow")
+        table = pyarrow.ipc.open_stream(data.read_bytes()).read_all()
+        place = table.column_names.index(name)
+        table = table.remove_column(place) if values is None else table.set_column(place, name, pyarrow.array(values))
+        with pyarrow.ipc.new_stream(data, table.schema) as stream:
+            stream.write_table(table)
+
+    return changed
+
+
+def with_text(name, text):
+    return lambda folder: (folder / name).write_text(text)
+
+
+@pytest.mark.parametrize(
+    ("change", "columns", "said"),
+    [
+        (with_text("state.json", "[]"), COLUMNS, "state.json holds no JSON object; save the dataset again"),
+        (with_text("state.json", "{}"), COLUMNS, "state.json lists no Arrow files in '_data_files'"),
+        (with_text("dataset_info.json", '{"features": [1]}'), COLUMNS, "has no valid 'features'"),
+        (with_text("dataset_info.json", "{}"), COLUMNS, "has no column of audio; it has no columns"),
+        (with_text("dataset_dict.json", "{}"), COLUMNS, "dataset_dict.json lists no splits"),
+        (
+            with_facts(lambda all_: all_["emotion"].pop("names")),
+            COLUMNS,
+            "does not name the classes of column 'emotion'",
+        ),
+        (with_facts(lambda all_: all_["emotion"]["names"].pop()), COLUMNS, "holds class 1, and .* classes 0 to 0"),
+        (with_column("emotion", ["calm"] * 6), COLUMNS, "column 'emotion' holds class 'calm', and .* classes 0 to 1"),
+        (with_column("speaker", [[1, 2]] * 6), COLUMNS, r"column 'speaker' holds list<.*>, but a class, group, split"),
+        (with_column("speaker", [b"a"] * 6), COLUMNS, "column 'speaker' holds binary"),
+        (with_column("speaker", None), COLUMNS, "should have one column 'speaker'.*it has sound, emotion"),
+        (with_column("sound", ["a.wav"] * 6), COLUMNS, r"column 'sound' holds string, .*type Audio \(bytes and path\)"),
+        (lambda folder: None, Columns(audio="speaker", label="emotion"), "column 'speaker' holds int64"),
+    ],
+)
+def test_a_dataset_that_does_not_fit_its_description_is_refused_in_a_line(files, tmp_path, change, columns, said):
+    as_dataset(files).save_to_disk(tmp_path / "emotions")
+    change(tmp_path / "emotions")
+    with pytest.raises(UserError, match=said) as refused:
+        load_dataset(f"hf:{tmp_path / 'emotions'}", columns).recordings(tmp_path)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_file_whose_offsets_point_outside_of_its_data_is_refused(files, tmp_path):
+    as_dataset(files).save_to_disk(tmp_path / "emotions")
+    (data,) = (tmp_path / "emotions").glob("*.arrow")
+    cells = pyarrow.ipc.open_stream(data.read_bytes()).read_all().column("sound").combine_chunks().field("bytes")
+    offsets = np.frombuffer(cells.buffers()[1], np.int32)[: len(files) + 1]
+    broken = offsets + np.array([0] * len(files) + [1 << 30], np.int32)
+    whole = data.read_bytes()
+    assert whole.count(offsets.tobytes()) == 1
+    data.write_bytes(whole.replace(offsets.tobytes(), broken.tobytes()))
+    with pytest.raises(UserError, match="cannot be read as an Arrow file"):
+        load_dataset(f"hf:{tmp_path / 'emotions'}", COLUMNS).recordings(tmp_path)
+
+
+def test_a_feature_that_is_a_list_does_not_hide_the_column_of_audio(files, tmp_path):
+    """Older versions of `datasets` describe a column of sequences by a list."""
+    as_dataset(files).save_to_disk(tmp_path / "emotions")
+    path = tmp_path / "emotions" / "dataset_info.json"
+    facts = json.loads(path.read_text())
+    facts["features"] = {"tags": [{"dtype": "string", "_type": "Value"}], **facts["features"]}
+    path.write_text(json.dumps(facts))
+    found = load_dataset(f"hf:{tmp_path / 'emotions'}", COLUMNS).recordings(tmp_path)
+    assert [recording.label for recording in found] == ["calm", "angry"] * 3
 
 
 def test_what_is_missing_is_said(files, tmp_path):
