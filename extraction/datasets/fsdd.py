@@ -5,12 +5,15 @@ ROOT/
 """
 
 import dataclasses
+import re
 from pathlib import Path
 
 from extraction.datasets.base import DatasetInfo, Recording
 from extraction.datasets.layout import clip_id_below, require_folder
 from jfewshot.audio import sound_below
+from jfewshot.errors import UserError
 
+_NAME = re.compile(r"(\d)_([^_]+)_(\d+)")
 _SOURCE = "https://github.com/Jakobovski/free-spoken-digit-dataset"
 _CITATION = "Z. Jackson et al. Free Spoken Digit Dataset. 2016-."
 _LICENCE = "CC BY-SA 4.0"
@@ -35,7 +38,13 @@ class Fsdd:
         require_folder(root, self.info, "recordings")
         found = []
         for path in sound_below(root / "recordings"):
-            digit, speaker, take = path.stem.split("_")
+            match = _NAME.fullmatch(path.stem)
+            if match is None:
+                raise UserError(
+                    f"{path} is not named after a digit, a speaker and a take (7_jackson_32.wav); remove it or name another "
+                    "folder"
+                )
+            digit, speaker, take = match.groups()
             if self.n_takes is not None and int(take) >= self.n_takes:
                 continue
             label, group = (speaker, digit) if self.by_speaker else (digit, speaker)

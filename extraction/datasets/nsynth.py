@@ -34,14 +34,11 @@ class NSynth:
         splits = class_splits(self.info.class_list)
         found = []
         for part in parts:
-            try:
-                notes = json.loads((root / part / "examples.json").read_text("utf-8"))
-            except FileNotFoundError as error:
-                raise UserError(f"{root / part} has no examples.json; extract the publisher's archive again") from error
+            require_folder(root, self.info, f"{part}/examples.json", f"{part}/audio")
             # List the folder once: checking 300,000 files one by one takes minutes on a network file system.
             there = set(os.listdir(root / part / "audio"))
-            for note, facts in sorted(notes.items()):
-                name, label = f"{note}.wav", facts["instrument_str"]
+            for note, label in sorted(_instruments(root / part / "examples.json").items()):
+                name = f"{note}.wav"
                 found.append(
                     Recording(
                         clip_id=f"{part}/audio/{name}",
@@ -52,6 +49,16 @@ class NSynth:
                     )
                 )
         return found
+
+
+def _instruments(path: Path) -> dict[str, str]:
+    """The instrument of each note."""
+    try:
+        return {note: facts["instrument_str"] for note, facts in json.loads(path.read_text("utf-8")).items()}
+    except (ValueError, AttributeError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{path} is damaged ({type(error).__name__}: {error}); extract the publisher's archive again"
+        ) from error
 
 
 def nsynth() -> NSynth:

@@ -185,6 +185,7 @@ def _group(folder: Path, path: Path) -> str:
 def _rows(path: Path) -> Sequence[dict[str, str]]:
     if path.suffix == ".parquet":
         try:
+            import pyarrow
             from pyarrow import parquet
         except ModuleNotFoundError as error:
             raise UserError(
@@ -192,10 +193,14 @@ def _rows(path: Path) -> Sequence[dict[str, str]]:
             ) from error
         if not path.is_file():
             raise UserError(f"{path} does not exist")
-        return [
-            {name: "" if value is None else str(value) for name, value in row.items()}
-            for row in parquet.read_table(path).to_pylist()
-        ]
+        try:
+            rows = parquet.read_table(path).to_pylist()
+        except (pyarrow.ArrowException, OSError, ValueError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise UserError(
+                f"{path} cannot be read as a Parquet file: {reason}; write it again, or give a CSV"
+            ) from error
+        return [{name: "" if value is None else str(value) for name, value in row.items()} for row in rows]
     return read_table(path, (), "\t" if path.suffix == ".tsv" else ",")
 
 

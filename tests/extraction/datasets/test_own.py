@@ -67,6 +67,16 @@ def test_a_parquet_table(tmp_path):
     assert [(r.clip_id, r.label, r.group) for r in recordings] == [("first", "owl", "")]
 
 
+def test_a_damaged_parquet_table_is_named(tmp_path):
+    pytest.importorskip("pyarrow", reason="Parquet files need pyarrow")
+    (tmp_path / "birds.parquet").write_bytes(b"PAR1 is not enough")
+    with pytest.raises(
+        UserError, match=r"birds\.parquet cannot be read as a Parquet file: .*; write it again"
+    ) as refused:
+        find_recordings(load_dataset(f"table:{tmp_path / 'birds.parquet'}"), tmp_path)
+    assert "\n" not in str(refused.value)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

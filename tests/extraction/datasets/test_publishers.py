@@ -223,6 +223,36 @@ def test_fsdd_by_digit_and_by_speaker(tmp_path):
     }
 
 
+def test_fsdd_refuses_a_file_with_another_name(tmp_path):
+    write(tmp_path / "recordings" / "7_jackson.wav", 0)
+    with pytest.raises(UserError, match=r"7_jackson\.wav is not named after a digit, a speaker and a take"):
+        load_dataset("fsdd_digits").recordings(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, "lacks nsynth-test/examples.json"),
+        ("{", "examples.json is damaged .*extract the publisher's archive again"),
+        ("[]", "examples.json is damaged"),
+        ('{"note": {}}', "examples.json is damaged .*instrument_str"),
+    ],
+)
+def test_nsynth_refuses_a_part_without_its_table_or_with_a_damaged_one(tmp_path, text, said):
+    (tmp_path / "nsynth-test" / "audio").mkdir(parents=True)
+    if text is not None:
+        (tmp_path / "nsynth-test" / "examples.json").write_text(text)
+    with pytest.raises(UserError, match=said):
+        load_dataset("nsynth").recordings(tmp_path)
+
+
+def test_nsynth_refuses_a_part_without_audio(tmp_path):
+    (tmp_path / "nsynth-test").mkdir()
+    (tmp_path / "nsynth-test" / "examples.json").write_text("{}")
+    with pytest.raises(UserError, match="lacks nsynth-test/audio"):
+        load_dataset("nsynth").recordings(tmp_path)
+
+
 def test_esc50s_classes_are_in_the_splits_of_the_paper():
     # Written out, so that a class that moves from one split to another is noticed: counts alone would stay the same.
     expected = {
