@@ -3,13 +3,13 @@ torch.
 
 - `options`: the options of both commands
 - `fit_command`, `apply_command`: the command lines
-- `sources`: from a folder, a table, a store or a finished try to labelled embeddings, and which classifier to fit
+- `sources`: finds or computes labelled embeddings for a folder, a table, a store or a finished try, and chooses the classifier
 - `fitting`: all steps of a fit
-- `words`: what is said about a head
-- `encoder`: the encoder that a head was fitted with, and no other
-- `recordings`: what is to be labelled, cut into windows
-- `scoring`: from recordings to scores, resumable
+- `words`: sentences about a head
+- `encoder`: loads the encoder of a head, and refuses any other encoder
+- `recordings`: finds the recordings to label and cuts them into windows
+- `scoring`: computes the scores of recordings; an interrupted run continues
 - `applying`: all steps of an application
-- `labels`: from scores to labelled stretches
-- `writing`: CSV, Raven selection tables, Audacity label tracks
+- `labels`: turns scores into labelled stretches
+- `writing`: writes CSV, Raven selection tables and Audacity label tracks
 """

@@ -10,7 +10,7 @@ _SHOWN = 10
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Parse the command line, label recordings, and say what was found; returns the exit status."""
+    """Parse the command line, label recordings, and print a summary; returns the exit status."""
     from extraction.heads.options import ApplyOptions
     from jfewshot.commandline.parsing import start
 
@@ -34,8 +34,8 @@ def main(arguments: list[str] | None = None) -> int:
         f"{total:,} {what} of {n_labelled:,} {'recording' if n_labelled == 1 else 'recordings'}: {shown}{more}.",
         f"Head: {head_words(done.head)}",
         expected_words(done.head, ())[0]
-        + " It holds for clips like the labelled ones, without the threshold for unknown sounds, and not for what else a "
-        "recording holds.",
+        + " This accuracy holds for clips like the labelled ones, without the threshold for unknown sounds. It does not hold for "
+        "other sounds in the recordings.",
     ]
     for number, sentence in enumerate(said):
         console.print(rich.text.Text(in_a_line(sentence), style="bold" if number == 0 else ""))

@@ -1,4 +1,4 @@
-"""All steps of `jfewshot apply`, and what they give to Python."""
+"""All steps of `jfewshot apply`, and the same as a function of Python."""
 
 import collections
 import dataclasses
@@ -35,8 +35,8 @@ class Applied:
 
     Attributes:
       out: the folder of the labels.
-      labels: of each recording, by its name: the labelled stretches in the order of time.
-      left_out: recordings that could not be labelled in whole, with reasons.
+      labels: by the name of a recording, its labelled stretches in the order of time.
+      left_out: names of the recordings of which a part or all could not be labelled, with reasons.
       head: the head.
     """
 
@@ -47,7 +47,7 @@ class Applied:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Labelled stretches of each class, the most frequent first."""
+        """Numbers of labelled stretches by class, the most frequent class first."""
         return dict(collections.Counter(one.label for own in self.labels.values() for one in own).most_common())
 
 
@@ -73,26 +73,26 @@ def apply_head(
 
     Args:
       head: folder that `fit_head` wrote.
-      recordings: audio files and folders of them.
+      recordings: audio files, and folders that contain audio files.
       per: `window`, or `clip` for one label per file.
       window_s: length of a window; None for the segment that the head was fitted on.
-      hop_s: from the beginning of one window to that of the next; None for the length of a window.
-      threshold: `head`, a number, or None for no unknown windows.
+      hop_s: time from the beginning of one window to that of the next, in seconds; None for the length of a window.
+      threshold: `head`, a number, or None: then no window is unknown.
       merge: join neighbouring windows of one class.
       all_scores: write the score of every class.
-      formats: of `csv`, `raven` and `audacity`.
+      formats: formats to write: `csv`, `raven` and `audacity`.
       on_error: `stop` at a file that cannot be read, or `skip` it.
       out: the folder for the labels; None: `labels-HEAD` in the current folder.
-      replace: replace labels that were made in another way.
+      replace: replace labels that were made with another head, other recordings or other arguments.
       workers: processes that decode audio; None: one for each core but one.
-      upstream: how the encoder is loaded; None: as when the head was fitted.
-      device: of the encoder.
+      upstream: name with which `load_upstream` loads the encoder; None: the name that was used when the head was fitted.
+      device: device on which the encoder runs.
 
     Returns:
       the labels.
 
     Raises:
-      UserError: on anything the caller can mend, saying how.
+      UserError: if the caller can correct the cause; the message says how.
     """
     given = [recordings] if isinstance(recordings, Path | str) else list(recordings)
     return run_apply(
@@ -120,13 +120,13 @@ def run_apply(options: ApplyOptions) -> Applied:
     """Run all steps of `jfewshot apply`.
 
     Args:
-      options: what to label, with what, and how.
+      options: the options of the command.
 
     Returns:
       the labels.
 
     Raises:
-      UserError: on anything the user can mend.
+      UserError: if the user can correct the cause; the message says how.
     """
     from extraction.allocator import keep_freed_memory
     from extraction.heads.encoder import load_encoder, why_not_applied
@@ -208,10 +208,10 @@ def run_apply(options: ApplyOptions) -> Applied:
 
 
 def windows_of(options: ApplyOptions, head: "Head") -> Any:
-    """How recordings are cut.
+    """The windows into which the options cut recordings.
 
     Raises:
-      UserError: a window or a hop that cannot be.
+      UserError: if the window or the hop is impossible.
     """
     from extraction.heads.recordings import Windows
 
@@ -239,10 +239,10 @@ def windows_of(options: ApplyOptions, head: "Head") -> Any:
 
 
 def threshold_of(text: str, head: "Head") -> float | None:
-    """The margin below which a window is unknown; None for none.
+    """The margin below which a window is unknown; None if no window shall be unknown.
 
     Raises:
-      UserError: for anything but `head`, `none` or a number.
+      UserError: if the text is not `head`, `none` or a number.
     """
     if text == "head":
         return float(head.facts["unknown"]["threshold"])
@@ -263,11 +263,11 @@ def _stamp(path: Path) -> tuple[int, int]:
 
 
 def _check_place(out: Path, scores: str) -> None:
-    """Refuse a folder that holds anything but labels."""
+    """Refuse a folder that holds files which `apply` did not write."""
     if not out.exists():
         return
     if not out.is_dir():
-        raise UserError(f"cannot write labels to {out}: a file of this name is there; name a new folder")
+        raise UserError(f"cannot write labels to {out}: this is a file; name a new folder")
     manifest = manifest_of(out / _MANIFEST, _FORMAT) or {}
     own = {_MANIFEST, scores, *(name.split("/")[0] for name in manifest.get("files", ()))}
     begun = {"labels.csv", "raven", "audacity"} if (out / scores).is_dir() else set()
@@ -276,8 +276,8 @@ def _check_place(out: Path, scores: str) -> None:
     )
     if foreign:
         raise UserError(
-            f"cannot write labels to {out}: it holds {', '.join(map(repr, foreign[:3]))}, which belong to no labels. Name a new "
-            "folder; nothing was changed"
+            f"cannot write labels to {out}: it holds {', '.join(map(repr, foreign[:3]))}, which `jfewshot apply` did not write. "
+            "Name a new folder; nothing was changed"
         )
 
 

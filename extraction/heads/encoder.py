@@ -1,4 +1,4 @@
-"""The encoder that a head was fitted with, and no other: revision, view and preprocessing are compared first."""
+"""Load the encoder of a head, and refuse any other encoder: revision, view and preprocessing are compared first."""
 
 import importlib.resources
 from collections.abc import Mapping
@@ -14,10 +14,10 @@ from jfewshot.heads.head import Head
 
 
 def loads_as(name: str) -> str | None:
-    """The name with which the encoder of a store can be loaded; None if the store does not tell it.
+    """The name with which the encoder of a store can be loaded; None if the store does not determine it.
 
     Args:
-      name: the encoder's name, as the store has it.
+      name: the encoder's name in the store.
     """
     if name in UPSTREAMS or name in ALIASES:
         return name
@@ -30,21 +30,21 @@ def load_encoder(head: Head, path: str, asked: str | None, options: UpstreamOpti
 
     Args:
       head: the head.
-      path: its folder, for messages.
-      asked: how the encoder is loaded, where the user says so; None: as when the head was fitted.
+      path: the head's folder, for messages.
+      asked: the name with which the user wants to load the encoder; None: the name that was used when the head was fitted.
       options: device and weights.
 
     Returns:
       the encoder.
 
     Raises:
-      UserError: if it cannot be loaded, or is not the one that the head was fitted with.
+      UserError: if the encoder cannot be loaded, or is not the one with which the head was fitted.
     """
     name = asked or head.facts["encoder"].get("load")
     if name is None:
         raise UserError(
-            f"{path} does not say how its encoder '{head.facts['encoder']['name']}' is loaded; name it with --upstream, as "
-            "`jfewshot upstreams list` has it"
+            f"{path} does not say how its encoder '{head.facts['encoder']['name']}' is loaded; pass --upstream with a name that "
+            "`jfewshot upstreams list` shows"
         )
     with Progress(f"loading {name}"):
         encoder = load_upstream(name, options)
@@ -53,15 +53,15 @@ def load_encoder(head: Head, path: str, asked: str | None, options: UpstreamOpti
 
 
 def require_same(head: Head, path: str, encoder: Upstream) -> None:
-    """Refuse an encoder whose embeddings are not those that the head was fitted on.
+    """Refuse an encoder whose embeddings are not those on which the head was fitted.
 
     Args:
       head: the head.
-      path: its folder, for messages.
+      path: the head's folder, for messages.
       encoder: a loaded encoder.
 
     Raises:
-      UserError: another encoder, revision, sample rate, view or preprocessing.
+      UserError: if the encoder, its revision, sample rate, view or preprocessing is another one.
     """
     wanted, audio = head.facts["encoder"], head.facts["audio"]
     layer, _, pooling = head.facts["view"].rpartition(".")
@@ -87,15 +87,15 @@ def require_same(head: Head, path: str, encoder: Upstream) -> None:
 
 
 def why_not_applied(facts: Mapping[str, Any]) -> str:
-    """Why no encoder can give recordings the embeddings that a head was fitted on; empty where one may.
+    """Why no encoder can compute the embeddings of a head for recordings; empty if an encoder can.
 
     Args:
-      facts: of the head.
+      facts: the head's facts.
     """
     if str(facts["encoder"].get("revision")).startswith("fused "):
         return (
-            f"it was fitted on several embeddings side by side ({facts['encoder']['name']}), and `jfewshot apply` computes one "
-            "of them only; fit a head on one of the stores that were fused"
+            f"it was fitted on several embeddings side by side ({facts['encoder']['name']}), and `jfewshot apply` computes only "
+            "one embedding per clip; fit a head on one of the stores that were fused"
         )
     if facts["audio"]["sample_rate"] is None or not facts["audio"]["preprocessing"]:
         return (

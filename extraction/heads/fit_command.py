@@ -8,7 +8,7 @@ log = logging.getLogger("jfewshot.fit")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Parse the command line, fit a head, and say how accurate it will be; returns the exit status."""
+    """Parse the command line, fit a head, and print the accuracy to expect; returns the exit status."""
     from extraction.heads.options import FitOptions
     from jfewshot.commandline.parsing import start
 

@@ -1,4 +1,4 @@
-"""All steps of `jfewshot fit`, and what they give to Python."""
+"""All steps of `jfewshot fit`, and the same as a function of Python."""
 
 import dataclasses
 import logging
@@ -27,9 +27,9 @@ class HeadFit:
     Attributes:
       path: the head's folder.
       head: the head.
-      said: sentences on what was fitted and how accurate it will be.
-      cautions: what to read them with.
-      next_step: the command that goes on from here; empty for a head that cannot be applied to recordings.
+      said: sentences about the head and the accuracy to expect.
+      cautions: sentences about what limits the validity of these numbers.
+      next_step: the command to run next; empty for a head that cannot be applied to recordings.
     """
 
     path: Path
@@ -59,33 +59,33 @@ def fit_head(
     workers: int | None = None,
     columns: Columns | None = None,
 ) -> HeadFit:
-    """Fit a classifier on all labelled clips, and say how accurate it will be on new ones.
+    """Fit a classifier on all labelled clips, and estimate its accuracy on new clips.
 
     Args:
       source: a folder with one folder per class, a table with the columns path and label, or a store.
-      from_try: folder of a finished try, whose encoder, classifier and view are taken; None: a try is made first, or a store's
-        views are evaluated.
-      classifier: to fit in place of the recommended one.
-      view: array of the store; None for the recommended one.
+      from_try: folder of a finished try, which determines encoder, classifier and view. With None, a folder or table is tried
+        first; for a store, its views are evaluated.
+      classifier: classifier to fit instead of the recommended one.
+      view: name of the store's array to fit on; None for the recommended one.
       preprocessing: `l2` or `none`.
-      upstream: how the encoder of a store is loaded.
-      quick: make the try a quick one.
-      also: more folders of class folders, merged with `source`; none for those of the try.
+      upstream: for a store, the name with which `load_upstream` loads its encoder.
+      quick: make the try with fewer episodes.
+      also: more folders of class folders, merged with `source`; if empty, the folders of the try are used.
       root: folder that the paths of a table are relative to; None: the table's own.
-      group_from: makes groups from file names; None: as the try did.
+      group_from: makes groups from file names; None: as in the try.
       min_clips: leave out classes with fewer clips; None: a class with one clip is an error.
       keep: share of the labelled clips that keep their class under the threshold for unknown sounds.
-      new_clips: numbers of new clips to say the expected accuracy for.
+      new_clips: numbers of new clips for which to state the expected accuracy.
       out: the head's folder; None: `head-NAME` in the current folder.
-      replace: replace a head that stands there.
+      replace: replace a head in the folder `out`.
       workers: processes that decode audio; None: one for each core but one.
-      columns: of a table; None for the usual names.
+      columns: names of the table's columns; None for the usual names.
 
     Returns:
-      the head, and what is said about it.
+      the head, and sentences about it.
 
     Raises:
-      UserError: on anything the caller can mend, saying how.
+      UserError: if the caller can correct the cause; the message says how.
     """
     if preprocessing not in ("l2", "none"):
         raise UserError(f"preprocessing is '{preprocessing}'; a head takes l2 or none")
@@ -116,13 +116,13 @@ def run_fit(options: FitOptions) -> HeadFit:
     """Run all steps of `jfewshot fit`.
 
     Args:
-      options: what to fit.
+      options: the options of the command.
 
     Returns:
-      the head, and what is said about it.
+      the head, and sentences about it.
 
     Raises:
-      UserError: on anything the user can mend.
+      UserError: if the user can correct the cause; the message says how.
     """
     from jfewshot.evaluator.compile_cache import use_compile_cache
     from jfewshot.evaluator.devices import use_all_cores
@@ -133,7 +133,7 @@ def run_fit(options: FitOptions) -> HeadFit:
     check_head_place(out, options.replace)
     few = [m for m in options.new_clips if m < 2]
     if few:
-        raise UserError(f"--new-clips is {few[0]}; an accuracy is of 2 clips at least")
+        raise UserError(f"--new-clips is {few[0]}; give 2 clips or more")
     if options.classifier is not None:
         head_spec(options.classifier)
     use_all_cores()
@@ -162,15 +162,15 @@ def _described(out, head, why, cautions, load, manifest, options: FitOptions) ->
     unread = [item for item in manifest.get("left_out", []) if "too small" not in item["reason"]]
     if unread:
         cautions.append(
-            f"{counted(len(unread), 'clip')} took no part, the first: {unread[0]['clip_id']}: {unread[0]['reason']}."
+            f"{counted(len(unread), 'clip')} could not be used, the first: {unread[0]['clip_id']}: {unread[0]['reason']}."
         )
     reason = why_not_applied(head.facts)
     if reason:
-        cautions.append(f"This head only gives the accuracy to expect and cannot be applied to recordings: {reason}.")
+        cautions.append(f"This head only estimates the accuracy and cannot be applied to recordings: {reason}.")
     elif load is None:
         cautions.append(
-            f"The store does not say how its encoder '{manifest['upstream']['name']}' is loaded: give --upstream here, or to "
-            "`jfewshot apply`."
+            f"The store does not say how its encoder '{manifest['upstream']['name']}' is loaded: pass --upstream to this command "
+            "or to `jfewshot apply`."
         )
     said = [
         f"Head: {head_words(head)}",

@@ -1,4 +1,4 @@
-"""From scores to labelled stretches of recordings."""
+"""Turn scores into labelled stretches of recordings."""
 
 import dataclasses
 
@@ -14,16 +14,16 @@ UNKNOWN = "unknown"
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Label:
-    """One stretch of a recording with its class.
+    """A labelled stretch of a recording.
 
     Attributes:
       recording: name of the recording.
-      start_s, end_s: where the stretch begins and ends, in seconds.
-      label: its class, or `unknown`.
-      nearest: the class with the highest score; empty where all samples are the same (silence).
-      score: of that class; of merged windows, the mean over those with sound; NaN for silence.
-      margin: the highest score minus the second highest; of merged windows, likewise; NaN for silence.
-      scores: of every class; NaN for silence.
+      start_s, end_s: beginning and end of the stretch in seconds.
+      label: class of the stretch, or `unknown`.
+      nearest: the class with the highest score; empty for silence (all samples of the stretch are the same).
+      score: score of the class `nearest`; for merged windows, the mean over windows with sound; NaN for silence.
+      margin: the highest score minus the second highest; for merged windows, the mean over windows with sound; NaN for silence.
+      scores: the scores of all classes; NaN for silence.
     """
 
     recording: str
@@ -46,9 +46,9 @@ def label_windows(head: Head, scored: Scored, windows: Windows, threshold: float
 
     Args:
       head: the head.
-      scored: scores of the recording's windows; a silent one is unknown, and another one without scores gets no label.
-      windows: how the recording was cut.
-      threshold: windows with a smaller margin are unknown; None for none.
+      scored: scores of the recording's windows. A silent window is unknown; a window without scores gets no label otherwise.
+      windows: length and hop of the windows.
+      threshold: windows with a smaller margin are unknown; with None, no window with sound is unknown.
 
     Returns:
       the labels in the order of time.
@@ -73,13 +73,13 @@ def label_windows(head: Head, scored: Scored, windows: Windows, threshold: float
 def merge(labels: list[Label], windows: Windows, duration_s: float) -> list[Label]:
     """Join neighbouring windows of one class.
 
-    Windows that overlap share their time: each stands for the hop around its middle, the first one also for what is before, the
-    last one for what is behind. Stretches of different classes then never overlap.
+    If windows overlap, each labels only the hop around its middle, and the first and the last one also the beginning and the end
+    of the recording. So stretches of different classes never overlap.
 
     Args:
-      labels: of one recording, in the order of time.
-      windows: how the recording was cut.
-      duration_s: of the recording.
+      labels: labels of one recording, in the order of time.
+      windows: length and hop of the windows.
+      duration_s: duration of the recording in seconds.
 
     Returns:
       stretches; scores and margins are means over their windows.
@@ -99,7 +99,7 @@ def merge(labels: list[Label], windows: Windows, duration_s: float) -> list[Labe
     for run in runs:
         start_s = run[0].start_s + aside if run[0].start_s > 0 else 0.0
         end_s = duration_s if run[-1] is labels[-1] else min(run[-1].start_s + aside + windows.hop_s, duration_s)
-        # Silent windows have no scores; where there is sound in a stretch, its scores are means over that.
+        # Silent windows have no scores. If a stretch has windows with sound, its scores are means over these windows.
         sound = [one for one in run if one.nearest] or run
         scores = np.stack([one.scores for one in sound]).mean(axis=0, dtype=np.float64).astype(np.float32)
         nearest = run[0].label if run[0].label != UNKNOWN else max(sound, key=lambda one: one.score).nearest

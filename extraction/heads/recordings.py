@@ -23,24 +23,24 @@ from jfewshot.commandline.progress import Progress
 from jfewshot.errors import UserError
 
 _READERS = 16
-# Of a long recording, so much is decoded at a time.
+# Seconds of a long recording that are decoded at a time.
 PIECE_S = 600.0
-# Formats in which no sample can be found without decoding all before it; cut into few pieces.
+# Formats in which a decoder must read all samples before the wanted one; such recordings are cut into few pieces.
 _SEQUENTIAL = (".mp3", ".ogg", ".opus", ".oga")
 _SEQUENTIAL_PIECE_S = 3600.0
-# A piece begins so much before its first window, so that resampling has settled there.
+# A piece begins this many seconds before its first window, so that the resampler has no more transient there.
 _LEAD_S = 1.0
 BLOCK_S, _BLOCK_PIECES = 640.0, 128
 
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """A recording.
+    """A recording to label.
 
     Attributes:
-      name: the path below the folder that was given, or the path as it was given.
+      name: the path relative to the given folder, or the path as given.
       path: the file.
-      duration_s: seconds, as its header says.
+      duration_s: duration according to the file's header, in seconds.
     """
 
     name: str
@@ -50,18 +50,18 @@ class Source:
 
 @dataclasses.dataclass(frozen=True)
 class Windows:
-    """How recordings are cut.
+    """Length and hop of the windows into which recordings are cut.
 
     Attributes:
-      window_s: length of a window; None for the whole recording.
-      hop_s: from the beginning of one window to that of the next; None for the whole recording.
+      window_s: length of a window in seconds; None for the whole recording.
+      hop_s: time from the beginning of one window to that of the next, in seconds; None for the whole recording.
     """
 
     window_s: float | None
     hop_s: float | None
 
     def count(self, duration_s: float) -> int:
-        """How many windows a recording has: the last one holds its end, unless under 25 ms are new in it."""
+        """Number of windows of a recording. The last one reaches its end, unless it would add less than 25 ms."""
         if self.window_s is None or self.hop_s is None or duration_s <= self.window_s:
             return 1
         beyond = duration_s - self.window_s
@@ -69,11 +69,11 @@ class Windows:
         return count + (beyond - (count - 1) * self.hop_s >= MIN_DURATION_S)
 
     def times(self, number: int, duration_s: float) -> tuple[float, float]:
-        """Where a window begins and ends, in seconds.
+        """Beginning and end of a window in seconds.
 
         Args:
-          number: of the window, from 0.
-          duration_s: of the recording.
+          number: number of the window, from 0.
+          duration_s: duration of the recording in seconds.
         """
         if self.window_s is None or self.hop_s is None:
             return 0.0, duration_s
@@ -86,11 +86,11 @@ class Piece:
     """Some windows of one recording that are decoded together.
 
     Attributes:
-      recording: its number.
+      recording: number of the recording.
       first: number of the first window.
-      count: how many windows.
-      audio: what is decoded.
-      start_s: where it begins in the recording.
+      count: number of windows.
+      audio: the file or stretch to decode.
+      start_s: beginning of the piece in the recording, in seconds.
     """
 
     recording: int
@@ -104,14 +104,14 @@ def find_sources(paths: Sequence[Path], on_error: str) -> tuple[list[Source], li
     """Find recordings and read their lengths.
 
     Args:
-      paths: audio files, and folders with audio files in them or below.
+      paths: audio files, and folders that contain audio files, also in subfolders.
       on_error: `stop` or `skip`.
 
     Returns:
-      the recordings in the order of their names, and the name and reason of each that cannot be read.
+      the recordings in the order of their names, and name and reason of each recording that cannot be read.
 
     Raises:
-      UserError: a path that is not there, a folder without audio, or, with `stop`, a file that cannot be read.
+      UserError: if a path does not exist, if a folder has no audio, or, with `stop`, if a file cannot be read.
     """
     named: dict[str, Path] = {}
     for given in paths:
@@ -151,7 +151,7 @@ def find_sources(paths: Sequence[Path], on_error: str) -> tuple[list[Source], li
 
 
 def _length(path: Path) -> tuple[float, str]:
-    """Seconds, and why the file cannot be read; empty if it can."""
+    """Duration in seconds, and the reason why the file cannot be read; the reason is empty if the file can be read."""
     if is_unread(path):
         return 0.0, why_not_read(path)
     try:
@@ -164,11 +164,11 @@ def _length(path: Path) -> tuple[float, str]:
 
 
 def pieces_of(sources: Sequence[Source], windows: Windows) -> list[Piece]:
-    """Every window of every recording, once.
+    """Cut all recordings into pieces. Each window of each recording is in exactly one piece.
 
     Args:
       sources: the recordings.
-      windows: how they are cut.
+      windows: length and hop of the windows.
 
     Returns:
       the pieces, in the order of recordings and windows.
@@ -190,15 +190,16 @@ def pieces_of(sources: Sequence[Source], windows: Windows) -> list[Piece]:
 
 
 def blocks_of(pieces: Sequence[Piece], sources: Sequence[Source], windows: Windows) -> list[list[Piece]]:
-    """Pieces that are scored together: about ten minutes of audio, which is what an interruption loses.
+    """Group pieces into blocks of about ten minutes of audio. The pieces of a block are scored together, and an interruption
+    loses at most one block.
 
     Args:
-      pieces: from `pieces_of`.
+      pieces: pieces from `pieces_of`.
       sources: the recordings.
-      windows: how they are cut.
+      windows: length and hop of the windows.
 
     Returns:
-      the pieces in their order, in blocks.
+      the blocks; the pieces keep their order.
     """
     blocks: list[list[Piece]] = []
     held = math.inf
@@ -215,14 +216,14 @@ def blocks_of(pieces: Sequence[Piece], sources: Sequence[Source], windows: Windo
 def waves_of(
     piece: Piece, wave: Float32[ndarray, " samples"], rate: int, windows: Windows, duration_s: float
 ) -> list[Float32[ndarray, " samples"]]:
-    """The windows of a piece.
+    """Cut a piece into its windows.
 
     Args:
       piece: the piece.
       wave: its decoded samples.
-      rate: of the wave, in Hz.
-      windows: how recordings are cut.
-      duration_s: of the recording.
+      rate: sample rate of the wave in Hz.
+      windows: length and hop of the windows.
+      duration_s: duration of the recording in seconds.
 
     Returns:
       the samples of each window; the last one of a recording may be shorter.

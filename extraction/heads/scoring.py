@@ -1,4 +1,5 @@
-"""From recordings to scores, kept in parts on disk: an interrupted run continues, and other labels need no encoder."""
+"""Compute the scores of recordings. Parts of the scores are kept on disk: an interrupted run continues, and labels with other
+options need no encoder."""
 
 import dataclasses
 import json
@@ -27,19 +28,19 @@ log = logging.getLogger("jfewshot.apply")
 
 SCORES = ".scores"
 
-# Resampling a constant wave gives rounding of this share of its value; the smallest step of 24 bits is larger.
+# Resampling a constant wave causes rounding errors up to this share of its value; the smallest step of 24 bits is larger.
 _ROUNDING = 1e-6
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Scored:
-    """Scores of every window of one recording.
+    """Scores of all windows of one recording.
 
     Attributes:
       source: the recording.
-      scores: windows x classes; NaN where a window could not be scored, or is silent.
-      silent: whether all samples of a window are the same.
-      reason: why a window could not be scored; empty if all were.
+      scores: windows x classes; NaN for a window that is silent or could not be scored.
+      silent: for each window, whether all its samples are the same.
+      reason: why a window could not be scored; empty if all windows were scored.
     """
 
     source: Source
@@ -53,11 +54,11 @@ class Scorer:
 
     Args:
       head: the head.
-      load: loads its encoder, which is needed only where something is not scored yet.
+      load: function that loads the head's encoder; called only if some windows are not scored yet.
       sources: the recordings.
-      windows: how they are cut.
-      folder: for parts.
-      plan: everything that the scores depend on, as JSON.
+      windows: length and hop of the windows.
+      folder: folder for the parts of the scores.
+      plan: everything that determines the scores, as JSON values.
     """
 
     def __init__(
@@ -75,18 +76,18 @@ class Scorer:
         self._blocks = blocks_of(pieces_of(sources, windows), sources, windows)
 
     def run(self, workers: int, on_error: str, replace: bool) -> list[Scored]:
-        """Score what is not scored yet.
+        """Score the windows that are not scored yet.
 
         Args:
           workers: processes that decode ahead.
           on_error: `stop` or `skip`.
-          replace: whether scores of another plan are removed.
+          replace: whether scores of another plan may be removed.
 
         Returns:
           the scores of each recording.
 
         Raises:
-          UserError: with `stop`, at the first window that cannot be scored; if scores of another plan are there.
+          UserError: if a window cannot be scored (with `stop`), or if scores of another plan exist and may not be replaced.
         """
         todo = [number for number in range(len(self._blocks)) if not self._part(number).exists()]
         if not self._is_planned(replace):
@@ -96,7 +97,7 @@ class Scorer:
         if done:
             log.info("%d of %d windows were scored before", done, sum(counts))
         if todo:
-            # Loaded before anything is written, for it may be another encoder than the head's.
+            # The encoder is loaded before anything is written: it may turn out to be another one than the head's.
             encoder = self._load()
             self._begin()
             self._make(encoder, todo, counts, workers, on_error)
@@ -129,7 +130,11 @@ class Scorer:
         )
 
     def _is_planned(self, replace: bool) -> bool:
-        """Whether the scores that are there are of this plan; where they may be replaced and are not, they are removed."""
+        """Whether the existing scores are of this plan. Scores of another plan are removed if `replace` allows it.
+
+        Raises:
+          UserError: if the plan's file is damaged, or if scores of another plan may not be replaced.
+        """
         path = self._folder / "plan.json"
         wanted = json.loads(canonical_json(self._plan))
         try:
@@ -146,8 +151,8 @@ class Scorer:
             names = {*there, *wanted} if isinstance(there, dict) else set(wanted)
             changed = sorted(key for key in names if not isinstance(there, dict) or there.get(key) != wanted.get(key))
             raise UserError(
-                f"{self._folder.parent} holds scores of another {', '.join(changed)}. Give the same to continue, name another "
-                "--out, or replace them with --replace"
+                f"{self._folder.parent} holds scores of another {', '.join(changed)}. Give the same as before to continue, name "
+                "another --out, or replace the scores with --replace"
             )
         shutil.rmtree(self._folder)
         return False
@@ -163,7 +168,7 @@ class Scorer:
     def _score(
         self, encoder: BatchEncoder, block: Sequence[Piece], decoded: Sequence[Decoded], on_error: str
     ) -> tuple[Float32[np.ndarray, "windows classes"], Bool[np.ndarray, " windows"], dict[str, str]]:
-        """Scores of a block's windows one after another, which are silent, and reasons by window."""
+        """Scores of a block's windows one after another, whether each window is silent, and reasons by window number."""
         waves: list[np.ndarray | None] = []
         silent: list[bool] = []
         reasons: dict[int, str] = {}
@@ -174,7 +179,7 @@ class Scorer:
             if wave is not None:
                 cut[:] = waves_of(piece, wave, self._rate, self._windows, source.duration_s)
             for one in cut:
-                # The decoder refuses a file, or a piece of one, that is silent throughout.
+                # The decoder refuses a file, or a piece of a file, that is silent throughout.
                 silent.append(clip.reason == SILENT if one is None else len(one) > 0 and is_silent(one))
                 is_usable = one is not None and len(one) > 0 and not silent[-1]
                 if not is_usable and not silent[-1]:
@@ -233,9 +238,9 @@ class Scorer:
 
 
 def is_silent(wave: Float32[np.ndarray, " samples"]) -> bool:
-    """Whether all samples are the same, but for the rounding of a resampler.
+    """Whether all samples of a wave are the same, except for the rounding errors of a resampler.
 
     Args:
-      wave: one sample at least.
+      wave: samples, at least one.
     """
     return bool(np.ptp(wave) <= _ROUNDING * np.abs(wave).max())

@@ -1,4 +1,4 @@
-"""From a folder, a table, a store or a finished try to labelled embeddings, and which classifier to fit."""
+"""Find or compute labelled embeddings for a folder, a table, a store or a finished try, and choose the classifier to fit."""
 
 import dataclasses
 import logging
@@ -24,23 +24,23 @@ from jfewshot.store.manifest import MANIFEST
 
 log = logging.getLogger("jfewshot.fit")
 
-# What is evaluated where a store is given and no classifier.
+# Classifiers that are evaluated if the user gives a store and no classifier.
 CANDIDATES = ("ridge:alpha=auto", "centroid", "knn")
 _EPISODES = 600
 
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """The embeddings and the classifier with which a head is fitted.
+    """The embeddings and the classifier for a head.
 
     Attributes:
-      name: of the clips.
-      store: their embeddings.
-      load: how the encoder is loaded; None where that is not known.
-      classifier: what to fit.
-      view: which array; None for the usual one.
-      why: a sentence on where encoder, classifier and view come from.
-      cautions: what the try found in the data.
+      name: name of the clips.
+      store: embeddings of the clips.
+      load: name with which `load_upstream` loads the encoder; None if the store does not determine it.
+      classifier: classifier to fit.
+      view: name of the store's array; None for the usual array.
+      why: a sentence that gives the reason for encoder, classifier and view.
+      cautions: sentences about problems of the data that the try found.
     """
 
     name: str
@@ -53,29 +53,29 @@ class Source:
 
 
 def name_of(options: FitOptions) -> str:
-    """The name of what is fitted, for folders: that of the source's file or folder."""
+    """The name of the source's file or folder, from which the names of output folders are made."""
     path = options.source.expanduser().resolve()
     return (path.stem if path.is_file() else path.name) or "clips"
 
 
 def find_source(options: FitOptions) -> Source:
-    """Find, or make, the embeddings to fit a head on.
+    """Find or compute the embeddings on which to fit a head.
 
     Args:
-      options: of the command.
+      options: options of the command.
 
     Returns:
       the embeddings, the classifier and the view.
 
     Raises:
-      UserError: on anything the user can mend.
+      UserError: if the user can correct the cause; the message says how.
     """
     path = options.source.expanduser()
     if (path / MANIFEST).is_file():
         return _of_store(options, open_store(path))
     if options.upstream is not None:
         raise UserError(
-            "--upstream is for a store; the encoders of a folder are those of the try (--from, or `jfewshot try`)"
+            "--upstream is for a store; the encoder of a folder comes from the try (--from, or `jfewshot try`)"
         )
     tried = options.from_try
     if tried is None:
@@ -98,23 +98,23 @@ def find_source(options: FitOptions) -> Source:
 
 
 def check_class_names(names: Iterable[str]) -> None:
-    """Refuse a class whose name says in labels that no class was found.
+    """Refuse a class with the name that labels use for windows without a class.
 
     Args:
-      names: of the classes.
+      names: names of the classes.
 
     Raises:
-      UserError: if one of them is `unknown`.
+      UserError: if a class is called `unknown`.
     """
     if UNKNOWN in names:
         raise UserError(
-            f"a class is called '{UNKNOWN}', the name of windows of no class in `jfewshot apply`; give this class another "
-            "name, such as background"
+            f"a class is called '{UNKNOWN}', the name that `jfewshot apply` gives to windows without a class; give this class "
+            "another name, such as background"
         )
 
 
 def _try(options: FitOptions) -> Path:
-    """Try the folder, unless that is done."""
+    """Try the folder, unless a finished try exists."""
     found = find_clips(options.source, options.root, options.columns, options.group_from, options.also)
     check_class_names({one.label for one in found.used})
     out = Path(f"try-{found.name}")
@@ -140,9 +140,9 @@ def _try(options: FitOptions) -> Path:
 
 
 def _embeddings(options: FitOptions, tried: Path, recommended: Recommended) -> tuple[Store, list[str]]:
-    """Embeddings of all labelled clips by the recommended encoder, and a caution where some are new since the try.
+    """Embeddings of all labelled clips by the recommended encoder, and a caution if some clips are new since the try.
 
-    The embeddings are the try's where it had the same clips.
+    If the clips are those of the try, the try's embeddings are used.
     """
     group_from = options.group_from if options.group_from is not None else recommended.group_from
     also = options.also or tuple(map(Path, recommended.also))
@@ -173,24 +173,24 @@ def _embeddings(options: FitOptions, tried: Path, recommended: Recommended) -> t
 
 
 def _n_new(store: Store, found: Found, tried: Path, source: Path) -> int:
-    """How many of the clips that were found a try had not.
+    """Number of found clips that the try did not have.
 
     Raises:
-      UserError: if it had none of them.
+      UserError: if the try had none of the found clips.
     """
     had = {*store.clips.clip_id.tolist(), *(item["clip_id"] for item in store.manifest.get("left_out", []))}
     wanted = [one.clip_id for one in found.used]
     n_new = sum(clip_id not in had for clip_id in wanted)
     if wanted and n_new == len(wanted):
         raise UserError(
-            f"{tried} was tried on other clips: it has '{min(had)}' and not one of the {n_new} clips of {source}, such as "
+            f"{tried} was tried on other clips: it has '{min(had)}', and it has none of the {n_new} clips of {source}, such as "
             f"'{wanted[0]}'. Give the folder that was tried, or try this one: jfewshot try {shlex.quote(str(source))}"
         )
     return n_new
 
 
 def _same_clips(store: Store, found: Found) -> bool:
-    """Whether a store holds the clips that were found, but for those that could not be read."""
+    """Whether a store has exactly the clips that were found, apart from clips that could not be read."""
     unread = {item["clip_id"] for item in store.manifest.get("left_out", []) if "too small" not in item["reason"]}
     wanted = {(one.clip_id, one.label, one.group) for one in found.used if one.clip_id not in unread}
     clips = store.clips
@@ -205,8 +205,8 @@ def _of_store(options: FitOptions, store: Store) -> Source:
         recommended = read_recommended(options.from_try)
         if recommended.encoder != store.upstream:
             raise UserError(
-                f"{options.from_try} recommends the encoder {recommended.encoder}, and {options.source} is of {store.upstream}; "
-                "give the clips' folder, or the store of that encoder"
+                f"{options.from_try} recommends the encoder {recommended.encoder}, and {options.source} has embeddings of "
+                f"{store.upstream}; give the folder of the clips, or the store of that encoder"
             )
         load, classifier, view = recommended.load, classifier or recommended.classifier, view or recommended.view
     elif classifier is None:
@@ -215,7 +215,7 @@ def _of_store(options: FitOptions, store: Store) -> Source:
 
 
 def _best_of(store: Store, options: FitOptions) -> tuple[str, str, str]:
-    """The classifier and the view of a store with the highest accuracy at as many labels as the classes allow."""
+    """The classifier and the view of a store with the highest accuracy at the largest number of labels that the classes allow."""
     from jfewshot.api import evaluate
 
     clips = store.clips

@@ -9,13 +9,13 @@ from jfewshot.heads.head import Head
 from jfewshot.statistics.expected import Outcomes, expected_interval
 
 _SHOWN = 3
-_FEW_FOUND = 0.5  # of unknown sounds
-_SAME = 0.05  # widths of intervals that differ by less are shown once
-_WEAK = 0.1  # a class's recall is mentioned where it is so far below the accuracy
+_FEW_FOUND = 0.5  # share of unknown sounds; if fewer are found, `unknown_words` gives advice
+_SAME = 0.05  # if the widths of two intervals differ by less, only one interval is shown
+_WEAK = 0.1  # a class is mentioned if its recall is lower than the accuracy by more than this
 
 
 def head_words(head: Head) -> str:
-    """The head in a sentence."""
+    """Describe a head in a sentence."""
     facts = head.facts
     strength = "" if head.strength is None else f" ({strength_name(head)} = {head.strength:g})"
     clips = facts["clips"]
@@ -26,16 +26,16 @@ def head_words(head: Head) -> str:
 
 
 def strength_name(head: Head) -> str:
-    """What the classifier's strength is called."""
+    """Name of the setting that regularises the classifier."""
     return "alpha" if head.classifier == "ridge" else "C"
 
 
 def expected_words(head: Head, numbers: Sequence[int]) -> list[str]:
-    """The accuracy to expect.
+    """Describe the accuracy to expect.
 
     Args:
-      head: with its facts.
-      numbers: of new clips.
+      head: the head with its facts.
+      numbers: numbers of new clips for which to give an interval.
 
     Returns:
       sentences.
@@ -57,43 +57,43 @@ def expected_words(head: Head, numbers: Sequence[int]) -> list[str]:
     widths = [_width(outcomes, m, None) - _width(outcomes, m, 1.0) for m in numbers]
     if max(widths) > _SAME:
         said.append(
-            f"That is for new clips in groups of about {outcomes.clips_per_group:.0f}, as here, since clips of one group tend to "
-            f"be right or wrong together. Where each new clip is of another group: {_listed(numbers, alone)}."
+            f"This holds for new clips in groups of about {outcomes.clips_per_group:.0f}, as here, since clips of one group tend "
+            f"to be right or wrong together. If each new clip is of another group: {_listed(numbers, alone)}."
         )
     weak = sorted((value, name) for name, value in facts["recall"].items() if value < outcomes.accuracy - _WEAK)
     if weak:
         shown = ", ".join(f"'{name}' {_percent(value, 0)}" for value, name in weak[:_SHOWN])
-        said.append(f"Classes whose own clips are found least: {shown}.")
+        said.append(f"Classes with the lowest share of clips that are recognised: {shown}.")
     return said
 
 
 def unknown_words(head: Head) -> str:
-    """What the threshold does, and what it was tested with."""
+    """Describe the effect of the threshold, and how this effect was measured."""
     facts: dict[str, Any] = head.facts["unknown"]
     said = (
-        f"Unknown sounds: what lies between two classes is called unknown. {_percent(facts['kept'], 0)} of the labelled clips "
-        "keep their class."
+        f"Unknown sounds: a clip with nearly equal scores for two classes is called unknown. {_percent(facts['kept'], 0)} of "
+        "the labelled clips keep their class."
     )
     if not facts["n_classes"]:
         return (
-            f"{said} How many unknown sounds are found is not known: only known classes were seen, and of two none can be left "
-            "out."
+            f"{said} The share of unknown sounds that are found is not known: to measure it, one class is left out and treated "
+            "as unknown, which needs at least three classes."
         )
     said += (
-        f" Of the clips of a class that the head has not met, {_percent(facts['recall'], 0)} are called unknown (each of "
-        f"{facts['n_classes']} classes was left out in turn). "
+        f" If a class is not known to the head, {_percent(facts['recall'], 0)} of its clips are called unknown (measured by "
+        f"leaving out each of {facts['n_classes']} classes in turn). "
     )
     if facts["precision"] is None:
-        said += "No clip was called unknown in this test, so nothing is known about the clips that would be."
+        said += "No clip was called unknown in this test, so it does not show how often the label unknown is right."
     else:
         said += (
-            f"If half of the clips were of unmet classes, {_percent(facts['precision'], 0)} of the clips called unknown would be "
-            "of unmet classes."
+            f"If half of the clips were of classes not known to the head, {_percent(facts['precision'], 0)} of the clips called "
+            "unknown would be of such classes."
         )
-    said += " Only known classes were seen in this test, no noise and no silence."
+    said += " This test used only clips of the labelled classes, no noise and no silence."
     if facts["recall"] < _FEW_FOUND:
         said += (
-            " Few unknown sounds are found: put clips of everything else into a class of its own, such as background."
+            " Few unknown sounds are found: put clips of all other sounds into a separate class, such as background."
         )
     return said
 

@@ -1,4 +1,4 @@
-"""Labels as files: one CSV, and of each recording a Raven selection table or an Audacity label track."""
+"""Write labels to files: one CSV, and for each recording a Raven selection table or an Audacity label track."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,9 +22,10 @@ def write_labels(
 
     Args:
       out: the folder.
-      formats: of `csv`, `raven` and `audacity`.
-      labels: name and labels of each recording; one without labels gets no file of its own.
-      sample_rate: of the audio that the encoder got, in Hz: what it heard ends at the half of it.
+      formats: formats to write: `csv`, `raven` and `audacity`.
+      labels: name and labels of each recording; in the formats `raven` and `audacity`, a recording without labels gets no file.
+      sample_rate: sample rate of the audio that the encoder got, in Hz. Half of it is written as the highest frequency of a
+          selection in Raven's format.
       all_scores: classes whose scores get a column in the CSV.
 
     Returns:
@@ -39,7 +40,7 @@ def write_labels(
         written.append("labels.csv")
     for name, own in labels:
         if not own:
-            # Left out: an empty file would say that somebody looked and found nothing.
+            # No empty file: it would look as if the recording had been examined and nothing had been found.
             continue
         known = [
             Selection(0, one.start_s, one.end_s, one.label, Path(name).name, one.score)
@@ -56,7 +57,7 @@ def write_labels(
 
 
 def _below(name: str) -> str:
-    """A recording's name as a path that stays in the folder."""
+    """A recording's name as a path inside the output folder."""
     parts = [part for part in Path(name).parts if part not in ("..", "/", "\\") and not part.endswith((":", ":\\"))]
     return "/".join(parts)
 
@@ -68,8 +69,9 @@ def _row(one: Label, with_scores: bool) -> list[str | float]:
 
 
 def _number(value: float) -> float | str:
-    """Six digits behind the point, microseconds of a time; a number, since text is guarded against spreadsheets.
+    """A number with six digits after the decimal point (microseconds for times); an empty cell for NaN, since silence has no
+    scores.
 
-    Silence has no scores: NaN gives an empty cell.
+    The value stays a number, since `csv_line` changes text that a spreadsheet could take for a formula.
     """
     return "" if value != value else round(float(value), 6)

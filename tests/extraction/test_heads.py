@@ -224,7 +224,7 @@ def test_another_encoder_or_preprocessing_is_refused_in_a_line(work, tmp_path, m
         ({"window_s": 0.0}, "must be 0.025 seconds or more"),
         ({"per": "clip", "merge": True}, "leave out --window-s"),
         ({"threshold": "high"}, "it is head, none or a number"),
-        ({"out": "clips"}, "which belong to no labels"),
+        ({"out": "clips"}, "which `jfewshot apply` did not write"),
         ({"head": "clips"}, "is no head"),
     ],
 )
@@ -338,7 +338,7 @@ def test_labels_made_in_another_way_are_replaced_only_where_asked(work, tmp_path
         (["empty"], "holds no audio in folders"),
         (["clips", "--from", "empty"], "holds no finished try"),
         (["stores/clips/fbank", "--classifier", "sgd"], "cannot be kept as a head"),
-        (["stores/clips/fbank", "--classifier", "knn", "--new-clips", "1"], "an accuracy is of 2 clips"),
+        (["stores/clips/fbank", "--classifier", "knn", "--new-clips", "1"], "give 2 clips or more"),
         (["stores/clips/fbank", "--classifier", "knn", "--out", "clips"], "which belong to no head"),
         (["clips", "--upstream", "fbank"], "--upstream is for a store"),
     ],
@@ -429,7 +429,7 @@ def test_a_head_that_no_encoder_can_serve_is_fitted_without_a_next_step_and_refu
     )
     done = fit_head(tmp_path / "store", classifier="centroid", out=tmp_path / "head")
     assert done.next_step == ""
-    assert re.search(f"only gives the accuracy to expect.*{said}", done.cautions[-1])
+    assert re.search(f"only estimates the accuracy.*{said}", done.cautions[-1])
     assert not any("--upstream" in text for text in done.cautions)
     fit_command.main([str(tmp_path / "store"), "--classifier", "centroid", "--out", str(tmp_path / "again")])
     assert "Next:" not in capsys.readouterr().out
