@@ -1,16 +1,16 @@
-"""`jfewshot try FOLDER`: from a folder of recordings to an answer. Needs no torch.
+"""`jfewshot try FOLDER`: find out which encoder suits the recordings of a folder. Needs no torch.
 
 - `options`: the options of the command
 - `command`: the command line
-- `trying`: all steps in order, and what they give to Python
-- `finding`: which files are clips, of which class and group
-- `examining`: what each file is: duration, format, level, fingerprint
-- `copies`: recordings that are there twice
+- `trying`: all steps in order, and the same as a function of Python
+- `finding`: finds the clips, their classes and their groups
+- `examining`: examines each file: duration, format, level, fingerprint
+- `copies`: finds recordings that exist twice
 - `findings`: the state of the data in words and tables
-- `groups`: groups that file names seem to tell
-- `encoders`: which encoders are installed and need no download
-- `evaluating`: shots and queries that the classes allow, and the evaluation
-- `suspects`: clips that look mislabelled
+- `groups`: finds groups in file names
+- `encoders`: loads the encoders that are installed and need no download
+- `evaluating`: chooses numbers of shots and queries that the classes allow, and evaluates
+- `suspects`: finds clips that look mislabelled
 - `page`: sections of the report
-- `recommended`: the answer in a file, for `jfewshot fit`
+- `recommended`: writes the recommendation to a file, which `jfewshot fit` reads
 """

@@ -49,7 +49,7 @@ def _show(console: "rich.console.Console", found: "Try") -> None:
 
     for number, sentence in enumerate(found.answer):
         console.print(rich.text.Text(in_a_line(sentence), style="bold" if number == 0 else ""))
-    # What was found in the data was printed before the encoders ran.
+    # `_show_data` printed the findings about the data before the encoders ran.
     for text in found.cautions:
         if text not in found.findings.warnings:
             console.print(rich.text.Text.assemble(("Careful: ", "bold yellow"), in_a_line(text)))

@@ -1,4 +1,4 @@
-"""Recordings that are there twice: identical ones, and copies in another format, at another level or sample rate."""
+"""Find recordings that exist twice: identical ones, and copies in another format, at another level or sample rate."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -7,19 +7,20 @@ import numpy as np
 
 from extraction.trying.examining import Facts
 
-# Correlation of fingerprints. Of 22 sample recordings, copies as OGG at a third of the level reach 0.991 to 0.9999 and copies at
-# another rate 0.997 and more. Of 1,600 others, the most alike pair but one has 0.988; that one, 0.995, may be one fire.
+# Correlation of fingerprints above which recordings count as nearly identical. For 22 sample recordings, copies as OGG at a third
+# of the level reach 0.991 to 0.9999, and copies at another rate 0.997 and more. Among 1,600 different recordings, the most
+# similar pair has 0.995, and the next pair 0.988. The pair with 0.995 may be two recordings of one fire.
 ALIKE = 0.99
-_FLOOR_DB = 50.0  # below the loudest level, codecs change what there is
+_FLOOR_DB = 50.0  # bands that are weaker than the strongest one by more than this are changed by lossy codecs
 _BLOCK = 1024
 _MOST_CLIPS = 30_000
 
 
 class Copies(NamedTuple):
-    """Recordings that are there more than once.
+    """Recordings that exist more than once.
 
     Attributes:
-      identical: clip ids with the same samples, per recording.
+      identical: for each recording with copies, the clip ids with the same samples.
       alike: pairs of clip ids that are nearly identical.
     """
 
@@ -30,8 +31,10 @@ class Copies(NamedTuple):
 def find_copies(facts: Sequence[Facts]) -> Copies:
     """Find identical and nearly identical recordings among those that can be read and are not silent.
 
+    At most 30,000 recordings are compared for near identity.
+
     Args:
-      facts: of the clips.
+      facts: facts about the clips.
     """
     heard = [one for one in facts if not one.reason and not one.is_silent]
     same: dict[str, list[str]] = {}

@@ -1,4 +1,4 @@
-"""Which encoders are installed and need no download."""
+"""Load the encoders that are installed and need no download."""
 
 import importlib.util
 import logging
@@ -12,23 +12,23 @@ from jfewshot.errors import UserError
 
 log = logging.getLogger(__name__)
 
-# In the order in which they are tried; those of the extra `samples` have their weights inside packages.
+# Encoders in the order in which they are tried. The weights of the encoders in SAMPLES are in packages of the extra `samples`.
 BASIC = ("fbank", "mfcc", "simclr:speech_simclr_small")
 SAMPLES = ("resemblyzer", "speech_embedding", "whisper_tiny_en", "moonshine_tiny", "yamnet")
-# Of the Hugging Face hub: two of speech that differ in their pretraining, and a recogniser of many languages. About 1 GB.
+# Encoders of the Hugging Face hub: two speech encoders with different pretraining, and a multilingual recogniser. About 1 GB.
 HUB = ("hf:facebook/hubert-base-ls960", "hf:microsoft/wavlm-base-plus", "hf:openai/whisper-base")
 AUDIO_PACKAGES = ("soundfile", "soxr", "kaldi_native_fbank", "flax")
 INSTALL = "pip install 'jfewshot[audio]'"
 
 
 def require_audio_packages(names: Sequence[str]) -> None:
-    """Refuse to start without what reads audio and, where no encoder is named, computes the basic ones.
+    """Refuse to start without the packages that read audio and, if no encoder is named, without those of the basic encoders.
 
     Args:
-      names: of the encoders to try; none for all.
+      names: names of the encoders to try; empty for all.
 
     Raises:
-      UserError: names what is missing and the extra that brings it.
+      UserError: if packages are missing; the message names them and the extra that installs them.
     """
     wanted = ("soundfile", "soxr") if names else AUDIO_PACKAGES
     missing = [name for name in wanted if importlib.util.find_spec(name) is None]
@@ -40,8 +40,8 @@ def wanted(names: Sequence[str], hub: bool) -> tuple[str, ...]:
     """The encoders to try, by the names that `load_upstream` takes.
 
     Args:
-      names: those that the user named; none for every one that needs no download.
-      hub: whether a few of the Hugging Face hub are tried too.
+      names: names that the user gave; if empty, all encoders that need no download.
+      hub: whether to add a few encoders of the Hugging Face hub.
 
     Returns:
       the names, each once.
@@ -50,17 +50,17 @@ def wanted(names: Sequence[str], hub: bool) -> tuple[str, ...]:
 
 
 def load_encoders(names: Sequence[str] = (), hub: bool = False) -> tuple[list[Upstream], list[str]]:
-    """Load the named encoders, or every one that is installed and needs no download, and those of the hub on request.
+    """Load the named encoders, or all that are installed and need no download; on request also those of the hub.
 
     Args:
-      names: as `load_upstream` takes them; none for all.
-      hub: whether a few of the Hugging Face hub are tried too.
+      names: names that `load_upstream` takes; empty for all.
+      hub: whether to add a few encoders of the Hugging Face hub.
 
     Returns:
       the encoders, and a sentence for each that is not installed or cannot be downloaded.
 
     Raises:
-      UserError: a named encoder cannot be loaded.
+      UserError: if a named or a basic encoder cannot be loaded.
     """
     loaded, without = [], []
     for name in wanted(names, hub):
@@ -79,9 +79,9 @@ def loaded_as(names: Sequence[str], hub: bool, encoders: Sequence[Upstream], wit
 
     Args:
       names: as for `load_encoders`.
-      hub: likewise.
-      encoders: what it loaded.
-      without: a sentence for each encoder that it did not load.
+      hub: as for `load_encoders`.
+      encoders: the encoders that `load_encoders` returned.
+      without: the sentences that `load_encoders` returned.
 
     Returns:
       the name that `load_upstream` takes, by the encoder's own name.

@@ -1,4 +1,4 @@
-"""How many labels and test clips the classes allow, and the evaluation."""
+"""Choose numbers of labels and test clips that the classes allow, and evaluate."""
 
 import dataclasses
 import logging
@@ -17,21 +17,21 @@ log = logging.getLogger(__name__)
 
 SHOTS = (1, 2, 3, 5, 8, 12, 20)
 QUICK_SHOTS = (1, 5, 10)
-# In the simulation of episodes whose groups are kept apart: how many, and how many of them have to succeed.
+# In the simulation of episodes with groups kept apart: the number of episodes, and the share of them that must succeed.
 _TRIES, _LEAST_SHARE = 300, 0.05
 _WAYS, _MOST_QUERIES, _USUAL_CLIPS, _LEAST_CLIPS = 5, 15, 10, 3
 
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What is evaluated.
+    """The settings of an evaluation.
 
     Attributes:
       shots: labelled clips per class.
       n_query: test clips per class and episode.
       ways: classes per episode.
       min_clips: classes with fewer clips are left out.
-      left_out: these classes with their numbers of clips.
+      left_out: names of these classes with their numbers of clips.
       group_aware: whether groups are kept apart.
     """
 
@@ -44,19 +44,19 @@ class Plan:
 
 
 def plan_for(sizes: Mapping[str, int], quick: bool, min_clips: int | None, group_aware: bool) -> Plan:
-    """Choose the numbers of labels and test clips that every class allows, so that one curve is about the same classes.
+    """Choose numbers of labels and test clips that every class allows, so that all points of a curve are about the same classes.
 
     Args:
-      sizes: clips of each class.
+      sizes: number of clips of each class.
       quick: evaluate fewer numbers of labels.
-      min_clips: leave out classes with fewer clips; None: with fewer than 10, or than what leaves 5 classes.
+      min_clips: leave out classes with fewer clips; None: 10, or fewer (at least 3) if 10 would leave fewer than 5 classes.
       group_aware: keep groups apart.
 
     Returns:
-      the plan. A third of the smallest class is tested on, at most 15 clips.
+      the plan. The number of test clips per class is a third of the smallest class, at most 15.
 
     Raises:
-      UserError: fewer than two classes are large enough.
+      UserError: if fewer than two classes are large enough.
     """
     in_order = sorted(sizes.values(), reverse=True)
     if min_clips is None:
@@ -81,10 +81,11 @@ def plan_for(sizes: Mapping[str, int], quick: bool, min_clips: int | None, group
 
 
 def keep_groups_apart(plan: Plan, labels: Sequence[str], groups: Sequence[str]) -> tuple[Plan, str]:
-    """Choose the numbers of labels and test clips that also leave enough clips of other groups.
+    """Choose numbers of labels and test clips that also leave enough clips of other groups.
 
-    An episode's test clips are of groups that none of its training clips has. How often random training clips leave enough of
-    them is counted in a simulation, since an evaluation that finds hardly any episode takes minutes to say so.
+    The test clips of an episode are of groups that none of its training clips has. A simulation counts how often random
+    training clips leave enough such test clips. Without it, an evaluation for which hardly any episode exists would run for
+    minutes before it failed.
 
     Args:
       plan: from `plan_for`.
@@ -92,8 +93,8 @@ def keep_groups_apart(plan: Plan, labels: Sequence[str], groups: Sequence[str]) 
       groups: group of each clip.
 
     Returns:
-      the plan, and a sentence on what had to be changed, or an empty text. Where not even one label and one test clip are
-      possible, groups are not kept apart.
+      the plan, and a sentence that says what had to be changed, or an empty text. If not even one label and one test clip per
+      class are possible, groups are not kept apart.
     """
     if not plan.group_aware:
         return plan, ""
@@ -126,7 +127,17 @@ def keep_groups_apart(plan: Plan, labels: Sequence[str], groups: Sequence[str]) 
 
 
 def _share_drawn(kept: Sequence[np.ndarray], ways: int, k_shot: int, n_query: int) -> float:
-    """How often random training clips leave enough test clips of other groups, for classes given by their clips' groups."""
+    """Estimate how often random training clips leave enough test clips of other groups.
+
+    Args:
+      kept: for each class, the group of each of its clips.
+      ways: classes per episode.
+      k_shot: training clips per class.
+      n_query: test clips per class.
+
+    Returns:
+      the share of simulated episodes in which every class has enough test clips.
+    """
     rng = np.random.default_rng(0)
     n_groups = 1 + max(int(own.max()) for own in kept)
     accepted = 0
@@ -142,26 +153,26 @@ def _share_drawn(kept: Sequence[np.ndarray], ways: int, k_shot: int, n_query: in
 def evaluate_plan(
     stores: Sequence[Path], plan: Plan, classifiers: Sequence[str], n_episodes: int, out: Path
 ) -> tuple[Plan, list[dict[str, Any]], str]:
-    """Evaluate every store as planned. Where groups leave too few test clips, they are not kept apart.
+    """Evaluate every store as planned. If groups leave too few test clips, they are not kept apart.
 
     Args:
       stores: folders of the stores, all of one dataset.
       plan: what to evaluate.
       classifiers: as `jfewshot run` takes them.
       n_episodes: episodes for each store, classifier and number of labels.
-      out: result folder; what is there is not computed again.
+      out: result folder; results in it are not computed again.
 
     Returns:
-      the plan that was carried out, its records, and a sentence on what had to be changed, or an empty text.
+      the plan that was carried out, its records, and a sentence that says what had to be changed, or an empty text.
     """
     from jfewshot.api import evaluate
 
     opened = [open_store(path) for path in stores]
-    # An encoder may leave out clips that others take, those that are too short for it.
+    # An encoder may leave out clips that are too short for it, and other encoders may accept them.
     shared = len({store.clips.digest for store in opened}) > 1
     few = min(opened, key=lambda store: len(store.clips))
     said = (
-        f"Encoders took different clips ({few.upstream} {len(few.clips)}): only clips that all of them took are evaluated."
+        f"Encoders used different clips ({few.upstream} {len(few.clips)}): only clips that all of them used are evaluated."
         if shared
         else ""
     )

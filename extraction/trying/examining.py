@@ -1,4 +1,4 @@
-"""Examines each file before any encoder runs: duration, format, level, and a fingerprint by which copies are found."""
+"""Examine each file before any encoder runs: duration, format, level, and a fingerprint with which copies are found."""
 
 import concurrent.futures
 import dataclasses
@@ -18,8 +18,8 @@ from jfewshot.commandline.progress import Progress
 from jfewshot.threads import cores
 
 SLICES, BANDS = 12, 20
-_SILENT_DB = -60.0  # loudest sample
-_CLIPPED = 0.999  # of full scale
+_SILENT_DB = -60.0  # a recording is silent if the level of its loudest sample is lower, in decibels of full scale
+_CLIPPED = 0.999  # absolute value, relative to full scale, from which a sample counts as clipped
 _LOWEST_HZ = 50.0
 
 
@@ -28,15 +28,15 @@ class Facts:
     """The facts about one recording.
 
     Attributes:
-      clip_id: of the recording.
-      reason: why it cannot be read; empty if it can.
-      duration_s: seconds.
-      rate: samples a second.
-      channels: how many.
-      kind: container and coding, `WAV PCM_16`.
+      clip_id: id of the recording.
+      reason: why the file cannot be read; empty if it can.
+      duration_s: duration in seconds.
+      rate: sample rate in Hz.
+      channels: number of channels.
+      kind: container and coding, for instance `WAV PCM_16`.
       peak_db: level of the loudest sample, in decibels of full scale.
       clipped: share of the samples at full scale.
-      sha256: of the decoded samples: equal for equal sound, whatever the file is called.
+      sha256: hash of the decoded samples; equal for equal samples, whatever the names of the files.
       fingerprint: level in `SLICES` slices of time and `BANDS` bands of frequency, in decibels.
     """
 
@@ -53,7 +53,7 @@ class Facts:
 
     @property
     def is_silent(self) -> bool:
-        """Whether not even the loudest sample can be heard."""
+        """Whether even the loudest sample is too quiet to be heard."""
         return not self.reason and self.peak_db < _SILENT_DB
 
 
@@ -64,10 +64,10 @@ def examine(recordings: Sequence[Recording]) -> list[Facts]:
       recordings: the clips.
 
     Returns:
-      what each is, in their order; a file that cannot be read has a reason.
+      facts about each recording, in the same order; for a file that cannot be read, the facts have a reason.
     """
     found: list[Facts] = []
-    # libsndfile and NumPy let other threads run while they work.
+    # Threads are enough: libsndfile and NumPy release Python's lock while they work.
     with (
         Progress("checking the recordings", len(recordings), "clips") as progress,
         concurrent.futures.ThreadPoolExecutor(max(cores(), 1)) as readers,
@@ -104,13 +104,13 @@ def examine_one(recording: Recording) -> Facts:
 
 
 def fingerprint(wave: Float[np.ndarray, " samples"], rate: int) -> Float[np.ndarray, "slices bands"]:
-    """Level in equal slices of time and in bands of equal ratio from 50 Hz to 4 kHz, in decibels.
+    """Compute the level in equal slices of time and in frequency bands of equal ratio from 50 Hz to 4 kHz, in decibels.
 
-    A copy in another format, at another level or sample rate differs by a constant and a little noise.
+    The fingerprint of a copy in another format, at another level or sample rate differs by a constant and a small random part.
 
     Args:
       wave: mono samples.
-      rate: of the samples, in Hz.
+      rate: sample rate in Hz.
     """
     edges = np.geomspace(_LOWEST_HZ, 4000.0, BANDS + 1)
     length = max(len(wave) // SLICES, 1)
@@ -130,5 +130,5 @@ def _format_of(path: Path) -> tuple[int, str]:
     try:
         info: Any = soundfile.info(str(path))
     except (soundfile.LibsndfileError, OSError):
-        return 0, path.suffix.lstrip(".").upper()  # decoded by other means, piece by piece
+        return 0, path.suffix.lstrip(".").upper()  # a file that other packages decode
     return int(info.channels), f"{info.format} {info.subtype}"

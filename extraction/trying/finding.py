@@ -1,4 +1,4 @@
-"""Finds clips, with their classes and groups, and lists the files that are left out, with reasons."""
+"""Find clips with their classes and groups, and list the files that are left out, with reasons."""
 
 import collections
 import dataclasses
@@ -24,10 +24,10 @@ class Found:
     """The clips of a folder or table.
 
     Attributes:
-      name: of the dataset, which names its stores.
-      root: folder that clip ids are relative to.
-      recordings: all of them, in the order of clip ids; those with `left_out` are not used.
-      not_taken: sentences on files that are no clips: their endings, and audio that lies in no class folder.
+      name: name of the dataset, which also names the folder of its stores.
+      root: folder to which clip ids are relative.
+      recordings: all recordings, in the order of clip ids; recordings with `left_out` are not used.
+      not_taken: sentences about other files: files that are no audio, and audio that is not in a class folder.
     """
 
     name: str
@@ -41,14 +41,14 @@ class Found:
         return [recording for recording in self.recordings if not recording.left_out]
 
     def dataset(self) -> Dataset:
-        """These recordings, as an extraction wants them."""
+        """These recordings as a dataset that can be extracted."""
         return _Ready(DatasetInfo(self.name, self.name, "", "", ""), self.recordings)
 
     def without(self, reasons: dict[str, str]) -> "Found":
         """Leave out more clips.
 
         Args:
-          reasons: why, by clip id.
+          reasons: the reasons, by clip id.
         """
         recordings = tuple(
             dataclasses.replace(one, left_out=reasons[one.clip_id])
@@ -71,20 +71,21 @@ class _Ready:
 def find_clips(
     path: Path, root: Path | None, columns: Columns, group_from: str | None, also: Sequence[Path] = ()
 ) -> Found:
-    """Find the clips below folders of class folders, or those that a table names.
+    """Find the clips in class folders, or the clips that a table names.
 
     Args:
-      path: the folder or the table.
-      root: folder that the paths of a table are relative to; None: the table's.
-      columns: of the table.
-      group_from: how groups are made from file names; None: groups are the subfolders of class folders, or the table's column.
+      path: the folder with class folders, or the table.
+      root: folder to which the paths of a table are relative; None: the table's folder.
+      columns: names of the table's columns.
+      group_from: rule that makes groups from file names; None: groups are the subfolders of class folders, or the values of the
+        table's column.
       also: more folders of class folders. Clip ids then begin with the name of the folder.
 
     Returns:
-      the clips, and what was not taken.
+      the clips, and sentences about files that are not clips.
 
     Raises:
-      UserError: no such folder or table, no clips, or a pattern that fits no clip.
+      UserError: if the folder or table does not exist, has no clips, or if the rule for groups does not fit a clip.
     """
     path = path.expanduser()
     if not path.exists():
@@ -101,7 +102,7 @@ def find_clips(
         not_taken: list[str] = []
     else:
         if root is not None:
-            raise UserError("--root is for a table; leave it out, or give a CSV in place of the folder")
+            raise UserError("--root is for a table; leave it out, or give a CSV instead of the folder")
         root = path.resolve()
         if also:
             return _with_groups_of(_merged([path, *also], columns), group_from)
@@ -113,7 +114,7 @@ def find_clips(
 
 
 def _merged(folders: Sequence[Path], columns: Columns) -> Found:
-    """The clips of several folders of class folders."""
+    """Find the clips of several folders of class folders."""
     roots = [path.expanduser().resolve() for path in folders]
     for root in roots:
         if not root.is_dir():
@@ -141,7 +142,7 @@ def _merged(folders: Sequence[Path], columns: Columns) -> Found:
 
 
 def _with_groups_of(found: Found, group_from: str | None) -> Found:
-    """Add groups from file names, if the user asks for them."""
+    """Add groups from file names, if the user requests them."""
     if group_from is None:
         return found
     return dataclasses.replace(found, recordings=tuple(_with_groups(found.recordings, group_from)))
@@ -172,7 +173,7 @@ def _require_class_folders(root: Path) -> None:
 
 
 def holds_sound(path: Path) -> bool:
-    """Whether a file is audio by its name, in any format."""
+    """Whether the name of a file is that of audio, in any format."""
     return path.suffix.lower() in AUDIO_SUFFIXES or is_unread(path)
 
 
@@ -188,7 +189,7 @@ def _not_taken(root: Path) -> list[str]:
         said.append(f"{counted(len(flat), one, several)} not taken: {', '.join(flat[:3])}{more}.")
     if others:
         kinds = ", ".join(f"{count} {ending}" for ending, count in others.most_common(5))
-        one, several = "file is no audio by its name and was", "files are no audio by their names and were"
+        one, several = "file is no audio file by its name and was", "files are no audio files by their names and were"
         said.append(f"{counted(sum(others.values()), one, several)} not taken: {kinds}.")
     return said
 
@@ -225,7 +226,7 @@ def _with_groups(found: Sequence[Recording], group_from: str) -> list[Recording]
 
 
 def _as_typed(path: Path) -> Path:
-    """The absolute path under the name that the user gave: a link is not replaced by what it leads to."""
+    """The absolute path with the name that the user gave: a link is not replaced by its target."""
     return Path(os.path.abspath(path))
 
 

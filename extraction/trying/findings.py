@@ -1,4 +1,4 @@
-"""The state of the data in words and tables, before any encoder runs."""
+"""Describe the state of the data in words and tables, before any encoder runs."""
 
 import collections
 import dataclasses
@@ -23,12 +23,12 @@ class Findings:
     """The findings about the data.
 
     Attributes:
-      summary: how many clips, classes and seconds, and in what format.
-      warnings: what to mend or to keep in mind, the most important first.
+      summary: numbers of clips and classes, durations and formats, in a sentence.
+      warnings: sentences about problems of the data, the most important first.
       classes: a table of the classes.
-      left_out: a table of the files that are not used, with reasons; None if there are none.
-      copies: recordings that are there twice.
-      named_groups: groups that file names seem to tell, where the clips have none; None for none.
+      left_out: a table of the files that are not used, with reasons; None if there are no such files.
+      copies: recordings that exist twice.
+      named_groups: probable groups in file names, if the clips have no groups; None if there are none.
     """
 
     summary: str
@@ -44,8 +44,8 @@ def find_findings(found: Found, facts: Sequence[Facts], drop_copies: bool = Fals
 
     Args:
       found: the clips.
-      facts: of the clips that were not left out.
-      drop_copies: whether identical recordings are left out, as `to_drop` says.
+      facts: facts about the clips that were not left out.
+      drop_copies: whether the user leaves out identical recordings, as `to_drop` chooses them.
 
     Returns:
       the findings.
@@ -77,10 +77,10 @@ def find_findings(found: Found, facts: Sequence[Facts], drop_copies: bool = Fals
 
 
 def to_drop(copies: Copies, label: Mapping[str, str]) -> dict[str, str]:
-    """Which identical recordings to leave out, with reasons: all but the first, or all where their classes differ.
+    """Choose identical recordings to leave out, with reasons: all but the first, or all if their classes differ.
 
     Args:
-      copies: from `find_copies`.
+      copies: copies from `find_copies`.
       label: class of each clip.
     """
     reasons = {}
@@ -135,7 +135,7 @@ def _identical(copies: Copies, label: Mapping[str, str], group: Mapping[str, str
     if between:
         text += f" Copies are in different groups in {counted(len(between), 'case')}."
     if not dropped:
-        return f"{text} Accuracy is too high where a clip is tested whose copy was trained on; --drop-copies leaves copies out."
+        return f"{text} Accuracy is too high if a clip is tested whose copy was trained on; --drop-copies leaves copies out."
     return f"{text} The copies were left out" + (
         ", and recordings whose copy is of another class as well." if across else "."
     )
@@ -149,8 +149,8 @@ def _alike(copies: Copies, label: Mapping[str, str]) -> str:
     classes = f", {across} of them in two classes" if across else ""
     pairs = counted(len(copies.alike), "pair of recordings is", "pairs of recordings are")
     return (
-        f"{pairs} nearly identical{classes}: {named}. They may be one sound at another "
-        "level or in another format; remove one of each."
+        f"{pairs} nearly identical{classes}: {named}. The two recordings of a pair may be one sound at different "
+        "levels or in different formats; remove one of each pair."
     )
 
 
@@ -170,7 +170,7 @@ def _formats(good: Sequence[Facts], label: Mapping[str, str]) -> str:
     if not said:
         return ""
     return (
-        f"Some classes were recorded in another way than the others ({'; '.join(said)}). An encoder may tell these classes "
+        f"Some classes were recorded in another way than the others ({'; '.join(said)}). An encoder may recognise these classes "
         "by the recording and not by their sound: convert all clips to the lowest rate and to one coding, and try again."
     )
 
@@ -180,12 +180,12 @@ def _rate(one: Facts) -> str:
 
 
 def _coding(one: Facts) -> str:
-    """Codings without loss sound the same; each of the others has a sound of its own."""
+    """Name of a lossy coding, or one name for all lossless codings: only lossy codings change the sound."""
     return next((name for name in _LOSSY if name in one.kind.upper()), "without loss")
 
 
 def _durations(good: Sequence[Facts], label: Mapping[str, str]) -> str:
-    """The share of the durations' variance, on a logarithmic scale, that lies between classes."""
+    """Warn if most of the variance of the durations, on a logarithmic scale, lies between classes."""
     by_class: dict[str, list[float]] = {}
     for one in good:
         by_class.setdefault(label[one.clip_id], []).append(float(np.log(one.duration_s)))
@@ -201,7 +201,7 @@ def _durations(good: Sequence[Facts], label: Mapping[str, str]) -> str:
     (low, short), (high, long) = medians[0], medians[-1]
     return (
         f"The duration alone tells classes apart ({100 * share:.0f}% of its variance lies between classes: '{short}' "
-        f"{low:.2g} s, '{long}' {high:.2g} s at the median). Ask whether that will hold for new recordings."
+        f"{low:.2g} s, '{long}' {high:.2g} s at the median). Check whether this will also hold for new recordings."
     )
 
 
@@ -223,8 +223,8 @@ def _long(good: Sequence[Facts]) -> str:
     if not long:
         return ""
     return (
-        f"{counted(len(long), 'clip lasts', 'clips last')} more than a minute: {_some(long)}. A labelled clip stands for one of "
-        "its pieces, drawn at random: if the sound fills a part of the recording only, cut it out first."
+        f"{counted(len(long), 'clip lasts', 'clips last')} more than a minute: {_some(long)}. A labelled clip is represented by "
+        "one of its pieces, drawn at random: if the sound fills only a part of the recording, cut this part out first."
     )
 
 
@@ -234,7 +234,7 @@ def _groups(named: NamedGroups | None) -> str:
     return (
         f"Part {named.part} of the file names ({', '.join(named.examples)}, ...; {named.n_groups} values) looks like a speaker, "
         "site or recording: clips of one class that share it sound more alike than others in "
-        f"{100 * named.area:.0f}% of comparisons (chance is 50%). If it is, keep them apart: --group-from {named.part}"
+        f"{100 * named.area:.0f}% of comparisons (chance is 50%). If so, keep these groups apart: --group-from {named.part}"
     )
 
 
@@ -243,7 +243,7 @@ def _named_groups(good: Sequence[Facts], label: Mapping[str, str]) -> NamedGroup
     if len(heard) < 10:
         return None
     prints = np.stack([one.fingerprint for one in heard if one.fingerprint is not None]).astype(np.float64)
-    # The mean spectrum without its level: what a voice, a room and a microphone leave in every recording.
+    # The mean spectrum without its level: it depends on the voice, the room and the microphone of a recording.
     spectrum = prints.mean(axis=1)
     spectrum -= spectrum.mean(axis=1, keepdims=True)
     ids = [one.clip_id for one in heard]

@@ -1,8 +1,8 @@
-"""Finds parts of file names that seem to be groups: speakers, sites, or recordings that were cut into pieces.
+"""Find parts of file names that seem to be groups: speakers, sites, or recordings that were cut into pieces.
 
-A part of the name that many clips share may be a group, a class, or the number of a take. Groups that matter can be heard: among
-clips of one class, two that share the part sound more alike than two that do not. How often that is so, over all such pairs, is
-the area under a ROC curve; 0.5 is chance. On the sample recordings it is 0.75 to 0.93 for speakers, and 0.43 to 0.56 for the
+A part of the name that many clips share may be a group, a class, or the number of a take. Groups that matter are audible: two
+clips of one class sound more alike if they share the part than if they do not. The share of comparisons in which this holds is
+the area under a ROC curve; chance is 0.5. On the sample recordings it is 0.75 to 0.93 for speakers, and 0.43 to 0.56 for the
 numbers of takes, texts and folds.
 """
 
@@ -16,7 +16,7 @@ from jaxtyping import Float
 
 LEAST_AREA = 0.65
 _LEAST_PAIRS = 30
-_MOST_CLIPS = 1500  # of a class of many clips, a part
+_MOST_CLIPS = 1500  # of a class with more clips, only so many random clips are compared
 _MOST_PARTS = 8
 
 
@@ -25,10 +25,10 @@ class NamedGroups:
     """A part of file names that seems to be a group.
 
     Attributes:
-      part: its place in the name, counted from 1.
-      n_groups: how many values it has.
+      part: position of the part in the name, counted from 1.
+      n_groups: number of its different values.
       examples: a few values.
-      area: how often clips that share it are more alike than clips that do not; 0.5 is chance.
+      area: how often clips with the same value are more alike than clips with different values; chance is 0.5.
     """
 
     part: int
@@ -38,7 +38,7 @@ class NamedGroups:
 
 
 def parts_of(clip_id: str) -> list[str]:
-    """Runs of letters and runs of digits in a file's name, without folders and ending: `03_anna-b7.wav` -> 03, anna, b, 7.
+    """Split a file's name, without folders and ending, into runs of letters and of digits: `03_anna-b7.wav` -> 03, anna, b, 7.
 
     Args:
       clip_id: path of the clip, with forward slashes.
@@ -49,15 +49,15 @@ def parts_of(clip_id: str) -> list[str]:
 def groups_in_names(
     clip_ids: Sequence[str], labels: Sequence[str], sound: Float[np.ndarray, "n_clips n_numbers"]
 ) -> NamedGroups | None:
-    """The part of file names by which clips of one class sound alike most clearly.
+    """Find the part of file names whose values agree most clearly with how alike clips of one class sound.
 
     Args:
-      clip_ids: of the clips.
-      labels: their classes.
-      sound: what each clip sounds like; clips that sound alike are close.
+      clip_ids: ids of the clips.
+      labels: classes of the clips.
+      sound: a description of the sound of each clip; clips that sound alike are close.
 
     Returns:
-      None where no part is a group by its sound.
+      the part; None if no part seems to be a group.
     """
     names = [parts_of(clip_id) for clip_id in clip_ids]
     n_parts = min(min(map(len, names), default=0), _MOST_PARTS)
@@ -66,7 +66,7 @@ def groups_in_names(
     for place in range(n_parts):
         values = np.array([parts[place] for parts in names])
         seen, counts = np.unique(values, return_counts=True)
-        # Shared by at least two clips on average, and not by nearly all.
+        # The mean number of clips with one value is at least two, and no value belongs to nearly all clips.
         if not 2 <= len(seen) <= len(values) / 2 or counts.max() > 0.9 * len(values):
             continue
         area = _area(values, np.array(labels), scaled)
@@ -76,7 +76,7 @@ def groups_in_names(
 
 
 def _area(values: np.ndarray, labels: np.ndarray, sound: Float[np.ndarray, "n_clips n_numbers"]) -> float | None:
-    """How often a pair that shares its value is closer than one that does not, over pairs within classes."""
+    """How often a pair with the same value is closer than a pair with different values, over pairs within classes."""
     rng = np.random.default_rng(0)
     wins = comparisons = 0.0
     n_same = 0

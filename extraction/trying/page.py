@@ -1,4 +1,4 @@
-"""The sections that the page of `jfewshot try` has in addition to a report: the data, clips to listen to, and the next
+"""The sections of a page of `jfewshot try` that a report does not have: the data, clips to listen to, and the next
 commands."""
 
 import dataclasses
@@ -27,14 +27,14 @@ log = logging.getLogger(__name__)
 
 
 def suspects_of(results: Results, series: Series) -> list[Suspect]:
-    """Clips that look mislabelled to most encoders, with the most labels.
+    """Find clips that look mislabelled to most encoders, at the largest number of labels.
 
     Args:
       results: the result folder.
       series: leaderboards over shots.
 
     Returns:
-      the clips; none where predictions cannot be read.
+      the clips; an empty list if predictions cannot be read.
     """
     found = []
     for (_, column), record in sorted(series.boards[-1].cells.items()):
@@ -49,10 +49,10 @@ def suspects_of(results: Results, series: Series) -> list[Suspect]:
 
 
 def clips_points(analysis: Analysis, series: Series, suspects: Sequence[Suspect]) -> list[str]:
-    """Confused classes and suspicious clips in sentences.
+    """Describe confused classes and suspicious clips in sentences.
 
     Args:
-      analysis: of the series' main leaderboard.
+      analysis: analysis of the series' main leaderboard.
       series: leaderboards over shots.
       suspects: from `suspects_of`.
 
@@ -84,10 +84,10 @@ def suspects_grid(suspects: Sequence[Suspect], found: Found, page: Path) -> Grid
     Args:
       suspects: from `suspects_of`.
       found: the clips, with their files.
-      page: the folder of the page, which links are relative to.
+      page: the folder of the page, to which links are relative.
 
     Returns:
-      None where there is none.
+      the table; None if there are no suspicious clips.
     """
     if not suspects:
         return None
@@ -99,38 +99,38 @@ def suspects_grid(suspects: Sequence[Suspect], found: Found, page: Path) -> Grid
             [clip, one.label, one.taken_for, *(f"{100 * v:.0f}" for v in (one.taken, one.right, one.class_right))]
         )
     note = (
-        "Clips of well recognised classes that most encoders hardly ever get right and nearly always take for one other class: "
-        "mislabelled, or unlike the rest of their class. A click plays the clip where the recordings are still in their place."
+        "Most encoders hardly ever recognise these clips, nearly always take them for one other class, and recognise the rest of "
+        "their class well: the clips are mislabelled, or unlike the rest. A click plays a clip if its file was not moved."
     )
     headings = ["Clip", "Class", "Taken for", "taken (%)", "right (%)", "right in the class (%)"]
     return grid("Clips to listen to", headings, rows, [note], n_labels=3)
 
 
 def link_to_clips(found: Found, page: Path) -> Callable[[str], str]:
-    """Addresses of the clips, by their ids.
+    """Make a function that gives the address of a clip.
 
     Args:
       found: the clips, with their files.
-      page: the folder of the page, which links are relative to.
+      page: the folder of the page, to which links are relative.
 
     Returns:
-      a function that gives an empty address for a clip that is not known.
+      a function from a clip's id to its address; empty for an unknown clip.
     """
     path = {one.clip_id: one.path for one in found.recordings}
     return lambda clip_id: _link(path[clip_id], page) if clip_id in path else ""
 
 
 def sections(findings: Findings, clips: Sequence[str], table: Grid | None, steps: Sequence[str]) -> list[Section]:
-    """The sections after the answer.
+    """Build the sections that follow the answer.
 
     Args:
       findings: the state of the data.
       clips: sentences on classes and clips.
-      table: of the clips to listen to.
-      steps: what to do next.
+      table: table of the clips to listen to.
+      steps: sentences about what to do next.
 
     Returns:
-      clips, data and next steps; the classes' table is folded.
+      the sections on clips, data and next steps, and the table of the classes, which is folded.
     """
     made = []
     if clips or table is not None:
@@ -157,11 +157,11 @@ def next_steps(
     findings: Findings,
     without: Sequence[str],
 ) -> list[str]:
-    """The commands that go on from here.
+    """List the commands to run next.
 
     Args:
       found: the clips.
-      options: of the try.
+      options: options of the try.
       out: folder of the try.
       plan: what was evaluated.
       findings: the state of the data.
@@ -208,7 +208,7 @@ def next_steps(
 
 
 def _try_again(options: TryOptions, out: Path) -> str:
-    """The command that tries with these options; those that have their defaults are not written."""
+    """The command that tries again with these options; options with their default values are left out."""
     words = ["jfewshot", "try", str(options.folder)]
     own = {field.name: getattr(options, field.name) for field in dataclasses.fields(options)}
     defaults = {field.name: field.default for field in dataclasses.fields(options)}
@@ -231,12 +231,12 @@ def _option_words(name: str, value: object) -> list[str]:
         return [f"--{flag}" if value else f"--no-{flag}"]
     if isinstance(value, tuple):
         return [f"--{flag}", *map(str, value)]
-    # A value that begins with a dash would be taken for an option.
+    # `--name value` would not do: the parser takes a value that begins with a dash for an option.
     return [f"--{flag}={value}"] if str(value).startswith("-") else [f"--{flag}", str(value)]
 
 
 def _link(path: Path, page: Path) -> str:
-    """Address of a clip from the page: relative, so that both can be moved together."""
+    """Address of a clip relative to the page, so that page and clips can be moved together."""
     try:
         relative = Path(os.path.relpath(path, page)).as_posix()
     except ValueError:  # on another drive

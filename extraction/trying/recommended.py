@@ -1,4 +1,4 @@
-"""What a try recommends, in a file that `jfewshot fit --from` reads."""
+"""Write the recommendation of a try to a file, and read it for `jfewshot fit --from`."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -22,20 +22,20 @@ _Text = Annotated[str, msgspec.Meta(min_length=1)]
 
 
 class Recommended(msgspec.Struct, frozen=True):
-    """What a try recommends.
+    """The recommendation of a try.
 
     Attributes:
       encoder: name of the best encoder.
-      load: how it is loaded.
-      classifier: as `jfewshot run` takes it, with one strength.
-      view: the array of the store.
-      store: folder of the embeddings, below the try's.
-      shots: labels per class that the recommendation is about.
-      accuracy: at these, of the evaluation.
-      segment: length of the pieces that clips are cut into.
-      group_from: how groups were made from file names; None for not at all.
+      load: name with which `load_upstream` loads the encoder.
+      classifier: the classifier with one strength, as `jfewshot run` takes it.
+      view: name of the store's array.
+      store: folder of the embeddings, relative to the folder of the try.
+      shots: number of labels per class for which the recommendation was computed.
+      accuracy: accuracy of the evaluation with this number of labels.
+      segment: length of the pieces into which clips are cut.
+      group_from: rule that made groups from file names; None if no rule was given.
       also: folders that were merged with the first one.
-      cautions: what was found in the data that makes numbers look better than they are.
+      cautions: problems of the data that make the accuracy look better than it is.
     """
 
     encoder: _Text
@@ -59,15 +59,15 @@ def write_recommended(
     found: Found,
     cautions: Sequence[str],
 ) -> None:
-    """Keep what the answer recommends.
+    """Write the recommendation to a file.
 
     Args:
       out: folder of the try.
-      board: the leaderboard that the answer is about; its best encoder is the first.
-      loaded: how each encoder is loaded, by its name.
-      options: of the try.
+      board: the leaderboard behind the answer; its best encoder is the first.
+      loaded: by the name of an encoder, the name with which `load_upstream` loads it.
+      options: options of the try.
       found: the clips.
-      cautions: what was found in the data.
+      cautions: problems that were found in the data.
     """
     record = board.cells[0, 0]
     name = record["upstream"]["name"]
@@ -90,10 +90,10 @@ def write_recommended(
 
 
 def read_recommended(folder: Path) -> Recommended:
-    """What a try recommends.
+    """Read the recommendation of a try.
 
     Args:
-      folder: of the try.
+      folder: folder of the try.
 
     Raises:
       UserError: if the folder holds no finished try, or its file is damaged.
@@ -103,7 +103,7 @@ def read_recommended(folder: Path) -> Recommended:
     try:
         found = decode_json(file.read_bytes())
     except FileNotFoundError as error:
-        raise UserError(f"{folder} holds no finished try (no {RECOMMENDED} is there); {again}") from error
+        raise UserError(f"{folder} holds no finished try ({RECOMMENDED} is missing); {again}") from error
     except OSError as error:
         raise UserError(f"{file} cannot be read ({error.strerror or error}); {again}") from error
     except UserError as error:
@@ -113,11 +113,11 @@ def read_recommended(folder: Path) -> Recommended:
             raise msgspec.ValidationError(f"its format is not '{_FORMAT}'")
         return msgspec.convert(found, Recommended)
     except (msgspec.ValidationError, OverflowError) as error:
-        raise UserError(f"{file} does not say what a try recommends: {error}; {again}") from error
+        raise UserError(f"{file} is not a valid recommendation: {error}; {again}") from error
 
 
 def classifier_of(record: Mapping[str, Any]) -> str:
-    """A record's classifier as users write it: `ridge:alpha=auto`."""
+    """A record's classifier in the form of the command line: `ridge:alpha=auto`."""
     identity = record["identity"]
     settings = [f"{name}={value}" for name, value in identity["classifier"].items() if name != "name"]
     strength = identity.get("strength")

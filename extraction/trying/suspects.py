@@ -1,4 +1,4 @@
-"""Clips that look mislabelled: they are taken for one other class nearly always, in a class that is otherwise well recognised."""
+"""Find clips that look mislabelled: they are nearly always taken for one other class, and their class is else recognised well."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Integer
 
-_LEAST_TIMES = 20  # as a test clip
+_LEAST_TIMES = 20  # number of episodes in which the clip was a test clip
 _TAKEN, _RIGHT, _OWN_CLASS = 0.6, 0.25, 0.6
 MOST = 20
 
@@ -37,9 +37,9 @@ def find_suspects(
     """Find the clips that are hardly ever right and nearly always taken for one other class.
 
     Args:
-      predicted: the slot that each query was given to, class-major.
-      draws: which clips the episodes drew, as a result folder keeps them.
-      protocol: of the record.
+      predicted: the predicted slot of each query; queries are ordered by class.
+      draws: the clips that the episodes drew, in the form of a result folder.
+      protocol: protocol of the record.
 
     Returns:
       the clips, the clearest first.
@@ -88,7 +88,7 @@ def find_suspects(
 
 
 def agreed(found: Sequence[Sequence[Suspect]]) -> list[Suspect]:
-    """Clips that more than half of the encoders, and two at least where there are two, take for one and the same class.
+    """Find clips that more than half of the encoders, and at least two if there are two, take for the same other class.
 
     Args:
       found: for each encoder, its suspects.
@@ -106,15 +106,16 @@ def agreed(found: Sequence[Sequence[Suspect]]) -> list[Suspect]:
 
 
 def confused(confusion: np.ndarray, names: Sequence[str], at_most: int = 3) -> list[tuple[str, str, float]]:
-    """The classes that are confused most often.
+    """Find the classes that are confused most often.
 
     Args:
-      confusion: share of a class's queries (row) given to another class, of the episodes with both; NaN where there are none.
-      names: of the classes.
-      at_most: how many pairs.
+      confusion: share of the queries of one class (row) that are given to another class (column), in episodes with both
+          classes; NaN if there are no such episodes.
+      names: names of the classes.
+      at_most: largest number of pairs.
 
     Returns:
-      class, the class that it is taken for, and the share; shares below 5% are left out.
+      for each pair: the class, the class for which it is taken, and the share. Shares below 5% are left out.
     """
     others = np.where(np.eye(len(names), dtype=bool), 0.0, np.nan_to_num(confusion))
     order = np.argsort(-others.ravel(), kind="stable")[:at_most]

@@ -1,4 +1,4 @@
-"""All steps of `jfewshot try` in order, and what they give to Python."""
+"""All steps of `jfewshot try` in order, and the same as a function of Python."""
 
 import dataclasses
 import html
@@ -22,7 +22,7 @@ from jfewshot.printable import counted
 
 log = logging.getLogger("jfewshot.try")
 
-# The limited number of clips and classes makes nearly all of an interval: 600 episodes add 0.8 points, and the rest 5 to 10.
+# Most of the width of an interval comes from the limited numbers of clips and classes: 5 to 10 points. 600 episodes add 0.8.
 _EPISODES, _QUICK_EPISODES = 600, 300
 
 
@@ -32,15 +32,15 @@ class Try:
 
     Attributes:
       page: the page, `index.html`.
-      answer: sentences: which encoder is best, how sure that is, how many labels are enough.
-      cautions: what to read the answer with.
-      clips: sentences on confused classes and on clips to listen to.
-      next_steps: commands that go on from here.
+      answer: sentences that say which encoder is best, how sure that is, and how many labels are enough.
+      cautions: sentences about what limits the answer.
+      clips: sentences about confused classes and about clips to listen to.
+      next_steps: sentences with the commands to run next.
       findings: the state of the data.
-      plan: what was evaluated.
-      table: every encoder over the numbers of labels.
+      plan: the settings of the evaluation.
+      table: accuracy of each encoder by number of labels.
       records: the results, one for each encoder, classifier and number of labels (docs/results.md).
-      seconds: how long it took.
+      seconds: duration of the try.
     """
 
     page: Path
@@ -55,7 +55,7 @@ class Try:
     seconds: float
 
     def _repr_html_(self) -> str:
-        """For notebooks: the answer, the figure and the table."""
+        """Show the answer, the figure and the table in a notebook."""
         sentences = "".join(f"<li>{html.escape(text)}</li>" for text in self.answer)
         careful = "".join(f"<li>{html.escape(text)}</li>" for text in self.cautions)
         figure = self.page.parent / "figures" / "answer.svg"
@@ -87,31 +87,31 @@ def try_folder(
     workers: int | None = None,
     columns: Columns | None = None,
 ) -> Try:
-    """Say which encoder suits some recordings, how sure that is, and how many labels are enough.
+    """Find out which encoder suits some recordings, how sure that is, and how many labels are enough.
 
     Args:
       folder: a folder with one folder per class, or a CSV, TSV or Parquet table with the columns path and label.
       also: more folders of class folders, merged with `folder`.
-      root: folder that the paths of a table are relative to; None: the table's own.
-      upstreams: encoders to try; none for every installed one that needs no download.
+      root: folder to which the paths of a table are relative; None: the table's own.
+      upstreams: encoders to try; if empty, all installed encoders that need no download.
       hub: also try a few encoders of the Hugging Face hub, which are downloaded.
-      quick: fewer episodes, at 1, 5 and 10 labels only.
-      segment: length of the pieces that clips are cut into: `upstream`, `whole` or seconds.
+      quick: fewer episodes, only at 1, 5 and 10 labels.
+      segment: length of the pieces into which clips are cut: `upstream`, `whole` or a number of seconds.
       classifiers: as in `jfewshot.evaluate`; the page shows all of them.
       group_from: makes groups from file names: the number of a part of the name, or a regular expression with one group.
-      group_aware: keep groups apart; None: where there are any and the classes allow it.
-      min_clips: leave out classes with fewer clips; None: 10, or fewer where that would leave fewer than 5 classes.
+      group_aware: keep groups apart; None: if there are any and the classes allow it.
+      min_clips: leave out classes with fewer clips; None: 10, or fewer if 10 would leave fewer than 5 classes.
       drop_copies: leave out recordings that are identical to another one.
       out: folder for the page, the embeddings and the results; None: `try-NAME` in the current folder.
-      episodes: for each encoder and number of labels; None: 600, or 300 if `quick`.
+      episodes: number of episodes for each encoder and number of labels; None: 600, or 300 if `quick`.
       workers: processes that decode audio; None: one for each core but one.
-      columns: of a table; None for the usual names.
+      columns: names of the table's columns; None for the usual names.
 
     Returns:
-      the answer, in words and numbers; a notebook shows it with its figure and table.
+      the answer, in words and numbers. A notebook shows it with its figure and table.
 
     Raises:
-      UserError: on anything the caller can mend, saying how.
+      UserError: if the caller can correct the cause; the message says how.
     """
     options = TryOptions(
         folder=Path(folder),
@@ -138,19 +138,19 @@ def run_try(options: TryOptions, on_data: Any = lambda findings: None) -> Try:
     """Run all steps of `jfewshot try`.
 
     Args:
-      options: what to try.
+      options: the options of the command.
       on_data: called with the state of the data, before any encoder runs.
 
     Returns:
       what was found.
 
     Raises:
-      UserError: on anything the user can mend.
+      UserError: if the user can correct the cause; the message says how.
     """
     started = time.monotonic()
     require_audio_packages(options.upstreams)
     if options.episodes is not None and options.episodes < 2:
-        raise UserError(f"--episodes is {options.episodes}; 2 are needed at least, and 300 for an answer")
+        raise UserError(f"--episodes is {options.episodes}; give 2 or more, and 300 or more for a reliable answer")
     found = find_clips(options.folder, options.root, options.columns, options.group_from, options.also)
     out = writable_folder(options.out or Path(f"try-{found.name}"), "the try").absolute()
     found, findings, n_clips = _look(found, options)
@@ -161,7 +161,7 @@ def run_try(options: TryOptions, on_data: Any = lambda findings: None) -> Try:
         raise UserError("--group-aware needs groups: subfolders of the class folders, a column, or --group-from")
     plan = plan_for(n_clips, options.quick, options.min_clips, wanted)
     plan, fewer = keep_groups_apart(plan, [one.label for one in found.used], [one.group for one in found.used])
-    # What needs JAX comes in from here on, so that mistakes need not wait for it.
+    # Steps that import JAX begin here, so that errors in the data are reported without waiting for the import.
     stores, without, loaded = _embed(found, options, out, plan)
     n_episodes = options.episodes or (_QUICK_EPISODES if options.quick else _EPISODES)
     plan, records, changed = evaluate_plan(stores, plan, options.classifiers, n_episodes, out / "results")
@@ -180,7 +180,7 @@ def run_try(options: TryOptions, on_data: Any = lambda findings: None) -> Try:
 
 
 def _look(found: Found, options: TryOptions) -> tuple[Found, Findings, dict[str, int]]:
-    """Read every file, judge the data, and count the clips of each class that can be used."""
+    """Read every file, collect the findings about the data, and count the usable clips of each class."""
     from extraction.trying.examining import examine
 
     facts = examine(found.used)
@@ -196,10 +196,11 @@ def _look(found: Found, options: TryOptions) -> tuple[Found, Findings, dict[str,
 
 
 def _embed(found: Found, options: TryOptions, out: Path, plan: Plan) -> tuple[list[Path], list[str], dict[str, str]]:
-    """Compute the embeddings that do not exist yet, for the classes that take part.
+    """Compute the embeddings that do not exist yet, for the classes that are large enough.
 
     Returns:
-      the stores, a sentence for each encoder that is not installed, and how each encoder is loaded, by its name.
+      the stores; a sentence for each encoder that is not installed; and, by the name of an encoder, the name that
+      `load_upstream` takes.
     """
     from extraction.allocator import keep_freed_memory
     from extraction.pipeline import extract
@@ -246,7 +247,7 @@ def _report(
         clips[:] = clips_points(analysis, series[0], suspects)
         return sections(findings, clips, suspects_grid(suspects, found, out), steps)
 
-    # PNG and PDF take most of the time of a page, and `jfewshot report` writes them.
+    # Writing PNG and PDF would take most of the time for a page; `jfewshot report` writes them.
     choices = Choices(formats=("svg",), published=False, figures_at_most=1)
     with Progress("building the page"):
         report = build_report(

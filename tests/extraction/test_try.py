@@ -318,7 +318,7 @@ def test_encoders_that_took_different_clips_are_compared_on_those_that_all_took(
     plan = Plan((1,), 2, 3, 3, (), False)
     stores = [tmp_path / "all", tmp_path / "some"]
     _, records, said = evaluate_plan(stores, plan, ["centroid"], 40, tmp_path / "results")
-    assert "only clips that all of them took are evaluated" in said
+    assert "only clips that all of them used are evaluated" in said
     assert "some 23" in said
     assert {record["counts"]["clips"] for record in records} == {23}
 
