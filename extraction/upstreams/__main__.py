@@ -1,4 +1,4 @@
-"""The encoders' command line: list, check."""
+"""The command line `jfewshot upstreams`, with the subcommands `list` and `check`."""
 
 import sys
 
@@ -6,7 +6,7 @@ from jfewshot.commandline import run_cli
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the subcommand that the arguments begin with; returns the exit status."""
+    """Run the subcommand that the first argument names; returns the exit status."""
     from extraction.options import CheckOptions, ListOptions
     from jfewshot.commandline.parsing import start
 
@@ -20,7 +20,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     if subcommand == "check":
         checked = start(CheckOptions, rest, "upstreams check")
-        from extraction.upstreams.checking import check_all  # after the options are read: --help needs no torch
+        from extraction.upstreams.checking import check_all  # imported after parsing the options: --help needs no torch
 
         return check_all(checked)
     from jfewshot.commandline.front_door import main as front_door

@@ -1,9 +1,9 @@
 """Encoders of animal sounds from avex's registry: `avex:NAME`, for instance `avex:esp_aves2_sl_beats_bio`.
 
 avex (the package of the Earth Species Project) builds BEATs, EAT and EfficientNet from specs, which `avex.list_models()` names. A
-spec of one's own in avex's YAML is `avex:FILE.yml`. The last layer's features are taken as avex gives them with
-`return_features_only`: BEATs' and EAT's patches, and EfficientNet's map of channels x frequency x time, whose places in order
-of time are frames here, so that their mean is what avex itself pools.
+spec of the user's own in avex's YAML is `avex:FILE.yml`. The embedding is the last layer's features, as avex returns them with
+`return_features_only`. For BEATs and EAT the frames are patches. EfficientNet returns a map of channels x frequency x time; its
+positions in the order of time are the frames here, so that their mean is what avex itself computes when it pools.
 """
 
 import dataclasses
@@ -35,7 +35,7 @@ from jfewshot.errors import UserError
 logger = logging.getLogger(__name__)
 
 LAYER = "features"
-_HEADS = ("classifier", "head", "predictor")  # tensors that no feature depends on
+_HEADS = ("classifier", "head", "predictor")  # parts of the names of tensors that do not influence the features
 _WRAPPERS = ("model_state_dict", "state_dict", "model")
 
 
@@ -44,10 +44,10 @@ class AvexUpstream:
     """An encoder of avex behind the interface of `extraction.upstreams.base.Upstream`.
 
     Attributes beyond the interface:
-      model: as avex builds it.
-      device: where it computes.
+      model: the model that avex built.
+      device: device on which it computes.
       autocast: `none`, `bf16` or `fp16`.
-      max_samples: what follows is not looked at by the encoder; None where all of a wave is.
+      max_samples: length in samples after which the encoder ignores a wave; None if it uses whole waves.
     """
 
     name: str
@@ -72,7 +72,7 @@ class AvexUpstream:
         """The encoder's features; see `extraction.upstreams.base.Upstream.encode`.
 
         Raises:
-          UserError: an unknown layer, or features of another shape than avex's models give.
+          UserError: if a layer is unknown, or if the features have another shape than those of avex's models.
         """
         require_known_layers(self.name, self.layers, layers)
         with inference(self.device, self.autocast):
@@ -93,18 +93,19 @@ def load_avex(rest: str, options: UpstreamOptions) -> AvexUpstream:
 
     Args:
       rest: the name in the registry, or a file in avex's YAML.
-      options: `checkpoint` is a file of the weights; without it avex fetches those of the registry. `trust_checkpoint` is needed
-        for EAT, whose code comes from the Hugging Face hub.
+      options: `checkpoint` is a file with the weights; without it avex downloads the registry's weights. `trust_checkpoint` is
+        needed for EAT, whose code comes from the Hugging Face hub.
 
     Raises:
-      UserError: if avex is missing, the name is unknown, the weights cannot be had, or they do not fill the encoder.
+      UserError: if avex is missing, if the name is unknown, if the weights cannot be downloaded, or if they do not fill the
+        encoder.
     """
     apply_threads(options)
     device = resolve_device(options.device)
     avex = _avex()
     spec, weights = _spec(rest, avex)
     if spec.audio_config is None:
-        raise UserError(f"avex:{rest} has no audio_config; its sample_rate says which rate the encoder wants")
+        raise UserError(f"avex:{rest} has no audio_config, whose sample_rate is needed; add it to the spec")
     if options.checkpoint is not None:
         path = Path(options.checkpoint).expanduser()
         if not path.is_file():
@@ -114,17 +115,17 @@ def load_avex(rest: str, options: UpstreamOptions) -> AvexUpstream:
         raise UserError(f"avex:{rest} names no weights; give their file with --checkpoint")
     if spec.name.startswith("eat") and not options.trust_checkpoint:
         raise UserError(
-            f"avex:{rest} runs code that avex fetches from the Hugging Face hub (transformers' trust_remote_code). If you trust "
-            "it, pass --trust-checkpoint"
+            f"avex:{rest} runs code that avex downloads from the Hugging Face hub (transformers' trust_remote_code). If you "
+            "trust this code, pass --trust-checkpoint"
         )
     try:
         with quiet(logger), random_states_kept():
-            # avex would else fetch ImageNet's weights for EfficientNet, and overwrite them.
+            # Without pretrained=False, avex would first download ImageNet's weights for EfficientNet, and then overwrite them.
             model = avex.build_model_from_spec(spec, str(device), return_features_only=True, pretrained=False)
             saved = _saved(weights, options)
     except UserError:
         raise
-    except Exception as error:  # packages that are missing, the hub's errors, and what a spec may raise
+    except Exception as error:  # missing packages, errors of the hub, and any error that a spec may cause
         raise failure(f"avex:{rest}", "load its model", error) from error
     unused = fill(f"avex:{rest}", model, _matching(saved, model), Path(weights))
     logger.debug("avex:%s has no use for %s", rest, unused)
@@ -152,11 +153,13 @@ def load_avex(rest: str, options: UpstreamOptions) -> AvexUpstream:
 
 
 def _avex() -> Any:
-    """The package avex, whose torchaudio and torchvision may be builds for CUDA beside a torch for CPUs."""
+    """Import avex. Its torchaudio and torchvision may be builds for CUDA, although torch is a build for CPUs."""
     if importlib.util.find_spec("torchvision") is not None and "torchvision" not in sys.modules:
         try:
             importlib.import_module("torchvision")
-        except RuntimeError:  # its compiled operators are missing; avex needs the networks, which are written in torch
+        except (
+            RuntimeError
+        ):  # torchvision's compiled operators are missing; avex only needs its networks, written in torch
             for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
                 del sys.modules[name]
             absent = "torchvision._meta_registrations"
@@ -172,7 +175,7 @@ def _avex() -> Any:
 
 
 def _spec(rest: str, avex: Any) -> tuple[Any, str]:
-    """The spec of a name or file, and where its weights are: an address, or nothing."""
+    """The spec of a name or file, and the address of its weights, which may be empty."""
     registry = importlib.import_module("avex.models.utils.registry")
     if rest.endswith((".yml", ".yaml")):
         if not Path(rest).expanduser().is_file():
@@ -183,7 +186,7 @@ def _spec(rest: str, avex: Any) -> tuple[Any, str]:
             raise UserError(f"{rest} is no spec of avex: {' '.join(str(error).split())[:300]}") from error
     spec = avex.get_model_spec(rest)
     if spec is None:
-        known = sorted(registry._MODEL_REGISTRY)  # avex.list_models prints a table and fetches classes
+        known = sorted(registry._MODEL_REGISTRY)  # not avex.list_models, which prints a table and downloads classes
         near = difflib.get_close_matches(rest, known, n=3, cutoff=0.4)
         hint = f"did you mean {' or '.join(f'avex:{name}' for name in near)}? " if near else ""
         raise UserError(
@@ -193,7 +196,7 @@ def _spec(rest: str, avex: Any) -> tuple[Any, str]:
 
 
 def _saved(weights: str, options: UpstreamOptions) -> dict[str, torch.Tensor]:
-    """The tensors of a file, out of the wrappers that avex knows."""
+    """The tensors of a file, without the wrappers that avex knows."""
     if options.checkpoint is None:
         found = importlib.import_module("avex.utils.utils").universal_torch_load(weights, map_location="cpu")
     elif weights.endswith(".safetensors"):
@@ -210,9 +213,9 @@ def _saved(weights: str, options: UpstreamOptions) -> dict[str, torch.Tensor]:
 
 
 def _matching(saved: dict[str, torch.Tensor], model: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """The file's tensors under the model's names, as trainers put prefixes before them and take them away.
+    """The file's tensors under the model's names. Trainers add prefixes to these names, or remove them.
 
-    Heads of the model are its own: files are of encoders with other heads, and no feature depends on them.
+    The heads are taken from the model and not from the file: the file may have other heads, and features do not depend on them.
     """
     here = model.state_dict()
     bare = {name.removeprefix("module."): value for name, value in saved.items()}

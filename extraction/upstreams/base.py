@@ -1,6 +1,6 @@
 """The interface between the pipeline and an encoder of any kind: a name, a sample rate, and frames for waves."""
 
-from __future__ import annotations  # so that NumPy, which is in types alone, is not loaded for `--help`
+from __future__ import annotations  # NumPy is used only in type annotations; without this, `--help` would import it
 
 import typing
 from collections.abc import Sequence
@@ -28,37 +28,42 @@ __all__ = [
 # The papers cut every clip into pieces of 5 s at 16 kHz.
 PAPER_SAMPLE_RATE = 16_000
 PAPER_SEGMENT_SAMPLES = 80_000
-# How far a wave's frames may change with the other waves of its batch, relative to the largest value.
+# Largest allowed change of a wave's frames with the other waves of its batch, relative to the largest value.
 _TOLERANCE, _HALF_PRECISION_TOLERANCE = 1e-5, 5e-2
 
 
 @typing.runtime_checkable
 class Upstream(typing.Protocol):
-    """A frozen encoder: waves in, frames of one or more layers out.
+    """A frozen encoder: it maps waves to frames of one or more layers.
 
     Attributes:
-      name: the store's folder, `hubert_base` say; letters, digits, `_`, `-` and `.`.
-      title: what people call it, for tables and manifests.
-      revision: names the weights without doubt: a digest of the file, or of the settings where there are no weights.
-      licence: of the weights (SPDX where there is one); empty if unknown.
-      source: where the weights come from.
-      n_parameters: how many numbers were learnt; None if unknown.
-      sample_rate: Hz, of the waves that `encode` wants.
-      segment_samples: length of the pieces that clips are cut into unless the user says otherwise, in samples at
-        `sample_rate` (80,000 for the papers' encoders); None for whole clips.
-      min_samples: the shortest wave whose frames are finite. Tiled segments are never shorter; whole clips may be.
-      layers: the hidden states that can be asked for, first to last. `last` is always accepted too: `layers[-1]`.
+      name: name of the store's folder, for instance `hubert_base`; letters, digits, `_`, `-` and `.`.
+      title: usual name of the encoder, for tables and manifests.
+      revision: identifies the weights: a digest of the file, or of the settings if there are no weights.
+      licence: licence of the weights (SPDX identifier if there is one); empty if unknown.
+      source: origin of the weights.
+      n_parameters: number of learnt parameters; None if unknown.
+      sample_rate: sample rate of the waves that `encode` needs, in Hz.
+      segment_samples: default length of the segments into which clips are cut, in samples at `sample_rate` (80,000 for the
+        papers' encoders); None for whole clips.
+      min_samples: length of the shortest wave whose frames are finite. Segments that are made by repetition are never shorter;
+        whole clips may be.
+      layers: names of the hidden states, first to last. `last` is always accepted too, and means `layers[-1]`.
 
-    An encoder may also have `packages`, names of the distributions whose versions a manifest should tell (`("torch",)`), and
-    `device`, where it runs: anything but `cpu` is given larger batches; `cpu_batch_size`, how many segments at once serve it
-    best on a CPU (8 unless said otherwise); `max_samples`, the longest wave it takes; `batch_tolerance`, how far its frames
-    may change with the other waves of its batch (see `batch_tolerance`); `frame_times`, a layer, the time of its first
-    frame and the time between two frames in seconds, for the manifest; `further_layers`, names of frames that `encode` gives
-    too and that are no hidden states, such as the filter bank that an encoder computes (`all` does not include them);
-    `default_view`, the layer and pooling that serve it best (`last.mean_std`), which is extracted in any case and which
-    `jfewshot run` evaluates by default; `threads`, by how many threads it computes on a processor, where torch and
-    onnxruntime cannot be asked; and a method `prepare_clip`, which is given all segments of a clip, segments x samples, and
-    returns what `encode` gets in their place.
+    An encoder may have more attributes:
+
+    - `packages`: names of the distributions whose versions the manifest records (`("torch",)`).
+    - `device`: device on which the encoder runs. An encoder that is not on `cpu` gets larger batches.
+    - `cpu_batch_size`: the fastest number of segments per batch on a CPU (8 by default).
+    - `max_samples`: length of the longest wave that the encoder takes.
+    - `batch_tolerance`: largest allowed change of frames with the other waves of a batch (see the function `batch_tolerance`).
+    - `frame_times`: a layer, the time of its first frame, and the time between two frames in seconds, for the manifest.
+    - `further_layers`: names of frames that `encode` also returns and that are not hidden states, such as the filter bank that
+      an encoder computes. `all` does not include them.
+    - `default_view`: the best layer and pooling (`last.mean_std`). It is always extracted, and `jfewshot run` evaluates it by
+      default.
+    - `threads`: number of threads with which the encoder computes on a processor, if neither torch nor onnxruntime knows it.
+    - `prepare_clip`: a method that gets all segments of a clip, segments x samples, and returns the waves for `encode`.
     """
 
     name: str
@@ -75,23 +80,23 @@ class Upstream(typing.Protocol):
     def encode(
         self, waves: Float32[np.ndarray, "batch samples"], layers: Sequence[str]
     ) -> dict[str, Float32[np.ndarray, "batch frames dim"]]:
-        """Frames of each asked layer.
+        """Compute the frames of the requested layers.
 
-        All waves of a batch have the same true length: nothing is padded, so the company that a wave keeps changes no
-        feature (beyond the rounding of another blocking of the same sums, 1e-5 at most).
+        All waves of a batch have the same true length, and nothing is padded. So a wave's features do not depend on the other
+        waves of its batch, except for rounding (sums are computed in another order; 1e-5 at most).
 
         Args:
           waves: mono, in [-1, 1], at `sample_rate`; at least `min_samples` long.
           layers: names from `self.layers`, or `last`.
 
         Returns:
-          One array per asked name, under the name as asked. True frames only: none for padding.
+          one array per requested name, under this name. All frames are of the wave itself, and none of padding.
         """
         ...
 
 
 def fixed_length(upstream: Upstream) -> int | None:
-    """The one length of waves in samples that an encoder takes; None if it takes several.
+    """The only length of waves, in samples, that an encoder takes; None if it takes several.
 
     Args:
       upstream: an encoder.
@@ -102,10 +107,10 @@ def fixed_length(upstream: Upstream) -> int | None:
 
 
 def resolve_layers(upstream: Upstream, asked: Sequence[str]) -> tuple[str, ...]:
-    """The names that `encode` will be asked for: `all` becomes every layer, the rest is checked.
+    """The layers to request from `encode`: `all` is replaced by every layer, and the other names are checked.
 
     Raises:
-      UserError: for a layer that the encoder does not have.
+      UserError: if the encoder does not have a layer.
     """
     names: list[str] = []
     available = (*upstream.layers, *further_layers(upstream))
@@ -120,25 +125,25 @@ def resolve_layers(upstream: Upstream, asked: Sequence[str]) -> tuple[str, ...]:
 
 
 def batch_tolerance(upstream: Upstream) -> float:
-    """How far a wave's frames may change with the other waves of its batch, relative to the largest value.
+    """The largest allowed change of a wave's frames with the other waves of its batch, relative to the largest value.
 
     Args:
       upstream: an encoder.
 
     Returns:
-      its attribute `batch_tolerance`; without one 1e-5, or 0.05 where its attribute `autocast` names half precision.
+      the attribute `batch_tolerance`. Without it, 0.05 if the attribute `autocast` names half precision, and else 1e-5.
     """
     half = getattr(upstream, "autocast", "none") != "none"
     return getattr(upstream, "batch_tolerance", _HALF_PRECISION_TOLERANCE if half else _TOLERANCE)
 
 
 def further_layers(upstream: Upstream) -> tuple[str, ...]:
-    """Names of an encoder's frames that are no hidden states; none for most encoders."""
+    """Names of an encoder's frames that are not hidden states; empty for most encoders."""
     return tuple(getattr(upstream, "further_layers", ()))
 
 
 def true_layer(layers: Sequence[str], layer: str) -> str:
-    """The layer's own name: `last` is another word for the last of an encoder's `layers`."""
+    """Replace `last` by the name of the last of an encoder's `layers`."""
     return layers[-1] if layer == "last" else layer
 
 
@@ -148,7 +153,7 @@ def require_known_layers(upstream_name: str, available: Sequence[str], asked: Se
     Args:
       upstream_name: name of the upstream, for the message.
       available: names of the upstream's layers.
-      asked: names of the layers that are asked for.
+      asked: names of the requested layers.
 
     Raises:
       UserError: if a layer is unknown; the message names the layer and the available layers.

@@ -14,19 +14,19 @@ from jfewshot.errors import UserError
 
 
 def check_all(asked: CheckOptions) -> int:
-    """Check encoders, with a line for each.
+    """Check encoders and write one line about each.
 
     Args:
-      asked: which encoders, and how they are loaded.
+      asked: names of the encoders, and options for loading them.
 
     Returns:
-      The exit status: whether all of them can be used.
+      the exit status: 0 if all encoders can be used.
 
     Raises:
-      UserError: a checkpoint is given for an encoder that is not named.
+      UserError: if a checkpoint is given for an encoder that is not named.
     """
     names = upstream_names(asked.names)
-    # What the paper compares its encoders with cannot be downloaded: it is checked where its file is given.
+    # The paper's comparison encoder cannot be downloaded, so it is checked only if its file is given.
     if "paper" in asked.names and COMPARISON not in names and _is_given(COMPARISON, asked):
         names.append(COMPARISON)
     options = asked.options.for_upstreams(names)

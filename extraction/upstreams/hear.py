@@ -6,8 +6,9 @@ The API (Turian et al., HEAR: Holistic Evaluation of Audio Representations, PMLR
     get_scene_embeddings(audio, model)          # sounds x dim: one vector for each sound
     get_timestamp_embeddings(audio, model)      # sounds x frames x dim, and sounds x frames times in milliseconds
 
-Both are layers here: `scene`, which is the last, a single frame for each wave; and `timestamps`, whose frames every pooling
-takes. Where the times of the frames are regular, the store's manifest says when the first frame is and how far frames are apart.
+Each function gives a layer. `scene` is the last layer, with a single frame for each wave. `timestamps` has many frames, which can
+be pooled in any way. If the times of the frames are regular, the store's manifest has the time of the first frame and the time
+between two frames.
 """
 
 import dataclasses
@@ -43,11 +44,11 @@ class HearUpstream:
     """A module with HEAR's API behind the interface of `extraction.upstreams.base.Upstream`.
 
     Attributes beyond the interface:
-      module: the user's.
-      model: what its `load_model` gave.
-      device: where it computes.
+      module: the user's module.
+      model: the model that the module's `load_model` returned.
+      device: device on which it computes.
       autocast: `none`, `bf16` or `fp16`.
-      frame_times: layer, seconds from a wave's start to the middle of its first frame, and seconds between frames; None where the
+      frame_times: layer, seconds from a wave's start to the middle of its first frame, and seconds between frames; None if the
         times are not regular.
     """
 
@@ -71,10 +72,11 @@ class HearUpstream:
     def encode(
         self, waves: Float32[np.ndarray, "batch samples"], layers: Sequence[str]
     ) -> dict[str, Float32[np.ndarray, "batch frames dim"]]:
-        """Frames of each asked layer; see `extraction.upstreams.base.Upstream.encode`.
+        """Frames of the requested layers; see `extraction.upstreams.base.Upstream.encode`.
 
         Raises:
-          UserError: an unknown layer, embeddings of another shape than the model declares, or waves that the module refuses.
+          UserError: if a layer is unknown, if embeddings have another shape than the model declares, or if the module refuses
+            the waves.
         """
         try:
             return self._encode(waves, layers)
@@ -83,7 +85,7 @@ class HearUpstream:
                 raise
             raise UserError(
                 f"{self.name} fails on waves of {waves.shape[1]} samples ({type(error).__name__}: {str(error)[:200]}); cut clips "
-                "into segments of a length that it takes, for instance --segment 5"
+                "into segments of a length that the model accepts, for instance --segment 5"
             ) from error
 
     def _encode(self, waves: np.ndarray, layers: Sequence[str]) -> dict[str, np.ndarray]:
@@ -102,10 +104,10 @@ class HearUpstream:
         return {layer: found[name] for layer, name in own.items()}
 
     def times_s(self, n_samples: int) -> np.ndarray:
-        """Times of the frames of layer `timestamps`, in seconds from the start.
+        """Times of the frames of the layer `timestamps`, in seconds from the start of a wave.
 
         Args:
-          n_samples: of a wave.
+          n_samples: length of the wave.
         """
         with inference(self.device, "none"):
             _, times = self.module.get_timestamp_embeddings(torch.zeros(1, n_samples, device=self.device), self.model)
@@ -122,17 +124,19 @@ class HearUpstream:
 
 
 def load_hear(rest: str, options: UpstreamOptions) -> HearUpstream:
-    """Import a module with HEAR's API and let it load its model.
+    """Import a module with HEAR's API and load its model.
 
     Args:
-      rest: the module, found from the current folder or as an installed package.
-      options: `checkpoint` is handed to `load_model`; device, threads and half precision.
+      rest: the module, in the current folder or from an installed package.
+      options: `checkpoint` is passed to `load_model`; device, threads and half precision.
 
     Raises:
-      UserError: if the module is missing, lacks a part of the API, or cannot load its model.
+      UserError: if the module is missing, if it lacks a part of the API, or if it cannot load its model.
     """
     if not rest or not all(part.isidentifier() for part in rest.split(".")):
-        raise UserError(f"hear:{rest} names no module; give one with HEAR's API, for instance hear:hearbaseline.vqt")
+        raise UserError(
+            f"hear:{rest} names no module; name a module with HEAR's API, for instance hear:hearbaseline.vqt"
+        )
     apply_threads(options)
     device = resolve_device(options.device)
     module = _module(rest)
@@ -164,7 +168,7 @@ def load_hear(rest: str, options: UpstreamOptions) -> HearUpstream:
 
 def _module(rest: str) -> ModuleType:
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))  # an installed command does not look in the current folder by itself
+        sys.path.insert(0, str(Path.cwd()))  # Python does not search the current folder when an installed command runs
     try:
         with quiet(logger), random_states_kept():
             module = importlib.import_module(rest)
@@ -173,14 +177,14 @@ def _module(rest: str) -> ModuleType:
         if rest == missing or rest.startswith(f"{missing}."):
             raise UserError(
                 f"there is no module {missing} for hear:{rest}: pip install --no-deps {top} if it is a package of PyPI (many of "
-                f"HEAR's pin old releases of others), or run from the folder that holds {top}.py"
+                f"HEAR's packages require old releases of others), or run the command in the folder that holds {top}.py"
             ) from error
         raise UserError(
             f"hear:{rest} needs the Python package '{missing}', which is not installed: pip install {missing}"
         ) from error
     except (
         Exception
-    ) as error:  # a module of others may raise anything when it meets newer packages than it was written for
+    ) as error:  # foreign code may raise any error with newer packages than those for which it was written
         raise failure(f"hear:{rest}", "be imported", error) from error
     lacking = [name for name in _API if not callable(getattr(module, name, None))]
     if lacking:
@@ -198,16 +202,16 @@ def _model(rest: str, module: ModuleType, options: UpstreamOptions) -> Any:
     except Exception as error:
         raise failure(f"hear:{rest}", "load its model", error) from error
     if not isinstance(model, torch.nn.Module):
-        raise UserError(f"load_model of {rest} gives {type(model).__name__}; hear: takes models of PyTorch")
+        raise UserError(f"load_model of {rest} gives {type(model).__name__}; hear: needs a model of PyTorch")
     for attribute in ("sample_rate", "scene_embedding_size", "timestamp_embedding_size"):
         value = getattr(model, attribute, None)
         if not isinstance(value, int) or value <= 0:
-            raise UserError(f"the model of {rest} has {attribute} {value!r}; HEAR's API wants a positive whole number")
+            raise UserError(f"the model of {rest} has {attribute} {value!r}; HEAR's API needs a positive whole number")
     return model
 
 
 def _regular(times_s: Callable[[int], np.ndarray], n_samples: int) -> tuple[str, float, float] | None:
-    """When the first frame is and how far frames are apart, if waves of two lengths agree on it."""
+    """Time of the first frame and time between frames, if waves of two lengths agree on these times; else None."""
     seen = [times_s(length) for length in (2 * n_samples, 3 * n_samples)]
     if len(seen[1]) < 2:
         return None

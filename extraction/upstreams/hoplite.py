@@ -1,8 +1,8 @@
 """Presets of Perch Hoplite's zoo: `hoplite:PRESET`, for instance `hoplite:perch_v2` or `hoplite:beans_baseline`.
 
-perch-hoplite (the package of Google's Perch project) wraps Perch, SurfPerch, BirdNET, encoders of whales and others behind
-one interface: `embed(audio)` cuts a sound into the preset's windows and gives windows x channels x dim. Here a clip is embedded
-whole, each of its windows is a frame, and every pooling takes them.
+perch-hoplite (the package of Google's Perch project) wraps Perch, SurfPerch, BirdNET, encoders of whales and others in one
+interface: `embed(audio)` cuts a sound into the preset's windows and returns windows x channels x dim. Here a whole clip is
+embedded at once, and each of its windows is a frame, which can be pooled in any way.
 """
 
 import dataclasses
@@ -30,11 +30,11 @@ from jfewshot.files import sha256_of_file
 logger = logging.getLogger(__name__)
 
 LAYER = "windows"
-# perch-hoplite 1.0 asks its own table of classes for `placeholder`, which calls the class `placeholder_model`.
+# perch-hoplite 1.0 looks up the class `placeholder` in a table in which the class is called `placeholder_model`.
 _CLASSES = {"placeholder": "placeholder_model"}
-# Of the weights, where their publishers say so.
+# Licences of the weights, if their publishers state them.
 LICENCES = {"perch": "Apache-2.0", "birdnet": "CC-BY-NC-SA-4.0"}
-# What to install for a package that a preset imports.
+# The argument for pip that installs a package which a preset imports.
 _EXTRAS = {"tensorflow": "'perch-hoplite[tf]'", "onnxruntime": "'perch-hoplite[onnx]'"}
 
 
@@ -44,8 +44,8 @@ class HopliteUpstream:
 
     Attributes beyond the interface:
       model: the `EmbeddingModel` of perch-hoplite.
-      frame_times: layer, where the first window begins and how far windows are apart, in seconds; None where the preset does
-        not say.
+      frame_times: layer, beginning of the first window and time between two windows, in seconds; None if the preset does not
+        define them.
     """
 
     name: str
@@ -65,10 +65,10 @@ class HopliteUpstream:
     def encode(
         self, waves: Float32[np.ndarray, "batch samples"], layers: Sequence[str]
     ) -> dict[str, Float32[np.ndarray, "batch frames dim"]]:
-        """A frame for each window of each wave; see `extraction.upstreams.base.Upstream.encode`.
+        """Embeddings with one frame for each window of a wave; see `extraction.upstreams.base.Upstream.encode`.
 
         Raises:
-          UserError: an unknown layer, or embeddings of another shape than windows x channels x dim.
+          UserError: if a layer is unknown, or if embeddings have another shape than windows x channels x dim.
         """
         require_known_layers(self.name, self.layers, layers)
         windows = []
@@ -87,11 +87,12 @@ def load_hoplite(rest: str, options: UpstreamOptions) -> HopliteUpstream:
 
     Args:
       rest: the preset's name.
-      options: `checkpoint` takes the place of what perch-hoplite would fetch: the folder of a SavedModel for Perch and
-        SurfPerch, a file for the ONNX form and for BirdNET.
+      options: `checkpoint` replaces the files that perch-hoplite would download: the folder of a SavedModel for Perch and
+        SurfPerch, or a file for the ONNX version and for BirdNET.
 
     Raises:
-      UserError: if perch-hoplite or what the preset needs is missing, the preset is unknown, or its weights cannot be had.
+      UserError: if perch-hoplite or a package for the preset is missing, if the preset is unknown, or if its weights cannot be
+        downloaded.
     """
     if options.autocast != "none":
         raise UserError(f"hoplite: encoders run in float32, not in {options.autocast}: leave out --autocast")
@@ -101,7 +102,7 @@ def load_hoplite(rest: str, options: UpstreamOptions) -> HopliteUpstream:
         near = difflib.get_close_matches(rest, known, n=3, cutoff=0.4)
         hint = f"did you mean {' or '.join(f'hoplite:{name}' for name in near)}? " if near else ""
         raise UserError(f"perch-hoplite has no preset '{rest}'; {hint}its presets are {', '.join(known)}")
-    # TensorFlow writes pages of notes on standard error unless it is told not to before its import.
+    # TensorFlow writes many messages to standard error unless this variable is set before its import.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         with quiet(logger), random_states_kept():
@@ -118,8 +119,8 @@ def load_hoplite(rest: str, options: UpstreamOptions) -> HopliteUpstream:
     except Exception as error:  # the errors of Kaggle, the hub, TensorFlow and ONNX Runtime have no common class
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
         raise UserError(
-            f"hoplite:{rest} cannot be loaded ({reason}). perch-hoplite fetches weights from Kaggle, the Hugging Face hub or "
-            "Google's cloud; on a machine without internet give a copy with --checkpoint"
+            f"hoplite:{rest} cannot be loaded ({reason}). perch-hoplite downloads weights from Kaggle, the Hugging Face hub or "
+            "Google's cloud; on a machine without internet, name a copy with --checkpoint"
         ) from error
     _tame(model)
     version = importlib.metadata.version("perch-hoplite")
@@ -140,7 +141,7 @@ def load_hoplite(rest: str, options: UpstreamOptions) -> HopliteUpstream:
             f"hoplite:{rest}",
             lambda waves: upstream.encode(waves, (LAYER,)).values(),
             upstream.sample_rate,
-            errors=(Exception,),  # TensorFlow and ONNX Runtime have errors of their own
+            errors=(Exception,),  # TensorFlow and ONNX Runtime raise errors of their own
         )
     return upstream
 
@@ -155,7 +156,7 @@ def preset_names(configs: Any) -> list[str]:
 
 
 def licence_of(preset: str) -> str:
-    """The licence of a preset's weights (SPDX); empty where it is not known."""
+    """The licence of a preset's weights (SPDX identifier); empty if it is unknown."""
     return next((licence for family, licence in LICENCES.items() if preset.startswith(family)), "")
 
 
@@ -170,7 +171,7 @@ def _configs() -> Any:
 
 
 def _model(rest: str, configs: Any, options: UpstreamOptions) -> Any:
-    """The preset's model, from the user's copy of the weights if there is one."""
+    """The preset's model, with the user's copy of the weights if there is one."""
     if options.checkpoint is not None and rest in ("aves", "birdaves"):
         raise UserError(f"hoplite:{rest} takes no --checkpoint; onnx:{options.checkpoint} runs that file")
     preset = configs.get_preset_model_config(rest)
@@ -189,22 +190,22 @@ def _model(rest: str, configs: Any, options: UpstreamOptions) -> Any:
             + (
                 "it has no weights"
                 if "model_url" not in config
-                else "perch-hoplite reads its weights from Kaggle's cache"
+                else "perch-hoplite always reads its weights from Kaggle's cache"
             )
         )
     if kind == "taxonomy_model_tf":
-        config.tfhub_version = None  # or else perch-hoplite fetches that version from Kaggle
+        config.tfhub_version = None  # with a version, perch-hoplite would download that version from Kaggle
     config.model_path = str(path)
-    if kind == "perch_v2_onnx":  # whose own class fetches the file in any case
+    if kind == "perch_v2_onnx":  # this preset's own class would always download the file
         return importlib.import_module("perch_hoplite.zoo.models_onnx").TaxonomyModelOnnx.from_config(config)
     return configs.get_model_class(kind).from_config(config)
 
 
 def _tame(model: Any) -> None:
-    """Keep a model from printing at every call, and from giving a silent window whatever lay in memory.
+    """Stop a model from printing at every call, and from returning arbitrary numbers for a silent window.
 
-    perch-hoplite 1.0 scales each window to a peak by `np.divide(..., where=peak > 0)` without `out`, so that a window of silence
-    holds uninitialised numbers. Silence stays silence here; all other windows are computed as before.
+    perch-hoplite 1.0 scales each window to a peak with `np.divide(..., where=peak > 0)` and without `out`. So a silent window
+    holds uninitialised numbers. With this function a silent window stays silent; all other windows are computed as before.
     """
     vars(sys.modules[type(model).__module__])["print"] = lambda *words: logger.debug("%s", words)
 
@@ -219,7 +220,7 @@ def _tame(model: Any) -> None:
 
 
 def _weights(model: Any) -> list[str]:
-    """What names the weights, where the model says in which file or folder they are."""
+    """The digest of the weights, if the model says in which file or folder they are."""
     path = Path(str(getattr(model, "model_path", "") or "/nonexistent"))
     if path.is_file():
         return [f"weights sha256:{sha256_of_file(path)}"]

@@ -1,8 +1,8 @@
 """Any speech encoder of the Hugging Face hub, through `transformers`: `hf:ID`, `hf:ID@REVISION` or `hf:FOLDER`.
 
-Models that take waves (wav2vec 2.0, HuBERT, WavLM, UniSpeech-SAT, data2vec, SEW, Moonshine ...) and models that take filter banks
-(w2v-BERT, Whisper's encoder ...) are prepared by their own feature extractor, one wave at a time; of encoder-decoders
-the encoder is used.
+Some models take waves (wav2vec 2.0, HuBERT, WavLM, UniSpeech-SAT, data2vec, SEW, Moonshine ...), others take filter banks
+(w2v-BERT, Whisper's encoder ...). In both cases the model's own feature extractor prepares the input, one wave at a time. Of a
+model with encoder and decoder, only the encoder is used.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 SEGMENT_S = 5
 WEIGHT_FILES = ("*.safetensors", "pytorch_model*.bin", "config.json", "preprocessor_config.json")
-# Drawn at random where a checkpoint has none, and used in training only.
+# Weights that are random if a checkpoint does not have them, and that are used only in training.
 TRAINING_ONLY = ("masked_spec_embed", "quantizer", "project_hid", "project_q", "label_embs_concat")
 
 
@@ -40,9 +40,9 @@ class HuggingFaceUpstream:
     Attributes beyond the interface:
       model: the encoder, in evaluation mode on `device`.
       extractor: its feature extractor, which normalises waves or computes filter banks.
-      window_samples: some encoders (Whisper) pad every wave to one window; only the frames of the wave itself are kept. None for
-        the others.
-      max_samples: longer waves are refused; the window where there is one.
+      window_samples: length of the window to which the encoder pads every wave (Whisper does this); only the frames of the wave
+        itself are kept. None for encoders that do not pad.
+      max_samples: longer waves are refused; the length of the window if there is one.
     """
 
     name: str
@@ -69,10 +69,10 @@ class HuggingFaceUpstream:
     def encode(
         self, waves: Float32[np.ndarray, "batch samples"], layers: Sequence[str]
     ) -> dict[str, Float32[np.ndarray, "batch frames dim"]]:
-        """Frames of each asked layer; see `extraction.upstreams.base.Upstream.encode`.
+        """Frames of the requested layers; see `extraction.upstreams.base.Upstream.encode`.
 
         Raises:
-          UserError: an unknown layer, or waves shorter than `min_samples` or longer than the encoder's window.
+          UserError: if a layer is unknown, or if waves are shorter than `min_samples` or longer than the encoder's window.
         """
         require_known_layers(self.name, self.layers, layers)
         length = waves.shape[1]
@@ -93,11 +93,11 @@ class HuggingFaceUpstream:
     def states(
         self, waves: Float32[np.ndarray, "batch samples"], wanted: Sequence[str] | None = None
     ) -> dict[str, Float32[np.ndarray, "batch frames dim"]]:
-        """Hidden states under their numbers, and the output under `last_hidden_state` where it is not the last of them.
+        """Hidden states under their numbers, and the output under `last_hidden_state` if it differs from the last hidden state.
 
         Args:
           waves: as for `encode`.
-          wanted: which; None: all that there are.
+          wanted: names of the states to return; None for all.
         """
         import torch
 
@@ -117,7 +117,7 @@ class HuggingFaceUpstream:
             return {layer: self._true_frames(states[layer], waves.shape[1]) for layer in wanted or states}
 
     def _padding(self) -> dict[str, Any]:
-        # Extractors of filter banks know best: Whisper's pads to its window, w2v-BERT's to pairs of frames.
+        # Extractors of filter banks pad as their models need: Whisper's to its window, w2v-BERT's to pairs of frames.
         return {"padding": False} if self.extractor.model_input_names[0] == "input_values" else {}
 
     def _true_frames(self, state: Any, length: int) -> Float32[np.ndarray, "batch frames dim"]:
@@ -131,13 +131,14 @@ def load_huggingface(rest: str, options: UpstreamOptions) -> HuggingFaceUpstream
     """Load an encoder and its feature extractor.
 
     Args:
-      rest: an id of the hub, with `@` and a branch, tag or commit if wanted, or a folder as `save_pretrained` writes it.
-      options: `checkpoint` names a local folder instead of the id, or a folder in which the id is a folder (weights/facebook/
-        hubert-base-ls960), for machines without internet (or set HF_HUB_OFFLINE=1 and use the hub's cache); device, autocast,
-        threads.
+      rest: an id of the hub, optionally with `@` and a branch, tag or commit, or a folder that `save_pretrained` wrote.
+      options: `checkpoint` names a local folder that replaces the id, or a folder in which the id is a folder (weights/facebook/
+        hubert-base-ls960). This is for machines without internet (another way is to set HF_HUB_OFFLINE=1 and use the hub's
+        cache). Device, autocast, threads.
 
     Raises:
-      UserError: transformers is missing, the model cannot be had, is no speech encoder, or its weights are not all there.
+      UserError: if transformers is missing, if the model cannot be downloaded, if it is no speech encoder, or if some of its
+        weights are missing.
     """
     if importlib.util.find_spec("transformers") is None:
         raise UserError("hf: encoders need the package transformers: pip install 'jfewshot[huggingface]'")
@@ -150,7 +151,7 @@ def load_huggingface(rest: str, options: UpstreamOptions) -> HuggingFaceUpstream
     identity, _, wanted_revision = rest.partition("@")
     folder = Path(options.checkpoint or identity).expanduser()
     if options.checkpoint and (folder / identity).is_dir():
-        folder = folder / identity  # one folder for the weights of several encoders
+        folder = folder / identity  # the folder holds the weights of several encoders
     location = str(folder) if options.checkpoint or folder.is_dir() else identity
     with quiet(log), random_states_kept(), _quiet_transformers():
         model, extractor = _fetch(location, wanted_revision or None)
@@ -206,10 +207,10 @@ def _fetch(location: str, revision: str | None) -> tuple[Any, Any]:
 
 
 def _window(upstream: HuggingFaceUpstream) -> int | None:
-    """The length to which the extractor pads every wave, if it does.
+    """The length to which the extractor pads every wave; None if it does not pad to one length.
 
     Raises:
-      UserError: it pads to a length that it does not tell.
+      UserError: if it pads to one length, but the length is not known.
     """
     name = upstream.extractor.model_input_names[0]
     shapes = set()
@@ -248,7 +249,7 @@ def _revision(location: str, commit: str | None, autocast: str) -> str:
 
 
 def _licence(location: str) -> str:
-    """The `license:` of a local model card's header; empty where there is none."""
+    """The `license:` in the header of a local model card; empty if there is none."""
     card = Path(location) / "README.md"
     if not card.is_file():
         return ""
@@ -258,7 +259,7 @@ def _licence(location: str) -> str:
 
 @contextlib.contextmanager
 def _quiet_transformers() -> Iterator[None]:
-    """Only errors, and no bars, from transformers' own logger."""
+    """Let transformers' own logger show only errors, and no progress bars."""
     from transformers.utils import logging as theirs
 
     verbosity, bars = theirs.get_verbosity(), theirs.is_progress_bar_enabled()

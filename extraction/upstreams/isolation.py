@@ -1,4 +1,4 @@
-"""Keep the side effects of other people's code away from ours: what it prints, what it warns of, what it draws."""
+"""Keep the side effects of foreign code away from ours: its output, its warnings, and its use of random generators."""
 
 import contextlib
 import functools
@@ -13,7 +13,7 @@ import numpy as np
 
 
 class _LineLogger(io.TextIOBase):
-    """A stream whose lines become debug messages."""
+    """A stream that logs each line as a debug message."""
 
     def __init__(self, logger: logging.Logger) -> None:
         self._logger = logger
@@ -32,9 +32,9 @@ class _LineLogger(io.TextIOBase):
 
 @contextlib.contextmanager
 def quiet(logger: logging.Logger) -> Iterator[None]:
-    """Inside, standard output and warnings go to `logger` at debug level.
+    """Redirect standard output and warnings to `logger` at debug level.
 
-    For loading only: both are settings of the whole process, and other threads would be silenced too.
+    Only for loading encoders: both settings hold for the whole process, so other threads are silenced too.
     """
     chatter = _LineLogger(logger)
     with warnings.catch_warnings(record=True) as caught:
@@ -48,7 +48,7 @@ def quiet(logger: logging.Logger) -> Iterator[None]:
 
 @contextlib.contextmanager
 def no_progress_bars() -> Iterator[None]:
-    """Inside, tqdm shows no bars, for code that makes bars and has no switch for them."""
+    """Switch off tqdm's progress bars, for code that shows them and has no switch for them."""
     tqdm = getattr(sys.modules.get("tqdm.std"), "tqdm", None)
     if tqdm is None:
         yield
@@ -63,10 +63,10 @@ def no_progress_bars() -> Iterator[None]:
 
 @contextlib.contextmanager
 def random_states_kept() -> Iterator[None]:
-    """Give Python's, NumPy's and torch's global generators back as they were found.
+    """Restore the states of the global random generators of Python, NumPy and torch.
 
-    s3prl builds models by drawing weights that the checkpoint then replaces, and its WavLM draws from NumPy's generator in
-    every forward pass; neither may change what a user's own seeded code draws afterwards.
+    s3prl builds models with random weights, which the checkpoint then replaces, and its WavLM uses NumPy's generator in every
+    forward pass. Neither may change the random numbers that a user's own seeded code gets afterwards.
     """
     python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002 - the global one is the point
     torch = sys.modules.get("torch")

@@ -1,4 +1,4 @@
-"""The encoders that can be named, each with what it is."""
+"""List the names of encoders, each with a description."""
 
 import importlib.util
 import json
@@ -14,30 +14,30 @@ from extraction.upstreams.zoo_listing import facts, zoo_lines
 from extraction.upstreams.zoo_names import names_of
 from jfewshot.errors import UserError
 
-# What follows the colon.
+# Descriptions of the text that follows the colon.
 FAMILY_HINTS = {
-    "s3prl": "any other encoder of s3prl by name (s3prl:xls_r_300m); s3prl:hubert_local --checkpoint FILE for your own training",
+    "s3prl": "another encoder of s3prl by name (s3prl:xls_r_300m); s3prl:hubert_local --checkpoint FILE for your own training",
     "hf": "a speech encoder of the Hugging Face hub, or a folder (hf:facebook/hubert-base-ls960)",
     "onnx": "an ONNX file (onnx:my_encoder.onnx)",
     "hear": "a module with the common API of HEAR 2021 (hear:hearbaseline.vqt)",
     "mteb": "a model of mteb's registry that takes audio (mteb:laion/clap-htsat-unfused)",
     "hoplite": "a preset of Perch Hoplite's zoo (hoplite:perch_v2, hoplite:birdnet_V2.4)",
-    "avex": "an encoder of animal sounds of avex's registry (avex:esp_aves2_sl_beats_bio)",
+    "avex": "an encoder of animal sounds from avex's registry (avex:esp_aves2_sl_beats_bio)",
     "speechbrain": "an encoder of SpeechBrain, on the hub or in a folder (speechbrain:speechbrain/spkrec-ecapa-voxceleb)",
-    "xares": "a file with an encoder class as X-ARES takes it (xares:my_encoder.py)",
+    "xares": "a file with an encoder class for X-ARES (xares:my_encoder.py)",
     "simclr": "a folder written by `jfewshot export`",
-    "mt_slvr": "MT-SLVR on waves scaled otherwise (mt_slvr:clip, mt_slvr:audioset)",
+    "mt_slvr": "MT-SLVR with waves scaled in another way (mt_slvr:clip, mt_slvr:audioset)",
 }
 
 
 def found(words: Sequence[str]) -> str:
-    """The lines of encoders whose name or description contains all words, those of all installed zoos among them.
+    """The lines of encoders whose name or description contains all words. Encoders of all installed zoos are included.
 
     Args:
-      words: in any case.
+      words: words to search for; upper and lower case are equal.
 
     Raises:
-      UserError: if there is none.
+      UserError: if there is no such encoder.
     """
     lines = listing().splitlines()
     known = {line.split()[0].removeprefix("s3prl_") for line in lines}
@@ -51,7 +51,7 @@ def found(words: Sequence[str]) -> str:
     if not matching:
         raise UserError(
             f"no encoder has {' and '.join(repr(word) for word in words)} in its name or description; `jfewshot upstreams list` "
-            "shows all that need no other package, and hf:ID takes any speech encoder of the Hugging Face hub"
+            "shows all encoders that need no other package, and hf:ID takes any speech encoder of the Hugging Face hub"
         )
     return "\n".join(matching) + "\n"
 
@@ -65,7 +65,7 @@ def listing() -> str:
         )
         for row in paper_table()
     }
-    titles["mt_slvr"] = "MT-SLVR: contrastive and predictive at once; AudioSet; its file with --checkpoint"
+    titles["mt_slvr"] = "MT-SLVR: contrastive and predictive at once; AudioSet; pass its file with --checkpoint"
     titles |= {f"s3prl_{name}": title for name, title in TITLES.items()} | _sampled()
     lines = [f"{name:24} {titles.get(name, '')}".rstrip() for name in UPSTREAMS]
     lines += [f"{family + ':...':24} {FAMILY_HINTS[family]}" for family in FAMILIES]
@@ -74,7 +74,7 @@ def listing() -> str:
 
 
 def _sampled() -> dict[str, str]:
-    """What the manifests of the sample stores say of the encoders that they were made with."""
+    """Descriptions of the encoders of the sample stores, from the stores' manifests."""
     found = {}
     for store in (resources.files("jfewshot") / "data" / "stores" / "esc10").iterdir():
         manifest = json.loads((store / "manifest.json").read_text(encoding="utf-8"))

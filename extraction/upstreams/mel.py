@@ -1,4 +1,4 @@
-"""Mel filter banks, on Slaney's scale as librosa builds them and on HTK's as torchaudio does."""
+"""Mel filter banks, on Slaney's scale as in librosa, and on HTK's scale as in torchaudio."""
 
 from typing import Literal
 
@@ -57,13 +57,13 @@ def _triangles(
 def power_spectrogram(
     wave: Float32[np.ndarray, " samples"], n_fft: int, hop_length: int, pad_mode: Literal["constant", "reflect"]
 ) -> Float32[np.ndarray, "n_fft//2+1 frames"]:
-    """|STFT|^2 with a periodic Hann window and centred frames: 1 + samples // hop_length of them.
+    """|STFT|^2 with a periodic Hann window and 1 + samples // hop_length centred frames.
 
     Args:
-      wave: mono samples; more than n_fft // 2 of them where pad_mode is `reflect`.
-      n_fft: window and transform length.
-      hop_length: samples from frame to frame.
-      pad_mode: how numpy.pad continues the wave at its ends: `constant` (zeros), `reflect`.
+      wave: mono samples; more than n_fft // 2 of them if pad_mode is `reflect`.
+      n_fft: length of the window and of the Fourier transform.
+      hop_length: number of samples between two frames.
+      pad_mode: how numpy.pad extends the wave at its ends: `constant` (with zeros) or `reflect`.
 
     Returns:
       power of each frequency bin in each frame.

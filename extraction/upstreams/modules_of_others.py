@@ -1,4 +1,4 @@
-"""Modules that others wrote (`hear:`, `xares:`): what their failures are called, and what names their weights."""
+"""Helpers for loaders of foreign code (`hear:`, `xares:` and others): error messages, and digests of code and weights."""
 
 import hashlib
 from pathlib import Path
@@ -11,30 +11,30 @@ from jfewshot.files import sha256_of_file
 
 
 def failure(name: str, what: str, error: Exception) -> UserError:
-    """The one line about a module that fails with the packages that are installed.
+    """Make the error for foreign code that fails with the installed packages.
 
     Args:
-      name: of the upstream.
-      what: it was to do, for instance "load its model".
-      error: what it raised.
+      name: name of the upstream.
+      what: the step that failed, for instance "load its model".
+      error: the error that the foreign code raised.
 
     Returns:
-      the error to raise.
+      the error to raise, with a message of one line.
     """
     reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
     return UserError(
         f"{name} cannot {what} with the packages that are installed ({reason}); give --checkpoint if it needs a file, or install "
-        "the releases that it was written for in an environment of its own"
+        "the releases for which it was written in a separate environment"
     )
 
 
 def revision_of(file: Path, network: torch.nn.Module, options: UpstreamOptions) -> str:
-    """What names an encoder's code and weights: the source file's digest, and the checkpoint's or else that of all weights.
+    """Identify an encoder's code and weights: the source file's digest, and the digest of the checkpoint or else of all weights.
 
     Args:
-      file: of the module.
-      network: as it was loaded.
-      options: the checkpoint, if there is one.
+      file: source file of the module.
+      network: the loaded network.
+      options: options with the checkpoint, if there is one.
 
     Returns:
       the digests in words.

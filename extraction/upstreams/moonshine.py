@@ -1,4 +1,4 @@
-"""Moonshine tiny: a speech recogniser's encoder on raw waves (Jeffries et al., arXiv 2410.15608), for English."""
+"""Moonshine tiny: the encoder of an English speech recogniser on raw waves (Jeffries et al., arXiv 2410.15608)."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ from extraction.upstreams.packaged import packaged_weights
 class Moonshine:
     """A frame of 288 numbers every 24 ms.
 
-    Made for utterances of any length (its positions are rotary), so a segment is simply a wave of 5 s; no padding, no
+    The network takes utterances of any length (its positions are rotary), so a segment is a wave of 5 s without padding or
     windows.
     """
 
@@ -53,5 +53,5 @@ class Moonshine:
 
 
 def moonshine_tiny(options: UpstreamOptions) -> Moonshine:
-    """The pretrained encoder, English."""
+    """The pretrained encoder for English."""
     return Moonshine(options)

@@ -1,4 +1,4 @@
-"""MT-SLVR (Heggan et al., arXiv 2305.17191), with which the few-shot paper compares its encoders."""
+"""MT-SLVR (Heggan et al., arXiv 2305.17191), the encoder with which the few-shot paper compares its encoders."""
 
 import dataclasses
 from typing import Literal, cast, get_args
@@ -15,21 +15,21 @@ from extraction.upstreams.torch_network import TorchUpstream
 from extraction.upstreams.torch_runtime import apply_threads, check_autocast, resolve_device, without_autocast
 from jfewshot.errors import UserError
 
-# Where the authors' loading script says that the models of the paper lie.
+# The address of the paper's models, according to the authors' loading script.
 FOLDER = "https://drive.google.com/drive/folders/1j8876DWc04GSxaV0lMvLi69BLlP45w2g"
 Scaling = Literal["raw", "clip", "audioset"]
-# Of the waveforms of balanced AudioSet, by which pretraining scaled its own.
+# Mean and standard deviation of the waveforms of balanced AudioSet, by which the waves were scaled in pretraining.
 _AUDIOSET_MEAN, _AUDIOSET_STD = -0.00029522, 0.11652075
 
 
 @dataclasses.dataclass(eq=False)
 class MtSlvr(TorchUpstream):
-    """The encoder, which also scales waves.
+    """The encoder, which can also scale waves.
 
     Attributes beyond those of `TorchUpstream`:
-      scaling: what is done to a wave before its features, which depend on its level. `raw`: nothing, as the authors' code
-        evaluated when the paper came out; `clip`: a clip's segments together get mean 0 and standard deviation 1, as the code
-        does since August 2023; `audioset`: all waves by the mean and deviation of the pretraining's.
+      scaling: scaling of a wave before its features are computed, which depend on its level. `raw`: none, as in the authors'
+        code when the paper was published. `clip`: all segments of a clip together get mean 0 and standard deviation 1, as in
+        that code since August 2023. `audioset`: all waves are scaled with mean and standard deviation of the pretraining data.
     """
 
     scaling: Scaling = "raw"
@@ -37,32 +37,32 @@ class MtSlvr(TorchUpstream):
     def prepare_clip(
         self, segments: Float32[np.ndarray, "segments samples"]
     ) -> Float32[np.ndarray, "segments samples"]:
-        """A clip's segments, scaled."""
+        """Scale the segments of a clip."""
         if self.scaling == "raw":
             return segments
         mean, std = _AUDIOSET_MEAN, _AUDIOSET_STD
         if self.scaling == "clip":
             mean, std = segments.mean(dtype=np.float64), segments.std(ddof=1, dtype=np.float64)
             if not std > 0:
-                return np.zeros_like(segments)  # silence, which the original divides by 0 and then replaces
+                return np.zeros_like(segments)  # silence: the original divides by 0 and then replaces the result by 0
         return ((segments - mean) / std).astype(np.float32)
 
 
 def mt_slvr(options: UpstreamOptions) -> MtSlvr:
-    """The encoder on waves as they are."""
+    """The encoder on waves without scaling."""
     return load_mt_slvr("raw", options)
 
 
 def load_mt_slvr(scaling: str, options: UpstreamOptions) -> MtSlvr:
-    """`mt_slvr:SCALING`: 1,000 numbers for each segment, 500 of each of its two tasks.
+    """Load `mt_slvr:SCALING`, which gives 1,000 numbers for each segment: 500 for each of its two tasks.
 
     Args:
-      scaling: of waves: raw, clip or audioset; see `MtSlvr`.
-      options: `checkpoint` names a file of any of the five variants, which its tensors tell apart; there is no address from
+      scaling: scaling of waves: raw, clip or audioset; see `MtSlvr`.
+      options: `checkpoint` names a file of any of the five variants; its tensors show which one. The file has no address from
         which it could be downloaded without a browser.
 
     Raises:
-      UserError: an unknown scaling, no file, or one that does not fill the network.
+      UserError: if the scaling is unknown, if there is no file, or if the file does not fill the network.
     """
     if scaling not in get_args(Scaling):
         raise UserError(f"mt_slvr:{scaling} is no scaling of waves; choose {', '.join(get_args(Scaling))}")
@@ -72,19 +72,19 @@ def load_mt_slvr(scaling: str, options: UpstreamOptions) -> MtSlvr:
     path = encoder_checkpoint("mt_slvr", options.checkpoint, "mt_slvr.pt")
     if path is None:
         raise UserError(
-            f"MT-SLVR's weights have to be fetched with a browser: {FOLDER} (which of its files the paper's row used is not "
-            "known; docs/upstreams.md says what speaks for which). Then pass --checkpoint FILE"
+            f"MT-SLVR's weights have to be downloaded with a browser: {FOLDER} (it is not known which of its files the paper's "
+            "row used; docs/upstreams.md says what is known). Then pass --checkpoint FILE"
         )
     saved = read_checkpoint(path, options.trust_checkpoint)
     variant = variant_of(saved) if isinstance(saved, dict) else None
     if variant is None:
         raise UserError(
-            f"{path} is not a checkpoint of MT-SLVR's ResNet-18: it lacks the names of each of its variants"
+            f"{path} is not a checkpoint of MT-SLVR's ResNet-18: its names fit none of the network's variants"
         )
     network = MtSlvrNetwork(variant)
     unused = fill(f"MT-SLVR ({variant})", network, saved, path)
     if unused:
-        raise UserError(f"{path} has tensors that MT-SLVR ({variant}) with two tasks has no use for: {unused[0]}")
+        raise UserError(f"{path} has tensors that MT-SLVR ({variant}) with two tasks does not use: {unused[0]}")
     network.eval().requires_grad_(False).to(device)
     exact_features = without_autocast(features)
 

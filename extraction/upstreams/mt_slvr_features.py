@@ -11,24 +11,25 @@ RATE = 16_000
 _WINDOW, _HOP, _BANDS = 1024, 512, 128
 _EPS = 2.220446049250313e-16
 
-# Reflection at the edges needs one sample more than half a window.
+# The edges are padded by reflection of half a window, which needs one sample more than half a window.
 MIN_SAMPLES = _WINDOW // 2 + 1
 
 
 def features(waves: torch.Tensor) -> torch.Tensor:
-    """Three channels of 128 mel bands.
+    """Compute three channels of 128 mel bands.
 
     Args:
       waves: batch x samples at 16 kHz, float32, at least `MIN_SAMPLES` of them.
 
     Returns:
-      batch x 3 x 128 x (1 + samples // 512), float32: power in dB with a Hann window; magnitude with a rectangular one, in
-      units of 10 log10 (the original halves what is dB of an amplitude); its phase in radians. The phase of the first frame,
-      which reflection makes symmetric, is 0 or pi up to rounding, and its sign says nothing.
+      batch x 3 x 128 x (1 + samples // 512), float32. The channels are: power in dB with a Hann window; magnitude with a
+      rectangular window, as 10 log10 of the amplitude (the original uses this too; decibels would be 20 log10); and the phase of
+      that spectrum in radians. In the first frame, which reflection makes symmetric, the phase is 0 or pi up to rounding, and
+      its sign has no meaning.
     """
     filters = _filters(waves.device)
     hann = _spectrum(waves, torch.hann_window(_WINDOW, device=waves.device))
-    # The original gives no window, which is a rectangular one.
+    # The original passes no window to the Fourier transform, so its window is rectangular.
     plain = _spectrum(waves, torch.ones(_WINDOW, device=waves.device))
     power = (hann.abs() ** 2).mT @ filters
     real, imaginary = plain.real.mT @ filters, plain.imag.mT @ filters

@@ -1,7 +1,8 @@
-"""The network of MT-SLVR in plain PyTorch: a ResNet-18 whose two tasks share convolutions and have adapters of their own.
+"""The network of MT-SLVR in plain PyTorch: a ResNet-18 for two tasks, which share convolutions and have separate adapters.
 
-Heggan et al., "MT-SLVR: Multi-task self-supervised learning for transformation in(variant) representations" (arXiv 2305.17191),
-as the public code computes it. Parameters have the names of a published checkpoint, from which `variant_of` tells what it is.
+Heggan et al., "MT-SLVR: Multi-task self-supervised learning for transformation in(variant) representations" (arXiv 2305.17191).
+The network computes the same as the public code. Parameters have the names in the published checkpoints, from which `variant_of`
+determines the variant.
 """
 
 from collections.abc import Iterable
@@ -12,16 +13,16 @@ from torch import nn
 from torch.nn import functional as F
 
 Variant = Literal["parallel", "bn", "series", "split", "none"]
-_CHANNELS = (64, 64, 128, 256, 512)  # of the stem, and of the four layers
+_CHANNELS = (64, 64, 128, 256, 512)  # of the first convolution, and of the four layers
 _TASKS = 2
 DIM = 1000
 
 
 def variant_of(names: Iterable[str]) -> Variant | None:
-    """Which variant a checkpoint's names belong to; None if to none.
+    """The variant of the network to which the names in a checkpoint belong; None if they belong to none.
 
     Args:
-      names: of its tensors.
+      names: names of the checkpoint's tensors.
     """
     names = set(names)
     if "fc.weight" in names:
@@ -36,7 +37,7 @@ def variant_of(names: Iterable[str]) -> Variant | None:
 
 
 class ParallelAdapter(nn.Module):
-    """A 1x1 convolution beside a shared one."""
+    """A 1x1 convolution in parallel to a shared convolution; the caller adds both results."""
 
     def __init__(self, before: int, channels: int, stride: int) -> None:
         super().__init__()
@@ -47,7 +48,7 @@ class ParallelAdapter(nn.Module):
 
 
 class SeriesAdapter(nn.Module):
-    """A normalised 1x1 convolution behind a shared one, added to what it was given."""
+    """A normalised 1x1 convolution after a shared convolution; its result is added to its input."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -58,7 +59,7 @@ class SeriesAdapter(nn.Module):
 
 
 class AdaptedConvolution(nn.Module):
-    """A 3x3 convolution that tasks share, with what each task has of its own, its normalisation at least."""
+    """A 3x3 convolution that tasks share, followed by a normalisation for each task, and with adapters in some variants."""
 
     def __init__(self, variant: Variant, before: int, channels: int, stride: int, tasks: int) -> None:
         super().__init__()
@@ -89,7 +90,7 @@ class AdaptedBlock(nn.Module):
         self._tasks, self._stride = tasks, stride
 
     def forward(self, x: torch.Tensor, task: int) -> torch.Tensor:
-        task %= self._tasks  # the first layer has one set for both
+        task %= self._tasks  # in the first layer, both tasks use the same parameters
         y = self.conv2(F.relu(self.conv1(x, task)), task)
         if self._stride > 1:
             x = F.adaptive_avg_pool2d(x, y.shape[2:])
@@ -98,7 +99,7 @@ class AdaptedBlock(nn.Module):
 
 
 class PlainBlock(nn.Module):
-    """ResNet's own block."""
+    """The block of a plain ResNet."""
 
     def __init__(self, before: int, channels: int, stride: int) -> None:
         super().__init__()
@@ -117,11 +118,11 @@ class PlainBlock(nn.Module):
 
 
 class MtSlvrNetwork(nn.Module):
-    """Features in, the embeddings of both tasks side by side out.
+    """Maps features to the embeddings of both tasks, one after the other.
 
     Args:
-      variant: what the tasks have of their own: an adapter beside each convolution (`parallel`) or behind it (`series`), their
-        normalisations (`bn`), their last layer (`split`), or nothing (`none`).
+      variant: the parameters that each task has for itself: an adapter in parallel to each convolution (`parallel`) or after it
+        (`series`), the normalisations (`bn`), the last layer (`split`), or nothing (`none`).
     """
 
     def __init__(self, variant: Variant) -> None:
@@ -148,13 +149,13 @@ class MtSlvrNetwork(nn.Module):
         return nn.ModuleList([PlainBlock(before, channels, stride), PlainBlock(channels, channels, 1)])
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Embeddings.
+        """Compute embeddings.
 
         Args:
-          features: batch x 3 x 128 x frames, of `mt_slvr_features.features`.
+          features: batch x 3 x 128 x frames, from `mt_slvr_features.features`.
 
         Returns:
-          batch x 1000: what the two tasks' last layers give, 500 numbers each, or one layer's 1,000 (`none`).
+          batch x 1000: 500 numbers from the last layer of each task, or 1,000 from the only last layer (`none`).
         """
         x = F.max_pool2d(F.relu(self.bn1(self.conv1(features))), 3, 2, 1)
         x = _through(self.layer1, x, 0)

@@ -1,8 +1,8 @@
 """Encoders of mteb's registry whose modalities have audio: `mteb:NAME`, for instance `mteb:laion/clap-htsat-unfused`.
 
-A model is loaded and asked through mteb's own encoder interface (mteb 2: `encode(inputs, task_metadata, hf_split, hf_subset)`),
-one vector for each wave. mteb wants to know the task: it is told ESC50, a classification of sounds, whose prompt only models with
-instructions use.
+The model is loaded and called through mteb's own encoder interface (mteb 2: `encode(inputs, task_metadata, hf_split,
+hf_subset)`), which gives one vector for each wave. The interface requires a task. It gets ESC50, a classification of sounds; only
+models with instructions use its prompt.
 """
 
 import dataclasses
@@ -28,12 +28,12 @@ logger = logging.getLogger(__name__)
 
 _LAYER = "embedding"
 _TASK = "ESC50"
-# Of a model that does not say: what most encoders of sounds and speech take. mteb resamples what it gets to the model's own rate.
+# For a model that does not state its rate: the usual rate of encoders. mteb resamples its input to the model's own rate.
 _SAMPLE_RATE = 16_000
 
 
 class _Waves(torch.utils.data.Dataset):
-    """Waves as mteb's models want them: a dataset with `features`, whose items hold `audio`.
+    """Waves in the form that mteb's models need: a dataset with `features`, and `audio` in each item.
 
     Args:
       waves: batch x samples.
@@ -56,9 +56,9 @@ class MtebUpstream:
     """A model of mteb's registry behind the interface of `extraction.upstreams.base.Upstream`.
 
     Attributes beyond the interface:
-      model: as mteb loads it.
-      task: mteb's metadata of the task that the model is told.
-      device: where it computes.
+      model: the model that mteb loaded.
+      task: mteb's metadata of the task that the model gets.
+      device: device on which it computes.
       autocast: `none`, `bf16` or `fp16`.
     """
 
@@ -73,7 +73,7 @@ class MtebUpstream:
     task: Any
     device: torch.device
     autocast: str
-    segment_samples: int | None = None  # mteb embeds whole clips, and cuts off what a model does not take
+    segment_samples: int | None = None  # mteb embeds whole clips, and cuts off the part that is too long for a model
     min_samples: int = 1
     layers: tuple[str, ...] = (_LAYER,)
     packages: tuple[str, ...] = ("mteb", "torch")
@@ -84,7 +84,7 @@ class MtebUpstream:
         """The vector of each wave, as a single frame; see `extraction.upstreams.base.Upstream.encode`.
 
         Raises:
-          UserError: an unknown layer, or a model that does not give one vector for each wave.
+          UserError: if a layer is unknown, or if the model does not return one vector for each wave.
         """
         require_known_layers(self.name, self.layers, layers)
         inputs = torch.utils.data.DataLoader(
@@ -112,15 +112,15 @@ def load_mteb(rest: str, options: UpstreamOptions) -> MtebUpstream:
     """Load a model of mteb's registry.
 
     Args:
-      rest: the model's name there.
-      options: device, threads and half precision. mteb fetches weights itself, into the cache of the Hugging Face hub.
+      rest: the model's name in the registry.
+      options: device, threads and half precision. mteb downloads weights itself, into the cache of the Hugging Face hub.
 
     Raises:
-      UserError: if mteb or a package of the model is missing, the name is not in the registry, or the model takes no audio.
+      UserError: if mteb or a package of the model is missing, if the name is not in the registry, or if the model takes no audio.
     """
     if options.checkpoint is not None:
         raise UserError(
-            "mteb: encoders take no --checkpoint: mteb fetches weights into the cache of the Hugging Face hub"
+            "mteb: encoders take no --checkpoint: mteb downloads weights into the cache of the Hugging Face hub"
         )
     try:
         with quiet(logger), random_states_kept():
@@ -134,16 +134,16 @@ def load_mteb(rest: str, options: UpstreamOptions) -> MtebUpstream:
         near = difflib.get_close_matches(rest, known, n=3, cutoff=0.4)
         hint = f"; did you mean {' or '.join(f'mteb:{name}' for name in near)}?" if near else ""
         raise UserError(
-            f"mteb {mteb.__version__} has no model '{rest}' that takes audio, of {len(known)} that do{hint}"
+            f"mteb {mteb.__version__} has no model '{rest}' among its {len(known)} models that take audio{hint}"
         )
-    compat.prepare_torchaudio()  # which mteb resamples with
+    compat.prepare_torchaudio()  # mteb resamples with torchaudio
     apply_threads(options)
     device = resolve_device(options.device)
     meta = known[rest]
     try:
         with quiet(logger), random_states_kept():
             model = mteb.get_model(rest, device=str(device))
-    except Exception as error:  # packages that are missing, the hub's errors, and what a checkpoint may raise
+    except Exception as error:  # missing packages, errors of the hub, and any error that a checkpoint may cause
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:400]
         raise UserError(f"mteb cannot load {rest}: {reason}") from error
     if not callable(getattr(model, "encode", None)):
@@ -166,18 +166,18 @@ def load_mteb(rest: str, options: UpstreamOptions) -> MtebUpstream:
             upstream.min_samples = shortest_finite(
                 f"mteb:{rest}", lambda waves: upstream.encode(waves, (_LAYER,)).values(), upstream.sample_rate
             )
-    except ImportError as error:  # mteb looks for torchaudio and torchvision when a model is first asked
+    except ImportError as error:  # mteb imports torchaudio and torchvision only when a model encodes for the first time
         raise UserError(f"mteb:{rest} needs more packages: {' '.join(str(error).split())}") from error
     return upstream
 
 
 def _together(items: list[dict[str, Any]]) -> dict[str, list[Any]]:
-    """A batch for models that bring no way of their own."""
+    """Make a batch for models without a function of their own for this."""
     return {key: [item[key] for item in items] for key in items[0]}
 
 
 def _rate(model: Any) -> int:
-    """The rate that a model says it wants, in Hz."""
+    """The sample rate that a model states, in Hz; 16 kHz if it states none."""
     inner = getattr(model, "model", None)
     for holder in (model, getattr(model, "feature_extractor", None), getattr(model, "processor", None), inner):
         for name in ("sampling_rate", "sample_rate", "target_sampling_rate"):

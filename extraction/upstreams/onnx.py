@@ -1,14 +1,14 @@
 """An encoder in an ONNX file: `onnx:PATH`.
 
-The network takes one float32 input, waves of batch x samples, and each of its outputs is a layer: float32, batch x frames
-x dim, or batch x dim for one vector per wave. A dimension that the file fixes is kept to: a fixed batch of 1 is encoded wave
-by wave, a fixed length of samples becomes the segment length.
+The network has one float32 input, waves of batch x samples. Each of its outputs is a layer: float32, batch x frames x dim, or
+batch x dim for one vector per wave. If the file fixes a dimension, the waves are adapted to it: with a fixed batch of 1, waves
+are encoded one by one, and a fixed number of samples becomes the segment length.
 
-What the file cannot show is read from its metadata (`onnx.helper.set_model_props`), and assumed where it is not there:
+Other facts are read from the file's metadata (`onnx.helper.set_model_props`). Defaults for missing facts:
 
     sample_rate        16000
     segment_samples    5 s; whole for whole clips
-    min_samples        found by trying
+    min_samples        found by trying waves of different lengths
     title, licence, n_parameters
 """
 
@@ -39,10 +39,10 @@ class OnnxUpstream:
     """One ONNX network behind the interface of `extraction.upstreams.base.Upstream`.
 
     Attributes beyond the interface:
-      session: onnxruntime's.
-      outputs: the network's name for each layer, since its names may hold characters that a file name cannot.
-      fixed_batch: the one batch size that the file allows; None for any.
-      max_samples: the one length that the file allows; None for any.
+      session: onnxruntime's session.
+      outputs: for each layer, the output's name in the network, which may have characters that a file name must not have.
+      fixed_batch: the only batch size that the file allows; None for any.
+      max_samples: the only length that the file allows; None for any.
       device: `cpu` or `cuda`.
     """
 
@@ -66,10 +66,10 @@ class OnnxUpstream:
     def encode(
         self, waves: Float32[np.ndarray, "batch samples"], layers: Sequence[str]
     ) -> dict[str, Float32[np.ndarray, "batch frames dim"]]:
-        """Frames of each asked layer; see `extraction.upstreams.base.Upstream.encode`.
+        """Frames of the requested layers; see `extraction.upstreams.base.Upstream.encode`.
 
         Raises:
-          UserError: an unknown layer, or waves of a length that the network does not take.
+          UserError: if a layer is unknown, or if the network does not take waves of this length.
         """
         require_known_layers(self.name, self.layers, layers)
         length = waves.shape[1]
@@ -82,7 +82,7 @@ class OnnxUpstream:
         return {layer: np.concatenate([piece[layer] for piece in pieces])[: len(waves)] for layer in layers}
 
     def _run(self, waves: np.ndarray, batch: int, own: dict[str, str]) -> dict[str, np.ndarray]:
-        # A fixed batch is filled by repeating its last wave; the surplus rows are cut off by the caller.
+        # If the batch size is fixed, the batch is filled with copies of its last wave; the caller removes their rows.
         filled = np.concatenate([waves, np.repeat(waves[-1:], batch - len(waves), axis=0)])
         asked = [self.outputs[layer] for layer in own.values()]
         arrays = self.session.run(asked, {self.session.get_inputs()[0].name: filled.astype(np.float32)})
@@ -93,14 +93,15 @@ class OnnxUpstream:
 
 
 def load_onnx(rest: str, options: UpstreamOptions) -> OnnxUpstream:
-    """Open a network and read what it says of itself.
+    """Open a network and read its metadata.
 
     Args:
       rest: the file; the upstream is named after it.
-      options: device (a GPU is used where onnxruntime has one) and threads.
+      options: device (a GPU is used if onnxruntime supports it) and threads.
 
     Raises:
-      UserError: onnxruntime is missing, no such file, no ONNX network, or one that does not map waves to frames.
+      UserError: if onnxruntime is missing, if the file does not exist or is no ONNX network, or if the network does not map waves
+        to frames.
     """
     if importlib.util.find_spec("onnxruntime") is None:
         raise UserError("onnx: encoders need the package onnxruntime: pip install 'jfewshot[onnx]'")
@@ -118,7 +119,7 @@ def load_onnx(rest: str, options: UpstreamOptions) -> OnnxUpstream:
         re.sub(r"[^A-Za-z0-9_-]+", "_", output.name).strip("_") or "0": output.name for output in session.get_outputs()
     }
     if len(outputs) < len(session.get_outputs()):
-        raise UserError(f"{path} has outputs whose names differ in punctuation only; rename them")
+        raise UserError(f"{path} has outputs whose names differ only in punctuation; rename them")
     name = re.sub(r"[^A-Za-z0-9_.-]+", "_", path.stem)
     upstream = OnnxUpstream(
         name=name,
@@ -151,11 +152,11 @@ def _open(path: Path, options: UpstreamOptions) -> Any:
     providers: list[Any] = ["CPUExecutionProvider"]
     if options.device != "cpu" and "CUDAExecutionProvider" in onnxruntime.get_available_providers():
         _, _, index = options.device.partition(":")
-        # TF32 would round products to 10 bits and let the batch change a feature.
+        # Without this, products would be rounded to TF32 (10 bits), and features would depend on the batch.
         providers.insert(0, ("CUDAExecutionProvider", {"device_id": int(index or 0), "use_tf32": 0}))
     elif options.device.startswith("cuda"):
         raise UserError(
-            f"device {options.device} was asked for, and this onnxruntime has no CUDA: pip install onnxruntime-gpu, or pass "
+            f"device {options.device} was requested, and this onnxruntime has no CUDA: pip install onnxruntime-gpu, or pass "
             "--device cpu"
         )
     try:

@@ -1,4 +1,4 @@
-"""Opening an ONNX network so that it gives the same numbers every time."""
+"""Open an ONNX network so that it gives the same numbers every time."""
 
 from pathlib import Path
 
@@ -6,14 +6,14 @@ import onnxruntime
 
 
 def open_onnx(path: Path, threads: int | None = None) -> onnxruntime.InferenceSession:
-    """A CPU session.
+    """Open a session on the CPU.
 
     Args:
       path: an `.onnx` or `.ort` file.
-      threads: CPU threads for one operation; None: onnxruntime's default, one per core.
+      threads: number of CPU threads for one operation; None: onnxruntime's default, one per core.
     """
     settings = onnxruntime.SessionOptions()
-    settings.log_severity_level = 3  # errors only: its warnings are about operators we did not choose
+    settings.log_severity_level = 3  # only errors: warnings concern operators that the network's authors chose
     if threads is not None:
         settings.intra_op_num_threads = threads
         settings.inter_op_num_threads = 1

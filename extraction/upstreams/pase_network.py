@@ -1,8 +1,9 @@
-"""The network of PASE+ in plain PyTorch: SincNet, seven convolutions, a QRNN, skips from every block.
+"""The network of PASE+ in plain PyTorch: SincNet, seven convolutions, a QRNN, and skip connections from every block.
 
 Ravanelli et al., "Multi-task self-supervised learning for robust speech recognition" (arXiv 2001.09239), with the sinc filters of
-arXiv 1808.00158 and the recurrent layer of arXiv 1611.01576. Where the papers and the released software differ, this is what
-the software computes, since published weights belong to it. Parameters have the names of the published checkpoint.
+arXiv 1808.00158 and the recurrent layer of arXiv 1611.01576. If the released software differs from the papers, the network
+computes the same as the software, with which the published weights were trained. Parameters have the names in the published
+checkpoint.
 """
 
 import math
@@ -13,26 +14,26 @@ from torch import nn
 from torch.nn import functional as F
 
 _RATE = 16_000
-_WIDTHS = (251, 20, 11, 11, 11, 11, 11, 11)  # of the kernels, in samples or frames
+_WIDTHS = (251, 20, 11, 11, 11, 11, 11, 11)  # of the kernels, in samples (first block) or in steps of the block before
 _STRIDES = (1, 10, 2, 1, 2, 1, 2, 2)
 _CHANNELS = (64, 64, 128, 128, 256, 256, 512, 512)
 _DIM = 256
 _LOWEST_HZ = _NARROWEST_HZ = 50.0
 
-# The last block pads its input by 5 frames, and reflection needs one more than that.
+# The last block pads its input by 5 frames by reflection, which needs an input of at least 6 frames.
 MIN_SAMPLES = 471
 N_LAYERS = 9
 
 
 class SincFilters(nn.Module):
-    """Band-pass filters, each given by two learnt frequencies in Hz: its lower edge and its width, above 50 Hz both."""
+    """Band-pass filters. Each has two learnt frequencies in Hz: its lower edge and its width, both at least 50 Hz."""
 
     def __init__(self) -> None:
         super().__init__()
         self.low_hz_ = nn.Parameter(torch.zeros(_CHANNELS[0], 1))
         self.band_hz_ = nn.Parameter(torch.zeros(_CHANNELS[0], 1))
         half = _WIDTHS[0] // 2
-        # The original rounds both to float32. Its window's points run to 124.5, so that they are no whole numbers.
+        # The original rounds both to float32. The points of its window end at 124.5, so they are not whole numbers.
         points = torch.linspace(0, _WIDTHS[0] / 2 - 1, half, dtype=torch.float64)
         window = 0.54 - 0.46 * torch.cos(2 * math.pi * points / _WIDTHS[0])
         time = 2 * math.pi * torch.arange(-half, 0, dtype=torch.float64) / _RATE
@@ -54,7 +55,7 @@ class SincFilters(nn.Module):
 
 
 class Block(nn.Module):
-    """Reflected edges, convolution, batch normalisation, PReLU."""
+    """A block: padding by reflection, convolution, batch normalisation, PReLU."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -70,14 +71,14 @@ class Block(nn.Module):
 
 
 class QrnnLayer(nn.Module):
-    """A quasi-recurrent layer that sees each frame and the one before it; its forget gate weights the new value."""
+    """A quasi-recurrent layer with a window of two frames; the forget gate is the weight of the new value."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.linear = nn.Linear(2 * dim, 3 * dim)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """From and to batch x frames x dim."""
+        """Map batch x frames x dim to batch x frames x dim."""
         before = F.pad(x, (0, 0, 1, 0))[:, :-1]
         value, forget, output = self.linear(torch.cat([x, before], 2)).chunk(3, 2)
         forget = torch.sigmoid(forget)
@@ -91,7 +92,7 @@ class QrnnLayer(nn.Module):
 
 
 class Qrnn(nn.Module):
-    """One layer, under the name that the checkpoint gives it."""
+    """A QRNN of one layer, with the names in the checkpoint."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -104,7 +105,7 @@ class Qrnn(nn.Module):
 
 
 class PaseNetwork(nn.Module):
-    """Waves in, the nine hidden states that s3prl names out."""
+    """Maps waves to the nine hidden states that s3prl returns."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -115,14 +116,14 @@ class PaseNetwork(nn.Module):
         self.norm_out = nn.BatchNorm1d(_DIM, affine=False)
 
     def forward(self, waves: torch.Tensor) -> Sequence[torch.Tensor]:
-        """All hidden states.
+        """Compute all hidden states.
 
         Args:
           waves: batch x samples at 16 kHz, at least `MIN_SAMPLES` of them.
 
         Returns:
-          Batch x frames x 256 each, a frame every 160 samples: the skips of blocks 0 to 6, averaged over time; what the recurrent
-          layer's projection gives; the normalised sum of all, which is the encoder's output.
+          batch x frames x 256 each, with a frame every 160 samples: the skip connections of blocks 0 to 6, averaged over time;
+          the projection of the recurrent layer; and the normalised sum of all these, which is the encoder's output.
         """
         x, outputs = waves[:, None], []
         for block in self.blocks:
@@ -138,6 +139,6 @@ class PaseNetwork(nn.Module):
 
 
 def _averaged(x: torch.Tensor, frames: int) -> torch.Tensor:
-    """Means over groups of steps, as many groups as frames; steps that fill no group are left out."""
+    """Means over groups of steps, one group per frame; steps after the last complete group are left out."""
     size = x.shape[2] // frames
     return x[:, :, : size * frames].unflatten(2, (frames, size)).mean(3)

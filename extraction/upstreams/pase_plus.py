@@ -1,4 +1,4 @@
-"""PASE+ (Ravanelli et al., arXiv 2001.09239) with its published weights, without the two packages that s3prl's own needs."""
+"""PASE+ (Ravanelli et al., arXiv 2001.09239) with its published weights, without the two packages that s3prl's version needs."""
 
 import logging
 from typing import Any
@@ -18,20 +18,21 @@ from jfewshot.errors import UserError
 
 log = logging.getLogger(__name__)
 
-# The addresses are s3prl's; the settings beside it (PASE+.cfg) are those of the only published network, and not needed.
+# The address is the one in s3prl. The settings next to this file (PASE+.cfg) are those of the only published network; we do not
+# need them.
 URL = "https://www.dropbox.com/s/p8811o7eadv4pat/FE_e199.ckpt?dl=1"
 FILE = "FE_e199.ckpt"
 
 
 def pase_plus(options: UpstreamOptions) -> TorchUpstream:
-    """The published encoder: nine hidden states of 256 numbers every 10 ms, in s3prl's order.
+    """Load the published encoder: nine hidden states of 256 numbers every 10 ms, in s3prl's order.
 
     Args:
-      options: `checkpoint` names the file, or a folder that holds it as `FE_e199.ckpt` or `pase_plus.ckpt`; without it, the file
-        comes from s3prl's cache or is downloaded there.
+      options: `checkpoint` names the file, or a folder that contains it as `FE_e199.ckpt` or `pase_plus.ckpt`; without it, the
+        file is taken from s3prl's cache or downloaded into it.
 
     Raises:
-      UserError: no file is to be had, or one that does not fill the network.
+      UserError: if there is no file and it cannot be downloaded, or if the file does not fill the network.
     """
     check_autocast(options.autocast)
     device = resolve_device(options.device)
@@ -46,13 +47,13 @@ def pase_plus(options: UpstreamOptions) -> TorchUpstream:
     contents = read_checkpoint(path, options.trust_checkpoint)
     saved = contents.get("state_dict", contents) if isinstance(contents, dict) else None
     if not isinstance(saved, dict):
-        raise UserError(f"{path} holds a {type(contents).__name__}; PASE+'s tensors by name are needed")
+        raise UserError(f"{path} holds a {type(contents).__name__}; a dictionary with the tensors of PASE+ is needed")
     network = PaseNetwork()
     unused = fill("PASE+", network, saved, path)
     if unused:
         log.info("PASE+: %d tensors of %s are not used: %s", len(unused), path, first_few(unused))
     network.eval().requires_grad_(False).to(device)
-    # Sines of large angles need float32.
+    # The sines of the filters have large arguments, which half precision cannot represent.
     sinc: Any = network.blocks[0].conv
     sinc.forward = without_autocast(sinc.forward)
     return TorchUpstream(

@@ -1,4 +1,4 @@
-"""Find by trial the shortest wave that an unknown encoder accepts, and whether it accepts a single length only."""
+"""Find by trial the shortest wave that an unknown encoder accepts, and whether it accepts only a single length."""
 
 from collections.abc import Callable, Iterable
 
@@ -7,10 +7,10 @@ from jaxtyping import Float, Float32
 
 from jfewshot.errors import UserError
 
-# In seconds; half-octave steps, since the answer only guards against NaN and errors.
+# Lengths to try, in seconds. Steps of half an octave are enough, since the result only prevents NaN and errors.
 LENGTHS_S = (0.0125, 0.0175, 0.025, 0.035, 0.05, 0.07, 0.1, 0.14, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0, 2.0, 4.0)
 
-# What torch, NumPy and assertions raise for too short an input.
+# Errors that torch, NumPy and assertions raise for inputs that are too short.
 TOO_SHORT = (RuntimeError, ValueError, AssertionError, IndexError, ZeroDivisionError)
 
 
@@ -20,19 +20,19 @@ def shortest_finite(
     sample_rate: int,
     errors: tuple[type[Exception], ...] = TOO_SHORT,
 ) -> int:
-    """The first of `LENGTHS_S`, in samples, from which on every layer has frames and all of them are finite.
+    """The shortest of `LENGTHS_S`, in samples, for which every layer has frames and all of them are finite.
 
     Args:
       name: name of the upstream, for the message.
-      states_of: computes the hidden states of one wave, one array for each layer.
-      sample_rate: Hz.
-      errors: what `states_of` may raise for too short a wave.
+      states_of: function that computes the hidden states of one wave, one array for each layer.
+      sample_rate: sample rate in Hz.
+      errors: errors that `states_of` may raise for waves that are too short.
 
     Returns:
       number of samples.
 
     Raises:
-      UserError: not even 4 s of noise give a finite feature.
+      UserError: if not even 4 s of noise give finite features.
     """
     noise = 0.1 * np.random.default_rng(0).standard_normal((1, round(LENGTHS_S[-1] * sample_rate)), np.float32)
     cause: Exception | None = None
@@ -53,13 +53,13 @@ def gives_finite(
     """Whether every layer has frames for a wave of noise, and all of them are finite.
 
     Args:
-      states_of: one wave to its layers.
-      length: of the wave, in samples.
+      states_of: function that computes the layers of one wave.
+      length: length of the wave in samples.
     """
     noise = 0.1 * np.random.default_rng(0).standard_normal((1, length), np.float32)
     try:
         states = list(states_of(noise))
-    except Exception:  # a network may raise anything for a length that it does not take
+    except Exception:  # a network may raise any error for a length that it does not take
         return False
     return all(state.shape[1] > 0 and np.isfinite(state).all() for state in states)
 
@@ -69,18 +69,18 @@ def takes_one_length_only(
     segment_samples: int,
     sample_rate: int,
 ) -> bool:
-    """Whether an encoder gives finite features for waves of its segment's length and fails for all others that are tried.
+    """Whether an encoder gives finite features for waves of its segment's length, but fails for all other tried lengths.
 
-    Tried are the first of `LENGTHS_S`, and parts and multiples of the segment from a tenth to twice its length. Of an encoder
-    that is not fixed the first tries succeed, so it is asked two or three times.
+    The tried lengths are `LENGTHS_S`, and parts and multiples of the segment from a tenth to twice its length. An encoder that
+    takes several lengths succeeds at one of the first of them, so it runs only two or three times.
 
     Args:
-      states_of: one wave to its layers.
-      segment_samples: the length that the encoder declares.
-      sample_rate: Hz.
+      states_of: function that computes the layers of one wave.
+      segment_samples: segment length that the encoder declares, in samples.
+      sample_rate: sample rate in Hz.
 
     Returns:
-      True for an encoder of one fixed length.
+      True for an encoder that takes only one length.
     """
     others = [segment_samples * tenths // 10 for tenths in (8, 5, 9, 15, 20, 2, 1)]
     others += [round(seconds * sample_rate) for seconds in LENGTHS_S]

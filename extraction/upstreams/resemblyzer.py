@@ -1,9 +1,9 @@
 """Resemblyzer: a speaker encoder of three LSTM layers, trained with the GE2E loss (Wan et al., arXiv 1710.10467).
 
-As its package uses it: 40 mel bands (power, not log), quiet waves raised to -30 dBFS, partial utterances of 1.6 s
-that begin every 0.77 s, each giving one unit vector; their mean is the utterance's embedding. Unlike its package: no
-voice activity detection, and only partials that lie wholly inside the wave (a wave under 1.6 s is one shorter
-partial), so nothing is padded.
+The computation is that of its package: 40 mel bands (power, not log), quiet waves raised to -30 dBFS, partial utterances of 1.6 s
+that begin every 0.77 s. Each partial utterance gives one unit vector, and the mean of these is the utterance's embedding. Two
+things differ: there is no voice activity detection, and only partial utterances that are completely inside the wave are used
+(a wave under 1.6 s is one shorter partial utterance), so nothing is padded.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ _TARGET_DBFS = -30.0
 
 
 class Resemblyzer:
-    """A frame is one partial utterance: its unit vector of 256 numbers, none negative."""
+    """Each frame is the unit vector of one partial utterance: 256 numbers, none of them negative."""
 
     name = "resemblyzer"
     title = "Resemblyzer"
@@ -51,7 +51,7 @@ class Resemblyzer:
         self._linear = torch.nn.Linear(256, 256)
         network = torch.nn.ModuleDict({"lstm": self._lstm, "linear": self._linear})
         state = torch.load(path, map_location="cpu", weights_only=True)["model_state"]
-        # The training loss's own two numbers are in the file too.
+        # The file also has the two parameters of the training loss, which the encoder does not need.
         network.load_state_dict({key: value for key, value in state.items() if not key.startswith("similarity_")})
         network.eval()
         self.n_parameters = sum(parameter.numel() for parameter in network.parameters())
@@ -59,7 +59,7 @@ class Resemblyzer:
     def encode(
         self, waves: Float32[np.ndarray, "batch samples"], layers: Sequence[str]
     ) -> dict[str, Float32[np.ndarray, "batch frames 256"]]:
-        """Unit vectors of the partial utterances."""
+        """Compute the unit vectors of the partial utterances."""
         require_known_layers(self.name, self.layers, layers)
         mels = np.stack([self._mel(wave) for wave in waves])
         length = min(_PARTIAL_FRAMES, mels.shape[1])
@@ -68,7 +68,7 @@ class Resemblyzer:
         with torch.inference_mode():
             _, (hidden, _) = self._lstm(torch.from_numpy(partials.reshape(-1, length, 40)))
             embeddings = torch.relu(self._linear(hidden[-1]))
-            # A partial in which no unit fires stays zero.
+            # If all 256 values of a partial utterance are zero, its vector stays zero.
             embeddings = torch.nn.functional.normalize(embeddings, dim=1)
         return dict.fromkeys(layers, embeddings.numpy().reshape(len(waves), len(starts), 256))
 

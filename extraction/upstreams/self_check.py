@@ -1,4 +1,4 @@
-"""A second of sound through an encoder before hours of work: is it what `base.Upstream` promises?"""
+"""Run an encoder on a second of sound, and check that it keeps the promises of `base.Upstream`, before hours of extraction."""
 
 import dataclasses
 import re
@@ -18,9 +18,9 @@ class SelfCheck:
     """The findings of a self-check.
 
     Attributes:
-      shapes: frames and dimension of each layer, for a second of sound (or the encoder's one length).
-      batch_difference: the largest change of a frame between batch and single, relative to the largest frame.
-      rate: seconds of sound per second, one wave at a time.
+      shapes: numbers of frames and dimensions of each layer, for a second of sound (or the encoder's only length).
+      batch_difference: largest difference between a frame in a batch and the same frame alone, relative to the largest frame.
+      rate: seconds of sound encoded per second, one wave at a time.
     """
 
     shapes: dict[str, tuple[int, int]]
@@ -29,17 +29,18 @@ class SelfCheck:
 
 
 def self_check(upstream: Upstream) -> SelfCheck:
-    """Run an encoder on a second of artificial sound and check the interface's promises.
+    """Run an encoder on a second of artificial sound and check the promises of the interface.
 
-    Names and types, shape and dtype of every layer, finite frames (for its shortest wave too), the same frames when asked twice,
-    the same frames in a batch as one by one, and that another sound gives other frames.
+    The promises are: names and types of attributes; shape and dtype of every layer; finite frames, also for the shortest wave;
+    the same frames when the encoder runs twice; the same frames in a batch as one by one; and different frames for different
+    sounds.
 
     Args:
-      upstream: an encoder. A larger tolerance than 1e-5 between batch and single can be declared as its attribute
-        `batch_tolerance` (half precision); a longest wave as `max_samples`.
+      upstream: an encoder. If its frames differ by more than 1e-5 between batch and single waves (half precision), its attribute
+        `batch_tolerance` must say so. Its attribute `max_samples` gives its longest wave.
 
     Raises:
-      UserError: a promise is broken; the message says which, what was seen and what is needed.
+      UserError: if a promise is broken; the message says which one, what was found and what is needed.
     """
     _check_attributes(upstream)
     length = max(upstream.min_samples, min(upstream.sample_rate, getattr(upstream, "max_samples", None) or 2**31))
@@ -63,14 +64,14 @@ def self_check(upstream: Upstream) -> SelfCheck:
 
 
 def change_by_autocast(upstream: Upstream, exact: Upstream) -> float:
-    """How far half precision moves the mean over time of a second of sound, in the last layer.
+    """Measure how much half precision changes the mean over time of a second of sound, in the last layer.
 
     Args:
-      upstream: under autocast.
+      upstream: the encoder under autocast.
       exact: the same encoder in float32.
 
     Returns:
-      Norm of the change over norm of the mean, the worst of three sounds.
+      norm of the change divided by the norm of the mean, the largest of three sounds.
     """
     length = max(exact.min_samples, min(exact.sample_rate, getattr(exact, "max_samples", None) or 2**31))
     waves = artificial_sounds(exact.sample_rate, length)
@@ -79,7 +80,7 @@ def change_by_autocast(upstream: Upstream, exact: Upstream) -> float:
 
 
 def artificial_sounds(sample_rate: int, length: int) -> Float32[np.ndarray, "3 samples"]:
-    """Three unlike sounds without any silence: a rising tone, a chord with a beat, and noise with a hum."""
+    """Make three different sounds without silence: a rising tone, a chord with a beat, and noise with a hum."""
     time_s = np.arange(length) / sample_rate
     noise = np.random.default_rng(1).standard_normal(length)
     rising = np.sin(2 * np.pi * (100 + sample_rate / 8 * time_s) * time_s)
@@ -124,7 +125,7 @@ def _encode(
     kept = waves.copy()
     frames = upstream.encode(waves, layers)
     if not np.array_equal(kept, waves):
-        raise _broken(upstream, "it changes the waves that it is given", "work on a copy")
+        raise _broken(upstream, "it changes the waves that it gets", "work on a copy")
     if not isinstance(frames, dict) or set(frames) != set(layers):
         seen = sorted(frames) if isinstance(frames, dict) else type(frames).__name__
         raise _broken(
@@ -169,15 +170,15 @@ def _check_batch(upstream: Upstream, together: dict[str, np.ndarray], alone: lis
                 raise _broken(
                     upstream,
                     f"layer {layer} has {frames.shape[1]} frames in a batch and {single[layer].shape[1]} alone",
-                    "waves of one length need one count of frames",
+                    "waves of the same length need the same number of frames",
                 )
             difference = _relative(frames[row], single[layer][0])
             largest = max(largest, difference)
             if difference > tolerance:
                 raise _broken(
                     upstream,
-                    f"layer {layer} moves by {difference:.1e} of its largest value with the waves beside it in the batch",
-                    f"at most {tolerance:.0e} can be rounding; normalise each wave by itself, or encode one wave at a time",
+                    f"layer {layer} changes by {difference:.1e} of its largest value with the other waves in the batch",
+                    f"rounding explains at most {tolerance:.0e}; normalise each wave by itself, or encode one wave at a time",
                 )
     return largest
 
@@ -186,7 +187,7 @@ def _check_not_constant(upstream: Upstream, frames: dict[str, np.ndarray]) -> No
     for layer, array in frames.items():
         if np.array_equal(array[0], array[1]) and np.array_equal(array[0], array[2]):
             raise _broken(
-                upstream, f"layer {layer} is the same for three unlike sounds", "check that it looks at its input"
+                upstream, f"layer {layer} is the same for three unlike sounds", "check that it depends on the input"
             )
 
 

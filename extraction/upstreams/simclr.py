@@ -1,4 +1,4 @@
-"""The project's own encoders, trained by `jfewshot.simclr` and exported to a folder: `simclr:FOLDER`. JAX only, no torch."""
+"""The project's own encoders, trained by `jfewshot.simclr` and exported to a folder: `simclr:FOLDER`. Needs JAX and no torch."""
 
 import contextlib
 import dataclasses
@@ -24,11 +24,11 @@ class SimclrUpstream:
     """An exported encoder behind the interface of `extraction.upstreams.base.Upstream`.
 
     Attributes beyond the interface:
-      encoder: the exported encoder; its filter bank is computed on the device too.
-      jax_device: where it runs.
+      encoder: the exported encoder, which also computes its filter bank on the device.
+      jax_device: device on which it runs.
       autocast: `none` or `bf16`.
       further_layers: `input`, the normalised filter bank.
-      default_view: what encoder.json names.
+      default_view: the view that encoder.json names.
     """
 
     name: str
@@ -50,20 +50,20 @@ class SimclrUpstream:
 
     @property
     def device(self) -> str:
-        """`cpu:0`, `gpu:1`: as torch would write it, for those who ask whether it is a GPU."""
+        """The device in torch's notation, for instance `cpu:0` or `gpu:1`; callers use it to find out whether it is a GPU."""
         return f"{self.jax_device.platform}:{self.jax_device.id}"
 
     def traced(self, waves: Float32[np.ndarray, "batch samples"], layer: str) -> jax.extend.core.ClosedJaxpr:
-        """The forward pass as JAX's own expressions, nothing computed; for counting its operations."""
+        """Trace the forward pass to JAX's expressions, without computing it; used for counting operations."""
         return self.encoder.traced(waves, layer)
 
     def encode(
         self, waves: Float32[np.ndarray, "batch samples"], layers: Sequence[str]
     ) -> dict[str, Float32[np.ndarray, "batch frames dim"]]:
-        """Frames of each asked layer; see `extraction.upstreams.base.Upstream.encode`.
+        """Frames of the requested layers; see `extraction.upstreams.base.Upstream.encode`.
 
         Raises:
-          UserError: an unknown layer, or waves shorter than a frame.
+          UserError: if a layer is unknown, or if waves are shorter than a frame.
         """
         require_known_layers(self.name, (*self.layers, *self.further_layers), layers)
         with _on(self.jax_device):
@@ -76,15 +76,16 @@ def load_simclr(rest: str, options: UpstreamOptions) -> SimclrUpstream:
 
     Args:
       rest: the folder that `python -m jfewshot.simclr.export` wrote.
-      options: device; autocast `bf16` for products in bfloat16 (whatever it was trained in, float32 is used otherwise).
+      options: device; autocast `bf16` for products in bfloat16. Without autocast, float32 is used, whatever was used in training.
 
     Raises:
-      UserError: no such folder, damaged weights, an encoder without a filter bank, or a device that JAX does not have.
+      UserError: if the folder does not exist, if the weights are damaged, if the encoder has no filter bank, or if JAX does not
+        have the device.
     """
     folder = read_encoder(options.checkpoint or Path(rest).expanduser())
     if folder.fbank is None:
         raise UserError(
-            f"encoder {folder.name} does not say how its input features are computed (a converted TERA, say); use tera_960hr"
+            f"encoder {folder.name} does not say how its input features are computed (it may be a converted TERA); use tera_960hr"
         )
     if options.autocast not in COMPUTE_TYPES:
         raise UserError(f"simclr: encoders run in float32 or bf16, not in {options.autocast}")
@@ -126,6 +127,6 @@ def _device(asked: str) -> jax.Device:
 
 @contextlib.contextmanager
 def _on(device: jax.Device) -> Iterator[None]:
-    """On the device, float32 products in float32: on GPUs and TPUs JAX would round their factors first."""
+    """Use the device, and compute products in float32: by default, JAX rounds their factors on GPUs and TPUs."""
     with jax.default_device(device), jax.default_matmul_precision("highest"):
         yield

@@ -1,7 +1,7 @@
-"""Google's speech_embedding: keywords in a second of audio (Lin et al., arXiv 2002.01322), as openWakeWord runs it.
+"""Google's speech_embedding for keywords (Lin et al., arXiv 2002.01322), with the networks and the scaling of openWakeWord.
 
-Two ONNX networks: a mel spectrogram of 32 bands every 10 ms, and the embedding of 76 of its frames (0.775 s), every 8
-frames.
+There are two ONNX networks. The first computes a mel spectrogram of 32 bands every 10 ms. The second computes the embedding of 76
+frames of the spectrogram (0.775 s), every 8 frames.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ _STEP_FRAMES = 8
 
 
 class SpeechEmbedding:
-    """A frame is one window of 0.775 s: 96 numbers, every 80 ms."""
+    """Each frame is the embedding of a window of 0.775 s: 96 numbers, every 80 ms."""
 
     name = "speech_embedding"
     title = "speech_embedding"
@@ -52,9 +52,9 @@ class SpeechEmbedding:
     def encode(
         self, waves: Float32[np.ndarray, "batch samples"], layers: Sequence[str]
     ) -> dict[str, Float32[np.ndarray, "batch frames 96"]]:
-        """Embeddings of the windows that lie wholly inside the wave."""
+        """Compute the embeddings of the windows that are completely inside the wave."""
         require_known_layers(self.name, self.layers, layers)
-        # One wave at a time: the mel network clips relative to the loudest value of whatever batch it is given.
+        # One wave at a time: the mel network clips its output relative to the loudest value of the whole batch.
         mels = np.stack([self._mel_frames(wave) for wave in waves])
         windows = np.lib.stride_tricks.sliding_window_view(mels, _WINDOW_FRAMES, axis=1)[:, ::_STEP_FRAMES]
         windows = windows.swapaxes(2, 3)[..., None]
@@ -63,8 +63,8 @@ class SpeechEmbedding:
         return dict.fromkeys(layers, embeddings.reshape(len(waves), -1, 96))
 
     def _mel_frames(self, wave: Float32[np.ndarray, " samples"]) -> Float32[np.ndarray, "frames 32"]:
-        # The network was exported for 16-bit integers; x / 10 + 2 brings its decibels to what the embedding was
-        # trained on.
+        # The network expects the values of 16-bit integers. The embedding was trained on other decibels; x / 10 + 2 converts
+        # the network's decibels to these.
         pcm = np.clip(np.round(wave * 32768), -32768, 32767).astype(np.float32)
         (mel,) = self._mel.run(None, {"input": pcm[None, :]})
         return mel.reshape(-1, 32) / np.float32(10) + np.float32(2)

@@ -1,8 +1,8 @@
 """Encoders of SpeechBrain: `speechbrain:ID` on the Hugging Face hub, or `speechbrain:FOLDER` with a `hyperparams.yaml`.
 
-Two of SpeechBrain's interfaces give embeddings of waves, and both are taken through its own `from_hparams` and `encode_batch`:
-`EncoderClassifier` (speakers, languages, sounds: one vector for each wave) and `WaveformEncoder` (frames). The modules that the
-file names tell which of the two is meant.
+Two of SpeechBrain's interfaces give embeddings of waves: `EncoderClassifier` (speakers, languages, sounds: one vector for each
+wave) and `WaveformEncoder` (frames). Both are used through their own `from_hparams` and `encode_batch`. The modules that the file
+names determine which interface is used.
 """
 
 import contextlib
@@ -32,8 +32,8 @@ from jfewshot.errors import UserError
 logger = logging.getLogger(__name__)
 
 _FILE = "hyperparams.yaml"
-# What a hyperparams.yaml may build without --trust-checkpoint: layers and what reads their weights. Its tags name any
-# function of any package, and running a command is one of them.
+# Modules whose objects a hyperparams.yaml may build without --trust-checkpoint: layers, and readers of their weights. The tags of
+# such a file can name any function of any package, and some functions run commands.
 _HARMLESS = (
     "speechbrain.lobes.",
     "speechbrain.nnet.",
@@ -56,7 +56,7 @@ class SpeechBrainUpstream:
 
     Attributes beyond the interface:
       model: SpeechBrain's interface.
-      device: where it computes.
+      device: device on which it computes.
       autocast: `none`, `bf16` or `fp16`.
     """
 
@@ -71,17 +71,17 @@ class SpeechBrainUpstream:
     autocast: str
     layers: tuple[str, ...]
     licence: str = ""
-    segment_samples: int | None = None  # SpeechBrain embeds whole utterances
+    segment_samples: int | None = None  # SpeechBrain computes embeddings of whole utterances
     min_samples: int = 1
     packages: tuple[str, ...] = ("speechbrain", "torch")
 
     def encode(
         self, waves: Float32[np.ndarray, "batch samples"], layers: Sequence[str]
     ) -> dict[str, Float32[np.ndarray, "batch frames dim"]]:
-        """What `encode_batch` gives; see `extraction.upstreams.base.Upstream.encode`.
+        """Return the result of `encode_batch`; see `extraction.upstreams.base.Upstream.encode`.
 
         Raises:
-          UserError: an unknown layer, or another shape than batch x frames x dim.
+          UserError: if a layer is unknown, or if the result has another shape than batch x frames x dim.
         """
         require_known_layers(self.name, self.layers, layers)
         with inference(self.device, self.autocast):
@@ -97,15 +97,15 @@ class SpeechBrainUpstream:
 
 
 def load_speechbrain(rest: str, options: UpstreamOptions) -> SpeechBrainUpstream:
-    """Let SpeechBrain build an encoder from its `hyperparams.yaml` and fill it.
+    """Build an encoder from its `hyperparams.yaml` with SpeechBrain, and load its weights.
 
     Args:
       rest: a name on the Hugging Face hub, or a folder.
-      options: device, threads and half precision; `trust_checkpoint` for a file that names more than layers.
+      options: device, threads and half precision; `trust_checkpoint` is needed for a file that names more than layers.
 
     Raises:
-      UserError: if SpeechBrain is missing, the file cannot be had or could run code, weights are missing, or the modules belong
-        to no interface that gives embeddings.
+      UserError: if SpeechBrain is missing, if the file cannot be downloaded or could run code, if weights are missing, or if the
+        modules fit no interface that gives embeddings.
     """
     if options.checkpoint is not None:
         raise UserError(
@@ -119,7 +119,7 @@ def load_speechbrain(rest: str, options: UpstreamOptions) -> SpeechBrainUpstream
     _refuse_code(file, name, options)
     try:
         with quiet(logger), random_states_kept(), _absent_keys() as absent:
-            # Both interfaces build the same modules; which one they are for shows afterwards.
+            # Both interfaces build the same modules, and the modules then show for which of them the file was written.
             model = classes.EncoderClassifier.from_hparams(source=rest, run_opts={"device": str(device)})
     except Exception as error:  # SpeechBrain, hyperpyyaml and the hub raise errors of many classes
         raise failure(name, "load its model", error) from error
@@ -172,22 +172,22 @@ def _classes() -> Any:
 
 
 def _hyperparams(rest: str, name: str) -> Path:
-    """The file that describes the encoder, fetched from the hub where it is not in a folder."""
+    """The file that describes the encoder, from the folder or downloaded from the hub."""
     if Path(rest).is_dir():
         file = Path(rest) / _FILE
         if not file.is_file():
-            raise UserError(f"{rest} has no {_FILE}; SpeechBrain describes an encoder in one")
+            raise UserError(f"{rest} has no {_FILE}, in which SpeechBrain describes an encoder")
         return file
     try:
         with quiet(logger):
             return Path(importlib.import_module("speechbrain.utils.fetching").fetch(_FILE, rest))
-    except Exception as error:  # the hub's errors
+    except Exception as error:  # errors of the hub
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
         raise UserError(f"there is no folder {rest}, and the hub gives no {_FILE} for {name} ({reason})") from error
 
 
 def _refuse_code(file: Path, name: str, options: UpstreamOptions) -> None:
-    """Refuse a file that could run more than layers, unless it is trusted."""
+    """Refuse a file that could run other code than layers, unless the user trusts it."""
     tags = dict.fromkeys(_TAG.findall(file.read_text(encoding="utf-8", errors="replace")))
     strange = [tag for tag in tags if tag not in _PLAIN_TAGS and not _is_harmless(tag)]
     if strange and not options.trust_checkpoint:
@@ -198,9 +198,9 @@ def _refuse_code(file: Path, name: str, options: UpstreamOptions) -> None:
 
 
 def _is_harmless(tag: str) -> bool:
-    """Whether a tag builds what is defined in one of the modules of `_HARMLESS`.
+    """Whether a tag builds an object that is defined in one of the modules of `_HARMLESS`.
 
-    The object is looked at, and not its name alone: `speechbrain.lobes.features.torch` is torch.
+    The name is not enough, so the object itself is checked: `speechbrain.lobes.features.torch` is torch.
     """
     start = _BUILDS.match(tag)
     if start is None or not (path := tag[start.end() :]).startswith(_HARMLESS):
@@ -215,7 +215,7 @@ def _is_harmless(tag: str) -> bool:
 
 @contextlib.contextmanager
 def _absent_keys() -> Iterator[list[str]]:
-    """Names of weights that SpeechBrain did not find in its files: it fills a module with what there is, and only warns."""
+    """Collect the names of weights that SpeechBrain does not find in its files; SpeechBrain only warns about them."""
     absent: list[str] = []
 
     class Handler(logging.Handler):
@@ -233,7 +233,7 @@ def _absent_keys() -> Iterator[list[str]]:
 
 
 def _refuse_unfilled(model: Any, used: Sequence[str], name: str) -> None:
-    """Refuse a module that no file fills. Those of transformers are filled when they are built."""
+    """Refuse a module whose weights are in no file. Modules of transformers need none: they load their weights themselves."""
     filled = {
         id(parameter)
         for loadable in model.hparams.pretrainer.loadables.values()
@@ -256,8 +256,8 @@ def _refuse_unfilled(model: Any, used: Sequence[str], name: str) -> None:
 
 
 def _rate(model: Any, name: str) -> int:
-    """The rate that the file tells, or else that of SpeechBrain's normaliser of waves, in Hz."""
+    """The sample rate that the file states, or else the rate of SpeechBrain's normaliser of waves, in Hz."""
     for holder in (model.hparams, model.audio_normalizer):
         if isinstance(rate := getattr(holder, "sample_rate", None), int) and rate > 0:
             return rate
-    raise UserError(f"the {_FILE} of {name} tells no sample_rate; add a line such as sample_rate: 16000")
+    raise UserError(f"the {_FILE} of {name} has no sample_rate; add a line such as sample_rate: 16000")

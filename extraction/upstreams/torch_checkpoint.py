@@ -1,4 +1,4 @@
-"""Checkpoints of torch: found, read without running anybody's code, and compared with the network that they fill."""
+"""Find torch's checkpoints, read them without running foreign code, and compare them with the network that they fill."""
 
 import argparse
 import pickle
@@ -12,15 +12,15 @@ import torch
 from jfewshot.errors import UserError
 from jfewshot.files import sha256_of_file
 
-# The true one: while s3prl builds an encoder, `torch.load` is another (s3prl/weights.py).
+# The original function: while s3prl builds an encoder, `torch.load` is replaced (s3prl/weights.py).
 torch_load = torch.load
 
 
 def own_checkpoint(name: str, checkpoint: Path | None) -> Path | None:
-    """What the user gave for this encoder: a file; or, in a folder for several, the file or folder named after it.
+    """The user's checkpoint for this encoder: a file, or the file or folder with the encoder's name in a folder for several.
 
     Raises:
-      UserError: nothing there, or two that could be meant.
+      UserError: if there is no such file or folder, or if two of them have the encoder's name.
     """
     if checkpoint is None:
         return None
@@ -36,18 +36,18 @@ def own_checkpoint(name: str, checkpoint: Path | None) -> Path | None:
 
 
 def encoder_checkpoint(name: str, checkpoint: Path | None, file: str) -> Path | None:
-    """The one file of an encoder that the user gave: by itself, or in a folder under the encoder's name or its published one.
+    """The user's file for an encoder with a single file. In a folder, the file has the encoder's name or its published name.
 
     Args:
-      name: of the encoder.
-      checkpoint: file or folder; None where the user gave none.
-      file: the published name of the file.
+      name: name of the encoder.
+      checkpoint: the user's file or folder; None if the user named none.
+      file: published name of the file.
 
     Returns:
-      the file; None where the user gave none.
+      the file; None if the user named none.
 
     Raises:
-      UserError: nothing there, or a folder without such a file.
+      UserError: if there is no such file or folder, or if the folder has no such file.
     """
     path = own_checkpoint(name, checkpoint)
     if path is None or not path.is_dir():
@@ -58,7 +58,7 @@ def encoder_checkpoint(name: str, checkpoint: Path | None, file: str) -> Path | 
 
 
 def weights_revision(path: Path, autocast: str) -> str:
-    """The revision of the weights in a file, with half precision if it is used."""
+    """The revision of the weights in a file, including half precision if it is used."""
     return f"sha256:{sha256_of_file(path)}" + (f" {autocast}" if autocast != "none" else "")
 
 
@@ -67,14 +67,14 @@ def read_checkpoint(path: Path, trusted: bool, harmless: Sequence[tuple[type, st
 
     Args:
       path: the file.
-      trusted: whether objects of any class may be made.
-      harmless: classes that stand for others, each with the name in the file for which it stands.
+      trusted: whether objects of any class may be created.
+      harmless: classes to use instead of classes in the file, each with the name of the class that it replaces.
 
     Returns:
-      what the file holds.
+      the contents of the file.
 
     Raises:
-      UserError: not a torch file, or one that holds other objects, whose unpickling can run any code.
+      UserError: if the file is no torch file, or if it holds other objects, since unpickling these can run any code.
     """
     try:
         with torch.serialization.safe_globals([argparse.Namespace, *harmless]):
@@ -84,8 +84,8 @@ def read_checkpoint(path: Path, trusted: bool, harmless: Sequence[tuple[type, st
         if not found:
             raise _damaged(path, error) from error
         raise UserError(
-            f"{path} holds Python objects beside its numbers ({', '.join(dict.fromkeys(found))}), and reading those can run "
-            "any code. If you trust where the file comes from, pass --trust-checkpoint"
+            f"{path} holds Python objects in addition to its numbers ({', '.join(dict.fromkeys(found))}), and reading those can "
+            "run any code. If you trust where the file comes from, pass --trust-checkpoint"
         ) from error
     except (EOFError, RuntimeError, UnicodeDecodeError) as error:
         raise _damaged(path, error) from error
@@ -99,19 +99,19 @@ def _damaged(path: Path, error: Exception) -> UserError:
 
 
 def fill(name: str, network: torch.nn.Module, saved: Mapping[str, Any], path: Path) -> list[str]:
-    """Give a network the tensors of a file, all of them.
+    """Load all tensors of a file into a network.
 
     Args:
-      name: the upstream's, for the message.
-      network: what is filled.
+      name: name of the upstream, for the message.
+      network: the network to fill.
       saved: the file's tensors by name.
       path: the file.
 
     Returns:
-      Names of the file's tensors that the network has no use for.
+      names of the file's tensors that the network does not use.
 
     Raises:
-      UserError: tensors that the file lacks, or that do not fit, by name.
+      UserError: if tensors are missing in the file or do not fit; the message names them.
     """
     here = network.state_dict()
     fitting = {
@@ -124,19 +124,19 @@ def fill(name: str, network: torch.nn.Module, saved: Mapping[str, Any], path: Pa
 
 
 def check_arrived(name: str, module: torch.nn.Module, saved: dict[str, torch.Tensor], path: Path) -> list[str]:
-    """Compare a module with the file that it should have been filled from.
+    """Compare a module with the file from which it should have been filled.
 
     Args:
-      name: the upstream's, for the message.
-      module: after loading.
-      saved: the file's tensors, under the names that the module should have found.
+      name: name of the upstream, for the message.
+      module: the module after loading.
+      saved: the file's tensors, under the names in the module.
       path: the file.
 
     Returns:
-      Names of the file's tensors that the module has no use for.
+      names of the file's tensors that the module does not use.
 
     Raises:
-      UserError: tensors that the file lacks, or that did not arrive in the module, by name.
+      UserError: if tensors are missing in the file or differ in the module; the message names them.
     """
     here = module.state_dict()
     missing = sorted(here.keys() - saved.keys())
@@ -157,7 +157,7 @@ def _same(ours: torch.Tensor, theirs: Any) -> bool:
 
 
 def first_few(names: list[str], count: int = 3) -> str:
-    """The first names of a list and how many more there are; 'none' for an empty one."""
+    """The first names of a list and the number of the others; 'none' for an empty list."""
     if not names:
         return "none"
     rest = f", and {len(names) - count} more" if len(names) > count else ""

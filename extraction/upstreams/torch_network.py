@@ -1,4 +1,4 @@
-"""A network of the project's own in PyTorch as an upstream."""
+"""Wraps a PyTorch network of the project as an upstream."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -17,8 +17,8 @@ class TorchUpstream:
     """Hidden states of a network behind the interface of `extraction.upstreams.base.Upstream`.
 
     Attributes beyond the interface:
-      states: from waves, batch x samples on the device, to the hidden states, batch x frames x dim each, one for each layer.
-      device: where it computes.
+      states: function from waves, batch x samples on the device, to the hidden states, batch x frames x dim, one for each layer.
+      device: device on which it computes.
       autocast: `none`, `bf16` or `fp16`.
     """
 
@@ -40,10 +40,10 @@ class TorchUpstream:
     def encode(
         self, waves: Float32[np.ndarray, "batch samples"], layers: Sequence[str]
     ) -> dict[str, Float32[np.ndarray, "batch frames dim"]]:
-        """Frames of each asked layer; see `extraction.upstreams.base.Upstream.encode`.
+        """Frames of the requested layers; see `extraction.upstreams.base.Upstream.encode`.
 
         Raises:
-          UserError: an unknown layer, or waves shorter than `min_samples`.
+          UserError: if a layer is unknown, or if waves are shorter than `min_samples`.
         """
         require_known_layers(self.name, self.layers, layers)
         if waves.shape[1] < self.min_samples:

@@ -1,4 +1,4 @@
-"""Where and how precisely a torch encoder runs: device, threads, half precision."""
+"""Device, number of threads and precision of a torch encoder."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -13,10 +13,10 @@ AUTOCAST_TYPES = {"none": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def resolve_device(asked: str) -> torch.device:
-    """The device of that name; `auto` is the GPU if torch can use one, else the CPU.
+    """The device with a name; `auto` is the GPU if torch can use one, and else the CPU.
 
     Raises:
-      UserError: a device that torch does not know or cannot use.
+      UserError: if torch does not know the device or cannot use it.
     """
     if asked == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -26,23 +26,23 @@ def resolve_device(asked: str) -> torch.device:
         raise UserError(f"unknown device '{asked}'; choose auto, cpu, cuda, or cuda:1 for the second GPU") from error
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise UserError(
-            f"device {asked} was asked for, and torch {torch.__version__} sees {torch.cuda.device_count()} GPUs. Check "
+            f"device {asked} was requested, and torch {torch.__version__} finds {torch.cuda.device_count()} GPUs. Check "
             "nvidia-smi and that this torch is a CUDA build, or pass --device cpu"
         )
     return device
 
 
 def apply_threads(options: UpstreamOptions) -> None:
-    """Set torch's CPU threads if the user asked for a number; otherwise what the caller has set stands."""
+    """Set the number of torch's CPU threads if the user gave a number; otherwise leave it unchanged."""
     if options.threads is not None:
         torch.set_num_threads(options.threads)
 
 
 def check_autocast(name: str) -> None:
-    """Refuse what is not a precision.
+    """Refuse an unknown precision.
 
     Raises:
-      UserError: naming the choices.
+      UserError: if the precision is unknown; the message names the choices.
     """
     if name not in AUTOCAST_TYPES:
         raise UserError(f"unknown autocast '{name}'; choose {', '.join(AUTOCAST_TYPES)}")
@@ -50,10 +50,10 @@ def check_autocast(name: str) -> None:
 
 @contextlib.contextmanager
 def inference(device: torch.device, autocast: str) -> Iterator[None]:
-    """No gradients; matrix products in the asked half precision, or else in true float32.
+    """Compute without gradients, and matrix products in the requested half precision, or else in true float32.
 
-    On recent GPUs cuDNN rounds convolutions to TF32 by default, 10 bits of mantissa, which moves features by 1e-3 and makes
-    them depend on the batch; here it is off unless half precision was asked for.
+    On recent GPUs cuDNN rounds convolutions to TF32 (10 bits of mantissa) by default. This changes features by 1e-3 and makes
+    them depend on the batch, so it is switched off unless half precision is requested.
     """
     kind = AUTOCAST_TYPES[autocast]
     with contextlib.ExitStack() as stack:
@@ -70,7 +70,7 @@ def inference(device: torch.device, autocast: str) -> Iterator[None]:
 
 
 def without_autocast(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function, computed in float32 whatever precision surrounds it: for filter banks, whose logarithms need the bits."""
+    """Compute a function in float32 even inside autocast: logarithms of filter banks need this precision."""
 
     def full_precision(*args: Any, **kwargs: Any) -> Any:
         with contextlib.ExitStack() as stack:

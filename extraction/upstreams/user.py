@@ -1,15 +1,15 @@
 """An encoder of the user's own, named by import path: `my_encoders:MyEncoder`.
 
-The least that such a class needs:
+Such a class needs at least:
 
     class MyEncoder:
         sample_rate = 16_000
 
-        def encode(self, waves, layers):          # float32, batch x samples, all of one true length
+        def encode(self, waves, layers):          # float32, batch x samples, all of the same true length
             frames = my_network(waves)            # float32, batch x frames x dim
             return {layer: frames for layer in layers}
 
-Whatever else `extraction.upstreams.base.Upstream` asks for may be given as attributes, and is filled in where it is not.
+The class may define all other attributes of `extraction.upstreams.base.Upstream`. Missing ones get default values.
 """
 
 import importlib
@@ -35,10 +35,10 @@ SEGMENT_S = 5
 
 
 class UserUpstream:
-    """The user's encoder, with the other attributes of the interface filled in.
+    """The user's encoder, with default values for missing attributes of the interface.
 
-    `revision` stands for the weights, which only their owner can name: without one it is the digest of the source file (and
-    of the checkpoint, if one was given), which does not change when weights elsewhere do.
+    `revision` identifies the weights, and only the user knows them. Without this attribute, the revision is the digest of the
+    source file (and of the checkpoint, if one is given). This digest does not change if weights in other files change.
     """
 
     def __init__(self, path: str, encoder: Any, options: UpstreamOptions) -> None:
@@ -65,7 +65,7 @@ class UserUpstream:
         self.min_samples: int = given("min_samples", None) or self._shortest(path)
 
     def _shortest(self, path: str) -> int:
-        """The shortest wave, found by trying. Where an encoder takes a single length, this one is the longest wave too."""
+        """Find the length of the shortest wave by trial. If an encoder takes only one length, `max_samples` is set to it too."""
 
         def states_of(waves: np.ndarray) -> Iterable[np.ndarray]:
             return self.encode(waves, self.layers).values()
@@ -77,25 +77,25 @@ class UserUpstream:
             and takes_one_length_only(states_of, segment, self.sample_rate)
         ):
             self.max_samples = segment
-            logger.info("%s takes waves of %d samples only, as trying it showed", self.name, segment)
+            logger.info("%s takes only waves of %d samples, as a trial showed", self.name, segment)
             return segment
         try:
             shortest = shortest_finite(path, states_of, self.sample_rate)
         except UserError:
             if segment and gives_finite(states_of, segment):
-                return segment  # it takes longer waves, and no shorter ones
+                return segment  # the encoder takes waves of this length and longer ones, but no shorter ones
             raise
         if segment and self.max_samples is None and takes_one_length_only(states_of, shortest, self.sample_rate):
             raise UserError(
-                f"{path} takes waves of {shortest} samples ({shortest / self.sample_rate:g} s) only, as trying it showed, and "
-                f"its segments are {segment / self.sample_rate:g} s: give it the attribute segment_samples = {shortest}"
+                f"{path} takes only waves of {shortest} samples ({shortest / self.sample_rate:g} s), as a trial showed, but its "
+                f"segments are {segment / self.sample_rate:g} s: give it the attribute segment_samples = {shortest}"
             )
         return shortest
 
     def encode(
         self, waves: Float32[np.ndarray, "batch samples"], layers: Sequence[str]
     ) -> dict[str, Float32[np.ndarray, "batch frames dim"]]:
-        """The user's `encode`; it is asked for layers by their own names, never for `last`."""
+        """Call the user's `encode`, with the layers' own names instead of `last`."""
         require_known_layers(self.name, (*self.layers, *self.further_layers), layers)
         own = {layer: true_layer(self.layers, layer) for layer in layers}
         frames = self._encoder.encode(waves, list(dict.fromkeys(own.values())))
@@ -110,27 +110,27 @@ class UserUpstream:
 
 
 def load_user(path: str, options: UpstreamOptions) -> UserUpstream:
-    """Import `module:Class`, build it, and fill in what it leaves open.
+    """Import `module:Class`, build an object of the class, and add missing attributes.
 
     Args:
-      path: `module:attribute`. The module is found from the current folder or as an installed package; the attribute is a class
-        or function that is called with `options` if it takes an argument, without otherwise, or a finished object.
-      options: handed on.
+      path: `module:attribute`. The module is in the current folder or in an installed package. The attribute is a class or
+        function, which is called with `options` if it has a parameter and else without arguments, or a finished object.
+      options: passed to the class or function.
 
     Raises:
-      UserError: no such module or attribute, or no `encode` or `sample_rate`.
+      UserError: if the module or attribute does not exist, or if the object has no `encode` or no `sample_rate`.
     """
     module_name, _, attribute = path.partition(":")
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))  # an installed command does not look in the current folder by itself
+        sys.path.insert(0, str(Path.cwd()))  # Python does not search the current folder when an installed command runs
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name != module_name.split(".")[0] and error.name != module_name:
             raise UserError(f"{module_name} needs the package '{error.name}', which is not installed") from error
         raise UserError(
-            f"there is no module '{module_name}' for upstream {path}: run from the folder that holds {module_name}.py, or "
-            "install it"
+            f"there is no module '{module_name}' for upstream {path}: run the command in the folder that holds {module_name}.py, "
+            "or install it"
         ) from error
     target = getattr(module, attribute, None)
     if target is None:
@@ -139,7 +139,9 @@ def load_user(path: str, options: UpstreamOptions) -> UserUpstream:
     if inspect.isclass(target) or (callable(target) and not hasattr(target, "encode")):
         encoder = target(options) if _takes_an_argument(target) else target()
     if not callable(getattr(encoder, "encode", None)):
-        raise UserError(f"{path} has no method encode(waves, layers); docs/upstreams.md shows the least that is needed")
+        raise UserError(
+            f"{path} has no method encode(waves, layers); docs/upstreams.md shows what an encoder needs at least"
+        )
     return UserUpstream(path, encoder, options)
 
 
@@ -151,7 +153,9 @@ def _takes_an_argument(target: Any) -> bool:
 def _rate(path: str, encoder: Any) -> int:
     rate = getattr(encoder, "sample_rate", None)
     if not isinstance(rate, int) or rate <= 0:
-        raise UserError(f"{path} has sample_rate {rate!r}; give the rate in Hz of the waves that it wants, 16000 say")
+        raise UserError(
+            f"{path} has sample_rate {rate!r}; give the rate of the waves that it needs in Hz, for instance 16000"
+        )
     return rate
 
 

@@ -1,9 +1,9 @@
-"""Whisper tiny.en: a speech recogniser's encoder (Radford et al., arXiv 2212.04356), on true frames only.
+"""Whisper tiny.en: the encoder of a speech recogniser (Radford et al., arXiv 2212.04356), on true frames only.
 
-Whisper is fed 30 s: shorter audio is padded with silence, and the encoder's 1,500 frames attend to all of it. A 5-s
-segment has 250 true frames. Here the padding is left out altogether: the log-mel frames of the segment alone, the
-first 250 of the positional embeddings, attention among true frames. So nothing of a feature is about silence that was
-never recorded, and a segment costs a sixth.
+Whisper takes 30 s: shorter audio is padded with silence, and the encoder's 1,500 frames attend to all of it. A 5-s segment has
+250 true frames. Here nothing is padded: the encoder uses only the log-mel frames of the segment and the first 250 positional
+embeddings, and attention is only among true frames. So features do not depend on silence that was never recorded, and a segment
+takes a sixth of the computation.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ _N_MELS = 80
 
 
 class _Block(nn.Module):
-    """Pre-norm transformer block; attribute names are the checkpoint's."""
+    """A pre-norm transformer block. The attributes have the names in the checkpoint."""
 
     def __init__(self, width: int, n_heads: int):
         super().__init__()
@@ -65,7 +65,7 @@ class _Encoder(nn.Module):
         self.ln_post = nn.LayerNorm(width)
 
     def forward(self, mel: Tensor) -> list[Tensor]:
-        """Hidden states before the first block and after each, the last one normalised; mel is batch x 80 x frames."""
+        """Hidden states before the first block and after each block, the last one normalised; mel is batch x 80 x frames."""
         x = functional.gelu(self.conv1(mel))
         x = functional.gelu(self.conv2(x)).transpose(1, 2)
         states = [x + self.positional_embedding[: x.shape[1]]]
@@ -76,7 +76,7 @@ class _Encoder(nn.Module):
 
 
 class WhisperEncoder:
-    """A frame of 384 numbers every 20 ms; layer 0 is the convolutions' output, 4 the encoder's."""
+    """Each frame has 384 numbers, every 20 ms. Layer 0 is the output of the convolutions, layer 4 that of the encoder."""
 
     name = "whisper_tiny_en"
     title = "Whisper tiny.en"
@@ -115,15 +115,15 @@ class WhisperEncoder:
     def encode(
         self, waves: Float32[np.ndarray, "batch samples"], layers: Sequence[str]
     ) -> dict[str, Float32[np.ndarray, "batch frames 384"]]:
-        """Hidden states; at most 30 s, where the positional embeddings end.
+        """Compute hidden states of waves of at most 30 s, for which there are positional embeddings.
 
         Raises:
-          UserError: for longer waves.
+          UserError: if waves are longer.
         """
         require_known_layers(self.name, self.layers, layers)
         if waves.shape[1] > self.max_samples:
             raise UserError(
-                f"{self.name} encodes at most {self.max_samples / self.sample_rate:.0f} s, "
+                f"{self.name} encodes at most {self.max_samples / self.sample_rate:.0f} s, and "
                 f"this wave has {waves.shape[1] / self.sample_rate:.1f} s; use --segment 30 or less"
             )
         mel = torch.from_numpy(np.stack([self._log_mel(wave) for wave in waves]))
@@ -132,7 +132,7 @@ class WhisperEncoder:
         return {layer: states[int(true_layer(self.layers, layer))] for layer in layers}
 
     def _log_mel(self, wave: Float32[np.ndarray, " samples"]) -> Float32[np.ndarray, "80 frames"]:
-        """log10 of the mel powers, 8 decades below the loudest at most, shifted and scaled as in training."""
+        """log10 of the mel powers, limited to 8 decades below the loudest, and shifted and scaled as in training."""
         # Whisper drops the last of the centred frames.
         power = power_spectrogram(wave, _N_FFT, _HOP_LENGTH, "reflect")[:, :-1]
         log_mel = np.log10(np.maximum(self._filters @ power, 1e-10))
@@ -140,5 +140,5 @@ class WhisperEncoder:
 
 
 def whisper_tiny_en(options: UpstreamOptions) -> WhisperEncoder:
-    """The pretrained encoder, English."""
+    """The pretrained encoder for English."""
     return WhisperEncoder(options)

@@ -1,11 +1,11 @@
-"""An encoder as X-ARES takes it: `xares:FILE.py`, with one class whose name ends in `Encoder`.
+"""An encoder class for X-ARES: `xares:FILE.py`, a file with one class whose name ends in `Encoder`.
 
-X-ARES (Zhang et al., X-ARES: A Comprehensive Framework for Assessing Audio Encoder Performance, 2025) asks of the class
+X-ARES (Zhang et al., X-ARES: A Comprehensive Framework for Assessing Audio Encoder Performance, 2025) requires of the class:
 
     sampling_rate, output_dim, hop_size_in_ms       # attributes
     encoder(audio)                                  # torch: batch x samples -> batch x frames x output_dim
 
-The class is built without arguments, unless `--checkpoint` is given, which is then its only argument.
+The class is built without arguments, or with `--checkpoint` as its only argument if that is given.
 """
 
 import dataclasses
@@ -39,11 +39,11 @@ class XaresUpstream:
     """An encoder of X-ARES behind the interface of `extraction.upstreams.base.Upstream`.
 
     Attributes beyond the interface:
-      encoder: the user's.
-      dim: of its frames.
-      device: where it computes.
+      encoder: the user's encoder.
+      dim: dimension of its frames.
+      device: device on which it computes.
       autocast: `none`, `bf16` or `fp16`.
-      frame_times: layer, time of the first frame and time between frames in seconds; X-ARES counts frames from a sound's start.
+      frame_times: layer, time of the first frame, and time between frames in seconds; X-ARES counts frames from the beginning.
     """
 
     name: str
@@ -58,7 +58,7 @@ class XaresUpstream:
     autocast: str
     frame_times: tuple[str, float, float]
     licence: str = ""
-    segment_samples: int | None = None  # X-ARES embeds whole sounds
+    segment_samples: int | None = None  # X-ARES computes embeddings of whole sounds
     min_samples: int = 1
     layers: tuple[str, ...] = (_LAYER,)
     packages: tuple[str, ...] = ("torch",)
@@ -69,7 +69,7 @@ class XaresUpstream:
         """The encoder's frames; see `extraction.upstreams.base.Upstream.encode`.
 
         Raises:
-          UserError: an unknown layer, or frames of another shape than batch x frames x output_dim.
+          UserError: if a layer is unknown, or if frames have another shape than batch x frames x output_dim.
         """
         require_known_layers(self.name, self.layers, layers)
         with inference(self.device, self.autocast):
@@ -81,26 +81,27 @@ class XaresUpstream:
                 or (shape[0], shape[2]) != (len(waves), self.dim)
             ):
                 raise UserError(
-                    f"{self.name} gives {type(frames).__name__} of shape {shape} for a batch of {len(waves)}; X-ARES wants a "
+                    f"{self.name} gives {type(frames).__name__} of shape {shape} for a batch of {len(waves)}; X-ARES needs a "
                     f"tensor, batch x frames x output_dim ({self.dim})"
                 )
             return dict.fromkeys(layers, frames.float().cpu().numpy())
 
 
 def load_xares(rest: str, options: UpstreamOptions) -> XaresUpstream:
-    """Build the encoder of a file.
+    """Build the encoder in a file.
 
     Args:
       rest: the file; the upstream is named after its class.
-      options: the encoder's only argument (`checkpoint`, if there is one); device, threads and half precision.
+      options: `checkpoint`, which becomes the encoder's only argument; device, threads and half precision.
 
     Raises:
-      UserError: if there is no such file, it has no encoder class or several, or the class fails or lacks an attribute.
+      UserError: if the file does not exist, if it has no encoder class or several, if the class fails, or if it lacks an
+        attribute.
     """
     path = Path(rest).expanduser()
     if not path.is_file() or path.suffix != ".py":
         raise UserError(
-            f"xares:{rest} names no file of Python; give the one with the encoder's class, for instance xares:my_encoder.py"
+            f"xares:{rest} names no Python file; name the file with the encoder's class, for instance xares:my_encoder.py"
         )
     apply_threads(options)
     device = resolve_device(options.device)
@@ -109,17 +110,17 @@ def load_xares(rest: str, options: UpstreamOptions) -> XaresUpstream:
     try:
         with quiet(logger), random_states_kept():
             encoder = kind(*given)
-    except Exception as error:  # the class of others may raise anything
+    except Exception as error:  # foreign code may raise any error
         raise failure(f"xares:{rest}", f"build its {kind.__name__}", error) from error
     if not isinstance(encoder, torch.nn.Module):
-        raise UserError(f"{kind.__name__} of {path} is no torch.nn.Module; X-ARES's encoders are")
+        raise UserError(f"{kind.__name__} of {path} is no torch.nn.Module, which X-ARES needs")
     told: dict[str, Any] = {}
     for attribute in ("sampling_rate", "output_dim", "hop_size_in_ms"):
         value = told[attribute] = getattr(encoder, attribute, None)
         whole = attribute != "hop_size_in_ms"
         if not isinstance(value, int if whole else int | float) or value <= 0:
             wanted = "a positive whole number" if whole else "a positive number"
-            raise UserError(f"{kind.__name__} of {path} has {attribute} {value!r}; X-ARES wants {wanted}")
+            raise UserError(f"{kind.__name__} of {path} has {attribute} {value!r}; X-ARES needs {wanted}")
     network = encoder.to(device).eval()
     upstream = XaresUpstream(
         name=re.sub(r"[^A-Za-z0-9_.-]+", "_", kind.__name__),
@@ -159,7 +160,7 @@ def _module(path: Path) -> ModuleType:
 
 
 def _class(path: Path, module: ModuleType) -> type:
-    """The one class of the file itself whose name ends as X-ARES wants; what it imports does not count."""
+    """The only class with the ending of X-ARES that is defined in the file; imported classes do not count."""
     found = [
         value
         for name, value in vars(module).items()
@@ -167,5 +168,5 @@ def _class(path: Path, module: ModuleType) -> type:
     ]
     if len(found) != 1:
         names = f" ({', '.join(sorted(one.__name__ for one in found))})" if found else ""
-        raise UserError(f"{path} has {len(found)} classes whose names end in {_ENDING}{names}; X-ARES wants one")
+        raise UserError(f"{path} has {len(found)} classes whose names end in {_ENDING}{names}; X-ARES needs one")
     return found[0]

@@ -1,7 +1,7 @@
-"""YAMNet: a MobileNet of AudioSet's 521 sound classes (Plakal and Ellis, 2019), from its TensorFlow Lite file.
+"""YAMNet: a MobileNet for AudioSet's 521 sound classes (Plakal and Ellis, 2019), from its TensorFlow Lite file.
 
-The file gives the class scores; the embedding is the layer before them, the mean of the last convolution's 1,024
-channels, which people use for new classes. Weights and activations are 8-bit, so an embedding has 256 levels.
+The network computes class scores. The embedding is the layer before these: the means of the last convolution's 1,024 channels,
+which are commonly used for new classes. Weights and activations have 8 bits, so each value of an embedding has 256 levels.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ _EMBEDDING_TENSOR = "tower0/network/layer28/reduce_mean"
 
 
 class Yamnet:
-    """A frame is one window of 0.975 s, every 0.48 s; windows lie wholly inside the wave."""
+    """Each frame is the embedding of a window of 0.975 s, every 0.48 s; windows are completely inside the wave."""
 
     name = "yamnet"
     title = "YAMNet"
@@ -41,7 +41,7 @@ class Yamnet:
             options,
         )
         self.threads = options.threads or 1
-        # Inner layers can be read only where every tensor is kept and no delegate fuses them away.
+        # Inner layers can be read only if every tensor is kept, and if no delegate fuses layers.
         self._network = Interpreter(
             model_path=str(path),
             num_threads=self.threads,
@@ -58,7 +58,7 @@ class Yamnet:
     def encode(
         self, waves: Float32[np.ndarray, "batch samples"], layers: Sequence[str]
     ) -> dict[str, Float32[np.ndarray, "batch frames 1024"]]:
-        """The 1,024 channels' means of each window."""
+        """Compute the means of the 1,024 channels for each window."""
         require_known_layers(self.name, self.layers, layers)
         windows = np.lib.stride_tricks.sliding_window_view(waves, _WINDOW_SAMPLES, axis=1)[:, ::_STEP_SAMPLES]
         frames = np.stack([np.stack([self._frame(window) for window in wave]) for wave in windows])
@@ -72,5 +72,5 @@ class Yamnet:
 
 
 def yamnet(options: UpstreamOptions) -> Yamnet:
-    """The pretrained sound-event network."""
+    """The pretrained network for sound events."""
     return Yamnet(options)

@@ -1,6 +1,6 @@
-"""The encoders of the zoos that are installed, each with its rate, dimension, window and licence as far as the zoo tells them.
+"""List the encoders of installed zoos, each with rate, dimension, window and licence as far as they are known.
 
-The packages are asked themselves, so this imports them (mteb takes seconds); `zoo_names` knows names alone.
+This module imports the zoos' packages, which takes time (seconds for mteb). `zoo_names` only knows names, but imports nothing.
 """
 
 import importlib
@@ -24,14 +24,14 @@ def facts(
     window_s: float | None = None,
     licence: str | None = "",
 ) -> str:
-    """What a line says of an encoder.
+    """Describe an encoder in a line.
 
     Args:
       what: the zoo, or a title.
-      sample_rate: Hz.
-      dim: of its embeddings.
-      window_s: length of the pieces that it looks at.
-      licence: of the weights.
+      sample_rate: sample rate in Hz.
+      dim: dimension of the embeddings.
+      window_s: length of the pieces that the encoder takes, in seconds.
+      licence: licence of the weights.
 
     Returns:
       the known facts in words.
@@ -45,7 +45,7 @@ def facts(
 
 
 def zoo_lines() -> list[str]:
-    """A line for each encoder of each installed zoo. A zoo that fails to be imported is logged and left out."""
+    """A line for each encoder of each installed zoo. If a zoo cannot be imported, this is logged, and it is left out."""
     lines: list[str] = []
     for family, (package, read) in _ZOOS.items():
         if package is not None and package_folder(package) is None:
@@ -53,7 +53,7 @@ def zoo_lines() -> list[str]:
         try:
             with Progress(f"reading the list of {family}"), quiet(logger):
                 lines += [f"{f'{family}:{name}':24} {what}" for name, what in read()]
-        except Exception as error:  # a package of others may raise anything where it meets other releases than it knows
+        except Exception as error:  # foreign code may raise any error with other versions of packages than it knows
             reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
             logger.warning("the encoders of %s are left out of the list: %s", family, reason)
     return lines
@@ -72,7 +72,7 @@ def _mteb() -> Iterator[tuple[str, str]]:
 
 
 def _hoplite() -> Iterator[tuple[str, str]]:
-    """The presets' own numbers. What they would import or fetch for them (TensorFlow, weights) is kept away."""
+    """The facts in the presets. Imports and downloads that the presets would cause (TensorFlow, weights) are prevented."""
     from extraction.upstreams.hoplite import licence_of, preset_names
 
     configs: Any = importlib.import_module("perch_hoplite.zoo.model_configs")
@@ -94,7 +94,7 @@ def _hoplite() -> Iterator[tuple[str, str]]:
 
 
 def _avex() -> Iterator[tuple[str, str]]:
-    """What the files of specs say, so that torch is not imported."""
+    """The facts in the files of specs, so that torch need not be imported."""
     yaml = importlib.import_module("yaml")
     folder = package_folder("avex")
     assert folder is not None

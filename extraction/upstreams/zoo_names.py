@@ -1,6 +1,6 @@
-"""Names of encoders in the zoos that are installed, read from their files: no package of others is imported.
+"""Names of encoders in installed zoos, read from files without importing the zoos' packages.
 
-For the shell's completion, which has to answer at once. `zoo_listing` says more about each encoder, and imports.
+The shell's completion uses this module, since it must be fast. `zoo_listing` imports the packages and gives more facts.
 """
 
 import ast
@@ -14,29 +14,29 @@ from extraction.upstreams.s3prl.loading import entry_names
 
 
 def names_of(family: str) -> list[str]:
-    """What may follow `FAMILY:`, as far as that is a list.
+    """The names that may follow `FAMILY:`, if there is a list of them.
 
     Args:
       family: a name of `extraction.upstreams.FAMILIES`.
 
     Returns:
-      names, sorted; none where the package is not installed, or where files or addresses follow the colon.
+      sorted names; empty if the package is not installed, or if the family takes files or addresses.
     """
     return sorted(_READERS[family]()) if family in _READERS else []
 
 
 def package_folder(package: str) -> Path | None:
-    """The folder of an installed package, without importing it; None where it is not installed."""
+    """The folder of an installed package, without importing it; None if it is not installed."""
     try:
         spec = importlib.util.find_spec(package)
-    except ValueError:  # a stand-in without a spec
+    except ValueError:  # the package was replaced by a module without a spec
         return None
     places = list(spec.submodule_search_locations or ()) if spec is not None else []
     return Path(places[0]) if places else None
 
 
 def hear_modules() -> Iterator[str]:
-    """Modules with HEAR's API in installed packages whose names begin with `hear`, as HEAR's rules ask."""
+    """Modules with HEAR's API in installed packages whose names begin with `hear`, as HEAR's rules require."""
     for module in pkgutil.iter_modules():
         folder = package_folder(module.name) if module.name.startswith("hear") and module.ispkg else None
         for file in sorted(folder.glob("*.py")) if folder else ():
@@ -54,7 +54,7 @@ def _simclr() -> list[str]:
 
 
 def _hoplite() -> list[str]:
-    """The values of the enumeration of presets."""
+    """Names of presets: the values of perch-hoplite's enumeration."""
     folder = package_folder("perch_hoplite")
     for node in _statements(folder / "zoo" / "model_configs.py") if folder else ():
         if isinstance(node, ast.ClassDef) and node.name == "ModelConfigName":
@@ -64,13 +64,13 @@ def _hoplite() -> list[str]:
 
 
 def _avex() -> list[str]:
-    """The files of specs."""
+    """Names of avex's specs, from the names of their files."""
     folder = package_folder("avex")
     return [file.stem for file in (folder / "api" / "configs" / "official_models").glob("*.yml")] if folder else []
 
 
 def _mteb() -> list[str]:
-    """Names in the calls that describe models with audio. Names that mteb computes are left out: 97 of 108 are written down."""
+    """Names in calls of `ModelMeta` for models with audio. Names that mteb computes are missing: 97 of 108 are constants."""
     folder, found = package_folder("mteb"), []
     for file in sorted((folder / "models").rglob("*.py")) if folder else ():
         text = file.read_text(encoding="utf-8", errors="replace")
@@ -90,7 +90,7 @@ def _mteb() -> list[str]:
 def _statements(file: Path) -> list[ast.stmt]:
     try:
         return ast.parse(file.read_text(encoding="utf-8")).body
-    except (OSError, SyntaxError):  # another release keeps its presets elsewhere
+    except (OSError, SyntaxError):  # another version may keep its presets in another file
         return []
 
 

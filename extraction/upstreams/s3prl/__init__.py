@@ -1,14 +1,14 @@
-"""Twelve of the paper's 13 encoders, and every other of s3prl, through s3prl's own code.
+"""Twelve of the paper's 13 encoders, and all other encoders of s3prl, through s3prl's own code.
 
-compat.py       make s3prl importable beside today's torch and torchaudio
-paper.py        the twelve: names, shortest input, where their files keep the weights
-weights.py      find the files, and have s3prl read them safely
-checking.py     is the file this encoder's?
-loading.py      name -> encoder
-encoder.py      waves -> frames
-faster.py       what is computed otherwise than s3prl writes it, to the same features, on a CPU
-convolution.py  the algorithm behind it
-baselines.py    the weight-free ones
+compat.py       makes s3prl importable together with current versions of torch and torchaudio
+paper.py        the twelve encoders: names, shortest input, and the places of the weights in their files
+weights.py      finds the files, and makes s3prl read them safely
+checking.py     checks that a file belongs to an encoder
+loading.py      loads an encoder by name
+encoder.py      computes frames of waves
+faster.py       computes some modules faster on a CPU, with the same features
+convolution.py  the algorithm of these faster convolutions
+baselines.py    the baselines without weights
 """
 
 import functools
@@ -21,7 +21,7 @@ __all__ = ["PAPER_UPSTREAMS", "any_s3prl", "load_s3prl"]
 
 
 def any_s3prl(name: str, options: UpstreamOptions):
-    """`s3prl:NAME`: the encoder that s3prl calls NAME."""
+    """Load `s3prl:NAME`, the encoder with the name NAME in s3prl."""
     return load_s3prl(name, options)
 
 

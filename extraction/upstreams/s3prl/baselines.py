@@ -1,8 +1,8 @@
-"""s3prl's weight-free baselines, and the one thing about them that has to be mended.
+"""s3prl's baselines without weights, and a correction for two of them.
 
-All but `fbank_no_cmvn` are normalised per utterance: over time, each coefficient has mean 0 and standard deviation 1.
-Their mean over time is therefore zero up to rounding, whatever the recording: use another pooling (min, max), or the
-project's own `fbank` and `mfcc`, which are not normalised.
+All but `fbank_no_cmvn` are normalised per utterance: over time, each coefficient has mean 0 and standard deviation 1. Their mean
+over time is therefore zero up to rounding for every recording. Use another pooling (min, max), or the project's own `fbank` and
+`mfcc`, which are not normalised.
 """
 
 import functools
@@ -28,10 +28,10 @@ TITLES = {
 
 
 def keep_trailing_silence(expert: Any) -> None:
-    """Tell `mel` and `linear` how long their waves are.
+    """Make `mel` and `linear` use the true lengths of waves.
 
-    Left to themselves they take trailing zeros for padding and drop them, as far as the batch's other waves allow: a
-    wave that ends in digital silence would get other frames alone than in company.
+    Without this, they treat trailing zeros as padding and remove them, up to the length of the longest wave in the batch. So the
+    frames of a wave that ends in digital silence would depend on the other waves of its batch.
     """
     extracter: Any = getattr(expert, "extracter", None)
     if type(extracter).__name__ != "OnlinePreprocessor":

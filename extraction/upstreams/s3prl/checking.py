@@ -1,4 +1,4 @@
-"""Checks that a file belongs to an encoder, and that the encoder computes with the weights in the file."""
+"""Check that a file belongs to an encoder, and that the encoder computes with the weights in the file."""
 
 import logging
 import re
@@ -10,17 +10,17 @@ from jfewshot.errors import UserError
 
 log = logging.getLogger(__name__)
 
-# Hub functions with these endings want a file: the user's own training of a known architecture.
+# Functions of s3prl's hub with these endings need a file: the user's own training of a known architecture.
 WANTS_FILE = ("_local", "_custom")
 
 
 def check_format(name: str, kind: Kind, contents: object, path: Path) -> None:
-    """Refuse a file without the keys that the encoder's files have.
+    """Refuse a file that lacks a key which all files of the encoder have.
 
     Args:
       name: name of the upstream, for the message.
-      kind: what the upstream's files must have.
-      contents: the file as torch loads it.
+      kind: requirements for the upstream's files.
+      contents: contents of the file as torch loads it.
       path: the file, for the message.
 
     Raises:
@@ -32,21 +32,21 @@ def check_format(name: str, kind: Kind, contents: object, path: Path) -> None:
         return
     hint = ""
     if "args" in has or "task_state" in has:
-        hint = " It looks like fairseq's original; s3prl reads the converted file that it downloads itself."
+        hint = " It looks like fairseq's original file; s3prl needs the converted file, which it downloads itself."
     raise UserError(
         f"{path} is not a checkpoint of {name}: it lacks {', '.join(missing)}, and has {', '.join(has[:8])}.{hint}"
     )
 
 
 def check_weights(name: str, kind: Kind, expert, files) -> None:
-    """Make sure that the expert computes with the weights that the file holds.
+    """Check that the expert computes with the weights in the file.
 
-    s3prl does not check this: DeCoAR 2.0 accepts a file without one fitting tensor, and TERA and Mockingjay only print
-    what is missing.
+    s3prl does not check this: DeCoAR 2.0 accepts a file without a single fitting tensor, and TERA and Mockingjay only print the
+    names of missing tensors.
 
     Args:
       name: name of the upstream, for messages.
-      kind: what the upstream's files must have.
+      kind: requirements for the upstream's files.
       expert: s3prl's loaded expert.
       files: the files that the expert has read, with their contents.
 
@@ -94,7 +94,7 @@ def warn_of_another_variant(name: str, n_states: int, dim: int) -> None:
 
 
 def explain(error: BaseException) -> str:
-    """What went wrong in a line: the innermost cause, long lists of tensors cut short."""
+    """Describe an error in one line: its innermost cause, with long lists of tensors shortened."""
     while error.__context__ is not None and not str(error).startswith("Error(s)"):
         error = error.__context__
     text = re.sub(r"\s+", " ", f"{type(error).__name__}: {error}")

@@ -1,16 +1,16 @@
-"""Make s3prl 0.4.18 importable beside current packages, without changing what it computes.
+"""Make s3prl 0.4.18 importable together with current packages, without changing its results.
 
-Four obstacles, each removed only where it stands in the way:
+There are four problems, and each is solved only if it occurs:
 
-1. PyPI's torchaudio wheels are CUDA builds: beside a CPU-only torch their compiled part cannot be loaded. s3prl needs none of
-   it (filter banks and transforms are written in torch), so a placeholder takes its place.
-2. torchaudio 2.9 dropped `set_audio_backend` and `sox_effects`, which some hub modules of s3prl import and none of the
-   paper's encoders calls (s3prl issue 575).
-3. Python 3.12 dropped `distutils`, of which s3prl uses `strtobool` (setuptools brings it back, if installed).
-4. Mockingjay's and TERA's sinusoid table is filled number by number in Python, 23-45 s per process; `sinusoid_table` gives
-   the same numbers in under a second.
+1. PyPI's torchaudio wheels are built for CUDA, and their compiled part cannot be loaded with a torch for CPUs. s3prl does not
+   need this part (filter banks and transforms are written in torch), so a placeholder replaces it.
+2. torchaudio 2.9 removed `set_audio_backend` and `sox_effects`. Some hub modules of s3prl import them, but none of the paper's
+   encoders calls them (s3prl issue 575).
+3. Python 3.12 removed `distutils`, from which s3prl uses `strtobool`. (setuptools provides it, if installed.)
+4. Mockingjay and TERA fill their sinusoid table number by number in Python, which takes 23-45 s per process. `sinusoid_table`
+   computes the same numbers in under a second.
 
-`s3prl.hub` is not imported: it pulls in every encoder's dependencies at once. The hub modules of single encoders need few.
+`s3prl.hub` is not imported, since it imports the dependencies of all encoders. The hub modules of single encoders need few.
 """
 
 import functools
@@ -30,10 +30,10 @@ SINUSOID_POSITIONS = 24_000
 
 @functools.cache
 def prepare() -> None:
-    """Remove what keeps s3prl from being imported; once per process, before anything of s3prl is.
+    """Make s3prl importable. Call this before importing any module of s3prl; it acts once per process.
 
     Raises:
-      UserError: torch, torchaudio or s3prl is not installed, or torchaudio does not fit torch.
+      UserError: if torch, torchaudio or s3prl is not installed, or if torchaudio does not fit torch.
     """
     for package in ("torch", "torchaudio", "s3prl"):
         if importlib.util.find_spec(package) is None:
@@ -48,10 +48,10 @@ def prepare() -> None:
 
 @functools.cache
 def prepare_torchaudio() -> None:
-    """Make torchaudio importable if it is installed, and give it back the names that s3prl expects.
+    """Make torchaudio importable, if it is installed, and define the names that s3prl expects in it.
 
     Raises:
-      UserError: it does not fit torch.
+      UserError: if torchaudio does not fit torch.
     """
     if importlib.util.find_spec("torchaudio") is None:
         return
@@ -63,7 +63,7 @@ def prepare_torchaudio() -> None:
         torchaudio: Any = importlib.import_module("torchaudio")
     except (ImportError, OSError) as error:
         raise UserError(
-            f"torchaudio does not load beside torch {torch.__version__} ({error}). With a GPU install both from one "
+            f"torchaudio cannot be loaded with torch {torch.__version__} ({error}). With a GPU install both from one "
             "release: pip install torch==2.11.0 torchaudio==2.11.0"
         ) from error
     if not hasattr(torchaudio, "set_audio_backend"):
@@ -75,7 +75,7 @@ def prepare_torchaudio() -> None:
 
 
 def _absent_extension() -> types.ModuleType:
-    """Stands for torchaudio's compiled part, with the names that torchaudio 2.6 to 2.11 import from it."""
+    """Make a placeholder for torchaudio's compiled part, with the names that torchaudio 2.6 to 2.11 import from it."""
     extension: Any = types.ModuleType("torchaudio._extension")
     for flag in ("_IS_TORCHAUDIO_EXT_AVAILABLE", "_IS_ALIGN_AVAILABLE", "_IS_RIR_AVAILABLE", "_SOX_INITIALIZED"):
         setattr(extension, flag, False)
@@ -89,16 +89,16 @@ def _absent_extension() -> types.ModuleType:
 
 def _refuse(what: str):
     def refuse(*args, **kwargs) -> NoReturn:
-        raise UserError(f"{what} is not part of this installation; the encoder that asked for it cannot run here")
+        raise UserError(f"{what} is not part of this installation; the encoder that uses it cannot run here")
 
     return refuse
 
 
 def strtobool(text: str) -> int:
-    """1 for yes, 0 for no, in the spellings of the `distutils` function that Python 3.12 dropped.
+    """Return 1 for yes and 0 for no. Accepts the spellings of the `distutils` function that Python 3.12 removed.
 
     Raises:
-      ValueError: for anything else.
+      ValueError: if the text is neither.
     """
     answers = dict.fromkeys(("y", "yes", "t", "true", "on", "1"), 1) | dict.fromkeys(
         ("n", "no", "f", "false", "off", "0"), 0
@@ -110,12 +110,12 @@ def strtobool(text: str) -> int:
 
 @functools.cache
 def sinusoid_table(hidden_size: int):
-    """s3prl's table of position encodings, filled at once.
+    """s3prl's table of position encodings, computed at once instead of number by number.
 
     Row p, columns 2i and 2i + 1: sin and cos of p / 10000^(2i / hidden_size) (Vaswani et al. 2017, section 3.5).
 
     Returns:
-      A float32 torch tensor, `SINUSOID_POSITIONS` x `hidden_size`, shared by all who ask.
+      a float32 torch tensor, `SINUSOID_POSITIONS` x `hidden_size`. All callers get the same tensor.
     """
     import torch
 
@@ -127,7 +127,7 @@ def sinusoid_table(hidden_size: int):
 
 
 def use_fast_sinusoid_table() -> None:
-    """Let Mockingjay's and TERA's shared code find `sinusoid_table` under its own name for it."""
+    """Replace the function for position encodings, which Mockingjay and TERA share, by `sinusoid_table`."""
     from s3prl.upstream.mockingjay import builder
 
     builder.get_sinusoid_table = sinusoid_table

@@ -1,16 +1,16 @@
-"""Convolutions of long sequences with fewer products, equal to torch's up to rounding.
+"""Convolutions of long sequences with fewer products, equal to torch's convolutions up to rounding.
 
-An encoder's convolution spends k products of matrices (input channels x output channels) on each frame, k being its width.
-Frames in blocks of m share products: the k taps and the block's n inputs, m + k - 1 or more, are transformed by small constant
-matrices, multiplied point by point, and transformed back,
+A convolution of width k computes k matrix products (input channels x output channels) for each frame. Frames in blocks of m can
+share products. The k taps and the block's n inputs, m + k - 1 or more, are transformed by small constant matrices, multiplied
+element by element, and transformed back:
 
     m frames = A' ((G taps) * (B' inputs)),    A': m x r, G: r x k, B': r x n
 
-with r products instead of m k (Winograd 1980; for networks Lavin and Gray, arXiv 1509.09308). Three taps take 1.5 products a
-frame, thirteen 2.4. Strides are undone first: with stride s, every s-th tap sees every s-th input, so that a width of 8 at
-stride 4 is a width of 2 over four times the channels.
+This needs r products instead of m k (Winograd 1980; for networks Lavin and Gray, arXiv 1509.09308): 1.5 products per frame for
+three taps, and 2.4 for thirteen. Strides are removed first: with stride s, every s-th tap is applied to every s-th input, so that
+a convolution of width 8 and stride 4 becomes one of width 2 with four times the channels.
 
-For CPUs and float32: graphics processors have enough products, and half precision would not survive the transforms.
+Use this only on CPUs and in float32: GPUs are fast enough at products, and in half precision the transforms lose too many digits.
 """
 
 import dataclasses
@@ -19,12 +19,12 @@ import numpy as np
 import torch
 from jaxtyping import Float, Float64
 
-# Rows of a product of matrices: enough to be efficient, few enough for the caches.
+# Rows of a matrix product: enough to be efficient, and few enough for the caches.
 _ROWS = 512
-# Frames per block where interpolation in rational points is used, for two or three taps.
+# Frames per block for two or three taps, where we interpolate at rational points.
 _RATIONAL_BLOCK = 4
 _POINTS = (0.0, 1.0, -1.0, 0.5, -0.5)
-# Wider ones: Fourier transforms, long enough for at least half of a block's inputs to be new.
+# Lengths of the Fourier transforms for wider convolutions. They are so long that at least half of a block's inputs are new.
 _FOURIER_LENGTHS = (16, 32)
 _MOST_TAPS = 16
 _LEAST_TAPS = 2
@@ -32,7 +32,7 @@ _LEAST_TAPS = 2
 
 @dataclasses.dataclass(frozen=True)
 class Algorithm:
-    """`outputs`, `taps` and `inputs` are A', G and B' above."""
+    """The matrices A' (`outputs`), G (`taps`) and B' (`inputs`) of the formula above."""
 
     outputs: Float64[np.ndarray, "block products"]
     taps: Float64[np.ndarray, "products width"]
@@ -40,16 +40,16 @@ class Algorithm:
 
 
 def algorithm(width: int) -> Algorithm:
-    """The one for `width` taps, 2 to 16."""
+    """The algorithm for `width` taps, 2 to 16."""
     if width <= 3:
         return rational(_RATIONAL_BLOCK, width)
     return fourier(next(length for length in _FOURIER_LENGTHS if length >= 2 * width), width)
 
 
 def rational(block: int, width: int) -> Algorithm:
-    """Toom and Cook's: polynomials evaluated at `block + width - 2` rational points and at infinity.
+    """The algorithm of Toom and Cook: polynomials are evaluated at `block + width - 2` rational points and at infinity.
 
-    It is the transpose of multiplying a polynomial of `block` coefficients by one of `width`.
+    The algorithm is the transpose of the product of a polynomial with `block` coefficients and one with `width`.
     """
     n = block + width - 1
     powers = np.array(_POINTS[: n - 1])[:, None] ** np.arange(n)
@@ -58,9 +58,9 @@ def rational(block: int, width: int) -> Algorithm:
 
 
 def fourier(n: int, width: int) -> Algorithm:
-    """Through the Fourier transform of length n, a product of complex numbers made of three real ones (Gauss).
+    """The algorithm with a Fourier transform of length n. Each complex product is computed from three real ones (Gauss).
 
-    Of frequencies f and n - f, whose values are conjugates, one is computed.
+    The values at the frequencies f and n - f are conjugates, so only one of them is computed.
     """
     block = n - width + 1
     values = np.exp(-2j * np.pi * np.outer(np.arange(n), np.arange(n)) / n)
@@ -79,7 +79,7 @@ def fourier(n: int, width: int) -> Algorithm:
 
 
 def serves(convolution: torch.nn.Conv1d) -> bool:
-    """Whether a convolution is of the kind computed here, and gains by it."""
+    """Whether `FastConvolution` can replace a convolution and is faster."""
     width, stride = convolution.kernel_size[0], convolution.stride[0]
     return (
         convolution.groups == 1
@@ -93,11 +93,11 @@ def serves(convolution: torch.nn.Conv1d) -> bool:
 
 
 class FastConvolution:
-    """Stands for a `torch.nn.Conv1d` that `serves`.
+    """Replaces a `torch.nn.Conv1d` for which `serves` is true.
 
     Args:
-      convolution: stride, padding and bias.
-      weight: its weight, or what takes the weight's place.
+      convolution: the convolution, from which stride, padding and bias are taken.
+      weight: the convolution's weight, or another weight to use instead.
     """
 
     def __init__(self, convolution: torch.nn.Conv1d, weight: Float[torch.Tensor, "out in width"]):
@@ -115,7 +115,7 @@ class FastConvolution:
         self._outputs = torch.from_numpy(way.outputs).float()
 
     def __call__(self, given: Float[torch.Tensor, "batch in samples"]) -> Float[torch.Tensor, "batch out frames"]:
-        """The convolution; the result is laid out frame after frame, all channels of one beside each other."""
+        """Compute the convolution. In memory, the channels of a frame are adjacent, and frames follow each other."""
         channels, samples = given.shape[1], given.shape[2] + 2 * self._padding
         frames = (samples - self._width) // self._stride + 1
         if frames < 1:
@@ -124,7 +124,7 @@ class FastConvolution:
         needed = self._stride * (self._block * (blocks - 1) + self._reach)
         ordered = given.new_zeros(len(given), max(needed, samples), channels)
         ordered[:, self._padding : self._padding + given.shape[2]] = given.transpose(1, 2)
-        # Without strides: one row of all phases' channels per frame.
+        # Remove the stride: for each frame, one row with the channels of all phases.
         ordered = ordered[:, : needed // self._stride * self._stride].unflatten(1, (-1, self._stride)).flatten(2)
         result = given.new_empty(len(given), blocks * self._block, self._taps.shape[2])
         waves = max(1, _ROWS // blocks)
@@ -135,11 +135,11 @@ class FastConvolution:
         return (result if self._bias is None else result.add_(self._bias)).transpose(1, 2)
 
     def _some_blocks(self, ordered: torch.Tensor, result: torch.Tensor, first: int) -> None:
-        """Fill in up to `_ROWS` blocks of each wave's result."""
+        """Compute up to `_ROWS` blocks of each wave's result."""
         count = min(_ROWS, result.shape[1] // self._block - first)
         rows = ordered.new_empty(len(ordered) * count, self._products, ordered.shape[2])
         for wave, of_wave in enumerate(ordered):
-            # Overlapping blocks, not copied: each begins `block` rows after the one before.
+            # Overlapping blocks, without copying: each begins `block` rows after the previous one.
             (step, within), start = of_wave.stride(), of_wave.storage_offset()
             overlapping = of_wave.as_strided(
                 (count, self._reach, of_wave.shape[1]),

@@ -1,4 +1,4 @@
-"""An s3prl expert as an upstream: it takes waves of equal length and returns their true frames."""
+"""An s3prl expert as an upstream: it computes the true frames of waves of equal length."""
 
 import dataclasses
 import warnings
@@ -15,7 +15,7 @@ from extraction.upstreams.s3prl.paper import S3PRL_RATE
 from extraction.upstreams.torch_runtime import inference, without_autocast
 from jfewshot.errors import UserError
 
-# Measured with two processes of one thread: APC 10, 25, 35 and 36 segments a second in batches of 1, 8, 32 and 64.
+# Measured with two processes of one thread each: APC encodes 10, 25, 35 and 36 segments per second in batches of 1, 8, 32 and 64.
 RECURRENT_BATCH = 32
 
 
@@ -23,13 +23,13 @@ RECURRENT_BATCH = 32
 class S3prlUpstream:
     """One of s3prl's experts behind the interface of `extraction.upstreams.base.Upstream`.
 
-    The expert is called as its own code has it. `s3prl.nn.S3PRLUpstream` is avoided: it pads the frames of each layer to a common
-    count by repeating the last, which is another feature.
+    The expert's own code is called directly, and not `s3prl.nn.S3PRLUpstream`, which pads the frames of each layer to a common
+    number by repeating the last frame. This would change the features.
 
     Attributes beyond the interface:
       expert: s3prl's module, in evaluation mode, on `device`.
       autocast: `none`, `bf16` or `fp16`.
-      max_samples: longer waves are refused, since s3prl would silently cut them into pieces; None where it does not.
+      max_samples: longer waves are refused, since s3prl would silently cut them into pieces; None if s3prl does not cut.
     """
 
     name: str
@@ -50,18 +50,18 @@ class S3prlUpstream:
 
     @property
     def cpu_batch_size(self) -> int | None:
-        """The batch size on a CPU. A recurrent network reads its weights again at each of 500 steps, so a larger batch
-        pays off."""
+        """The batch size on a CPU. Larger batches are faster for a recurrent network, since it reads its weights again at
+        each of 500 steps."""
         recurrent = any(isinstance(module, torch.nn.RNNBase) for module in self.expert.modules())
         return RECURRENT_BATCH if recurrent else None
 
     def encode(
         self, waves: Float32[np.ndarray, "batch samples"], layers: Sequence[str]
     ) -> dict[str, Float32[np.ndarray, "batch frames dim"]]:
-        """Frames of each asked layer; see `extraction.upstreams.base.Upstream.encode`.
+        """Frames of the requested layers; see `extraction.upstreams.base.Upstream.encode`.
 
         Raises:
-          UserError: an unknown layer, or waves shorter than `min_samples` or longer than `max_samples`.
+          UserError: if a layer is unknown, or if waves are shorter than `min_samples` or longer than `max_samples`.
         """
         require_known_layers(self.name, self.layers, layers)
         length = waves.shape[1]
@@ -78,7 +78,7 @@ class S3prlUpstream:
         with random_states_kept(), inference(self.device, self.autocast), warnings.catch_warnings():
             warnings.filterwarnings(
                 "ignore", message="Support for mismatched key_padding_mask"
-            )  # WavLM's masks, all False here
+            )  # WavLM's masks, which are all False here
             states = hidden_states(self.expert, torch.from_numpy(np.array(waves, np.float32)).to(self.device))
             return {layer: _to_numpy(states[int(true_layer(self.layers, layer))]) for layer in layers}
 
@@ -87,7 +87,7 @@ def hidden_states(expert: torch.nn.Module, waves: torch.Tensor) -> Sequence[torc
     """All hidden states of equally long waves, each batch x frames x dim.
 
     Raises:
-      UserError: the expert returns something else.
+      UserError: if the expert returns something else.
     """
     output: dict[str, Any] = expert(list(waves))
     states = output.get("hidden_states", (output["last_hidden_state"],) if "last_hidden_state" in output else ())
@@ -102,7 +102,7 @@ def hidden_states(expert: torch.nn.Module, waves: torch.Tensor) -> Sequence[torc
 def as_arrays(
     expert: torch.nn.Module, device: torch.device
 ) -> Callable[[Float32[np.ndarray, "batch samples"]], list[Float32[np.ndarray, "batch frames dim"]]]:
-    """`hidden_states` from arrays to arrays."""
+    """A function like `hidden_states` that takes and returns NumPy arrays."""
     return lambda waves: [_to_numpy(state) for state in hidden_states(expert, torch.from_numpy(waves).to(device))]
 
 
@@ -111,15 +111,15 @@ def _to_numpy(state: torch.Tensor) -> Float32[np.ndarray, "batch frames dim"]:
 
 
 def settle(expert: torch.nn.Module, device: torch.device) -> torch.nn.Module:
-    """Ready an expert for inference: evaluation mode, on the device, filter banks in float32, no leftovers of loading.
+    """Prepare an expert for inference: evaluation mode, on the device, filter banks in float32, without the loaded checkpoint.
 
-    Experts come in training mode, in which dropout is on and NPC's batch statistics move even without gradients.
+    s3prl returns experts in training mode. In this mode dropout is on, and NPC's batch statistics change even without gradients.
     """
     expert.eval().requires_grad_(False).to(device)
     module: Any
     for module in list(expert.modules()):
         if hasattr(module, "all_states"):
-            del module.all_states  # the whole checkpoint, optimizer included
+            del module.all_states  # the whole checkpoint, including the optimizer
         for name in ("preprocessor", "extracter"):
             front_end = getattr(module, name, None)
             if isinstance(front_end, torch.nn.Module):
@@ -128,9 +128,9 @@ def settle(expert: torch.nn.Module, device: torch.device) -> torch.nn.Module:
 
 
 def longest_uncut(expert: Any) -> int | None:
-    """The longest wave that TERA's and Mockingjay's code takes in one piece; None for the others.
+    """The longest wave that the code of TERA and Mockingjay does not cut into pieces; None for other encoders.
 
-    n samples give 1 + n // 160 frames, so that a wave of 15 s sharp, 1,501 frames, is already cut in two.
+    n samples give 1 + n // 160 frames, so a wave of exactly 15 s has 1,501 frames and is cut in two.
     """
     transformer = getattr(expert, "transformer", None)
     frames = getattr(transformer, "max_input_length", 0)

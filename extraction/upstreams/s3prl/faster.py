@@ -1,10 +1,11 @@
-"""Computes some modules of s3prl's encoders in another way, with the same features, because it is much faster on a
-CPU.
+"""Compute some modules of s3prl's encoders in another way that gives the same features and is much faster on a CPU.
 
-- wav2vec's and vq-wav2vec's convolutions and NPC's masked ones take fewer products (`convolution.py`): features move by rounding.
-- vq-wav2vec's quantizer multiplies its codebook by rows of one 1 and many 0s, for every frame; here that row is picked.
+- The convolutions of wav2vec and vq-wav2vec, and the masked ones of NPC, use fewer products (`convolution.py`). Features change
+  only by rounding.
+- For every frame, the quantizer of vq-wav2vec multiplies its codebook by a row of zeros with a single 1. Here that row of the
+  codebook is selected.
 
-Everything else is s3prl's: modules, names, weights and hooks stay where they are. `--no-faster` leaves all as it is.
+Everything else is unchanged: modules, names, weights and hooks. `--no-faster` leaves all modules unchanged.
 """
 
 from typing import Any
@@ -13,7 +14,7 @@ import torch
 
 from extraction.upstreams.s3prl.convolution import FastConvolution, serves
 
-# Folders of s3prl's whose convolutions gain: wide ones, whose stride divides their width.
+# Folders of s3prl whose convolutions become faster: wide ones whose width is a multiple of their stride.
 CONVOLUTIONAL = ("wav2vec", "vq_wav2vec", "npc")
 
 
@@ -21,17 +22,17 @@ def speed_up(folder: str, expert: Any) -> int:
     """Change the forward passes of an expert's modules.
 
     Args:
-      folder: where in s3prl the expert is from.
-      expert: in evaluation mode, on a CPU.
+      folder: the folder in s3prl that defines the expert.
+      expert: the expert, in evaluation mode, on a CPU.
 
     Returns:
-      How many modules were changed.
+      the number of changed modules.
     """
     if folder not in CONVOLUTIONAL:
         return 0
     changed = 0
     quantizer: Any = getattr(expert.model, "vector_quantizer", None)
-    # Rounding would now and then let a quantizer choose another code: nothing before one is touched.
+    # A change by rounding could make a quantizer choose another code, so no module before a quantizer is changed.
     untouched = set(expert.model.feature_extractor.modules()) if quantizer is not None else set()
     if type(quantizer).__name__ == "GumbelVectorQuantizer":
         quantizer.forward = _picking(quantizer)
@@ -40,7 +41,7 @@ def speed_up(folder: str, expert: Any) -> int:
     for module in expert.modules():
         if module in untouched:
             continue
-        # NPC's other convolutions are narrow: little to gain, and the masked ones would magnify their rounding.
+        # NPC's other convolutions are narrow: they gain little, and the masked ones would amplify their rounding errors.
         if type(module).__name__ == "MaskConvBlock":
             module.forward = _masked(module)
             changed += 1
@@ -52,13 +53,13 @@ def speed_up(folder: str, expert: Any) -> int:
 
 
 def _masked(block: Any) -> Any:
-    """NPC's: the mask is multiplied into the weight once, not in every forward pass."""
+    """The forward pass of NPC's masked convolution. The weight is masked once, and not in every forward pass."""
     convolution = FastConvolution(block.conv, block.conv_mask * block.conv.weight)
     return lambda features: block.act(convolution(features).transpose(1, 2))
 
 
 def _picking(quantizer: Any) -> Any:
-    """Forward pass of s3prl's `GumbelVectorQuantizer` in evaluation mode, without what only training wants to know."""
+    """The forward pass of s3prl's `GumbelVectorQuantizer` in evaluation mode, without the results that only training needs."""
 
     def forward(features: torch.Tensor, produce_targets: bool = False) -> dict[str, torch.Tensor]:
         ordered = features if quantizer.time_first else features.transpose(1, 2)

@@ -1,4 +1,4 @@
-"""Build an s3prl encoder by name, check that its weights arrived, and wrap it."""
+"""Load an s3prl encoder by name, check that it has the weights of its file, and wrap it."""
 
 import ast
 import difflib
@@ -29,27 +29,28 @@ from jfewshot.files import sha256_of_file, sha256_of_json
 
 log = logging.getLogger(__name__)
 
-# What an encoder built from a wrong file is known to raise, s3prl's own assertions among it.
+# Errors that are known to occur if an encoder is built from a wrong file, including assertions of s3prl.
 BUILDING_ERRORS = (RuntimeError, TypeError, KeyError, ValueError, AttributeError, AssertionError, IndexError)
 
 
 def load_s3prl(name: str, options: UpstreamOptions):
-    """The encoder that s3prl calls `name`, from its download, its cache, or `options.checkpoint`.
+    """Load the encoder with a name of s3prl from its download, its cache, or `options.checkpoint`.
 
     Args:
-      name: any of s3prl's upstreams: one of the paper's (`hubert_base`), a baseline (`fbank`), another (`xls_r_300m`), or
-        one that reads a file of one's own (`hubert_local`, with a checkpoint).
+      name: any of s3prl's upstreams: an encoder of the paper (`hubert_base`), a baseline (`fbank`), another encoder
+        (`xls_r_300m`), or an encoder that reads the user's own file (`hubert_local`, with a checkpoint).
       options: checkpoint, device, autocast, threads, faster, trust.
 
     Returns:
-      An `S3prlUpstream`.
+      an `S3prlUpstream`.
 
     Raises:
-      UserError: s3prl or what the encoder needs is missing, no such name, no weights to be had, or weights that do not fit.
+      UserError: if s3prl or another package is missing, if the name is unknown, if the weights cannot be downloaded, or if they
+        do not fit.
     """
     if name == "pase_plus":
         raise UserError(
-            "PASE+ does not need s3prl here, whose own needs packages that are on no index: name it pase_plus"
+            "PASE+ does not need s3prl here (s3prl's own version needs packages that are not on PyPI): use the name pase_plus"
         )
     compat.prepare()
     import torch
@@ -75,7 +76,7 @@ def load_s3prl(name: str, options: UpstreamOptions):
             check_weights(name, kind, expert, files)
         elif files.read:
             log.info(
-                "%s: loaded as s3prl does; its tensors are not compared with the file, whose format is not known here",
+                "%s: loaded as s3prl does; its tensors are not compared with the file, since the format of the file is unknown",
                 name,
             )
         if name in baselines.MIN_SAMPLES:
@@ -108,7 +109,7 @@ def load_s3prl(name: str, options: UpstreamOptions):
 
 @functools.cache
 def entry_names() -> dict[str, list[str]]:
-    """Every hub function of s3prl with the folders that define it, read from the source without importing it."""
+    """All hub functions of s3prl with the folders that define them, read from the source without importing it."""
     spec = importlib.util.find_spec("s3prl")
     assert spec is not None
     assert spec.submodule_search_locations is not None
@@ -122,24 +123,24 @@ def entry_names() -> dict[str, list[str]]:
 
 
 def find_entry(name: str) -> Callable:
-    """s3prl's hub function of that name, its module imported.
+    """Import s3prl's hub function with a name.
 
     Raises:
-      UserError: no such function (with the nearest names), or its module needs a package that is not there.
+      UserError: if there is no such function (the message gives similar names), or if its module needs a missing package.
     """
     folders = entry_names().get(name)
     if not folders:
         near = difflib.get_close_matches(name, entry_names(), n=4)
         hint = f"did you mean {' or '.join(near)}?" if near else "see the list in its documentation"
         raise UserError(f"s3prl has no upstream '{name}'; {hint}")
-    # vq_wav2vec's module also defines a wav2vec2_local: the folder that the name begins with is meant.
+    # vq_wav2vec's module also defines a wav2vec2_local. The right folder is the one with which the name begins.
     folder = max(folders, key=lambda folder: (name.startswith(folder), len(folder)))
     try:
         module = importlib.import_module(f"s3prl.upstream.{folder}.hubconf")
         if folder in ("tera", "mockingjay"):
             compat.use_fast_sinusoid_table()
         if folder == "roberta":
-            importlib.import_module("s3prl.hub")  # it looks another encoder up there
+            importlib.import_module("s3prl.hub")  # the function uses it to find another encoder
     except ModuleNotFoundError as error:
         raise UserError(f"s3prl's {name} needs the package {error.name}: pip install {error.name}") from error
     return getattr(module, name)
@@ -164,7 +165,7 @@ def _arguments(name: str, entry: Callable, checkpoint: Path | None) -> dict[str,
             f"s3prl's {name} needs {', '.join(required)}; wrap it in a class of your own (docs/upstreams.md)"
         )
     if checkpoint is None:
-        raise UserError(f"s3prl's {name} reads a file of yours: pass --checkpoint FILE")
+        raise UserError(f"s3prl's {name} needs a file of your own: pass --checkpoint FILE")
     return {required[0] if required else "ckpt": str(checkpoint)}
 
 
@@ -191,7 +192,7 @@ def _store_name(name: str, checkpoint: Path | None) -> str:
     if name in baselines.MIN_SAMPLES:
         return f"s3prl_{name}"
     if name.endswith(WANTS_FILE):
-        assert checkpoint is not None  # `_arguments` refuses to go on without
+        assert checkpoint is not None  # without one, `_arguments` raises an error
         return re.sub(r"[^A-Za-z0-9_.-]", "-", f"{name}-{checkpoint.stem}")
     return name
 

@@ -1,15 +1,15 @@
-"""Twelve of the paper's 13 encoders: what s3prl calls them, and what to check when one of their kind is loaded.
+"""Twelve of the paper's 13 encoders: their names in s3prl, and what to check when an encoder of their kinds is loaded.
 
-PASE+, whose code in s3prl needs packages that are on no index, is in `extraction/upstreams/pase_plus.py`.
+PASE+ is in `extraction/upstreams/pase_plus.py`, since s3prl's code for it needs packages that are not on PyPI.
 
-Facts that people read (parameters, objective, network) are in `jfewshot/data/upstreams.csv`.
+Facts for readers (parameters, objective, network) are in `jfewshot/data/upstreams.csv`.
 """
 
 import dataclasses
 
 S3PRL_RATE = 16_000
 
-# s3prl's name -> the paper's. The variants are the LS960 ones.
+# The names in the paper by the names in s3prl. The variants are those that were trained on LibriSpeech, 960 h.
 PAPER_UPSTREAMS: dict[str, str] = {
     "wavlm_base": "WavLM Base",
     "hubert_base": "HuBERT Base",
@@ -28,15 +28,16 @@ PAPER_UPSTREAMS: dict[str, str] = {
 
 @dataclasses.dataclass(frozen=True)
 class Kind:
-    """What the encoders of one folder of s3prl's have in common.
+    """Properties that the encoders in one folder of s3prl have in common.
 
     Attributes:
-      min_samples: the shortest wave with finite frames: one receptive field of the convolutions; two frames of 400 samples
-        every 160 where filter banks are divided by their standard deviation over time.
+      min_samples: length of the shortest wave with finite frames: one receptive field of the convolutions; or, if filter banks
+        are divided by their standard deviation over time, two frames of 400 samples every 160.
       top_level: keys that a file must have.
-      weights: which of them holds the tensors.
-      filled: the module of s3prl's expert that they fill.
-      quantizer: how names of quantizing layers begin, and whether this kind has them: all that tells two formats apart.
+      weights: the key with the tensors.
+      filled: the module of s3prl's expert that these tensors fill.
+      quantizer: beginning of the names of quantizing layers, and whether this kind has such layers. Some pairs of formats differ
+        only in these layers.
     """
 
     min_samples: int

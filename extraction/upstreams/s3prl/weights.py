@@ -1,8 +1,9 @@
-"""Where the weights of s3prl's encoders come from.
+"""Find the weights of s3prl's encoders, and read them safely.
 
-s3prl's encoders read their own files. While one is built, its two doors to the outside are watched: `_urls_to_filepaths`, by
-which it turns a published address into a file of its cache, and `torch.load`. So a file that the user names can stand for the
-published one whatever the encoder, each file is read once, onto the CPU, as plain tensors, and is known afterwards.
+s3prl's encoders read their own files. While an encoder is built, we replace the two functions through which it does so:
+`_urls_to_filepaths`, which finds the cached file for a published address, and `torch.load`. So a file of the user can replace the
+published one for any encoder. Each file is read only once, onto the CPU, as plain tensors, and we know afterwards which files
+were read.
 """
 
 import contextlib
@@ -19,12 +20,12 @@ import torch
 from extraction.upstreams.torch_checkpoint import read_checkpoint, torch_load
 from jfewshot.errors import UserError
 
-# torch.load and s3prl's functions are replaced for the whole process, so one encoder is built at a time.
+# `torch.load` and s3prl's functions are replaced for the whole process, so only one encoder is built at a time.
 _BUILDING = threading.RLock()
 
 
 class _Inert:
-    """Takes the place of an object that no encoder needs, such as a learning-rate schedule that was saved along."""
+    """Replaces an object that no encoder needs, such as a learning-rate schedule that was saved with the weights."""
 
     def __new__(cls, *args: Any, **kwargs: Any) -> "_Inert":
         return super().__new__(cls)
@@ -37,12 +38,12 @@ class Files:
     """The files that one encoder was built from.
 
     Attributes:
-      name: the encoder's, for messages.
-      checkpoint: what the user gave: a file, a folder that holds several, or None for s3prl's cache and download.
-      trusted: whether files that hold arbitrary Python objects may be read.
-      urls: published addresses that the encoder asked for, in order.
-      paths: files that stood for them, in order.
-      read: contents of each file that went through `torch.load`.
+      name: name of the encoder, for messages.
+      checkpoint: the user's file, or folder with several files; None for s3prl's cache and download.
+      trusted: whether files with arbitrary Python objects may be read.
+      urls: published addresses that the encoder requested, in order.
+      paths: the files that were used for these addresses, in order.
+      read: contents of each file that was read through `torch.load`.
     """
 
     def __init__(self, name: str, checkpoint: Path | None, trusted: bool) -> None:
@@ -54,7 +55,7 @@ class Files:
         self.read: dict[Path, Any] = {}
 
     def load(self, path: Path) -> Any:
-        """What `torch.load` answers while the encoder is built."""
+        """Read a file. While the encoder is built, this function replaces `torch.load`."""
         path = Path(path).resolve()
         if path not in self.paths:
             self.paths.append(path)
@@ -63,23 +64,23 @@ class Files:
         return self.read[path]
 
     def locate(self, url: str) -> str:
-        """The user's file for a published address; asked only where the user gave one."""
+        """Find the user's file for a published address. Call this only if the user named a file or folder."""
         name = Path(urllib.parse.unquote(urllib.parse.urlsplit(url).path)).name
         given = self.checkpoint
         assert given is not None
         if given.is_dir():
             path = given / name
-            # TERA's and Mockingjay's files, of one architecture, are both published as states-1000000.ckpt.
+            # The files of TERA and of Mockingjay are both published as states-1000000.ckpt, and their architecture is the same.
             if not path.is_file() or name.startswith("states-"):
                 published = "" if name.startswith("states-") else f" or {name}"
                 raise UserError(
-                    f"{given} has no file for {self.name}; put what {url} gives there, "
+                    f"{given} has no file for {self.name}; put the file from {url} there, "
                     f"named after the encoder ({self.name}{Path(name).suffix}){published}"
                 )
         elif given.suffix != Path(name).suffix and (given.parent / name).is_file():
-            path = given.parent / name  # an encoder of two files: the settings lie beside the weights
+            path = given.parent / name  # an encoder with two files: the settings are next to the weights
         elif self.urls and given in self.paths:
-            raise UserError(f"{self.name} needs {name} ({url}) too: put it beside {given}")
+            raise UserError(f"{self.name} also needs {name} ({url}): put it into the folder of {given}")
         else:
             path = given
         self.urls.append(url)
@@ -88,7 +89,7 @@ class Files:
 
 
 def _harmless_leftovers() -> list[tuple[type, str]]:
-    """Schedules and optimizers of s3prl's training, pickled into some of its published files: read as inert objects."""
+    """Schedules and optimizers in some of s3prl's published files, which are read as objects that do nothing."""
     from s3prl import optimizers
 
     names = [name for name, value in vars(optimizers).items() if isinstance(value, type)]
@@ -97,10 +98,10 @@ def _harmless_leftovers() -> list[tuple[type, str]]:
 
 @contextlib.contextmanager
 def watching(files: Files) -> Iterator[None]:
-    """Inside, s3prl finds and reads its files through `files`.
+    """Make s3prl find and read its files through `files`, within the `with` block.
 
     Raises:
-      UserError: a file is neither in s3prl's cache nor to be had.
+      UserError: if a file is not in s3prl's cache and cannot be downloaded.
     """
     from s3prl.util import download
 
@@ -141,7 +142,7 @@ def fetch(url: str) -> Path:
     """A published file, from s3prl's cache or downloaded into it.
 
     Raises:
-      UserError: it is neither there nor to be had.
+      UserError: if the file is not in the cache and cannot be downloaded.
     """
     from s3prl.util import download
 
@@ -151,19 +152,19 @@ def fetch(url: str) -> Path:
 def _from_cache(url: str, s3prl_locate: Any) -> Path:
     cached = Path(s3prl_locate(url, download=False))
     try:
-        # A file that is there is taken as it is: s3prl would first make a lock beside it, and shared caches may be read-only.
+        # A cached file is used directly: s3prl would first create a lock file next to it, and shared caches may be read-only.
         return cached if cached.is_file() else Path(s3prl_locate(url))
     except (OSError, KeyError, RuntimeError, AssertionError) as error:
         raise UserError(
-            f"{url} could not be downloaded ({type(error).__name__}). On a machine with internet, fetch it and either pass it as "
-            f"--checkpoint FILE or store it as {cached}"
+            f"{url} could not be downloaded ({type(error).__name__}). On a machine with internet, download it and either pass "
+            f"it as --checkpoint FILE or store it as {cached}"
         ) from error
 
 
 def tensors_of(contents: dict, key: str) -> dict[str, torch.Tensor]:
-    """The tensors under `key` of a checkpoint, by today's names.
+    """The tensors under `key` of a checkpoint, with their current names.
 
-    BERT-like layers once called the weight and bias of a layer norm gamma and beta; Mockingjay's and TERA's code renames
-    them as this does.
+    BERT-like layers once used the names gamma and beta for the weight and bias of a layer norm. The code of Mockingjay and TERA
+    renames them in the same way.
     """
     return {name.replace("gamma", "weight").replace("beta", "bias"): tensor for name, tensor in contents[key].items()}

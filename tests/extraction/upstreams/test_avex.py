@@ -189,7 +189,7 @@ def test_names_specs_and_code_of_others_that_cannot_be_taken_are_refused(small_b
         (tmp_path / "no_spec.yml", "is no spec of avex"),
         (tmp_path / "no_rate.yml", "has no audio_config"),
         (small_beats[0], "names no weights; give their file with --checkpoint"),
-        ("esp_aves2_eat_bio", "runs code that avex fetches from the Hugging Face hub.*pass --trust-checkpoint"),
+        ("esp_aves2_eat_bio", "runs code that avex downloads from the Hugging Face hub.*pass --trust-checkpoint"),
     ):
         with pytest.raises(UserError, match=message):
             load_upstream(f"avex:{name}")

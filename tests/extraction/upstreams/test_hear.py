@@ -169,8 +169,8 @@ def test_the_checkpoint_goes_to_load_model_and_into_the_revision(module, tmp_pat
             "needs the Python package 'nothing_like_it'.*pip install nothing_like",
         ),
         ("import torch", "import torch; 1 / 0", "cannot be imported with the packages .*ZeroDivisionError"),
-        ("return model\n", "return 3\n", "load_model of my_hear gives int; hear: takes models of PyTorch"),
-        ("= 8000, 6", "= '8k', 6", "has sample_rate '8k'; HEAR's API wants a positive whole number"),
+        ("return model\n", "return 3\n", "load_model of my_hear gives int; hear: needs a model of PyTorch"),
+        ("= 8000, 6", "= '8k', 6", "has sample_rate '8k'; HEAR's API needs a positive whole number"),
         ("= 8000, 6", "= 8000, 5", "gives shape .1, 6.; HEAR's API and the model's attributes say .1, 5."),
     ],
 )

@@ -180,10 +180,10 @@ def test_presets_that_hoplite_does_not_have_and_weights_that_are_not_there_are_r
         ),
         ("", None, "has no preset ''; its presets are"),
         ("beans_baseline", tmp_path, "takes no --checkpoint: it has no weights"),
-        ("humpback", tmp_path, "takes no --checkpoint: perch-hoplite reads its weights from Kaggle's cache"),
+        ("humpback", tmp_path, "takes no --checkpoint: perch-hoplite always reads its weights from Kaggle's cache"),
         ("birdaves", tmp_path / "file.onnx", r"takes no --checkpoint; onnx:.*file\.onnx runs that file"),
         ("perch_v2_onnx", tmp_path / "gone.onnx", r"there is no .*gone\.onnx for hoplite:perch_v2_onnx"),
-        ("perch_v2_onnx", tmp_path / "file.onnx", r"cannot be loaded \(.*give a copy with --checkpoint"),
+        ("perch_v2_onnx", tmp_path / "file.onnx", r"cannot be loaded \(.*name a copy with --checkpoint"),
     ):
         with pytest.raises(UserError, match=message):
             load_upstream(f"hoplite:{preset}", UpstreamOptions(checkpoint=checkpoint))

@@ -134,7 +134,7 @@ def test_a_file_that_fits_in_part_is_refused(tensors, tmp_path):
     with pytest.raises(UserError, match=r"1 are missing \(denseskips\.2\.weight\) and 1 did not fit \(W\.weight\)"):
         load(tmp_path / "part.ckpt")
     torch.save([1, 2], tmp_path / "list.ckpt")
-    with pytest.raises(UserError, match=r"holds a list; PASE\+'s tensors by name are needed"):
+    with pytest.raises(UserError, match=r"holds a list; a dictionary with the tensors of PASE\+ is needed"):
         load(tmp_path / "list.ckpt")
     (tmp_path / "text.ckpt").write_text("no checkpoint")
     with pytest.raises(UserError, match="is not a torch checkpoint, or it is damaged"):
@@ -142,5 +142,5 @@ def test_a_file_that_fits_in_part_is_refused(tensors, tmp_path):
 
 
 def test_s3prls_own_way_is_answered_with_this_one():
-    with pytest.raises(UserError, match="name it pase_plus"):
+    with pytest.raises(UserError, match="use the name pase_plus"):
         load(None, "s3prl:pase_plus")

@@ -84,7 +84,7 @@ def test_ones_own_training_of_a_known_architecture_is_loaded_and_checked(checkpo
     )
     with pytest.raises(UserError, match="is not a checkpoint of hubert_local"):
         load_upstream("s3prl:hubert_local", UpstreamOptions(checkpoint=checkpoint("apc_960hr"), device="cpu"))
-    with pytest.raises(UserError, match="reads a file of yours: pass --checkpoint"):
+    with pytest.raises(UserError, match="needs a file of your own: pass --checkpoint"):
         load_upstream("s3prl:hubert_local", CPU)
 
 

@@ -151,7 +151,9 @@ def test_in_a_folder_the_published_name_will_do_unless_two_encoders_share_it(che
     (tmp_path / "hubert_base_ls960.pt").write_bytes(checkpoint("hubert_base").read_bytes())
     (tmp_path / "states-1000000.ckpt").write_bytes(checkpoint("tera_960hr").read_bytes())
     load("hubert_base", tmp_path)
-    with pytest.raises(UserError, match=r"put what https://huggingface\.co/s3prl/tera/.* named after the encoder"):
+    with pytest.raises(
+        UserError, match=r"put the file from https://huggingface\.co/s3prl/tera/.* named after the encoder"
+    ):
         load("tera_960hr", tmp_path)
 
 

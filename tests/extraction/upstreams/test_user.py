@@ -105,7 +105,7 @@ def test_what_is_not_there_is_named(write_module, attribute: str, message: str):
 
 def test_a_module_that_is_not_there_is_named(tmp_path: Path):
     with pytest.raises(
-        UserError, match=r"no module 'no_such_module' .* run from the folder that holds no_such_module\.py"
+        UserError, match=r"no module 'no_such_module' .* run the command in the folder that holds no_such_module\.py"
     ):
         load_upstream("no_such_module:Encoder")
 
@@ -116,7 +116,7 @@ def test_a_package_that_the_module_needs_is_named(write_module):
 
 
 def test_a_rate_is_needed(write_module):
-    with pytest.raises(UserError, match="has sample_rate None; give the rate in Hz"):
+    with pytest.raises(UserError, match="has sample_rate None; give the rate of the waves that it needs in Hz"):
         load_upstream(f"{write_module(LEAST.replace('sample_rate', 'rate'))}:MyEncoder")
 
 
@@ -210,7 +210,7 @@ def test_an_encoder_of_several_lengths_is_not_taken_for_fixed(write_module, cond
 
 
 def test_one_length_that_is_not_the_segments_is_refused_with_the_attribute_to_give(write_module):
-    with pytest.raises(UserError, match=r"takes waves of 16000 samples \(1 s\) only.*segment_samples = 16000"):
+    with pytest.raises(UserError, match=r"takes only waves of 16000 samples \(1 s\).*segment_samples = 16000"):
         load_upstream(fixed(write_module, 80_000, "waves.shape[1] != 16_000"))
 
 

@@ -92,16 +92,16 @@ def test_the_checkpoint_is_the_argument_of_the_class(file, tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("class MyEncoder", "class Mine", r"has 0 classes whose names end in Encoder; X-ARES wants one"),
+        ("class MyEncoder", "class Mine", r"has 0 classes whose names end in Encoder; X-ARES needs one"),
         (
             "class My",
             "class OtherEncoder: pass\nclass My",
             r"has 2 classes whose names end in Encoder \(MyEncoder, OtherEncoder\)",
         ),
         ("(torch.nn.Module)", "(list)", "cannot build its MyEncoder with the packages|is no torch.nn.Module"),
-        ("8000, 4,", "8000.0, 4,", "has sampling_rate 8000.0; X-ARES wants a positive whole number"),
-        ("4, 25.0", "4, None", "has hop_size_in_ms None; X-ARES wants a positive number"),
-        ("8000, 4,", "8000, 5,", r"gives Tensor of shape \(1, \d+, 4\) for a batch of 1; X-ARES wants a tensor"),
+        ("8000, 4,", "8000.0, 4,", "has sampling_rate 8000.0; X-ARES needs a positive whole number"),
+        ("4, 25.0", "4, None", "has hop_size_in_ms None; X-ARES needs a positive number"),
+        ("8000, 4,", "8000, 5,", r"gives Tensor of shape \(1, \d+, 4\) for a batch of 1; X-ARES needs a tensor"),
         ("import torch\n", "import torch, nothing_like_it\n", "needs the Python package 'nothing_like_it'"),
         ("import torch\n", "import torch\n1 / 0\n", "cannot be imported with the packages .*ZeroDivisionError"),
     ],
@@ -114,5 +114,5 @@ def test_a_file_that_x_ares_would_not_take_is_refused_in_a_line(file, old, new, 
 
 
 def test_what_is_no_file_is_refused(tmp_path):
-    with pytest.raises(UserError, match="names no file of Python"):
+    with pytest.raises(UserError, match="names no Python file"):
         load_upstream(f"xares:{tmp_path / 'gone.py'}")
