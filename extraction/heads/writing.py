@@ -38,7 +38,8 @@ def write_labels(
             for _, own in labels:
                 file.writelines(csv_line(_row(one, bool(all_scores))) for one in own)
         written.append("labels.csv")
-    for name, own in labels:
+    places = _places([name for name, _ in labels])
+    for (name, own), place in zip(labels, places, strict=True):
         if not own:
             # No empty file: it would look as if the recording had been examined and nothing had been found.
             continue
@@ -48,12 +49,28 @@ def write_labels(
             if not one.is_unknown
         ]
         if "raven" in formats:
-            write_raven(out / "raven" / f"{_below(name)}.selections.txt", known, sample_rate)
-            written.append(f"raven/{_below(name)}.selections.txt")
+            write_raven(out / "raven" / f"{place}.selections.txt", known, sample_rate)
+            written.append(f"raven/{place}.selections.txt")
         if "audacity" in formats:
-            write_audacity(out / "audacity" / f"{_below(name)}.txt", known)
-            written.append(f"audacity/{_below(name)}.txt")
+            write_audacity(out / "audacity" / f"{place}.txt", known)
+            written.append(f"audacity/{place}.txt")
     return written
+
+
+def _places(names: Sequence[str]) -> list[str]:
+    """A path inside the output folder for each recording, all different.
+
+    `../x/a.wav` and `x/a.wav` both become `x/a.wav`. The second one then gets a subfolder: `2/x/a.wav`.
+    """
+    places: dict[str, None] = {}
+    for name in names:
+        below = place = _below(name)
+        number = 1
+        while place in places:
+            number += 1
+            place = f"{number}/{below}"
+        places[place] = None
+    return list(places)
 
 
 def _below(name: str) -> str:

@@ -21,6 +21,7 @@ from extraction.heads.encoder import loads_as
 from extraction.heads.fitting import fit_head
 from extraction.heads.labels import Label, merge
 from extraction.heads.recordings import PIECE_S, Source, Windows, blocks_of, pieces_of, waves_of
+from extraction.heads.writing import write_labels
 from extraction.pipeline import extract
 from extraction.settings import ExtractionSettings
 from extraction.trying.finding import find_clips
@@ -190,6 +191,25 @@ def test_overlapping_windows_of_one_class_become_one_stretch():
         ("y", 2.5, 3.5, 2.0),  # the window after it has no score
         ("y", 4.5, 6.0, 4.0),
     ]
+
+
+def test_recordings_whose_paths_are_the_same_inside_the_folder_get_different_files(tmp_path):
+    scores = np.array([1, 0], np.float32)
+    names = ["../x/a.wav", "/x/a.wav", "x/a.wav", "x/b.wav"]
+    labels = [
+        (name, [Label(name, 0.0, 1.0, "xyz"[number % 3], "xyz"[number % 3], 1.0, 1.0, scores)])
+        for number, name in enumerate(names)
+    ]
+    files = write_labels(tmp_path, ["raven", "audacity"], labels, 16_000, ())
+    assert [file for file in files if file.startswith("audacity")] == [
+        "audacity/x/a.wav.txt",
+        "audacity/2/x/a.wav.txt",
+        "audacity/3/x/a.wav.txt",
+        "audacity/x/b.wav.txt",
+    ]
+    assert len(set(files)) == 8
+    read = [next(read_audacity(tmp_path / file, Columns())).label for file in files if file.startswith("audacity")]
+    assert read == ["x", "y", "z", "x"]
 
 
 def test_another_encoder_or_preprocessing_is_refused_in_a_line(work, tmp_path, monkeypatch):
