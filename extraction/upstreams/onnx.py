@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 
 SAMPLE_RATE = 16_000
 SEGMENT_S = 5
+_DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 
 
 @dataclasses.dataclass(eq=False)
@@ -145,6 +146,10 @@ def _open(path: Path, options: UpstreamOptions) -> Any:
     import onnxruntime
     from onnxruntime.capi import onnxruntime_pybind11_state as errors
 
+    if not _DEVICE.fullmatch(options.device):
+        raise UserError(
+            f"onnx: encoders run on auto, cpu, cuda, or cuda:1 for the second GPU, not on '{options.device}'"
+        )
     settings = onnxruntime.SessionOptions()
     settings.log_severity_level = 3  # errors only
     if options.threads is not None:

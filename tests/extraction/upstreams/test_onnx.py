@@ -141,3 +141,9 @@ def test_a_gpu_that_onnxruntime_cannot_use_is_told(tmp_path: Path):
         pytest.skip("this onnxruntime has CUDA")
     with pytest.raises(UserError, match="this onnxruntime has no CUDA"):
         load_upstream(f"onnx:{write(tmp_path / 'gpu.onnx')}", UpstreamOptions(device="cuda"))
+
+
+@pytest.mark.parametrize("device", ["mps", "gpu", "cuda:first", "CPU"])
+def test_an_unknown_device_is_refused_and_not_replaced_by_the_cpu(tmp_path, device):
+    with pytest.raises(UserError, match=f"run on auto, cpu, cuda, .* not on '{device}'"):
+        load_upstream(f"onnx:{write(tmp_path / 'device.onnx')}", UpstreamOptions(device=device))
