@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +83,11 @@ class RecordFolder:
 
 
 def refuse_other_features(
-    out: Path, records: Sequence[dict[str, Any]], sources: Sequence[Sequence[Source]], finetune: bool
+    out: Path,
+    records: Sequence[dict[str, Any]],
+    sources: Sequence[Sequence[Source]],
+    title: Callable[[Source], str],
+    identity: Callable[[Source, int], dict[str, Any]] = Source.identity,
 ) -> None:
     """Refuse features that have the name of finished features and another origin, since a report would average the two.
 
@@ -91,7 +95,8 @@ def refuse_other_features(
       out: folder of the experiment, for the message.
       records: finished runs; each has `features`, `seed` and `identity.features`.
       sources: for each kind of features that is to be run, a source for every seed.
-      finetune: whether the encoders are trained too, which is part of the features' name.
+      title: the name of a source's features in a record, which says whether the encoder is trained too.
+      identity: everything that the features of a source and a seed depend on, as a record has it.
 
     Raises:
       UserError: naming the first features that differ.
@@ -99,9 +104,9 @@ def refuse_other_features(
     there = {(record["features"], record["seed"]): record["identity"]["features"] for record in records}
     for by_seed in sources:
         for seed, source in enumerate(by_seed):
-            name = source.title(finetune)
+            name = title(source)
             known = there.get((name, seed))
-            if known is not None and known != source.identity(seed):
+            if known is not None and known != identity(source, seed):
                 raise UserError(
                     f"{out} holds runs of another '{name}' (seed {seed}): export this one under another --name, or give "
                     "another --out"

@@ -17,6 +17,7 @@ from jfewshot.downstream.asr.language_model import read_language_model
 from jfewshot.downstream.asr.planning import (
     cached_parts,
     chosen_sources,
+    features_title,
     frames_by_header,
     identity,
     is_frozen,
@@ -37,7 +38,7 @@ from jfewshot.downstream.cache import FrameCache
 from jfewshot.downstream.folds import Fold
 from jfewshot.downstream.inputs import Inputs, make_inputs
 from jfewshot.downstream.left_out import report_unusable
-from jfewshot.downstream.records import RecordFolder, described_fold, made_here
+from jfewshot.downstream.records import RecordFolder, described_fold, made_here, refuse_other_features
 from jfewshot.downstream.scaling import Scaling, scaling_of, scaling_of_frames
 from jfewshot.downstream.sources import Source, fbank_frames
 from jfewshot.errors import UserError
@@ -111,9 +112,9 @@ def run_experiment(config: AsrConfig) -> list[dict[str, Any]]:
     divisions = without(divisions, lambda n: data.utterances[n].name not in unusable, data.title)
     divisions = [dataclasses.replace(each, fold=_shortened(each.fold, long)) for each in divisions]
     settle_record(folder, config, {"utterances": len(data.utterances), "digest": data.digest}, _free(config))
-    setting = _Setting(
-        config, data, divisions, cache, place, samples, record_folder(config), make_mesh(config.devices, config.batch)
-    )
+    records = record_folder(config)
+    refuse_other_features(config.out, records.read(), sources, lambda source: features_title(config, source), identity)
+    setting = _Setting(config, data, divisions, cache, place, samples, records, make_mesh(config.devices, config.batch))
     log.info(
         "%s: %d utterances, %.2f h, %d folds; %d kinds of features, %d seeds", data.title, len(data.utterances),
         samples.sum() / _RATE / 3600, len(divisions), len(sources), config.seeds,
@@ -166,7 +167,7 @@ def _run(setting: _Setting, source: Source, seed: int, division: Division) -> No
     found = recognise(trial, fold.test, config.beam if config.decode == "beam" else None, table)
     record = {
         "dataset": {"name": data.name, "title": data.title, "digest": data.digest},
-        "features": source.name + ("" if trial.plan.encoder else ", frozen"),
+        "features": features_title(config, source),
         "kind": source.kind,
         "model": config.model,
         "units": division.units.kind,

@@ -58,6 +58,11 @@ def is_frozen(config: AsrConfig) -> bool:
     return config.model == "recurrent" or not config.finetune
 
 
+def features_title(config: AsrConfig, source: Source) -> str:
+    """The name of a source's features in records and reports, which says where frames are frozen."""
+    return source.name + (", frozen" if is_frozen(config) or source.encoder is None else "")
+
+
 def hears_waves(config: AsrConfig) -> bool:
     """Whether waveforms are augmented, so that training decodes audio and training frames cannot be computed in advance."""
     chosen = config.augmentation

@@ -60,7 +60,7 @@ def run_experiment(config: EmotionConfig) -> list[dict[str, Any]]:
     folds = make_folds(data, config.n_folds, config.folds, config.development)
     facts = {"utterances": len(data.utterances), "classes": data.classes, "digest": data.digest}
     settle_record(folder, config, facts, FREE)
-    refuse_other_features(config.out, records.read(), sources, config.finetune)
+    refuse_other_features(config.out, records.read(), sources, lambda source: source.title(config.finetune))
     mesh = make_mesh(config.devices, config.recipe.batch)
     log.info(
         "%s: %d utterances, %d classes, %d %ss, %d folds; %d kinds of features, %d seeds",

@@ -80,7 +80,7 @@ def run_experiment(config: PhonesConfig) -> list[dict[str, Any]]:
     facts = {"utterances": len(data.utterances), "phones": list(data.phones.trained), "digest": data.digest}
     settle_record(folder, config, facts, FREE)
     records = record_folder(config)
-    refuse_other_features(config.out, records.read(), sources, config.finetune)
+    refuse_other_features(config.out, records.read(), sources, lambda source: source.title(config.finetune))
     setting = _Setting(config, data, folds, cache, records, make_mesh(config.devices, config.batch))
     log.info(
         "%s: %d utterances (%s), %d phones, %d scored; %d kinds of features, %d probes, %d seeds",

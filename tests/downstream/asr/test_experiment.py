@@ -15,7 +15,8 @@ import pytest
 from jfewshot.downstream.asr import experiment
 from jfewshot.downstream.asr import trial as trial_module
 from jfewshot.downstream.asr.config import AsrConfig
-from jfewshot.downstream.asr.experiment import run_experiment
+from jfewshot.downstream.asr.experiment import record_folder, run_experiment
+from jfewshot.downstream.asr.planning import chosen_sources, identity
 from jfewshot.downstream.asr.report import build_report, scores_grid
 from jfewshot.downstream.asr.settings import BeamConfig, DecoderConfig, RecurrentConfig
 from jfewshot.downstream.asr.summary import summarise
@@ -136,6 +137,16 @@ def test_what_cannot_be_used_stops_the_experiment_in_a_line(config, tones):
         run_experiment(dataclasses.replace(config, only_folds=(7,)))
     with pytest.raises(UserError, match="12 utterances do not fill a batch of 99"):
         run_experiment(dataclasses.replace(config, out=config.out / "b", batch=99))
+
+
+def test_other_features_of_the_same_name_are_refused(config):
+    """A report would average the runs of two encoders as runs of one."""
+    ((source,),) = chosen_sources(config)
+    features = {**identity(source, 0), "layer": "another"}
+    record = {"features": "FBANK, frozen", "seed": 0, "fold": {"number": 0}, "identity": {"features": features}}
+    record_folder(config).write("of another layer", record)
+    with pytest.raises(UserError, match=r"holds runs of another 'FBANK, frozen' \(seed 0\)"):
+        run_experiment(config)
 
 
 def test_settings_that_make_no_sense_are_named(config):
