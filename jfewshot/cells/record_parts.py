@@ -213,6 +213,9 @@ def pool_of(drawn: Drawn, clips: ClipTable, k_shot: int) -> Pool:
       drawn: the episodes.
       clips: the table from which they were drawn.
       k_shot: supports per class.
+
+    Returns:
+      the pool, for the jackknife.
     """
     pool = _POOLS.get(drawn)
     if pool is None:
