@@ -261,4 +261,4 @@ def test_limits_are_positive():
 def test_a_failed_row_is_named_below_the_tables():
     row = {**Row(TINY, "torch Gram").identity(), "failed": "only 50.0% of predictions agree, 99% are needed"}
     text = render([row], MACHINE)
-    assert "centroid, 3-way 1-shot, 3 queries, 80 x 16, 64 a call, torch Gram: only 50.0%" in text
+    assert "centroid, 3-way 1-shot, 3 queries, 80 x 16, 64 per call, torch Gram: only 50.0%" in text
