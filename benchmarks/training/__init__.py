@@ -6,6 +6,7 @@
 - `simclr_signal`: speed of the filter bank and of the augmentations
 - `simclr_projection`: time of the published trainings, estimated from measured steps
 - `simclr_hours`: time of the published training on three machines, estimated from the count of operations
+- `simclr_memory`: how many utterances of a batch fit a device's memory, counted from the compiled step
 - `simclr_input`: how much speech a CPU core decodes, compared with how much a training step uses
 - `emotion`: the paper's emotion head compared with PyTorch's
 - `asr`: attention-CTC compared with PyTorch's
