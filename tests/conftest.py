@@ -1,18 +1,13 @@
 """What holds for every test: strict dtypes, eight virtual devices for sharding, and programs that are compiled quickly.
 
 The tests compile thousands of programs and run most of them once, so that compiling them is most of the work. Without LLVM's
-optimisations, in one part each, and with XLA's older and simpler loops where it still has them, it is half of that. Programs
-that take a tenth of a second to compile are kept in a folder that all workers of one test run share, because many tests need
-the same ones.
+optimisations, in one part each, and with XLA's older and simpler loops where it still has them, it is half of that.
 With `JFEWSHOT_TEST_OPTIMISED=1` the programs are those that users run; `.ci/run` runs the solvers' tests once more in this way.
 With `JFEWSHOT_TEST_BRIEF=1` the tests of `long_tests.txt` are left out. They take most of the time, and `.ci/run` runs them
 on its first Python.
 """
 
-import atexit
 import os
-import shutil
-import tempfile
 from pathlib import Path
 
 import jaxlib.version
@@ -28,13 +23,6 @@ if not os.environ.get("JFEWSHOT_TEST_OPTIMISED"):
 
 import jax
 
-# The first process makes the folder and removes it; its workers find it in the environment.
-if "JFEWSHOT_TEST_COMPILED" not in os.environ:
-    os.environ["JFEWSHOT_TEST_COMPILED"] = tempfile.mkdtemp(prefix="jfewshot-compiled-")
-    atexit.register(shutil.rmtree, os.environ["JFEWSHOT_TEST_COMPILED"], ignore_errors=True)
-
-jax.config.update("jax_compilation_cache_dir", os.environ["JFEWSHOT_TEST_COMPILED"])
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 jax.config.update("jax_num_cpu_devices", 8)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 
