@@ -42,7 +42,7 @@ class TimitRecording(NamedTuple):
       stem: the file's name in lower case, without its endings.
       speaker: name of the speaker, in lower case.
       part: `train`, `dev`, `core test` or `rest of test`.
-      beside: all files of the speaker, by their names in lower case.
+      speaker_files: all files of the speaker, by their names in lower case.
     """
 
     name: str
@@ -50,7 +50,7 @@ class TimitRecording(NamedTuple):
     stem: str
     speaker: str
     part: str
-    beside: dict[str, Path]
+    speaker_files: dict[str, Path]
 
     def labels(self, ending: str) -> Path:
         """The file of labels with this ending (`.phn`, `.wrd`).
@@ -58,9 +58,9 @@ class TimitRecording(NamedTuple):
         Raises:
           UserError: if there is no such file.
         """
-        found = self.beside.get(self.stem + ending)
+        found = self.speaker_files.get(self.stem + ending)
         if found is None:
-            raise UserError(f"{self.path} has no {ending.upper()} beside it: copy it again")
+            raise UserError(f"{self.path} has no {ending.upper()} file in the same folder: copy TIMIT again")
         return found
 
 

@@ -197,14 +197,19 @@ def lost_in_noise(found: Any) -> list[float]:
     return [*ends(lost["10 dB"]), *ends(lost["0 dB"])]
 
 
-def one_shot(*cells: tuple[str, str]) -> Callable[[Any], list[float]]:
-    """Accuracies of some encoders and datasets at one shot, as the page names them."""
+def named_accuracies(*names: str) -> Callable[[Any], list[float]]:
+    """Accuracies by their names in the file: `FBANK, FSDD, digits, 20 shots, C = 1`."""
 
     def values(found: Any) -> list[float]:
         by = {one["what"]: one["measured"] for one in found["numbers"]}
-        return [by[f"{encoder}, {title}, 1 shot"] for encoder, title in cells]
+        return [by[name] for name in names]
 
     return values
+
+
+def one_shot(*cells: tuple[str, str]) -> Callable[[Any], list[float]]:
+    """Accuracies of some encoders and datasets at one shot, as the page names them."""
+    return named_accuracies(*(f"{encoder}, {title}, 1 shot" for encoder, title in cells))
 
 
 def not_speakers(found: Any) -> list[float]:
@@ -248,23 +253,13 @@ SENTENCES = [
         "docs/samples.md",
         "at 20 shots FBANK on digits reaches {} with C = 1 and {} with C = auto.",
         "sample_accuracies",
-        lambda found: [
-            one["measured"]
-            for c in ("1", "auto")
-            for one in found["numbers"]
-            if one["what"] == f"FBANK, FSDD, digits, 20 shots, C = {c}"
-        ],
+        named_accuracies(*(f"FBANK, FSDD, digits, 20 shots, C = {c}" for c in ("1", "auto"))),
     ),
     Sentence(
         "docs/samples.md",
         "tells five speakers apart in {}% of the cases, and mean FBANK features do so in {}%.",
         "sample_accuracies",
-        lambda found: [
-            one["measured"]
-            for name in ("Whisper tiny.en", "FBANK")
-            for one in found["numbers"]
-            if one["what"] == f"{name}, FSDD, speakers, 20 shots, C = auto"
-        ],
+        named_accuracies(*(f"{name}, FSDD, speakers, 20 shots, C = auto" for name in ("Whisper tiny.en", "FBANK"))),
     ),
     Sentence(
         "docs/samples.md",

@@ -51,7 +51,7 @@ def test_the_count_grows_along_the_line_and_each_way_saves_memory():
     lines = {way.options: line_of(way, 0.5, SMALL) for way in (PLAIN, REMAT, IN_CHUNKS)}
     for way in (PLAIN, IN_CHUNKS):
         counted = planned_bytes(compiled_step(configuration(way, 64, 0.5, SMALL)))
-        # NT-Xent's matrix grows with the square of the batch; it is small beside the activations.
+        # NT-Xent's matrix grows with the square of the batch; it is small compared with the activations.
         assert lines[way.options].bytes(64) == pytest.approx(counted, rel=0.05)
     slopes = [lines[way.options].per_utterance for way in (PLAIN, REMAT, IN_CHUNKS)]
     assert slopes[0] > slopes[1] > slopes[2] > 0

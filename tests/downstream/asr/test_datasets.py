@@ -110,7 +110,7 @@ def test_a_timit_that_is_not_whole_is_refused(tmp_path):
     (tmp_path / "TEST").mkdir()
     (folder / "SI1.WAV").touch()
     (folder / "SI1.WAV.wav").touch()
-    with pytest.raises(UserError, match=r"SI1\.WAV\.wav has no \.PHN beside it"):
+    with pytest.raises(UserError, match=r"SI1\.WAV\.wav has no \.PHN file in the same folder"):
         read_dataset("timit", tmp_path)
     (folder / "SI1.PHN").write_text("0 10 h#\n10 20 ae\n")
     assert [each.name for each in read_timit(tmp_path, counts_checked=False).utterances] == [

@@ -54,7 +54,7 @@ def test_a_timit_without_labels_or_with_another_phone_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"SI1\.PHN has 'xx', which is none of TIMIT's 61 phones"):
         read_timit(tmp_path, counts_checked=False)
     path.unlink()
-    with pytest.raises(UserError, match=r"SI1\.WAV has no \.PHN beside it"):
+    with pytest.raises(UserError, match=r"SI1\.WAV has no \.PHN file in the same folder"):
         read_timit(tmp_path, counts_checked=False)
     with pytest.raises(UserError, match="dataset 'dirha' is not known; give timit or table:PATH"):
         read_dataset("dirha", tmp_path)

@@ -60,7 +60,7 @@ def _chapter(file: Path, part: str, base: Path) -> list[Utterance]:
         if not text.strip():
             raise UserError(f"{file}, line {number}: {name or 'an utterance'} has no transcript; copy the file again")
         if name not in recordings:
-            raise UserError(f"{file}, line {number} names {name}, but there is no {name}.flac beside it")
+            raise UserError(f"{file}, line {number} names {name}, but there is no {name}.flac in the same folder")
         path = recordings.pop(name)
         utterances.append(Utterance(path.relative_to(base).as_posix(), path, text.strip(), speaker, part))
     if recordings:
