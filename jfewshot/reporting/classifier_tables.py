@@ -103,7 +103,11 @@ def _notes(rows: ClassifierRows, short: bool) -> list[str]:
             "The test takes the cells as independent. Cells with one dataset or one upstream in common are not, so p tends to "
             "be too small."
         )
-    if not short and rows.wins_ties_losses is not None:
+    if not short and rows.wins_ties_losses is None:
+        notes.append(
+            "Wins-ties-losses were not counted: there are too many results, or their predictions cannot be read."
+        )
+    elif not short:
         notes.append(
             f"Wins-ties-losses against {best}: cells on which the difference on the same episodes stands, its p (accounting for "
             f"the limited number of clips and classes) below {_LEVEL:g} after Holm over the cell's pairs"

@@ -15,7 +15,6 @@ from jfewshot.results import Results
 from jfewshot.statistics import Differences, compare, make_pool, wins_ties_losses
 
 Record = Mapping[str, Any]
-_MOST_READ = 2000  # records whose predictions are read
 
 
 def with_wins(rows: ClassifierRows, results: Results, problems: list[str]) -> ClassifierRows:
@@ -30,10 +29,8 @@ def with_wins(rows: ClassifierRows, results: Results, problems: list[str]) -> Cl
       problems: receives a sentence for each file that could not be used.
 
     Returns:
-      the comparison with its counts; without counts if it has too many records to read, or no cell can be compared.
+      the comparison with its counts; without counts if no cell can be compared.
     """
-    if len(rows.classifiers) * len(rows.datasets) > _MOST_READ:
-        return rows
     differences = []
     for cell in zip(*rows.records, strict=True):
         try:

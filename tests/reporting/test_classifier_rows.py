@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from jfewshot.reporting import classifier_blocks
 from jfewshot.reporting.build import Choices, build_report
 from jfewshot.reporting.classifier_rows import compare_classifiers
 from jfewshot.reporting.classifier_tables import classifier_grid, classifiers_json
@@ -239,6 +240,15 @@ def test_a_report_has_the_table_in_every_form_and_on_the_page(folder, tmp_path):
     answer = page[page.index('id="answer"') : page.index('id="board-1"')]
     assert "Classifiers: 5-way 1-shot" in answer
     assert "wins-ties-losses" in answer
+
+
+def test_a_report_reads_the_predictions_of_a_limited_number_of_results(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(classifier_blocks, "_MOST_READ", 11)  # the table has 3 classifiers on 4 cells
+    build_report(read_results(folder), tmp_path, Choices(formats=("svg",), figures_at_most=0), "Classifiers")
+    text = (tmp_path / "tables" / "answer-classifiers.txt").read_text("utf-8")
+    assert "Wins-ties-losses were not counted: there are too many results" in " ".join(text.split())
+    (plain,) = json.loads((tmp_path / "tables" / "answer-classifiers.json").read_text("utf-8"))
+    assert [one["wins_ties_losses"] for one in plain["classifiers"]] == [None, None, None]
 
 
 def test_one_classifier_has_no_table(tmp_path):
